@@ -1,0 +1,1 @@
+# conf: pure floor; list .c and .h here (libpure_a_SOURCES +=)

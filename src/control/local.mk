@@ -1,0 +1,1 @@
+# control: list .c and .h here

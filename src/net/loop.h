@@ -1,0 +1,64 @@
+/*
+ * loop - one thread's event loop: sockets, wake-ups from other threads, file descriptors of
+ * libraries, signals. The only file that includes libevent's event headers.
+ * Owns:    the event base, the eventfd, the buffer pool, the shared receive buffer and the gather
+ *          buffer of its connections, the ready list.
+ * Thread:  all calls from the thread that runs it, loop_wake excepted (any thread).
+ * Timers:  none here; the caller keeps a wheel and says how long a turn may sleep.
+ */
+#ifndef PGWEIR_NET_LOOP_H
+#define PGWEIR_NET_LOOP_H
+
+#include "base/bufpool.h"
+#include "base/status.h"
+
+struct event_base;
+struct loop;
+struct loop_watch;
+
+struct loop_conf {
+	size_t rx_len;           /* shared receive buffer, bytes; 65536 or more */
+	size_t bufpool_keep_max; /* bytes kept on free lists */
+	uint32_t turn_budget;    /* bytes read from one connection per turn before it yields */
+	void (*on_wake)(
+		void *arg); /* after loop_wake, once per turn at most, in the loop's thread */
+	void *arg;
+	void (*before_sleep)(void *arg); /* just before the kernel is asked, may be NULL */
+	void (*after_sleep)(
+		void *arg); /* just after it answered, before any callback; may be NULL */
+};
+
+/* Errors: E_NOMEM, E_IO. */
+enum status loop_new(const struct loop_conf *conf, struct loop **out) MUST_USE;
+void loop_free(struct loop *l); /* connections and watches are gone before */
+
+/*
+ * One turn: serve the ready list, sleep until an event or until `until_us` (monotonic; UINT64_MAX:
+ * no limit; in the past: do not sleep) unless something stands on the ready list, run callbacks.
+ * Errors: E_IO.
+ */
+enum status loop_turn(struct loop *l, uint64_t until_us) MUST_USE;
+
+/* Monotonic time in µs, read once after each sleep. */
+uint64_t loop_now_us(const struct loop *l);
+
+/* Make the loop's next (or present) sleep end and on_wake run. Any thread, signal-safe. */
+void loop_wake(struct loop *l);
+
+struct bufpool *loop_bufpool(struct loop *l);
+
+/* For evhttp and evdns alone (control/http.c, net/resolver.c). */
+struct event_base *loop_event_base(struct loop *l);
+
+/*
+ * Watch a descriptor that a library owns (libpq, a listener). `what` is LOOP_READ | LOOP_WRITE,
+ * level-triggered, persistent until loop_unwatch; fn gets what is ready. The fd stays the caller's.
+ */
+enum { LOOP_READ = 1, LOOP_WRITE = 2 };
+enum status loop_watch(struct loop *l, int fd, int what, void (*fn)(void *arg, int what), void *arg,
+	struct loop_watch **out) MUST_USE;
+enum status loop_watch_signal(struct loop *l, int signo, void (*fn)(void *arg, int signo),
+	void *arg, struct loop_watch **out) MUST_USE;
+void loop_unwatch(struct loop_watch *w); /* NULL is allowed */
+
+#endif

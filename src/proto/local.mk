@@ -1,0 +1,1 @@
+# proto: pure floor; list .c and .h here (libpure_a_SOURCES +=)

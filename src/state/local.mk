@@ -1,0 +1,1 @@
+# state: pure floor; list .c and .h here (libpure_a_SOURCES +=)

@@ -1,0 +1,1 @@
+# worker: list .c and .h here

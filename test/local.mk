@@ -1,0 +1,24 @@
+# Unit tests: one program per module, test/unit/<folder>/check_<module>.c, linked with libpure.
+# Each folder under test/unit lists its programs in its own local.mk:
+#
+#   check_PROGRAMS += test/unit/base/check_wheel
+#   test_unit_base_check_wheel_SOURCES = test/unit/base/check_wheel.c
+#   test_unit_base_check_wheel_LDADD = $(UNIT_LIBS)
+#   test_unit_base_check_wheel_CFLAGS = $(UNIT_CFLAGS)
+UNIT_CFLAGS = $(AM_CFLAGS) -Wno-sign-conversion -Wno-conversion -Wno-format-nonliteral $(CHECK_CFLAGS) $(OPENSSL_CFLAGS)
+UNIT_LIBS = $(PURE_LIBS) $(CHECK_LIBS)
+
+include test/unit/base/local.mk
+include test/unit/proto/local.mk
+include test/unit/sql/local.mk
+include test/unit/conf/local.mk
+include test/unit/auth/local.mk
+include test/unit/state/local.mk
+include test/unit/route/local.mk
+include test/unit/pool/local.mk
+include test/unit/net/local.mk
+include test/unit/worker/local.mk
+include test/unit/control/local.mk
+include test/fuzz/local.mk
+
+TESTS += $(check_PROGRAMS)
