@@ -21,8 +21,21 @@ enum status guc_name_fold(const char *name, size_t len, char *buf) MUST_USE;
 /* Letters, digits, _, $, bytes >= 0x80; parts joined by '.', none starting with a digit or $. */
 bool guc_name_is_valid(const char *name, size_t len);
 
-/* A custom parameter: the name has a dot. */
-bool guc_is_custom(const char *name);
+/* What a parameter belongs to; of a folded name. */
+enum guc_scope {
+	GUC_SESSION,
+	GUC_TRANSACTION, /* transaction_isolation, _read_only, _deferrable: end with it */
+	GUC_CUSTOM,      /* the name has a dot */
+	GUC_ROLE,        /* role, session_authorization */
+	GUC_SEED,        /* seed: an action, not a value */
+};
+enum guc_scope guc_scope_of(const char *name);
+
+/*
+ * Does SHOW or current_setting of it give the same on every server that has the client's
+ * settings? Not the ones that tell the server's role, host or start-up. Folded name.
+ */
+bool guc_is_same_everywhere(const char *name);
 
 /* Its value is a list whose items the server quotes as identifiers (GUC_LIST_QUOTE). Folded name.
  */

@@ -11,7 +11,8 @@
 
 #include "base/status.h"
 
-#define SQL_LEN_MAX (1u << 20) /* bytes; 1 MiB lexes in about 2 ms, longer texts are not judged */
+#define SQL_NAME_MAX 63u        /* bytes of an identifier; PostgreSQL's NAMEDATALEN - 1 */
+#define SQL_LEN_MAX  (1u << 20) /* bytes; 1 MiB lexes in about 2 ms, longer texts are not judged */
 
 /* How the server will read a text; the caller has it from the client's ParameterStatus values. */
 #define SQL_STD_STRINGS 0x1u /* standard_conforming_strings = on */
@@ -48,13 +49,18 @@ enum token_kind {
 	TOKEN_OTHER, /* a character that starts no token: the server's grammar refuses it */
 };
 
+#define TOKEN_HIGH 0x1u /* an identifier with bytes >= 0x80 */
+#define TOKEN_LONG 0x2u /* an identifier longer than SQL_NAME_MAX bytes: the server cuts it */
+
 struct token {
 	uint8_t kind;  /* enum token_kind */
 	uint8_t c;     /* the character of a token that is one character long, else 0 */
-	uint16_t word; /* enum word of a TOKEN_WORD (word.h), WORD_NONE if it is not in the table */
+	uint8_t flags; /* TOKEN_HIGH, TOKEN_LONG */
+	uint16_t word; /* enum word of a TOKEN_WORD (word.h), NOT_A_WORD otherwise */
 	uint32_t off;
 	uint32_t len;
-	uint64_t hash; /* word_hash of the folded text of a TOKEN_WORD, else 0 */
+	uint64_t
+		hash; /* word_hash of a TOKEN_WORD's folded text or a TOKEN_QUOTED's name, else 0 */
 };
 
 struct lexer {
@@ -75,5 +81,12 @@ void lexer_next(struct lexer *lx, struct token *t);
 
 /* Is `text` valid UTF-8 without a NUL, as PostgreSQL checks it (no surrogates, up to U+10FFFF)? */
 bool lexer_utf8_is_valid(const char *text, size_t len);
+
+/* Is the token a string literal of any kind (bit strings are none)? */
+static inline bool token_is_string(const struct token *t)
+{
+	return t->kind == TOKEN_STRING || t->kind == TOKEN_ESTRING || t->kind == TOKEN_USTRING ||
+	       t->kind == TOKEN_DOLLAR;
+}
 
 #endif

@@ -7,8 +7,6 @@
 
 #include "sql/lexer.h"
 
-#define SQL_NAME_MAX 63u /* bytes of an identifier; PostgreSQL's NAMEDATALEN - 1 */
-
 /*
  * Name of an identifier token (TOKEN_WORD folded to lower case, TOKEN_QUOTED and TOKEN_UQUOTED
  * undoubled and decoded), cut at SQL_NAME_MAX bytes as the server cuts it, in UTF-8.

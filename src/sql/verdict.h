@@ -19,8 +19,9 @@ enum sql_class {
 	SQL_UNKNOWN, /* could not be read: primary, and the session may have changed in any way */
 };
 
-#define SQLV_REPLICA     0x0001u /* proved: a replica gives the primary's answer, no state is left */
-#define SQLV_MAY_ADVANCE 0x0002u /* may advance a sequence (INSERT, COPY FROM, MERGE, nextval …) \
+#define SQLV_REPLICA 0x0001u /* proved: a replica gives the primary's answer, no state is left */
+#define SQLV_MAY_ADVANCE                                                                           \
+	0x0002u                  /* may advance a sequence (INSERT, COPY FROM, MERGE, nextval …) \
 				  */
 #define SQLV_USES_SEQ    0x0004u /* currval or lastval: needs the server that advanced last */
 #define SQLV_DDL         0x0008u /* reload the catalog when it has committed */
@@ -45,7 +46,6 @@ enum sql_cause {
 	CAUSE_ENCODING,   /* cannot be lexed in this encoding, invalid bytes, or a NUL */
 	CAUSE_TOO_LONG,   /* above SQL_LEN_MAX */
 	CAUSE_SYNTAX,     /* lexical error or a form that is not understood */
-	CAUSE_NESTING,    /* parentheses deeper than is followed */
 	CAUSE_VERB,       /* the statement writes or is not known to read */
 	CAUSE_LOCKING,    /* FOR UPDATE/SHARE */
 	CAUSE_INTO,       /* SELECT INTO */
