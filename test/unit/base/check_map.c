@@ -41,12 +41,12 @@ static void model_compare(struct map *m, struct item *items, int way)
 	for (unsigned i = 0; i < N_ITEMS; i++) {
 		void *found = map_find(m, item_hash(i, way), item_is, &i);
 
-		ck_assert_ptr_eq(found, items[i].is_in ? &items[i] : NULL);
+		unit_check(found == (items[i].is_in ? &items[i] : NULL));
 		n += items[i].is_in;
 	}
 	ck_assert_uint_eq(m->n_items, n);
 	map_foreach (it, pos, m) {
-		ck_assert(it->is_in);
+		unit_check(it->is_in);
 		it->is_in = false;
 		n_seen++;
 	}
@@ -71,13 +71,13 @@ START_TEST(random_operations_agree_with_a_naive_model)
 		uint64_t hash = item_hash(it->id, _i);
 
 		if (it->is_in || it->id >= reach) {
-			ck_assert_int_eq(map_remove(&m, hash, it), it->is_in);
+			unit_check(map_remove(&m, hash, it) == it->is_in);
 			it->is_in = false;
 		} else {
-			ck_assert_int_eq(map_insert(&m, hash, it), OK);
+			unit_check(map_insert(&m, hash, it) == OK);
 			it->is_in = true;
 		}
-		ck_assert_uint_lt(m.n_used, m.n_slots + (m.n_slots == 0));
+		unit_check(m.n_used < m.n_slots + (m.n_slots == 0));
 		if (step % 500 == 499)
 			model_compare(&m, items, _i);
 	}

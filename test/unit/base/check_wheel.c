@@ -64,10 +64,10 @@ static void probe_on_timer(void *ctx, struct wheel_timer *t)
 	struct probe *p = ctx;
 	unsigned i = (unsigned)(t - p->timers);
 
-	ck_assert(!wheel_is_armed(t));
-	ck_assert(p->is_armed[i]);
-	ck_assert_uint_le(p->deadline[i], p->now_us);
-	ck_assert(!p->armed_in_run[i]);
+	unit_check(!wheel_is_armed(t));
+	unit_check(p->is_armed[i]);
+	unit_check(p->deadline[i] <= p->now_us);
+	unit_check(!p->armed_in_run[i]);
 	p->is_armed[i] = false;
 	if (p->n_fired < N_TIMERS)
 		p->fired[p->n_fired] = i;
@@ -236,7 +236,7 @@ static void model_compare(struct probe *p, size_t max)
 	size_t n_armed = 0;
 
 	for (unsigned i = 0; i < N_TIMERS; i++) {
-		ck_assert_int_eq(wheel_is_armed(&p->timers[i]), p->is_armed[i]);
+		unit_check(wheel_is_armed(&p->timers[i]) == p->is_armed[i]);
 		if (!p->is_armed[i])
 			continue;
 		n_armed++;
@@ -245,14 +245,14 @@ static void model_compare(struct probe *p, size_t max)
 		if (p->n_fired < max && !p->armed_in_run[i]) {
 			uint64_t tick = p->deadline[i] / TICK + (p->deadline[i] % TICK != 0);
 
-			ck_assert_uint_gt(tick, p->now_us / TICK);
+			unit_check(tick > p->now_us / TICK);
 		}
 	}
-	ck_assert_uint_eq(p->wheel.n_armed, n_armed);
+	unit_check(p->wheel.n_armed == n_armed);
 	if (n_armed == 0)
-		ck_assert_uint_eq(wheel_next_us(&p->wheel), UINT64_MAX);
+		unit_check(wheel_next_us(&p->wheel) == UINT64_MAX);
 	else if (earliest_us > p->now_us && earliest_us < UINT64_MAX - TICK)
-		ck_assert_uint_lt(wheel_next_us(&p->wheel), earliest_us + TICK);
+		unit_check(wheel_next_us(&p->wheel) < earliest_us + TICK);
 }
 
 START_TEST(random_operations_agree_with_a_naive_model)
