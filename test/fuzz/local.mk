@@ -20,5 +20,13 @@ FUZZ_TARGETS += test/fuzz/fuzz_rd
 test_fuzz_fuzz_rd_SOURCES = test/fuzz/fuzz_rd.c $(FUZZ_MAIN)
 test_fuzz_fuzz_rd_LDADD = $(FUZZ_LIBS)
 
+FUZZ_TARGETS += test/fuzz/fuzz_lexer
+test_fuzz_fuzz_lexer_SOURCES = test/fuzz/fuzz_lexer.c $(FUZZ_MAIN)
+test_fuzz_fuzz_lexer_LDADD = $(FUZZ_LIBS)
+
+FUZZ_TARGETS += test/fuzz/fuzz_classify
+test_fuzz_fuzz_classify_SOURCES = test/fuzz/fuzz_classify.c $(FUZZ_MAIN)
+test_fuzz_fuzz_classify_LDADD = $(FUZZ_LIBS)
+
 check_PROGRAMS += $(FUZZ_TARGETS)
 EXTRA_DIST += test/fuzz/replay.c test/fuzz/corpus
