@@ -17,6 +17,7 @@ struct options {
 	const char *next; /* what is not read yet; borrowed */
 	char *buf;        /* where the next word goes; borrowed */
 	size_t cap;
+	enum status end; /* OK until there is nothing more to read */
 };
 
 /* Begin to read `text`. A buffer of strlen(text) + 1 bytes is always large enough. */

@@ -21,6 +21,8 @@
 #define SCRAM_MSG_MAX   1024u /* bytes of a message; PG_MAX_SASL_MESSAGE_LENGTH */
 #define SCRAM_CBIND_MAX 64u   /* bytes of tls-server-end-point: a hash, SHA-512 at most */
 
+#define SCRAM_PASSWORD_MAX 65535u /* bytes of a prepared password */
+
 #define SCRAM_SALT_LEN 16u  /* bytes of a salt that we make, as PostgreSQL */
 #define SCRAM_SALT_MAX 128u /* bytes of one that we accept */
 
@@ -57,6 +59,7 @@ struct scram_verifier {
 /*
  * SaltedPassword, the slow part (PBKDF2; milliseconds): run by helper threads.
  * password: prepared (saslprep.h).
+ * Errors:   E_LIMIT password above SCRAM_PASSWORD_MAX, iterations above SCRAM_ITERATIONS_TOP.
  */
 enum status scram_salted_password(
 	const char *password, const struct scram_salt *salt, uint8_t out[SCRAM_KEY_LEN]) MUST_USE;

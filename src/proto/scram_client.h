@@ -9,7 +9,8 @@
  *     server-final        -> scram_client_take_final
  *
  * Owns:   a copy of what the proof covers, and the server key until the end.
- * Bounds: SCRAM_MSG_MAX a message; each step once, in order (else E_PROTO).
+ * Bounds: SCRAM_MSG_MAX a message; each step once, in order (else E_PROTO). An error ends the
+ *         exchange.
  */
 #ifndef PGWEIR_PROTO_SCRAM_CLIENT_H
 #define PGWEIR_PROTO_SCRAM_CLIENT_H
@@ -23,7 +24,8 @@ enum scram_client_step {
 	SCRAM_CLIENT_SENT_FIRST,
 	SCRAM_CLIENT_GOT_FIRST,
 	SCRAM_CLIENT_SENT_FINAL,
-	SCRAM_CLIENT_ENDED,
+	SCRAM_CLIENT_DONE,  /* the server has proved itself */
+	SCRAM_CLIENT_ENDED, /* failed, or wiped */
 };
 
 /* The gs2 flag. */
@@ -37,6 +39,7 @@ struct scram_client {
 	enum scram_client_step step;
 	enum scram_binding binding;
 	uint32_t bare_len;
+	uint32_t own_nonce_len; /* our part of the nonce, at the end of `bare` */
 	uint32_t server_first_len;
 	uint32_t nonce_len;                      /* of both parts; at server_first + 2 */
 	struct scram_salt salt;                  /* from SCRAM_CLIENT_GOT_FIRST on */

@@ -5,7 +5,8 @@
  *     client-final  -> scram_server_final -> server-final
  *
  * Owns:   a copy of what the proof covers; forgets it with scram_server_final.
- * Bounds: SCRAM_MSG_MAX a message; each step once, in order (else E_PROTO).
+ * Bounds: SCRAM_MSG_MAX a message; each step once, in order (else E_PROTO). An error ends the
+ *         exchange.
  */
 #ifndef PGWEIR_PROTO_SCRAM_SERVER_H
 #define PGWEIR_PROTO_SCRAM_SERVER_H
@@ -54,8 +55,8 @@ enum status scram_server_first(struct scram_server *s, const struct scram_offer 
  * has ended and its secrets are wiped.
  * keys:   on OK the client's own keys, with which we can log in as this user to a server that has
  *         the same verifier; the caller wipes them. May be NULL.
- * Errors: E_PROTO malformed, out of step, wrong nonce or binding; E_LIMIT too long; E_AUTH (28P01) wrong proof, or a
- *         mock verifier; E_NOMEM.
+ * Errors: E_PROTO malformed, out of step, wrong nonce or binding; E_LIMIT too long; E_AUTH (28P01)
+ *         wrong proof, or a mock verifier; E_NOMEM.
  */
 enum status scram_server_final(struct scram_server *s, const struct scram_offer *offer,
 	const uint8_t *msg, size_t len, struct wr *out, struct scram_keys *keys) MUST_USE;

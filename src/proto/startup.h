@@ -101,7 +101,10 @@ bool startup_param_next(struct rd *params, struct startup_param *out);
  */
 bool startup_needs_negotiation(const struct startup *s, uint32_t newest);
 
-/* NegotiateProtocolVersion for `s`: `newest` and the names of its _pq_ parameters. */
+/*
+ * NegotiateProtocolVersion for `s`: the lower one of `newest` and the version asked for, and the
+ * names of its _pq_ parameters.
+ */
 void startup_put_negotiation(struct wr *w, const struct startup *s, uint32_t newest);
 
 /*

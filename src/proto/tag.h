@@ -66,7 +66,4 @@ struct tag_info tag_read(const char *text);
 /* The tag as PostgreSQL writes it, without counts; "" for TAG_OTHER. */
 const char *tag_name(enum tag t);
 
-/* Does this command end or begin a transaction block? (COMMIT after an error says ROLLBACK.) */
-bool tag_is_txn_control(enum tag t);
-
 #endif
