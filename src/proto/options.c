@@ -70,6 +70,7 @@ static enum status read_switch(struct options *o, const char **name, const char 
 		st = next_word(o, &word);
 		if (st != OK)
 			return st == E_NOTFOUND ? E_INVALID : st;
+		*name = word;
 		return split_setting(word, name, value);
 	}
 	if (word[0] != '-' || (word[1] != 'c' && word[1] != '-'))
