@@ -1,1 +1,5 @@
-# pool: pure floor; list .c and .h here (libpure_a_SOURCES +=)
+# pool: floor 3, waiting and what workers share of pools. Pure.
+libpure_a_SOURCES += \
+	src/pool/budget.h \
+	src/pool/share.h \
+	src/pool/waitq.h

@@ -1,1 +1,7 @@
-# state: pure floor; list .c and .h here (libpure_a_SOURCES +=)
+# state: floor 2, what follows a client across servers. Pure.
+libpure_a_SOURCES += \
+	src/state/intern.h \
+	src/state/pins.h \
+	src/state/settings.h \
+	src/state/settings_txn.h \
+	src/state/stmts.h
