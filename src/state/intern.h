@@ -33,8 +33,9 @@ struct intern {
 	/* by the worker's thread */
 	struct map map;
 	struct hash_key key;
-	size_t bytes;
+	size_t bytes; /* of live objects and of dead ones not yet found */
 	size_t bytes_max;
+	bool closing; /* in intern_fini */
 	void (*free_fn)(void *arg, struct interned *o);
 	void *free_arg;
 };

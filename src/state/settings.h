@@ -18,6 +18,7 @@
 #define SETTINGS_NAME_MAX  64u   /* bytes of a name */
 #define SETTINGS_VALUE_MAX 8192u /* bytes of a value */
 #define SETTINGS_N_MAX     256u  /* entries of a set */
+#define SETTINGS_SET_MAX   65536u /* bytes of all names and values of a set */
 
 struct settings;
 struct settings_table;

@@ -108,19 +108,19 @@ enum status stmt_names_adopt(
 
 struct stmt_lru_entry {
 	struct stmt *stmt; /* NULL: free */
-	uint32_t number;
+	uint64_t number;
 	uint32_t newer, older; /* indexes; the least recently used is oldest */
 };
 
 struct stmt_lru {
 	struct stmt_table *table;
-	struct stmt_lru_entry *entries; /* n_max of them; NULL until the first is added */
+	struct stmt_lru_entry *entries; /* n_slots of them, grows up to n_max */
 	uint32_t *slots; /* index of an entry + 1, hashed by the statement's address */
 	uint32_t slots_mask;
 	uint32_t n, n_max;
 	uint32_t newest, oldest;
 	uint32_t free; /* head of the free entries */
-	uint32_t last_number;
+	uint64_t last_number;
 };
 
 /* n_max: 1 to STMT_LRU_MAX statements at most. An empty one owns no memory. */
@@ -129,8 +129,8 @@ void stmt_lru_init(struct stmt_lru *l, struct stmt_table *t, uint32_t n_max);
 void stmt_lru_fini(struct stmt_lru *l);
 
 /* Its number on this server, 1 or more, now most recently used; 0: the server does not have it. */
-uint32_t stmt_lru_use(struct stmt_lru *l, const struct stmt *s);
-uint32_t stmt_lru_find(const struct stmt_lru *l, const struct stmt *s); /* without using it */
+uint64_t stmt_lru_use(struct stmt_lru *l, const struct stmt *s);
+uint64_t stmt_lru_find(const struct stmt_lru *l, const struct stmt *s); /* without using it */
 
 /*
  * Add `s`, which is not in (else PANIC), under a new number; takes a reference. *victim is the
@@ -140,12 +140,12 @@ uint32_t stmt_lru_find(const struct stmt_lru *l, const struct stmt *s); /* witho
  * Errors: E_NOMEM.
  */
 enum status stmt_lru_add(
-	struct stmt_lru *l, struct stmt *s, uint32_t *number, uint32_t *victim) MUST_USE;
+	struct stmt_lru *l, struct stmt *s, uint64_t *number, uint64_t *victim) MUST_USE;
 
 /* Take out. Returns its number (send Close if it is still there), 0 if it was not in. */
-uint32_t stmt_lru_remove(struct stmt_lru *l, const struct stmt *s);
+uint64_t stmt_lru_remove(struct stmt_lru *l, const struct stmt *s);
 /* Take out whatever has this number; false if none has. */
-bool stmt_lru_remove_number(struct stmt_lru *l, uint32_t number);
+bool stmt_lru_remove_number(struct stmt_lru *l, uint64_t number);
 void stmt_lru_clear(struct stmt_lru *l); /* DEALLOCATE ALL, DISCARD ALL; numbers go on */
 /* Next, most recent first: start with NULL. Borrowed; no change meanwhile. */
 const struct stmt_lru_entry *stmt_lru_next(
@@ -154,7 +154,7 @@ const struct stmt_lru_entry *stmt_lru_next(
 enum status stmt_lru_adopt(struct stmt_lru *l, struct stmt_table *t) MUST_USE;
 
 /* The name of statement `number` on a server, NUL-terminated. */
-#define STMT_SERVER_NAME_LEN 24u
-void stmt_server_name(uint32_t number, char name[STMT_SERVER_NAME_LEN]);
+#define STMT_SERVER_NAME_LEN 28u
+void stmt_server_name(uint64_t number, char name[STMT_SERVER_NAME_LEN]);
 
 #endif
