@@ -24,7 +24,8 @@ void intern_fini(struct intern *in)
 	struct interned *o;
 
 	in->closing = true; /* objects that refer to each other must not free each other */
-	map_foreach(o, pos, &in->map) in->free_fn(in->free_arg, o);
+	map_foreach (o, pos, &in->map)
+		in->free_fn(in->free_arg, o);
 	map_fini(&in->map);
 }
 
@@ -35,7 +36,8 @@ static void intern_free(struct intern *in, struct interned *o)
 	in->free_fn(in->free_arg, o);
 }
 
-/* Free what other threads have dropped. Only this thread can revive a dead object, by finding it. */
+/* Free what other threads have dropped. Only this thread can revive a dead object, by finding it.
+ */
 static void intern_sweep(struct intern *in)
 {
 	struct interned *o, *dead[SWEEP_BATCH];
@@ -44,8 +46,7 @@ static void intern_sweep(struct intern *in)
 	atomic_store_explicit(&in->n_dead, 0, memory_order_relaxed);
 	do {
 		n = 0;
-		map_foreach(o, pos, &in->map)
-		{
+		map_foreach (o, pos, &in->map) {
 			if (atomic_load_explicit(&o->refs, memory_order_acquire) != 0)
 				continue;
 			dead[n++] = o;

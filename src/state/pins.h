@@ -24,12 +24,13 @@ enum pin_cause {
 	PIN_SQL_PREPARE,      /* SQL-level PREPARE */
 	PIN_CUSTOM_PARAMETER, /* SET of a name with a dot */
 	PIN_SET_CONFIG,       /* set_config() for the session, a SET that is not understood */
-	PIN_ROLE,             /* SET ROLE, SET SESSION AUTHORIZATION */
-	PIN_SAVEPOINT_SET,    /* SET inside a savepoint */
-	PIN_STREAM,           /* a unit with Flush or too large to hold left its Sync open */
-	PIN_REPLICATION,      /* a replication connection */
-	PIN_UNKNOWN,          /* text that names a session effect not told apart */
-	PIN_SESSION_MODE,     /* pool_mode = session */
+	PIN_ROLE,             /* SET ROLE */
+	PIN_SESSION_AUTHORIZATION,
+	PIN_SAVEPOINT_SET, /* SET inside a savepoint */
+	PIN_STREAM,        /* a unit with Flush or too large to hold left its Sync open */
+	PIN_REPLICATION,   /* a replication connection */
+	PIN_UNKNOWN,       /* text that names a session effect not told apart */
+	PIN_SESSION_MODE,  /* pool_mode = session */
 	PIN_CAUSE_COUNT
 };
 
@@ -45,9 +46,9 @@ enum pin_undo {
 	PIN_UNDO_ADVISORY_UNLOCK_ALL,
 	PIN_UNDO_DEALLOCATE_ALL,
 	PIN_UNDO_RESET_ALL,
-	PIN_UNDO_RESET_ROLE,   /* RESET ROLE, SET ROLE NONE: not the session authorization */
-	PIN_UNDO_SESSION_AUTH, /* RESET SESSION AUTHORIZATION, which resets the role too */
-	PIN_UNDO_STREAM_END,   /* its Sync has come */
+	PIN_UNDO_RESET_ROLE,          /* SET ROLE NONE too */
+	PIN_UNDO_RESET_AUTHORIZATION, /* RESET SESSION AUTHORIZATION: the role goes with it */
+	PIN_UNDO_STREAM_END,          /* its Sync has come */
 	PIN_UNDO_COUNT
 };
 
@@ -68,8 +69,8 @@ struct pins {
 	uint32_t causes;         /* bit per enum pin_cause: pinned by it now */
 	uint8_t after;           /* enum pin_after: left by causes already given up */
 	uint8_t first;           /* enum pin_cause of the first, while causes != 0 */
-	uint64_t since_us;       /* of the first */
-	char text[PIN_TEXT_MAX]; /* start of the first's statement, made printable */
+	uint64_t since_us;       /* of the first; it counts on when the first is given up */
+	char text[PIN_TEXT_MAX]; /* the first's statement up to its first string, on one line */
 };
 
 void pins_init(struct pins *p);

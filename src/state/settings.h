@@ -13,18 +13,17 @@
 
 #include "base/map.h"
 #include "base/status.h"
-#include "base/wr.h"
 
-#define SETTINGS_NAME_MAX  64u   /* bytes of a name */
-#define SETTINGS_VALUE_MAX 8192u /* bytes of a value */
-#define SETTINGS_N_MAX     256u  /* entries of a set */
+#define SETTINGS_NAME_MAX  64u    /* bytes of a name */
+#define SETTINGS_VALUE_MAX 8192u  /* bytes of a value */
+#define SETTINGS_N_MAX     256u   /* entries of a set */
 #define SETTINGS_SET_MAX   65536u /* bytes of all names and values of a set */
 
 struct settings;
 struct settings_table;
 
 /*
- * key: secret for hashing. bytes_max: memory of all sets together. Errors: E_NOMEM.
+ * key: secret for hashing. bytes_max: memory of all sets together. Errors: E_NOMEM, E_LIMIT.
  */
 enum status settings_table_new(
 	const struct hash_key *key, size_t bytes_max, struct settings_table **out) MUST_USE;
@@ -66,44 +65,11 @@ const char *settings_value(const struct settings *s, size_t i);
 /* Value of `name` in any case of letters, borrowed from s; NULL if it is not in. */
 const char *settings_get(const struct settings *s, const char *name);
 
-/* How many statements turn `from` into `to`: the cost of giving such a server to such a client. */
-size_t settings_diff_count(const struct settings *from, const struct settings *to);
-
-/* What settings_diff_write has written. */
-struct settings_diff {
-	unsigned n_stmts; /* CommandCompletes that will come */
-	unsigned n_msgs;  /* Query messages, each answered by one ReadyForQuery: 0, 1 or 2 */
-};
-
-/* Upper bound, in bytes, of what settings_diff_write writes. */
-size_t settings_diff_len_max(const struct settings *from, const struct settings *to);
-
-/*
- * Write the Query messages that turn a server that has `from` into one that has `to`; nothing if
- * they are equal. Several statements of one message are joined by "; ". There are two messages
- * when client_encoding changes and a value has non-ASCII bytes: PostgreSQL converts the text of a
- * message as a whole before it runs any of it. Not for use inside a failed transaction.
- * Where: outside any transaction or just after BEGIN; undone by ROLLBACK as any SET is.
- * w->bad is set if the buffer is too small.
- */
-struct settings_diff settings_diff_write(
-	const struct settings *from, const struct settings *to, struct wr *w);
-
 /*
  * The part of `s` that the parsing and planning of a prepared statement may depend on: a set of the
  * same table, borrowed from `s`. All settings count but those known to matter to execution, output
- * or logging alone (application_name, statement_timeout, extra_float_digits, …).
+ * or logging alone (state/settings_class.h).
  */
 struct settings *settings_parse_key(struct settings *s);
-
-/* What the pooler can do with a parameter that a client sets for its session. */
-enum settings_class {
-	SETTINGS_CARRIED, /* kept in a set, follows the client */
-	SETTINGS_TXN,     /* of a transaction alone (transaction_isolation …): never in a set */
-	SETTINGS_ROLE,    /* role, session_authorization: pins */
-	SETTINGS_SEED,    /* seed: cannot be read back or undone: pins */
-	SETTINGS_CUSTOM,  /* has a dot: pins, leaves a trace in the server */
-};
-enum settings_class settings_class_of(const char *name);
 
 #endif
