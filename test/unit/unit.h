@@ -3,6 +3,7 @@
 #define PGWEIR_TEST_UNIT_H
 
 #include <check.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 
