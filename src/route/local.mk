@@ -1,8 +1,8 @@
 # route: floor 2, where a unit may run. Pure.
 libpure_a_SOURCES += \
-	src/route/choose.h \
-	src/route/lag.h \
-	src/route/lsn.h \
-	src/route/marks.h \
-	src/route/roles.h \
-	src/route/topology.h
+	src/route/choose.c src/route/choose.h \
+	src/route/lag.c src/route/lag.h \
+	src/route/lsn.c src/route/lsn.h \
+	src/route/marks.c src/route/marks.h \
+	src/route/roles.c src/route/roles.h \
+	src/route/topology.c src/route/topology.h

@@ -12,11 +12,14 @@
 
 #include "route/topology.h"
 
-/* One per cluster, shared by the monitor and all workers; not part of a snapshot. */
+/*
+ * One in the process, shared by the monitor and all workers; not part of a snapshot. One for all
+ * clusters: a reload may renumber clusters, and numbers must stay comparable.
+ */
 struct mark_clock {
-	_Alignas(64) _Atomic uint64_t begun; /* samples begun; monitor only writes */
-	_Alignas(64) _Atomic uint64_t
-		wanted; /* a mark was opened at this count + 1; workers write */
+	_Alignas(64) _Atomic uint64_t begun; /* samples begun; the monitor alone writes */
+	_Alignas(
+		64) _Atomic uint64_t wanted; /* a mark waits for a sample of this number or above */
 };
 
 /* Monitor, before it sends a query that may become a sample: the sample's number. */
@@ -56,13 +59,14 @@ struct marks {
 	struct mark write; /* read your writes: of the last unit on the primary, proven reads left
 			      out */
 	/*
-	 * Monotonic reads: an upper bound of what the replica of the last read can have shown.
-	 * It does not bind on that same replica (same epoch), which never goes back.
+	 * Monotonic reads: an upper bound of what the replica of the last read can have shown (what
+	 * was known of it then is a lower one, and not enough). It does not bind on that same
+	 * replica (same epoch), which never goes back.
 	 */
 	struct mark read;
 	uint16_t read_node; /* TOPO_NONE: none */
 	uint32_t read_epoch;
-	uint32_t identity; /* of the cluster that these belong to */
+	uint32_t identity; /* of the cluster that these belong to; 0: of none */
 };
 
 void marks_init(struct marks *m);
@@ -77,7 +81,10 @@ void marks_write(struct marks *m, const struct topo_cluster *c, uint64_t number)
 void marks_read(struct marks *m, const struct topo_cluster *c, uint16_t node, uint32_t epoch,
 	uint64_t number);
 
-/* Close what the snapshot's samples allow to close. Call before choose(). */
+/*
+ * Close what the snapshot's samples allow to close; drop marks of another cluster. Call before
+ * choose().
+ */
 void marks_settle(struct marks *m, const struct topo_cluster *c);
 
 enum mark_answer {

@@ -2,9 +2,14 @@
  * roles - the monitor's judgement: fed with nodes' answers and errors it decides roles, health,
  * the primary of each cluster and lag, and builds snapshots. Pure: no I/O, time comes in.
  * Owns:    what is known of every node. One thread (the monitor).
- * Rules:   the highest timeline ever seen wins, never a lower one again; of two primaries on it the
- *          present one stays, with none present neither is taken; a node with another system
- *          identifier is refused, unless all nodes of the cluster have answered and agree on it.
+ * Rules:
+ * - At the start nothing is decided until every node of a cluster has answered or failed once, or
+ *   node_timeout has passed: which node is quickest must not decide.
+ * - The highest timeline that any node has ever told wins; never a lower one again.
+ * - Of two primaries on it the present one stays; with none present neither is taken.
+ * - The system identifier is that of most nodes that answer; a node with another is refused, unless
+ *   all nodes of the cluster answer with the same other one: then the cluster is a new system.
+ * - A node that does not answer for node_timeout is out until its next answer.
  */
 #ifndef PGWEIR_ROUTE_ROLES_H
 #define PGWEIR_ROUTE_ROLES_H
@@ -20,9 +25,10 @@ struct roles_conf {
 	const char *const *label; /* by node id; borrowed during the call, cut at TOPO_LABEL_MAX */
 	uint64_t node_timeout_us; /* without an answer for so long a node is down */
 	uint64_t lag_span_us;     /* lag history: several times the largest max_lag */
+	uint64_t now_us;          /* the start: nodes have node_timeout to be heard */
 };
 
-/* now_us: nodes that never answer are down from the start. Errors: E_NOMEM. */
+/* Errors: E_NOMEM. */
 enum status roles_new(const struct roles_conf *conf, struct roles **out) MUST_USE;
 void roles_free(struct roles *r); /* NULL ok */
 
@@ -48,8 +54,9 @@ struct roles_answer {
 };
 
 enum roles_error {
-	ROLES_ERR_CONNECT, /* refused, unreachable, lost */
-	ROLES_ERR_TIMEOUT, /* the monitor gave up on a query or a connection attempt */
+	ROLES_ERR_CONNECT, /* refused, unreachable */
+	ROLES_ERR_LOST,    /* the connection was lost: noted only, the next attempt decides */
+	ROLES_ERR_TIMEOUT, /* the monitor gave up on an attempt: noted only, node_timeout decides */
 	ROLES_ERR_STARTUP, /* 57P03: starting up, shutting down, in recovery without hot standby */
 	ROLES_ERR_LOGIN,   /* class 28, or the database is missing: the monitor is refused */
 	ROLES_ERR_QUERY,   /* the query failed otherwise */
@@ -71,14 +78,13 @@ enum {
 unsigned roles_node_answer(struct roles *r, uint16_t node, const struct roles_answer *a);
 
 /* text: for people; cut at TOPO_TEXT_MAX. */
-unsigned roles_node_error(
-	struct roles *r, uint16_t node, enum roles_error e, const char *text, uint64_t now_us);
+unsigned roles_node_error(struct roles *r, uint16_t node, enum roles_error e, const char *text);
 
 /*
- * Take out nodes that have not answered for node_timeout. Call at least every tenth of it. *next:
- * node to go on with, 0 at first. Returns what changed with one node, told in *node; 0 when done.
+ * Time passes: take out a node that has not answered for node_timeout. To be called at least every
+ * tenth of it, until it returns 0. Returns what changed; *node: the node it is about.
  */
-unsigned roles_tick(struct roles *r, uint64_t now_us, uint16_t *next, uint16_t *node);
+unsigned roles_tick(struct roles *r, uint64_t now_us, uint16_t *node);
 
 /*
  * The snapshot as of now_us; the caller publishes it and owns the one it replaces. To be called

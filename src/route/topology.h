@@ -67,7 +67,11 @@ struct topo_cluster {
 	bool ever_primary;     /* one has been seen since the start */
 	bool monitor_refused;  /* a node refuses the monitor's login */
 	uint32_t timeline_max; /* highest ever seen; 0: none */
-	uint32_t identity; /* changes when all nodes turn out to be another system: marks lapse */
+	/*
+	 * Names the system that the LSNs are of; unique in the process, never 0. Changes when all
+	 * nodes turn out to be another system: marks lapse.
+	 */
+	uint32_t identity;
 	uint64_t system_id;
 	/* samples of the primary, newest first: samples[0] */
 	uint32_t n_samples;
@@ -101,8 +105,8 @@ static inline bool topo_node_counts_for(const struct topo_node *n, uint64_t open
 }
 
 /*
- * Whether a new server connection that found itself on `timeline`, in recovery or not, may serve
- * as primary of the cluster: the check before its first unit.
+ * Whether a new server connection to `node` that found itself on `timeline`, in recovery or not,
+ * may serve as primary of the cluster: the check before its first unit.
  */
 bool topo_cluster_accepts_primary(
 	const struct topo_cluster *c, uint16_t node, uint32_t timeline, bool in_recovery);
