@@ -4,7 +4,8 @@
  * Owns:    the event base, the eventfd, the buffer pool, the shared receive buffer and the gather
  *          buffer of its connections, the ready list.
  * Thread:  all calls from the thread that runs it, loop_wake excepted (any thread).
- * Timers:  none here; the caller keeps a wheel and says how long a turn may sleep.
+ * Timers:  the caller keeps a wheel and says how long a turn may sleep. The few that net/ itself
+ *          needs (lingering connections, looks at quiet sockets, a listener's rest) run here.
  */
 #ifndef PGWEIR_NET_LOOP_H
 #define PGWEIR_NET_LOOP_H
@@ -35,6 +36,10 @@ void loop_free(struct loop *l); /* connections and watches are gone before */
 /*
  * One turn: serve the ready list, sleep until an event or until `until_us` (monotonic; UINT64_MAX:
  * no limit; in the past: do not sleep) unless something stands on the ready list, run callbacks.
+ * It may return earlier than asked, and with nothing done; it returns at most two ticks of the
+ * kernel's clock late (8 ms at 250 Hz). One epoll_wait a turn; a change of `until_us` costs no
+ * system call. Everything put to a connection has been flushed before. "Later in this turn" means:
+ * before the loop sleeps again.
  * Errors: E_IO.
  */
 enum status loop_turn(struct loop *l, uint64_t until_us) MUST_USE;
@@ -49,6 +54,9 @@ struct bufpool *loop_bufpool(struct loop *l);
 
 /* For evhttp and evdns alone (control/http.c, net/resolver.c). */
 struct event_base *loop_event_base(struct loop *l);
+
+/* Those libraries' callbacks begin with this: it takes the time, and calls after_sleep if due. */
+void loop_woke(struct loop *l);
 
 /*
  * Watch a descriptor that a library owns (libpq, a listener). `what` is LOOP_READ | LOOP_WRITE,
