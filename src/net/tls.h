@@ -15,7 +15,10 @@
 
 #define TLS_RECORD_MAX 8192u /* payload bytes of a record; libpq stalls on larger ones */
 #define TLS_ERR_MAX    256u  /* bytes of an error text, with its NUL */
-#define TLS_HASH_MAX   64u   /* bytes of a certificate's hash */
+
+/* Bytes that an idle stream occupies in OpenSSL and here: measured, for SHOW MEM. */
+#define TLS_STREAM_MEMORY 8192u
+#define TLS_HASH_MAX      64u /* bytes of a certificate's hash */
 
 struct tls_ctx;
 struct tls;
