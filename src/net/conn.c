@@ -223,20 +223,12 @@ void conn_end(struct conn *c, enum conn_end why, int err)
 	conn_leave_call(c);
 }
 
-/*
- * A send has failed, or a reset was found behind a short read: what the peer sent before is still
- * presented. An owner that has paused hears on_hangup first, or the end if it has no ear for it.
- */
 static void conn_serve_open(struct conn *c)
 {
-	bool deaf = c->hup_told || c->ops->on_hangup == NULL;
-
-	if (c->pending_end == CONN_END_LIMIT)
-		conn_end(c, CONN_END_LIMIT, c->err);
-	else if (c->pending_end == CONN_END_RESET && c->paused && deaf)
-		conn_end(c, CONN_END_RESET, c->err);
+	if (c->pending_end == CONN_END_LIMIT || c->pending_end == CONN_END_TLS)
+		conn_end(c, c->pending_end, c->err);
 	else
-		conn_rx_run(c);
+		conn_rx_run(c); /* to its end, if a send has failed */
 }
 
 static void conn_serve_leaving(struct conn *c)

@@ -55,10 +55,14 @@ struct conn_ops {
 	/*
 	 * The peer has hung up while reading is paused: bytes may still be unread, kept or to be
 	 * sent. Once. After conn_rx_resume they come, then on_end. A reset behind unread bytes is
-	 * noticed within half a second. May be NULL.
+	 * noticed after about half a second. May be NULL.
 	 */
 	void (*on_hangup)(void *arg);
-	/* The end; nothing more comes. The owner still has to free the conn. */
+	/*
+	 * The end; nothing more comes. The owner still has to free the conn. When a send failed,
+	 * what the peer had sent before is presented first, unless reading is paused. After
+	 * CONN_END_EOF output can still be put and flushed.
+	 */
 	void (*on_end)(void *arg, enum conn_end why);
 };
 

@@ -243,17 +243,23 @@ static bool rx_step(struct conn *c, size_t *budget)
 	return rx_verdict(c, st);
 }
 
-/* The owner that has paused hears of a known end, once. Returns false if the conn is gone. */
-static bool rx_tell_hangup(struct conn *c)
+/* An owner that has paused hears of a known end: once, or for good if nothing can be sent. */
+static void rx_tell_hangup(struct conn *c)
 {
-	if (!c->hup || c->hup_told || !c->paused || c->state != CONN_OPEN)
-		return true;
+	if (!c->hup || !c->paused || c->state != CONN_OPEN)
+		return;
+	if (c->pending_end != CONN_END_NONE) {
+		conn_end(c, c->pending_end, c->err);
+		return;
+	}
+	if (c->hup_told)
+		return;
 	c->hup_told = true;
 	if (c->ops->on_hangup == NULL)
-		return true;
+		return;
 	conn_enter_call(c);
 	c->ops->on_hangup(c->arg);
-	return conn_leave_call(c);
+	conn_leave_call(c);
 }
 
 void conn_rx_run(struct conn *c)
@@ -278,5 +284,5 @@ void conn_rx_run(struct conn *c)
 		if (!rx_step(c, &budget))
 			return;
 	}
-	(void)rx_tell_hangup(c);
+	rx_tell_hangup(c);
 }

@@ -199,12 +199,10 @@ static enum status loop_arm(struct loop *l, uint64_t until_us)
 
 enum status loop_turn(struct loop *l, uint64_t until_us)
 {
+	uint64_t own_us = wheel_next_us(&l->wheel);
 	int flags = EVLOOP_ONCE;
-	uint64_t own_us;
+	int r;
 
-	wheel_run(&l->wheel, l->now_us, LOOP_TIMER_MAX, l);
-	loop_serve_ready(l);
-	own_us = wheel_next_us(&l->wheel);
 	if (own_us < until_us)
 		until_us = own_us;
 	if (!list_is_empty(&l->ready) || until_us <= l->now_us)
@@ -215,12 +213,11 @@ enum status loop_turn(struct loop *l, uint64_t until_us)
 	if (l->conf.before_sleep != NULL)
 		l->conf.before_sleep(l->conf.arg);
 	l->asleep = true;
-	if (event_base_loop(l->base, flags) < 0) {
-		loop_woke(l);
-		return E_IO;
-	}
+	r = event_base_loop(l->base, flags);
 	loop_woke(l);
-	return OK;
+	wheel_run(&l->wheel, l->now_us, LOOP_TIMER_MAX, l);
+	loop_serve_ready(l);
+	return r < 0 ? E_IO : OK;
 }
 
 uint64_t loop_now_us(const struct loop *l)

@@ -340,7 +340,7 @@ START_TEST(one_connection_yields_after_its_budget)
 	before = (size_t)write(fd[1], junk, sizeof junk);
 	ck_assert_uint_gt(before, 2 * RX_LEN);
 	turn_until(l, big.total > 0);
-	ck_assert_uint_eq(big.n_data, 1);
+	ck_assert_uint_le(big.n_data, 2);
 	write_all(fs[1], "x", 1);
 	turn_until(l, small.total == 1);
 	ck_assert_uint_lt(big.total, before);
@@ -699,39 +699,29 @@ START_TEST(failed_send_is_told_later_and_after_what_the_peer_had_sent)
 }
 END_TEST
 
-static void check_failed_send_while_paused(const struct conn_ops *ops, unsigned n_end)
+START_TEST(failed_send_ends_a_paused_connection)
 {
 	struct loop *l = loop_for_test();
-	struct seen s = {0};
+	struct seen s = {.leave_all = true};
 	int fd[2];
 
 	pair_unix(fd);
-	ck_assert_int_eq(conn_new(l, fd[0], ops, &s, &test_limits, &s.c), OK);
+	seen_open(l, fd[0], &s);
+	write_all(fd[1], "kept", 4);
+	turn_until(l, s.n_data == 1);
 	conn_rx_pause(s.c);
-	turns(l, 2);
 	close(fd[1]);
+	turns(l, 2);
+	ck_assert_uint_eq(s.n_hangup, 1);
 	conn_put(s.c, "query", 5);
 	conn_flush(s.c);
 	turns(l, 2);
-	ck_assert_uint_eq(s.n_end, n_end);
-	ck_assert_uint_eq(s.n_hangup, ops->on_hangup != NULL);
-	if (n_end == 0) {
-		conn_rx_resume(s.c);
-		turns(l, 2);
-		ck_assert_uint_eq(s.n_end, 1);
-	}
+	ck_assert_uint_eq(s.n_data, 1);
+	ck_assert_uint_eq(s.n_end, 1);
 	ck_assert_int_eq(s.why, CONN_END_RESET);
+	ck_assert_uint_eq(conn_rx_len(s.c), 4);
 	conn_free(s.c);
 	loop_free(l);
-}
-
-START_TEST(failed_send_while_paused_is_a_hangup_or_the_end)
-{
-	struct conn_ops deaf = seen_ops;
-
-	deaf.on_hangup = NULL;
-	check_failed_send_while_paused(&seen_ops, 0);
-	check_failed_send_while_paused(&deaf, 1);
 }
 END_TEST
 
@@ -1355,6 +1345,8 @@ START_TEST(connection_travels_between_threads_under_load)
 		sum = sum_of(sum, buf, n);
 		sent += n;
 		(void)recv(fd[1], sink, sizeof sink, MSG_DONTWAIT);
+		if (i % 16 == 0)
+			usleep(100);
 	}
 	write_all(fd[1], "$$$$$$", 6);
 	sum = sum_of(sum, "$$$$$$", 6);
@@ -1426,7 +1418,7 @@ int main(void)
 	tcase_add_test(tc, what_the_socket_does_not_take_goes_later);
 	tcase_add_test(tc, more_output_than_allowed_ends_the_connection_later);
 	tcase_add_test(tc, failed_send_is_told_later_and_after_what_the_peer_had_sent);
-	tcase_add_test(tc, failed_send_while_paused_is_a_hangup_or_the_end);
+	tcase_add_test(tc, failed_send_ends_a_paused_connection);
 	tcase_add_test(tc, huge_stream_passes_in_constant_memory);
 	tcase_add_test(tc, freeing_inside_every_callback);
 	tcase_add_test(tc, free_of_an_end_that_is_pending);
