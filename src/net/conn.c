@@ -478,6 +478,8 @@ enum status conn_attach(struct conn *c, struct loop *l, const struct conn_ops *o
 	enum status st;
 
 	PANIC_IF(c->state != CONN_AWAY);
+	if (c->tls != NULL && (st = loop_need_wire(l)) != OK)
+		return st;
 	c->loop = l;
 	if ((st = loop_io_add(c)) != OK) {
 		c->loop = NULL;

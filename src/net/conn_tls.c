@@ -1,6 +1,5 @@
 /* conn_tls - a conn whose bytes go through a TLS stream. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "net/conn.h"
@@ -73,14 +72,13 @@ static bool transport_send(void *arg, const void *p, size_t len)
 static enum status tls_begin(struct conn *c, struct tls_ctx *ctx, const char *name)
 {
 	const struct tls_io io = {.recv = transport_recv, .send = transport_send, .arg = c};
-	struct loop *l = c->loop;
 	enum status st;
 
 	conn_flush(c);
 	if (c->tls != NULL || c->state != CONN_OPEN || (!c->in_data && c->rx_len != 0))
 		return E_PROTO;
-	if (l->wire == NULL && (l->wire = malloc(LOOP_WIRE_LEN)) == NULL)
-		return E_NOMEM;
+	if ((st = loop_need_wire(c->loop)) != OK)
+		return st;
 	if ((st = tls_new(ctx, name, &io, &c->tls)) != OK)
 		return st;
 	conn_become(c, CONN_HANDSHAKE);

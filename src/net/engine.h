@@ -150,6 +150,7 @@ enum { IO_READ = 1, IO_WRITE = 2, IO_CLOSED = 4 };
 size_t loop_io_size(void); /* bytes that follow each conn for its event */
 enum status loop_io_add(struct conn *c) MUST_USE;
 void loop_io_del(struct conn *c);
+enum status loop_need_wire(struct loop *l) MUST_USE; /* the loop gets its first TLS conn */
 
 /* --- conn.c --- */
 void conn_on_event(struct conn *c, int what);

@@ -230,6 +230,13 @@ struct bufpool *loop_bufpool(struct loop *l)
 	return &l->bufs;
 }
 
+enum status loop_need_wire(struct loop *l)
+{
+	if (l->wire == NULL)
+		l->wire = malloc(LOOP_WIRE_LEN);
+	return l->wire != NULL ? OK : E_NOMEM;
+}
+
 struct event_base *loop_event_base(struct loop *l)
 {
 	return l->base;

@@ -51,15 +51,6 @@ static inline struct loop *loop_for_test(void)
 		}                                                                              \
 	} while (0)
 
-/* Turn it for a while, whatever happens. */
-static inline void turn_for(struct loop *l, uint64_t us)
-{
-	uint64_t end = clock_now_us() + us;
-
-	while (clock_now_us() < end)
-		ck_assert_int_eq(loop_turn(l, end), OK);
-}
-
 static inline void turns(struct loop *l, unsigned n)
 {
 	while (n-- != 0)
@@ -280,6 +271,38 @@ static const struct conn_limits test_limits = {.rx_keep_max = 65536, .out_max = 
 static inline void seen_open(struct loop *l, int fd, struct seen *s)
 {
 	ck_assert_int_eq(conn_new(l, fd, &seen_ops, s, &test_limits, &s->c), OK);
+}
+
+/* Fill the socket until the conn has to keep output. Returns bytes put. */
+static inline size_t fill(struct conn *c)
+{
+	static const char zeros[65536];
+	size_t n = 0;
+
+	while (conn_out_len(c) < 100000) {
+		conn_put(c, zeros, sizeof zeros);
+		conn_flush(c);
+		n += sizeof zeros;
+	}
+	return n;
+}
+
+/* Read what comes to a blocking socket for as long as the loop has something to send. */
+static inline size_t read_while_turning(struct loop *l, int fd, size_t want)
+{
+	static char buf[65536];
+	size_t n = 0;
+
+	ck_assert_int_eq(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	for (uint64_t end = clock_now_us() + WAIT_US; n < want;) {
+		ssize_t r = read(fd, buf, sizeof buf);
+
+		ck_assert_uint_lt(clock_now_us(), end);
+		if (r > 0)
+			n += (size_t)r;
+		ck_assert_int_eq(loop_turn(l, loop_now_us(l) + 1000), OK);
+	}
+	return n;
 }
 
 #endif
