@@ -11,7 +11,7 @@
 #define PGWEIR_CONF_CONF_H
 
 #include "base/status.h"
-#include "conf/report.h"
+#include "conf/findings.h"
 
 #define CONF_FILE_MAX     (16u << 20) /* bytes of one file */
 #define CONF_FILES_MAX    64u         /* with %include, counting repetitions */
@@ -268,19 +268,19 @@ struct conf_reader {
 /*
  * Load `path` and what it includes. `previous` (NULL at the start) lends node and cluster ids, and
  * the values of keys that need a restart, which are kept and reported as FINDING_RESTART.
- * All findings go to `report`, which is initialised and may already hold some; *out is owned by the
- * caller. Errors: E_INVALID the report has new errors, *out is NULL; E_NOMEM.
+ * All findings go to `found`, which is initialised and may already hold some; *out is owned by the
+ * caller. Errors: E_INVALID `found` has new errors, *out is NULL; E_NOMEM.
  */
 enum status conf_load(const struct conf_reader *reader, const char *path,
-	const struct conf *previous, struct conf **out, struct report *report) MUST_USE;
+	const struct conf *previous, struct conf **out, struct findings *found) MUST_USE;
 
 /*
  * SET key = value: the snapshot `c` with one global key changed, as a new snapshot.
- * Errors, told in `report`: E_NOTFOUND no such key; E_INVALID a value out of range, or a key that
+ * Errors, told in `found`: E_NOTFOUND no such key; E_INVALID a value out of range, or a key that
  * needs a restart; E_NOMEM.
  */
 enum status conf_set(const struct conf *c, const char *key, const char *value, struct conf **out,
-	struct report *report) MUST_USE;
+	struct findings *found) MUST_USE;
 
 void conf_free(struct conf *c); /* NULL is allowed */
 

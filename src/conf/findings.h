@@ -1,18 +1,18 @@
 /*
- * report - what is wrong, or worth knowing, in configuration and auth files: every finding with
+ * findings - what is wrong, or worth knowing, in configuration and auth files: every finding with
  * file, line, key, value and what was expected.
- * Owns:   copies of all texts, until report_fini.
- * Bounds: REPORT_MAX findings; more are only counted.
+ * Owns:   copies of all texts, until findings_fini.
+ * Bounds: FINDINGS_MAX findings; more are only counted.
  * Secrets: the caller leaves `value` out (NULL) where it is, or may be, a password.
  */
-#ifndef PGWEIR_CONF_REPORT_H
-#define PGWEIR_CONF_REPORT_H
+#ifndef PGWEIR_CONF_FINDINGS_H
+#define PGWEIR_CONF_FINDINGS_H
 
 #include "base/arena.h"
 #include "base/status.h"
 
-#define REPORT_MAX      500u
-#define REPORT_LINE_MAX 1024u /* bytes of one formatted finding; longer ones are cut */
+#define FINDINGS_MAX     500u
+#define FINDING_LINE_MAX 1024u /* bytes of one formatted finding; longer ones are cut */
 
 enum finding_kind {
 	FINDING_ERROR,   /* the file is refused */
@@ -29,32 +29,32 @@ struct finding {
 	const char *text;  /* what was expected, or what the note says */
 };
 
-struct report {
+struct findings {
 	struct arena arena;
-	struct finding *findings; /* in the order of the files */
+	struct finding *items; /* in the order of the files */
 	size_t n;
 	size_t n_errors;   /* all of them, also those left out */
-	size_t n_left_out; /* findings beyond REPORT_MAX, or without memory */
+	size_t n_left_out; /* findings beyond FINDINGS_MAX, or without memory */
 };
 
-void report_init(struct report *r);
-void report_fini(struct report *r);
+void findings_init(struct findings *r);
+void findings_fini(struct findings *r);
 
 /* Where a finding belongs; strings are borrowed and may be NULL. */
-struct report_at {
+struct finding_at {
 	const char *file;
 	uint32_t line;
 	const char *key;
 	const char *value;
 };
 
-void report_add(struct report *r, enum finding_kind kind, const struct report_at *at,
+void findings_add(struct findings *r, enum finding_kind kind, const struct finding_at *at,
 	const char *fmt, ...) PRINTF_LIKE(4, 5);
 
 /*
  * One finding as "FILE:LINE: KEY = VALUE: TEXT", parts that it lacks left out, control characters
  * replaced, cut at `cap`. Returns buf.
  */
-const char *report_format(const struct finding *f, char *buf, size_t cap);
+const char *finding_format(const struct finding *f, char *buf, size_t cap);
 
 #endif
