@@ -1,7 +1,7 @@
 /*
  * arena - memory that is taken piece by piece and freed all at once: for snapshots, which are
  * built once and then only read. One thread.
- * Owns:   its blocks; what is taken lives until arena_fini.
+ * Owns:   its blocks; what is taken lives until arena_fini. Growing is amortised: 4 KiB a time.
  * Bounds: the caller's; every taking function returns NULL without memory.
  */
 #ifndef PGWEIR_BASE_ARENA_H
@@ -23,6 +23,7 @@ struct arena {
 
 void arena_init(struct arena *a);
 void arena_fini(struct arena *a);
+void arena_wipe(struct arena *a); /* zero all that was taken: secrets, before arena_fini */
 
 /* `len` zeroed bytes, aligned for any type; NULL: no memory. len 0 gives a valid pointer. */
 void *arena_take(struct arena *a, size_t len) MUST_USE;
