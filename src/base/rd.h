@@ -16,9 +16,10 @@ struct rd {
 	bool bad;
 };
 
+/* A cursor at the start of `len` bytes; NULL is allowed if there are none. */
 static inline struct rd rd_of(const void *p, size_t len)
 {
-	return (struct rd){.p = p, .left = len, .bad = false};
+	return (struct rd){.p = p != NULL ? p : "", .left = len, .bad = false};
 }
 
 static inline bool rd_need(struct rd *r, size_t n)
