@@ -16,14 +16,15 @@
 #define CONF_FILE_MAX     (16u << 20) /* bytes of one file */
 #define CONF_FILES_MAX    64u         /* with %include, counting repetitions */
 #define CONF_INCLUDE_MAX  10u         /* depth of %include; PgBouncer's */
-#define CONF_NAME_MAX     127u        /* bytes of a database, user or host name */
+#define CONF_NAME_MAX     127u        /* bytes of a database or user name */
+#define CONF_HOST_MAX     255u        /* bytes of a host name */
 #define CONF_DBS_MAX      10000u
 #define CONF_USERS_MAX    100000u
 #define CONF_NODES_MAX    256u /* in all; ids are 0 .. CONF_NODES_MAX-1 */
 #define CONF_DB_NODES_MAX 16u  /* per database */
 #define CONF_NO_CLUSTER   UINT32_MAX
 
-/* In a conf_db or conf_user: not given there. The conf_… functions below resolve it. */
+/* In a conf_db or conf_user: not given there. conf/effective.h resolves it. */
 #define CONF_UNSET    UINT32_MAX
 #define CONF_UNSET_US UINT64_MAX
 
@@ -210,7 +211,6 @@ struct conf {
 	uint64_t query_wait_notify_us;
 	uint64_t idle_transaction_timeout_us;
 	uint64_t transaction_timeout_us;
-	uint64_t suspend_timeout_us;
 
 	/* routing */
 	enum routing_mode routing;
@@ -252,7 +252,7 @@ struct conf {
 	const struct conf_cluster *clusters;                      /* sorted by id */
 	const struct conf_cluster *cluster_by_id[CONF_NODES_MAX]; /* NULL: no such cluster */
 
-	struct conf_own *own; /* conf.c's: arena, entries of the files */
+	struct conf_own *own; /* conf/own.h: memory, and the lines it was built from */
 };
 
 /*
@@ -290,56 +290,5 @@ const struct conf_user *conf_find_user(const struct conf *c, const char *name); 
 
 /* The database's name on the server, for a client that asked for `wanted`. */
 const char *conf_dbname(const struct conf_db *db, const char *wanted);
-
-/*
- * What holds for a database and a user (NULL: not listed in [users]). Order of precedence as in
- * PgBouncer: the user's, the database's, the global value. Limits of 0 in a database or user fall
- * back to the global one, and a global 0 is no limit (pool sizes excepted: 0 is 0).
- */
-enum pool_mode conf_pool_mode(
-	const struct conf *c, const struct conf_db *db, const struct conf_user *user);
-uint32_t conf_pool_size(
-	const struct conf *c, const struct conf_db *db, const struct conf_user *user);
-uint32_t conf_reserve_pool_size(
-	const struct conf *c, const struct conf_db *db, const struct conf_user *user);
-uint32_t conf_min_pool_size(const struct conf *c, const struct conf_db *db);
-uint32_t conf_max_db_connections(const struct conf *c, const struct conf_db *db);
-uint32_t conf_max_db_client_connections(const struct conf *c, const struct conf_db *db);
-uint32_t conf_max_user_connections(const struct conf *c, const struct conf_user *user);
-uint32_t conf_max_user_client_connections(const struct conf *c, const struct conf_user *user);
-/* Never the whole pool: at least one server stays unpinned. */
-uint32_t conf_max_pinned(
-	const struct conf *c, const struct conf_db *db, const struct conf_user *user);
-enum consistency conf_consistency(
-	const struct conf *c, const struct conf_db *db, const struct conf_user *user);
-uint64_t conf_max_lag_us(const struct conf *c, const struct conf_db *db);
-uint64_t conf_server_lifetime_us(const struct conf *c, const struct conf_db *db);
-uint64_t conf_query_wait_timeout_us(
-	const struct conf *c, const struct conf_db *db, const struct conf_user *user);
-uint64_t conf_query_timeout_us(const struct conf *c, const struct conf_user *user);
-uint64_t conf_idle_transaction_timeout_us(const struct conf *c, const struct conf_user *user);
-uint64_t conf_transaction_timeout_us(const struct conf *c, const struct conf_user *user);
-uint64_t conf_client_idle_timeout_us(const struct conf *c, const struct conf_user *user);
-
-/*
- * Whom the monitor logs in as. User: the entry's monitor_user, the global one, the entry's user,
- * auth_user; "" if none. Password: monitor_password likewise, then the entry's password if the user
- * is the entry's; "" means that a plain line of auth_file may serve.
- */
-const char *conf_monitor_user(const struct conf *c, const struct conf_db *db);
-const char *conf_monitor_password(const struct conf *c, const struct conf_db *db);
-const char *conf_monitor_dbname(const struct conf *c, const struct conf_db *db);
-
-/* One difference between two snapshots. Passwords are shown as "***". */
-struct conf_change {
-	const char *what; /* "setting", "database", "user", "node" */
-	const char *name; /* of the setting, database, user, node */
-	const char *key;  /* of the database or user; "" for a setting, or if it came or went */
-	const char *from, *to; /* "" on the side where it is not */
-};
-
-/* Tell every difference from `a` to `b`, in the order settings, databases, users, nodes. */
-void conf_diff(const struct conf *a, const struct conf *b,
-	void (*each)(void *arg, const struct conf_change *ch), void *arg);
 
 #endif

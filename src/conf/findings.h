@@ -37,8 +37,8 @@ struct findings {
 	size_t n_left_out; /* findings beyond FINDINGS_MAX, or without memory */
 };
 
-void findings_init(struct findings *r);
-void findings_fini(struct findings *r);
+void findings_init(struct findings *f);
+void findings_fini(struct findings *f);
 
 /* Where a finding belongs; strings are borrowed and may be NULL. */
 struct finding_at {
@@ -48,12 +48,13 @@ struct finding_at {
 	const char *value;
 };
 
-void findings_add(struct findings *r, enum finding_kind kind, const struct finding_at *at,
+void findings_add(struct findings *f, enum finding_kind kind, const struct finding_at *at,
 	const char *fmt, ...) PRINTF_LIKE(4, 5);
 
 /*
  * One finding as "FILE:LINE: KEY = VALUE: TEXT", parts that it lacks left out, control characters
- * replaced, cut at `cap`. Returns buf.
+ * replaced, cut at `cap` (at least 1). Returns buf. A value that is long is cut first, so that the
+ * text is always there.
  */
 const char *finding_format(const struct finding *f, char *buf, size_t cap);
 

@@ -7,10 +7,7 @@
 #ifndef PGWEIR_CONF_SETTINGS_H
 #define PGWEIR_CONF_SETTINGS_H
 
-#include "base/arena.h"
 #include "base/status.h"
-
-#define SETTING_TEXT_MAX 65536u /* bytes of a value as text; as long as a line may be */
 
 enum setting_scope { SETTING_GLOBAL, SETTING_DB, SETTING_USER };
 #define SETTING_SCOPES 3u
@@ -66,6 +63,7 @@ struct setting {
 	enum setting_type type;
 	uint32_t flags;
 	uint32_t offset;      /* in struct conf, conf_db or conf_user */
+	uint32_t field_len;   /* bytes of the field there; 0 for SETTING_NONE */
 	const char *def;      /* as text; NULL: the field's "unset" (databases and users) */
 	const char *def_weir; /* in a [pgweir] file, where it differs; else NULL */
 	uint64_t min, max;    /* in the field's unit; numbers only */
@@ -91,25 +89,5 @@ const char *setting_default(const struct setting *s, bool is_pgbouncer); /* NULL
 /* Words for messages and documents. */
 const char *setting_scope_name(enum setting_scope scope); /* "[pgweir]", "[databases]" … */
 const char *setting_group_name(enum setting_group group); /* "Pools" … */
-
-/*
- * Parse `text` into the row's field of `base` (a struct conf, conf_db or conf_user). Strings and
- * lists are copied into `a`. A NULL text sets "unset".
- * Errors: E_INVALID (setting_expected says what would do), nothing changed; E_NOMEM.
- */
-enum status setting_parse(
-	const struct setting *s, const char *text, void *base, struct arena *a) MUST_USE;
-
-/* "a whole number, 1 to 65535" and the like, cut at `cap`. Returns buf. */
-const char *setting_expected(const struct setting *s, char *buf, size_t cap);
-
-/*
- * The row's field of `base` as text that setting_parse would read back; times in seconds, sizes
- * in bytes; "" if unset; "***" for a secret that is set. Cut at `cap`. Returns buf.
- */
-const char *setting_format(const struct setting *s, const void *base, char *buf, size_t cap);
-
-/* Whether the row's field is the same in both. */
-bool setting_is_equal(const struct setting *s, const void *base_a, const void *base_b);
 
 #endif
