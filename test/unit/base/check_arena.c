@@ -1,8 +1,8 @@
 #include "base/arena.h"
 
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "../unit.h"
 
 START_TEST(pieces_are_zeroed_aligned_and_apart)
 {
@@ -91,20 +91,12 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("arena");
 	TCase *tc = tcase_create("arena");
-	SRunner *sr;
-	int n_failed;
 
 	tcase_add_test(tc, pieces_are_zeroed_aligned_and_apart);
 	tcase_add_test(tc, large_piece_leaves_the_open_block_in_use);
 	tcase_add_test(tc, strings_are_copied_whole);
 	tcase_add_test(tc, impossible_sizes_are_refused);
 	tcase_add_test(tc, wipe_leaves_no_byte);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	n_failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return unit_run("arena", tc);
 }
