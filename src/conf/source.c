@@ -181,7 +181,9 @@ enum status source_load(const struct conf_reader *reader, const char *path, stru
 	*out = (struct source){.first = NULL};
 	if (name == NULL)
 		return E_NOMEM;
-	open_file(&l, name, &(struct finding_at){.file = name});
+	open_file(&l, name, &(struct finding_at){.file = ""});
+	if (l.depth == 0)
+		return l.no_memory ? E_NOMEM : E_INVALID;
 	while (l.depth > 0 && !l.no_memory) {
 		struct ini_item item = ini_next(&l.files[l.depth - 1].ini);
 

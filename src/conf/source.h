@@ -37,7 +37,7 @@ struct source {
 
 /*
  * Read `path` and its includes. Also after an error all is read, so that all errors are found.
- * Errors: E_NOMEM alone; the others are in `found`.
+ * Errors: E_INVALID `path` itself cannot be read; E_NOMEM. Others are told in `found` alone.
  */
 enum status source_load(const struct conf_reader *reader, const char *path, struct arena *a,
 	struct source *out, struct findings *found) MUST_USE;
