@@ -62,9 +62,7 @@ START_TEST(every_difference_is_told_and_nothing_else)
 			       "user hello:  -> configured\n"
 			       "user u pool_size: 1 -> 2\n"
 			       "node h1:5432: configured -> \n"
-			       "node h3:5432:  -> configured\n"
-			       "node h2:5432: configured -> \n"
-			       "node h2:5432:  -> configured\n");
+			       "node h3:5432:  -> configured\n");
 	conf_free(a);
 	conf_free(b);
 }
