@@ -24,19 +24,19 @@ struct auth_client_decision {
 	enum auth_ask ask;
 	bool doomed;
 	const char *why; /* of doomed, fixed words for the log; else NULL. Never for the client */
-	struct md5auth hash; /* AUTH_ASK_MD5, unless doomed */
+	struct md5auth hash; /* AUTH_ASK_MD5 */
 	/*
 	 * AUTH_ASK_SCRAM. With `derive` the secret is a plain password: SaltedPassword has to be
 	 * derived from saslprep(password) with verifier.salt (PBKDF2, on a helper), then
 	 * scram_verifier_of gives the verifier; worth a cache, for the salt of a name is stable.
 	 */
 	bool derive;
-	const char *password; /* of derive; borrowed from the users' snapshot */
-	struct scram_verifier verifier;
+	const char *password;           /* of derive; borrowed from the users' snapshot */
+	struct scram_verifier verifier; /* with `derive` its salt alone */
 };
 
 /*
- * user: the client's record, or NULL if auth_file does not list `name`.
+ * db: the database that the client asks for; NULL for the console.
  * mock_secret: SCRAM_KEY_LEN random bytes of this process; salts come from them.
  * Rules, PgBouncer's: trust asks nothing of users that are listed; any asks nothing, but needs a
  * database with `user`; md5 asks SCRAM of those whose secret is a verifier; scram-sha-256 refuses
@@ -57,6 +57,7 @@ enum auth_have {
 	AUTH_HAVE_NOTHING,  /* only a server that trusts us can be used */
 	AUTH_HAVE_PASSWORD, /* serves cleartext, md5 and SCRAM */
 	AUTH_HAVE_MD5,      /* a hash: serves md5 */
+	AUTH_HAVE_VERIFIER, /* nothing, until a login of the user teaches keys */
 	AUTH_HAVE_KEYS, /* serves SCRAM, if the server's salt and iterations are the learned ones */
 };
 

@@ -3,8 +3,6 @@
  * Owns:    all it points to, wiped and freed by auth_users_free.
  * Threads: built by one (control); read by any.
  * Bounds:  AUTH_USERS_MAX, AUTH_SECRET_MAX, CONF_NAME_MAX.
- * Format:  PgBouncer's userlist.txt: lines of "user" "secret", a quote in either doubled, the rest
- *          of the line ignored; empty lines and lines that start with ; or # are skipped.
  */
 #ifndef PGWEIR_AUTH_USERS_H
 #define PGWEIR_AUTH_USERS_H
@@ -23,6 +21,9 @@ enum secret_kind {
 	SECRET_SCRAM, /* a verifier: serves clients; servers by the keys a client's login teaches */
 };
 
+/* By its form alone: a malformed verifier is SECRET_SCRAM. */
+enum secret_kind secret_kind_of(const char *secret);
+
 struct auth_user {
 	const char *name;
 	enum secret_kind kind;
@@ -33,16 +34,15 @@ struct auth_user {
 struct auth_users;
 
 /*
- * Parse `len` bytes of an auth_file. Findings name `file`, line and user, never a secret. All of
- * the file is read, also after an error. Of a user that is listed twice the last line counts.
+ * Parse `len` bytes of an auth_file (auth/authfile.h). Findings name `file`, line and user, never a
+ * secret. All of the file is read, also after an error. Of a user that is listed twice the last
+ * line counts. An empty text gives a snapshot without users, as for a configuration without
+ * auth_file.
  * key: for the table's hashes, random; copied.
  * Errors: E_INVALID `found` has new errors; E_NOMEM. *out is NULL then.
  */
 enum status auth_users_parse(const char *text, size_t len, const char *file,
 	const struct hash_key *key, struct auth_users **out, struct findings *found) MUST_USE;
-
-/* A snapshot without users, for a configuration without auth_file. */
-enum status auth_users_new_empty(const struct hash_key *key, struct auth_users **out) MUST_USE;
 
 void auth_users_free(struct auth_users *u); /* NULL is allowed */
 
@@ -53,11 +53,8 @@ const struct auth_user *auth_users_find(const struct auth_users *u, const char *
 const struct auth_user *auth_users_at(const struct auth_users *u, size_t i);
 size_t auth_users_count(const struct auth_users *u);
 
-/*
- * What an unknown user is to look like: the kind most users have (SECRET_SCRAM in doubt), and the
- * iterations most verifiers have, 0 if there is no verifier.
- */
-enum secret_kind auth_users_usual_kind(const struct auth_users *u);
-uint32_t auth_users_usual_iterations(const struct auth_users *u);
+/* What an unknown user is to look like, so as not to stand out. */
+bool auth_users_are_mostly_scram(const struct auth_users *u);     /* true without users */
+uint32_t auth_users_usual_iterations(const struct auth_users *u); /* 0: no verifiers */
 
 #endif

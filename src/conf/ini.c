@@ -2,15 +2,7 @@
 
 #include <string.h>
 
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
-static bool is_space(char c)
-{
-	return is_blank(c) || (c >= '\n' && c <= '\r');
-}
+#include "conf/chars.h"
 
 static bool is_name_char(char c)
 {
@@ -30,7 +22,7 @@ static bool at(const struct ini *in, char c)
 
 static void skip_blanks(struct ini *in)
 {
-	while (in->p < in->end && is_blank(*in->p))
+	while (in->p < in->end && char_is_blank(*in->p))
 		in->p++;
 }
 
@@ -49,7 +41,7 @@ static void skip_spaces_and_comments(struct ini *in)
 			skip_line(in);
 			continue;
 		}
-		if (!is_space(*in->p))
+		if (!char_is_space(*in->p))
 			return;
 		if (*in->p == '\n')
 			in->line++;
@@ -71,7 +63,7 @@ static void read_value(struct ini *in, struct ini_item *item)
 	item->value = in->p;
 	skip_line(in);
 	item->value_len = (size_t)(in->p - item->value);
-	while (item->value_len > 0 && is_space(item->value[item->value_len - 1]))
+	while (item->value_len > 0 && char_is_space(item->value[item->value_len - 1]))
 		item->value_len--;
 	if (item->value_len > INI_VALUE_MAX)
 		bad(in, item, "expected a line of at most 65535 bytes");
@@ -143,7 +135,7 @@ static bool at_include(const struct ini *in)
 	size_t len = sizeof word - 1;
 
 	return (size_t)(in->end - in->p) > len && memcmp(in->p, word, len) == 0 &&
-	       is_blank(in->p[len]);
+	       char_is_blank(in->p[len]);
 }
 
 struct ini_item ini_next(struct ini *in)
@@ -168,16 +160,7 @@ struct ini_item ini_next(struct ini *in)
 
 char *ini_name_copy(const struct ini_item *item, struct arena *a)
 {
-	char *copy = arena_strndup(a, item->name, item->name_len);
-	char *to = copy;
-
-	if (copy == NULL || !item->is_quoted)
-		return copy;
-	for (const char *from = copy; *from != '\0'; from++) {
-		*to++ = *from;
-		if (*from == '"')
-			from++;
-	}
-	*to = '\0';
-	return copy;
+	if (item->is_quoted)
+		return chars_undouble(item->name, item->name_len, '"', a);
+	return arena_strndup(a, item->name, item->name_len);
 }

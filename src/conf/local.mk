@@ -1,6 +1,7 @@
 # conf: floor 2, the configuration. Pure: file contents come in.
 libpure_a_SOURCES += \
 	src/conf/build.c src/conf/build.h \
+	src/conf/chars.c src/conf/chars.h \
 	src/conf/check.c src/conf/check.h \
 	src/conf/clusters.c src/conf/clusters.h \
 	src/conf/conf.c src/conf/conf.h \

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "conf/chars.h"
 #include "conf/own.h"
 #include "conf/value.h"
 
@@ -20,18 +21,13 @@ struct items {
 	size_t n;
 };
 
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
 static struct item trim(const char *p, size_t len)
 {
-	while (len > 0 && is_blank(*p)) {
+	while (len > 0 && char_is_blank(*p)) {
 		p++;
 		len--;
 	}
-	while (len > 0 && is_blank(p[len - 1]))
+	while (len > 0 && char_is_blank(p[len - 1]))
 		len--;
 	return (struct item){.p = p, .len = len};
 }

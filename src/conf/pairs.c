@@ -2,14 +2,11 @@
 
 #include <string.h>
 
-static bool is_space(char c)
-{
-	return c == ' ' || (c >= '\t' && c <= '\r');
-}
+#include "conf/chars.h"
 
 static const char *skip_spaces(const char *p)
 {
-	while (is_space(*p))
+	while (char_is_space(*p))
 		p++;
 	return p;
 }
@@ -34,7 +31,7 @@ static const char *read_quoted(const char *p, struct pair *out)
 static const char *read_plain(const char *p, struct pair *out)
 {
 	out->value = p;
-	while (*p != '\0' && !is_space(*p))
+	while (*p != '\0' && !char_is_space(*p))
 		p++;
 	out->value_len = (size_t)(p - out->value);
 	return p;
@@ -56,7 +53,7 @@ enum status pairs_next(const char **p, struct pair *out)
 		*p = at;
 		return E_NOTFOUND;
 	}
-	while (*at != '\0' && *at != '=' && !is_space(*at))
+	while (*at != '\0' && *at != '=' && !char_is_space(*at))
 		at++;
 	out->key_len = (size_t)(at - out->key);
 	at = skip_spaces(at);
@@ -66,7 +63,7 @@ enum status pairs_next(const char **p, struct pair *out)
 	at = *at == '\'' ? read_quoted(at + 1, out) : read_plain(at, out);
 	if (at == NULL)
 		return fail(p, out, "expected a closing ' (inside a value a quote is doubled)");
-	if (*at != '\0' && !is_space(*at))
+	if (*at != '\0' && !char_is_space(*at))
 		return fail(p, out,
 			"expected a space after the closing ' (inside a value a quote is doubled)");
 	*p = at;
@@ -75,16 +72,7 @@ enum status pairs_next(const char **p, struct pair *out)
 
 char *pairs_value_copy(const struct pair *pair, struct arena *a)
 {
-	char *copy = arena_strndup(a, pair->value, pair->value_len);
-	char *to = copy;
-
-	if (copy == NULL || !pair->is_quoted)
-		return copy;
-	for (const char *from = copy; *from != '\0'; from++) {
-		*to++ = *from;
-		if (*from == '\'')
-			from++;
-	}
-	*to = '\0';
-	return copy;
+	if (pair->is_quoted)
+		return chars_undouble(pair->value, pair->value_len, '\'', a);
+	return arena_strndup(a, pair->value, pair->value_len);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "conf/chars.h"
 #include "conf/conf.h"
 #include "conf/value.h"
 
@@ -75,7 +76,7 @@ static bool next_item(const char **p, const char **item, size_t *len)
 		return false;
 	*len = strcspn(*item, ",");
 	*p = *item + *len;
-	while (*len > 0 && ((*item)[*len - 1] == ' ' || (*item)[*len - 1] == '\t'))
+	while (*len > 0 && char_is_blank((*item)[*len - 1]))
 		--*len;
 	return true;
 }
