@@ -1,8 +1,8 @@
 /*
  * collect - asks the workers for their rows, one worker and one piece after the other.
- * Owns:    a run until it has ended; a piece is moved to the run's holder, who frees it (free).
- * Bounds:  one piece (SHOW_ROWS_MAX rows) of a run is under way or held; the holder asks for the
- *          next one when it has room: collect_next.
+ * Owns:    nothing; a run is its holder's, embedded in what it works for.
+ * Bounds:  one piece (SHOW_ROWS_MAX rows) of a run is under way at a time; the holder asks for the
+ *          next one when it has room.
  */
 #ifndef PGWEIR_CONTROL_COLLECT_H
 #define PGWEIR_CONTROL_COLLECT_H
@@ -11,34 +11,43 @@
 #include "control/env.h"
 #include "worker/ask.h"
 
-#define COLLECT_TIMEOUT_US (10u * 1000u * 1000u) /* for one piece: a worker's turn is short */
+#define COLLECT_TIMEOUT_US (10u * 1000u * 1000u) /* for one piece; a worker's turn is short */
 
-struct collector;
+struct collector {
+	struct env *env;
+	struct list runs; /* a piece is under way */
+	uint64_t token;   /* the last that was given */
+};
 
 struct collect_run {
-	struct list link; /* in the collector while a piece is under way */
+	struct list link;
 	struct wheel_timer timer;
 	struct collector *of;
 	enum show_what what;
 	uint64_t token;
 	uint64_t cursor;
-	uint32_t worker; /* the one that is asked */
-	/*
-	 * A piece of rows has come (moved), or NULL: all workers have answered, or `failed` tells
-	 * that one did not in time.
-	 */
-	void (*on_piece)(struct collect_run *run, struct ask_rows *rows, bool failed);
+	uint32_t worker; /* the one to ask next */
+	/* The piece asked for (moved; free it), or NULL: the worker has not answered in time. */
+	void (*on_piece)(struct collect_run *run, struct ask_rows *rows);
 };
 
-enum status collector_new(struct env *env, struct collector **out) MUST_USE;
-void collector_free(struct collector *c); /* no run is under way */
+void collector_init(struct collector *c, struct env *env);
 
-/* Begin; the first piece is asked for at once. on_piece never comes from inside. */
-void collect_start(struct collector *c, struct collect_run *run, enum show_what what);
-void collect_next(struct collect_run *run);   /* after a piece, outside or inside on_piece */
-void collect_cancel(struct collect_run *run); /* at any time, also when not started */
+void collect_init(struct collect_run *run, struct collector *c,
+	void (*on_piece)(struct collect_run *run, struct ask_rows *rows));
 
-/* A mail ASK_ROWS has come; takes it. */
+/* From the first worker on; a piece under way is forgotten. */
+void collect_start(struct collect_run *run, enum show_what what);
+
+/*
+ * Ask for the next piece; on_piece comes later, never from inside. Not while one is under way.
+ * Returns false if there is none: all workers have answered.
+ */
+bool collect_next(struct collect_run *run);
+
+void collect_cancel(struct collect_run *run); /* on_piece does not come any more */
+
+/* A mail of kind ASK_ROWS has come; moved. */
 void collector_take(struct collector *c, struct ask_rows *rows);
 
 #endif
