@@ -47,7 +47,7 @@ struct ask_derive {
 	uint64_t token;  /* the asker's */
 	uint32_t iterations;
 	uint32_t salt_len;
-	uint8_t salt[64];
+	uint8_t salt[128];
 	char password[1024]; /* wiped by the helper */
 	uint8_t salted[32];  /* answer */
 	enum status status;  /* answer: OK, E_LIMIT (queue full), E_NOMEM */

@@ -16,6 +16,8 @@
 #include "base/map.h"
 #include "base/snap.h"
 #include "base/status.h"
+#include "route/marks.h"
+#include "state/pins.h"
 
 #define WORKERS_MAX  64u
 #define NODES_MAX    256u /* over all databases; ids 0..NODES_MAX-1 */
@@ -27,7 +29,7 @@ struct conf;
 struct auth_users;
 struct topology;
 struct catalog;
-struct share_registry;
+struct share;
 struct tls_ctx;
 struct loop;
 struct worker;
@@ -106,12 +108,12 @@ struct shared {
 	_Atomic(const struct tls_set *) tls;
 	_Atomic(const struct admin_state *) admin;
 
-	struct cluster_shared clusters[CLUSTERS_MAX];
-	struct share_registry *registry;    /* pools' budgets, idle counts, oldest waiters */
+	struct mark_clock clocks[CLUSTERS_MAX]; /* by cluster id; see route/marks.h */
+	struct share *share;             /* budgets, idle counts, oldest waiters; pool/share.h */
+	struct pin_counts pins;          /* by cause */
 	_Atomic uint32_t n_clients;         /* logged in and logging in, against max_client_conn */
 	_Atomic uint64_t next_id;           /* ids of clients and servers, from 1 */
 	_Atomic uint64_t reconnect_no;      /* counter that admin_state.reconnect* refer to */
-	_Atomic uint32_t logins[NODES_MAX]; /* connection attempts under way per node */
 
 	uint32_t n_workers;
 	struct worker_port workers[WORKERS_MAX];

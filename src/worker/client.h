@@ -1,0 +1,204 @@
+/*
+ * client - one connection of an application. Its life: start-up and login (login.c), then units
+ * that are gathered (unit.c), given a place to run (dispatch.c), sent (forward.c) and answered
+ * (relay.c); its end (client_close) is here and nowhere else.
+ * Owns:    its conn, its prepared statement names, references to its settings.
+ * Thread:  its worker's; moved whole to another worker once, between login and the first unit.
+ */
+#ifndef PGWEIR_WORKER_CLIENT_H
+#define PGWEIR_WORKER_CLIENT_H
+
+#include "pool/waitq.h"
+#include "proto/report.h"
+#include "route/marks.h"
+#include "state/pins.h"
+#include "state/settings_txn.h"
+#include "state/stmts.h"
+#include "worker/dbase.h"
+#include "worker/worker.h"
+
+struct login;
+struct server;
+struct cancel;
+
+enum client_state {
+	CLIENT_BAD = 0,
+	CLIENT_STARTUP,  /* its start-up packets are awaited */
+	CLIENT_TLS,      /* TLS handshake */
+	CLIENT_AUTH,     /* an answer to our challenge is awaited */
+	CLIENT_DERIVE,   /* a helper derives a key for its login */
+	CLIENT_MOVING,   /* on its way to another worker */
+	CLIENT_WELCOME,  /* proved; waits for a server to learn what to greet it with */
+	CLIENT_IDLE,     /* no unit under way, no server */
+	CLIENT_WAITING,  /* its unit stands in line */
+	CLIENT_ACTIVE,   /* linked to a server */
+	CLIENT_CANCEL,   /* it was a CancelRequest, which is being served */
+	CLIENT_CLOSED,   /* gone; freed at the end of the turn */
+	CLIENT_STATE_COUNT
+};
+
+enum client_event {
+	CLIENT_GOT_TLS = 0,     /* SSLRequest accepted */
+	CLIENT_TLS_DONE,
+	CLIENT_CHALLENGED,
+	CLIENT_NEEDS_KEY,
+	CLIENT_PROVED,          /* authenticated */
+	CLIENT_HANDED_OVER,
+	CLIENT_ARRIVED,
+	CLIENT_GREETED,         /* ReadyForQuery sent */
+	CLIENT_QUEUED,
+	CLIENT_UNQUEUED,        /* answered by ourselves, or to be chosen anew */
+	CLIENT_LINKED,
+	CLIENT_UNLINKED,
+	CLIENT_IS_CANCEL,
+	CLIENT_GONE,
+	CLIENT_EVENT_COUNT
+};
+
+/* What the client believes of its transaction. */
+enum client_txn {
+	TXN_NONE,
+	TXN_DEFERRED,     /* BEGIN answered by us, no server holds it */
+	TXN_OPEN,         /* the linked server said T */
+	TXN_FAILED,       /* the linked server said E */
+	TXN_FAILED_ALONE, /* E, and no server holds it: only its end is accepted */
+};
+
+/* Why a client is closed; the fixed words for the log are in client.c. */
+enum client_end {
+	CLIENT_END_TERMINATE,  /* it said Terminate */
+	CLIENT_END_EOF,        /* it closed its socket */
+	CLIENT_END_RESET,
+	CLIENT_END_TLS,
+	CLIENT_END_PROTOCOL,   /* it broke the protocol */
+	CLIENT_END_LOGIN,      /* login refused */
+	CLIENT_END_TIMEOUT,
+	CLIENT_END_LIMIT,
+	CLIENT_END_KILLED,     /* by the administrator */
+	CLIENT_END_SHUTDOWN,
+	CLIENT_END_SERVER,     /* its server was lost where that cannot be hidden */
+	CLIENT_END_MEMORY,
+	CLIENT_END_CANCEL,     /* a cancel request, served */
+	CLIENT_END_CONSOLE,    /* handed to the control thread */
+};
+
+#define DEFERRED_MAX 1024u /* bytes of BEGIN and what followed it, kept to be sent later */
+
+/* BEGIN and SET TRANSACTION, SAVEPOINT after it, answered by us and not yet sent. */
+struct deferred {
+	struct sql_modes modes; /* what the block will run with */
+	uint32_t len;
+	uint32_t n;             /* statements in `sql` */
+	char sql[DEFERRED_MAX]; /* each ended by a NUL */
+};
+
+/* The unit at the front of the receive buffer: scanned, judged, not yet consumed. */
+struct unit {
+	uint32_t len;      /* bytes scanned that belong to it */
+	bool complete;     /* its last message is in */
+	bool judged;       /* the rest is set */
+	bool is_simple;    /* one Query */
+	bool may_replay;   /* nothing but a read on a replica */
+	uint8_t cls;       /* enum sql_class, the gravest of its statements */
+	uint32_t flags;    /* SQLV_*, or'ed; SQLV_REPLICA and'ed */
+	uint32_t pins;     /* bits of enum pin_cause that it will cause */
+	uint64_t fingerprint;
+};
+
+struct client {
+	struct list link; /* worker's clients, or doomed */
+	uint64_t id;
+	enum client_state state;
+	uint32_t slot;
+	struct conn *conn;
+	struct dbase *db;      /* NULL before start-up */
+	struct account *acc;   /* NULL before proof */
+	struct login *login;   /* while logging in */
+	struct server *server; /* linked */
+	struct cancel *cancel; /* of a CLIENT_CANCEL */
+
+	struct waiter waiter; /* while CLIENT_WAITING or waiting for a welcome */
+	struct pool *line_pool; /* whose line it stands in; NULL: the account's `nowhere` */
+	struct server *wanted; /* it waits for this very server (currval) */
+
+	/* input */
+	struct unit unit;
+	uint32_t sent_len;  /* bytes at the front that were sent to a replica and are kept for replay */
+	uint32_t body_left; /* of a message that streams through */
+	bool body_dropped;  /* … into nothing */
+	bool streaming;     /* messages go on one by one up to Sync: a Flush, or a large unit */
+	bool skip_to_sync;  /* we refused a message of an extended series */
+	bool force_primary; /* the present unit was refused by a replica */
+	bool is_admin_port;
+	bool verbatim;      /* session mode: statement names are the server's own */
+
+	/* session */
+	enum client_txn txn;
+	struct deferred *deferred;
+	bool block_read_only; /* the open block is READ ONLY and runs on a replica */
+	bool block_answered;  /* something of the block was passed on */
+	struct settings_txn set; /* what it has set: at login, committed, now */
+	uint32_t sql_opts;       /* for the lexer: strings and encoding */
+	struct stmt_names names;
+	struct unnamed *unnamed;          /* the last unnamed Parse, or NULL */
+	struct pins pins;
+	struct marks marks;
+	struct server *seq_server; /* where its last sequence advance was; may be gone */
+	uint64_t seq_server_id;
+
+	/* this unit's bookkeeping */
+	uint64_t unit_begun_us;  /* sent to the server */
+	uint64_t txn_begun_us;
+	uint64_t wait_begun_us;
+	bool unit_error;         /* an ErrorResponse came in it */
+	bool unit_rollback;      /* a ROLLBACK tag came */
+	bool unit_commit;
+
+	struct hold *hold; /* a replica's answer, held back; NULL: nothing is held */
+
+	/* facts */
+	uint64_t connected_us, request_us;
+	uint64_t fingerprint;
+	uint8_t key[4]; /* of its BackendKeyData */
+	uint32_t bytes_in_seen, bytes_out_seen;
+	struct wheel_timer timer; /* whatever it waits for first, see client_deadline_us */
+};
+
+enum status client_new(struct worker *w, struct conn *conn_moved, bool is_admin_port,
+	struct client **out) MUST_USE;
+
+void client_transition(struct worker *w, struct client *c, enum client_event ev);
+
+/* Arm the timer for what the client waits for now. Cheap: the wheel is touched only if needed. */
+void client_watch(struct worker *w, struct client *c);
+
+/*
+ * The one end. Sends nothing but what was put already; leaves server and line; logs; counts.
+ * The memory is freed at the end of the turn.
+ */
+void client_close(struct worker *w, struct client *c, enum client_end why);
+
+/* Send FATAL and close. */
+void client_fatal(struct worker *w, struct client *c, const struct report *r, enum client_end why);
+
+/* Put an ErrorResponse of ours, count and log it. Nothing is flushed. */
+void client_put_error(struct worker *w, struct client *c, const struct report *r);
+
+/* Put ReadyForQuery with what the client believes of its transaction. Nothing is flushed. */
+void client_put_ready(struct worker *w, struct client *c);
+
+/* The client's settings have changed: what is derived from them follows. */
+void client_settings_changed(struct worker *w, struct client *c);
+
+/* Fill SHOW CLIENTS's row. */
+struct show_socket_row;
+void client_show(struct worker *w, const struct client *c, struct show_socket_row *row);
+
+static inline bool client_is_logged_in(const struct client *c)
+{
+	return c->state == CLIENT_IDLE || c->state == CLIENT_WAITING || c->state == CLIENT_ACTIVE;
+}
+
+extern const struct conn_ops client_ops;
+
+#endif
