@@ -68,7 +68,7 @@ void collector_take(struct collector *c, struct ask_rows *rows)
 	struct collect_run *run;
 	struct list *it;
 
-	list_foreach(it, &c->runs) {
+	list_foreach (it, &c->runs) {
 		run = list_entry(it, struct collect_run, link);
 		if (run->token != rows->token)
 			continue;

@@ -36,6 +36,7 @@ static inline void env_timer(struct env *env, struct wheel_timer *t, uint64_t in
 
 /* The present snapshots, valid until the end of this turn. */
 #define env_conf(env)     atomic_load_explicit(&(env)->shared->conf, memory_order_acquire)
+#define env_users(env)    atomic_load_explicit(&(env)->shared->users, memory_order_acquire)
 #define env_topology(env) atomic_load_explicit(&(env)->shared->topology, memory_order_acquire)
 #define env_addrs(env)    atomic_load_explicit(&(env)->shared->addrs, memory_order_acquire)
 #define env_catalogs(env) atomic_load_explicit(&(env)->shared->catalogs, memory_order_acquire)

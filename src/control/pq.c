@@ -112,10 +112,10 @@ static bool params_tls(struct pq *c, const struct conf_tls *tls)
 	bool has_cert = *tls->cert_file != '\0';
 
 	return param(c, "sslmode", sslmode_name(tls->sslmode)) &&
-		param(c, "sslrootcert", verify ? tls->ca_file : NO_FILE) &&
-		param(c, "sslcert", has_cert ? tls->cert_file : NO_FILE) &&
-		param(c, "sslkey", has_cert ? tls->key_file : NO_FILE) &&
-		param(c, "sslcrl", NO_FILE) && param(c, "gssencmode", "disable");
+	       param(c, "sslrootcert", verify ? tls->ca_file : NO_FILE) &&
+	       param(c, "sslcert", has_cert ? tls->cert_file : NO_FILE) &&
+	       param(c, "sslkey", has_cert ? tls->key_file : NO_FILE) &&
+	       param(c, "sslcrl", NO_FILE) && param(c, "gssencmode", "disable");
 }
 
 /*
@@ -133,7 +133,7 @@ static bool params_session(struct pq *c, const struct pq_target *t)
 		" -c statement_timeout=%llu",
 		(unsigned long long)(t->statement_timeout_us / 1000u));
 	return param(c, "options", options) && param(c, "client_encoding", "SQL_ASCII") &&
-		param(c, "application_name", PQ_APPLICATION);
+	       param(c, "application_name", PQ_APPLICATION);
 }
 
 static enum status params_set(struct pq *c, const struct pq_target *t)
@@ -143,8 +143,8 @@ static enum status params_set(struct pq *c, const struct pq_target *t)
 
 	snprintf(port, sizeof port, "%u", t->port);
 	ok = param(c, "host", t->host) && param(c, "port", port) && param(c, "user", t->user) &&
-		param(c, "dbname", t->dbname) && param(c, "passfile", NO_FILE) &&
-		params_session(c, t) && params_tls(c, t->tls);
+	     param(c, "dbname", t->dbname) && param(c, "passfile", NO_FILE) &&
+	     params_session(c, t) && params_tls(c, t->tls);
 	if (ok && *t->hostaddr != '\0')
 		ok = param(c, "hostaddr", t->hostaddr);
 	if (ok && *t->password != '\0')
@@ -267,7 +267,8 @@ static void on_deadline(void *ctx, struct wheel_timer *t)
 	struct pq *c = list_entry(t, struct pq, deadline);
 
 	(void)ctx;
-	fail_as(c, PQ_FAILED_TIMEOUT, c->state == PQ_ASKED ? "no answer in time" : "no login in time");
+	fail_as(c, PQ_FAILED_TIMEOUT,
+		c->state == PQ_ASKED ? "no answer in time" : "no login in time");
 }
 
 /* Keeps what a server says on its own: so it announces that it ends the session. */
