@@ -189,8 +189,7 @@ static void watch_failed(struct watch *n, const struct pq_failure *f)
 	unsigned bits = 0;
 
 	if (f->kind != PQ_FAILED_LOCAL) /* which says nothing about the node */
-		bits = roles_node_error(
-			m->roles, (uint16_t)n->node, e, f->text, env_now_us(m->env));
+		bits = roles_node_error(m->roles, (uint16_t)n->node, e, f->text);
 	tell_error(n, e, f, bits);
 	mark_changed(m, n->cluster, bits);
 	watch_rest(n, e);
@@ -511,11 +510,11 @@ static void on_tick(void *ctx, struct wheel_timer *t)
 	const struct conf *conf = env_conf(m->env);
 	uint64_t every = conf->node_timeout_us / 10;
 	struct pq_failure f = {.kind = PQ_FAILED_TIMEOUT, .text = "no answer for node_timeout"};
-	uint16_t next = 0, node;
+	uint16_t node;
 	unsigned bits;
 
 	(void)ctx;
-	while ((bits = roles_tick(m->roles, env_now_us(m->env), &next, &node)) != 0) {
+	while ((bits = roles_tick(m->roles, env_now_us(m->env), &node)) != 0) {
 		if (m->watches[node] == NULL)
 			continue;
 		tell_error(m->watches[node], ROLES_ERR_TIMEOUT, &f, bits);
