@@ -1,7 +1,7 @@
 /*
  * engine - what the files of the epoll engine share: the bodies of `struct loop` and `struct conn`
- * and the calls between loop.c, conn.c, conn_rx.c, conn_tx.c and conn_tls.c. Nothing else includes
- * it.
+ * and the calls between loop.c, conn.c, conn_rx.c, conn_tx.c and conn_tls.c; listen.c and
+ * resolver.c use the loop's wheel. Nothing outside net/ includes it.
  *
  * Why the epoll events need help. libevent tells READ and WRITE for EPOLLERR, without CLOSED, which
  * for a connection registered once for everything looks like the arrival of data. A reset that

@@ -6,7 +6,7 @@ libcore_a_SOURCES += \
 	src/net/conn_tls.c \
 	src/net/conn_tx.c \
 	src/net/engine.h \
-	src/net/listen.h \
+	src/net/listen.c src/net/listen.h \
 	src/net/loop.c src/net/loop.h \
 	src/net/resolver.h \
 	src/net/tls.c src/net/tls.h

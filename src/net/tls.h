@@ -17,7 +17,7 @@
 #define TLS_ERR_MAX    256u  /* bytes of an error text, with its NUL */
 
 /* Bytes that an idle stream occupies in OpenSSL and here: measured, for SHOW MEM. */
-#define TLS_STREAM_MEMORY 8192u
+#define TLS_STREAM_MEMORY 16384u
 #define TLS_HASH_MAX      64u /* bytes of a certificate's hash */
 
 struct tls_ctx;

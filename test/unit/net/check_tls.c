@@ -216,12 +216,13 @@ END_TEST
 START_TEST(garbage_is_an_error_with_a_reason)
 {
 	const struct tls_conf sc = pki_server(&pki), cc = {0};
+	static const char junk[] = "\0\0\0\x8\x4\xd2\x16\x2f junk that is no hello";
 	struct talk *t = talk_new(&sc, &cc, NULL);
 	enum tls_result r;
 	char c[8];
 
 	ck_assert_str_eq(tls_error(t->server.tls), "");
-	ck_assert(end_send(&t->client, "\0\0\0\x8\x4\xd2\x16\x2f junk that is no hello", 34));
+	ck_assert(end_send(&t->client, junk, sizeof junk - 1));
 	ck_assert_int_eq(tls_handshake(t->server.tls), TLS_ERROR);
 	ck_assert_str_ne(tls_error(t->server.tls), "");
 	talk_free(t);

@@ -37,3 +37,13 @@ test_unit_net_check_conn_tls_SOURCES = test/unit/net/check_conn_tls.c
 test_unit_net_check_conn_tls_LDADD = $(NET_UNIT_LIBS)
 test_unit_net_check_conn_tls_CFLAGS = $(NET_UNIT_CFLAGS)
 test_unit_net_check_conn_tls_LDFLAGS = $(NET_CALLS_LINK)
+
+check_PROGRAMS += test/unit/net/check_addr
+test_unit_net_check_addr_SOURCES = test/unit/net/check_addr.c
+test_unit_net_check_addr_LDADD = $(NET_UNIT_LIBS)
+test_unit_net_check_addr_CFLAGS = $(NET_UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/net/check_listen
+test_unit_net_check_listen_SOURCES = test/unit/net/check_listen.c
+test_unit_net_check_listen_LDADD = $(NET_UNIT_LIBS)
+test_unit_net_check_listen_CFLAGS = $(NET_UNIT_CFLAGS)
