@@ -359,11 +359,13 @@ static bool sample_add(struct cluster *c, const struct node *n, const struct rol
 
 unsigned roles_node_answer(struct roles *r, uint16_t node, const struct roles_answer *a)
 {
-	struct node *n = &r->nodes[node];
-	const struct topo_node before = n->pub;
+	struct topo_node before;
+	struct node *n;
 	unsigned bits;
 
 	PANIC_IF(node >= r->n_nodes || a->answered_us < a->sent_us);
+	n = &r->nodes[node];
+	before = n->pub;
 	node_take(n, a);
 	bits = judge_after(r, node, &before);
 	if (cluster_of(r, node)->pub.primary == node && sample_add(cluster_of(r, node), n, a))
@@ -371,30 +373,26 @@ unsigned roles_node_answer(struct roles *r, uint16_t node, const struct roles_an
 	return bits;
 }
 
-static void node_fail(struct node *n, const char *text)
-{
-	n->heard = true;
-	n->alive = false;
-	snprintf(n->error, sizeof n->error, "%s", text);
-}
-
 unsigned roles_node_error(struct roles *r, uint16_t node, enum roles_error e, const char *text)
 {
-	struct node *n = &r->nodes[node];
-	const struct topo_node before = n->pub;
+	struct topo_node before;
+	struct node *n;
 
 	PANIC_IF(node >= r->n_nodes);
+	n = &r->nodes[node];
+	before = n->pub;
+	snprintf(n->error, sizeof n->error, "%s", text);
 	switch (e) {
 	case ROLES_ERR_LOST:
 	case ROLES_ERR_TIMEOUT:
-		snprintf(n->error, sizeof n->error, "%s", text);
 		break;
 	case ROLES_ERR_LOGIN:
 	case ROLES_ERR_CONNECT:
 	case ROLES_ERR_STARTUP:
 	case ROLES_ERR_QUERY:
 		n->login_refused = e == ROLES_ERR_LOGIN;
-		node_fail(n, text);
+		n->heard = true;
+		n->alive = false;
 		break;
 	}
 	return judge_after(r, node, &before);
@@ -435,7 +433,9 @@ unsigned roles_tick(struct roles *r, uint64_t now_us, uint16_t *node)
 
 		if (!n->alive || !is_overdue(r, n->pub.answered_us, now_us))
 			continue;
-		node_fail(n, n->error[0] != '\0' ? n->error : "no answer within node_timeout");
+		n->alive = false;
+		if (n->error[0] == '\0')
+			snprintf(n->error, sizeof n->error, "no answer within node_timeout");
 		bits = judge_after(r, i, &before);
 		*node = i;
 	}
