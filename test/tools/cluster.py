@@ -188,7 +188,7 @@ class Node:
         """Wait until it has replayed all that the primary has written by now."""
         # one synchronous commit writes what asynchronous ones have left in memory
         lsn = (primary or self.cluster.primary).sql(
-            "SET synchronous_commit = on; SELECT pg_current_xact_id();"
+            "SET synchronous_commit = on; SELECT pg_logical_emit_message(true, '', '');"
             "SELECT pg_current_wal_lsn()").splitlines()[-1]
         proc.wait_until(f"{self.name} to replay up to {lsn}", lambda: self.sql(
             f"SELECT pg_last_wal_replay_lsn() >= '{lsn}'") == "t", timeout)
