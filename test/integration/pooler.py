@@ -48,7 +48,8 @@ def hosts(nodes):
 
 class Pgweir:
     """One running daemon. A context manager: starts at entry, at exit stops and checks that it
-    ended well: exit status 0, no sanitizer report and no panic in its log."""
+    ended well: exit status 0, no sanitizer report and no panic in its log. "{folder}" in a
+    setting stands for the daemon's own folder."""
 
     def __init__(self, site, databases, settings=None, users=None, passwords=None, args=()):
         self.site = site
@@ -91,7 +92,8 @@ class Pgweir:
         lines += ["", "[pgweir]"]
         lines += [f"{name} = {value}" for name, value in self.settings.items()
                   if value is not None]
-        self._write("pgweir.ini", "\n".join(lines) + "\n")
+        text = "\n".join(lines) + "\n"
+        self._write("pgweir.ini", text.replace("{folder}", self.folder))
         secrets = {**self.passwords, **self.secrets}
         self._write("users.txt", "".join(f'"{u}" "{s}"\n' for u, s in secrets.items()))
 
