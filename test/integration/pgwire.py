@@ -167,7 +167,8 @@ class Message:
         for _ in range(struct.unpack_from(">h", self.body)[0]):
             size, = struct.unpack_from(">i", self.body, at)
             at += 4
-            values.append(None if size < 0 else self.body[at:at + size].decode())
+            values.append(None if size < 0 else
+                          self.body[at:at + size].decode(errors="surrogateescape"))
             at += max(size, 0)
         return tuple(values)
 
