@@ -1,5 +1,6 @@
 """Password proofs: SCRAM-SHA-256 (RFC 5802, RFC 7677) from both sides, and PostgreSQL's md5."""
 import base64
+import functools
 import hashlib
 import hmac
 import os
@@ -17,6 +18,11 @@ def _xor(a, b):
     return bytes(x ^ y for x, y in zip(a, b))
 
 
+@functools.lru_cache(maxsize=1000)
+def _salted(password, salt, iterations):
+    return hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
+
+
 def md5_secret(user, password):
     return "md5" + hashlib.md5((password + user).encode()).hexdigest()
 
@@ -30,7 +36,7 @@ class Keys:
     """What a password gives with a salt and an iteration count."""
 
     def __init__(self, password, salt, iterations):
-        salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
+        salted = _salted(password, salt, iterations)
         self.salt = salt
         self.iterations = iterations
         self.client_key = _mac(salted, "Client Key")
