@@ -4,6 +4,7 @@ One primary with two standbys serves all tests; each module starts the daemons i
 that kills or promotes nodes uses `own_site`, a cluster for that module alone.
 """
 import faulthandler
+import itertools
 import os
 import resource
 import shutil
@@ -19,6 +20,7 @@ from pooler import Site  # noqa: E402  pylint: disable=wrong-import-position
 from tools import proc  # noqa: E402  pylint: disable=wrong-import-position
 from tools.cluster import Cluster  # noqa: E402  pylint: disable=wrong-import-position
 
+TABLE_NUMBERS = itertools.count(1)
 TEST_SECONDS = 180  # per test, its fixtures included
 PASSWORDS = {"app": "app-secret", "other": "other-secret", "admin": "admin-secret",
              "stats": "stats-secret", "monitor": "monitor-secret", "md5user": "md5-secret",
@@ -95,6 +97,22 @@ def site():
 def own_site():
     """A cluster of the module's own, for tests that hurt it."""
     yield from temporary_site(standbys=2)
+
+
+@pytest.fixture
+def new_table(site):
+    """new_table("a int, b text") makes a table of the user app and returns its name; it is
+    dropped after the test."""
+    names = []
+
+    def make(columns="a int", options=""):
+        names.append(f"made_{next(TABLE_NUMBERS)}")
+        site.cluster.primary.sql(f"CREATE {options} TABLE {names[-1]} ({columns});"
+                                 f"ALTER TABLE {names[-1]} OWNER TO app", "app")
+        return names[-1]
+    yield make
+    for name in names:
+        site.cluster.primary.sql(f"DROP TABLE IF EXISTS {name}", "app")
 
 
 @pytest.fixture

@@ -18,11 +18,8 @@ def pooler(site, request):
 
 
 @pytest.fixture
-def table(superuser):
-    superuser("CREATE TABLE basics (id serial PRIMARY KEY, v text);"
-              "ALTER TABLE basics OWNER TO app")
-    yield "basics"
-    superuser("DROP TABLE basics")
+def table(new_table):
+    return new_table("id serial PRIMARY KEY, v text")
 
 
 def test_psql_runs_statements_and_scripts(pooler):

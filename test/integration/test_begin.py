@@ -23,10 +23,8 @@ def other(pooler):
 
 
 @pytest.fixture
-def table(superuser):
-    superuser("CREATE TABLE begun (a int); ALTER TABLE begun OWNER TO app")
-    yield "begun"
-    superuser("DROP TABLE begun")
+def table(new_table):
+    return new_table("a int")
 
 
 def extended(sql):

@@ -18,10 +18,8 @@ def pooler(site):
 
 
 @pytest.fixture
-def table(superuser):
-    superuser("CREATE TABLE copied (a int, b text); ALTER TABLE copied OWNER TO app")
-    yield "copied"
-    superuser("DROP TABLE copied")
+def table(new_table):
+    return new_table("a int, b text")
 
 
 class MemoryWatch:
@@ -161,18 +159,17 @@ def test_parameter_of_50_megabytes_in_pieces(pooler):
         assert client.result().value() == str(size)
 
 
-def test_copy_of_200_megabytes_both_ways_in_constant_memory(pooler, superuser):
-    superuser("CREATE UNLOGGED TABLE big (line text); ALTER TABLE big OWNER TO app")
+def test_copy_of_200_megabytes_both_ways_in_constant_memory(pooler, new_table):
+    big = new_table("line text", "UNLOGGED")
     line = b"w" * 1023 + b"\n"
     with pooler.raw() as client, MemoryWatch(pooler):
-        client.send(pgwire.query("COPY big FROM STDIN"))
+        client.send(pgwire.query(f"COPY {big} FROM STDIN"))
         assert client.read_message().kind == "G"
         chunk = copy_data(line * 64) * 16
         for _ in range(200):
             client.send(chunk)
         assert client.run(pgwire.COPY_DONE).tags == [f"COPY {200 * 1024}"]
-        client.send(pgwire.query("COPY big TO STDOUT"))
+        client.send(pgwire.query(f"COPY {big} TO STDOUT"))
         assert client.read_message().kind == "H"
         client.skip(200 * 1024 * len(msg("d", line)))
         assert Result(client.read_until("Z")).kinds == "cCZ"
-    superuser("DROP TABLE big")

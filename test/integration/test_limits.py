@@ -175,14 +175,13 @@ def test_query_timeout_ends_the_query(site, superuser):
                            "AND usename = 'app'") == 0)
 
 
-def test_idle_transaction_timeout_rolls_back(site, superuser):
-    superuser("CREATE TABLE idled (a int); ALTER TABLE idled OWNER TO app")
+def test_idle_transaction_timeout_rolls_back(site, new_table):
+    table = new_table("a int")
     with site.pgweir(settings={"idle_transaction_timeout": 1, "default_pool_size": 1}) as p:
         with p.raw() as client, p.raw() as other:
-            client.query("BEGIN; INSERT INTO idled VALUES (1)").check()
+            client.query(f"BEGIN; INSERT INTO {table} VALUES (1)").check()
             assert "E" in [m.kind for m in client.wait_closed(10 * p.slow)]
-            assert other.value("SELECT count(*) FROM idled") == "0"
-    superuser("DROP TABLE idled")
+            assert other.value(f"SELECT count(*) FROM {table}") == "0"
 
 
 def test_client_idle_timeout_ends_the_session(site):

@@ -130,15 +130,14 @@ def test_search_path_decides_what_a_statement_means(pooler, superuser):
     superuser("DROP SCHEMA red, blue CASCADE")
 
 
-def test_changed_result_type_is_postgresqls_own_error(pooler, superuser):
-    superuser("CREATE TABLE shape (a int); INSERT INTO shape VALUES (1);"
-              "ALTER TABLE shape OWNER TO app")
+def test_changed_result_type_is_postgresqls_own_error(pooler, superuser, new_table):
+    shape = new_table("a int")
+    superuser(f"INSERT INTO {shape} VALUES (1)")
     with pooler.raw() as client:
-        prepare(client, "all", "SELECT * FROM shape")
+        prepare(client, "all", f"SELECT * FROM {shape}")
         assert run_named(client, "all").value() == "1"
-        superuser("ALTER TABLE shape ADD b int")
+        superuser(f"ALTER TABLE {shape} ADD b int")
         assert run_named(client, "all").sqlstate == "0A000"
-        superuser("DROP TABLE shape")
 
 
 def test_unnamed_statement_lives_from_sync_to_sync(pooler):
