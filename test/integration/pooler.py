@@ -51,7 +51,8 @@ class Pgweir:
     ended well: exit status 0, no sanitizer report and no panic in its log. "{folder}" in a
     setting stands for the daemon's own folder."""
 
-    def __init__(self, site, databases, settings=None, users=None, passwords=None, args=()):
+    def __init__(self, site, databases, settings=None, users=None, passwords=None,
+                 secrets=None, args=()):
         self.site = site
         self.folder = site.new_folder()
         self.port = proc.free_port()
@@ -61,7 +62,7 @@ class Pgweir:
         self.databases = dict(databases)
         self.users = dict(users or {})
         self.passwords = {**site.passwords, **(passwords or {})}
-        self.secrets = {}  # what auth_file holds instead of the password, by user
+        self.secrets = dict(secrets or {})  # what auth_file holds instead of the password, by user
         self.settings = {
             "listen_addr": "127.0.0.1", "listen_port": self.port, "unix_socket_dir": "",
             "auth_file": f"{self.folder}/users.txt", "admin_users": "admin",

@@ -32,9 +32,8 @@ SECRETS = {"plain": lambda user, password: password,
     ("scram-sha-256", "scram")])
 def test_proofs_by_kind_of_entry(site, auth_type, secret):
     databases = {"app": site.app_on([site.cluster.primary])["app"] + " password=app-secret"}
-    with start(site, auth_type, databases=databases) as p:
-        p.secrets["app"] = SECRETS[secret]("app", "app-secret")
-        p.reload()
+    with start(site, auth_type, databases=databases,
+               secrets={"app": SECRETS[secret]("app", "app-secret")}) as p:
         with p.raw() as client:
             assert client.value("SELECT current_user") == "app"
         assert refused(p).sqlstate == "28P01"
@@ -42,9 +41,8 @@ def test_proofs_by_kind_of_entry(site, auth_type, secret):
 
 
 def test_md5_entry_cannot_prove_scram(site):
-    with start(site, "scram-sha-256") as p:
-        p.secrets["app"] = scram.md5_secret("app", "app-secret")
-        p.reload()
+    secrets = {"app": scram.md5_secret("app", "app-secret")}
+    with start(site, "scram-sha-256", secrets=secrets) as p:
         assert refused(p, password="app-secret").sqlstate == "28P01"
 
 
@@ -64,18 +62,16 @@ def test_login_to_servers_by_their_method(site, user):
 
 
 def test_md5_entry_serves_a_server_that_asks_for_md5(site):
-    with start(site, "md5") as p:
-        p.secrets["md5user"] = scram.md5_secret("md5user", site.passwords["md5user"])
-        p.reload()
+    secrets = {"md5user": scram.md5_secret("md5user", site.passwords["md5user"])}
+    with start(site, "md5", secrets=secrets) as p:
         with p.raw("md5user", "app") as client:
             assert client.value("SELECT current_user") == "md5user"
 
 
 def test_learned_scram_keys_serve_the_server(site, superuser):
     """The auth_file holds the server's own verifier; the client's proof gives the keys."""
-    with start(site, "scram-sha-256") as p:
-        p.secrets["app"] = superuser("SELECT rolpassword FROM pg_authid WHERE rolname = 'app'")
-        p.reload()
+    verifier = superuser("SELECT rolpassword FROM pg_authid WHERE rolname = 'app'")
+    with start(site, "scram-sha-256", secrets={"app": verifier}) as p:
         for _ in range(2):
             with p.raw() as client:
                 assert client.value("SELECT current_user") == "app"
@@ -83,9 +79,8 @@ def test_learned_scram_keys_serve_the_server(site, superuser):
 
 
 def test_verifier_of_another_salt_is_refused_with_an_explanation(site):
-    with start(site, "scram-sha-256", settings={"query_wait_timeout": 3}) as p:
-        p.secrets["app"] = scram.verifier("app-secret")
-        p.reload()
+    with start(site, "scram-sha-256", settings={"query_wait_timeout": 3},
+               secrets={"app": scram.verifier("app-secret")}) as p:
         with pytest.raises(ServerError):
             with p.raw() as client:
                 client.query("SELECT 1").check()
