@@ -196,6 +196,8 @@ class Stream:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = sock
         self.buffer = b""
+        self.n_sent = 0  # bytes, TLS apart
+        self.n_received = 0
 
     def __enter__(self):
         return self
@@ -217,6 +219,7 @@ class Stream:
     def send(self, data):
         try:
             self.sock.sendall(data)
+            self.n_sent += len(data)
         except (ConnectionError, ssl.SSLError) as e:
             raise Closed(str(e)) from e
 
@@ -232,6 +235,7 @@ class Stream:
             raise Closed(str(e)) from e
         if not more:
             raise Closed("end of stream")
+        self.n_received += len(more)
         self.buffer += more
 
     def read(self, size):

@@ -12,8 +12,8 @@ STATES = [
      "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711 "
      "AND pid = pg_backend_pid()", "1", "SELECT pg_advisory_unlock(4711)"),
     ("listen", "LISTEN news", "SELECT pg_listening_channels()", "news", "UNLISTEN *"),
-    ("hold cursor", "DECLARE c SCROLL CURSOR WITH HOLD FOR SELECT 7", "FETCH ABSOLUTE 1 FROM c", "7",
-     "CLOSE c"),
+    ("hold cursor", "DECLARE c SCROLL CURSOR WITH HOLD FOR SELECT 7",
+     "FETCH ABSOLUTE 1 FROM c", "7", "CLOSE c"),
     ("custom parameter", "SET app.user_id = '7'", "SHOW app.user_id", "7", "RESET app.user_id"),
     ("set_config", "SELECT set_config('work_mem', '7MB', false)", "SHOW work_mem", "7MB",
      "RESET work_mem"),

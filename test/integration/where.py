@@ -1,4 +1,4 @@
-"""Finds out on which node a statement ran: it carries a mark, which pg_stat_activity shows there."""
+"""Finds out on which node a statement ran: it carries a mark, which pg_stat_activity shows."""
 import itertools
 
 import pgwire
