@@ -37,6 +37,9 @@ void rows_i64(struct rows *r, int64_t v);
 void rows_time(struct rows *r, uint64_t wall_us); /* "2026-01-31 12:00:00 UTC"; 0 gives NULL */
 void rows_hex(struct rows *r, uint64_t v);        /* "0x1f"; 0 gives "" */
 
+/* Length of the valid UTF-8 character at `s`, which ends with a NUL; 0 if there is none. */
+size_t rows_utf8_len(const char *s);
+
 /* As JSON text, quotes included, cut at ROWS_VALUE_MAX. Invalid UTF-8 becomes U+FFFD. */
 void rows_json_string(struct wr *w, const char *s);
 

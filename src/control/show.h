@@ -18,7 +18,8 @@ struct stats;
 #define CONSOLE_DATABASE "pgbouncer" /* as tables name the console's own database */
 
 /* What tools look for: "PgBouncer", and a version whose tables ours are. */
-#define SHOW_VERSION_TEXT "PgBouncer 1.25.0 (" PACKAGE_STRING ")"
+#define SHOW_VERSION_TEXT   "PgBouncer 1.25.0 (" PACKAGE_STRING ")"
+#define SHOW_SERVER_VERSION "1.25.0/bouncer"
 
 /* All that rows are made from; in the control thread, valid for the turn. */
 struct show_in {
