@@ -8,6 +8,10 @@
 UNIT_CFLAGS = $(AM_CFLAGS) -Wno-sign-conversion -Wno-conversion -Wno-format-nonliteral $(CHECK_CFLAGS) $(OPENSSL_CFLAGS)
 UNIT_LIBS = $(PURE_LIBS) $(CHECK_LIBS)
 
+# A test that makes allocations fail has these in its SOURCES and LDFLAGS.
+FAILING_ALLOC_FILES = test/unit/failing_alloc.c test/unit/failing_alloc.h
+FAILING_ALLOC_LINK = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
+
 include test/unit/base/local.mk
 include test/unit/proto/local.mk
 include test/unit/sql/local.mk
@@ -22,3 +26,5 @@ include test/unit/control/local.mk
 include test/fuzz/local.mk
 
 TESTS += $(check_PROGRAMS)
+LOG_COMPILER = $(SHELL) $(srcdir)/test/run-test
+EXTRA_DIST += test/run-test test/unit/unit.h

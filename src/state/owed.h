@@ -36,7 +36,7 @@ struct owed_entry {
 	uint8_t kind; /* enum owed_kind */
 	uint8_t who;  /* enum owed_who */
 	uint16_t tag; /* the pusher's */
-	uint32_t no;  /* the pusher's */
+	uint64_t no;  /* the pusher's */
 	void *ref;    /* the pusher's */
 };
 

@@ -48,7 +48,7 @@ struct ask_derive {
 	uint32_t iterations;
 	uint32_t salt_len;
 	uint8_t salt[128];
-	char password[1024]; /* wiped by the helper */
+	char password[1024]; /* comes back with the answer; wiped by the asker */
 	uint8_t salted[32];  /* answer */
 	enum status status;  /* answer: OK, E_LIMIT (queue full), E_NOMEM */
 };
@@ -91,6 +91,10 @@ struct tell_cancel {
 	uint32_t pid;
 	uint32_t key_len;
 	uint8_t key[32];
+	uint32_t from_worker; /* whose client brought it, to be told when it was served */
+	uint32_t from_slot;
+	uint64_t from_id;
+	bool is_served; /* on its way back */
 };
 
 /* --- SHOW: each worker answers for its own objects, in bounded pieces --- */

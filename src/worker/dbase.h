@@ -22,8 +22,10 @@ struct auth_learned;
 struct catalog;
 struct settings;
 
-#define WELCOMES_MAX      64u /* distinct start-up settings remembered per account */
-#define SQLSTATE_CLASSES  48u /* distinct SQLSTATE classes counted per database */
+#define WELCOMES_MAX     64u        /* distinct start-up settings remembered per account */
+#define BASELINE_MAX     64u        /* parameters that a server reports */
+#define POOL_RETIRED     UINT32_MAX /* index of a pool whose node has left the database */
+#define SQLSTATE_CLASSES 48u        /* distinct SQLSTATE classes counted per database */
 
 /* Counters of one database on one worker; see struct show_stats_row. */
 struct dbase_stats {
@@ -40,7 +42,7 @@ struct error_count {
 };
 
 struct dbase {
-	struct list link; /* worker's dbase_list */
+	struct list link;      /* worker's dbase_list */
 	char name[NAME_LEN];   /* as clients ask for it */
 	char dbname[NAME_LEN]; /* on the servers */
 
@@ -68,7 +70,7 @@ struct dbase {
 
 /* What a client with these start-up settings is told: ready made ParameterStatus messages. */
 struct welcome {
-	struct list link; /* most recently used first */
+	struct list link;     /* most recently used first */
 	struct settings *set; /* a reference */
 	size_t len;
 	uint8_t messages[];
@@ -80,7 +82,7 @@ struct baseline {
 	struct baseline_param {
 		char *name;
 		char *value;
-	} *params;
+	} * params;
 };
 
 struct account {
@@ -99,8 +101,8 @@ struct account {
 
 	uint32_t n_pools;
 	struct pool *pools[CONF_DB_NODES_MAX];
-	struct waitq nowhere;        /* units for which no node was fit */
-	struct wheel_timer nowhere_timer;
+	struct waitq nowhere;     /* units for which no node was fit */
+	struct list nowhere_link; /* worker's waiting_accounts while somebody is in it */
 	uint32_t round_robin;
 
 	bool has_baseline;
@@ -124,14 +126,16 @@ struct pool {
 	struct list active; /* linked to a client, or finishing what one left */
 	struct list logins; /* connecting, logging in */
 	uint32_t n_idle, n_active, n_login;
-	struct waitq line;
-	struct wheel_timer line_timer; /* deadline of the line's head; reserve pool */
+	struct waitq line;        /* units waiting for a server */
+	struct waitq pin_line;    /* units that will pin, waiting for a place under max_pinned */
+	struct list waiting_link; /* worker's waiting_pools while somebody is in either */
 
 	uint32_t outstanding; /* units sent, not answered */
 	uint64_t latency_us;  /* recent time of a unit, exponentially weighted */
 	uint64_t retry_at_us; /* no login before that: the last one failed */
 	char last_error[128]; /* of the last failed login, "" after a good one */
 	char last_sqlstate[6];
+	bool wants_tls;     /* server_tls_sslmode = allow: a login without TLS was refused */
 	uint32_t borrowing; /* requests to other workers under way */
 };
 
@@ -167,5 +171,18 @@ void baseline_fini(struct baseline *b);
 void dbase_count_route(
 	struct dbase *db, enum sql_class cls, enum choose_reason reason, int32_t node_index);
 void dbase_count_error(struct dbase *db, const char *sqlstate, bool ours);
+
+/* Next route counter that is not zero, from *pos (0 to begin); false at the end. */
+struct dbase_route {
+	uint8_t cls, reason;
+	int32_t node_index; /* in the database's list of nodes; -1: none */
+	uint64_t n;
+};
+bool dbase_next_route(const struct dbase *db, uint32_t *pos, struct dbase_route *out);
+
+/* A statement is about to be judged: have the catalog loaded if it is not. */
+void dbase_want_catalog(struct worker *w, struct dbase *db);
+/* DDL has passed: have it loaded again. */
+void dbase_catalog_changed(struct worker *w, struct dbase *db);
 
 #endif

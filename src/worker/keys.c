@@ -120,6 +120,16 @@ void keys_put(struct keys *k, const char *password, const struct scram_salt *sal
 		entry_free(k, list_entry(k->lru.prev, struct key_entry, lru));
 }
 
+void keys_take(struct keys *k, const struct ask_derive *d)
+{
+	struct scram_salt salt = {.iterations = d->iterations, .len = d->salt_len};
+
+	if (d->status != OK)
+		return;
+	memcpy(salt.bytes, d->salt, d->salt_len);
+	keys_put(k, d->password, &salt, d->salted);
+}
+
 enum status keys_derive(
 	struct worker *w, const char *password, const struct scram_salt *salt, uint64_t token)
 {

@@ -12,6 +12,11 @@
 
 #define KEYS_MAX 4096u
 
+/* A token of keys_derive: whose it is, and the id of the client or server. */
+#define KEYS_TOKEN_CLIENT 0u
+#define KEYS_TOKEN_SERVER (1ull << 63)
+#define KEYS_TOKEN_ID     (KEYS_TOKEN_SERVER - 1)
+
 struct keys;
 
 enum status keys_new(const struct hash_key *key, struct keys **out) MUST_USE;
@@ -22,6 +27,10 @@ bool keys_find(struct keys *k, const char *password, const struct scram_salt *sa
 	uint8_t out[SCRAM_KEY_LEN]);
 void keys_put(struct keys *k, const char *password, const struct scram_salt *salt,
 	const uint8_t salted[SCRAM_KEY_LEN]);
+
+/* TELL_DERIVED has come: remember it. */
+struct ask_derive;
+void keys_take(struct keys *k, const struct ask_derive *d);
 
 /*
  * Have it derived by a helper (ASK_DERIVE); `token` comes back with TELL_DERIVED.

@@ -34,19 +34,15 @@ struct login {
 /* conn_ops.on_data of a client that is not logged in. */
 size_t login_on_data(struct worker *w, struct client *c, const uint8_t *data, size_t len);
 void login_on_tls_ready(struct worker *w, struct client *c);
-void login_derived(struct worker *w, struct client *c, const uint8_t salted[SCRAM_KEY_LEN], enum status st);
+/* A helper has derived what keys_derive asked for with KEYS_TOKEN_CLIENT. */
+void login_derived(
+	struct worker *w, uint64_t token, const uint8_t salted[SCRAM_KEY_LEN], enum status st);
 
 /* The client has proved itself and is on the worker where it shall live: greet it, or wait. */
 void login_go_on(struct worker *w, struct client *c);
 
 /* Send what a logged-in client is told, up to ReadyForQuery. */
 void login_greet(struct worker *w, struct client *c, const struct welcome *welcome);
-
-/*
- * A server is there for a client in CLIENT_WELCOME: ask it what the client's settings come to.
- * relay.c hands the ParameterStatus values over when the hidden query has ended.
- */
-void login_learn_welcome(struct worker *w, struct client *c, struct server *s);
 
 void login_free(struct login *l); /* wipes; NULL allowed */
 

@@ -109,11 +109,11 @@ struct shared {
 	_Atomic(const struct admin_state *) admin;
 
 	struct mark_clock clocks[CLUSTERS_MAX]; /* by cluster id; see route/marks.h */
-	struct share *share;             /* budgets, idle counts, oldest waiters; pool/share.h */
-	struct pin_counts pins;          /* by cause */
-	_Atomic uint32_t n_clients;         /* logged in and logging in, against max_client_conn */
-	_Atomic uint64_t next_id;           /* ids of clients and servers, from 1 */
-	_Atomic uint64_t reconnect_no;      /* counter that admin_state.reconnect* refer to */
+	struct share *share;           /* budgets, idle counts, oldest waiters; pool/share.h */
+	struct pin_counts pins;        /* by cause */
+	_Atomic uint32_t n_clients;    /* logged in and logging in, against max_client_conn */
+	_Atomic uint64_t next_id;      /* ids of clients and servers, from 1 */
+	_Atomic uint64_t reconnect_no; /* counter that admin_state.reconnect* refer to */
 
 	uint32_t n_workers;
 	struct worker_port workers[WORKERS_MAX];

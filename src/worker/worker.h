@@ -18,6 +18,7 @@
 #include "worker/shared.h"
 
 struct client;
+struct keys;
 struct listener;
 struct settings_table;
 struct stmt_table;
@@ -27,6 +28,19 @@ struct stmt_table;
 #define WORKER_SLOTS_MAX (1u << WORKER_SLOT_BITS)
 
 #define WORKER_LISTENERS_MAX 34u /* 16 addresses and a unix socket, for clients and for admins */
+
+/* A listening socket that this worker accepts on. */
+struct worker_listen {
+	int fd;        /* main's; closed by main after the worker has ended */
+	bool is_admin; /* of admin_port or admin_socket_dir: console databases only */
+	bool deal;     /* no SO_REUSEPORT: deal the sockets out to all workers in turn */
+};
+
+struct worker_listener {
+	struct worker *w;
+	struct worker_listen listen;
+	struct listener *listener;
+};
 
 struct worker_counts { /* SHOW WORKERS */
 	uint64_t turns;
@@ -56,17 +70,24 @@ struct worker {
 
 	/* what of the snapshots was last applied to the worker's own objects */
 	const struct conf *conf_applied; /* compared, never followed */
-	uint32_t topology_applied, catalogs_applied, admin_applied;
+	uint64_t topology_applied;
+	uint32_t catalogs_applied, admin_applied;
 
 	/* objects */
 	struct wheel wheel;
 	struct settings_table *settings;
 	struct stmt_table *stmts;
+	struct keys *keys;
 	struct map dbases; /* struct dbase by name */
 	struct list dbase_list;
-	struct list clients; /* all of them */
-	struct list servers; /* all of them */
-	struct list doomed;  /* servers whose conn is leaving the loop, clients that were handed over */
+	struct list clients;          /* all of them */
+	struct list servers;          /* all of them */
+	struct list waiting_pools;    /* somebody stands in a line of it */
+	struct list waiting_accounts; /* somebody waits for any node */
+	struct list cancels;          /* struct cancel */
+	uint32_t n_cancels;
+	struct list leaving; /* connections that leave the loop at the end of the turn */
+	struct list dead_clients, dead_servers; /* closed in this turn; freed at its end */
 	uint32_t n_clients, n_clients_login, n_servers;
 
 	struct client **slots;
@@ -74,22 +95,20 @@ struct worker {
 	uint32_t *slots_free; /* stack of free slot numbers */
 	uint32_t n_slots_free;
 
-	struct listener *listeners[WORKER_LISTENERS_MAX];
+	struct worker_listener listeners[WORKER_LISTENERS_MAX];
 	uint32_t n_listeners;
-	bool accepting;
 
 	struct wheel_timer janitor;
-	uint64_t random; /* state of worker_random */
-	uint32_t deal_next; /* worker that gets the next unix-socket client */
+	uint64_t janitor_slow_us; /* when its slower half ran last */
+	uint64_t random;          /* state of worker_random */
+	uint32_t deal_next;       /* worker that gets the next unix-socket client */
 	struct worker_counts counts;
 	bool stopping;
 };
 
-/*
- * Errors: E_NOMEM, E_IO. `listeners` are moved into the worker, which accepts on them.
- */
-enum status worker_new(struct shared *sh, uint32_t index, struct listener **listeners,
-	uint32_t n_listeners, struct worker **out) MUST_USE;
+/* Errors: E_NOMEM, E_IO; E_LIMIT more than WORKER_LISTENERS_MAX. */
+enum status worker_new(struct shared *sh, uint32_t index, const struct worker_listen *listens,
+	uint32_t n_listens, struct worker **out) MUST_USE;
 void worker_run(struct worker *w); /* until TELL_STOP; then posts ASK_STOPPED */
 void worker_free(struct worker *w);
 
@@ -113,6 +132,6 @@ void worker_slot_give(struct worker *w, uint32_t slot);
 /* Allocate a message for another thread; NULL: no memory. */
 void *worker_mail(size_t size, int kind);
 void worker_tell(struct worker *w, uint32_t to, struct mail *m); /* moves m */
-void worker_ask(struct worker *w, struct mail *m);               /* to the control thread; moves m */
+void worker_ask(struct worker *w, struct mail *m); /* to the control thread; moves m */
 
 #endif
