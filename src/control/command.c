@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "control/admin.h"
 #include "proto/report.h"
 
@@ -106,7 +107,7 @@ static void forget_suspended(struct session *s)
 {
 	struct list *it;
 
-	list_foreach(it, &s->prepared)
+	list_foreach (it, &s->prepared)
 		list_entry(it, struct prepared, link)->is_suspended = false;
 }
 
@@ -317,8 +318,8 @@ static void reload(struct session *s)
 	memset(s->reload.key, 0, sizeof s->reload.key);
 	memset(s->reload.value, 0, sizeof s->reload.value);
 	if (s->command.verb == VERB_SET) {
-		strncpy(s->reload.key, s->command.name, sizeof s->reload.key - 1);
-		strncpy(s->reload.value, s->command.value, sizeof s->reload.value - 1);
+		text_copy(s->reload.key, sizeof s->reload.key, s->command.name);
+		text_copy(s->reload.value, sizeof s->reload.value, s->command.value);
 	}
 	reload_ask(s->of->conf.reload, &s->reload);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "control/session.h"
 #include "net/tls.h"
 #include "proto/report.h"
@@ -44,7 +45,7 @@ static struct session *session_at(const struct consoles *cs, size_t pos)
 {
 	struct list *it;
 
-	list_foreach(it, &cs->sessions)
+	list_foreach (it, &cs->sessions)
 		if (pos-- == 0)
 			return list_entry(it, struct session, link);
 	return NULL;
@@ -54,7 +55,7 @@ bool consoles_kill(struct consoles *cs, uint64_t id)
 {
 	struct list *it;
 
-	list_foreach(it, &cs->sessions) {
+	list_foreach (it, &cs->sessions) {
 		struct session *s = list_entry(it, struct session, link);
 
 		if (s->id != id)
@@ -77,7 +78,7 @@ bool consoles_row(const struct consoles *cs, size_t pos, struct show_socket_row 
 	out->id = out->ptr = s->id;
 	out->node = -1;
 	memcpy(out->user, s->user, sizeof out->user);
-	strncpy(out->database, CONSOLE_DATABASE, sizeof out->database - 1);
+	text_copy(out->database, sizeof out->database, CONSOLE_DATABASE);
 	memcpy(out->application_name, s->application_name, sizeof out->application_name);
 	conn_remote(s->conn, out->addr, sizeof out->addr, &out->port);
 	conn_local(s->conn, out->local_addr, sizeof out->local_addr, &out->local_port);
@@ -95,8 +96,8 @@ void consoles_stats(const struct consoles *cs, struct show_stats_row *out)
 	struct list *it;
 
 	*out = cs->stats;
-	strncpy(out->database, CONSOLE_DATABASE, sizeof out->database - 1);
-	list_foreach(it, &cs->sessions) {
+	text_copy(out->database, sizeof out->database, CONSOLE_DATABASE);
+	list_foreach (it, &cs->sessions) {
 		const struct session *s = list_entry(it, struct session, link);
 
 		out->received += conn_bytes_in(s->conn);
@@ -113,7 +114,7 @@ void consoles_shutdown(struct consoles *cs)
 {
 	struct list *it, *tmp;
 
-	list_foreach_safe(it, tmp, &cs->sessions)
+	list_foreach_safe (it, tmp, &cs->sessions)
 		session_end(list_entry(it, struct session, link));
 }
 
@@ -140,7 +141,7 @@ void consoles_free(struct consoles *cs)
 
 	if (cs == NULL)
 		return;
-	list_foreach_safe(it, tmp, &cs->sessions)
+	list_foreach_safe (it, tmp, &cs->sessions)
 		session_free(list_entry(it, struct session, link));
 	free(cs->buf);
 	free(cs);

@@ -201,7 +201,8 @@ static void pause_or_resume(struct control *c, bool pause)
 	enum status st = pause ? admin_pause(&c->env, "", &err) : admin_resume(&c->env, "", &err);
 
 	if (st == OK)
-		log_info(c->env.shared->log, pause ? "paused by signal" : "resumed by signal", "%s", "");
+		log_info(c->env.shared->log, pause ? "paused by signal" : "resumed by signal", "%s",
+			"");
 	else
 		log_warn(c->env.shared->log, "signal ignored", "reason=\"%s\"", err.text);
 }
@@ -344,7 +345,9 @@ static enum status new_helpers(struct control *c)
 {
 	uint32_t n = env_conf(&c->env)->helper_threads;
 	struct helpers_conf hc = {
-		.n_threads = n == 0 ? HELPERS_DEFAULT : n < HELPERS_MAX ? n : HELPERS_MAX,
+		.n_threads = n == 0            ? HELPERS_DEFAULT
+			     : n < HELPERS_MAX ? n
+					       : HELPERS_MAX,
 		.queue_max = HELPER_QUEUE_MAX,
 		.answers = &c->env.shared->control,
 	};

@@ -20,13 +20,12 @@ static void derive_run(struct job *j)
 
 	memcpy(salt.bytes, ask->salt, ask->salt_len);
 	ask->status = scram_salted_password(ask->password, &salt, ask->salted);
-	scram_wipe(ask->password, sizeof ask->password);
 }
 
 static void answer(struct env *env, struct ask_derive *ask)
 {
-	scram_wipe(ask->password, sizeof ask->password);
 	if (env->ended) {
+		scram_wipe(ask, sizeof *ask);
 		free(ask);
 		return;
 	}

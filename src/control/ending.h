@@ -12,8 +12,8 @@
 
 enum ending_phase {
 	ENDING_NOT,
-	ENDING_CLIENTS, /* when the last client has left */
-	ENDING_SERVERS, /* when no server is in use */
+	ENDING_CLIENTS,  /* when the last client has left */
+	ENDING_SERVERS,  /* when no server is in use */
 	ENDING_STOPPING, /* the workers have been told */
 	ENDING_OVER,
 };
@@ -23,7 +23,7 @@ struct ending {
 	enum ending_phase phase;
 	struct wheel_timer timer;
 	struct tell_run tell;
-	uint32_t n_stopped;            /* workers that have ended */
+	uint32_t n_stopped;             /* workers that have ended */
 	void (*on_stopping)(void *arg); /* the workers are told next; may be NULL */
 	void *arg;
 };

@@ -80,7 +80,7 @@ static char lower(char c)
 static bool is_word(char c)
 {
 	return (lower(c) >= 'a' && lower(c) <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
-		c == '.' || c == '-' || (unsigned char)c >= 0x80;
+	       c == '.' || c == '-' || (unsigned char)c >= 0x80;
 }
 
 /* Past blanks and comments. A comment without its end goes to the end of the text. */

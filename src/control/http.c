@@ -73,7 +73,7 @@ static void on_sweep(void *ctx, struct wheel_timer *t)
 	struct list *it, *tmp;
 
 	(void)ctx;
-	list_foreach_safe(it, tmp, &h->visits) {
+	list_foreach_safe (it, tmp, &h->visits) {
 		struct visit *v = list_entry(it, struct visit, link);
 
 		if (is_left(v->bev))
@@ -89,9 +89,12 @@ static void on_sweep(void *ctx, struct wheel_timer *t)
 static struct bufferevent *on_connection(struct event_base *base, void *arg)
 {
 	struct http *h = arg;
-	struct visit *v = malloc(sizeof *v);
-	struct bufferevent *bev = bufferevent_socket_new(base, -1, 0);
+	struct visit *v;
+	struct bufferevent *bev;
 
+	loop_woke(h->env->loop);
+	v = malloc(sizeof *v);
+	bev = bufferevent_socket_new(base, -1, 0);
 	if (v == NULL || bev == NULL) {
 		free(v);
 		return bev;
@@ -130,7 +133,8 @@ static void reply_ready(struct http *h, struct evhttp_request *req)
 {
 	char why[4096];
 	bool ok = ready_check(env_conf(h->env), env_topology(h->env),
-		atomic_load_explicit(&h->env->shared->admin, memory_order_acquire), why, sizeof why);
+		atomic_load_explicit(&h->env->shared->admin, memory_order_acquire), why,
+		sizeof why);
 
 	if (ok)
 		reply_text(req, HTTP_OK, "OK", why);
@@ -157,8 +161,11 @@ static void answer_free(struct answer *a)
 /* The connection is closing under us; evhttp frees the request. */
 static void on_close(struct evhttp_connection *conn, void *arg)
 {
+	struct answer *a = arg;
+
 	(void)conn;
-	answer_free(arg);
+	loop_woke(a->of->env->loop);
+	answer_free(a);
 }
 
 static void send_piece(struct evhttp_connection *conn, void *arg);
@@ -179,6 +186,7 @@ static void send_end(struct evhttp_connection *conn, void *arg)
 	struct evhttp_request *req = a->req;
 
 	(void)conn;
+	loop_woke(a->of->env->loop);
 	answer_free(a);
 	evhttp_send_reply_end(req);
 }
@@ -191,6 +199,7 @@ static void send_piece(struct evhttp_connection *conn, void *arg)
 	bool more;
 
 	(void)conn;
+	loop_woke(a->of->env->loop);
 	if (out == NULL) {
 		send_end(NULL, a);
 		return;
@@ -252,6 +261,7 @@ static void on_request(struct evhttp_request *req, void *arg)
 	const char *path = uri != NULL ? evhttp_uri_get_path(uri) : NULL;
 	struct http *h = arg;
 
+	loop_woke(h->env->loop);
 	if (path == NULL)
 		reply_text(req, HTTP_BADREQUEST, "Bad Request", "bad request\n");
 	else if (strcmp(path, "/metrics") == 0)
@@ -339,11 +349,11 @@ void http_free(struct http *h)
 
 	if (h == NULL)
 		return;
-	list_foreach_safe(it, tmp, &h->answers)
+	list_foreach_safe (it, tmp, &h->answers)
 		answer_free(list_entry(it, struct answer, link));
 	if (h->server != NULL)
 		evhttp_free(h->server);
-	list_foreach_safe(it, tmp, &h->visits)
+	list_foreach_safe (it, tmp, &h->visits)
 		visit_free(h, list_entry(it, struct visit, link));
 	wheel_del(&h->env->wheel, &h->sweep);
 	if (h->fd >= 0)

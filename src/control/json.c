@@ -2,9 +2,20 @@
 
 /* The tables of /stats.json: all that need nothing but what is gathered. */
 static const struct show_table *const tables[] = {
-	&show_version, &show_state, &show_lists, &show_databases, &show_users, &show_pools,
-	&show_node_pools, &show_nodes, &show_stats, &show_totals, &show_routes, &show_errors,
-	&show_workers, &show_mem,
+	&show_version,
+	&show_state,
+	&show_lists,
+	&show_databases,
+	&show_users,
+	&show_pools,
+	&show_node_pools,
+	&show_nodes,
+	&show_stats,
+	&show_totals,
+	&show_routes,
+	&show_errors,
+	&show_workers,
+	&show_mem,
 };
 
 #define N_TABLES (sizeof tables / sizeof *tables)

@@ -192,8 +192,8 @@ static void put_servers(
 
 enum { CLIENTS, SERVERS, MAXWAIT, PINNED, OUTSTANDING, LATENCY, WAIT_HIST, QUERY_HIST };
 
-static void put_pool(const struct show_in *in, const struct family *f, const struct pool_sum *p,
-	struct wr *w)
+static void put_pool(
+	const struct show_in *in, const struct family *f, const struct pool_sum *p, struct wr *w)
 {
 	struct labels l = pool_labels(in, p);
 
@@ -261,8 +261,16 @@ static size_t pins(const struct show_in *in, const struct family *f, size_t pos,
 
 /* --- nodes --- */
 
-enum { NODE_UP, NODE_PRIMARY, NODE_REPLICA, NODE_TIMELINE, NODE_LSN, NODE_LAG_BYTES, NODE_LAG_US,
-	NODE_PROBE_US };
+enum {
+	NODE_UP,
+	NODE_PRIMARY,
+	NODE_REPLICA,
+	NODE_TIMELINE,
+	NODE_LSN,
+	NODE_LAG_BYTES,
+	NODE_LAG_US,
+	NODE_PROBE_US
+};
 
 static void put_node(
 	const struct family *f, const struct topo_node *n, bool is_primary, struct wr *w)
@@ -342,10 +350,15 @@ static size_t workers(const struct show_in *in, const struct family *f, size_t p
 
 /* --- all of them --- */
 
-#define DATABASE(name, field, help) \
-	{"pgweir_" name, "counter", help, database, offsetof(struct show_stats_row, field)}
-#define WORKER(name, type, field, help) \
-	{"pgweir_worker_" name, type, help, workers, offsetof(struct show_worker_row, field)}
+#define DATABASE(name, field, help)                                                               \
+	{                                                                                         \
+		"pgweir_" name, "counter", help, database, offsetof(struct show_stats_row, field) \
+	}
+#define WORKER(name, type, field, help)                         \
+	{                                                       \
+		"pgweir_worker_" name, type, help, workers,     \
+			offsetof(struct show_worker_row, field) \
+	}
 
 static const struct family families[] = {
 	{"pgweir_info", "gauge", "Version of pgweir; always 1.", info, 0},
@@ -368,7 +381,8 @@ static const struct family families[] = {
 	DATABASE("queries_total", query_count, "Queries that ended."),
 	DATABASE("received_bytes_total", received, "Bytes received from clients."),
 	DATABASE("sent_bytes_total", sent, "Bytes sent to clients."),
-	DATABASE("transaction_seconds_total", xact_time, "Time that servers spent in transactions."),
+	DATABASE(
+		"transaction_seconds_total", xact_time, "Time that servers spent in transactions."),
 	DATABASE("query_seconds_total", query_time, "Time that servers spent on queries."),
 	DATABASE("wait_seconds_total", wait_time, "Time that clients waited for a server."),
 	DATABASE("client_parses_total", client_parse_count, "Parse messages of clients."),
@@ -404,8 +418,8 @@ static const struct family families[] = {
 	{"pgweir_node_is_replica", "gauge", "Whether it is a replica that follows the primary.",
 		nodes, NODE_REPLICA},
 	{"pgweir_node_timeline", "gauge", "Timeline that the node is on.", nodes, NODE_TIMELINE},
-	{"pgweir_node_wal_position_bytes", "gauge", "Insert or replay position, as a number.", nodes,
-		NODE_LSN},
+	{"pgweir_node_wal_position_bytes", "gauge", "Insert or replay position, as a number.",
+		nodes, NODE_LSN},
 	{"pgweir_node_lag_bytes", "gauge", "WAL that the replica has not replayed.", nodes,
 		NODE_LAG_BYTES},
 	{"pgweir_node_lag_seconds", "gauge", "How old the state is that the replica shows.", nodes,

@@ -128,7 +128,8 @@ static void job_done(struct job *j)
 	if (l->status == OK) {
 		if (conf_diff(l->previous, l->set.conf, log_change, log) != OK)
 			log_warn(log, "changes not listed", "reason=memory");
-		log_info(log, "configuration taken over", "by=%s", *l->key != '\0' ? "set" : "reload");
+		log_info(log, "configuration taken over", "by=%s",
+			*l->key != '\0' ? "set" : "reload");
 		r->ops->publish(r->arg, &l->set);
 	} else {
 		log_error(log, "configuration not taken over", "reason=%s errors=%zu",
@@ -152,7 +153,7 @@ static void take_requests(struct reload *r, struct reload_job *l)
 
 	memcpy(l->key, first->key, sizeof l->key);
 	memcpy(l->value, first->value, sizeof l->value);
-	list_foreach_safe(it, tmp, &r->waiting) {
+	list_foreach_safe (it, tmp, &r->waiting) {
 		struct reload_request *req = list_entry(it, struct reload_request, link);
 
 		if (req != first && (*first->key != '\0' || *req->key != '\0'))

@@ -20,9 +20,9 @@ struct rows {
 	enum rows_format format;
 	const struct reply_column *columns;
 	uint16_t n_columns;
-	uint16_t at;  /* column to be written next */
-	size_t mark;  /* of the DataRow */
-	uint64_t n;   /* rows begun */
+	uint16_t at; /* column to be written next */
+	size_t mark; /* of the DataRow */
+	uint64_t n;  /* rows begun */
 };
 
 struct rows rows_of(struct wr *w, enum rows_format format, const struct reply_column *columns,

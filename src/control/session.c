@@ -100,7 +100,7 @@ static struct prepared *prepared_find(struct session *s, char kind, const char *
 {
 	struct list *it;
 
-	list_foreach(it, &s->prepared) {
+	list_foreach (it, &s->prepared) {
 		struct prepared *p = list_entry(it, struct prepared, link);
 
 		if (p->kind == kind && strcmp(p->name, name) == 0)
@@ -134,8 +134,8 @@ static struct prepared *prepared_add(struct session *s, char kind, const char *n
 	}
 	prepared_drop(s, p);
 	p = s->n_prepared < SESSION_PREPARED_MAX && strlen(name) < sizeof p->name
-		? calloc(1, sizeof *p)
-		: NULL;
+		    ? calloc(1, sizeof *p)
+		    : NULL;
 	if (p == NULL) {
 		session_error_as(s, SQLSTATE_PROGRAM_LIMIT_EXCEEDED,
 			"too many prepared statements on the console, or too long a name");
@@ -153,7 +153,7 @@ static void drop_all(struct session *s, char kind)
 {
 	struct list *it, *tmp;
 
-	list_foreach_safe(it, tmp, &s->prepared) {
+	list_foreach_safe (it, tmp, &s->prepared) {
 		struct prepared *p = list_entry(it, struct prepared, link);
 
 		if (kind == '\0' || p->kind == kind)
@@ -260,8 +260,8 @@ static enum status on_bind(struct session *s, struct rd body)
 		return OK;
 	}
 	if (!wants_text(&tail)) {
-		session_error_as(s, SQLSTATE_FEATURE_NOT_SUPPORTED,
-			"the console sends values as text only");
+		session_error_as(
+			s, SQLSTATE_FEATURE_NOT_SUPPORTED, "the console sends values as text only");
 		return OK;
 	}
 	portal = prepared_add(s, 'P', m.portal);

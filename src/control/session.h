@@ -61,9 +61,9 @@ struct session {
 	uint32_t n_prepared;
 	/* the command under way */
 	struct console_command command;
-	bool is_extended;         /* it came by Execute */
-	struct prepared *portal;  /* of that Execute */
-	uint64_t rows_left;       /* until PortalSuspended; UINT64_MAX: no limit */
+	bool is_extended;        /* it came by Execute */
+	struct prepared *portal; /* of that Execute */
+	uint64_t rows_left;      /* until PortalSuspended; UINT64_MAX: no limit */
 	struct show_run show;
 	struct tell_run tell;
 	struct reload_request reload;
@@ -73,7 +73,8 @@ struct session {
 
 /* --- session.c: life and messages --- */
 
-enum status session_new(struct consoles *cs, struct ask_console *ask, struct session **out) MUST_USE;
+enum status session_new(
+	struct consoles *cs, struct ask_console *ask, struct session **out) MUST_USE;
 void session_free(struct session *s); /* with what it has not sent */
 void session_end(struct session *s);  /* free; what is written still goes out */
 

@@ -18,8 +18,8 @@ static void ask_next(struct show_run *run)
 		}
 		run->stream++;
 		if (run->stream < SHOW_STREAMS_MAX && run->table->streams[run->stream] >= 0)
-			collect_start(&run->collect,
-				(enum show_what)run->table->streams[run->stream]);
+			collect_start(
+				&run->collect, (enum show_what)run->table->streams[run->stream]);
 	}
 	run->state = SHOW_RUN_OWN;
 }
@@ -58,8 +58,8 @@ static void on_piece(struct collect_run *c, struct ask_rows *rows)
 	run->on_more(run);
 }
 
-void show_run_init(struct show_run *run, const struct show_tools *tools,
-	void (*on_more)(struct show_run *run))
+void show_run_init(
+	struct show_run *run, const struct show_tools *tools, void (*on_more)(struct show_run *run))
 {
 	*run = (struct show_run){.tools = tools, .state = SHOW_RUN_ENDED, .on_more = on_more};
 	run->request.done = on_gathered;
@@ -103,8 +103,8 @@ static void write_one(struct show_run *run, struct rows *out)
 		if (!out->w->bad)
 			run->piece_at++;
 	} else {
-		size_t next = run->table->row != NULL ? run->table->row(&in, run->pos, out)
-						      : SIZE_MAX;
+		size_t next =
+			run->table->row != NULL ? run->table->row(&in, run->pos, out) : SIZE_MAX;
 
 		if (out->w->bad)
 			return;
