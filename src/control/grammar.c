@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/text.h"
+
 enum argument {
 	ARG_NONE,
 	ARG_OPTIONAL,
@@ -208,6 +210,7 @@ enum status grammar_read(const char *sql, struct console_command *out)
 	char word[16];
 
 	memset(out, 0, sizeof *out);
+	text_copy(out->text, sizeof out->text, sql);
 	out->verb = VERB_EMPTY;
 	if (is_end(p))
 		return OK;

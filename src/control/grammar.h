@@ -10,6 +10,7 @@
 
 #define GRAMMAR_NAME_MAX  128u  /* bytes of an argument, the NUL counted */
 #define GRAMMAR_VALUE_MAX 1024u /* bytes of SET's value, the NUL counted */
+#define GRAMMAR_TEXT_MAX  128u
 
 enum verb {
 	VERB_EMPTY, /* no word at all */
@@ -32,6 +33,7 @@ struct console_command {
 	enum verb verb;
 	char name[GRAMMAR_NAME_MAX];
 	char value[GRAMMAR_VALUE_MAX];
+	char text[GRAMMAR_TEXT_MAX]; /* as it came, cut, for messages; also after an error */
 };
 
 /* Errors: E_INVALID not a command of ours; E_LIMIT a name or value is too long. */

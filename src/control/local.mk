@@ -3,7 +3,7 @@ libcore_a_SOURCES += \
 	src/control/admin.c src/control/admin.h \
 	src/control/catalog_load.c src/control/catalog_load.h \
 	src/control/collect.c src/control/collect.h \
-	src/control/command.c \
+	src/control/session_command.c \
 	src/control/config.c src/control/config.h \
 	src/control/console.c src/control/console.h \
 	src/control/control.c src/control/control.h \

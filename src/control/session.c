@@ -196,14 +196,14 @@ static enum status on_query(struct session *s, struct rd body)
 	drop_all(s, 'P');
 	begin_command(s, false);
 	if (grammar_read(m.sql, &s->command) != OK) {
-		session_error(s, "invalid command '%.200s', use SHOW HELP;", m.sql);
+		session_error(s, SESSION_INVALID, s->command.text);
 	} else if (s->command.verb == VERB_EMPTY) {
 		w = session_wr(s);
 		reply_put_empty_query(&w);
 		session_send(s, &w);
 		session_answered(s);
 	} else {
-		command_run(s, true);
+		session_run(s, true);
 	}
 	return OK;
 }
@@ -219,7 +219,7 @@ static enum status on_parse(struct session *s, struct rd body)
 		return E_PROTO;
 	s->of->stats.client_parse_count++;
 	if (grammar_read(m.sql, &command) != OK) {
-		session_error(s, "invalid command '%.200s', use SHOW HELP;", m.sql);
+		session_error(s, SESSION_INVALID, command.text);
 		return OK;
 	}
 	p = prepared_add(s, 'S', m.name);
@@ -288,7 +288,7 @@ static enum status on_describe(struct session *s, struct rd body)
 	w = session_wr(s);
 	if (m.kind == 'S')
 		reply_put_parameter_description(&w, NULL, 0);
-	if (!command_describe(&p->command, &w))
+	if (!session_describe(&p->command, &w))
 		reply_put_no_data(&w);
 	session_send(s, &w);
 	return OK;
@@ -310,7 +310,7 @@ static enum status on_execute(struct session *s, struct rd body)
 	if (m.rows_max != 0 && m.rows_max <= INT32_MAX)
 		s->rows_left = m.rows_max;
 	if (p->is_suspended) {
-		command_go_on(s);
+		session_go_on(s);
 		return OK;
 	}
 	s->command = p->command;
@@ -320,7 +320,7 @@ static enum status on_execute(struct session *s, struct rd body)
 		session_send(s, &w);
 		session_answered(s);
 	} else {
-		command_run(s, false);
+		session_run(s, false);
 	}
 	return OK;
 }
@@ -420,7 +420,7 @@ static void on_drained(void *arg)
 
 	wheel_del(&s->of->conf.env->wheel, &s->stall);
 	if (s->state == SESSION_ANSWERING)
-		command_drained(s);
+		session_drained(s);
 	else
 		conn_rx_resume(s->conn);
 }
@@ -488,7 +488,7 @@ enum status session_new(struct consoles *cs, struct ask_console *ask, struct ses
 	list_init(&s->link);
 	list_init(&s->prepared);
 	wheel_timer_init(&s->stall, on_stall);
-	command_init(s);
+	session_command_init(s);
 	conn_set_limits(ask->conn, &limits);
 	if (conn_attach(ask->conn, cs->conf.env->loop, &session_ops, s) != OK) {
 		free(s);
@@ -511,7 +511,7 @@ static struct conn *session_fini(struct session *s)
 	struct consoles *cs = s->of;
 	struct conn *conn = s->conn;
 
-	command_cancel(s);
+	session_command_cancel(s);
 	drop_all(s, '\0');
 	wheel_del(&cs->conf.env->wheel, &s->stall);
 	cs->stats.received += conn_bytes_in(conn);

@@ -1,10 +1,9 @@
 /*
- * session - one client of the console: its messages (session.c) and its commands (command.c).
- * Shared by the files of the console only.
- * Owns:    the conn, prepared statements and portals, the command under way.
- * Bounds:  a message of SESSION_MESSAGE_MAX bytes; SESSION_PREPARED_MAX statements and portals;
- *          SESSION_OUT_MAX bytes waiting to be sent, at which a table rests; a client that takes
- *          nothing for SESSION_STALL_US is dropped.
+ * session - one client of the console: its messages (session.c) and its commands
+ * (session_command.c). Shared by the files of the console only. Owns:    the conn, prepared
+ * statements and portals, the command under way. Bounds:  a message of SESSION_MESSAGE_MAX bytes;
+ * SESSION_PREPARED_MAX statements and portals; SESSION_OUT_MAX bytes waiting to be sent, at which a
+ * table rests; a client that takes nothing for SESSION_STALL_US is dropped.
  */
 #ifndef PGWEIR_CONTROL_SESSION_H
 #define PGWEIR_CONTROL_SESSION_H
@@ -20,6 +19,8 @@
 #define SESSION_STALL_US     (60u * 1000u * 1000u)
 #define SESSION_LINGER_MS    2000u
 #define SESSION_POLL_US      20000u /* PAUSE, WAIT_CLOSE: how often the workers are asked */
+
+#define SESSION_INVALID "invalid command '%s', use SHOW HELP;" /* PgBouncer's words */
 
 enum session_state {
 	SESSION_READY,     /* reads messages */
@@ -90,20 +91,20 @@ void session_complete(struct session *s, const char *tag);
 /* The end of a command that was answered already. */
 void session_answered(struct session *s);
 
-/* --- command.c --- */
+/* --- session_command.c --- */
 
-void command_init(struct session *s); /* of a new session */
-void command_cancel(struct session *s);
+void session_command_init(struct session *s); /* of a new session */
+void session_command_cancel(struct session *s);
 
 /*
  * Begin s->command. The answer, at once or later, ends in session_error, session_complete or
  * session_answered. with_columns: RowDescription comes first (simple protocol).
  */
-void command_run(struct session *s, bool with_columns);
+void session_run(struct session *s, bool with_columns);
 /* Rows of a suspended portal. */
-void command_go_on(struct session *s);
+void session_go_on(struct session *s);
 /* The RowDescription of the command's answer; false: it has no rows. */
-bool command_describe(const struct console_command *c, struct wr *w);
-void command_drained(struct session *s); /* the output has gone */
+bool session_describe(const struct console_command *c, struct wr *w);
+void session_drained(struct session *s); /* the output has gone */
 
 #endif

@@ -8,6 +8,11 @@
 #include "control/admin.h"
 #include "proto/report.h"
 
+static void refuse(struct session *s)
+{
+	session_error(s, SESSION_INVALID, s->command.text);
+}
+
 /* --- SHOW --- */
 
 /* What drivers ask of a server, and PgBouncer's console answers. */
@@ -43,7 +48,7 @@ static bool is_ignored(const char *name)
 	return false;
 }
 
-bool command_describe(const struct console_command *c, struct wr *w)
+bool session_describe(const struct console_command *c, struct wr *w)
 {
 	const struct show_table *t = show_find(c->name);
 	struct reply_column one = {c->name, REPLY_TYPE_TEXT};
@@ -122,10 +127,10 @@ static void show(struct session *s, bool with_columns)
 		return;
 	}
 	if (t == NULL && value == NULL) {
-		session_error(s, "invalid command 'SHOW %s', use SHOW HELP;", s->command.name);
+		refuse(s);
 		return;
 	}
-	if (with_columns && command_describe(&s->command, &w))
+	if (with_columns && session_describe(&s->command, &w))
 		session_send(s, &w);
 	if (t == NULL) {
 		show_fixed(s, value);
@@ -133,7 +138,7 @@ static void show(struct session *s, bool with_columns)
 	}
 	forget_suspended(s);
 	show_run_start(&s->show, t);
-	command_go_on(s);
+	session_go_on(s);
 }
 
 static void suspend(struct session *s)
@@ -162,7 +167,7 @@ static void show_ended(struct session *s, enum show_step step)
 			why == E_AGAIN ? "a worker does not answer" : "out of memory");
 }
 
-void command_go_on(struct session *s)
+void session_go_on(struct session *s)
 {
 	const struct show_table *t = s->show.table;
 	struct wr w = session_wr(s);
@@ -171,7 +176,7 @@ void command_go_on(struct session *s)
 	enum show_step step;
 
 	if (conn_out_len(s->conn) > SESSION_OUT_MAX)
-		return; /* command_drained goes on */
+		return; /* session_drained goes on */
 	step = show_run_write(&s->show, &rows, max);
 	if (s->rows_left != UINT64_MAX)
 		s->rows_left -= rows.n;
@@ -187,13 +192,13 @@ void command_go_on(struct session *s)
 
 static void on_more(struct show_run *run)
 {
-	command_go_on(list_entry(run, struct session, show));
+	session_go_on(list_entry(run, struct session, show));
 }
 
-void command_drained(struct session *s)
+void session_drained(struct session *s)
 {
 	if (s->command.verb == VERB_SHOW && !wheel_is_armed(&s->timer))
-		command_go_on(s);
+		session_go_on(s);
 }
 
 /* --- commands that the workers carry out --- */
@@ -291,7 +296,7 @@ static void on_timer(void *ctx, struct wheel_timer *t)
 
 	(void)ctx;
 	if (s->command.verb == VERB_SHOW)
-		command_go_on(s);
+		session_go_on(s);
 	else
 		tell(s);
 }
@@ -343,7 +348,7 @@ static void shut_down(struct session *s)
 	bool servers = strcmp(s->command.name, "wait_for_servers") == 0;
 
 	if (*s->command.name != '\0' && !clients && !servers) {
-		session_error(s, "invalid command 'SHUTDOWN %s', use SHOW HELP;", s->command.name);
+		refuse(s);
 	} else if ((clients || servers) && admin_is_shutting_down(conf->env)) {
 		session_error(s, "already shutting down");
 	} else {
@@ -400,7 +405,7 @@ static void run_as_admin(struct session *s)
 	}
 }
 
-void command_run(struct session *s, bool with_columns)
+void session_run(struct session *s, bool with_columns)
 {
 	if (s->command.verb == VERB_SHOW)
 		show(s, with_columns);
@@ -412,7 +417,7 @@ void command_run(struct session *s, bool with_columns)
 		run_as_admin(s);
 }
 
-void command_init(struct session *s)
+void session_command_init(struct session *s)
 {
 	show_run_init(&s->show, s->of->conf.tools, on_more);
 	tell_init(&s->tell, s->of->conf.tellers, on_told);
@@ -421,7 +426,7 @@ void command_init(struct session *s)
 	wheel_timer_init(&s->timer, on_timer);
 }
 
-void command_cancel(struct session *s)
+void session_command_cancel(struct session *s)
 {
 	show_run_end(&s->show);
 	tell_cancel(&s->tell);
