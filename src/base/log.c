@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LEFT_OUT_LEN_MAX 24u /* bytes of " left_out=4294967295" and its NUL, at most */
+
 /* Whether this site may write now; *left_out: how many lines it has to own up to. */
 static bool site_admits(struct log_site *site, uint64_t second, uint32_t *left_out)
 {
@@ -19,8 +21,8 @@ static bool site_admits(struct log_site *site, uint64_t second, uint32_t *left_o
 	return false;
 }
 
-/* Cut `s` at `max` bytes, not inside a UTF-8 character, and leave no control character in it. */
-static size_t tidy(char *s, size_t len, size_t max)
+/* Cut `s` of `len` bytes at `max`, not inside a UTF-8 character; no control character stays. */
+static void tidy(char *s, size_t len, size_t max)
 {
 	if (len > max)
 		for (len = max; len > 0 && ((unsigned char)s[len] & 0xc0) == 0x80;)
@@ -29,27 +31,28 @@ static size_t tidy(char *s, size_t len, size_t max)
 	for (size_t i = 0; i < len; i++)
 		if ((unsigned char)s[i] < 0x20 || s[i] == 0x7f)
 			s[i] = '?';
-	return len;
 }
 
 void log_event(struct log *l, struct log_site *site, enum log_level lv, const char *text,
 	const char *fmt, ...)
 {
-	char kv[LOG_LINE_MAX] = "";
-	size_t text_len = strlen(text), max, len;
+	char kv[LOG_LINE_MAX] = "", tail[LEFT_OUT_LEN_MAX] = "";
 	uint32_t left_out = 0;
+	size_t taken;
 	va_list ap;
 	int n;
 
 	if (l->now_s != NULL && !site_admits(site, l->now_s(), &left_out))
 		return;
+	if (left_out != 0)
+		snprintf(tail, sizeof tail, "%sleft_out=%u", fmt[0] != '\0' ? " " : "", left_out);
 	va_start(ap, fmt);
 	n = vsnprintf(kv, sizeof kv, fmt, ap);
 	va_end(ap);
-	max = text_len + 2 < LOG_LINE_MAX ? LOG_LINE_MAX - 2 - text_len : 0;
-	len = tidy(kv, n > 0 ? strnlen(kv, sizeof kv) : 0, max);
-	if (left_out != 0)
-		snprintf(kv + len, sizeof kv - len, "%sleft_out=%u", len != 0 ? " " : "", left_out);
+	taken = strlen(text) + sizeof " " + strlen(tail); /* of the line, the final NUL as well */
+	tidy(kv, n > 0 ? strlen(kv) : 0, taken < sizeof kv ? sizeof kv - taken : 0);
+	if (taken < sizeof kv)
+		strcat(kv, tail);
 	l->sink(l->sink_arg, lv, text, kv);
 }
 

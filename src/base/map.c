@@ -172,6 +172,7 @@ bool map_remove(struct map *m, uint64_t hash, const void *item)
 	size_t mask = m->n_slots - 1;
 	size_t i;
 
+	PANIC_IF(item == NULL);
 	if (m->n_items == 0)
 		return false;
 	for (i = slot_of(hash, m->n_slots); m->slots[i].item != item; i = (i + 1) & mask)

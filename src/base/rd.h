@@ -60,7 +60,7 @@ static inline uint16_t rd_u16(struct rd *r)
 {
 	const uint8_t *p = rd_bytes(r, 2);
 
-	return p != NULL ? (uint16_t)((uint16_t)p[0] << 8 | p[1]) : 0;
+	return (uint16_t)(p != NULL ? p[0] << 8 | p[1] : 0);
 }
 
 static inline uint32_t rd_u32(struct rd *r)
@@ -73,9 +73,11 @@ static inline uint32_t rd_u32(struct rd *r)
 
 static inline uint64_t rd_u64(struct rd *r)
 {
-	uint64_t hi = rd_u32(r);
+	const uint8_t *p = rd_bytes(r, 8);
+	struct rd word = rd_of(p, p != NULL ? 8 : 0);
+	uint64_t hi = rd_u32(&word);
 
-	return hi << 32 | rd_u32(r);
+	return hi << 32 | rd_u32(&word);
 }
 
 /* NUL-terminated string, borrowed; "" (and bad) if the terminator is missing. Never NULL. */

@@ -1,7 +1,7 @@
 /*
  * The cursors: the first half of the input says which reads to make, the second half is read.
- * Every pointer lies inside the input, an error stays, and what was read before it, written with
- * wr, gives the same bytes again.
+ * Every pointer lies inside the input, an error stays and yields zeros only, and what was read
+ * before it, written with wr, gives the same bytes again.
  */
 #include "base/rd.h"
 #include "base/status.h"
@@ -70,7 +70,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		PANIC_IF(before.bad && !r.bad);
 		if (r.bad) {
 			PANIC_IF(r.left != 0);
-			w.len = len_good;
+			for (; w.len > len_good; w.len--)
+				PANIC_IF(built[w.len - 1] != 0);
 		} else {
 			PANIC_IF((size_t)(r.p - before.p) != n);
 			PANIC_IF(before.left - r.left != n);

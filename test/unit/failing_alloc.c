@@ -12,7 +12,7 @@ void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t size);
 char *__wrap_strdup(const char *s);
 
-static long n_left = -1;
+static _Thread_local long n_left = -1;
 
 static bool fails(void)
 {
