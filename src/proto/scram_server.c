@@ -8,6 +8,7 @@
 
 void scram_server_init(struct scram_server *s, const struct scram_verifier *v)
 {
+	PANIC_IF(v->salt.len == 0 || v->salt.len > SCRAM_SALT_MAX);
 	s->step = SCRAM_SERVER_START;
 	s->binding = 'n';
 	s->verifier = *v;

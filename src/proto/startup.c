@@ -145,7 +145,13 @@ enum status startup_read(const uint8_t *p, size_t avail, struct startup *out, ui
 		return st;
 	if (avail < *len)
 		return E_AGAIN;
-	*out = (struct startup){.user = "", .database = "", .options = "", .replication_text = ""};
+	*out = (struct startup){
+		.user = "",
+		.database = "",
+		.options = "",
+		.replication_text = "",
+		.params = rd_of(NULL, 0),
+	};
 	return read_packet(rd_of(p + 4, *len - 4u), out);
 }
 

@@ -45,7 +45,7 @@ struct startup {
 	const char *options;  /* "" if missing; see options.h */
 	const char *replication_text;
 	enum startup_replication replication;
-	struct rd params; /* all pairs, for startup_param_next on a copy */
+	struct rd params; /* all pairs, for startup_param_next on a copy; else empty */
 	uint32_t n_pq;    /* parameters named _pq_.… */
 
 	/* STARTUP_CANCEL_REQUEST */

@@ -54,8 +54,8 @@ END_TEST
 START_TEST(other_texts_are_refused)
 {
 	static const char *const bad[] = {"Z", "Zg", "Zg=", "Zg===", "====", "=",
-		"Z===", "Zg==Zg==", "Zm=v", "Zm9v ", " Zm9v", "Zm9\n", "Zm9-", "Zm9_",
-		"Zh==", "Zm9=", "Zm8=Zm8=", "Zg=a"};
+		"Z===", "Zg==Zg==", "Zm=v", "Zm9v ", " Zm9v", "Zm9\n", "Zm9-", "Zm9_", "Zm9{",
+		"Zm9[", "Zm9@", "Zm9:", "Zh==", "Zm9=", "Zm8=Zm8=", "Zg=a"};
 	uint8_t back[16];
 	size_t len;
 

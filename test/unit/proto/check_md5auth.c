@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../unit.h"
+#include "failing_crypto.h"
 
 /* Computed with md5sum: md5("secret" "alice"), then md5(its digits + salt 01 02 03 04). */
 #define HASH     "md54a0a68b43b6cd5cf266fa02f196e2371"
@@ -92,6 +93,22 @@ START_TEST(response_to_no_hash_is_a_bug)
 }
 END_TEST
 
+START_TEST(without_openssl_there_is_no_hash)
+{
+	static const enum status want[] = {E_NOMEM, E_INVALID, E_INVALID, E_INVALID, E_INVALID, OK};
+	struct md5auth h;
+
+	for (long n = 0; n < 6; n++) {
+		enum status st;
+
+		failing_crypto_after(n);
+		st = md5auth_hash("secret", "alice", &h);
+		failing_crypto_after(-1);
+		ck_assert_int_eq(st, want[n]);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("md5auth");
@@ -102,5 +119,6 @@ int main(void)
 	tcase_add_test(tc, only_the_whole_response_is_equal);
 	tcase_add_test(tc, passwords_of_any_length_are_hashed);
 	tcase_add_test_raise_signal(tc, response_to_no_hash_is_a_bug, SIGABRT);
+	tcase_add_test(tc, without_openssl_there_is_no_hash);
 	return unit_run("md5auth", tc);
 }

@@ -125,6 +125,8 @@ START_TEST(buffer_that_is_too_small_is_told)
 		options_init(&o, "-cab=1", buf, cap);
 		ck_assert_int_eq(options_next(&o, &name, &value), E_LIMIT);
 	}
+	options_init(&o, "-c ab=1", buf, 7); /* room for "-c" and for half of the rest */
+	ck_assert_int_eq(options_next(&o, &name, &value), E_LIMIT);
 	options_init(&o, "-cab=1", buf, 7);
 	ck_assert_int_eq(options_next(&o, &name, &value), OK);
 	options_init(&o, "-cab=1", buf, 6);

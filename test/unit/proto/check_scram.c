@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "failing_crypto.h"
 #include "scram_vector.h"
 
 START_TEST(keys_of_the_rfc_example)
@@ -246,6 +247,31 @@ START_TEST(wiped_is_zero)
 }
 END_TEST
 
+START_TEST(without_openssl_there_are_no_keys)
+{
+	struct scram_salt salt = vector_verifier().salt;
+	uint8_t salted[SCRAM_KEY_LEN] = {0};
+	struct scram_verifier v, real;
+	struct scram_keys k;
+
+	ck_assert_int_eq(scram_verifier_of(salted, &salt, &real), OK);
+	failing_crypto_after(0);
+	ck_assert_int_eq(scram_salted_password("p", &salt, salted), E_NOMEM);
+	ck_assert_int_eq(scram_verifier_mock(salted, "u", 1, &v), E_NOMEM);
+	ck_assert(!scram_verifier_accepts(&real, salted));
+	for (long n = 0; n < 2; n++) {
+		failing_crypto_after(n);
+		ck_assert_int_eq(scram_keys_of(salted, &k), E_NOMEM);
+	}
+	for (long n = 0; n < 3; n++) {
+		failing_crypto_after(n);
+		ck_assert_int_eq(scram_verifier_of(salted, &salt, &v), E_NOMEM);
+	}
+	failing_crypto_after(-1);
+	ck_assert(scram_verifier_accepts(&real, salted));
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("scram");
@@ -264,5 +290,6 @@ int main(void)
 	tcase_add_test(tc, mock_salt_is_stable_per_name_and_secret);
 	tcase_add_test(tc, mock_accepts_nothing);
 	tcase_add_test(tc, wiped_is_zero);
+	tcase_add_test(tc, without_openssl_there_are_no_keys);
 	return unit_run("scram", tc);
 }

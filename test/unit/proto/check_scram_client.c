@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "failing_crypto.h"
 #include "scram_vector.h"
 
 static const uint8_t client_rand[SCRAM_RAND_LEN] = "random of client.";
@@ -309,6 +310,27 @@ START_TEST(failed_exchange_keeps_nothing)
 }
 END_TEST
 
+START_TEST(without_openssl_nothing_is_sent)
+{
+	struct scram_keys keys = vector_keys();
+
+	for (long n = 0; n < 3; n++) {
+		enum status st;
+
+		restore_vector();
+		ck_assert_int_eq(
+			scram_client_take_first(&client, BYTES(VECTOR_SERVER_FIRST), 4096, 4096),
+			OK);
+		failing_crypto_after(n);
+		st = scram_client_final(&client, &keys, NULL, 0, &out);
+		failing_crypto_after(-1);
+		ck_assert_int_eq(st, E_NOMEM);
+		ck_assert_uint_eq(out.len, 0);
+		ck_assert_int_eq(client.step, SCRAM_CLIENT_ENDED);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("scram_client");
@@ -326,5 +348,6 @@ int main(void)
 	tcase_add_test(tc, each_step_is_taken_once_and_in_order);
 	tcase_add_test(tc, binding_data_is_needed_with_plus);
 	tcase_add_test(tc, failed_exchange_keeps_nothing);
+	tcase_add_test(tc, without_openssl_nothing_is_sent);
 	return unit_run("scram_client", tc);
 }

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "failing_crypto.h"
 #include "proto/scram_client.h"
 #include "scram_vector.h"
 
@@ -177,7 +178,7 @@ START_TEST(authzid_and_mandatory_extensions_are_not_served)
 	ck_assert_int_eq(first(&plain_offer, SCRAM_MECHANISM, "n,a=root,n=,r=abc"), E_INVALID);
 	ck_assert_int_eq(first(&plain_offer, SCRAM_MECHANISM, "n,,m=x,n=,r=abc"), E_INVALID);
 	ck_assert_int_eq(first(&plain_offer, SCRAM_MECHANISM, "n,,n=,m=x,r=abc"), E_INVALID);
-	ck_assert_int_eq(first(&plain_offer, SCRAM_MECHANISM, "n,,n=,r=abc,x=y"), OK);
+	ck_assert_int_eq(first(&plain_offer, SCRAM_MECHANISM, "n,,n=,r=abc,x=y,Z=,A=b"), OK);
 }
 END_TEST
 
@@ -185,8 +186,9 @@ START_TEST(malformed_client_first_is_refused)
 {
 	static const char *const bad[] = {"n", "n,", "n,,", "n,,n", "n,,n=", "n,,n=,", "n,,n=,r",
 		"n,,n=,r=", "n,,r=abc", "n,,n=,r=abc,", "n,,n=,r=abc,x", "n,,n=,r=abc,1=2",
-		"n,,n=,r=a c", "n,,n=,r=a\x7f", "n,,n=,r=\xc3\xa4", "n,b,n=,r=abc", "nn=,r=abc",
-		"z,,n=,r=abc", ",,n=,r=abc", "n,,n=,p=abc", "n,,n=,,r=abc"};
+		"n,,n=,r=abc,[=2", "n,,n=,r=abc,{=2", "n,,n=,r=a c", "n,,n=,r=a\x7f",
+		"n,,n=,r=\xc3\xa4", "n,b,n=,r=abc", "nn=,r=abc", "z,,n=,r=abc", ",,n=,r=abc",
+		"n,,n=,p=abc", "n,,n=,,r=abc"};
 	char nul[] = "n,,n=,r=a?c";
 
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
@@ -348,6 +350,23 @@ START_TEST(login_without_binding_with_and_without_tls)
 }
 END_TEST
 
+START_TEST(without_openssl_nobody_is_let_in)
+{
+	for (long n = 0; n < 3; n++) {
+		struct scram_keys k;
+		enum status st;
+
+		restore_vector();
+		failing_crypto_after(n);
+		st = final(&plain_offer, VECTOR_FINAL, &k);
+		failing_crypto_after(-1);
+		ck_assert_int_eq(st, E_NOMEM);
+		ck_assert_uint_eq(out.len, 0);
+		ck_assert_int_eq(server.step, SCRAM_SERVER_ENDED);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("scram_server");
@@ -371,5 +390,6 @@ int main(void)
 	tcase_add_test(tc, binding_to_the_certificate_is_checked);
 	tcase_add_test(tc, binding_data_may_be_as_long_as_sha_512);
 	tcase_add_test(tc, login_without_binding_with_and_without_tls);
+	tcase_add_test(tc, without_openssl_nobody_is_let_in);
 	return unit_run("scram_server", tc);
 }

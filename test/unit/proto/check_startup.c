@@ -204,6 +204,7 @@ END_TEST
 
 START_TEST(other_major_versions_are_told)
 {
+	struct startup_param p;
 	struct startup s;
 	uint32_t len;
 
@@ -213,6 +214,7 @@ START_TEST(other_major_versions_are_told)
 	ck_assert_uint_eq(startup_major(&s), 4);
 	ck_assert_uint_eq(startup_minor(&s), 7);
 	ck_assert_str_eq(s.user, "");
+	ck_assert(!startup_param_next(&s.params, &p));
 }
 END_TEST
 

@@ -1,6 +1,10 @@
 # unit tests of src/proto
 EXTRA_DIST += test/unit/proto/bytes.h test/unit/proto/scram_vector.h
 
+# A test that makes OpenSSL fail has these in its SOURCES and LDFLAGS.
+FAILING_CRYPTO_FILES = test/unit/proto/failing_crypto.c test/unit/proto/failing_crypto.h
+FAILING_CRYPTO_LINK = $(AM_LDFLAGS) -Wl,--wrap=HMAC,--wrap=EVP_Digest,--wrap=PKCS5_PBKDF2_HMAC,--wrap=EVP_MD_CTX_new,--wrap=EVP_DigestInit_ex,--wrap=EVP_DigestUpdate,--wrap=EVP_DigestFinal_ex
+
 check_PROGRAMS += test/unit/proto/check_backend
 test_unit_proto_check_backend_SOURCES = test/unit/proto/check_backend.c
 test_unit_proto_check_backend_LDADD = $(UNIT_LIBS)
@@ -22,9 +26,10 @@ test_unit_proto_check_frontend_LDADD = $(UNIT_LIBS)
 test_unit_proto_check_frontend_CFLAGS = $(UNIT_CFLAGS)
 
 check_PROGRAMS += test/unit/proto/check_md5auth
-test_unit_proto_check_md5auth_SOURCES = test/unit/proto/check_md5auth.c
+test_unit_proto_check_md5auth_SOURCES = test/unit/proto/check_md5auth.c $(FAILING_CRYPTO_FILES)
 test_unit_proto_check_md5auth_LDADD = $(UNIT_LIBS)
 test_unit_proto_check_md5auth_CFLAGS = $(UNIT_CFLAGS)
+test_unit_proto_check_md5auth_LDFLAGS = $(FAILING_CRYPTO_LINK)
 
 check_PROGRAMS += test/unit/proto/check_options
 test_unit_proto_check_options_SOURCES = test/unit/proto/check_options.c
@@ -47,19 +52,22 @@ test_unit_proto_check_saslprep_LDADD = $(UNIT_LIBS)
 test_unit_proto_check_saslprep_CFLAGS = $(UNIT_CFLAGS)
 
 check_PROGRAMS += test/unit/proto/check_scram
-test_unit_proto_check_scram_SOURCES = test/unit/proto/check_scram.c
+test_unit_proto_check_scram_SOURCES = test/unit/proto/check_scram.c $(FAILING_CRYPTO_FILES)
 test_unit_proto_check_scram_LDADD = $(UNIT_LIBS)
 test_unit_proto_check_scram_CFLAGS = $(UNIT_CFLAGS)
+test_unit_proto_check_scram_LDFLAGS = $(FAILING_CRYPTO_LINK)
 
 check_PROGRAMS += test/unit/proto/check_scram_client
-test_unit_proto_check_scram_client_SOURCES = test/unit/proto/check_scram_client.c
+test_unit_proto_check_scram_client_SOURCES = test/unit/proto/check_scram_client.c $(FAILING_CRYPTO_FILES)
 test_unit_proto_check_scram_client_LDADD = $(UNIT_LIBS)
 test_unit_proto_check_scram_client_CFLAGS = $(UNIT_CFLAGS)
+test_unit_proto_check_scram_client_LDFLAGS = $(FAILING_CRYPTO_LINK)
 
 check_PROGRAMS += test/unit/proto/check_scram_server
-test_unit_proto_check_scram_server_SOURCES = test/unit/proto/check_scram_server.c
+test_unit_proto_check_scram_server_SOURCES = test/unit/proto/check_scram_server.c $(FAILING_CRYPTO_FILES)
 test_unit_proto_check_scram_server_LDADD = $(UNIT_LIBS)
 test_unit_proto_check_scram_server_CFLAGS = $(UNIT_CFLAGS)
+test_unit_proto_check_scram_server_LDFLAGS = $(FAILING_CRYPTO_LINK)
 
 check_PROGRAMS += test/unit/proto/check_startup
 test_unit_proto_check_startup_SOURCES = test/unit/proto/check_startup.c
