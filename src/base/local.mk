@@ -10,5 +10,6 @@ libpure_a_SOURCES += \
 	src/base/rd.h \
 	src/base/snap.c src/base/snap.h \
 	src/base/status.c src/base/status.h \
+	src/base/text.h \
 	src/base/wheel.c src/base/wheel.h \
 	src/base/wr.h

@@ -10,21 +10,12 @@
 #define ROW_PRIMARY 0x4000u
 #define ROW_REPLICA 0x8000u
 
-#define BITS_MASK     0xffffu /* low bits of an entry; the rest is the name's hash */
 #define ROWS_MIN      256u
 #define TABLE_LOG_MIN 4u
 
-struct catalog {
-	bool operators;
-	bool all_unsafe;
-	bool utf8;
-	uint32_t shift;   /* slot of a hash: its high bits */
-	size_t n_names;   /* occupied slots */
-	uint64_t slots[]; /* 1 << (64 - shift) of them, at most half in use; 0: free */
-};
-
 struct catalog_builder {
 	bool all_unsafe;
+	bool encoding_known;
 	bool utf8;
 	size_t n_rows;
 	size_t rows_cap;
@@ -62,9 +53,15 @@ static enum status add_row(struct catalog_builder *b, const char *name, uint32_t
 		b->rows = rows;
 		b->rows_cap = cap;
 	}
-	b->rows[b->n_rows++] = (word_hash(name, strlen(name)) & ~(uint64_t)BITS_MASK) | bits;
+	b->rows[b->n_rows++] =
+		(word_hash(name, strlen(name)) & ~(uint64_t)CATALOG_BITS_MASK) | bits;
 	return OK;
 }
+
+#define NAME(n) n,
+static const char *const builtin_functions[] = {BUILTIN_FUNCTIONS(NAME) BUILTIN_CALLED(NAME) NULL};
+static const char *const builtin_relations[] = {BUILTIN_RELATIONS(NAME) NULL};
+#undef NAME
 
 static enum status add_builtins(struct catalog_builder *b)
 {
@@ -74,6 +71,9 @@ static enum status add_builtins(struct catalog_builder *b)
 		st = add_row(b, builtin_functions[i], CATALOG_FUNCTION);
 	for (size_t i = 0; builtin_relations[i] != NULL && st == OK; i++)
 		st = add_row(b, builtin_relations[i], CATALOG_RELATION);
+	for (int w = NOT_A_WORD; w < WORD_COUNT && st == OK; w++)
+		if (word_category((enum word)w) == WORD_S)
+			st = add_row(b, word_text((enum word)w), CATALOG_SPECIAL);
 	return st;
 }
 
@@ -100,12 +100,14 @@ enum status catalog_builder_add(struct catalog_builder *b, const char *kind, con
 	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
 		if (strcmp(kind, kinds[i].name) == 0)
 			return add_row(b, name, kinds[i].bits);
-	if (strcmp(kind, "encoding") == 0)
-		b->utf8 = strcmp(name, "UTF8") == 0;
-	else if (strcmp(kind, "all") == 0)
+	if (strcmp(kind, "all") == 0) {
 		b->all_unsafe = true;
-	else
+		return OK;
+	}
+	if (strcmp(kind, "encoding") != 0)
 		return E_INVALID;
+	b->encoding_known = true;
+	b->utf8 = strcmp(name, "UTF8") == 0;
 	return OK;
 }
 
@@ -144,21 +146,23 @@ static void merge_rows(struct catalog_builder *b)
 	for (size_t i = 0; i < b->n_rows;) {
 		uint64_t row = b->rows[i++];
 
-		while (i < b->n_rows && ((b->rows[i] ^ row) & ~(uint64_t)BITS_MASK) == 0)
+		while (i < b->n_rows && ((b->rows[i] ^ row) & ~(uint64_t)CATALOG_BITS_MASK) == 0)
 			row |= b->rows[i++];
-		if ((row & (ROW_PRIMARY | ROW_REPLICA)) != ROW_REPLICA)
-			b->rows[n++] = row & ~(uint64_t)(ROW_PRIMARY | ROW_REPLICA);
+		if ((row & (ROW_PRIMARY | ROW_REPLICA)) == ROW_REPLICA)
+			row &= ~(uint64_t)CATALOG_BITS_MASK | CATALOG_SPECIAL;
+		row &= ~(uint64_t)(ROW_PRIMARY | ROW_REPLICA);
+		if ((row & CATALOG_BITS_MASK) != 0)
+			b->rows[n++] = row;
 	}
 	b->n_rows = n;
 }
 
 static void insert(struct catalog *c, uint64_t row)
 {
-	size_t mask = ((size_t)1 << (64 - c->shift)) - 1;
 	size_t i = (size_t)(row >> c->shift);
 
 	while (c->slots[i] != 0)
-		i = (i + 1) & mask;
+		i = (i + 1) & c->mask;
 	c->slots[i] = row;
 }
 
@@ -168,13 +172,14 @@ struct catalog *catalog_freeze(struct catalog_builder *b)
 	uint32_t log = TABLE_LOG_MIN;
 
 	merge_rows(b);
-	while (((size_t)1 << log) < 2 * b->n_rows)
+	while (((size_t)1 << log) < 4 * b->n_rows)
 		log++;
 	c = calloc(1, sizeof *c + ((size_t)1 << log) * sizeof c->slots[0]);
 	if (c != NULL) {
-		c->all_unsafe = b->all_unsafe;
+		c->all_unsafe = b->all_unsafe || !b->encoding_known;
 		c->utf8 = b->utf8;
 		c->shift = 64 - log;
+		c->mask = ((size_t)1 << log) - 1;
 		c->n_names = b->n_rows;
 		for (size_t i = 0; i < b->n_rows; i++) {
 			insert(c, b->rows[i]);
@@ -188,17 +193,6 @@ struct catalog *catalog_freeze(struct catalog_builder *b)
 void catalog_free(void *catalog)
 {
 	free(catalog);
-}
-
-uint32_t catalog_find(const struct catalog *c, uint64_t hash)
-{
-	size_t mask = ((size_t)1 << (64 - c->shift)) - 1;
-	size_t i = (size_t)(hash >> c->shift);
-
-	for (; c->slots[i] != 0; i = (i + 1) & mask)
-		if (((c->slots[i] ^ hash) & ~(uint64_t)BITS_MASK) == 0)
-			return (uint32_t)(c->slots[i] & BITS_MASK);
-	return 0;
 }
 
 bool catalog_has_operators(const struct catalog *c)
@@ -223,5 +217,5 @@ size_t catalog_n_names(const struct catalog *c)
 
 size_t catalog_mem_bytes(const struct catalog *c)
 {
-	return sizeof *c + ((size_t)1 << (64 - c->shift)) * sizeof c->slots[0];
+	return sizeof *c + (c->mask + 1) * sizeof c->slots[0];
 }

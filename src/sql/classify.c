@@ -83,7 +83,7 @@ static void judge_statement(struct scan *s)
 		s->v->n_stmts++;
 	s->modifies = false;
 	s->start = s->lx;
-	s->start.pos = s->t.off;
+	s->start.p = s->start.text + s->t.off;
 	if (s->t.c == '(')
 		f = stmt_read;
 	if (f == NULL)
@@ -98,13 +98,6 @@ static void judge_unreadable(struct scan *s, enum sql_cause cause)
 	scan_class(s, SQL_UNKNOWN);
 	scan_effect(s, EFFECT_UNKNOWN);
 	s->v->at.len = 0;
-}
-
-static bool is_well_encoded(const char *sql, size_t len, uint32_t opts)
-{
-	if ((opts & SQL_ENC_UTF8) != 0)
-		return lexer_utf8_is_valid(sql, len);
-	return len == 0 || memchr(sql, 0, len) == NULL;
 }
 
 static void judge_text(struct scan *s)
@@ -126,23 +119,32 @@ static void judge_text(struct scan *s)
 		scan_flag(s, SQLV_REPLICA);
 }
 
+static void judge_bytes(struct scan *s, const char *sql, size_t len, uint32_t opts)
+{
+	enum text_bytes bytes = lexer_inspect(sql, len, (opts & SQL_ENC_UTF8) != 0);
+
+	if (bytes == TEXT_BAD) { /* the server refuses it before it reads it */
+		scan_object(s, CAUSE_ENCODING);
+		scan_class(s, SQL_UNKNOWN);
+		return;
+	}
+	s->ascii = bytes == TEXT_ASCII;
+	lexer_init(&s->lx, sql, len, opts);
+	judge_text(s);
+}
+
 void sql_classify(const char *sql, size_t len, uint32_t opts, const struct catalog *cat,
 	struct sql_verdict *out)
 {
-	struct scan s = {.text = sql, .opts = opts, .cat = cat, .v = out};
+	struct scan s;
 
+	scan_init(&s, sql, opts, cat, out);
 	/* The effects beyond n_effects stay as they are. */
 	memset(out, 0, offsetof(struct sql_verdict, effects));
-	if ((opts & SQL_ENC_UNSAFE) != 0) {
+	if ((opts & SQL_ENC_UNSAFE) != 0)
 		judge_unreadable(&s, CAUSE_ENCODING);
-	} else if (len > SQL_LEN_MAX) {
+	else if (len > SQL_LEN_MAX)
 		judge_unreadable(&s, CAUSE_TOO_LONG);
-	} else if (!is_well_encoded(sql, len, opts)) {
-		/* The server refuses it before it reads it. */
-		scan_object(&s, CAUSE_ENCODING);
-		scan_class(&s, SQL_UNKNOWN);
-	} else {
-		lexer_init(&s.lx, sql, len, opts);
-		judge_text(&s);
-	}
+	else
+		judge_bytes(&s, sql, len, opts);
 }

@@ -13,7 +13,7 @@
 #include "sql/verdict.h"
 
 /*
- * sql:  the text of a Query or Parse message, without its NUL; any bytes, any length.
+ * sql:  the text of a Query or Parse message, any bytes, any length; sql[len] is its NUL.
  * opts: SQL_STD_STRINGS, SQL_ENC_*.
  * cat:  the names of the client's database; NULL while they are not loaded: then everything but
  *       SQLV_REPLICA is told.

@@ -83,7 +83,9 @@ uint64_t sql_fingerprint(const char *sql, size_t len, uint32_t opts)
 	struct lexer lx;
 	struct token t;
 
-	lexer_init(&lx, sql, len < SQL_LEN_MAX ? len : SQL_LEN_MAX, opts);
+	if (len > SQL_LEN_MAX)
+		return 1;
+	lexer_init(&lx, sql, len, opts);
 	for (lexer_next(&lx, &t); t.kind != TOKEN_END; lexer_next(&lx, &t)) {
 		if (t.c == ';') {
 			f.ended = true;

@@ -9,7 +9,7 @@
 #include "sql/lexer.h"
 
 /*
- * Any bytes, any length (above SQL_LEN_MAX the first SQL_LEN_MAX bytes count). opts:
+ * Any bytes; sql[len] is a NUL. Texts above SQL_LEN_MAX all have one fingerprint. opts:
  * SQL_STD_STRINGS. Never 0; trailing semicolons do not count.
  */
 uint64_t sql_fingerprint(const char *sql, size_t len, uint32_t opts);

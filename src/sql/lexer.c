@@ -13,6 +13,7 @@
 
 enum char_class {
 	C_OTHER,
+	C_NUL,
 	C_BLANK,
 	C_IDENT,  /* starts an identifier */
 	C_PREFIX, /* the same, but may start a literal: b e n u x */
@@ -28,6 +29,7 @@ enum char_class {
 
 /* clang-format off */
 static const uint8_t classes[256] = {
+	[0] = C_NUL,
 	[' '] = C_BLANK, ['\t'] = C_BLANK, ['\n'] = C_BLANK, ['\r'] = C_BLANK, ['\f'] = C_BLANK,
 	['\v'] = C_BLANK,
 	['A'] = C_IDENT, ['C' ... 'D'] = C_IDENT, ['F' ... 'M'] = C_IDENT, ['O' ... 'T'] = C_IDENT,
@@ -60,216 +62,217 @@ static const uint8_t folded[256] = {
 };
 /* clang-format on */
 
+/*
+ * The text ends in a NUL, which is in no class that goes on: loops over a class need no other
+ * bound. A NUL before the end stops them as well, and makes the token bad.
+ */
+
 void lexer_init(struct lexer *lx, const char *text, size_t len, uint32_t opts)
 {
 	PANIC_IF(len > SQL_LEN_MAX);
-	*lx = (struct lexer){.text = (const uint8_t *)text, .len = (uint32_t)len, .opts = opts};
+	PANIC_IF(text[len] != '\0');
+	lx->text = (const uint8_t *)text;
+	lx->p = lx->text;
+	lx->end = lx->text + len;
+	lx->opts = opts;
 }
 
-/* The byte at `pos`; 0 past the end. */
-static inline uint8_t at(const struct lexer *lx, uint32_t pos)
+void lexer_init_view(struct lexer *lx, const char *text, struct sql_view view, uint32_t opts)
 {
-	return pos < lx->len ? lx->text[pos] : 0;
+	lx->text = (const uint8_t *)text;
+	lx->p = lx->text + view.off;
+	lx->end = lx->p + view.len;
+	lx->opts = opts;
 }
 
-static inline void token_to(struct lexer *lx, struct token *t, enum token_kind kind, uint32_t end)
+/* The token from the current position to `end`. */
+static inline void token_to(
+	struct lexer *lx, struct token *t, enum token_kind kind, const uint8_t *end)
 {
-	t->kind = (uint8_t)kind;
-	t->len = end - t->off;
-	lx->pos = end;
+	*t = (struct token){.kind = (uint8_t)kind,
+		.off = (uint32_t)(lx->p - lx->text),
+		.len = (uint32_t)(end - lx->p)};
+	lx->p = end;
 }
 
 static void token_bad(struct lexer *lx, struct token *t)
 {
-	token_to(lx, t, TOKEN_BAD, lx->len);
+	token_to(lx, t, TOKEN_BAD, lx->end);
 }
 
-/* Position after the line comment at `pos`: on its newline, or the end. */
-static uint32_t line_comment_end(const struct lexer *lx, uint32_t pos)
+/* A token of one character. */
+static inline void token_char(struct lexer *lx, struct token *t, enum token_kind kind)
 {
-	while (pos < lx->len && lx->text[pos] != '\n' && lx->text[pos] != '\r')
-		pos++;
-	return pos;
+	*t = (struct token){
+		.kind = (uint8_t)kind, .c = *lx->p, .off = (uint32_t)(lx->p - lx->text), .len = 1};
+	lx->p++;
 }
 
-/* Position after the nested comment at `pos`; 0 if it is not closed. */
-static uint32_t block_comment_end(const struct lexer *lx, uint32_t pos)
+/* Behind the line comment at `p`: on its newline, or the end. */
+static const uint8_t *line_comment_end(const uint8_t *p, const uint8_t *end)
+{
+	while (p < end && *p != '\n' && *p != '\r')
+		p++;
+	return p;
+}
+
+/* Behind the nested comment at `p`; NULL if it is not closed. */
+static const uint8_t *block_comment_end(const uint8_t *p, const uint8_t *end)
 {
 	uint32_t depth = 1;
 
-	for (pos += 2; pos + 1 < lx->len; pos++) {
-		if (lx->text[pos] == '*' && lx->text[pos + 1] == '/') {
-			pos++;
+	for (p += 2; p < end; p++) {
+		if (p[0] == '*' && p[1] == '/') {
+			p++;
 			if (--depth == 0)
-				return pos + 1;
-		} else if (lx->text[pos] == '/' && lx->text[pos + 1] == '*') {
-			pos++;
+				return p + 1;
+		} else if (p[0] == '/' && p[1] == '*') {
+			p++;
 			depth++;
 		}
 	}
-	return 0;
+	return NULL;
 }
 
-static void lex_word(struct lexer *lx, struct token *t)
+static inline void lex_word(struct lexer *lx, struct token *t)
 {
-	const uint8_t *p = lx->text + t->off;
-	const uint8_t *end = lx->text + lx->len;
+	const uint8_t *p = lx->p;
 	uint64_t h = WORD_HASH_SEED;
-	uint8_t c, all = 0;
+	uint64_t c = folded[*p];
 
-	while (p < end && (c = folded[*p]) != 0) {
+	do {
 		h = word_hash_step(h, c);
-		all |= c;
-		p++;
-	}
-	token_to(lx, t, TOKEN_WORD, (uint32_t)(p - lx->text));
-	t->flags = (uint8_t)(all >> 7);
-	if (t->len > SQL_NAME_MAX)
-		t->flags |= TOKEN_LONG;
-	t->hash = h;
-	t->word = (uint16_t)word_find(h);
+		c = folded[*++p];
+	} while (c != 0);
+	*t = (struct token){.kind = TOKEN_WORD,
+		.word = (uint16_t)word_find(h),
+		.off = (uint32_t)(lx->p - lx->text),
+		.len = (uint32_t)(p - lx->p),
+		.hash = h};
+	lx->p = p;
 }
 
 /*
- * The name between the double quotes that open at `open`, behind a U& maybe. The hash is that of
- * the name with "" undoubled.
+ * The name between the double quotes of which the first is at `p`, behind a U& maybe. The hash is
+ * that of the name with "" undoubled.
  */
-static void lex_quoted(struct lexer *lx, struct token *t, enum token_kind kind, uint32_t open)
+static inline void lex_quoted(
+	struct lexer *lx, struct token *t, enum token_kind kind, const uint8_t *p)
 {
 	uint64_t h = WORD_HASH_SEED;
-	uint8_t all = 0;
-	uint32_t pos, n = 0;
-	bool closed = false;
 
-	for (pos = open + 1; pos < lx->len && !closed; pos++) {
-		uint8_t c = lx->text[pos];
+	for (;;) {
+		uint64_t c = *++p;
 
-		if (c == '"') {
-			closed = at(lx, pos + 1) != '"';
-			if (closed)
-				continue;
-			pos++;
+		if (c == '"' && *++p != '"')
+			break;
+		if (c == 0) {
+			token_bad(lx, t);
+			return;
 		}
 		h = word_hash_step(h, c);
-		all |= c;
-		n++;
 	}
-	if (!closed) {
-		token_bad(lx, t);
-		return;
-	}
-	token_to(lx, t, kind, pos);
-	t->flags = (uint8_t)(all >> 7);
-	if (n > SQL_NAME_MAX)
-		t->flags |= TOKEN_LONG;
-	if (kind == TOKEN_QUOTED)
-		t->hash = h;
+	token_to(lx, t, kind, p);
+	t->hash = h;
 }
 
 /*
- * A literal that ended before `pos` goes on if only blanks and line comments with at least one
- * newline lie between it and another quote: position of that quote, else 0.
+ * A literal that ended before `p` goes on if only blanks and line comments with at least one
+ * newline lie between it and another quote: that quote, else NULL.
  */
-static uint32_t string_continues(const struct lexer *lx, uint32_t pos)
+static const uint8_t *string_continues(const struct lexer *lx, const uint8_t *p)
 {
 	bool newline = false;
 
-	for (; pos < lx->len; pos++) {
-		uint8_t c = lx->text[pos];
-
-		if (c == '\'')
-			return newline ? pos : 0;
-		if (c == '\n' || c == '\r')
+	for (;; p++) {
+		if (*p == '\'')
+			return newline ? p : NULL;
+		if (*p == '\n' || *p == '\r')
 			newline = true;
-		else if (c == '-' && at(lx, pos + 1) == '-')
-			pos = line_comment_end(lx, pos) - 1;
-		else if (classes[c] != C_BLANK)
-			return 0;
+		else if (p[0] == '-' && p[1] == '-')
+			p = line_comment_end(p, lx->end) - 1;
+		else if (classes[*p] != C_BLANK)
+			return NULL;
 	}
-	return 0;
 }
 
-/* Position after the quote that closes the segment opened at `open`; 0 if there is none. */
-static uint32_t string_segment_end(const struct lexer *lx, enum token_kind kind, uint32_t open)
+/* Behind the quote that closes the segment opened at `p`; NULL if there is none. */
+static const uint8_t *string_segment_end(
+	const struct lexer *lx, enum token_kind kind, const uint8_t *p)
 {
-	for (uint32_t pos = open + 1; pos < lx->len; pos++) {
-		uint8_t c = lx->text[pos];
-
-		if (c == '\\' && kind == TOKEN_ESTRING) {
-			pos++;
-		} else if (c == '\'') {
-			if (kind == TOKEN_BIT || at(lx, pos + 1) != '\'')
-				return pos + 1;
-			pos++;
+	for (p++; p < lx->end; p++) {
+		if (*p == '\\' && kind == TOKEN_ESTRING) {
+			p++;
+		} else if (*p == '\'') {
+			if (kind == TOKEN_BIT || p[1] != '\'')
+				return p + 1;
+			p++;
 		}
 	}
-	return 0;
+	return NULL;
 }
 
-static void lex_string(struct lexer *lx, struct token *t, enum token_kind kind, uint32_t open)
+/* A string whose first quote is at `p`. */
+static void lex_string(struct lexer *lx, struct token *t, enum token_kind kind, const uint8_t *p)
 {
-	uint32_t end;
+	const uint8_t *end;
 
 	if (kind == TOKEN_STRING && (lx->opts & SQL_STD_STRINGS) == 0)
 		kind = TOKEN_ESTRING;
 	do {
-		end = string_segment_end(lx, kind, open);
-		if (end == 0) {
+		end = string_segment_end(lx, kind, p);
+		if (end == NULL) {
 			token_bad(lx, t);
 			return;
 		}
-		open = string_continues(lx, end);
-	} while (open != 0);
+		p = string_continues(lx, end);
+	} while (p != NULL);
 	token_to(lx, t, kind, end);
 }
 
-/* A letter that starts a literal when a quote follows. */
+/* A letter that starts a literal when a quote, or & and a quote, follows. */
 static void lex_prefixed(struct lexer *lx, struct token *t)
 {
-	uint32_t pos = t->off;
-	uint8_t c = lx->text[pos] | 0x20;
-	uint8_t next = at(lx, pos + 1);
+	const uint8_t *p = lx->p;
+	uint8_t c = p[0] | 0x20;
 
-	if (c == 'u' && next == '&' && at(lx, pos + 2) == '"')
-		lex_quoted(lx, t, TOKEN_UQUOTED, pos + 2);
-	else if (c == 'u' && next == '&' && at(lx, pos + 2) == '\'')
-		lex_string(lx, t, TOKEN_USTRING, pos + 2);
-	else if (c == 'u' || next != '\'')
+	if (c == 'u' && p[1] == '&' && p[2] == '"')
+		lex_quoted(lx, t, TOKEN_UQUOTED, p + 2);
+	else if (c == 'u' && p[1] == '&' && p[2] == '\'')
+		lex_string(lx, t, TOKEN_USTRING, p + 2);
+	else if (c == 'u' || p[1] == '&')
 		lex_word(lx, t);
 	else if (c == 'e')
-		lex_string(lx, t, TOKEN_ESTRING, pos + 1);
+		lex_string(lx, t, TOKEN_ESTRING, p + 1);
 	else if (c == 'n')
-		lex_string(lx, t, TOKEN_STRING, pos + 1);
+		lex_string(lx, t, TOKEN_STRING, p + 1);
 	else
-		lex_string(lx, t, TOKEN_BIT, pos + 1);
+		lex_string(lx, t, TOKEN_BIT, p + 1);
 }
 
-static uint32_t digits_end(const struct lexer *lx, uint32_t pos)
+static const uint8_t *digits_end(const uint8_t *p)
 {
-	while (classes[at(lx, pos)] == C_DIGIT ||
-		(at(lx, pos) == '_' && classes[at(lx, pos + 1)] == C_DIGIT))
-		pos++;
-	return pos;
+	while (classes[*p] == C_DIGIT || (*p == '_' && classes[p[1]] == C_DIGIT))
+		p++;
+	return p;
 }
 
-/* End of a number with base prefix (0x1f) at `pos`, or `pos` if there is none. */
-static uint32_t based_end(const struct lexer *lx, uint32_t pos)
+/* Behind a number with a base prefix (0x1f) at `p`, or `p` if there is none. */
+static const uint8_t *based_end(const uint8_t *p)
 {
 	static const char digits[] = "0123456789abcdef";
-	uint8_t base = at(lx, pos + 1) | 0x20;
+	uint8_t base = p[0] == '0' ? p[1] | 0x20 : 0;
 	size_t n = base == 'x' ? 16 : base == 'o' ? 8 : base == 'b' ? 2 : 0;
-	uint32_t end = pos + 2;
+	const uint8_t *end = p + 2;
 
-	if (at(lx, pos) != '0' || n == 0)
-		return pos;
+	if (n == 0)
+		return p;
 	for (;;) {
-		uint32_t d = at(lx, end) == '_' ? end + 1 : end;
-		uint8_t c = at(lx, d);
+		const uint8_t *d = *end == '_' ? end + 1 : end;
+		uint8_t c = *d >= 'A' && *d <= 'F' ? *d | 0x20 : *d;
 
-		if (c >= 'A' && c <= 'F')
-			c |= 0x20;
 		if (c == 0 || memchr(digits, c, n) == NULL)
-			return end > pos + 2 ? end : pos;
+			return end > p + 2 ? end : p;
 		end = d + 1;
 	}
 }
@@ -277,147 +280,126 @@ static uint32_t based_end(const struct lexer *lx, uint32_t pos)
 static void lex_number(struct lexer *lx, struct token *t)
 {
 	enum token_kind kind = TOKEN_INTEGER;
-	uint32_t end = based_end(lx, t->off);
-	uint32_t e;
+	const uint8_t *p = based_end(lx->p), *e;
 
-	if (end != t->off) {
-		token_to(lx, t, kind, end);
+	if (p != lx->p) {
+		token_to(lx, t, kind, p);
 		return;
 	}
-	end = digits_end(lx, t->off);
-	if (at(lx, end) == '.' && at(lx, end + 1) != '.') {
+	p = digits_end(p);
+	if (p[0] == '.' && p[1] != '.') {
 		kind = TOKEN_FLOAT;
-		end++;
-		if (classes[at(lx, end)] == C_DIGIT)
-			end = digits_end(lx, end);
+		p++;
+		if (classes[*p] == C_DIGIT)
+			p = digits_end(p);
 	}
-	if ((at(lx, end) | 0x20) == 'e') {
-		e = end + 1;
-		if (at(lx, e) == '+' || at(lx, e) == '-')
-			e++;
-		if (classes[at(lx, e)] == C_DIGIT) {
+	if ((*p | 0x20) == 'e') {
+		e = p[1] == '+' || p[1] == '-' ? p + 2 : p + 1;
+		if (classes[*e] == C_DIGIT) {
 			kind = TOKEN_FLOAT;
-			end = digits_end(lx, e);
+			p = digits_end(e);
 		}
 	}
-	token_to(lx, t, kind, end);
+	token_to(lx, t, kind, p);
 }
 
 static void lex_dollar(struct lexer *lx, struct token *t)
 {
-	const uint8_t *p = lx->text + t->off;
-	uint32_t pos = t->off + 1;
+	const uint8_t *p = lx->p + 1;
 	const uint8_t *close;
 	size_t tag_len;
 
-	if (classes[at(lx, pos)] == C_DIGIT) {
-		while (classes[at(lx, pos)] == C_DIGIT)
-			pos++;
-		token_to(lx, t, TOKEN_PARAM, pos);
+	if (classes[*p] == C_DIGIT) {
+		while (classes[*p] == C_DIGIT)
+			p++;
+		token_to(lx, t, TOKEN_PARAM, p);
 		return;
 	}
-	while (folded[at(lx, pos)] != 0 && at(lx, pos) != '$')
-		pos++;
-	if (at(lx, pos) != '$') {
-		t->c = '$';
-		token_to(lx, t, TOKEN_OTHER, t->off + 1);
+	while (folded[*p] != 0 && *p != '$')
+		p++;
+	if (*p != '$') {
+		token_char(lx, t, TOKEN_OTHER);
 		return;
 	}
-	tag_len = pos + 1 - t->off;
-	close = memmem(lx->text + pos + 1, lx->len - pos - 1, p, tag_len);
+	p++;
+	tag_len = (size_t)(p - lx->p);
+	close = memmem(p, (size_t)(lx->end - p), lx->p, tag_len);
 	if (close == NULL)
 		token_bad(lx, t);
 	else
-		token_to(lx, t, TOKEN_DOLLAR, (uint32_t)(close - lx->text + (ptrdiff_t)tag_len));
+		token_to(lx, t, TOKEN_DOLLAR, close + tag_len);
 }
 
 /* Characters that let a longer operator end in + or -. */
 static bool op_is_special(uint8_t c)
 {
-	return c != 0 && memchr("~!@#^&|`?%", c, 10) != NULL;
+	return memchr("~!@#^&|`?%", c, 10) != NULL;
 }
 
 static void lex_operator(struct lexer *lx, struct token *t)
 {
-	uint32_t end = t->off + 1;
-	bool special = op_is_special(lx->text[t->off]);
+	const uint8_t *p = lx->p + 1;
+	bool special = false;
 
-	for (; classes[at(lx, end)] == C_OP; end++) {
-		uint8_t c = lx->text[end], next = at(lx, end + 1);
-
-		if ((c == '/' && next == '*') || (c == '-' && next == '-'))
-			break;
-		special = special || op_is_special(c);
+	if (classes[*p] != C_OP) {
+		token_char(lx, t, TOKEN_OP);
+		return;
 	}
-	while (!special && end > t->off + 1 &&
-		(lx->text[end - 1] == '+' || lx->text[end - 1] == '-'))
-		end--;
-	if (end == t->off + 1)
-		t->c = lx->text[t->off];
-	token_to(lx, t, TOKEN_OP, end);
+	for (; classes[*p] == C_OP; p++)
+		if ((p[0] == '/' && p[1] == '*') || (p[0] == '-' && p[1] == '-'))
+			break;
+	for (const uint8_t *q = lx->p; q < p && !special; q++)
+		special = op_is_special(*q);
+	while (!special && p > lx->p + 1 && (p[-1] == '+' || p[-1] == '-'))
+		p--;
+	if (p == lx->p + 1)
+		token_char(lx, t, TOKEN_OP);
+	else
+		token_to(lx, t, TOKEN_OP, p);
+}
+
+/* An operator, or a comment and then whatever follows it. */
+static void lex_operator_or_comment(struct lexer *lx, struct token *t)
+{
+	const uint8_t *p = lx->p;
+
+	if (p[0] == '-' && p[1] == '-') {
+		lx->p = line_comment_end(p, lx->end);
+	} else if (p[0] == '/' && p[1] == '*') {
+		p = block_comment_end(p, lx->end);
+		if (p == NULL) {
+			token_bad(lx, t);
+			return;
+		}
+		lx->p = p;
+	} else {
+		lex_operator(lx, t);
+		return;
+	}
+	t->kind = TOKEN_COMMENT;
 }
 
 static void lex_dot(struct lexer *lx, struct token *t)
 {
-	uint8_t next = at(lx, t->off + 1);
-
-	if (classes[next] == C_DIGIT) {
+	if (classes[lx->p[1]] == C_DIGIT)
 		lex_number(lx, t);
-	} else if (next == '.') {
-		token_to(lx, t, TOKEN_PUNCT, t->off + 2);
-	} else {
-		t->c = '.';
-		token_to(lx, t, TOKEN_PUNCT, t->off + 1);
-	}
+	else if (lx->p[1] == '.')
+		token_to(lx, t, TOKEN_PUNCT, lx->p + 2);
+	else
+		token_char(lx, t, TOKEN_PUNCT);
 }
 
 static void lex_colon(struct lexer *lx, struct token *t)
 {
-	uint8_t next = at(lx, t->off + 1);
-
-	if (next == ':' || next == '=') {
-		token_to(lx, t, TOKEN_PUNCT, t->off + 2);
-	} else {
-		t->c = ':';
-		token_to(lx, t, TOKEN_PUNCT, t->off + 1);
-	}
+	if (lx->p[1] == ':' || lx->p[1] == '=')
+		token_to(lx, t, TOKEN_PUNCT, lx->p + 2);
+	else
+		token_char(lx, t, TOKEN_PUNCT);
 }
 
-/* Skip blanks and comments. False: a comment is not closed; the position is where it starts. */
-static bool skip_blanks(struct lexer *lx)
+static void lex_class(struct lexer *lx, struct token *t, enum char_class class)
 {
-	for (;;) {
-		uint32_t pos = lx->pos;
-		uint8_t c = at(lx, pos);
-
-		if (classes[c] == C_BLANK) {
-			lx->pos++;
-		} else if (c == '-' && at(lx, pos + 1) == '-') {
-			lx->pos = line_comment_end(lx, pos);
-		} else if (c == '/' && at(lx, pos + 1) == '*') {
-			uint32_t end = block_comment_end(lx, pos);
-
-			if (end == 0)
-				return false;
-			lx->pos = end;
-		} else {
-			return true;
-		}
-	}
-}
-
-void lexer_next(struct lexer *lx, struct token *t)
-{
-	bool closed = skip_blanks(lx);
-
-	*t = (struct token){.kind = TOKEN_END, .off = lx->pos};
-	if (!closed) {
-		token_bad(lx, t);
-		return;
-	}
-	if (lx->pos >= lx->len)
-		return;
-	switch ((enum char_class)classes[lx->text[lx->pos]]) {
+	switch (class) {
 	case C_IDENT:
 		lex_word(lx, t);
 		break;
@@ -428,10 +410,10 @@ void lexer_next(struct lexer *lx, struct token *t)
 		lex_number(lx, t);
 		break;
 	case C_QUOTE:
-		lex_string(lx, t, TOKEN_STRING, t->off);
+		lex_string(lx, t, TOKEN_STRING, lx->p);
 		break;
 	case C_DQUOTE:
-		lex_quoted(lx, t, TOKEN_QUOTED, t->off);
+		lex_quoted(lx, t, TOKEN_QUOTED, lx->p);
 		break;
 	case C_DOLLAR:
 		lex_dollar(lx, t);
@@ -442,23 +424,51 @@ void lexer_next(struct lexer *lx, struct token *t)
 	case C_COLON:
 		lex_colon(lx, t);
 		break;
-	case C_OP:
-		lex_operator(lx, t);
-		break;
 	case C_SELF:
-		t->c = lx->text[lx->pos];
-		token_to(lx, t, TOKEN_PUNCT, lx->pos + 1);
+		token_char(lx, t, TOKEN_PUNCT);
 		break;
-	case C_BLANK:
+	case C_OP:
+		lex_operator_or_comment(lx, t);
+		break;
+	case C_NUL:
+		token_to(lx, t, lx->p < lx->end ? TOKEN_BAD : TOKEN_END, lx->end);
+		break;
 	case C_OTHER:
-		if (lx->text[lx->pos] == 0) {
-			token_bad(lx, t);
-			break;
-		}
-		t->c = lx->text[lx->pos];
-		token_to(lx, t, TOKEN_OTHER, lx->pos + 1);
+	case C_BLANK:
+		token_char(lx, t, TOKEN_OTHER);
 		break;
 	}
+}
+
+/* Every kind of token, behind any number of comments. */
+static __attribute__((noinline)) void lex_any(struct lexer *lx, struct token *t)
+{
+	do {
+		while (classes[*lx->p] == C_BLANK)
+			lx->p++;
+		lex_class(lx, t, (enum char_class)classes[*lx->p]);
+	} while (t->kind == TOKEN_COMMENT);
+}
+
+/* Nine tokens of ten are found here, in a function so small that it saves no register. */
+void lexer_next(struct lexer *lx, struct token *t)
+{
+	const uint8_t *p = lx->p;
+	uint8_t class;
+
+	while ((class = classes[*p]) == C_BLANK)
+		p++;
+	lx->p = p;
+	if (class == C_IDENT)
+		lex_word(lx, t);
+	else if (class == C_SELF || (class == C_DOT && classes[p[1]] != C_DIGIT && p[1] != '.'))
+		token_char(lx, t, TOKEN_PUNCT);
+	else if (class == C_DQUOTE)
+		lex_quoted(lx, t, TOKEN_QUOTED, p);
+	else if (class == C_PREFIX && p[1] != '\'' && p[1] != '&')
+		lex_word(lx, t);
+	else
+		lex_any(lx, t);
 }
 
 /* Length of the UTF-8 sequence at p, of which `left` bytes are there; 0 if it is not valid. */
@@ -488,26 +498,36 @@ static size_t utf8_sequence(const uint8_t *p, size_t left)
 	return n;
 }
 
-bool lexer_utf8_is_valid(const char *text, size_t len)
+/* Bytes, in steps of 8, before the step with a NUL or a byte >= 0x80. */
+static size_t ascii_prefix(const uint8_t *p, size_t len)
+{
+	const uint8_t *start = p;
+	uint64_t eight;
+
+	for (const uint8_t *end = p + (len & ~(size_t)7); p < end; p += sizeof eight) {
+		memcpy(&eight, p, sizeof eight);
+		/* a byte >= 0x80, or one that borrows when 1 is taken from it */
+		if (((eight | (eight - 0x0101010101010101u)) & 0x8080808080808080u) != 0)
+			break;
+	}
+	return (size_t)(p - start);
+}
+
+enum text_bytes lexer_inspect(const char *text, size_t len, bool utf8)
 {
 	const uint8_t *p = (const uint8_t *)text;
-	size_t i = 0;
+	enum text_bytes result = TEXT_ASCII;
+	size_t n;
 
-	while (i < len) {
-		uint64_t eight;
-		size_t n = 1;
-
-		if (len - i >= sizeof eight) {
-			memcpy(&eight, p + i, sizeof eight);
-			if ((eight & 0x8080808080808080u) == 0 &&
-				((eight - 0x0101010101010101u) & 0x8080808080808080u) == 0) {
-				i += sizeof eight;
-				continue;
-			}
-		}
-		if (p[i] == 0 || (p[i] >= 0x80 && (n = utf8_sequence(p + i, len - i)) == 0))
-			return false;
-		i += n;
+	for (size_t i = ascii_prefix(p, len); i < len; i += n) {
+		n = 1;
+		if (p[i] == 0)
+			return TEXT_BAD;
+		if (p[i] < 0x80)
+			continue;
+		result = TEXT_HIGH;
+		if (utf8 && (n = utf8_sequence(p + i, len - i)) == 0)
+			return TEXT_BAD;
 	}
-	return true;
+	return result;
 }

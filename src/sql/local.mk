@@ -1,7 +1,7 @@
 # sql: floor 1, pure. word_table.h is made by hand with word_gen.py after a change of word_list.h.
 libpure_a_SOURCES += \
 	src/sql/body.c src/sql/body.h \
-	src/sql/builtin.c src/sql/builtin.h \
+	src/sql/builtin.h \
 	src/sql/catalog.c src/sql/catalog.h \
 	src/sql/catalog_sql.c src/sql/catalog_sql.h \
 	src/sql/classify.c src/sql/classify.h \

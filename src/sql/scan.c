@@ -1,14 +1,19 @@
 #include "sql/scan.h"
 
-#include <string.h>
-
 #include "sql/literal.h"
 #include "sql/walk.h"
 
-void scan_next(struct scan *s)
+void scan_init(struct scan *s, const char *text, uint32_t opts, const struct catalog *cat,
+	struct sql_verdict *v)
 {
-	s->prev = s->t;
-	lexer_next(&s->lx, &s->t);
+	s->t = (struct token){.kind = TOKEN_END};
+	s->text = text;
+	s->opts = opts;
+	s->cat = cat;
+	s->v = v;
+	s->txn_open = false;
+	s->stmt = 0;
+	s->modifies = false;
 }
 
 void scan_peek(const struct scan *s, struct token *next)
@@ -49,27 +54,23 @@ static char uescape_of(const struct scan *s)
 	return s->text[t.off + 1];
 }
 
+/* Can names with bytes >= 0x80 be compared with the catalog's? */
+static bool compares_high(const struct scan *s)
+{
+	return (s->opts & SQL_ENC_UTF8) != 0 && s->cat != NULL && catalog_is_utf8(s->cat);
+}
+
 bool scan_name_hash(const struct scan *s, uint64_t *hash)
 {
 	char buf[SQL_NAME_MAX + 1];
 	size_t len;
-	char escape;
+	char escape = uescape_of(s);
 
-	if ((s->t.flags & TOKEN_HIGH) != 0 &&
-		((s->opts & SQL_ENC_UTF8) == 0 || s->cat == NULL || !catalog_is_utf8(s->cat)))
-		return false;
-	if (s->t.kind != TOKEN_UQUOTED && (s->t.flags & TOKEN_LONG) == 0) {
-		*hash = s->t.hash;
-		return true;
-	}
-	escape = uescape_of(s);
 	if (escape == 0 || literal_name(s->text, &s->t, escape, buf, &len) != OK)
 		return false;
+	if (lexer_inspect(buf, len, false) != TEXT_ASCII && !compares_high(s))
+		return false;
 	*hash = word_hash(buf, len);
-	/* U&"" makes characters of the server's encoding out of ASCII. */
-	for (size_t i = 0; s->t.kind == TOKEN_UQUOTED && i < len; i++)
-		if ((uint8_t)buf[i] >= 0x80 && (s->cat == NULL || !catalog_is_utf8(s->cat)))
-			return false;
 	return true;
 }
 

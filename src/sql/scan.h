@@ -5,16 +5,23 @@
 #ifndef PGWEIR_SQL_SCAN_H
 #define PGWEIR_SQL_SCAN_H
 
+#include <string.h>
+
 #include "sql/catalog.h"
 #include "sql/verdict.h"
 #include "sql/word.h"
 
 struct scan {
 	struct lexer lx;
-	struct token t;    /* current token */
-	struct token prev; /* the one before it, in the same statement or the last one's `;` */
+	struct token t; /* current token */
+	struct {
+		uint8_t kind;
+		uint8_t c;
+		uint16_t word;
+	} prev; /* the same of the token before it, maybe the last statement's `;` */
 	const char *text;
 	uint32_t opts;
+	bool ascii;                /* the text has no byte >= 0x80 */
 	const struct catalog *cat; /* NULL: not loaded */
 	struct sql_verdict *v;
 	struct sql_effect spill; /* written instead of an effect that has no place */
@@ -25,7 +32,16 @@ struct scan {
 	bool modifies;      /* it is an INSERT, UPDATE, DELETE or MERGE, or has one in its WITH */
 };
 
-void scan_next(struct scan *s);
+_Static_assert(offsetof(struct token, word) == 2, "prev is the head of a token");
+
+void scan_init(struct scan *s, const char *text, uint32_t opts, const struct catalog *cat,
+	struct sql_verdict *v);
+
+static inline void scan_next(struct scan *s)
+{
+	memcpy(&s->prev, &s->t, sizeof s->prev);
+	lexer_next(&s->lx, &s->t);
+}
 
 /* The token after the current one; the cursor stays. */
 void scan_peek(const struct scan *s, struct token *next);
@@ -41,6 +57,11 @@ static inline bool scan_is(const struct scan *s, enum word w)
 	return token_is(&s->t, w);
 }
 
+static inline bool scan_prev_is(const struct scan *s, enum word w)
+{
+	return s->prev.kind == TOKEN_WORD && s->prev.word == w;
+}
+
 /* Step over the word if it is the current token. */
 bool scan_accept(struct scan *s, enum word w);
 bool scan_accept_char(struct scan *s, char c);
@@ -49,6 +70,12 @@ bool scan_accept_char(struct scan *s, char c);
 static inline bool scan_at_end(const struct scan *s)
 {
 	return s->t.kind == TOKEN_END || s->t.c == ';';
+}
+
+/* Is an identifier's hash that of its name for the server? Else scan_name_hash tells. */
+static inline bool scan_is_plain_name(const struct scan *s)
+{
+	return s->ascii && s->t.kind != TOKEN_UQUOTED && s->t.len <= SQL_NAME_MAX;
 }
 
 /*

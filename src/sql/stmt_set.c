@@ -6,10 +6,10 @@
 #include "sql/stmt.h"
 #include "sql/walk.h"
 
-/* One value of a list: [+-] number, word or string. */
-static bool take_value_item(struct scan *s, bool *untracked)
+/* One value of a list: [+-] number, word or string; *end is where it ends. */
+static bool take_value_item(struct scan *s, bool *untracked, uint32_t *end)
 {
-	struct sql_view unused;
+	struct sql_view text;
 
 	if (scan_accept_char(s, '+') || scan_accept_char(s, '-')) {
 		if (s->t.kind != TOKEN_INTEGER && s->t.kind != TOKEN_FLOAT)
@@ -20,10 +20,14 @@ static bool take_value_item(struct scan *s, bool *untracked)
 			return false;
 	} else if (s->t.kind != TOKEN_QUOTED && s->t.kind != TOKEN_UQUOTED &&
 		   s->t.kind != TOKEN_INTEGER && s->t.kind != TOKEN_FLOAT) {
-		return scan_take_string(s, &unused);
+		if (!scan_take_string(s, &text))
+			return false;
+		*end = text.off + text.len;
+		return true;
 	}
 	if (s->t.kind == TOKEN_INTEGER && strspn(s->text + s->t.off, "0123456789") < s->t.len)
 		*untracked = true; /* 0x10, 1_000: its value depends on the server's version */
+	*end = s->t.off + s->t.len;
 	scan_next(s);
 	return true;
 }
@@ -32,13 +36,14 @@ static bool take_value_item(struct scan *s, bool *untracked)
 static bool take_values(struct scan *s, struct sql_effect *e)
 {
 	bool untracked = false;
+	uint32_t end;
 
 	e->value.off = s->t.off;
 	do {
-		if (!take_value_item(s, &untracked))
+		if (!take_value_item(s, &untracked, &end))
 			return false;
-		e->value.len = s->prev.off + s->prev.len - e->value.off;
 	} while (scan_accept_char(s, ','));
+	e->value.len = end - e->value.off;
 	if (untracked)
 		e->flags |= SQL_EFFECT_UNTRACKED;
 	return scan_at_end(s);
@@ -194,16 +199,14 @@ static void set_implied(struct scan *s, bool local, enum sql_implied name)
 	note(s, &e, ok && settle_scope(s, &e));
 }
 
-/* The rest names a role; which one is not told. */
+/* The rest names a role, as the effect's value; none with DEFAULT. */
 static void set_role(struct scan *s, bool local, enum sql_implied name)
 {
 	struct sql_effect e = effect_of(EFFECT_ROLE, local);
-	bool ok;
+	bool ok = true;
 
 	e.implied = (uint8_t)name;
-	if (scan_accept(s, WORD_DEFAULT) || scan_accept(s, WORD_NONE))
-		ok = true;
-	else
+	if (!scan_accept(s, WORD_DEFAULT))
 		ok = take_values(s, &e);
 	note(s, &e, ok);
 }

@@ -146,7 +146,8 @@ enum sql_pin sql_effect_pin(const struct sql_effect *e)
 	case EFFECT_DECLARE:
 		return (e->flags & SQL_EFFECT_HOLD) != 0 ? SQL_PIN_CURSOR : SQL_PIN_NONE;
 	case EFFECT_ROLE:
-		return (e->flags & SQL_EFFECT_LOCAL) != 0 ? SQL_PIN_NONE : SQL_PIN_ROLE;
+		return (e->flags & SQL_EFFECT_LOCAL) != 0 || e->value.len == 0 ? SQL_PIN_NONE
+									       : SQL_PIN_ROLE;
 	default:
 		return (enum sql_pin)pins[e->kind];
 	}
@@ -174,25 +175,15 @@ static bool names_parameter(const struct sql_effect *e)
 	       e->kind == EFFECT_NONE;
 }
 
-/* A lexer over one view of the text. */
-static struct lexer lexer_over(const char *text, uint32_t opts, struct sql_view view)
-{
-	struct lexer lx;
-
-	lexer_init(&lx, text + view.off, view.len, opts);
-	return lx;
-}
-
 /* ColId [. ColId]…, a string (set_config, a prepared transaction's id), as one name. */
-static enum status decode_name(struct lexer *lx, struct wr *out)
+static enum status decode_name(struct lexer *lx, const char *text, struct wr *out)
 {
-	const char *text = (const char *)lx->text;
 	char part[SQL_NAME_MAX + 1];
 	enum status st = OK;
 	struct token t;
 	size_t len;
 
-	for (lexer_next(lx, &t); t.kind != TOKEN_END && st == OK; lexer_next(lx, &t)) {
+	for (lexer_next(lx, &t); lexer_is_inside(lx, &t) && st == OK; lexer_next(lx, &t)) {
 		if (t.c == '.') {
 			wr_u8(out, '.');
 		} else if (token_is_string(&t)) {
@@ -233,8 +224,8 @@ enum status sql_effect_name(const char *text, uint32_t opts, const struct sql_ef
 	}
 	if (e->name.len == 0)
 		return E_NOTFOUND;
-	lx = lexer_over(text, opts, e->name);
-	if ((st = decode_name(&lx, &out)) != OK)
+	lexer_init_view(&lx, text, e->name, opts);
+	if ((st = decode_name(&lx, text, &out)) != OK)
 		return st;
 	if (names_parameter(e)) {
 		fold_ascii(out.buf, out.len);
@@ -361,8 +352,8 @@ enum status sql_effect_value(const char *text, uint32_t opts, const struct sql_e
 	if ((e->kind != EFFECT_SET && e->kind != EFFECT_SET_CONFIG) || e->value.len == 0 ||
 		(e->flags & SQL_EFFECT_UNTRACKED) != 0)
 		return E_NOTFOUND;
-	lx = lexer_over(text, opts, e->value);
-	for (lexer_next(&lx, &t); t.kind != TOKEN_END && st == OK; lexer_next(&lx, &t))
-		st = put_value(&out, (const char *)lx.text, &t, quoted);
+	lexer_init_view(&lx, text, e->value, opts);
+	for (lexer_next(&lx, &t); lexer_is_inside(&lx, &t) && st == OK; lexer_next(&lx, &t))
+		st = put_value(&out, text, &t, quoted);
 	return st != OK ? st : finish(&out, len);
 }

@@ -89,7 +89,7 @@ enum sql_effect_kind {
 	EFFECT_RESET_ALL,
 	EFFECT_SET_CONFIG, /* set_config(); (name, value) when literal; SQL_EFFECT_LOCAL, _CUSTOM,
 			      _UNTRACKED (whatever is not literal) */
-	EFFECT_ROLE,       /* SET/RESET ROLE, SET/RESET SESSION AUTHORIZATION */
+	EFFECT_ROLE,       /* SET/RESET ROLE, SET/RESET SESSION AUTHORIZATION; value.len 0: reset */
 	EFFECT_DISCARD_ALL,
 	EFFECT_DISCARD_PLANS,
 	EFFECT_DISCARD_TEMP,

@@ -70,12 +70,12 @@ static bool next_is_char(const struct scan *s, char c)
 /* A name after a name, a closing parenthesis or AS is an alias or a type, not a relation. */
 static bool may_be_relation(const struct scan *s, const struct walk *w)
 {
-	const struct token *p = &s->prev;
 
 	if (w->depth < DEPTH_MAX && (w->from >> w->depth & 1) == 0)
 		return false;
-	return !((p->kind == TOKEN_WORD && (p->word == NOT_A_WORD || p->word == WORD_AS)) ||
-		 p->kind == TOKEN_QUOTED || p->kind == TOKEN_UQUOTED || p->c == ')');
+	return !((s->prev.kind == TOKEN_WORD &&
+			 (s->prev.word == NOT_A_WORD || s->prev.word == WORD_AS)) ||
+		 s->prev.kind == TOKEN_QUOTED || s->prev.kind == TOKEN_UQUOTED || s->prev.c == ')');
 }
 
 static void hit(struct scan *s, enum sql_cause cause, uint32_t bits)
@@ -87,14 +87,21 @@ static void hit(struct scan *s, enum sql_cause cause, uint32_t bits)
 		scan_class(s, SQL_WRITE);
 }
 
-/* Something is known against the current token's name: does it stand where that matters? */
-static void judge(struct scan *s, const struct walk *w, uint32_t bits)
+/*
+ * Something is known against the current token's name, of that hash: does it stand where that
+ * matters?
+ */
+static void judge(struct scan *s, const struct walk *w, uint64_t hash, uint32_t bits)
 {
+	bool called = next_is_char(s, '(');
+
+	if ((bits & CATALOG_SPECIAL) != 0 && called)
+		special_call(s, word_find(hash));
 	if ((bits & CATALOG_TYPE) != 0)
 		hit(s, CAUSE_TYPE, bits);
 	if ((bits & CATALOG_ATTRIBUTE) != 0 && s->prev.c == '.')
 		hit(s, CAUSE_FUNCTION, bits);
-	if ((bits & CATALOG_FUNCTION) != 0 && next_is_char(s, '('))
+	if ((bits & CATALOG_FUNCTION) != 0 && called)
 		hit(s, CAUSE_FUNCTION, bits);
 	if ((bits & CATALOG_RELATION) != 0 && may_be_relation(s, w))
 		hit(s, CAUSE_RELATION, bits);
@@ -102,37 +109,34 @@ static void judge(struct scan *s, const struct walk *w, uint32_t bits)
 		scan_flag(s, SQLV_MAY_ADVANCE);
 }
 
-/* What the catalog has against the name; without a catalog any function may do anything. */
-static inline uint32_t name_bits(const struct scan *s, uint64_t hash)
+/* Without a catalog any function may do anything. */
+#define BITS_UNKNOWN (CATALOG_FUNCTION | CATALOG_CODE | CATALOG_SPECIAL)
+
+static inline void walk_hash(struct scan *s, const struct walk *w, uint64_t hash)
 {
-	return s->cat != NULL ? catalog_find(s->cat, hash) : CATALOG_FUNCTION | CATALOG_CODE;
+	uint32_t bits = s->cat != NULL ? catalog_find(s->cat, hash) : BITS_UNKNOWN;
+
+	if (__builtin_expect(bits != 0, 0))
+		judge(s, w, hash, bits);
 }
 
-/* An identifier whose name is not simply the token's text, or that is quoted. */
+/* An identifier whose name is not simply the token's text. */
 static void walk_odd_name(struct scan *s, const struct walk *w)
 {
 	uint64_t hash;
-	uint32_t bits;
-	enum word word;
 
-	if (!scan_name_hash(s, &hash)) {
+	if (scan_name_hash(s, &hash))
+		walk_hash(s, w, hash);
+	else
 		scan_object(s, CAUSE_NAME);
-		return;
-	}
-	word = word_find(hash);
-	if (word_category(word) == WORD_S && next_is_char(s, '('))
-		special_call(s, word);
-	bits = name_bits(s, hash);
-	if (bits != 0)
-		judge(s, w, bits);
 }
 
-static inline void walk_plain_name(struct scan *s, const struct walk *w)
+static inline void walk_name(struct scan *s, const struct walk *w)
 {
-	uint32_t bits = name_bits(s, s->t.hash);
-
-	if (bits != 0)
-		judge(s, w, bits);
+	if (scan_is_plain_name(s))
+		walk_hash(s, w, s->t.hash);
+	else
+		walk_odd_name(s, w);
 }
 
 static void set_from(struct walk *w, bool on)
@@ -173,8 +177,8 @@ static void walk_into(struct scan *s)
 	struct lexer ahead = s->lx;
 	struct token t;
 
-	if (s->prev.c == '.' || token_is(&s->prev, WORD_AS) || token_is(&s->prev, WORD_INSERT) ||
-		token_is(&s->prev, WORD_MERGE))
+	if (s->prev.c == '.' || scan_prev_is(s, WORD_AS) || scan_prev_is(s, WORD_INSERT) ||
+		scan_prev_is(s, WORD_MERGE))
 		return;
 	scan_object(s, CAUSE_INTO);
 	scan_class(s, SQL_WRITE);
@@ -193,17 +197,12 @@ static void walk_word(struct scan *s, struct walk *w)
 	enum word word = (enum word)s->t.word;
 	enum word_category category = word_category(word);
 
-	/* Behind a dot every word is a name. */
-	if (s->prev.c == '.') {
-		if (category == WORD_S && next_is_char(s, '('))
-			special_call(s, word);
-		walk_plain_name(s, w);
+	if (s->prev.c == '.') { /* every word is a name there */
+		walk_name(s, w);
 		return;
 	}
 	switch ((enum action)actions[word]) {
 	case ACTION_NAME:
-		if (category == WORD_S && next_is_char(s, '('))
-			special_call(s, word);
 		break;
 	case ACTION_FROM:
 		set_from(w, true);
@@ -239,14 +238,14 @@ static void walk_word(struct scan *s, struct walk *w)
 			scan_flag(s, SQLV_MAY_ADVANCE);
 		break;
 	}
-	if (category != WORD_R && !(s->cat == NULL && category == WORD_C))
-		walk_plain_name(s, w);
+	if (category != WORD_R && !(category == WORD_C && s->cat == NULL))
+		walk_name(s, w);
 }
 
 static void walk_open(struct scan *s, struct walk *w)
 {
 	bool from = w->depth < DEPTH_MAX && (w->from >> w->depth & 1) != 0;
-	bool trim = token_is(&s->prev, WORD_SUBSTRING) || token_is(&s->prev, WORD_OVERLAY);
+	bool trim = scan_prev_is(s, WORD_SUBSTRING) || scan_prev_is(s, WORD_OVERLAY);
 
 	w->depth++;
 	set_from(w, from);
@@ -273,57 +272,67 @@ static void walk_operator(struct scan *s)
 		hit(s, CAUSE_OPERATOR, bits);
 }
 
+static void walk_punctuation(struct scan *s, struct walk *w)
+{
+	if (s->t.c == '(')
+		walk_open(s, w);
+	else if (s->t.c == ')')
+		walk_close(s, w);
+	else if (s->t.c == ';') /* inside parentheses */
+		scan_object(s, CAUSE_SYNTAX);
+}
+
+/* Tokens that are seldom met, or mean nothing here. False: the text ends. */
+static bool walk_other(struct scan *s, const struct walk *w)
+{
+	switch ((enum token_kind)s->t.kind) {
+	case TOKEN_OP:
+		walk_operator(s);
+		break;
+	case TOKEN_BAD:
+		scan_object(s, CAUSE_SYNTAX);
+		scan_class(s, SQL_UNKNOWN);
+		break;
+	case TOKEN_OTHER:
+	case TOKEN_COMMENT:
+		scan_object(s, CAUSE_SYNTAX);
+		break;
+	case TOKEN_END:
+		if (w->depth > 0)
+			scan_object(s, CAUSE_SYNTAX);
+		return false;
+	case TOKEN_WORD:
+	case TOKEN_QUOTED:
+	case TOKEN_UQUOTED:
+	case TOKEN_PUNCT:
+	case TOKEN_STRING:
+	case TOKEN_ESTRING:
+	case TOKEN_USTRING:
+	case TOKEN_DOLLAR:
+	case TOKEN_BIT:
+	case TOKEN_INTEGER:
+	case TOKEN_FLOAT:
+	case TOKEN_PARAM:
+		break;
+	}
+	return true;
+}
+
 void walk_expressions(struct scan *s, bool in_from)
 {
 	struct walk w = {.from = in_from};
 
 	for (;; scan_next(s)) {
-		switch ((enum token_kind)s->t.kind) {
-		case TOKEN_WORD:
-			if (s->t.word != NOT_A_WORD)
-				walk_word(s, &w);
-			else if (s->t.flags == 0)
-				walk_plain_name(s, &w);
-			else
-				walk_odd_name(s, &w);
-			break;
-		case TOKEN_QUOTED:
-		case TOKEN_UQUOTED:
-			walk_odd_name(s, &w);
-			break;
-		case TOKEN_PUNCT:
-			if (s->t.c == '(')
-				walk_open(s, &w);
-			else if (s->t.c == ')')
-				walk_close(s, &w);
-			else if (s->t.c == ';' && w.depth == 0)
+		if (s->t.kind == TOKEN_WORD && s->t.word != NOT_A_WORD) {
+			walk_word(s, &w);
+		} else if (s->t.kind <= TOKEN_UQUOTED) {
+			walk_name(s, &w);
+		} else if (s->t.kind == TOKEN_PUNCT) {
+			if (s->t.c == ';' && w.depth == 0)
 				return;
-			else if (s->t.c == ';')
-				scan_object(s, CAUSE_SYNTAX);
-			break;
-		case TOKEN_OP:
-			walk_operator(s);
-			break;
-		case TOKEN_OTHER:
-			scan_object(s, CAUSE_SYNTAX);
-			break;
-		case TOKEN_BAD:
-			scan_object(s, CAUSE_SYNTAX);
-			scan_class(s, SQL_UNKNOWN);
-			break;
-		case TOKEN_END:
-			if (w.depth > 0)
-				scan_object(s, CAUSE_SYNTAX);
+			walk_punctuation(s, &w);
+		} else if (!walk_other(s, &w)) {
 			return;
-		case TOKEN_STRING:
-		case TOKEN_ESTRING:
-		case TOKEN_USTRING:
-		case TOKEN_DOLLAR:
-		case TOKEN_BIT:
-		case TOKEN_INTEGER:
-		case TOKEN_FLOAT:
-		case TOKEN_PARAM:
-			break;
 		}
 	}
 }
@@ -331,9 +340,9 @@ void walk_expressions(struct scan *s, bool in_from)
 /* Does the word open or close a level of BEGIN ATOMIC … END, in which CASE … END nests? */
 static int atomic_step(const struct scan *s, int level)
 {
-	if (s->prev.c == '.' || token_is(&s->prev, WORD_AS))
+	if (s->prev.c == '.' || scan_prev_is(s, WORD_AS))
 		return level;
-	if (scan_is(s, WORD_ATOMIC) && token_is(&s->prev, WORD_BEGIN))
+	if (scan_is(s, WORD_ATOMIC) && scan_prev_is(s, WORD_BEGIN))
 		return level + 1;
 	if (level > 0 && scan_is(s, WORD_CASE))
 		return level + 1;

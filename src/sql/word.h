@@ -6,6 +6,7 @@
 #define PGWEIR_SQL_WORD_H
 
 #include "base/status.h"
+#include "sql/word_multiplier.h"
 
 enum word {
 	NOT_A_WORD,
@@ -28,10 +29,10 @@ enum word_category {
 #define WORD_HASH_PRIME 0x9e3779b97f4a7c15u
 
 /*
- * One step of the hash over a name's bytes (folded where the server folds). The high bits are the
- * good ones.
+ * One step of the hash over a name's bytes `c` (folded where the server folds). The high bits are
+ * the good ones.
  */
-static inline uint64_t word_hash_step(uint64_t h, uint8_t c)
+static inline uint64_t word_hash_step(uint64_t h, uint64_t c)
 {
 	return (h ^ c) * WORD_HASH_PRIME;
 }
@@ -39,10 +40,23 @@ static inline uint64_t word_hash_step(uint64_t h, uint8_t c)
 /* Hash of a whole name, as the lexer computes it on the way. */
 uint64_t word_hash(const char *name, size_t len);
 
-/* The word whose text has this hash, NOT_A_WORD if there is none. */
-enum word word_find(uint64_t hash);
+extern const uint16_t word_slots[8192];
+extern const uint64_t word_hashes[WORD_COUNT];
 
-enum word_category word_category(enum word w);
+/* The word whose text has this hash, NOT_A_WORD if there is none. */
+static inline enum word word_find(uint64_t hash)
+{
+	uint16_t w = word_slots[(hash * WORD_MULTIPLIER) >> 51];
+
+	return word_hashes[w] == hash ? (enum word)w : NOT_A_WORD;
+}
+
+extern const uint8_t word_categories[WORD_COUNT];
+
+static inline enum word_category word_category(enum word w)
+{
+	return (enum word_category)word_categories[w];
+}
 
 /* Text of w, in lower case; "" for NOT_A_WORD. */
 const char *word_text(enum word w);

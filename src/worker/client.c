@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/text.h"
 #include "net/tls.h"
 #include "proto/reply.h"
 #include "sql/lexer.h"
@@ -528,14 +529,6 @@ static uint8_t show_state(const struct client *c)
 	return SHOW_CL_LOGIN;
 }
 
-static void copy_text(char *to, size_t cap, const char *from)
-{
-	size_t n = strnlen(from, cap - 1);
-
-	memcpy(to, from, n);
-	to[n] = '\0';
-}
-
 static const char *client_application(const struct client *c)
 {
 	const char *v = settings_get(c->set.current, "application_name");
@@ -565,14 +558,14 @@ void client_show(struct worker *w, const struct client *c, struct show_socket_ro
 		.bytes_kept = sizeof *c + conn_memory(c->conn) + c->names.bytes,
 	};
 	if (c->db != NULL)
-		copy_text(row->database, sizeof row->database, c->db->name);
+		text_copy(row->database, sizeof row->database, c->db->name);
 	if (c->acc != NULL)
-		copy_text(row->user, sizeof row->user, c->acc->user);
+		text_copy(row->user, sizeof row->user, c->acc->user);
 	else if (c->login != NULL)
-		copy_text(row->user, sizeof row->user, c->login->user);
+		text_copy(row->user, sizeof row->user, c->login->user);
 	conn_remote(c->conn, row->addr, sizeof row->addr, &row->port);
 	conn_local(c->conn, row->local_addr, sizeof row->local_addr, &row->local_port);
-	copy_text(row->application_name, sizeof row->application_name, client_application(c));
+	text_copy(row->application_name, sizeof row->application_name, client_application(c));
 	if (tls != NULL)
 		tls_describe(tls, row->tls, sizeof row->tls);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "auth/decide.h"
+#include "base/text.h"
 #include "conf/effective.h"
 #include "proto/reply.h"
 #include "sql/catalog.h"
@@ -17,16 +18,6 @@
 #define ROUTES_OF(db)    ((size_t)SQL_CLASSES * CHOOSE_REASON_COUNT * (CONF_DB_NODES_MAX + 1))
 #define SQL_CLASSES      6u
 _Static_assert(SQL_UNKNOWN + 1 == SQL_CLASSES, "one row of route counters per class");
-
-static void copy_name(char to[NAME_LEN], const char *from)
-{
-	size_t n = strlen(from);
-
-	if (n >= NAME_LEN)
-		n = NAME_LEN - 1;
-	memcpy(to, from, n);
-	to[n] = '\0';
-}
 
 static uint64_t name_hash(const struct worker *w, const char *name)
 {
@@ -331,7 +322,7 @@ enum status account_find(struct worker *w, struct dbase *db, const char *user, s
 	if (acc == NULL)
 		return E_NOMEM;
 	acc->db = db;
-	copy_name(acc->user, user);
+	text_copy(acc->user, NAME_LEN, user);
 	list_init(&acc->welcomes);
 	dispatch_account_init(acc);
 	if ((st = share_database_get(w->sh->share, db->name, &acc->share_db)) != OK ||
@@ -385,8 +376,8 @@ static void dbase_ask_catalog(struct worker *w, struct dbase *db, bool changed)
 	db->catalog_asked_us = w->now_us;
 	ask->cluster = db->conf->cluster_id;
 	ask->changed = changed;
-	copy_name(ask->database, db->name);
-	copy_name(ask->dbname, db->dbname);
+	text_copy(ask->database, NAME_LEN, db->name);
+	text_copy(ask->dbname, NAME_LEN, db->dbname);
 	worker_ask(w, &ask->mail);
 }
 
@@ -436,8 +427,8 @@ enum status dbase_find(struct worker *w, const char *name, struct dbase **out)
 	if (db == NULL)
 		return E_NOMEM;
 	db->conf = conf;
-	copy_name(db->name, name);
-	copy_name(db->dbname, conf_dbname(conf, name));
+	text_copy(db->name, NAME_LEN, name);
+	text_copy(db->dbname, NAME_LEN, conf_dbname(conf, name));
 	map_init(&db->accounts);
 	list_init(&db->account_list);
 	db->routes = calloc(ROUTES_OF(db), sizeof *db->routes);
@@ -462,7 +453,7 @@ void dbase_apply_conf(struct worker *w)
 
 		db->conf = conf_find_db(w->conf, db->name);
 		if (db->conf != NULL)
-			copy_name(db->dbname, conf_dbname(db->conf, db->name));
+			text_copy(db->dbname, NAME_LEN, conf_dbname(db->conf, db->name));
 		list_foreach (ia, &db->account_list) {
 			struct account *acc = list_entry(ia, struct account, link);
 

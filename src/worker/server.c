@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "conf/conf.h"
 #include "net/tls.h"
 #include "proto/frontend.h"
@@ -518,10 +519,10 @@ void server_show(struct worker *w, const struct server *s, struct show_socket_ro
 		.fingerprint = s->client != NULL ? s->client->fingerprint : 0,
 		.bytes_kept = sizeof *s + (s->conn != NULL ? conn_memory(s->conn) : 0),
 	};
-	strncpy(row->database, s->pool->acc->db->name, sizeof row->database - 1);
-	strncpy(row->user, s->pool->acc->user, sizeof row->user - 1);
+	text_copy(row->database, sizeof row->database, s->pool->acc->db->name);
+	text_copy(row->user, sizeof row->user, s->pool->acc->user);
 	if (app != NULL)
-		strncpy(row->application_name, app, sizeof row->application_name - 1);
+		text_copy(row->application_name, sizeof row->application_name, app);
 	if (s->conn != NULL) {
 		conn_remote(s->conn, row->addr, sizeof row->addr, &row->port);
 		conn_local(s->conn, row->local_addr, sizeof row->local_addr, &row->local_port);

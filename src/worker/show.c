@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "base/text.h"
 #include "conf/conf.h"
 #include "worker/client.h"
 #include "worker/dispatch.h"
@@ -29,12 +30,6 @@ static void *next_row(struct table *t)
 	if (t->seen++ < t->skip || is_full(t))
 		return NULL;
 	return &t->out->row[t->out->n++];
-}
-
-static void name(char *to, const char *from)
-{
-	strncpy(to, from, NAME_LEN - 1);
-	to[NAME_LEN - 1] = '\0';
 }
 
 static void show_clients(struct worker *w, struct table *t)
@@ -96,8 +91,8 @@ static void show_account(struct worker *w, const struct account *acc, struct sho
 	uint64_t oldest = waitq_oldest_us(&acc->nowhere);
 
 	*row = (struct show_pool_row){.node = -1, .pool_mode = (uint8_t)acc->mode};
-	name(row->database, acc->db->name);
-	name(row->user, acc->user);
+	text_copy(row->database, sizeof row->database, acc->db->name);
+	text_copy(row->user, sizeof row->user, acc->user);
 	list_foreach (it, &w->clients) {
 		const struct client *c = list_entry(it, struct client, link);
 
@@ -130,8 +125,8 @@ static void show_pool(struct worker *w, const struct pool *p, struct show_pool_r
 		.outstanding = p->outstanding,
 		.latency_us = p->latency_us,
 	};
-	name(row->database, p->acc->db->name);
-	name(row->user, p->acc->user);
+	text_copy(row->database, sizeof row->database, p->acc->db->name);
+	text_copy(row->user, sizeof row->user, p->acc->user);
 	list_foreach (it, &p->active) {
 		const struct server *s = list_entry(it, struct server, pool_link);
 
@@ -189,7 +184,7 @@ static void show_dbase(struct worker *w, const struct dbase *db, struct show_sta
 		.timeouts = n->timeouts,
 		.errors_sent = n->errors,
 	};
-	name(row->database, db->name);
+	text_copy(row->database, sizeof row->database, db->name);
 }
 
 static void show_stats(struct worker *w, struct table *t)
@@ -225,9 +220,9 @@ static void show_pins(struct worker *w, struct table *t)
 				.since_wall_us = worker_wall_us(w, c->pins.since_us),
 			};
 			if (c->db != NULL)
-				name(row->database, c->db->name);
+				text_copy(row->database, sizeof row->database, c->db->name);
 			if (c->acc != NULL)
-				name(row->user, c->acc->user);
+				text_copy(row->user, sizeof row->user, c->acc->user);
 			memcpy(row->statement, c->pins.text, sizeof row->statement);
 		}
 	}
@@ -253,7 +248,7 @@ static void show_routes(struct worker *w, struct table *t)
 			if (db->conf != NULL && r.node_index >= 0 &&
 				(size_t)r.node_index < db->conf->n_nodes)
 				row->node = (int32_t)db->conf->nodes[r.node_index].node->id;
-			name(row->database, db->name);
+			text_copy(row->database, sizeof row->database, db->name);
 		}
 	}
 }
@@ -273,7 +268,7 @@ static void show_errors(struct worker *w, struct table *t)
 			*row = (struct show_error_row){
 				.ours = db->errors[i].ours, .n = db->errors[i].n};
 			memcpy(row->sqlstate_class, db->errors[i].sqlstate_class, 3);
-			name(row->database, db->name);
+			text_copy(row->database, sizeof row->database, db->name);
 		}
 	}
 }
