@@ -60,7 +60,7 @@ static inline uint16_t rd_u16(struct rd *r)
 {
 	const uint8_t *p = rd_bytes(r, 2);
 
-	return p != NULL ? (uint16_t)((uint16_t)p[0] << 8 | p[1]) : 0;
+	return (uint16_t)(p != NULL ? p[0] << 8 | p[1] : 0);
 }
 
 static inline uint32_t rd_u32(struct rd *r)

@@ -9,6 +9,13 @@
 
 #define UNIT_TIMEOUT_S 60 /* a sanitizer on a busy machine; a hang is still a failure */
 
+/* For inner loops: ck_assert sends a note to Check's parent process each time, this on failure. */
+#define unit_check(cond)                                   \
+	do {                                               \
+		if (!(cond))                               \
+			ck_abort_msg("failed: %s", #cond); \
+	} while (0)
+
 /* Run one case as the suite of its name. Returns main's exit status. */
 static inline int unit_run(const char *name, TCase *tc)
 {
