@@ -1,0 +1,282 @@
+#include "worker/effects.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "state/settings_class.h"
+#include "worker/judge.h"
+
+struct effect_item {
+	uint8_t kind; /* enum sql_effect_kind */
+	uint8_t flags;
+	uint16_t stmt;
+	struct sql_modes modes;
+	char *name, *value; /* NULL if there is none */
+};
+
+struct effects {
+	uint32_t n_complete; /* statements that have ended */
+	uint32_t n;
+	struct effect_item items[];
+};
+
+void effects_free(struct effects *e)
+{
+	if (e == NULL)
+		return;
+	for (uint32_t i = 0; i < e->n; i++) {
+		free(e->items[i].name);
+		free(e->items[i].value);
+	}
+	free(e);
+}
+
+/* Must the effect be followed when its statement has ended? */
+static bool is_followed(const struct sql_effect *e)
+{
+	switch ((enum sql_effect_kind)e->kind) {
+	case EFFECT_SET:
+	case EFFECT_RESET:
+		return (e->flags & (SQL_EFFECT_LOCAL | SQL_EFFECT_UNTRACKED | SQL_EFFECT_CUSTOM)) ==
+		       0;
+	case EFFECT_COMMIT:
+	case EFFECT_ROLLBACK:
+	case EFFECT_ROLLBACK_TO:
+	case EFFECT_SET_CHARACTERISTICS:
+	case EFFECT_RESET_ALL:
+	case EFFECT_DISCARD_ALL:
+	case EFFECT_DISCARD_TEMP:
+	case EFFECT_DISCARD_SEQUENCES:
+	case EFFECT_ADVISORY_UNLOCK_ALL:
+	case EFFECT_UNLISTEN_ALL:
+	case EFFECT_CLOSE_ALL:
+	case EFFECT_DEALLOCATE_ALL:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static char *decoded(enum status (*decode)(const char *, uint32_t, const struct sql_effect *,
+			     char *, size_t, size_t *),
+	const char *sql, uint32_t opts, const struct sql_effect *e, size_t max)
+{
+	char *buf = malloc(max + 1), *fit;
+	size_t len;
+
+	if (buf == NULL || decode(sql, opts, e, buf, max + 1, &len) != OK) {
+		free(buf);
+		return NULL;
+	}
+	fit = realloc(buf, len + 1);
+	return fit != NULL ? fit : buf;
+}
+
+static void pin(struct worker *w, struct client *c, enum pin_cause cause, const char *sql)
+{
+	pins_add(&c->pins, &w->sh->pins, cause, w->now_us, sql, strlen(sql));
+}
+
+static void add_item(struct worker *w, struct client *c, struct effects *out, const char *sql,
+	const struct sql_effect *e)
+{
+	struct effect_item *it = &out->items[out->n];
+
+	*it = (struct effect_item){
+		.kind = e->kind, .flags = e->flags, .stmt = e->stmt, .modes = e->modes};
+	if (e->kind == EFFECT_SET || e->kind == EFFECT_RESET) {
+		it->name = decoded(sql_effect_name, sql, c->sql_opts, e, SETTINGS_NAME_MAX);
+		if (it->name == NULL) {
+			pin(w, c, PIN_SET_CONFIG, sql);
+			return;
+		}
+	}
+	if (e->kind == EFFECT_SET) {
+		it->value = decoded(sql_effect_value, sql, c->sql_opts, e, SETTINGS_VALUE_MAX);
+		if (it->value == NULL) {
+			pin(w, c, PIN_SET_CONFIG, sql);
+			free(it->name);
+			return;
+		}
+	}
+	out->n++;
+}
+
+enum status effects_begin(struct worker *w, struct client *c, struct server *s, const char *sql,
+	const struct sql_verdict *v, struct effects **out)
+{
+	struct effects *e;
+
+	*out = NULL;
+	if (v->flags & SQLV_LOST)
+		pin(w, c, PIN_UNKNOWN, sql);
+	if (v->n_effects == 0)
+		return OK;
+	e = calloc(1, sizeof *e + v->n_effects * sizeof e->items[0]);
+	if (e == NULL)
+		return E_NOMEM;
+	for (uint8_t i = 0; i < v->n_effects; i++) {
+		enum pin_cause cause = judge_pin(&v->effects[i]);
+
+		if (cause != PIN_CAUSE_COUNT)
+			pin(w, c, cause, sql);
+		if (v->effects[i].kind == EFFECT_COMMIT)
+			c->commit_sent = true;
+		if (is_followed(&v->effects[i]))
+			add_item(w, c, e, sql, &v->effects[i]);
+	}
+	/* A text that ends a transaction and sets something is followed by pinning. */
+	if (v->n_stmts > 1 && v->flags & (SQLV_ENDS_TXN | SQLV_OPENS_TXN))
+		for (uint32_t i = 0; i < e->n; i++)
+			if (e->items[i].kind == EFFECT_SET || e->items[i].kind == EFFECT_RESET)
+				pin(w, c, PIN_SAVEPOINT_SET, sql);
+	(void)s;
+	if (e->n == 0) {
+		effects_free(e);
+		return OK;
+	}
+	*out = e;
+	return OK;
+}
+
+/* --- applying --- */
+
+/* Reported parameters are followed by ParameterStatus, which knows the server's spelling. */
+static bool is_reported(const struct client *c, const char *name)
+{
+	return baseline_get(&c->acc->baseline, name) != NULL;
+}
+
+static void put_setting(struct worker *w, struct client *c, const char *name, const char *value)
+{
+	switch (settings_class_of(name)) {
+	case SETTINGS_TXN:
+		return;
+	case SETTINGS_ROLE:
+		pin(w, c, PIN_ROLE, name);
+		return;
+	case SETTINGS_SEED:
+		pin(w, c, PIN_SETSEED, name);
+		return;
+	case SETTINGS_CUSTOM:
+		pin(w, c, PIN_CUSTOM_PARAMETER, name);
+		return;
+	case SETTINGS_CARRIED:
+		break;
+	}
+	if (!is_reported(c, name) && settings_txn_set(&c->set, name, value) != OK)
+		pin(w, c, PIN_SET_CONFIG, name);
+}
+
+static void reset_setting(struct worker *w, struct client *c, const char *name)
+{
+	if (settings_class_of(name) == SETTINGS_ROLE) {
+		pins_undo(&c->pins, &w->sh->pins, PIN_UNDO_RESET_ROLE);
+		return;
+	}
+	if (!is_reported(c, name) && settings_txn_reset(&c->set, name) != OK)
+		pin(w, c, PIN_SET_CONFIG, name);
+}
+
+static void put_characteristics(struct worker *w, struct client *c, const struct sql_modes *m)
+{
+	static const char *const isolation[] = {
+		[ISOLATION_READ_UNCOMMITTED] = "read uncommitted",
+		[ISOLATION_READ_COMMITTED] = "read committed",
+		[ISOLATION_REPEATABLE_READ] = "repeatable read",
+		[ISOLATION_SERIALIZABLE] = "serializable",
+	};
+
+	if (m->isolation != ISOLATION_UNSET)
+		put_setting(w, c, "default_transaction_isolation", isolation[m->isolation]);
+	if (m->read_only != TRI_UNSET)
+		put_setting(w, c, "default_transaction_read_only",
+			m->read_only == TRI_YES ? "on" : "off");
+	if (m->deferrable != TRI_UNSET)
+		put_setting(w, c, "default_transaction_deferrable",
+			m->deferrable == TRI_YES ? "on" : "off");
+}
+
+static void undo(struct worker *w, struct client *c, enum pin_undo what)
+{
+	pins_undo(&c->pins, &w->sh->pins, what);
+}
+
+static void discard_all(struct worker *w, struct client *c, struct server *s)
+{
+	settings_txn_reset_all(&c->set);
+	stmt_names_clear(&c->names);
+	stmt_lru_clear(&s->stmts);
+	if (c->unnamed != NULL)
+		c->unnamed->len = 0;
+	c->seq_server_id = 0;
+	s->is_bare = true;
+	undo(w, c, PIN_UNDO_DISCARD_ALL);
+}
+
+static void apply(struct worker *w, struct client *c, struct server *s, struct effect_item *it)
+{
+	switch ((enum sql_effect_kind)it->kind) {
+	case EFFECT_SET:
+		put_setting(w, c, it->name, it->value);
+		break;
+	case EFFECT_RESET:
+		reset_setting(w, c, it->name);
+		break;
+	case EFFECT_SET_CHARACTERISTICS:
+		put_characteristics(w, c, &it->modes);
+		break;
+	case EFFECT_RESET_ALL:
+		settings_txn_reset_all(&c->set);
+		s->is_bare = true;
+		undo(w, c, PIN_UNDO_RESET_ALL);
+		break;
+	case EFFECT_DISCARD_ALL:
+		discard_all(w, c, s);
+		break;
+	case EFFECT_DISCARD_TEMP:
+		undo(w, c, PIN_UNDO_DISCARD_TEMP);
+		break;
+	case EFFECT_DISCARD_SEQUENCES:
+		c->seq_server_id = 0;
+		break;
+	case EFFECT_ADVISORY_UNLOCK_ALL:
+		undo(w, c, PIN_UNDO_ADVISORY_UNLOCK_ALL);
+		break;
+	case EFFECT_UNLISTEN_ALL:
+		undo(w, c, PIN_UNDO_UNLISTEN_ALL);
+		break;
+	case EFFECT_CLOSE_ALL:
+		undo(w, c, PIN_UNDO_CLOSE_ALL);
+		break;
+	case EFFECT_DEALLOCATE_ALL: /* the protocol's statements go as well */
+		stmt_names_clear(&c->names);
+		stmt_lru_clear(&s->stmts);
+		undo(w, c, PIN_UNDO_DEALLOCATE_ALL);
+		break;
+	case EFFECT_COMMIT:
+		c->unit_commit = true;
+		break;
+	case EFFECT_ROLLBACK:
+		c->unit_rollback = true;
+		break;
+	case EFFECT_ROLLBACK_TO:
+		if (c->set.current != c->set.committed)
+			pin(w, c, PIN_SAVEPOINT_SET, "ROLLBACK TO after SET");
+		break;
+	default:
+		break;
+	}
+}
+
+void effects_complete(struct worker *w, struct client *c, struct server *s, struct effects *e)
+{
+	struct settings *before = c->set.current;
+
+	for (uint32_t i = 0; i < e->n; i++)
+		if (e->items[i].stmt == e->n_complete)
+			apply(w, c, s, &e->items[i]);
+	e->n_complete++;
+	if (c->set.current != before)
+		client_settings_changed(w, c);
+}
