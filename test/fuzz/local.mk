@@ -47,6 +47,7 @@ test_fuzz_fuzz_conf_authfile_LDADD = $(FUZZ_LIBS)
 FUZZ_TARGETS += test/fuzz/fuzz_conf_ini
 test_fuzz_fuzz_conf_ini_SOURCES = test/fuzz/fuzz_conf_ini.c $(FUZZ_MAIN)
 test_fuzz_fuzz_conf_ini_LDADD = $(FUZZ_LIBS)
+
 FUZZ_TARGETS += test/fuzz/fuzz_lsn
 test_fuzz_fuzz_lsn_SOURCES = test/fuzz/fuzz_lsn.c $(FUZZ_MAIN)
 test_fuzz_fuzz_lsn_LDADD = $(FUZZ_LIBS)
