@@ -33,3 +33,18 @@ check_PROGRAMS += test/unit/control/check_pq
 test_unit_control_check_pq_SOURCES = test/unit/control/check_pq.c test/unit/control/fake_server.h
 test_unit_control_check_pq_LDADD = $(CONTROL_UNIT_LIBS)
 test_unit_control_check_pq_CFLAGS = $(CONTROL_UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/control/check_catalog_load
+test_unit_control_check_catalog_load_SOURCES = test/unit/control/check_catalog_load.c $(FAKE_PQ_FILES)
+test_unit_control_check_catalog_load_LDADD = $(CONTROL_UNIT_LIBS)
+test_unit_control_check_catalog_load_CFLAGS = $(CONTROL_UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/control/check_admin
+test_unit_control_check_admin_SOURCES = test/unit/control/check_admin.c
+test_unit_control_check_admin_LDADD = $(CONTROL_UNIT_LIBS)
+test_unit_control_check_admin_CFLAGS = $(CONTROL_UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/control/check_gather
+test_unit_control_check_gather_SOURCES = test/unit/control/check_gather.c
+test_unit_control_check_gather_LDADD = $(CONTROL_UNIT_LIBS)
+test_unit_control_check_gather_CFLAGS = $(CONTROL_UNIT_CFLAGS)
