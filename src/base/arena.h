@@ -35,6 +35,6 @@ void *arena_take_array(struct arena *a, size_t n, size_t size) MUST_USE;
 char *arena_strndup(struct arena *a, const char *s, size_t len) MUST_USE;
 char *arena_strdup(struct arena *a, const char *s) MUST_USE;
 char *arena_printf(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3) MUST_USE;
-char *arena_vprintf(struct arena *a, const char *fmt, va_list ap) MUST_USE;
+char *arena_vprintf(struct arena *a, const char *fmt, va_list ap) PRINTF_LIKE(2, 0) MUST_USE;
 
 #endif

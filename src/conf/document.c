@@ -200,8 +200,8 @@ static void man_row(const struct document_out *out, const struct setting *s)
 		return;
 	}
 	if (s->type == SETTING_NONE) {
-		put(out, "Accepted without effect:\n");
-		put_wrapped(out, "", s->note);
+		put(out, "Without effect here.\n");
+		man_sentence(out, s->note);
 		return;
 	}
 	man_sentence(out, s->help);

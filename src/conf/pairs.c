@@ -16,14 +16,10 @@ static const char *read_quoted(const char *p, struct pair *out)
 {
 	out->is_quoted = true;
 	out->value = p;
-	for (;; p++) {
-		p = strchr(p, '\'');
-		if (p == NULL)
-			return NULL;
-		if (p[1] != '\'')
-			break;
-		p++;
-	}
+	while ((p = strchr(p, '\'')) != NULL && p[1] == '\'')
+		p += 2;
+	if (p == NULL)
+		return NULL;
 	out->value_len = (size_t)(p - out->value);
 	return p + 1;
 }

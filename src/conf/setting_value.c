@@ -51,18 +51,19 @@ static bool read_enum(const struct setting *s, const char *text, uint32_t *v)
 	return find_word(s->words, text, strlen(text), v) && *v != SETTING_WORD_LATER;
 }
 
-/* Words joined by commas or colons. At least one bit has to come of it. */
+/* Words joined by commas or colons; one with a ! takes its bits away. Some bit has to remain. */
 static bool read_mask(const struct setting *s, const char *text, uint32_t *v)
 {
 	uint32_t bits;
 
 	*v = 0;
 	while (*(text += strspn(text, SEPARATORS " \t")) != '\0') {
-		size_t len = strcspn(text, SEPARATORS " \t");
+		bool negated = *text == '!';
+		size_t len = strcspn(text += negated, SEPARATORS " \t");
 
 		if (!find_word(s->words, text, len, &bits))
 			return false;
-		*v |= bits;
+		*v = negated ? *v & ~bits : *v | bits;
 		text += len;
 	}
 	return *v != 0;

@@ -36,5 +36,17 @@ FUZZ_TARGETS += test/fuzz/fuzz_proto_startup
 test_fuzz_fuzz_proto_startup_SOURCES = test/fuzz/fuzz_proto_startup.c test/fuzz/fuzz_proto.h $(FUZZ_MAIN)
 test_fuzz_fuzz_proto_startup_LDADD = $(FUZZ_LIBS)
 
+FUZZ_TARGETS += test/fuzz/fuzz_conf
+test_fuzz_fuzz_conf_SOURCES = test/fuzz/fuzz_conf.c $(FUZZ_MAIN)
+test_fuzz_fuzz_conf_LDADD = $(FUZZ_LIBS)
+
+FUZZ_TARGETS += test/fuzz/fuzz_conf_authfile
+test_fuzz_fuzz_conf_authfile_SOURCES = test/fuzz/fuzz_conf_authfile.c $(FUZZ_MAIN)
+test_fuzz_fuzz_conf_authfile_LDADD = $(FUZZ_LIBS)
+
+FUZZ_TARGETS += test/fuzz/fuzz_conf_ini
+test_fuzz_fuzz_conf_ini_SOURCES = test/fuzz/fuzz_conf_ini.c $(FUZZ_MAIN)
+test_fuzz_fuzz_conf_ini_LDADD = $(FUZZ_LIBS)
+
 check_PROGRAMS += $(FUZZ_TARGETS)
 EXTRA_DIST += test/fuzz/replay.c test/fuzz/corpus

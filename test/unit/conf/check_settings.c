@@ -196,6 +196,7 @@ START_TEST(each_type_reads_its_forms)
 	assert_value(global("client_tls_protocols"), "tlsv1.2, tlsv1.3", "secure");
 	assert_value(global("client_tls_protocols"), "tlsv1.0:tlsv1.2", "tlsv1.2");
 	assert_value(global("client_tls_protocols"), "all", "secure");
+	assert_value(global("client_tls_protocols"), "all:!tlsv1.0:!tlsv1.2", "tlsv1.3");
 	assert_value(global("admin_users"), " a ,b c,, d,", "a, b c, d");
 	assert_value(global("admin_users"), "", "");
 	assert_value(global("monitor_password"), "secret", "***");
@@ -224,6 +225,8 @@ START_TEST(refusals_say_what_would_do)
 	assert_refused(global("auth_type"), "hba", "one of any, trust, md5, scram-sha-256 (not in");
 	assert_refused(global("client_tls_protocols"), "tlsv1.1", "tlsv1.3");
 	assert_refused(global("client_tls_protocols"), "", "joined by commas");
+	assert_refused(global("client_tls_protocols"), "all,!all", "joined by commas");
+	assert_refused(global("client_tls_protocols"), "tlsv1.2,!", "joined by commas");
 	assert_refused(global("tcp_keepidle"), "-1", "a whole number of s from 0 to 32767");
 	assert_refused(global("auth_user"), long_name, "at most 127 bytes");
 }
