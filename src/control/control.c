@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth/users.h"
 #include "conf/conf.h"
 #include "control/admin.h"
 #include "control/catalog_load.h"
@@ -16,10 +15,10 @@
 #include "control/monitor.h"
 #include "control/pq.h"
 #include "control/resolve.h"
+#include "control/snapshots.h"
 #include "control/stats.h"
 #include "net/conn.h"
 #include "route/roles.h"
-#include "route/topology.h"
 
 #define TIMERS_PER_TURN  256u
 #define HELPERS_DEFAULT  4u
@@ -53,54 +52,6 @@ struct control {
 	struct show_tools tools;
 };
 
-/* --- snapshots --- */
-
-static void free_conf(void *conf)
-{
-	conf_free(conf);
-}
-
-static void free_users(void *users)
-{
-	auth_users_free(users);
-}
-
-enum status control_prepare(struct shared *sh, struct config_set *set)
-{
-	struct topology *topology = NULL;
-	struct node_addrs *addrs = calloc(1, sizeof *addrs);
-	struct catalogs *catalogs = calloc(1, sizeof *catalogs);
-	struct admin_state *admin = calloc(1, sizeof *admin);
-
-	if (addrs == NULL || catalogs == NULL || admin == NULL ||
-		topology_new(NODES_MAX, CLUSTERS_MAX, &topology) != OK) {
-		free(addrs);
-		free(catalogs);
-		free(admin);
-		return E_NOMEM;
-	}
-	atomic_store(&sh->conf, set->conf);
-	atomic_store(&sh->users, set->users);
-	atomic_store(&sh->tls, set->tls);
-	atomic_store(&sh->topology, topology);
-	atomic_store(&sh->addrs, addrs);
-	atomic_store(&sh->catalogs, catalogs);
-	atomic_store(&sh->admin, admin);
-	memset(set, 0, sizeof *set);
-	return OK;
-}
-
-static void free_snapshots(struct shared *sh)
-{
-	free_conf((void *)(uintptr_t)atomic_exchange(&sh->conf, NULL));
-	free_users((void *)(uintptr_t)atomic_exchange(&sh->users, NULL));
-	config_tls_free((void *)(uintptr_t)atomic_exchange(&sh->tls, NULL));
-	topology_free((void *)(uintptr_t)atomic_exchange(&sh->topology, NULL));
-	free((void *)(uintptr_t)atomic_exchange(&sh->addrs, NULL));
-	free((void *)(uintptr_t)atomic_exchange(&sh->catalogs, NULL));
-	free((void *)(uintptr_t)atomic_exchange(&sh->admin, NULL));
-}
-
 /* --- what the modules say to each other --- */
 
 static void conf_changed(struct control *c)
@@ -127,8 +78,10 @@ static void on_config(void *arg, struct config_set *set)
 	struct shared *sh = c->env.shared;
 	struct snap_domain *snap = &sh->snap;
 
-	snap_retire(snap, (void *)(uintptr_t)atomic_exchange(&sh->conf, set->conf), free_conf);
-	snap_retire(snap, (void *)(uintptr_t)atomic_exchange(&sh->users, set->users), free_users);
+	snap_retire(snap, (void *)(uintptr_t)atomic_exchange(&sh->conf, set->conf),
+		snapshots_free_conf);
+	snap_retire(snap, (void *)(uintptr_t)atomic_exchange(&sh->users, set->users),
+		snapshots_free_users);
 	snap_retire(snap, (void *)(uintptr_t)atomic_exchange(&sh->tls, set->tls), config_tls_free);
 	memset(set, 0, sizeof *set);
 	if (c->args.on_conf != NULL)
@@ -494,7 +447,7 @@ void control_free(struct control *c)
 	each_mail(c, drop_mail);
 	if (stopped) {
 		helpers_free(c->env.helpers);
-		free_snapshots(c->env.shared);
+		snapshots_free(c->env.shared);
 	} else {
 		log_warn(c->env.shared->log, "a helper is still busy", "%s", "");
 	}

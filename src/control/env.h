@@ -29,9 +29,10 @@ static inline uint64_t env_wall_us(const struct env *env)
 	return env->shared->start_wall_us + (env_now_us(env) - env->shared->start_mono_us);
 }
 
+/* in_us 0: before the loop sleeps again. */
 static inline void env_timer(struct env *env, struct wheel_timer *t, uint64_t in_us)
 {
-	wheel_add(&env->wheel, t, env_now_us(env) + in_us);
+	wheel_add(&env->wheel, t, in_us != 0 ? env_now_us(env) + in_us : 0);
 }
 
 /* The present snapshots, valid until the end of this turn. */

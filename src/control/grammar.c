@@ -162,6 +162,8 @@ static enum status read_value(const char **pp, char *to, size_t cap)
 	n = strlen(p);
 	while (n > 0 && (is_blank(p[n - 1]) || p[n - 1] == ';'))
 		n--;
+	if (n == 0)
+		return E_INVALID;
 	if (n >= cap)
 		return E_LIMIT;
 	memcpy(to, p, n);

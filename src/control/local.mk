@@ -34,6 +34,7 @@ libcore_a_SOURCES += \
 	src/control/show_sockets.c \
 	src/control/show_state.c \
 	src/control/show_stats.c \
+	src/control/snapshots.c src/control/snapshots.h \
 	src/control/stats.c src/control/stats.h \
 	src/control/target.c src/control/target.h \
 	src/control/tell.c src/control/tell.h
