@@ -24,6 +24,7 @@ include test/unit/net/local.mk
 include test/unit/worker/local.mk
 include test/unit/control/local.mk
 include test/fuzz/local.mk
+include test/integration/local.mk
 
 TESTS += $(check_PROGRAMS)
 LOG_COMPILER = $(SHELL) $(srcdir)/test/run-test

@@ -8,8 +8,10 @@
 /* Copy `from`, cut at cap - 1 bytes; always NUL-terminated. cap: 1 or more. */
 static inline void text_copy(char *to, size_t cap, const char *from)
 {
-	size_t n = strnlen(from, cap - 1);
+	size_t n = strlen(from); /* not strnlen: of a short literal gcc takes it for an overread */
 
+	if (n > cap - 1)
+		n = cap - 1;
 	memcpy(to, from, n);
 	to[n] = '\0';
 }

@@ -5,12 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "conf/conf.h"
 #include "control/tell.h"
 #include "worker/ask.h"
 
-static PRINTF_LIKE(3, 4) enum status refuse(
-	struct admin_error *err, enum status st, const char *fmt, ...)
+static PRINTF_LIKE(3, 4) enum status
+	refuse(struct admin_error *err, enum status st, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -43,7 +44,7 @@ static struct admin_db *entry(struct admin_state *s, const char *database)
 	if (d != NULL)
 		return d;
 	d = &s->db[s->n++];
-	snprintf(d->name, sizeof d->name, "%s", database);
+	text_copy(d->name, sizeof d->name, database);
 	return d;
 }
 

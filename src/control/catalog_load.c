@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "conf/conf.h"
 #include "control/pq.h"
 #include "control/target.h"
@@ -338,7 +339,7 @@ static struct load *load_new(struct catalog_load *l, uint32_t cluster, const cha
 		return NULL;
 	d->of = l;
 	d->cluster = cluster;
-	strncpy(d->dbname, dbname, sizeof d->dbname - 1);
+	text_copy(d->dbname, sizeof d->dbname, dbname);
 	d->retry_us = CATALOG_RETRY_MIN_US;
 	wheel_timer_init(&d->timer, on_timer);
 	list_push_back(&l->loads, &d->link);

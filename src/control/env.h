@@ -15,7 +15,7 @@ struct env {
 	struct loop *loop;
 	struct wheel wheel;
 	struct helpers *helpers;
-	struct snap_reader *reader; /* keeps snapshots alive for the present turn */
+	bool ended; /* the workers are gone: nothing is posted to them any more */
 };
 
 static inline uint64_t env_now_us(const struct env *env)

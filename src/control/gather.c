@@ -32,13 +32,15 @@ uint64_t gather_bucket_us(unsigned i)
 uint32_t pool_sum_servers(const struct pool_sum *p)
 {
 	return p->sv_active + p->sv_active_cancel + p->sv_being_canceled + p->sv_idle + p->sv_used +
-		p->sv_tested + p->sv_login;
+	       p->sv_tested + p->sv_login;
 }
 
 uint32_t pool_sum_clients(const struct pool_sum *p)
 {
+	if (p->node >= 0)
+		return 0; /* those that wait there are among the clients already */
 	return p->cl_active + p->cl_waiting + p->cl_active_cancel_req + p->cl_waiting_cancel_req +
-		p->cl_login;
+	       p->cl_login;
 }
 
 /* --- merging --- */
@@ -80,7 +82,7 @@ static bool pool_eq(const void *item, const void *key)
 	const struct show_pool_row *b = key;
 
 	return a->node == b->node && strcmp(a->database, b->database) == 0 &&
-		strcmp(a->user, b->user) == 0;
+	       strcmp(a->user, b->user) == 0;
 }
 
 static void hist_merge(struct gather_hist *to, const struct hist_sum *from)
@@ -152,7 +154,6 @@ static bool stats_eq(const void *item, const void *key)
 	return strcmp(a->database, b->database) == 0;
 }
 
-
 void stats_row_add(struct show_stats_row *to, const struct show_stats_row *from)
 {
 	to->server_assignment_count += from->server_assignment_count;
@@ -174,8 +175,8 @@ void stats_row_add(struct show_stats_row *to, const struct show_stats_row *from)
 
 static void take_stats(struct gather *g, const struct show_stats_row *row)
 {
-	struct show_stats_row *to = item_get(
-		g, &g->stats, mix_str(g, 0, row->database), stats_eq, row, sizeof *to);
+	struct show_stats_row *to =
+		item_get(g, &g->stats, mix_str(g, 0, row->database), stats_eq, row, sizeof *to);
 
 	if (to == NULL)
 		return;
@@ -188,7 +189,7 @@ static bool route_eq(const void *item, const void *key)
 	const struct show_route_row *a = item, *b = key;
 
 	return a->verdict == b->verdict && a->reason == b->reason && a->node == b->node &&
-		strcmp(a->database, b->database) == 0;
+	       strcmp(a->database, b->database) == 0;
 }
 
 static void take_route(struct gather *g, const struct show_route_row *row)
@@ -210,7 +211,7 @@ static bool error_eq(const void *item, const void *key)
 	const struct show_error_row *a = item, *b = key;
 
 	return a->ours == b->ours && strcmp(a->sqlstate_class, b->sqlstate_class) == 0 &&
-		strcmp(a->database, b->database) == 0;
+	       strcmp(a->database, b->database) == 0;
 }
 
 static void take_error(struct gather *g, const struct show_error_row *row)
@@ -306,7 +307,8 @@ static void *sorted(struct gather *g, const struct kind *k, size_t *n,
 		g->st = E_NOMEM;
 		return NULL;
 	}
-	map_foreach(it, pos, &k->map) items[(*n)++] = it;
+	map_foreach (it, pos, &k->map)
+		items[(*n)++] = it;
 	qsort(items, *n, sizeof *items, compare);
 	return items;
 }
@@ -471,7 +473,7 @@ static void on_begin(void *ctx, struct wheel_timer *t)
 	g->n_alive++;
 	g->st = OK;
 	list_splice_back(&g->served, &g->waiting);
-	list_foreach(it, &g->served)
+	list_foreach (it, &g->served)
 		g->now->what |= list_entry(it, struct gather_request, link)->what;
 	g->left = g->now->what;
 	collect_start(&g->run, (enum show_what)__builtin_ctz(g->left));

@@ -29,7 +29,7 @@ struct gather_hist {
 	uint64_t sum_us;
 };
 
-/* Over all workers. node -1: the clients of (database, user). */
+/* Over all workers. node -1: the clients of (database, user); else the servers there. */
 struct pool_sum {
 	char database[NAME_LEN];
 	char user[NAME_LEN];
@@ -60,7 +60,7 @@ struct gathered {
 	struct show_stats_row **stats;
 	struct show_route_row **routes;
 	struct show_error_row **errors;
-	struct name_sum *databases, *users; /* from the pools */
+	struct name_sum *databases, *users;          /* from the pools */
 	struct show_worker_row workers[WORKERS_MAX]; /* by worker */
 };
 

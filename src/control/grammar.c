@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/text.h"
+
 enum argument {
 	ARG_NONE,
 	ARG_OPTIONAL,
@@ -9,57 +11,57 @@ enum argument {
 	ARG_SETTING, /* name = value, name TO value */
 };
 
-static const struct verb {
+static const struct {
 	const char *word;
-	enum command command;
+	enum verb verb;
 	enum argument argument;
-} verbs[] = {
-	{"show", COMMAND_SHOW, ARG_NEEDED},
-	{"select", COMMAND_SHOW, ARG_NEEDED},
-	{"set", COMMAND_SET, ARG_SETTING},
-	{"pause", COMMAND_PAUSE, ARG_OPTIONAL},
-	{"resume", COMMAND_RESUME, ARG_OPTIONAL},
-	{"suspend", COMMAND_SUSPEND, ARG_NONE},
-	{"disable", COMMAND_DISABLE, ARG_OPTIONAL},
-	{"enable", COMMAND_ENABLE, ARG_OPTIONAL},
-	{"reconnect", COMMAND_RECONNECT, ARG_OPTIONAL},
-	{"kill", COMMAND_KILL, ARG_OPTIONAL},
-	{"kill_client", COMMAND_KILL_CLIENT, ARG_NEEDED},
-	{"wait_close", COMMAND_WAIT_CLOSE, ARG_OPTIONAL},
-	{"reload", COMMAND_RELOAD, ARG_NONE},
-	{"shutdown", COMMAND_SHUTDOWN, ARG_OPTIONAL},
+} words[] = {
+	{"show", VERB_SHOW, ARG_NEEDED},
+	{"select", VERB_SHOW, ARG_NEEDED},
+	{"set", VERB_SET, ARG_SETTING},
+	{"pause", VERB_PAUSE, ARG_OPTIONAL},
+	{"resume", VERB_RESUME, ARG_OPTIONAL},
+	{"suspend", VERB_SUSPEND, ARG_NONE},
+	{"disable", VERB_DISABLE, ARG_OPTIONAL},
+	{"enable", VERB_ENABLE, ARG_OPTIONAL},
+	{"reconnect", VERB_RECONNECT, ARG_OPTIONAL},
+	{"kill", VERB_KILL, ARG_OPTIONAL},
+	{"kill_client", VERB_KILL_CLIENT, ARG_NEEDED},
+	{"wait_close", VERB_WAIT_CLOSE, ARG_OPTIONAL},
+	{"reload", VERB_RELOAD, ARG_NONE},
+	{"shutdown", VERB_SHUTDOWN, ARG_OPTIONAL},
 };
 
-const char *command_tag(enum command c)
+const char *verb_tag(enum verb v)
 {
-	switch (c) {
-	case COMMAND_EMPTY:
+	switch (v) {
+	case VERB_EMPTY:
 		break;
-	case COMMAND_SHOW:
+	case VERB_SHOW:
 		return "SHOW";
-	case COMMAND_SET:
+	case VERB_SET:
 		return "SET";
-	case COMMAND_PAUSE:
+	case VERB_PAUSE:
 		return "PAUSE";
-	case COMMAND_RESUME:
+	case VERB_RESUME:
 		return "RESUME";
-	case COMMAND_SUSPEND:
+	case VERB_SUSPEND:
 		return "SUSPEND";
-	case COMMAND_DISABLE:
+	case VERB_DISABLE:
 		return "DISABLE";
-	case COMMAND_ENABLE:
+	case VERB_ENABLE:
 		return "ENABLE";
-	case COMMAND_RECONNECT:
+	case VERB_RECONNECT:
 		return "RECONNECT";
-	case COMMAND_KILL:
+	case VERB_KILL:
 		return "KILL";
-	case COMMAND_KILL_CLIENT:
+	case VERB_KILL_CLIENT:
 		return "KILL_CLIENT";
-	case COMMAND_WAIT_CLOSE:
+	case VERB_WAIT_CLOSE:
 		return "WAIT_CLOSE";
-	case COMMAND_RELOAD:
+	case VERB_RELOAD:
 		return "RELOAD";
-	case COMMAND_SHUTDOWN:
+	case VERB_SHUTDOWN:
 		return "SHUTDOWN";
 	}
 	return "";
@@ -80,7 +82,7 @@ static char lower(char c)
 static bool is_word(char c)
 {
 	return (lower(c) >= 'a' && lower(c) <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
-		c == '.' || c == '-' || (unsigned char)c >= 0x80;
+	       c == '.' || c == '-' || (unsigned char)c >= 0x80;
 }
 
 /* Past blanks and comments. A comment without its end goes to the end of the text. */
@@ -208,16 +210,17 @@ enum status grammar_read(const char *sql, struct console_command *out)
 	char word[16];
 
 	memset(out, 0, sizeof *out);
-	out->command = COMMAND_EMPTY;
+	text_copy(out->text, sizeof out->text, sql);
+	out->verb = VERB_EMPTY;
 	if (is_end(p))
 		return OK;
 	if (*p == '"' || *p == '\'' || read_name(&p, word, sizeof word) != OK)
 		return E_INVALID;
-	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
-		if (strcmp(verbs[i].word, word) != 0)
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+		if (strcmp(words[i].word, word) != 0)
 			continue;
-		out->command = verbs[i].command;
-		return read_argument(skip(p), verbs[i].argument, out);
+		out->verb = words[i].verb;
+		return read_argument(skip(p), words[i].argument, out);
 	}
 	return E_INVALID;
 }

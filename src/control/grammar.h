@@ -10,34 +10,36 @@
 
 #define GRAMMAR_NAME_MAX  128u  /* bytes of an argument, the NUL counted */
 #define GRAMMAR_VALUE_MAX 1024u /* bytes of SET's value, the NUL counted */
+#define GRAMMAR_TEXT_MAX  128u
 
-enum command {
-	COMMAND_EMPTY, /* no word at all */
-	COMMAND_SHOW,  /* name: what */
-	COMMAND_SET,   /* name, value */
-	COMMAND_PAUSE, /* name: database, "" for all; so below */
-	COMMAND_RESUME,
-	COMMAND_SUSPEND,
-	COMMAND_DISABLE,
-	COMMAND_ENABLE,
-	COMMAND_RECONNECT,
-	COMMAND_KILL,
-	COMMAND_KILL_CLIENT, /* name: the id */
-	COMMAND_WAIT_CLOSE,
-	COMMAND_RELOAD,
-	COMMAND_SHUTDOWN, /* name: "", "wait_for_clients", "wait_for_servers" */
+enum verb {
+	VERB_EMPTY, /* no word at all */
+	VERB_SHOW,  /* name: what */
+	VERB_SET,   /* name, value */
+	VERB_PAUSE, /* name: database, "" for all; so below */
+	VERB_RESUME,
+	VERB_SUSPEND,
+	VERB_DISABLE,
+	VERB_ENABLE,
+	VERB_RECONNECT,
+	VERB_KILL,
+	VERB_KILL_CLIENT, /* name: the id */
+	VERB_WAIT_CLOSE,
+	VERB_RELOAD,
+	VERB_SHUTDOWN, /* name: "", "wait_for_clients", "wait_for_servers" */
 };
 
 struct console_command {
-	enum command command;
+	enum verb verb;
 	char name[GRAMMAR_NAME_MAX];
 	char value[GRAMMAR_VALUE_MAX];
+	char text[GRAMMAR_TEXT_MAX]; /* as it came, cut, for messages; also after an error */
 };
 
 /* Errors: E_INVALID not a command of ours; E_LIMIT a name or value is too long. */
 enum status grammar_read(const char *sql, struct console_command *out) MUST_USE;
 
 /* "PAUSE": the command's tag, for CommandComplete. */
-const char *command_tag(enum command c);
+const char *verb_tag(enum verb v);
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "conf/conf.h"
 #include "conf/effective.h"
 #include "control/pq.h"
@@ -201,7 +202,7 @@ static void watch_failed_text(struct watch *n, enum pq_failure_kind kind, const 
 {
 	struct pq_failure f = {.kind = kind};
 
-	strncpy(f.text, text, sizeof f.text - 1);
+	text_copy(f.text, sizeof f.text, text);
 	watch_failed(n, &f);
 }
 
@@ -271,8 +272,8 @@ static void on_done(void *arg, const struct pq_result *r)
 	struct pq_failure f = {.kind = PQ_FAILED_REFUSED};
 
 	if (!pq_result_ok(r)) {
-		strncpy(f.sqlstate, pq_result_sqlstate(r), sizeof f.sqlstate - 1);
-		strncpy(f.text, pq_result_error(r), sizeof f.text - 1);
+		text_copy(f.sqlstate, sizeof f.sqlstate, pq_result_sqlstate(r));
+		text_copy(f.text, sizeof f.text, pq_result_error(r));
 		watch_failed(n, &f);
 	} else if (n->read != OK) {
 		watch_failed_text(n, PQ_FAILED_REFUSED, "an answer that cannot be read");

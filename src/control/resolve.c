@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "conf/conf.h"
 #include "net/resolver.h"
 
@@ -134,7 +135,7 @@ static void take_error(struct lookup *l, enum status st)
 		return;
 	log_warn(log, "host name not resolved", "host=%s reason=\"%s\" addresses_kept=%u",
 		log_q(name, sizeof name, l->host), text, to->n);
-	snprintf(to->error, sizeof to->error, "%s", text);
+	text_copy(to->error, sizeof to->error, text);
 	mark_changed(l->r, l->node);
 }
 
@@ -194,7 +195,7 @@ static void lookup_begin(struct lookup *l, const struct conf_node *node)
 
 	l->used = true;
 	l->port = node->port;
-	snprintf(l->host, sizeof l->host, "%s", node->host);
+	text_copy(l->host, sizeof l->host, node->host);
 	if (net_addr_parse(node->host, node->port, &literal) == OK)
 		take_addrs(l, &literal, 1); /* for good */
 	else

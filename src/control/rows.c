@@ -31,42 +31,45 @@ static size_t cut(const char *s)
 
 /* --- JSON --- */
 
-/* Length of the valid UTF-8 character at `s`; 0 if there is none. */
-static size_t utf8_len(const unsigned char *s)
+size_t rows_utf8_len(const char *s)
 {
-	size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
+	const unsigned char *p = (const unsigned char *)s;
+	size_t n = p[0] < 0x80 ? 1 : p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
 
 	if (n == 1)
-		return 1;
-	if (s[0] < 0xc2 || s[0] > 0xf4)
+		return p[0] != '\0';
+	if (p[0] < 0xc2 || p[0] > 0xf4)
 		return 0;
 	for (size_t i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
+		if ((p[i] & 0xc0) != 0x80)
 			return 0;
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-		(s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
+		(p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
 		return 0;
 	return n;
 }
 
 void rows_json_string(struct wr *w, const char *s)
 {
-	const unsigned char *p = (const unsigned char *)s, *end = p + cut(s);
+	const char *end = s + cut(s);
+	unsigned char c;
 	char escape[8];
 	size_t n;
 
 	wr_u8(w, '"');
-	while (p < end) {
-		n = utf8_len(p);
+	while (s < end) {
+		n = rows_utf8_len(s);
+		c = (unsigned char)*s;
 		if (n == 0) {
 			wr_str(w, "\\ufffd");
-			p++;
-		} else if (*p < 0x20 || *p == 0x7f || *p == '"' || *p == '\\') {
-			snprintf(escape, sizeof escape, "\\u%04x", *p++);
+			s++;
+		} else if (c < 0x20 || c == 0x7f || c == '"' || c == '\\') {
+			snprintf(escape, sizeof escape, "\\u%04x", c);
 			wr_str(w, escape);
+			s++;
 		} else {
-			wr_bytes(w, p, n);
-			p += n;
+			wr_bytes(w, s, n);
+			s += n;
 		}
 	}
 	wr_u8(w, '"');

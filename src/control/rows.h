@@ -20,9 +20,9 @@ struct rows {
 	enum rows_format format;
 	const struct reply_column *columns;
 	uint16_t n_columns;
-	uint16_t at;  /* column to be written next */
-	size_t mark;  /* of the DataRow */
-	uint64_t n;   /* rows begun */
+	uint16_t at; /* column to be written next */
+	size_t mark; /* of the DataRow */
+	uint64_t n;  /* rows begun */
 };
 
 struct rows rows_of(struct wr *w, enum rows_format format, const struct reply_column *columns,
@@ -36,6 +36,9 @@ void rows_u64(struct rows *r, uint64_t v);
 void rows_i64(struct rows *r, int64_t v);
 void rows_time(struct rows *r, uint64_t wall_us); /* "2026-01-31 12:00:00 UTC"; 0 gives NULL */
 void rows_hex(struct rows *r, uint64_t v);        /* "0x1f"; 0 gives "" */
+
+/* Length of the valid UTF-8 character at `s`, which ends with a NUL; 0 if there is none. */
+size_t rows_utf8_len(const char *s);
 
 /* As JSON text, quotes included, cut at ROWS_VALUE_MAX. Invalid UTF-8 becomes U+FFFD. */
 void rows_json_string(struct wr *w, const char *s);

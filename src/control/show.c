@@ -6,11 +6,32 @@
 #include "sql/verdict.h"
 
 static const struct show_table *const tables[] = {
-	&show_active_sockets, &show_clients, &show_config, &show_databases, &show_dns_hosts,
-	&show_dns_zones, &show_errors, &show_lists, &show_mem, &show_node_pools, &show_nodes,
-	&show_peer_pools, &show_peers, &show_pins, &show_pools, &show_routes, &show_servers,
-	&show_sockets, &show_state, &show_stats, &show_stats_averages, &show_stats_totals,
-	&show_totals, &show_users, &show_version, &show_workers,
+	&show_active_sockets,
+	&show_clients,
+	&show_config,
+	&show_databases,
+	&show_dns_hosts,
+	&show_dns_zones,
+	&show_errors,
+	&show_lists,
+	&show_mem,
+	&show_node_pools,
+	&show_nodes,
+	&show_peer_pools,
+	&show_peers,
+	&show_pins,
+	&show_pools,
+	&show_routes,
+	&show_servers,
+	&show_sockets,
+	&show_state,
+	&show_stats,
+	&show_stats_averages,
+	&show_stats_totals,
+	&show_totals,
+	&show_users,
+	&show_version,
+	&show_workers,
 };
 
 const struct show_table *show_find(const char *name)

@@ -18,7 +18,8 @@ struct stats;
 #define CONSOLE_DATABASE "pgbouncer" /* as tables name the console's own database */
 
 /* What tools look for: "PgBouncer", and a version whose tables ours are. */
-#define SHOW_VERSION_TEXT "PgBouncer 1.25.0 (" PACKAGE_STRING ")"
+#define SHOW_VERSION_TEXT   "PgBouncer 1.25.0 (" PACKAGE_STRING ")"
+#define SHOW_SERVER_VERSION "1.25.0/bouncer"
 
 /* All that rows are made from; in the control thread, valid for the turn. */
 struct show_in {
@@ -39,8 +40,8 @@ struct show_table {
 	/* Rows of the workers, in this order; -1: none. */
 	int streams[SHOW_STREAMS_MAX];
 	/* Write the row if it belongs into the table. */
-	void (*stream_row)(const struct show_in *in, const struct ask_rows *rows, size_t i,
-		struct rows *out);
+	void (*stream_row)(
+		const struct show_in *in, const struct ask_rows *rows, size_t i, struct rows *out);
 	/*
 	 * Rows of our own, after the streams: write that at `pos` (from 0), maybe none, and return
 	 * the next position; SIZE_MAX: there is no row at `pos` or after it. May be NULL.
@@ -49,7 +50,10 @@ struct show_table {
 	bool admin_only;
 };
 
-#define SHOW_NO_STREAM {-1, -1}
+#define SHOW_NO_STREAM \
+	{              \
+		-1, -1 \
+	}
 #define SHOW_COLUMNS(c) (c), (uint16_t)(sizeof(c) / sizeof *(c))
 
 /* The table of SHOW `name` (lower case), or NULL. */
@@ -64,7 +68,7 @@ extern const struct show_table show_errors, show_routes, show_stats, show_stats_
 	show_stats_totals, show_totals;
 
 /* Words for columns and labels. */
-const char *show_pool_mode(unsigned mode); /* enum pool_mode; NULL for "unset" */
+const char *show_pool_mode(unsigned mode);  /* enum pool_mode; NULL for "unset" */
 const char *show_verdict(unsigned verdict); /* enum sql_class */
 /* "host:port", "" for none (-1). Borrowed for the turn. */
 const char *show_node_name(const struct env *env, int32_t node);

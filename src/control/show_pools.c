@@ -60,8 +60,8 @@ static void put_servers(struct rows *out, const struct pool_sum *p)
 	rows_u64(out, p->maxwait_us % 1000000u);
 }
 
-static void put_pool(struct rows *out, const struct pool_sum *p, const char *mode,
-	const char *balance)
+static void put_pool(
+	struct rows *out, const struct pool_sum *p, const char *mode, const char *balance)
 {
 	rows_begin(out);
 	rows_text(out, p->database);
@@ -81,13 +81,9 @@ static bool same_pool(const struct pool_sum *a, const struct pool_sum *b)
 	return strcmp(a->database, b->database) == 0 && strcmp(a->user, b->user) == 0;
 }
 
-/* `to` gets the servers of one more node; histograms are left out. */
+/* `to`, which has the clients, gets the servers of one more node. */
 static void add_node(struct pool_sum *to, const struct pool_sum *node)
 {
-	to->cl_active += node->cl_active;
-	to->cl_waiting += node->cl_waiting;
-	to->cl_active_cancel_req += node->cl_active_cancel_req;
-	to->cl_waiting_cancel_req += node->cl_waiting_cancel_req;
 	to->sv_active += node->sv_active;
 	to->sv_active_cancel += node->sv_active_cancel;
 	to->sv_being_canceled += node->sv_being_canceled;

@@ -7,12 +7,15 @@
 #define I8 REPLY_TYPE_INT8
 #define T  REPLY_TYPE_TEXT
 
-#define SOCKET_COLUMNS                                                                             \
-	{"type", T}, {"user", T}, {"database", T}, {"replication", T}, {"state", T}, {"addr", T},  \
-		{"port", I4}, {"local_addr", T}, {"local_port", I4}, {"connect_time", T},          \
-		{"request_time", T}, {"wait", I4}, {"wait_us", I4}, {"close_needed", I4},          \
-		{"ptr", T}, {"link", T}, {"remote_pid", I4}, {"tls", T}, {"application_name", T},  \
-		{"prepared_statements", I4}, {"id", I8}
+#define SOCKET_COLUMNS                                                                            \
+	{"type", T}, {"user", T}, {"database", T}, {"replication", T}, {"state", T}, {"addr", T}, \
+		{"port", I4}, {"local_addr", T}, {"local_port", I4}, {"connect_time", T},         \
+		{"request_time", T}, {"wait", I4}, {"wait_us", I4}, {"close_needed", I4},         \
+		{"ptr", T}, {"link", T}, {"remote_pid", I4}, {"tls", T}, {"application_name", T}, \
+		{"prepared_statements", I4},                                                      \
+	{                                                                                         \
+		"id", I8                                                                          \
+	}
 
 /* CLIENTS and SERVERS. */
 static const struct reply_column peer_columns[] = {SOCKET_COLUMNS};
@@ -26,8 +29,8 @@ static const struct reply_column socket_columns[] = {SOCKET_COLUMNS, {"recv_pos"
 
 static const char *state_word(const struct show_socket_row *r)
 {
-	static const char *const client[] = {"active", "idle", "waiting", "login",
-		"active_cancel_req", "waiting_cancel_req"};
+	static const char *const client[] = {
+		"active", "idle", "waiting", "login", "active_cancel_req", "waiting_cancel_req"};
 	static const char *const server[] = {
 		"active", "idle", "used", "tested", "new", "active_cancel", "being_canceled"};
 
@@ -61,8 +64,8 @@ static void put_socket(const struct show_socket_row *r, struct rows *out)
 	rows_text(out, r->application_name);
 	rows_u64(out, r->prepared_statements);
 	rows_u64(out, r->id);
-	for (unsigned i = 0; out->n_columns > sizeof peer_columns / sizeof *peer_columns &&
-		i < BUFFER_COLUMNS;
+	for (unsigned i = 0;
+		out->n_columns > sizeof peer_columns / sizeof *peer_columns && i < BUFFER_COLUMNS;
 		i++)
 		rows_u64(out, 0);
 }
@@ -88,7 +91,7 @@ static bool is_active(const struct show_socket_row *r)
 	if (r->type == 'C')
 		return r->state != SHOW_CL_IDLE && r->state != SHOW_CL_LOGIN;
 	return r->state == SHOW_SV_ACTIVE || r->state == SHOW_SV_TESTED ||
-		r->state == SHOW_SV_ACTIVE_CANCEL || r->state == SHOW_SV_BEING_CANCELED;
+	       r->state == SHOW_SV_ACTIVE_CANCEL || r->state == SHOW_SV_BEING_CANCELED;
 }
 
 static void stream_active(
@@ -146,5 +149,5 @@ const struct show_table show_sockets = {"sockets", SHOW_COLUMNS(socket_columns),
 	{SHOW_ROWS_CLIENTS, SHOW_ROWS_SERVERS}, stream_socket, console_row, false};
 const struct show_table show_active_sockets = {"active_sockets", SHOW_COLUMNS(socket_columns), 0,
 	{SHOW_ROWS_CLIENTS, SHOW_ROWS_SERVERS}, stream_active, console_row, false};
-const struct show_table show_pins = {"pins", SHOW_COLUMNS(pins_columns), 0, {SHOW_ROWS_PINS, -1},
-	stream_pin, NULL, false};
+const struct show_table show_pins = {
+	"pins", SHOW_COLUMNS(pins_columns), 0, {SHOW_ROWS_PINS, -1}, stream_pin, NULL, false};

@@ -112,7 +112,7 @@ static uint64_t n_databases(const struct show_in *in)
 
 	for (size_t i = 0; i < in->gathered->n_databases; i++)
 		n += conf->fallback != NULL &&
-			conf_find_db(conf, in->gathered->databases[i].name) == conf->fallback;
+		     conf_find_db(conf, in->gathered->databases[i].name) == conf->fallback;
 	return n;
 }
 
@@ -126,7 +126,7 @@ static uint64_t n_users(const struct show_in *in)
 		n += auth_users_find(users, conf->users[i].name) == NULL;
 	for (size_t i = 0; i < in->gathered->n_users; i++)
 		n += auth_users_find(users, in->gathered->users[i].name) == NULL &&
-			conf_find_user(conf, in->gathered->users[i].name) == NULL;
+		     conf_find_user(conf, in->gathered->users[i].name) == NULL;
 	return n;
 }
 
@@ -137,7 +137,7 @@ static uint64_t n_pools(const struct gathered *g)
 
 	for (size_t i = 0; i < g->n_pools; i++)
 		n += i == 0 || strcmp(g->pools[i]->database, g->pools[i - 1]->database) != 0 ||
-			strcmp(g->pools[i]->user, g->pools[i - 1]->user) != 0;
+		     strcmp(g->pools[i]->user, g->pools[i - 1]->user) != 0;
 	return n;
 }
 
@@ -295,9 +295,9 @@ static size_t workers_row(const struct show_in *in, size_t pos, struct rows *out
 	return pos + 1;
 }
 
-#define TABLE(table, columns, gather, row) \
-	const struct show_table show_##table = {#table, SHOW_COLUMNS(columns), gather, \
-		SHOW_NO_STREAM, NULL, row, false}
+#define TABLE(table, columns, gather, row)       \
+	const struct show_table show_##table = { \
+		#table, SHOW_COLUMNS(columns), gather, SHOW_NO_STREAM, NULL, row, false}
 
 TABLE(version, version_columns, 0, version_row);
 TABLE(config, config_columns, 0, config_row);

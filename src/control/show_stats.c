@@ -18,8 +18,7 @@ static void totals_of(const struct show_stats_row *r, uint64_t v[COUNTS])
 {
 	const uint64_t all[COUNTS] = {r->server_assignment_count, r->xact_count, r->query_count,
 		r->received, r->sent, r->xact_time, r->query_time, r->wait_time,
-		r->client_parse_count, r->server_parse_count, r->bind_count,
-		r->client_login_count};
+		r->client_parse_count, r->server_parse_count, r->bind_count, r->client_login_count};
 
 	memcpy(v, all, sizeof all);
 }
@@ -28,8 +27,7 @@ static void averages_of(const struct stats_averages *a, uint64_t v[COUNTS])
 {
 	const uint64_t all[COUNTS] = {a->server_assignment_count, a->xact_count, a->query_count,
 		a->received, a->sent, a->xact_time, a->query_time, a->wait_time,
-		a->client_parse_count, a->server_parse_count, a->bind_count,
-		a->client_login_count};
+		a->client_parse_count, a->server_parse_count, a->bind_count, a->client_login_count};
 
 	memcpy(v, all, sizeof all);
 }

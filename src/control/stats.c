@@ -47,8 +47,8 @@ void stats_average_of(const struct show_stats_row *then, const struct show_stats
 	uint64_t us, struct stats_averages *out)
 {
 	*out = (struct stats_averages){
-		.server_assignment_count = per_second(
-			then->server_assignment_count, now->server_assignment_count, us),
+		.server_assignment_count =
+			per_second(then->server_assignment_count, now->server_assignment_count, us),
 		.xact_count = per_second(then->xact_count, now->xact_count, us),
 		.query_count = per_second(then->query_count, now->query_count, us),
 		.received = per_second(then->received, now->received, us),
@@ -84,8 +84,8 @@ void stats_average(
 
 	if (s->older.n != 0)
 		then = bsearch(now, s->older.rows, s->older.n, sizeof *now, compare);
-	stats_average_of(then != NULL ? then : &zero, now,
-		grown(s->older.at_us, env_now_us(s->env)), out);
+	stats_average_of(
+		then != NULL ? then : &zero, now, grown(s->older.at_us, env_now_us(s->env)), out);
 }
 
 /* --- periods --- */

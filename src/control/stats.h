@@ -21,7 +21,7 @@ struct stats_averages { /* counts and bytes per second, times in µs per piece *
 /* own: the totals of the console's own database. Errors: E_NOMEM. */
 enum status stats_new(struct env *env, struct gather *g,
 	void (*own)(void *arg, struct show_stats_row *row), void *arg, struct stats **out) MUST_USE;
-void stats_free(struct stats *s); /* NULL is allowed */
+void stats_free(struct stats *s);         /* NULL is allowed */
 void stats_conf_changed(struct stats *s); /* another stats_period */
 
 /* The averages of a database whose totals are `now`; of all databases if its name is "". */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 void tellers_init(struct tellers *t, struct env *env)
 {
 	t->env = env;
@@ -50,7 +51,7 @@ void tell_start(struct tell_run *run, enum command_what what, const char *databa
 
 	PANIC_IF(!list_is_empty(&run->link));
 	run->token = m.token = ++t->token;
-	strncpy(m.database, database, sizeof m.database - 1);
+	text_copy(m.database, sizeof m.database, database);
 	memset(&run->sum, 0, sizeof run->sum);
 	run->n_left = t->env->shared->n_workers;
 	list_push_back(&t->runs, &run->link);
@@ -69,7 +70,7 @@ void tellers_take(struct tellers *t, struct ask_done *d)
 {
 	struct list *it;
 
-	list_foreach(it, &t->runs) {
+	list_foreach (it, &t->runs) {
 		struct tell_run *run = list_entry(it, struct tell_run, link);
 
 		if (run->token != d->token)

@@ -38,8 +38,7 @@ void tell_init(struct tell_run *run, struct tellers *t,
 	void (*done)(struct tell_run *run, const struct tell_sum *sum));
 
 /* `done` comes later, never from inside. database "": all. Not while one is under way. */
-void tell_start(
-	struct tell_run *run, enum command_what what, const char *database, uint64_t id);
+void tell_start(struct tell_run *run, enum command_what what, const char *database, uint64_t id);
 void tell_cancel(struct tell_run *run); /* `done` does not come any more */
 
 void tellers_take(struct tellers *t, struct ask_done *done); /* a mail ASK_DONE; moved */

@@ -6,7 +6,8 @@ libcore_a_SOURCES += \
 	src/net/conn_tls.c \
 	src/net/conn_tx.c \
 	src/net/engine.h \
+	src/net/hosts.c src/net/hosts.h \
 	src/net/listen.c src/net/listen.h \
 	src/net/loop.c src/net/loop.h \
-	src/net/resolver.h \
+	src/net/resolver.c src/net/resolver.h \
 	src/net/tls.c src/net/tls.h

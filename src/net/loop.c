@@ -33,6 +33,11 @@ static uint64_t clock_tick_us(void)
 	return (uint64_t)ts.tv_nsec / 1000u;
 }
 
+void loop_set_log(void (*fn)(int severity, const char *text))
+{
+	event_set_log_callback(fn);
+}
+
 /* --- waking up --- */
 
 void loop_woke(struct loop *l)
@@ -150,8 +155,11 @@ void loop_free(struct loop *l)
 		event_free(l->wake_ev);
 	if (l->sleep_ev != NULL)
 		event_free(l->sleep_ev);
-	if (l->base != NULL)
+	if (l->base != NULL) {
+		/* evdns and evhttp finish what they have put off */
+		(void)event_base_loop(l->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 		event_base_free(l->base);
+	}
 	if (l->wake_fd >= 0)
 		close(l->wake_fd);
 	bufpool_fini(&l->bufs);

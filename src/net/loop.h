@@ -53,6 +53,12 @@ void loop_wake(struct loop *l);
 
 struct bufpool *loop_bufpool(struct loop *l);
 
+/*
+ * Where libevent's own warnings go, of the whole process; once, before other threads. Without it
+ * they go to stderr. severity: 0 debug, 1 message, 2 warning, 3 error.
+ */
+void loop_set_log(void (*fn)(int severity, const char *text));
+
 /* For evhttp and evdns alone (control/http.c, net/resolver.c). */
 struct event_base *loop_event_base(struct loop *l);
 

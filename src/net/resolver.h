@@ -32,7 +32,8 @@ struct resolver_conf {
 /* Errors: E_NOMEM, E_IO. A missing resolv.conf is no error: 127.0.0.1 is asked, as libc does. */
 enum status resolver_new(
 	struct loop *l, const struct resolver_conf *conf, struct resolver **out) MUST_USE;
-void resolver_free(struct resolver *r); /* lookups that wait are cancelled without a callback */
+/* Lookups that wait are cancelled without a callback. Not from inside one. */
+void resolver_free(struct resolver *r);
 
 /* New settings, new name servers; the cache is kept as stale. Errors: E_NOMEM. */
 enum status resolver_reload(struct resolver *r, const struct resolver_conf *conf) MUST_USE;

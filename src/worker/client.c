@@ -317,6 +317,7 @@ enum status client_new(struct worker *w, struct conn *conn, bool is_admin_port, 
 	c->w = w;
 	c->conn = conn;
 	c->is_admin_port = is_admin_port;
+	c->avoid_node = NODES_MAX;
 	c->id = atomic_fetch_add(&w->sh->next_id, 1);
 	c->state = CLIENT_STARTUP;
 	c->connected_us = w->now_us;

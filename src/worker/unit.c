@@ -188,6 +188,14 @@ static void begin_stream(struct client *c, const struct frame *f)
 	c->streaming = true;
 }
 
+/* What is held must fit half of the receive buffer: behind it comes the next unit. */
+static size_t unit_max(const struct worker *w)
+{
+	size_t keep = w->client_limits.rx_keep_max / 2;
+
+	return w->conf->max_unit_size < keep ? w->conf->max_unit_size : keep;
+}
+
 /* Look at the next message of the unit. Returns false if more bytes are needed first. */
 static bool gather_message(struct feed *fd, const struct frame *f)
 {
@@ -195,7 +203,7 @@ static bool gather_message(struct feed *fd, const struct frame *f)
 	struct unit *u = &c->unit;
 	size_t avail = left(fd) - u->len;
 
-	if (u->len + (size_t)f->total > fd->w->conf->max_unit_size) {
+	if (u->len + (size_t)f->total > unit_max(fd->w)) {
 		begin_stream(c, f);
 		return true;
 	}

@@ -32,6 +32,8 @@
 #define WORKER_JANITOR_US     100000u
 #define WORKER_SETTINGS_BYTES (64u << 20)
 #define WORKER_STMTS_BYTES    (256u << 20)
+#define WORKER_RX_KEEP        BUFPOOL_MAX /* bytes kept of a connection: whole units */
+#define WORKER_OUT_MAX        (32u << 20) /* relay_buffer, and what one turn may add */
 
 void *worker_mail(size_t size, int kind)
 {
@@ -344,6 +346,8 @@ enum status worker_new(struct shared *sh, uint32_t index, const struct worker_li
 	w->index = index;
 	w->sh = sh;
 	w->log = sh->log;
+	w->client_limits = (struct conn_limits){WORKER_RX_KEEP, WORKER_OUT_MAX};
+	w->server_limits = (struct conn_limits){WORKER_RX_KEEP, WORKER_OUT_MAX};
 	w->random = hash_bytes(&sh->hash_key, &index, sizeof index) | 1;
 	map_init(&w->dbases);
 	list_init(&w->dbase_list);

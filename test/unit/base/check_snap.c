@@ -7,7 +7,7 @@
 #include "../unit.h"
 
 #define N_READERS   3u
-#define N_SNAPSHOTS 3000u
+#define N_SNAPSHOTS 30000u
 #define ALIVE       0x600d600du
 
 struct snapshot {
@@ -140,15 +140,14 @@ static void *reader_run(void *arg)
 			struct snapshot *s =
 				atomic_load_explicit(&w->current, memory_order_acquire);
 
-			sched_yield();
+			if (unit_random(&random) % 4 == 0)
+				sched_yield();
 			PANIC_IF(s->alive != ALIVE);
 			PANIC_IF(s->number < newest);
 			newest = s->number;
 			snap_quiescent(&w->domain, r);
 		}
 		snap_offline(r);
-		if (unit_random(&random) % 4 == 0)
-			sched_yield();
 	}
 	return NULL;
 }
@@ -175,8 +174,6 @@ START_TEST(readers_never_meet_a_freed_snapshot)
 	for (unsigned i = 1; i <= N_SNAPSHOTS; i++) {
 		publish(&w, i);
 		snap_reclaim(&w.domain);
-		if (i % 16 == 0)
-			sched_yield();
 	}
 	atomic_store(&w.is_over, true);
 	for (unsigned i = 0; i < N_READERS; i++)

@@ -47,3 +47,13 @@ check_PROGRAMS += test/unit/net/check_listen
 test_unit_net_check_listen_SOURCES = test/unit/net/check_listen.c
 test_unit_net_check_listen_LDADD = $(NET_UNIT_LIBS)
 test_unit_net_check_listen_CFLAGS = $(NET_UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/net/check_hosts
+test_unit_net_check_hosts_SOURCES = test/unit/net/check_hosts.c
+test_unit_net_check_hosts_LDADD = $(NET_UNIT_LIBS)
+test_unit_net_check_hosts_CFLAGS = $(NET_UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/net/check_resolver
+test_unit_net_check_resolver_SOURCES = test/unit/net/check_resolver.c
+test_unit_net_check_resolver_LDADD = $(NET_UNIT_LIBS)
+test_unit_net_check_resolver_CFLAGS = $(NET_UNIT_CFLAGS)

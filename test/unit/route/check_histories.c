@@ -21,7 +21,8 @@ struct node {
 	uint32_t timeline;
 	uint64_t lsn; /* inserted or replayed */
 	int64_t started;
-	uint64_t conn_opened_us; /* the worker's connection; 0: none */
+	uint64_t paused_until_us; /* its replay */
+	uint64_t conn_opened_us;  /* the worker's connection; 0: none */
 	/* the monitor's query */
 	enum { QUERY_NONE, QUERY_SENT, QUERY_RUN } query;
 	struct roles_answer answer;
@@ -281,7 +282,8 @@ static void replay(struct node *n)
 {
 	const struct node *p = true_primary();
 
-	if (p == NULL || !n->up || !n->in_recovery || n->lsn > p->lsn)
+	if (p == NULL || !n->up || !n->in_recovery || n->lsn > p->lsn ||
+		h.now_us < n->paused_until_us)
 		return;
 	n->timeline = h.timeline;
 	n->lsn += dice(p->lsn - n->lsn + 1);
@@ -346,6 +348,8 @@ static void node_step(struct node *n)
 		promote(n);
 	else if (what < 990)
 		old_primary_rejoins(n);
+	else if (what < 993)
+		n->paused_until_us = h.now_us + dice(3 * MAX_LAG_US);
 }
 
 static void history_run(uint64_t seed, bool fails_over, enum choose_consistency consistency)
