@@ -240,7 +240,7 @@ static void lex_prefixed(struct lexer *lx, struct token *t)
 		lex_quoted(lx, t, TOKEN_UQUOTED, p + 2);
 	else if (c == 'u' && p[1] == '&' && p[2] == '\'')
 		lex_string(lx, t, TOKEN_USTRING, p + 2);
-	else if (c == 'u' || p[1] == '&')
+	else if (c == 'u' || p[1] != '\'') /* reached behind a comment: not looked at yet */
 		lex_word(lx, t);
 	else if (c == 'e')
 		lex_string(lx, t, TOKEN_ESTRING, p + 1);
@@ -446,7 +446,9 @@ static __attribute__((noinline)) void lex_any(struct lexer *lx, struct token *t)
 	do {
 		while (classes[*lx->p] == C_BLANK)
 			lx->p++;
-		lex_class(lx, t, (enum char_class)classes[*lx->p]);
+		if (lx->p > lx->end) /* the end of a view; a comment may follow it */
+			lx->p = lx->end;
+		lex_class(lx, t, lx->p < lx->end ? (enum char_class)classes[*lx->p] : C_NUL);
 	} while (t->kind == TOKEN_COMMENT);
 }
 
