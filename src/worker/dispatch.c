@@ -308,7 +308,7 @@ static void go_on(struct worker *w, struct client *c)
 		return;
 	}
 	x = c->acc->has_baseline ? account_welcome(c->acc, c->set.current) : NULL;
-	if (x == NULL && c->server->settings == c->set.current && settings_n(c->set.current) == 0)
+	if (x == NULL && settings_n(c->set.current) == 0)
 		x = account_welcome_add(w, c->acc, c->set.current, &c->learned);
 	if (x != NULL) {
 		struct server *s = c->server;
