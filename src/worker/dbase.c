@@ -145,9 +145,8 @@ const struct welcome *account_welcome_add(
 	for (uint32_t i = 0; i < b->n; i++) {
 		const char *changed = baseline_get(changes, b->params[i].name);
 
-		reply_put_parameter_status(&out, b->params[i].name,
-			primary_view(
-				b->params[i].name, changed != NULL ? changed : b->params[i].value));
+		reply_put_parameter_status(
+			&out, b->params[i].name, changed != NULL ? changed : b->params[i].value);
 	}
 	PANIC_IF(out.bad);
 	x->len = out.len;
