@@ -371,17 +371,32 @@ static bool has_more(const struct feed *fd)
 	return left(fd) > c->unit.len || c->unit.complete || (c->streaming && c->unit.judged);
 }
 
+/* Was the unit refused, or chosen anew, while it was being placed? */
+static bool looks_again(struct feed *fd)
+{
+	struct client *c = fd->c;
+	bool again = c->look_again || c->refused_len != 0;
+
+	fd->at += c->refused_len;
+	c->refused_len = 0;
+	c->look_again = false;
+	return again;
+}
+
 size_t unit_on_data(struct worker *w, struct client *c, const uint8_t *data, size_t len)
 {
 	struct feed fd = {.w = w, .c = c, .data = data, .len = len};
 
 	c->stalled = false;
+	PANIC_IF(c->feeding);
+	c->feeding = true;
 	while (!is_over(&fd) && has_more(&fd)) {
 		if (c->body_left != 0)
 			body_goes_on(&fd);
-		else if (!step(&fd))
+		else if (!step(&fd) && !looks_again(&fd))
 			break;
 	}
+	c->feeding = false;
 	if (c->state == CLIENT_CLOSED)
 		return len;
 	if (c->server != NULL) {
@@ -396,8 +411,13 @@ size_t unit_on_data(struct worker *w, struct client *c, const uint8_t *data, siz
 
 void unit_go_on(struct worker *w, struct client *c)
 {
-	size_t n = unit_on_data(w, c, conn_rx_data(c->conn), conn_rx_len(c->conn));
+	size_t n;
 
+	if (c->feeding) { /* a login that failed at once, say, while it was being placed */
+		c->look_again = true;
+		return;
+	}
+	n = unit_on_data(w, c, conn_rx_data(c->conn), conn_rx_len(c->conn));
 	if (c->state == CLIENT_CLOSED)
 		return;
 	conn_consume(c->conn, n);
@@ -413,7 +433,10 @@ void unit_refuse(struct worker *w, struct client *c, const struct report *r)
 	if (c->txn != TXN_NONE)
 		c->txn = TXN_FAILED_ALONE;
 	if (!c->streaming) {
-		conn_consume(c->conn, c->unit.len);
+		if (c->feeding)
+			c->refused_len = c->unit.len;
+		else
+			conn_consume(c->conn, c->unit.len);
 	} else if (c->stream_is_query) {
 		c->drop_next = true;
 	} else {
