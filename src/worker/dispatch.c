@@ -500,7 +500,7 @@ static bool goes_to_replica(const struct choose_out *out)
 	       out->reason == CHOOSE_BY_ROUTE_REPLICA;
 }
 
-static void want_sample(struct worker *w, const struct client *c)
+static void want_sample(struct worker *w)
 {
 	struct mark_clock *clock = &w->sh->clock;
 	uint64_t number = mark_clock_load(clock);
@@ -527,7 +527,7 @@ static struct pool *choose_pool(struct worker *w, struct client *c, enum choose_
 			(c->marks.write.state != MARK_NONE || c->marks.read.state != MARK_NONE);
 	c->block_read_only = kind == CHOOSE_READ_BLOCK && goes_to_replica(&out);
 	if (out.wants_sample)
-		want_sample(w, c);
+		want_sample(w);
 	if (out.node == TOPO_NONE)
 		return NULL;
 	if (!c->db->conf->routing)
