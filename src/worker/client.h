@@ -164,7 +164,7 @@ struct client {
 	bool stream_is_query; /* the stream is one large Query: no Sync will follow it */
 	bool drop_next;       /* the message at the front was refused: its bytes are dropped */
 	bool prefix_due;      /* newly linked: its settings go ahead of the next message */
-	bool rediff;        /* … since a RESET: the values they come to are told to the client */
+	bool rediff; /* … since a RESET: the values they come to are told to the client */
 	bool deferred_failed; /* something that was answered before it ran has failed */
 	bool begin_sent;      /* the deferred BEGIN is under way */
 	bool unnamed_parsed;  /* the series under way has parsed the unnamed statement */

@@ -124,14 +124,6 @@ const struct welcome *account_welcome(struct account *acc, const struct settings
 	return NULL;
 }
 
-/* What a client is told whatever server was asked: it shall see the primary's role. */
-static const char *primary_view(const char *name, const char *value)
-{
-	if (strcmp(name, "in_hot_standby") == 0)
-		return "off";
-	return value;
-}
-
 const struct welcome *account_welcome_add(
 	struct worker *w, struct account *acc, struct settings *set, const struct baseline *changes)
 {
@@ -153,9 +145,8 @@ const struct welcome *account_welcome_add(
 	for (uint32_t i = 0; i < b->n; i++) {
 		const char *changed = baseline_get(changes, b->params[i].name);
 
-		reply_put_parameter_status(&out, b->params[i].name,
-			primary_view(
-				b->params[i].name, changed != NULL ? changed : b->params[i].value));
+		reply_put_parameter_status(
+			&out, b->params[i].name, changed != NULL ? changed : b->params[i].value);
 	}
 	PANIC_IF(out.bad);
 	x->len = out.len;

@@ -308,15 +308,8 @@ static void go_on(struct worker *w, struct client *c)
 		return;
 	}
 	x = c->acc->has_baseline ? account_welcome(c->acc, c->set.current) : NULL;
-	if (x == NULL && c->server->settings == c->set.current && settings_n(c->set.current) == 0)
+	if (x == NULL && settings_n(c->set.current) == 0)
 		x = account_welcome_add(w, c->acc, c->set.current, &c->learned);
-	if (x == NULL && c->server->settings == c->set.current) {
-		struct settings *none = settings_empty(w->settings);
-
-		/* Already there: take it back, so that applying it tells its values. */
-		c->server->after = PIN_AFTER_DISCARD;
-		settings_unref(w->settings, none);
-	}
 	if (x != NULL) {
 		struct server *s = c->server;
 
@@ -1049,8 +1042,22 @@ static void give_places_back(struct worker *w, struct pool *p)
 	if (s->wanted_by == NULL &&
 		(share_pool_gives_back(p->share) || budget_has_starved(&p->share->db->open) ||
 			budget_has_starved(&p->share->user->open) ||
+			budget_has_starved(&p->share->node->open) ||
 			budget_is_over(&p->share->open)))
 		server_close(w, s, SERVER_END_BUDGET);
+}
+
+static void give_all_places_back(struct worker *w)
+{
+	struct list *it, *ia;
+
+	list_foreach (it, &w->dbase_list)
+		list_foreach (ia, &list_entry(it, struct dbase, link)->account_list) {
+			struct account *acc = list_entry(ia, struct account, link);
+
+			for (uint32_t i = 0; i < acc->n_pools; i++)
+				give_places_back(w, acc->pools[i]);
+		}
 }
 
 static void janitor_slow(struct worker *w)
@@ -1066,8 +1073,6 @@ static void janitor_slow(struct worker *w)
 			struct account *acc = list_entry(ia, struct account, link);
 
 			keep_min_pool_size(w, acc);
-			for (uint32_t i = 0; i < acc->n_pools; i++)
-				give_places_back(w, acc->pools[i]);
 		}
 	}
 }
@@ -1089,6 +1094,7 @@ void dispatch_janitor(struct worker *w)
 		expire(w, &acc->nowhere, NULL);
 		recheck_waiters(w, &acc->nowhere, NULL);
 	}
+	give_all_places_back(w);
 	if (w->now_us - w->janitor_slow_us >= JANITOR_SLOW_US) {
 		w->janitor_slow_us = w->now_us;
 		janitor_slow(w);

@@ -147,6 +147,13 @@ enum status forward_welcome(struct worker *w, struct client *c)
 
 	if (s->is_bare)
 		st = put_bare(s);
+	if (st == OK && s->settings == c->set.current) {
+		/* It has them already: take them back first, so that it tells what they come to. */
+		struct settings *none = settings_empty(w->settings);
+
+		st = put_settings(w, s, none, OWED_TAG_SETUP);
+		settings_unref(w->settings, none);
+	}
 	if (st == OK)
 		st = put_settings(w, s, c->set.current, OWED_TAG_WELCOME);
 	conn_flush(s->conn);

@@ -408,7 +408,7 @@ static void welcome_done(struct worker *w, struct server *s)
 	const struct welcome *x;
 
 	if (c == NULL || !server_is_quiet(s))
-		return;
+		return; /* a second message follows */
 	x = account_welcome_add(w, c->acc, c->set.current, &c->learned);
 	relay_unlink(w, c);
 	server_release(w, s);
