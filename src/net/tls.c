@@ -209,6 +209,12 @@ static enum status ctx_set_protocols(SSL_CTX *ssl, const struct tls_conf *conf, 
 	return OK;
 }
 
+/* OpenSSL's macros cast what they only read to char *, which clang reports as ours. */
+static char *plain(const char *s)
+{
+	return (char *)(uintptr_t)s;
+}
+
 static const char *cipher_list(const char *ciphers)
 {
 	static const char *const words[] = {"default", "secure", "normal", "fast"};
@@ -232,7 +238,7 @@ static enum status ctx_set_crypto(SSL_CTX *ssl, const struct tls_conf *conf, cha
 		return conf_fail(err, "ciphers", conf->ciphers);
 	if (is_set(conf->ciphers13) && SSL_CTX_set_ciphersuites(ssl, conf->ciphers13) != 1)
 		return conf_fail(err, "TLS 1.3 ciphers", conf->ciphers13);
-	if (curve && SSL_CTX_set1_groups_list(ssl, conf->curve) != 1)
+	if (curve && SSL_CTX_set1_groups_list(ssl, plain(conf->curve)) != 1)
 		return conf_fail(err, "curve", conf->curve);
 	if (!dhe && strcasecmp(conf->dheparams, "none") != 0)
 		return conf_invalid(err, "dheparams: expected auto or none");
@@ -380,7 +386,7 @@ static bool stream_set_name(struct tls *t, const char *name)
 		return !full || X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1;
 	}
 	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	ok = SSL_set_tlsext_host_name(t->ssl, name) == 1;
+	ok = SSL_set_tlsext_host_name(t->ssl, plain(name)) == 1;
 	return ok && (!full || X509_VERIFY_PARAM_set1_host(param, name, 0) == 1);
 }
 
