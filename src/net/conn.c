@@ -454,8 +454,12 @@ const uint8_t *conn_rx_data(const struct conn *c)
 
 void conn_consume(struct conn *c, size_t n)
 {
-	PANIC_IF(c->in_data);
-	conn_rx_consume(c, n);
+	if (!c->in_data) {
+		conn_rx_consume(c, n);
+		return;
+	}
+	PANIC_IF(n > UINT32_MAX - c->rx_done);
+	c->rx_done += (uint32_t)n;
 }
 
 /* --- hand-over --- */

@@ -116,6 +116,7 @@ struct conn {
 	uint32_t rx_cap;
 	uint32_t rx_off;
 	uint32_t rx_len;
+	uint32_t rx_done; /* by conn_consume inside on_data */
 	uint64_t bytes_in;
 
 	/* sending */
