@@ -449,7 +449,7 @@ size_t conn_rx_len(const struct conn *c)
 
 const uint8_t *conn_rx_data(const struct conn *c)
 {
-	return c->rx + c->rx_off;
+	return c->rx != NULL ? c->rx + c->rx_off : NULL;
 }
 
 void conn_consume(struct conn *c, size_t n)
