@@ -12,7 +12,7 @@
  * bytes need to live until conn_flush only. All puts between two flushes leave in one write (in
  * more, if they are more than CONN_GATHER_PIECES pieces or CONN_GATHER_LEN copied bytes).
  * A loop gathers for one conn at a time: putting to another conn flushes the first. What has been
- * put must be flushed before the loop sleeps; forgetting it is a PANIC.
+ * put is to be flushed before the loop sleeps; forgetting it for lent bytes is a PANIC.
  *
  * Back-pressure. conn_out_len tells what waits to be sent; above its own mark a relay pauses the
  * source (conn_rx_pause) and resumes it in on_drained.

@@ -1,5 +1,6 @@
 /* Unit tests of net/conn: sending and back-pressure. */
 #include <pthread.h>
+#include <signal.h>
 
 #include "net_calls.h"
 #include "net_unit.h"
@@ -91,6 +92,37 @@ START_TEST(putting_to_another_connection_flushes_the_first)
 	close(fa[1]);
 	close(fb[1]);
 	loop_free(l);
+}
+END_TEST
+
+START_TEST(copied_bytes_are_flushed_before_the_loop_sleeps)
+{
+	struct loop *l = loop_for_test();
+	struct seen s = {0};
+	char buf[4];
+	int fd[2];
+
+	pair_unix(fd);
+	seen_open(l, fd[0], &s);
+	conn_put_copy(s.c, "abcd", 4);
+	turns(l, 1);
+	ck_assert_int_eq(recv(fd[1], buf, 4, MSG_DONTWAIT), 4);
+	conn_free(s.c);
+	close(fd[1]);
+	loop_free(l);
+}
+END_TEST
+
+START_TEST(lent_bytes_that_are_not_flushed_are_a_panic)
+{
+	struct loop *l = loop_for_test();
+	struct seen s = {0};
+	int fd[2];
+
+	pair_unix(fd);
+	seen_open(l, fd[0], &s);
+	conn_put(s.c, "abcd", 4);
+	turns(l, 1);
 }
 END_TEST
 
@@ -323,6 +355,8 @@ int main(void)
 	tcase_add_test(tc, all_puts_until_the_flush_leave_in_one_write);
 	tcase_add_test(tc, any_number_of_pieces_and_copied_bytes_may_be_put);
 	tcase_add_test(tc, putting_to_another_connection_flushes_the_first);
+	tcase_add_test(tc, copied_bytes_are_flushed_before_the_loop_sleeps);
+	tcase_add_test_raise_signal(tc, lent_bytes_that_are_not_flushed_are_a_panic, SIGABRT);
 	tcase_add_test(tc, what_the_socket_does_not_take_goes_later);
 	tcase_add_test(tc, more_output_than_allowed_ends_the_connection_later);
 	tcase_add_test(tc, failed_send_is_told_later_and_after_what_the_peer_had_sent);
