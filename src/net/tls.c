@@ -124,6 +124,12 @@ static BIO_METHOD *transport_new(void)
 
 /* --- contexts --- */
 
+/* For OpenSSL's macros that take a const string and cast it. */
+static void *only_read(const char *s)
+{
+	return (void *)(uintptr_t)s;
+}
+
 static bool is_set(const char *s)
 {
 	return s != NULL && s[0] != '\0';
@@ -167,7 +173,7 @@ static enum status ctx_set_crypto(SSL_CTX *ssl, const struct tls_conf *conf, cha
 		return conf_fail(err, "ciphers", conf->ciphers);
 	if (is_set(conf->ciphers13) && SSL_CTX_set_ciphersuites(ssl, conf->ciphers13) != 1)
 		return conf_fail(err, "TLS 1.3 ciphers", conf->ciphers13);
-	if (curve && SSL_CTX_set1_groups_list(ssl, conf->curve) != 1)
+	if (curve && SSL_CTX_set1_groups_list(ssl, only_read(conf->curve)) != 1)
 		return conf_fail(err, "curve", conf->curve);
 	if (!dhe && strcasecmp(conf->dheparams, "none") != 0)
 		return conf_invalid(err, "dheparams: expected auto or none");
@@ -315,7 +321,7 @@ static bool stream_set_name(struct tls *t, const char *name)
 		return !full || X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1;
 	}
 	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	ok = SSL_set_tlsext_host_name(t->ssl, name) == 1;
+	ok = SSL_set_tlsext_host_name(t->ssl, only_read(name)) == 1;
 	return ok && (!full || X509_VERIFY_PARAM_set1_host(param, name, 0) == 1);
 }
 
