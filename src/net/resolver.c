@@ -12,7 +12,8 @@
 #include "net/hosts.h"
 #include "net/names.h"
 
-#define DNS_TRIES         3u       /* times a question is sent within timeout_ms */
+#define DNS_TRIES         3u /* times a question is sent within timeout_ms */
+#define DNS_SLACK_MS      100u
 #define STALE_HOLD_US     1000000u /* after a failure with an earlier answer, ask again */
 #define DNS_OPTIONS_TAKEN (DNS_OPTION_SEARCH | DNS_OPTION_NAMESERVERS | DNS_OPTION_MISC)
 
@@ -82,7 +83,8 @@ static enum status configure(struct resolver *r, const struct resolver_conf *con
 	r->max_ttl_s = conf->max_ttl_s;
 	r->nxdomain_ttl_s = conf->nxdomain_ttl_s;
 	(void)evdns_base_resolv_conf_parse(r->dns, DNS_OPTIONS_TAKEN, file);
-	dns_option(r, "timeout:", conf->timeout_ms / 1000.0 / DNS_TRIES);
+	/* a little longer than a query waits, so that what has come by then is told */
+	dns_option(r, "timeout:", (conf->timeout_ms + DNS_SLACK_MS) / 1000.0 / DNS_TRIES);
 	(void)evdns_base_set_option(r->dns, "attempts:", "3");
 	(void)evdns_base_set_option(r->dns, "max-inflight:", "256");
 	return OK;
