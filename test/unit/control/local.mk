@@ -58,3 +58,23 @@ check_PROGRAMS += test/unit/control/check_session
 test_unit_control_check_session_SOURCES = test/unit/control/check_session.c
 test_unit_control_check_session_LDADD = $(CONTROL_UNIT_LIBS)
 test_unit_control_check_session_CFLAGS = $(CONTROL_UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/control/check_http
+test_unit_control_check_http_SOURCES = test/unit/control/check_http.c
+test_unit_control_check_http_LDADD = $(CONTROL_UNIT_LIBS)
+test_unit_control_check_http_CFLAGS = $(CONTROL_UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/control/check_config
+test_unit_control_check_config_SOURCES = test/unit/control/check_config.c
+test_unit_control_check_config_LDADD = $(CONTROL_UNIT_LIBS)
+test_unit_control_check_config_CFLAGS = $(CONTROL_UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/control/check_resolve
+test_unit_control_check_resolve_SOURCES = test/unit/control/check_resolve.c
+test_unit_control_check_resolve_LDADD = $(CONTROL_UNIT_LIBS)
+test_unit_control_check_resolve_CFLAGS = $(CONTROL_UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/control/check_control
+test_unit_control_check_control_SOURCES = test/unit/control/check_control.c
+test_unit_control_check_control_LDADD = $(CONTROL_UNIT_LIBS)
+test_unit_control_check_control_CFLAGS = $(CONTROL_UNIT_CFLAGS)
