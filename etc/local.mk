@@ -23,4 +23,4 @@ uninstall-config:
 			rm -f "$$to"; \
 		fi; \
 	done
-	-rmdir "$(DESTDIR)$(pgweirconfdir)" 2>/dev/null
+	@rmdir "$(DESTDIR)$(pgweirconfdir)" 2>/dev/null || :

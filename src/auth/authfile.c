@@ -6,7 +6,7 @@
 
 struct authfile authfile_of(const char *text, size_t len)
 {
-	return (struct authfile){.p = text, .end = text + len, .line = 1};
+	return (struct authfile){.p = text, .end = len != 0 ? text + len : text, .line = 1};
 }
 
 /* To the newline, which stays. */

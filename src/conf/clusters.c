@@ -100,7 +100,12 @@ static enum status fill(
 	return OK;
 }
 
-/* Clusters take their former ids before new ones are given. */
+/*
+ * Clusters take their former ids before new ones are given. There is always one left: each cluster
+ * can be told by its first node, and each former one that lost its id by a node that is gone or not
+ * first any more (as first, it would have brought the id along); all these nodes are different, and
+ * nodes_finish saw that there are at most CONF_NODES_MAX, those that went included.
+ */
 static enum status make(struct nodes *ns, const struct grouping *g, struct conf_cluster *list,
 	struct conf *c, const struct conf *previous, bool with_new_id)
 {
@@ -116,13 +121,7 @@ static enum status make(struct nodes *ns, const struct grouping *g, struct conf_
 			id = previous_id(ns, g, root, c, previous);
 		if (id == NONE)
 			continue;
-		if (id == CONF_NODES_MAX) {
-			findings_add(ns->found, FINDING_ERROR,
-				&(struct finding_at){.key = ns->list[root].name},
-				"expected at most 256 clusters, those that go included: change "
-				"them in two steps");
-			return OK;
-		}
+		PANIC_IF(id == CONF_NODES_MAX);
 		cl->id = id;
 		if (fill(ns, g, root, cl) != OK)
 			return E_NOMEM;

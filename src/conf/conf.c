@@ -30,25 +30,33 @@ void conf_free(struct conf *c)
 		own_free(c->own);
 }
 
+static enum status load(struct conf_own *own, const struct conf_reader *reader, const char *path,
+	const struct conf *previous, struct conf **out, struct findings *found)
+{
+	size_t n_errors = found->n_errors;
+	enum status st = source_load(reader, path, &own->arena, &own->source, found);
+
+	if (st == OK)
+		st = conf_build(own, previous, out, found);
+	/* errors of the source come with those of the values */
+	return st == OK && found->n_errors != n_errors ? E_INVALID : st;
+}
+
 enum status conf_load(const struct conf_reader *reader, const char *path,
 	const struct conf *previous, struct conf **out, struct findings *found)
 {
 	struct conf_own *own = own_new();
-	size_t n_errors = found->n_errors;
 	enum status st;
 
 	*out = NULL;
 	if (own == NULL)
 		return E_NOMEM;
-	if ((st = source_load(reader, path, &own->arena, &own->source, found)) != OK ||
-		(st = conf_build(own, previous, out, found)) != OK)
-		goto fail;
-	if (found->n_errors == n_errors)
+	st = load(own, reader, path, previous, out, found);
+	findings_sort(found);
+	if (st == OK)
 		return OK;
-	st = E_INVALID; /* errors of the source; those of its values are told as well */
-	*out = NULL;
-fail:
 	own_free(own);
+	*out = NULL;
 	return st;
 }
 

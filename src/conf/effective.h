@@ -10,7 +10,7 @@
 /*
  * What holds for a database and a user (NULL: not listed in [users]). Order of precedence as in
  * PgBouncer: the user's, the database's, the global value. Limits of 0 in a database or user fall
- * back to the global one, and a global 0 is no limit (pool sizes excepted: 0 is 0).
+ * back to the global one, and a global 0 is no limit; sizes and waits that are given count, also 0.
  */
 enum pool_mode conf_pool_mode(
 	const struct conf *c, const struct conf_db *db, const struct conf_user *user);

@@ -64,6 +64,37 @@ void findings_add(struct findings *f, enum finding_kind kind, const struct findi
 		f->n++;
 }
 
+/* Where the file is first told of: files stay in the order in which they are read. */
+static size_t first_of_file(const struct findings *f, const char *file)
+{
+	size_t i = 0;
+
+	while (strcmp(f->items[i].file, file) != 0)
+		i++;
+	return i;
+}
+
+void findings_sort(struct findings *f)
+{
+	size_t rank[FINDINGS_MAX];
+
+	for (size_t i = 0; i < f->n; i++)
+		rank[i] = first_of_file(f, f->items[i].file);
+	for (size_t i = 1; i < f->n; i++) { /* by insertion: equal lines keep their order */
+		struct finding item = f->items[i];
+		size_t r = rank[i], j = i;
+
+		for (; j > 0 &&
+			(rank[j - 1] > r || (rank[j - 1] == r && f->items[j - 1].line > item.line));
+			j--) {
+			f->items[j] = f->items[j - 1];
+			rank[j] = rank[j - 1];
+		}
+		f->items[j] = item;
+		rank[j] = r;
+	}
+}
+
 /* A file may hold anything; a log line or a terminal may not. */
 static void replace_controls(char *s)
 {

@@ -31,7 +31,7 @@ struct finding {
 
 struct findings {
 	struct arena arena;
-	struct finding *items; /* in the order of the files */
+	struct finding *items; /* in the order of findings_add */
 	size_t n;
 	size_t n_errors;   /* all of them, also those left out */
 	size_t n_left_out; /* findings beyond FINDINGS_MAX, or without memory */
@@ -50,6 +50,9 @@ struct finding_at {
 
 void findings_add(struct findings *f, enum finding_kind kind, const struct finding_at *at,
 	const char *fmt, ...) PRINTF_LIKE(4, 5);
+
+/* Sort by file, in the order in which the files were first told of, then by line. */
+void findings_sort(struct findings *f);
 
 /*
  * One finding as "FILE:LINE: KEY = VALUE: TEXT", parts that it lacks left out, control characters

@@ -12,7 +12,7 @@ static bool is_name_char(char c)
 
 struct ini ini_of(const char *text, size_t len)
 {
-	return (struct ini){.p = text, .end = text + len, .line = 1};
+	return (struct ini){.p = text, .end = len != 0 ? text + len : text, .line = 1};
 }
 
 static bool at(const struct ini *in, char c)
@@ -118,7 +118,7 @@ static void read_pair(struct ini *in, struct ini_item *item)
 			"expected name = value, [section] or %include; names with other characters "
 			"than a-z, 0-9, _ . - * stand in double quotes");
 	else if (item->name_len == 0 || item->name_len > INI_VALUE_MAX)
-		bad(in, item, "expected a name before =");
+		bad(in, item, "expected a name before =, of at most 65535 bytes");
 	else if (memchr(item->name, 0, item->name_len) != NULL)
 		bad(in, item, "expected text, found a zero byte");
 	else if (!at(in, '='))

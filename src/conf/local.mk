@@ -18,3 +18,4 @@ libpure_a_SOURCES += \
 	src/conf/settings.c src/conf/settings.h src/conf/settings_table.c \
 	src/conf/source.c src/conf/source.h \
 	src/conf/value.c src/conf/value.h
+EXTRA_DIST += docs/decisions/0010-own-ini-reader.md

@@ -73,6 +73,8 @@ static void put_range(
 {
 	char from[VALUE_TEXT_MAX], to[VALUE_TEXT_MAX];
 
+	if (s->type == SETTING_TIME && s->min == 0 && s->max == SETTING_TIME_MAX)
+		return;
 	put(t, ", from %s to %s", format(s->min, from), format(s->max, to));
 }
 

@@ -12,6 +12,8 @@
 enum setting_scope { SETTING_GLOBAL, SETTING_DB, SETTING_USER };
 #define SETTING_SCOPES 3u
 
+#define SETTING_TIME_MAX (2147483647u * UINT64_C(1000000)) /* µs: 68 years; no limit is told */
+
 enum setting_type {
 	SETTING_BOOL,   /* bool: 0, 1, on, off, yes, no, true, false */
 	SETTING_INT,    /* uint32_t */

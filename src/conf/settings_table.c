@@ -6,7 +6,7 @@
 #define NAME     CONF_NAME_MAX
 #define COUNT    1000000u
 #define INT_TOP  2147483647u
-#define TIME_TOP (2147483647u * UINT64_C(1000000)) /* 68 years */
+#define TIME_TOP SETTING_TIME_MAX
 
 /* One row: G, D, U are the scopes, each with its struct. */
 #define SCOPE_G SETTING_GLOBAL

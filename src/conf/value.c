@@ -154,9 +154,9 @@ const char *value_format_time(uint64_t us, char buf[VALUE_TEXT_MAX])
 	int len = snprintf(
 		buf, VALUE_TEXT_MAX, "%" PRIu64 ".%06" PRIu64, us / US_PER_S, us % US_PER_S);
 
-	while (len > 0 && buf[len - 1] == '0')
+	while (buf[len - 1] == '0') /* the point is not */
 		buf[--len] = '\0';
-	if (len > 0 && buf[len - 1] == '.')
+	if (buf[len - 1] == '.')
 		buf[--len] = '\0';
 	return buf;
 }

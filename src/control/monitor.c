@@ -240,7 +240,7 @@ static uint64_t sample_interval(struct watch *n)
 	uint64_t interval = env_conf(m->env)->lag_check_interval_us;
 	uint64_t now = env_now_us(m->env);
 
-	if (mark_clock_is_wanted(&m->env->shared->clocks[n->cluster], m->sampled[n->cluster]))
+	if (mark_clock_is_wanted(&m->env->shared->clock, m->sampled[n->cluster]))
 		m->fast_until_us[n->cluster] = now + MONITOR_FAST_HOLD_US;
 	if (now < m->fast_until_us[n->cluster] && interval > MONITOR_FAST_US)
 		return MONITOR_FAST_US;
@@ -303,7 +303,7 @@ static void watch_sample(struct watch *n)
 	n->started_us = env_now_us(env);
 	n->answer.sent_us = n->started_us;
 	/* Counted before it is sent: a write acknowledged until now is covered by its answer. */
-	n->answer.number = mark_clock_begin(&env->shared->clocks[n->cluster]);
+	n->answer.number = mark_clock_begin(&env->shared->clock);
 	watch_ask(n, WATCH_SAMPLING, probe_sample_sql);
 }
 

@@ -95,8 +95,9 @@ enum share_full { SHARE_FULL_POOL, SHARE_FULL_DATABASE, SHARE_FULL_USER, SHARE_F
  * The right to open one server: one of the budgets of pool, database, user and node each, or none.
  * extra: servers allowed beyond pool_size now (share_reserve).
  * Errors: E_AGAIN: *full is; a unit waits, and worker `self` is woken when it may try again.
- * *wake: workers to wake, or'ed into it. A worker that is woken tries share_open again for each of
- * its pools in which a unit waits, and closes idle servers of pools that share_pool_gives_back.
+ * *wake: workers to wake, or'ed into it; `self` may be among them and is to be treated as the
+ * others: whoever is woken tries share_open again for each of its pools in which a unit waits, and
+ * closes idle servers of pools that share_pool_gives_back. It may be woken in vain.
  */
 enum status share_open(struct share_pool *p, unsigned self, uint32_t extra, enum share_full *full,
 	uint64_t *wake) MUST_USE;

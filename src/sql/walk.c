@@ -101,8 +101,8 @@ static void judge(struct scan *s, const struct walk *w, uint64_t hash, uint32_t 
 		hit(s, CAUSE_TYPE, bits);
 	if ((bits & CATALOG_ATTRIBUTE) != 0 && s->prev.c == '.')
 		hit(s, CAUSE_FUNCTION, bits);
-	if ((bits & CATALOG_FUNCTION) != 0 && called)
-		hit(s, CAUSE_FUNCTION, bits);
+	if ((bits & CATALOG_FUNCTION) != 0 && called) /* what special_call knows has no hidden code */
+		hit(s, CAUSE_FUNCTION, (bits & CATALOG_SPECIAL) != 0 ? 0 : bits);
 	if ((bits & CATALOG_RELATION) != 0 && may_be_relation(s, w))
 		hit(s, CAUSE_RELATION, bits);
 	if ((bits & CATALOG_ADVANCES) != 0 && s->modifies)

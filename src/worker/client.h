@@ -164,6 +164,8 @@ struct client {
 	bool stream_is_query; /* the stream is one large Query: no Sync will follow it */
 	bool drop_next;       /* the message at the front was refused: its bytes are dropped */
 	bool prefix_due;      /* newly linked: its settings go ahead of the next message */
+	bool rediff;        /* … since a RESET: the values they come to are told to the client */
+	bool deferred_failed; /* something that was answered before it ran has failed */
 	bool begin_sent;      /* the deferred BEGIN is under way */
 	bool unnamed_parsed;  /* the series under way has parsed the unnamed statement */
 	bool unit_retained;   /* the units under way are kept for replay */
@@ -190,13 +192,10 @@ struct client {
 	uint64_t unit_begun_us; /* sent to the server */
 	uint64_t txn_begun_us;
 	uint64_t wait_begun_us;
-	bool unit_error;    /* an ErrorResponse came in it */
-	bool unit_rollback; /* the tag of a ROLLBACK came that is no ROLLBACK TO */
-	bool unit_commit;   /* the tag of a COMMIT came */
-	bool unit_writes;   /* it is no proven read: a mark is set when it ends */
-	bool ddl_sent;      /* … and has changed the schema: the catalog is loaded again */
-	bool commit_sent;   /* a COMMIT is under way: if the server is lost, who knows */
-	bool rollback_to;   /* … the ROLLBACK under way is a ROLLBACK TO */
+	bool unit_error;  /* an ErrorResponse came in it */
+	bool unit_writes; /* it is no proven read: a mark is set when it ends */
+	bool ddl_sent;    /* … and has changed the schema: the catalog is loaded again */
+	bool commit_sent; /* a COMMIT is under way: if the server is lost, who knows */
 
 	uint32_t read_epoch;     /* of the replica when the unit was sent */
 	struct baseline learned; /* while logging in: what its settings came to */

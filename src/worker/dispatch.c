@@ -191,7 +191,7 @@ static uint32_t reserve_now(struct worker *w, const struct pool *p)
 		waitq_oldest_us(&p->line), w->now_us);
 }
 
-/* One more server for the pool, if the limits allow it. */
+/* One more server for the pool, if the limits allow it; else this worker is woken when they do. */
 static bool open_one(struct worker *w, struct pool *p)
 {
 	struct budget_want login = {.b = &p->share->node->logins};
@@ -199,14 +199,16 @@ static bool open_one(struct worker *w, struct pool *p)
 	uint64_t wake = 0;
 	enum status st;
 
-	if (budget_try_acquire(&login, 1, &wake) >= 0)
-		return false; /* max_server_logins: the janitor tries again */
+	if (budget_acquire_or_wait(&login, 1, w->index, &wake) >= 0) {
+		dispatch_wake_workers(w, wake);
+		return false;
+	}
 	st = share_open(p->share, w->index, reserve_now(w, p), &full, &wake);
 	if (st == E_AGAIN && full != SHARE_FULL_POOL && make_room(w, p, full))
 		st = share_open(p->share, w->index, reserve_now(w, p), &full, &wake);
 	if (st != OK)
 		budget_release(&p->share->node->logins, &wake);
-	dispatch_wake_workers(w, wake & ~(1ull << w->index));
+	dispatch_wake_workers(w, wake);
 	return st == OK && server_open(w, p) == OK;
 }
 
@@ -287,6 +289,8 @@ static void link_server(struct worker *w, struct client *c, struct server *s)
 	c->db->stats.server_assignments++;
 	c->server = s;
 	c->prefix_due = true;
+	c->rediff = false;
+	c->deferred_failed = false;
 	c->read_epoch = n != NULL ? n->epoch : 0;
 	s->client = c;
 	server_transition(w, s, SERVER_LINKED);
@@ -498,7 +502,7 @@ static bool goes_to_replica(const struct choose_out *out)
 
 static void want_sample(struct worker *w, const struct client *c)
 {
-	struct mark_clock *clock = &w->sh->clocks[c->db->conf->cluster_id];
+	struct mark_clock *clock = &w->sh->clock;
 	uint64_t number = mark_clock_load(clock);
 	bool wanted = mark_clock_is_wanted(clock, number);
 
@@ -622,8 +626,8 @@ static bool take_pin_place(struct worker *w, struct client *c, struct pool *p)
 
 	if (c->pin_counted || c->unit.pins == 0 || c->acc->mode == POOL_MODE_SESSION)
 		return true;
-	full = budget_acquire_or_wait(&want, 1, w->index, &wake);
-	dispatch_wake_workers(w, wake & ~(1ull << w->index));
+	full = c->acc->pinned_max == 0 ? 0 : budget_acquire_or_wait(&want, 1, w->index, &wake);
+	dispatch_wake_workers(w, wake);
 	if (full >= 0) {
 		stand_in_line(w, c, p, true);
 		return false;

@@ -57,6 +57,14 @@ static bool is_followed(const struct sql_effect *e)
 	}
 }
 
+/* The end of a transaction in which nothing was set: there is nothing to follow. */
+static bool is_plain_end(
+	const struct client *c, const struct sql_verdict *v, const struct sql_effect *e)
+{
+	return (e->kind == EFFECT_COMMIT || e->kind == EFFECT_ROLLBACK) && v->n_effects == 1 &&
+	       c->set.current == c->set.committed;
+}
+
 static char *decoded(enum status (*decode)(const char *, uint32_t, const struct sql_effect *,
 			     char *, size_t, size_t *),
 	const char *sql, uint32_t opts, const struct sql_effect *e, size_t max)
@@ -122,14 +130,9 @@ enum status effects_begin(struct worker *w, struct client *c, struct server *s, 
 			pin(w, c, cause, sql);
 		if (v->effects[i].kind == EFFECT_COMMIT)
 			c->commit_sent = true;
-		if (is_followed(&v->effects[i]))
+		if (is_followed(&v->effects[i]) && !is_plain_end(c, v, &v->effects[i]))
 			add_item(w, c, e, sql, &v->effects[i]);
 	}
-	/* A text that ends a transaction and sets something is followed by pinning. */
-	if (v->n_stmts > 1 && v->flags & (SQLV_ENDS_TXN | SQLV_OPENS_TXN))
-		for (uint32_t i = 0; i < e->n; i++)
-			if (e->items[i].kind == EFFECT_SET || e->items[i].kind == EFFECT_RESET)
-				pin(w, c, PIN_SAVEPOINT_SET, sql);
 	(void)s;
 	if (e->n == 0) {
 		effects_free(e);
@@ -168,14 +171,49 @@ static void put_setting(struct worker *w, struct client *c, const char *name, co
 		pin(w, c, PIN_SET_CONFIG, name);
 }
 
-static void reset_setting(struct worker *w, struct client *c, const char *name)
+/*
+ * The server has gone back to its own default; for the client RESET goes back to what its start-up
+ * packet said. The difference is sent ahead of its next message.
+ */
+static void server_lacks(struct worker *w, struct client *c, struct server *s, struct settings *has)
 {
+	server_set_settings(w, s, has);
+	c->prefix_due = true;
+	c->rediff = true;
+}
+
+static void reset_setting(struct worker *w, struct client *c, struct server *s, const char *name)
+{
+	struct settings *has;
+
 	if (settings_class_of(name) == SETTINGS_ROLE) {
 		pins_undo(&c->pins, &w->sh->pins, PIN_UNDO_RESET_ROLE);
 		return;
 	}
-	if (!is_reported(c, name) && settings_txn_reset(&c->set, name) != OK)
+	if (settings_get(c->set.login, name) != NULL) {
+		if (settings_drop(w->settings, c->set.current, name, &has) == OK) {
+			server_lacks(w, c, s, has);
+			settings_unref(w->settings, has);
+		} else {
+			pin(w, c, PIN_SET_CONFIG, name);
+		}
+	} else if (is_reported(c, name)) {
+		return; /* ParameterStatus tells */
+	}
+	if (settings_txn_reset(&c->set, name) != OK)
 		pin(w, c, PIN_SET_CONFIG, name);
+}
+
+static void reset_all(struct worker *w, struct client *c, struct server *s)
+{
+	struct settings *none = settings_empty(w->settings);
+
+	settings_txn_reset_all(&c->set);
+	if (settings_n(c->set.login) != 0)
+		server_lacks(w, c, s, none);
+	settings_unref(w->settings, none);
+	s->is_bare = true;
+	c->prefix_due = true;
 }
 
 static void put_characteristics(struct worker *w, struct client *c, const struct sql_modes *m)
@@ -204,31 +242,30 @@ static void undo(struct worker *w, struct client *c, enum pin_undo what)
 
 static void discard_all(struct worker *w, struct client *c, struct server *s)
 {
-	settings_txn_reset_all(&c->set);
+	reset_all(w, c, s);
 	stmt_names_clear(&c->names);
 	stmt_lru_clear(&s->stmts);
 	if (c->unnamed != NULL)
 		c->unnamed->len = 0;
 	c->seq_server_id = 0;
-	s->is_bare = true;
 	undo(w, c, PIN_UNDO_DISCARD_ALL);
 }
 
-static void apply(struct worker *w, struct client *c, struct server *s, struct effect_item *it)
+static void apply(struct worker *w, struct client *c, struct server *s, struct effect_item *it,
+	bool rolled_back)
 {
 	switch ((enum sql_effect_kind)it->kind) {
 	case EFFECT_SET:
 		put_setting(w, c, it->name, it->value);
 		break;
 	case EFFECT_RESET:
-		reset_setting(w, c, it->name);
+		reset_setting(w, c, s, it->name);
 		break;
 	case EFFECT_SET_CHARACTERISTICS:
 		put_characteristics(w, c, &it->modes);
 		break;
 	case EFFECT_RESET_ALL:
-		settings_txn_reset_all(&c->set);
-		s->is_bare = true;
+		reset_all(w, c, s);
 		undo(w, c, PIN_UNDO_RESET_ALL);
 		break;
 	case EFFECT_DISCARD_ALL:
@@ -255,10 +292,15 @@ static void apply(struct worker *w, struct client *c, struct server *s, struct e
 		undo(w, c, PIN_UNDO_DEALLOCATE_ALL);
 		break;
 	case EFFECT_COMMIT:
-		c->unit_commit = true;
+		if (rolled_back)
+			settings_txn_rollback(&c->set);
+		else
+			settings_txn_commit(&c->set);
+		settings_txn_begin(&c->set); /* for what follows; its end is ReadyForQuery's */
 		break;
 	case EFFECT_ROLLBACK:
-		c->unit_rollback = true;
+		settings_txn_rollback(&c->set);
+		settings_txn_begin(&c->set);
 		break;
 	case EFFECT_ROLLBACK_TO:
 		if (c->set.current != c->set.committed)
@@ -269,13 +311,14 @@ static void apply(struct worker *w, struct client *c, struct server *s, struct e
 	}
 }
 
-void effects_complete(struct worker *w, struct client *c, struct server *s, struct effects *e)
+void effects_complete(
+	struct worker *w, struct client *c, struct server *s, struct effects *e, bool rolled_back)
 {
 	struct settings *before = c->set.current;
 
 	for (uint32_t i = 0; i < e->n; i++)
 		if (e->items[i].stmt == e->n_complete)
-			apply(w, c, s, &e->items[i]);
+			apply(w, c, s, &e->items[i], rolled_back);
 	e->n_complete++;
 	if (c->set.current != before)
 		client_settings_changed(w, c);

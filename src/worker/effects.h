@@ -20,8 +20,12 @@ struct effects;
 enum status effects_begin(struct worker *w, struct client *c, struct server *s, const char *sql,
 	const struct sql_verdict *v, struct effects **out) MUST_USE;
 
-/* The next statement of the message is complete: apply what it has done. */
-void effects_complete(struct worker *w, struct client *c, struct server *s, struct effects *e);
+/*
+ * The next statement of the message is complete: apply what it has done.
+ * rolled_back: its tag is ROLLBACK, which is what a COMMIT says after an error.
+ */
+void effects_complete(
+	struct worker *w, struct client *c, struct server *s, struct effects *e, bool rolled_back);
 
 void effects_free(struct effects *e); /* NULL allowed */
 

@@ -131,7 +131,9 @@ enum status forward_prefix(struct worker *w, struct client *c)
 		if (s->is_bare)
 			st = put_bare(s);
 		if (st == OK)
-			st = put_settings(w, s, c->set.current, OWED_TAG_DIFF);
+			st = put_settings(
+				w, s, c->set.current, c->rediff ? OWED_TAG_REDIFF : OWED_TAG_DIFF);
+		c->rediff = false;
 	}
 	if (st == OK && c->txn == TXN_DEFERRED && !c->begin_sent)
 		st = put_deferred(c, s);

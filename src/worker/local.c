@@ -15,17 +15,38 @@ struct single {
 	const char *sql;
 	uint32_t sql_len;
 	bool is_extended;
+	bool is_prepared; /* no Parse in the unit */
 	bool describes_stmt, describes_portal;
 	struct sql_verdict verdict;
 };
 
 /* --- shapes --- */
 
-/* The series Parse "" - Bind "" "" without values - [Describe] - Execute "" - Sync. */
-static bool read_series(const uint8_t *data, uint32_t len, struct single *out)
+/* The text of the statement that a Bind without a Parse names. */
+static bool bound_text(struct client *c, const struct msg_bind *bind, struct single *out)
+{
+	const struct stmt_name *name;
+
+	if (bind->stmt_len == 0)
+		return false; /* rare enough for the server */
+	name = c->verbatim ? NULL : stmt_names_find(&c->names, bind->stmt);
+	if (name == NULL)
+		return false;
+	out->sql = name->stmt->query;
+	out->sql_len = name->stmt->query_len;
+	out->is_prepared = true;
+	return true;
+}
+
+/*
+ * The series Parse "" - Bind "" "" without values - [Describe] - Execute "" - Sync, or the same of
+ * a named statement without the Parse.
+ */
+static bool read_series(struct client *c, const uint8_t *data, uint32_t len, struct single *out)
 {
 	static const char order[] = "PBDES";
-	const char *want = order;
+	const char *want = len != 0 && data[0] == 'B' ? order + 1 : order;
+	bool parsed = *want == 'P';
 	struct msg_bind_tail tail;
 	struct msg_target target;
 	struct msg_parse parse;
@@ -47,7 +68,8 @@ static bool read_series(const uint8_t *data, uint32_t len, struct single *out)
 			return false;
 		if (f.type == 'B') {
 			if (frontend_read_bind(body, (uint32_t)body.left, &bind) != OK ||
-				bind.stmt_len != 0 || bind.portal_len != 0)
+				bind.portal_len != 0 || (parsed && bind.stmt_len != 0) ||
+				(!parsed && !bound_text(c, &bind, out)))
 				return false;
 			rd_skip(&body, bind.tail_at);
 			if (frontend_read_bind_tail(body, &tail) != OK || tail.n_values != 0)
@@ -65,8 +87,10 @@ static bool read_series(const uint8_t *data, uint32_t len, struct single *out)
 	}
 	if (*want != '\0')
 		return false;
-	out->sql = parse.sql;
-	out->sql_len = parse.sql_len;
+	if (parsed) {
+		out->sql = parse.sql;
+		out->sql_len = parse.sql_len;
+	}
 	out->is_extended = true;
 	return true;
 }
@@ -78,7 +102,7 @@ static bool read_single(struct client *c, const uint8_t *data, struct single *ou
 
 	memset(out, 0, offsetof(struct single, verdict));
 	if (!c->unit.is_simple)
-		return read_series(data, c->unit.len, out);
+		return read_series(c, data, c->unit.len, out);
 	if (frame_peek(data, c->unit.len, FRAME_LEN_MAX, &f) != OK ||
 		frontend_read_query(frame_body(data, &f), &q) != OK)
 		return false;
@@ -102,7 +126,8 @@ static void answer(struct worker *w, struct client *c, const struct single *u, c
 	struct wr out = wr_of(buf, sizeof buf);
 
 	if (u->is_extended) {
-		reply_put_parse_complete(&out);
+		if (!u->is_prepared)
+			reply_put_parse_complete(&out);
 		reply_put_bind_complete(&out);
 		if (u->describes_stmt)
 			reply_put_parameter_description(&out, NULL, 0);
@@ -192,6 +217,13 @@ static bool end_deferred(
 	return true;
 }
 
+/* SET LOCAL of a literal; should the server refuse it, the first statement tells. */
+static bool is_plain_set_local(const struct sql_effect *e)
+{
+	return (e->flags & SQL_EFFECT_LOCAL) != 0 &&
+	       (e->flags & (SQL_EFFECT_UNTRACKED | SQL_EFFECT_CUSTOM)) == 0;
+}
+
 static bool answer_deferred(struct worker *w, struct client *c, const struct single *u)
 {
 	const struct sql_verdict *v = &u->verdict;
@@ -202,6 +234,11 @@ static bool answer_deferred(struct worker *w, struct client *c, const struct sin
 		return end_deferred(w, c, u, "ROLLBACK");
 	if (sql_verdict_is(v, EFFECT_SET_TRANSACTION) && keep_deferred(c, u)) {
 		merge_modes(&c->deferred->modes, &v->effects[0].modes);
+		answer(w, c, u, "SET");
+		return true;
+	}
+	if (sql_verdict_is(v, EFFECT_SET) && is_plain_set_local(&v->effects[0]) &&
+		keep_deferred(c, u)) {
 		answer(w, c, u, "SET");
 		return true;
 	}

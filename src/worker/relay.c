@@ -10,6 +10,7 @@
 #include "proto/frontend.h"
 #include "proto/reply.h"
 #include "proto/report.h"
+#include "proto/tag.h"
 #include "state/settings_class.h"
 #include "worker/ask.h"
 #include "worker/cancel.h"
@@ -149,6 +150,7 @@ void relay_entry_lost(struct worker *w, struct server *s, struct owed_entry e)
 		break;
 	case OWED_TAG_SETUP:
 	case OWED_TAG_DIFF:
+	case OWED_TAG_REDIFF:
 	case OWED_TAG_WELCOME:
 	case OWED_TAG_BEGIN:
 	case OWED_TAG_RESET:
@@ -186,6 +188,7 @@ static void entry_done(struct worker *w, struct server *s, struct owed_entry e)
 	case OWED_TAG_NONE:
 	case OWED_TAG_SETUP:
 	case OWED_TAG_DIFF:
+	case OWED_TAG_REDIFF:
 	case OWED_TAG_WELCOME:
 	case OWED_TAG_BEGIN:
 	case OWED_TAG_RESET:
@@ -226,7 +229,7 @@ void relay_unlink(struct worker *w, struct client *c)
 	struct server *s = c->server;
 
 	PANIC_IF(s == NULL || s->client != c);
-	if (c->state != CLIENT_WELCOME)
+	if (c->state != CLIENT_WELCOME && !c->prefix_due) /* else it has not got them yet */
 		server_set_settings(w, s, c->set.current);
 	s->after = s->after > pins_after(&c->pins) ? s->after : (uint8_t)pins_after(&c->pins);
 	s->client = NULL;
@@ -288,10 +291,6 @@ static void end_settings(struct worker *w, struct client *c, char status)
 {
 	struct settings *before = c->set.current;
 
-	if (c->unit_commit && !c->unit_error)
-		settings_txn_commit(&c->set);
-	if (c->unit_rollback)
-		settings_txn_rollback(&c->set);
 	if (status == 'I' && c->unit_error)
 		settings_txn_rollback(&c->set);
 	else if (status == 'I')
@@ -329,12 +328,12 @@ static void leave_mark(struct worker *w, struct client *c, struct server *s)
 	uint64_t number;
 	bool wanted;
 
-	if (db == NULL || !db->routing || db->cluster_id >= CLUSTERS_MAX)
+	if (db == NULL || !db->routing)
 		return;
 	cluster = topology_cluster(w->topology, (uint16_t)db->cluster_id);
 	if (cluster == NULL)
 		return;
-	clock = &w->sh->clocks[db->cluster_id];
+	clock = &w->sh->clock;
 	number = mark_clock_load(clock);
 	if (s->in_recovery) {
 		marks_read(&c->marks, cluster, (uint16_t)s->pool->node, c->read_epoch, number);
@@ -380,8 +379,6 @@ static void unit_ended(struct walk *k, struct owed_entry e, char status)
 	c->force_primary = false;
 	c->avoid_node = NODES_MAX;
 	c->unit_error = false;
-	c->unit_rollback = false;
-	c->unit_commit = false;
 	if (c->ddl_sent && status == 'I') {
 		c->ddl_sent = false;
 		dbase_catalog_changed(w, c->db);
@@ -437,13 +434,12 @@ static void welcome_failed(struct worker *w, struct server *s)
 	struct settings *none = settings_empty(w->settings);
 	struct report r = report_of("FATAL", s->fatal_sqlstate, s->fatal_message);
 
+	if (c != NULL)
+		client_fatal(w, c, &r, CLIENT_END_LOGIN);
 	/* The message was one transaction: nothing of it holds. What held before is not known. */
 	server_set_settings(w, s, none);
 	settings_unref(w->settings, none);
-	s->after = PIN_AFTER_DISCARD;
 	s->fatal_sqlstate[0] = '\0';
-	if (c != NULL)
-		client_fatal(w, c, &r, CLIENT_END_LOGIN);
 }
 
 static void rollback_left(struct worker *w, struct server *s)
@@ -472,8 +468,13 @@ static void hidden_ready(struct worker *w, struct server *s, struct owed_entry e
 	s->hidden_failed = false;
 	switch ((enum owed_tag)e.tag) {
 	case OWED_TAG_DIFF:
+	case OWED_TAG_REDIFF:
 		if (failed)
 			diff_failed(w, s);
+		break;
+	case OWED_TAG_BEGIN:
+		if (failed && s->client != NULL)
+			s->client->deferred_failed = true;
 		break;
 	case OWED_TAG_WELCOME:
 		if (failed)
@@ -627,7 +628,13 @@ static void error_came(struct walk *k, const struct frame *f)
 		if (e.who != OWED_HIDDEN || e.tag == OWED_TAG_PARSE_HIDDEN)
 			dbase_count_error(c->db, r.sqlstate, false);
 	}
-	if (c != NULL && e.tag == OWED_TAG_NAME_ERROR) {
+	if (c != NULL && e.who == OWED_CLIENT && c->deferred_failed) {
+		/* What failed was answered before it ran: this is its error. */
+		c->deferred_failed = false;
+		skip(k, f->total);
+		r = report_of("ERROR", s->fatal_sqlstate, s->fatal_message);
+		put_report(w, c, &r);
+	} else if (c != NULL && e.tag == OWED_TAG_NAME_ERROR) {
 		skip(k, f->total);
 		put_name_error(w, c, e.ref);
 	} else if (step == OWED_DROP && e.tag != OWED_TAG_PARSE_HIDDEN) {
@@ -647,6 +654,8 @@ static void follow_parameter(
 	const char *base = baseline_get(&c->acc->baseline, p->name);
 	enum status st;
 
+	if (c->rediff && settings_get(c->set.login, p->name) != NULL)
+		return; /* a RESET: what the start-up packet said goes out again */
 	if (base == NULL || settings_class_of(p->name) != SETTINGS_CARRIED ||
 		strcmp(p->name, "session_authorization") == 0 ||
 		strcmp(p->name, "is_superuser") == 0)
@@ -680,24 +689,28 @@ static void parameter_came(struct walk *k, const struct frame *f, enum owed_step
 		skip(k, f->total);
 		return;
 	}
-	if (step == OWED_DROP || c == NULL) {
+	if ((step == OWED_DROP && (head == NULL || head->tag != OWED_TAG_REDIFF)) || c == NULL) {
 		if (c != NULL && head != NULL && head->tag == OWED_TAG_WELCOME &&
 			baseline_put(&c->learned, p.name, p.value) != OK)
 			give_up_memory(k->w, c);
 		skip(k, f->total);
 		return;
 	}
-	if (head != NULL)
+	if (head != NULL && head->tag != OWED_TAG_REDIFF)
 		follow_parameter(k->w, c, &p);
 	k->at += f->total;
 }
 
-static void command_completed(struct walk *k)
+static void command_completed(struct walk *k, const struct frame *f)
 {
 	struct owed_entry *head = owed_head(&k->s->owed);
+	const char *tag;
 
-	if (head != NULL && head->tag == OWED_TAG_EFFECTS && k->s->client != NULL)
-		effects_complete(k->w, k->s->client, k->s, head->ref);
+	if (head == NULL || head->tag != OWED_TAG_EFFECTS || k->s->client == NULL)
+		return;
+	if (backend_read_command_complete(frame_body(k->data + k->at, f), &tag) != OK)
+		tag = "";
+	effects_complete(k->w, k->s->client, k->s, head->ref, tag_read(tag).tag == TAG_ROLLBACK);
 }
 
 static void ready_came(struct walk *k, const struct frame *f, enum owed_step step)
@@ -769,7 +782,7 @@ static bool message_came(struct walk *k, const struct frame *f)
 		return s->state != SERVER_CLOSED;
 	}
 	if (f->type == BACKEND_COMMAND_COMPLETE)
-		command_completed(k);
+		command_completed(k, f);
 	if (step == OWED_DROP || s->client == NULL)
 		skip(k, there);
 	else

@@ -48,5 +48,13 @@ FUZZ_TARGETS += test/fuzz/fuzz_conf_ini
 test_fuzz_fuzz_conf_ini_SOURCES = test/fuzz/fuzz_conf_ini.c $(FUZZ_MAIN)
 test_fuzz_fuzz_conf_ini_LDADD = $(FUZZ_LIBS)
 
+FUZZ_TARGETS += test/fuzz/fuzz_lsn
+test_fuzz_fuzz_lsn_SOURCES = test/fuzz/fuzz_lsn.c $(FUZZ_MAIN)
+test_fuzz_fuzz_lsn_LDADD = $(FUZZ_LIBS)
+
+FUZZ_TARGETS += test/fuzz/fuzz_settings_diff
+test_fuzz_fuzz_settings_diff_SOURCES = test/fuzz/fuzz_settings_diff.c $(FUZZ_MAIN)
+test_fuzz_fuzz_settings_diff_LDADD = $(FUZZ_LIBS)
+
 check_PROGRAMS += $(FUZZ_TARGETS)
 EXTRA_DIST += test/fuzz/replay.c test/fuzz/corpus

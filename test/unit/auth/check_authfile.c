@@ -82,6 +82,20 @@ START_TEST(broken_line_does_not_hide_the_next)
 }
 END_TEST
 
+START_TEST(text_may_end_anywhere)
+{
+	static const char *const ends[] = {
+		"a", "\"", "\"a", "\"a\"", "\"a\" ", "\"a\" \"", "\"a\" \"b"};
+
+	for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+		struct authfile f = of(ends[i]);
+
+		ck_assert_msg(authfile_next(&f).kind == AUTHFILE_BAD, "%s", ends[i]);
+		assert_end(&f);
+	}
+}
+END_TEST
+
 START_TEST(zero_bytes_are_refused)
 {
 	static const char text[] = "\"a\0b\" \"c\"\n\"d\" \"e\0f\"\n\"g\" \"h\"";
@@ -103,6 +117,7 @@ int main(void)
 	tcase_add_test(tc, lines_hold_a_user_and_a_secret);
 	tcase_add_test(tc, quotes_are_doubled_inside);
 	tcase_add_test(tc, broken_line_does_not_hide_the_next);
+	tcase_add_test(tc, text_may_end_anywhere);
 	tcase_add_test(tc, zero_bytes_are_refused);
 	return unit_run("authfile", tc);
 }

@@ -197,21 +197,64 @@ START_TEST(ten_thousand_users_are_found)
 }
 END_TEST
 
+START_TEST(installed_example_lists_nobody)
+{
+	const char *srcdir = getenv("srcdir");
+	static char text[8192];
+	char path[4096];
+	size_t len;
+	FILE *f;
+
+	snprintf(path, sizeof path, "%s/etc/userlist.txt", srcdir != NULL ? srcdir : ".");
+	f = fopen(path, "r");
+	ck_assert_msg(f != NULL, "%s", path);
+	len = fread(text, 1, sizeof text - 1, f);
+	fclose(f);
+	text[len] = '\0';
+	auth_users_free(users_of(text));
+	ck_assert_uint_eq(found.n, 0);
+}
+END_TEST
+
+START_TEST(users_are_bounded)
+{
+	static const char line[] = "\"\" \"\"\n";
+	size_t len = sizeof line - 1, n = AUTH_USERS_MAX + 1;
+	char *text = malloc(n * len);
+	struct auth_users *u;
+
+	ck_assert_ptr_nonnull(text);
+	for (size_t i = 0; i < n; i++)
+		memcpy(text + i * len, line, len);
+	ck_assert_int_eq(auth_users_parse(text, n * len, "f", &key, &u, &found), E_INVALID);
+	ck_assert_uint_eq(found.n, 1);
+	ck_assert_str_eq(found.items[0].text, "expected at most 1000000 users");
+	free(text);
+}
+END_TEST
+
 START_TEST(every_allocation_may_fail)
 {
-	static const char text[] = "\"a\" \"x\"\n\"b\" \"" VERIFIER "\"\n\"a\" \"y\"\n";
-	struct auth_users *u = NULL;
-	enum status st = E_NOMEM;
+	static char text[6000];
 
-	for (long n = 0; st != OK; n++) {
-		failing_alloc_after(n);
-		st = parse(text, &u);
-		failing_alloc_after(-1);
-		ck_assert(st == OK || st == E_NOMEM);
-		ck_assert(st == OK || u == NULL);
-		ck_assert_int_lt(n, 1000);
+	/* the padding moves the place where the arena asks for a new block through all of it */
+	for (int pad = 1; pad < 1000; pad += 16) {
+		struct auth_users *u = NULL;
+		enum status st = E_NOMEM;
+
+		snprintf(text, sizeof text,
+			"\"p\" \"%01023d\"\n\"q\" \"%01023d\"\n\"r\" \"%01000d\"\n"
+			"\"s\" \"%0*d\"\n\"b\" \"" VERIFIER "\"\n\"a\" \"y\"\n",
+			0, 0, 0, pad, 0);
+		for (long n = 0; st != OK; n++) {
+			failing_alloc_after(n);
+			st = parse(text, &u);
+			failing_alloc_after(-1);
+			ck_assert(st == OK || (st == E_NOMEM && u == NULL));
+			ck_assert_int_lt(n, 1000);
+		}
+		auth_users_free(u);
 	}
-	auth_users_free(u);
 }
 END_TEST
 
@@ -229,6 +272,8 @@ int main(void)
 	tcase_add_test(tc, usual_user_is_the_most_frequent_kind);
 	tcase_add_test(tc, usual_iterations_are_the_most_frequent);
 	tcase_add_test(tc, ten_thousand_users_are_found);
+	tcase_add_test(tc, installed_example_lists_nobody);
+	tcase_add_test(tc, users_are_bounded);
 	tcase_add_test(tc, every_allocation_may_fail);
 	return unit_run("users", tc);
 }

@@ -162,6 +162,34 @@ START_TEST(random_reloads_leave_nodes_databases_and_clusters_in_step)
 }
 END_TEST
 
+/* All nodes, in clusters of `size`. */
+static void grouped(char *text, size_t cap, unsigned size)
+{
+	size_t len = (size_t)snprintf(text, cap, "[pgweir]\nrouting=on\n[databases]\n");
+
+	for (unsigned i = 0; i < CONF_NODES_MAX; i++)
+		len += (size_t)snprintf(
+			text + len, cap - len, "d%u = host=h%u,h%u\n", i, i, i - i % size);
+}
+
+START_TEST(ids_of_clusters_never_run_out)
+{
+	static const unsigned sizes[] = {1, 2, 256, 3, 1, 256, 5, 2, 1};
+	static char text[20000];
+	struct conf *a = fixture_conf("[pgweir]\n"), *b;
+
+	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+		grouped(text, sizeof text, sizes[i]);
+		ck_assert_int_eq(fixture_load(text, a, &b), OK);
+		ck_assert_uint_eq(b->n_clusters, (CONF_NODES_MAX + sizes[i] - 1) / sizes[i]);
+		assert_consistent(b);
+		conf_free(a);
+		a = b;
+	}
+	conf_free(a);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("clusters");
@@ -173,5 +201,6 @@ int main(void)
 	tcase_add_test(tc, split_and_joined_clusters_have_ids_of_their_own);
 	tcase_add_test(tc, ids_of_clusters_that_went_are_not_given_at_once);
 	tcase_add_test(tc, random_reloads_leave_nodes_databases_and_clusters_in_step);
+	tcase_add_test(tc, ids_of_clusters_never_run_out);
 	return unit_run("clusters", tc);
 }

@@ -172,19 +172,19 @@ START_TEST(all_errors_are_told_with_line_key_value_and_expectation)
 					   "ignored = 1\n");
 
 	ck_assert_str_eq(lines,
-		"t.ini:4: expected = after the name\n"
-		"t.ini:13: unknown section [else]; expected [pgweir] or [pgbouncer], [databases], "
-		"[users] or [peers]\n"
 		"t.ini:2: listen_prot: unknown key; expected listen_port?\n"
 		"t.ini:3: listen_port = 99999: expected a port number from 1 to 65535\n"
+		"t.ini:4: expected = after the name\n"
 		"t.ini:5: pool_size: unknown key here; it belongs to [databases]\n"
+		"t.ini:7: a: port = x: expected a port from 1 to 65535, or one for each host, "
+		"joined by commas\n"
 		"t.ini:8: b: pool_mode = tx: expected one of session, transaction, statement\n"
 		"t.ini:8: b: frobnicate: unknown key; pgweir --help-config lists the known ones\n"
 		"t.ini:9: c: expected key=value pairs apart by spaces\n"
 		"t.ini:10: pgbouncer: expected another name: this one is the admin console's\n"
 		"t.ini:12: u: pool_size = 0: expected a whole number from 1 to 1000000\n"
-		"t.ini:7: a: port = x: expected a port from 1 to 65535, or one for each host, "
-		"joined by commas\n");
+		"t.ini:13: unknown section [else]; expected [pgweir] or [pgbouncer], [databases], "
+		"[users] or [peers]\n");
 	ck_assert_uint_eq(fixture_found.n_errors, 11);
 }
 END_TEST
@@ -288,6 +288,13 @@ START_TEST(files_that_cannot_be_read_are_told)
 	findings_init(&fixture_found);
 	ck_assert_int_eq(conf_load(&reader, "gone.ini", NULL, &c, &fixture_found), E_INVALID);
 	ck_assert_str_eq(fixture_lines(), "cannot read gone.ini: No such file or directory\n");
+}
+END_TEST
+
+START_TEST(include_without_a_name_is_an_error)
+{
+	ck_assert_str_eq(fixture_errors("[pgweir]\n%include \n"),
+		"t.ini:2: %include: expected the name of a file\n");
 }
 END_TEST
 
@@ -463,6 +470,63 @@ START_TEST(set_refuses_what_cannot_be_changed)
 }
 END_TEST
 
+/* The text of a file of the source tree; srcdir is set by make check. */
+static const char *tree_file(const char *name)
+{
+	static char text[65536];
+	const char *srcdir = getenv("srcdir");
+	char path[4096];
+	size_t len;
+	FILE *f;
+
+	snprintf(path, sizeof path, "%s/%s", srcdir != NULL ? srcdir : ".", name);
+	f = fopen(path, "r");
+	ck_assert_msg(f != NULL, "%s", path);
+	len = fread(text, 1, sizeof text - 1, f);
+	fclose(f);
+	text[len] = '\0';
+	return text;
+}
+
+START_TEST(installed_example_is_a_good_start)
+{
+	struct conf *c = fixture_conf(tree_file("etc/pgweir.ini"));
+
+	ck_assert(!c->is_pgbouncer);
+	ck_assert_str_eq(c->listen_addr.items[0], "localhost");
+	ck_assert_str_eq(c->auth_file, "/etc/pgweir/userlist.txt");
+	ck_assert_uint_eq(c->n_dbs, 0);
+	ck_assert_uint_eq(fixture_found.n, 1); /* that there is no database yet */
+	conf_free(c);
+}
+END_TEST
+
+/* Each database and user that the example shows, commented out, is one that would load. */
+START_TEST(commented_examples_would_load)
+{
+	static char text[65536];
+	size_t len = 0, n = 0;
+	char *rest = strdup(tree_file("etc/pgweir.ini")), *all = rest, *line;
+	struct conf *c;
+
+	ck_assert_ptr_nonnull(all);
+	while ((line = strsep(&rest, "\n")) != NULL && strcmp(line, "[pgweir]") != 0) {
+		bool shown = line[0] == ';' && line[1] != ';';
+
+		n += shown;
+		len += (size_t)snprintf(text + len, sizeof text - len, "%s\n", line + shown);
+	}
+	free(all);
+	snprintf(text + len, sizeof text - len, "[pgweir]\nmonitor_user = m\nauth_file = f\n");
+	c = fixture_conf(text);
+	ck_assert_uint_eq(n, 8);
+	ck_assert_uint_eq(c->n_dbs, 5); /* app is shown in three ways */
+	ck_assert_uint_eq(c->n_users, 1);
+	ck_assert_uint_eq(conf_find_db(c, "app")->nodes[2].weight, 4);
+	conf_free(c);
+}
+END_TEST
+
 START_TEST(names_and_counts_are_bounded)
 {
 	static char text[400000];
@@ -488,36 +552,49 @@ START_TEST(names_and_counts_are_bounded)
 }
 END_TEST
 
-START_TEST(every_allocation_may_fail)
+/* A reload and a SET with every allocation failing in turn. */
+static void fail_each_allocation(const struct conf *before, const char *text)
 {
-	static const char text[] =
-		"[databases]\na = host=h,i user=u\n* = host=j\n[users]\nu=pool_size=2\n"
-		"[pgweir]\nadmin_users=a,b\nlisten_port=2\n%include b.ini\n";
-	struct conf *a, *b = NULL, *d = NULL;
+	struct conf *a = NULL, *b = NULL;
 	enum status st = E_NOMEM;
 
-	fixture_files[1] = (struct fixture_file){"b.ini", "auth_file = f\n"};
-	a = fixture_conf("[pgweir]\nlisten_port = 1\n[databases]\na=host=h,i user=u\n");
 	for (long n = 0; st != OK; n++) {
 		failing_alloc_after(n);
-		st = fixture_load(text, a, &b);
+		st = fixture_load(text, before, &a);
 		failing_alloc_after(-1);
-		ck_assert(st == E_NOMEM || st == OK);
-		ck_assert(st == OK || b == NULL);
+		ck_assert(st == OK || (st == E_NOMEM && a == NULL));
 		ck_assert_int_lt(n, 10000);
 	}
 	st = E_NOMEM;
 	for (long n = 0; st != OK; n++) {
 		failing_alloc_after(n);
-		st = conf_set(b, "max_client_conn", "3", &d, &fixture_found);
+		st = conf_set(a, "max_client_conn", "3", &b, &fixture_found);
 		failing_alloc_after(-1);
-		ck_assert(st == E_NOMEM || st == OK);
-		ck_assert(st == OK || d == NULL);
+		ck_assert(st == OK || (st == E_NOMEM && b == NULL));
+		ck_assert_int_lt(n, 10000);
 	}
-	ck_assert_uint_eq(d->max_client_conn, 3);
+	ck_assert_uint_eq(b->max_client_conn, 3);
 	conf_free(a);
 	conf_free(b);
-	conf_free(d);
+}
+
+START_TEST(every_allocation_may_fail)
+{
+	static char text[5000];
+	struct conf *before = fixture_conf("[pgweir]\nlisten_port = 1\nlisten_addr = a, b\n"
+					   "[databases]\na = host=h,i user=u\n");
+
+	fixture_files[1] = (struct fixture_file){"b.ini", "auth_file = f\n"};
+	/* the padding moves the place where the arena asks for a new block through all of it */
+	for (int pad = 1; pad < 4200; pad += 16) {
+		snprintf(text, sizeof text,
+			"[pgweir]\nsyslog_ident = %0*d\nadmin_users = a,b\nlisten_port = 2\n"
+			"%%include b.ini\n[users]\nu = pool_size=2\n"
+			"[databases]\na = host=h,i user=u\n* = host=j\n",
+			pad, 0);
+		fail_each_allocation(before, text);
+	}
+	conf_free(before);
 	conf_free(NULL);
 }
 END_TEST
@@ -538,6 +615,7 @@ int main(void)
 	tcase_add_test(tc, sections_exclude_each_other_and_come_first);
 	tcase_add_test(tc, included_files_are_read_in_place);
 	tcase_add_test(tc, files_that_cannot_be_read_are_told);
+	tcase_add_test(tc, include_without_a_name_is_an_error);
 	tcase_add_test(tc, file_that_includes_itself_is_an_error);
 	tcase_add_test(tc, large_file_is_refused);
 	tcase_add_test(tc, lines_of_eight_thousand_bytes_are_read);
@@ -546,6 +624,8 @@ int main(void)
 	tcase_add_test(tc, reload_keeps_what_needs_a_restart);
 	tcase_add_test(tc, set_changes_one_key_of_a_new_snapshot);
 	tcase_add_test(tc, set_refuses_what_cannot_be_changed);
+	tcase_add_test(tc, installed_example_is_a_good_start);
+	tcase_add_test(tc, commented_examples_would_load);
 	tcase_add_test(tc, names_and_counts_are_bounded);
 	tcase_add_test(tc, every_allocation_may_fail);
 	return unit_run("conf", tc);

@@ -70,6 +70,33 @@ START_TEST(findings_beyond_the_limit_are_counted)
 }
 END_TEST
 
+START_TEST(findings_are_sorted_by_file_and_line)
+{
+	static const struct {
+		const char *file;
+		uint32_t line;
+	} given[] = {{"b", 7}, {"a", 3}, {"b", 2}, {"a", 1}, {"b", 7}, {"", 0}, {"a", 3}},
+	  sorted[] = {{"b", 2}, {"b", 7}, {"b", 7}, {"a", 1}, {"a", 3}, {"a", 3}, {"", 0}};
+	struct findings found;
+	static const char order[] = "2043165"; /* of texts */
+
+	findings_init(&found);
+	findings_sort(&found);
+	for (unsigned i = 0; i < 7; i++)
+		findings_add(&found, FINDING_NOTE,
+			&(struct finding_at){.file = given[i].file, .line = given[i].line}, "%u",
+			i);
+	findings_sort(&found);
+	ck_assert_uint_eq(found.n, 7);
+	for (unsigned i = 0; i < 7; i++) {
+		ck_assert_str_eq(found.items[i].file, sorted[i].file);
+		ck_assert_uint_eq(found.items[i].line, sorted[i].line);
+		ck_assert_int_eq(found.items[i].text[0], order[i]);
+	}
+	findings_fini(&found);
+}
+END_TEST
+
 START_TEST(error_without_memory_still_counts)
 {
 	struct findings found;
@@ -95,6 +122,7 @@ int main(void)
 	tcase_add_test(tc, long_value_leaves_room_for_the_text);
 	tcase_add_test(tc, control_characters_do_not_reach_a_terminal);
 	tcase_add_test(tc, findings_beyond_the_limit_are_counted);
+	tcase_add_test(tc, findings_are_sorted_by_file_and_line);
 	tcase_add_test(tc, error_without_memory_still_counts);
 	return unit_run("findings", tc);
 }

@@ -138,14 +138,44 @@ START_TEST(bad_line_does_not_hide_the_next)
 }
 END_TEST
 
+START_TEST(text_may_end_anywhere)
+{
+	static const char *const ends[] = {
+		"a", "a ", "[", "[a", "\"", "\"a", "\"a\"", "%include", "%"};
+
+	for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+		struct ini in = of(ends[i]);
+
+		ck_assert_msg(ini_next(&in).kind == INI_BAD, "%s", ends[i]);
+		ck_assert_int_eq(ini_next(&in).kind, INI_END);
+	}
+}
+END_TEST
+
+START_TEST(names_have_no_other_characters_without_quotes)
+{
+	for (int c = 1; c < 256; c++) {
+		char text[] = "aX = 1";
+		struct ini in = of(text);
+		bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+			  (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-' || c == '*' ||
+			  c == ' ' || c == '\t' || c == '=';
+
+		text[1] = (char)c;
+		ck_assert_msg((ini_next(&in).kind == INI_PAIR) == ok, "%d", c);
+	}
+}
+END_TEST
+
 START_TEST(zero_bytes_are_refused)
 {
-	static const char text[] = "a = x\0y\n\"n\0m\" = z\nb = 1";
+	static const char text[] = "a = x\0y\n\"n\0m\" = z\nc\0 = 1\nb = 1";
 	struct ini in = ini_of(text, sizeof text - 1);
 
 	assert_bad(&in, 1, "zero byte");
 	assert_bad(&in, 2, "zero byte");
-	assert_pair(&in, 3, "b", "1");
+	assert_bad(&in, 3, "expected =");
+	assert_pair(&in, 4, "b", "1");
 }
 END_TEST
 
@@ -166,7 +196,11 @@ START_TEST(lines_are_long_but_bounded)
 	in = ini_of(text, 6 + INI_VALUE_MAX + 1);
 	assert_bad(&in, 1, "65535");
 	ck_assert_int_eq(ini_next(&in).kind, INI_END);
-	in = ini_of(text, 0);
+	text[INI_VALUE_MAX + 7] = '=';
+	text[3] = text[4] = text[5] = 'k';
+	in = ini_of(text, sizeof text);
+	assert_bad(&in, 1, "expected a name before =");
+	in = ini_of(NULL, 0);
 	ck_assert_int_eq(ini_next(&in).kind, INI_END);
 }
 END_TEST
@@ -181,6 +215,8 @@ int main(void)
 	tcase_add_test(tc, names_in_double_quotes_hold_any_character);
 	tcase_add_test(tc, include_names_a_file);
 	tcase_add_test(tc, bad_line_does_not_hide_the_next);
+	tcase_add_test(tc, text_may_end_anywhere);
+	tcase_add_test(tc, names_have_no_other_characters_without_quotes);
 	tcase_add_test(tc, zero_bytes_are_refused);
 	tcase_add_test(tc, lines_are_long_but_bounded);
 	return unit_run("ini", tc);

@@ -32,7 +32,7 @@ START_TEST(what_is_no_time_is_refused)
 {
 	static const char *const bad[] = {"", "-1", "+1", "1x", "1 second", "1.", ".", "1.2.3", "s",
 		" 1", "0x10", "1e3", "1.0000000001", "99999999999999999999", "18446744073710s",
-		"213503982335d"};
+		"213503982335d", "18446744073709.9"};
 
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
 		uint64_t us = 42;
@@ -120,6 +120,8 @@ START_TEST(whole_numbers_and_octal_have_no_signs_or_tails)
 	ck_assert(value_parse_octal("600", &o) && o == 0600);
 	ck_assert(!value_parse_octal("0788", &o));
 	ck_assert(!value_parse_octal("77777777777777", &o));
+	ck_assert(!value_parse_octal("", &o));
+	ck_assert(!value_parse_octal("8", &o));
 }
 END_TEST
 
