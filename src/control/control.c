@@ -384,7 +384,7 @@ enum status control_new(const struct control_args *args, struct control **out)
 	wheel_timer_init(&c->retry, on_retry);
 	st = new_modules(c);
 	if (st != OK) {
-		control_free(c);
+		(void)control_free(c);
 		return st;
 	}
 	c->ending.on_stopping = on_stopping;
@@ -430,28 +430,26 @@ static void free_modules(struct control *c)
 		loop_unwatch(c->signal_watches[i]);
 }
 
-void control_free(struct control *c)
+bool control_free(struct control *c)
 {
 	bool stopped = true;
 
 	if (c == NULL)
-		return;
-	if (c->env.loop == NULL) {
-		free(c);
-		return;
-	}
-	free_modules(c);
+		return true;
+	if (c->env.loop != NULL)
+		free_modules(c);
 	if (c->env.helpers != NULL)
 		stopped = helpers_stop(c->env.helpers, HELPERS_END_MS);
 	c->env.ended = true;
-	each_mail(c, drop_mail);
-	if (stopped) {
-		helpers_free(c->env.helpers);
-		snapshots_free(c->env.shared);
-	} else {
+	if (c->env.loop != NULL)
+		each_mail(c, drop_mail);
+	if (!stopped) {
 		log_warn(c->env.shared->log, "a helper is still busy", "%s", "");
+		return false; /* what it works on must stay */
 	}
+	helpers_free(c->env.helpers);
+	snapshots_free(c->env.shared);
 	loop_free(c->env.loop);
-	if (stopped)
-		free(c);
+	free(c);
+	return true;
 }

@@ -164,7 +164,7 @@ static void setup(void)
 static void teardown(void)
 {
 	pthread_join(worker, NULL);
-	control_free(control);
+	ck_assert(control_free(control));
 	for (struct mail *m = mailbox_take(&sh.workers[0].mailbox), *next; m != NULL; m = next) {
 		next = m->next;
 		free(m);
