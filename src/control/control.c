@@ -21,7 +21,7 @@
 #include "route/roles.h"
 
 #define TIMERS_PER_TURN  256u
-#define HELPERS_DEFAULT  4u
+#define LOGIN_HELPERS    4u     /* for steps of our own logins, which a server can make endless */
 #define HELPER_QUEUE_MAX 20000u /* a login storm's derivations wait here */
 #define HELPERS_END_MS   2000u
 #define RX_LEN           65536u
@@ -296,11 +296,10 @@ static enum status new_loop(struct control *c)
 
 static enum status new_helpers(struct control *c)
 {
-	uint32_t n = env_conf(&c->env)->helper_threads;
+	uint32_t n = env_conf(&c->env)->helper_threads + LOGIN_HELPERS;
 	struct helpers_conf hc = {
-		.n_threads = n == 0            ? HELPERS_DEFAULT
-			     : n < HELPERS_MAX ? n
-					       : HELPERS_MAX,
+		.n_threads = n < HELPERS_MAX ? n : HELPERS_MAX,
+		.slow_max = LOGIN_HELPERS,
 		.queue_max = HELPER_QUEUE_MAX,
 		.answers = &c->env.shared->control,
 	};

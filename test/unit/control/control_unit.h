@@ -295,7 +295,8 @@ static inline void world_init(
 
 static inline void world_add_helpers(struct world *w, uint32_t n)
 {
-	struct helpers_conf hc = {.n_threads = n, .queue_max = 100, .answers = &w->sh.control};
+	struct helpers_conf hc = {
+		.n_threads = n, .slow_max = n, .queue_max = 100, .answers = &w->sh.control};
 
 	ck_assert_int_eq(helpers_new(&hc, &w->env.helpers), OK);
 }
