@@ -78,3 +78,8 @@ check_PROGRAMS += test/unit/control/check_control
 test_unit_control_check_control_SOURCES = test/unit/control/check_control.c
 test_unit_control_check_control_LDADD = $(CONTROL_UNIT_LIBS)
 test_unit_control_check_control_CFLAGS = $(CONTROL_UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/control/check_live
+test_unit_control_check_live_SOURCES = test/unit/control/check_live.c
+test_unit_control_check_live_LDADD = $(CONTROL_UNIT_LIBS)
+test_unit_control_check_live_CFLAGS = $(CONTROL_UNIT_CFLAGS)
