@@ -24,7 +24,13 @@ include test/unit/net/local.mk
 include test/unit/worker/local.mk
 include test/unit/control/local.mk
 include test/fuzz/local.mk
+include test/integration/local.mk
+
+# The tree itself.
+dist_check_SCRIPTS += test/check-floors test/check-globals test/check-checks
+TESTS += $(dist_check_SCRIPTS)
 
 TESTS += $(check_PROGRAMS)
+AM_TESTS_ENVIRONMENT = CC='$(CC)' NM='$(NM)'; export CC NM;
 LOG_COMPILER = $(SHELL) $(srcdir)/test/run-test
 EXTRA_DIST += test/run-test test/unit/unit.h

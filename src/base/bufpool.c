@@ -103,3 +103,14 @@ void bufpool_give(struct bufpool *p, uint8_t *buf, size_t cap)
 	p->free_bytes += cap;
 	POISON(buf + sizeof *node, cap - sizeof *node);
 }
+
+void bufpool_let_go(struct bufpool *p, size_t cap)
+{
+	PANIC_IF(cap > p->used_bytes);
+	p->used_bytes -= cap;
+}
+
+void bufpool_adopt(struct bufpool *p, size_t cap)
+{
+	p->used_bytes += cap;
+}

@@ -65,9 +65,9 @@ uint64_t hist_quantile_us(const struct hist_sum *s, double q)
 
 	if (s->count == 0)
 		return 0;
-	for (unsigned i = 0; i < HIST_BUCKETS; i++) {
+	for (unsigned i = 0; i < HIST_BUCKETS - 1; i++) {
 		seen += s->n[i];
-		if (seen != 0 && (double)seen >= rank)
+		if ((double)seen >= rank)
 			return hist_bucket_max_us(i);
 	}
 	return hist_bucket_max_us(HIST_BUCKETS - 1);

@@ -22,13 +22,19 @@ static inline struct rd rd_of(const void *p, size_t len)
 	return (struct rd){.p = p != NULL ? p : "", .left = len, .bad = false};
 }
 
+/* Nothing that is left can be read: `bad` is set, all is consumed. */
+static inline void rd_fail(struct rd *r)
+{
+	r->bad = true;
+	r->p += r->left;
+	r->left = 0;
+}
+
 static inline bool rd_need(struct rd *r, size_t n)
 {
 	if (n <= r->left)
 		return true;
-	r->bad = true;
-	r->p += r->left;
-	r->left = 0;
+	rd_fail(r);
 	return false;
 }
 
@@ -87,7 +93,7 @@ static inline const char *rd_cstr(struct rd *r)
 	const uint8_t *nul = r->left != 0 ? memchr(p, 0, r->left) : NULL;
 
 	if (nul == NULL) {
-		rd_need(r, r->left + 1);
+		rd_fail(r);
 		return "";
 	}
 	rd_skip(r, (size_t)(nul - p) + 1);

@@ -45,21 +45,21 @@ const char *sql_cause_text(enum sql_cause cause)
 
 const char *sql_pin_name(enum sql_pin pin)
 {
-	static const char *const names[PIN_COUNT] = {
-		[PIN_NONE] = "none",
-		[PIN_TEMP] = "temp",
-		[PIN_ADVISORY] = "advisory",
-		[PIN_LISTEN] = "listen",
-		[PIN_CURSOR] = "cursor",
-		[PIN_PREPARED] = "prepared",
-		[PIN_CUSTOM_PARAMETER] = "custom_parameter",
-		[PIN_SETTING] = "setting",
-		[PIN_ROLE] = "role",
-		[PIN_LOAD] = "load",
-		[PIN_SEED] = "seed",
-		[PIN_DBLINK] = "dblink",
-		[PIN_SLOT] = "slot",
-		[PIN_UNKNOWN] = "unknown",
+	static const char *const names[SQL_PIN_COUNT] = {
+		[SQL_PIN_NONE] = "none",
+		[SQL_PIN_TEMP] = "temp",
+		[SQL_PIN_ADVISORY] = "advisory",
+		[SQL_PIN_LISTEN] = "listen",
+		[SQL_PIN_CURSOR] = "cursor",
+		[SQL_PIN_PREPARED] = "prepared",
+		[SQL_PIN_CUSTOM_PARAMETER] = "custom_parameter",
+		[SQL_PIN_SETTING] = "setting",
+		[SQL_PIN_ROLE] = "role",
+		[SQL_PIN_LOAD] = "load",
+		[SQL_PIN_SEED] = "seed",
+		[SQL_PIN_DBLINK] = "dblink",
+		[SQL_PIN_SLOT] = "slot",
+		[SQL_PIN_UNKNOWN] = "unknown",
 	};
 
 	return names[pin];
@@ -117,26 +117,26 @@ const char *sql_effect_kind_name(enum sql_effect_kind kind)
 static enum sql_pin setting_pin(const struct sql_effect *e)
 {
 	if ((e->flags & SQL_EFFECT_LOCAL) != 0)
-		return PIN_NONE;
+		return SQL_PIN_NONE;
 	if ((e->flags & SQL_EFFECT_CUSTOM) != 0)
-		return PIN_CUSTOM_PARAMETER;
-	return e->kind == EFFECT_SET_CONFIG || (e->flags & SQL_EFFECT_UNTRACKED) != 0 ? PIN_SETTING
-										      : PIN_NONE;
+		return SQL_PIN_CUSTOM_PARAMETER;
+	return e->kind == EFFECT_SET_CONFIG || (e->flags & SQL_EFFECT_UNTRACKED) != 0 ? SQL_PIN_SETTING
+										      : SQL_PIN_NONE;
 }
 
 enum sql_pin sql_effect_pin(const struct sql_effect *e)
 {
 	static const uint8_t pins[EFFECT_COUNT] = {
-		[EFFECT_TEMP] = PIN_TEMP,
-		[EFFECT_ADVISORY_LOCK] = PIN_ADVISORY,
-		[EFFECT_LISTEN] = PIN_LISTEN,
-		[EFFECT_PREPARE] = PIN_PREPARED,
-		[EFFECT_ROLE] = PIN_ROLE,
-		[EFFECT_LOAD] = PIN_LOAD,
-		[EFFECT_SETSEED] = PIN_SEED,
-		[EFFECT_DBLINK] = PIN_DBLINK,
-		[EFFECT_SLOT] = PIN_SLOT,
-		[EFFECT_UNKNOWN] = PIN_UNKNOWN,
+		[EFFECT_TEMP] = SQL_PIN_TEMP,
+		[EFFECT_ADVISORY_LOCK] = SQL_PIN_ADVISORY,
+		[EFFECT_LISTEN] = SQL_PIN_LISTEN,
+		[EFFECT_PREPARE] = SQL_PIN_PREPARED,
+		[EFFECT_ROLE] = SQL_PIN_ROLE,
+		[EFFECT_LOAD] = SQL_PIN_LOAD,
+		[EFFECT_SETSEED] = SQL_PIN_SEED,
+		[EFFECT_DBLINK] = SQL_PIN_DBLINK,
+		[EFFECT_SLOT] = SQL_PIN_SLOT,
+		[EFFECT_UNKNOWN] = SQL_PIN_UNKNOWN,
 	};
 
 	switch ((enum sql_effect_kind)e->kind) {
@@ -144,10 +144,10 @@ enum sql_pin sql_effect_pin(const struct sql_effect *e)
 	case EFFECT_SET_CONFIG:
 		return setting_pin(e);
 	case EFFECT_DECLARE:
-		return (e->flags & SQL_EFFECT_HOLD) != 0 ? PIN_CURSOR : PIN_NONE;
+		return (e->flags & SQL_EFFECT_HOLD) != 0 ? SQL_PIN_CURSOR : SQL_PIN_NONE;
 	case EFFECT_ROLE:
-		return (e->flags & SQL_EFFECT_LOCAL) != 0 || e->value.len == 0 ? PIN_NONE
-									       : PIN_ROLE;
+		return (e->flags & SQL_EFFECT_LOCAL) != 0 || e->value.len == 0 ? SQL_PIN_NONE
+									       : SQL_PIN_ROLE;
 	default:
 		return (enum sql_pin)pins[e->kind];
 	}

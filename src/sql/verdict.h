@@ -178,21 +178,21 @@ struct sql_verdict {
 
 /* Why a client must keep its server; the words of SHOW PINS. */
 enum sql_pin {
-	PIN_NONE,
-	PIN_TEMP,
-	PIN_ADVISORY,
-	PIN_LISTEN,
-	PIN_CURSOR,
-	PIN_PREPARED,
-	PIN_CUSTOM_PARAMETER,
-	PIN_SETTING, /* set_config, or SET with a value that is not literal */
-	PIN_ROLE,
-	PIN_LOAD,
-	PIN_SEED,
-	PIN_DBLINK,
-	PIN_SLOT,
-	PIN_UNKNOWN,
-	PIN_COUNT,
+	SQL_PIN_NONE,
+	SQL_PIN_TEMP,
+	SQL_PIN_ADVISORY,
+	SQL_PIN_LISTEN,
+	SQL_PIN_CURSOR,
+	SQL_PIN_PREPARED,
+	SQL_PIN_CUSTOM_PARAMETER,
+	SQL_PIN_SETTING, /* set_config, or SET with a value that is not literal */
+	SQL_PIN_ROLE,
+	SQL_PIN_LOAD,
+	SQL_PIN_SEED,
+	SQL_PIN_DBLINK,
+	SQL_PIN_SLOT,
+	SQL_PIN_UNKNOWN,
+	SQL_PIN_COUNT,
 };
 
 const char *sql_class_name(enum sql_class cls);   /* "read", "write" … */
@@ -202,7 +202,7 @@ const char *sql_effect_kind_name(enum sql_effect_kind kind);
 
 /*
  * The pin that the effect asks for while the session cannot carry it to another server, else
- * PIN_NONE (transaction control, SET with literal values, LOCAL effects, everything that undoes).
+ * SQL_PIN_NONE (transaction control, SET with literal values, LOCAL effects, everything that undoes).
  */
 enum sql_pin sql_effect_pin(const struct sql_effect *e);
 

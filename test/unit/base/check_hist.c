@@ -102,6 +102,10 @@ START_TEST(quantile_of_few_values_is_one_of_them)
 	ck_assert_uint_eq(hist_quantile_us(&s, 0.5), 2);
 	ck_assert_uint_eq(hist_quantile_us(&s, 0.67), 1024);
 	ck_assert_uint_eq(hist_quantile_us(&s, 0.99), 1024);
+	s = (struct hist_sum){0};
+	hist_add(&h, 1);
+	hist_sum_add(&s, &h);
+	ck_assert_uint_eq(hist_quantile_us(&s, 0.5), 1); /* two of four are at or below it */
 }
 END_TEST
 

@@ -7,7 +7,8 @@
 #include "../unit.h"
 
 #define N_READERS   3u
-#define N_SNAPSHOTS 3000u
+#define N_SNAPSHOTS 20000u /* at least; on until each reader has met … */
+#define N_MEETINGS  2000u  /* … so many */
 #define ALIVE       0x600d600du
 
 struct snapshot {
@@ -125,13 +126,22 @@ struct world {
 	struct snap_domain domain;
 	_Atomic(struct snapshot *) current;
 	_Atomic bool is_over;
+	_Atomic unsigned n_meetings[N_READERS]; /* snapshots that a reader met for the first time */
 };
 
+struct reader {
+	struct world *world;
+	unsigned index;
+	pthread_t thread;
+};
+
+/* Hold each snapshot for a while, then pass; sleep (offline) every few turns. */
 static void *reader_run(void *arg)
 {
-	struct world *w = arg;
+	struct reader *me = arg;
+	struct world *w = me->world;
 	struct snap_reader *r = snap_register(&w->domain);
-	uint64_t random = (uint64_t)(uintptr_t)r | 1;
+	uint64_t random = me->index + 1;
 	unsigned newest = 0;
 
 	while (!atomic_load(&w->is_over)) {
@@ -140,17 +150,26 @@ static void *reader_run(void *arg)
 			struct snapshot *s =
 				atomic_load_explicit(&w->current, memory_order_acquire);
 
-			sched_yield();
+			if (unit_random(&random) % 4 == 0)
+				sched_yield();
 			PANIC_IF(s->alive != ALIVE);
 			PANIC_IF(s->number < newest);
+			if (s->number != newest)
+				atomic_fetch_add(&w->n_meetings[me->index], 1);
 			newest = s->number;
 			snap_quiescent(&w->domain, r);
 		}
 		snap_offline(r);
-		if (unit_random(&random) % 4 == 0)
-			sched_yield();
 	}
 	return NULL;
+}
+
+static bool all_have_met(struct world *w)
+{
+	for (unsigned i = 0; i < N_READERS; i++)
+		if (atomic_load(&w->n_meetings[i]) < N_MEETINGS)
+			return false;
+	return true;
 }
 
 static void publish(struct world *w, unsigned number)
@@ -164,26 +183,28 @@ static void publish(struct world *w, unsigned number)
 /* Under ASan or TSan a snapshot freed too early is reported; without, `alive` mostly tells. */
 START_TEST(readers_never_meet_a_freed_snapshot)
 {
-	pthread_t readers[N_READERS];
-	struct world w;
+	static struct world w;
+	struct reader readers[N_READERS];
+	unsigned n = 0;
 
 	snap_domain_init(&w.domain);
 	atomic_init(&w.current, snapshot_new(0));
-	atomic_init(&w.is_over, false);
-	for (unsigned i = 0; i < N_READERS; i++)
-		pthread_create(&readers[i], NULL, reader_run, &w);
-	for (unsigned i = 1; i <= N_SNAPSHOTS; i++) {
-		publish(&w, i);
+	for (unsigned i = 0; i < N_READERS; i++) {
+		readers[i] = (struct reader){.world = &w, .index = i};
+		pthread_create(&readers[i].thread, NULL, reader_run, &readers[i]);
+	}
+	while (n < N_SNAPSHOTS || !all_have_met(&w)) {
+		publish(&w, ++n);
 		snap_reclaim(&w.domain);
-		if (i % 16 == 0)
+		if (n % 16 == 0)
 			sched_yield();
 	}
 	atomic_store(&w.is_over, true);
 	for (unsigned i = 0; i < N_READERS; i++)
-		pthread_join(readers[i], NULL);
+		pthread_join(readers[i].thread, NULL);
 	snap_reclaim(&w.domain);
 	ck_assert(list_is_empty(&w.domain.retired));
-	ck_assert_uint_eq(n_freed, N_SNAPSHOTS);
+	ck_assert_uint_eq(n_freed, n);
 	free(atomic_load(&w.current));
 	snap_domain_fini(&w.domain);
 }
@@ -208,13 +229,12 @@ static void *slow_reader_run(void *arg)
 
 START_TEST(without_memory_for_the_note_retire_waits_for_the_readers)
 {
-	pthread_t reader;
-	struct world w;
+	static struct world w;
 	struct snapshot *s = snapshot_new(0);
+	pthread_t reader;
 
 	snap_domain_init(&w.domain);
 	atomic_init(&w.current, s);
-	atomic_init(&w.is_over, false);
 	pthread_create(&reader, NULL, slow_reader_run, &w);
 	while (!atomic_load(&w.is_over))
 		sched_yield();

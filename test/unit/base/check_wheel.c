@@ -160,6 +160,33 @@ START_TEST(at_most_max_fire_and_the_rest_keeps_its_turn)
 }
 END_TEST
 
+static void arm_last_as_due(void *ctx, struct wheel_timer *t)
+{
+	struct probe *p = ctx;
+
+	probe_on_timer(ctx, t);
+	if (!p->is_armed[N_TIMERS - 1])
+		probe_add(p, N_TIMERS - 1, 0);
+}
+
+START_TEST(what_a_callback_arms_as_due_stands_behind_those_left_over)
+{
+	struct probe *p = probe_new(0);
+
+	wheel_timer_init(&p->timers[0], arm_last_as_due);
+	for (unsigned i = 0; i < 3; i++)
+		probe_add(p, i, (i + 1) * TICK);
+	ck_assert_uint_eq(probe_run(p, 3 * TICK, 2), 2);
+	ck_assert_uint_eq(probe_run(p, 3 * TICK, SIZE_MAX), 2);
+	ck_assert_uint_eq(p->fired[0], 2);
+	ck_assert_uint_eq(p->fired[1], N_TIMERS - 1);
+	probe_add(p, 0, 0);
+	ck_assert_uint_eq(probe_run(p, 3 * TICK, SIZE_MAX), 1); /* its arming is for the next */
+	ck_assert_uint_eq(probe_run(p, 3 * TICK, SIZE_MAX), 1);
+	free(p);
+}
+END_TEST
+
 START_TEST(timer_moved_or_deleted_does_not_fire_at_its_old_time)
 {
 	struct probe *p = probe_new(0);
@@ -172,6 +199,7 @@ START_TEST(timer_moved_or_deleted_does_not_fire_at_its_old_time)
 	probe_del(p, 1); /* no-op */
 	ck_assert(!wheel_is_armed(&p->timers[1]));
 	ck_assert_uint_eq(p->wheel.n_armed, 1);
+	ck_assert_uint_gt(wheel_next_us(&p->wheel), 100 * TICK);
 	ck_assert_uint_eq(probe_run(p, 199 * TICK, 10), 0);
 	ck_assert_uint_eq(probe_run(p, 200 * TICK, 10), 1);
 	ck_assert_uint_eq(wheel_next_us(&p->wheel), UINT64_MAX);
@@ -290,6 +318,7 @@ int main(void)
 	tcase_add_test(tc, fires_at_the_first_tick_at_or_after_the_deadline);
 	tcase_add_test(tc, deadline_in_the_past_fires_at_the_next_run_without_time_passing);
 	tcase_add_test(tc, at_most_max_fire_and_the_rest_keeps_its_turn);
+	tcase_add_test(tc, what_a_callback_arms_as_due_stands_behind_those_left_over);
 	tcase_add_test(tc, timer_moved_or_deleted_does_not_fire_at_its_old_time);
 	tcase_add_test(tc, deadline_beyond_the_wheel_fires_when_it_comes_not_before);
 	tcase_add_test(tc, time_that_goes_backwards_is_ignored);

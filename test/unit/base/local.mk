@@ -1,4 +1,9 @@
 # unit tests of src/base
+check_PROGRAMS += test/unit/base/check_arena
+test_unit_base_check_arena_SOURCES = test/unit/base/check_arena.c
+test_unit_base_check_arena_LDADD = $(UNIT_LIBS)
+test_unit_base_check_arena_CFLAGS = $(UNIT_CFLAGS)
+
 check_PROGRAMS += test/unit/base/check_bufpool
 test_unit_base_check_bufpool_SOURCES = test/unit/base/check_bufpool.c $(FAILING_ALLOC_FILES)
 test_unit_base_check_bufpool_LDADD = $(UNIT_LIBS)

@@ -339,7 +339,7 @@ START_TEST(what_cannot_be_read_is_unknown)
 
 	sql_classify("SELECT 1", 8, OPTS | SQL_ENC_UNSAFE, catalog, &v);
 	ck_assert(v.cls == SQL_UNKNOWN && v.cause == CAUSE_ENCODING && v.n_effects == 1);
-	ck_assert_int_eq(sql_effect_pin(&v.effects[0]), PIN_UNKNOWN);
+	ck_assert_int_eq(sql_effect_pin(&v.effects[0]), SQL_PIN_UNKNOWN);
 	sql_classify("SELECT 1\0", 9, OPTS, catalog, &v);
 	ck_assert(v.cls == SQL_UNKNOWN && v.cause == CAUSE_ENCODING && v.n_effects == 0);
 	sql_classify("SELECT '\0'", 10, SQL_STD_STRINGS, catalog, &v);

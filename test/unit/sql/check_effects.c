@@ -388,34 +388,34 @@ START_TEST(effects_that_stay_pin)
 {
 	/* clang-format off */
 	static const struct pin cases[] = {
-		{"CREATE TEMP TABLE x (a int)", PIN_TEMP},
-		{"SELECT pg_advisory_lock(1)", PIN_ADVISORY},
-		{"SELECT pg_advisory_unlock(1)", PIN_NONE},
-		{"LISTEN a", PIN_LISTEN},
-		{"UNLISTEN a", PIN_NONE},
-		{"DECLARE c CURSOR WITH HOLD FOR SELECT 1", PIN_CURSOR},
-		{"DECLARE c CURSOR FOR SELECT 1", PIN_NONE},
-		{"PREPARE p AS SELECT 1", PIN_PREPARED},
-		{"EXECUTE p", PIN_NONE},
-		{"SET a = 1", PIN_NONE},
-		{"SET a = 0x1", PIN_SETTING},
-		{"SET a.b = 1", PIN_CUSTOM_PARAMETER},
-		{"SET LOCAL a.b = 1", PIN_NONE},
-		{"RESET a.b", PIN_NONE},
-		{"SELECT set_config('a', 'b', false)", PIN_SETTING},
-		{"SELECT set_config('a', 'b', true)", PIN_NONE},
-		{"SELECT set_config('a', $1, true)", PIN_SETTING},
-		{"SELECT set_config('a.b', 'c', false)", PIN_CUSTOM_PARAMETER},
-		{"SET ROLE joe", PIN_ROLE},
-		{"SET LOCAL ROLE joe", PIN_NONE},
-		{"RESET ROLE", PIN_NONE},
-		{"SET SESSION AUTHORIZATION DEFAULT", PIN_NONE},
-		{"LOAD 'x'", PIN_LOAD},
-		{"SELECT setseed(0)", PIN_SEED},
-		{"SELECT dblink_connect('x')", PIN_DBLINK},
-		{"SELECT pg_create_logical_replication_slot('a', 'b', true)", PIN_SLOT},
-		{"DO 'BEGIN SET a = 1; END'", PIN_UNKNOWN},
-		{"BEGIN", PIN_NONE},
+		{"CREATE TEMP TABLE x (a int)", SQL_PIN_TEMP},
+		{"SELECT pg_advisory_lock(1)", SQL_PIN_ADVISORY},
+		{"SELECT pg_advisory_unlock(1)", SQL_PIN_NONE},
+		{"LISTEN a", SQL_PIN_LISTEN},
+		{"UNLISTEN a", SQL_PIN_NONE},
+		{"DECLARE c CURSOR WITH HOLD FOR SELECT 1", SQL_PIN_CURSOR},
+		{"DECLARE c CURSOR FOR SELECT 1", SQL_PIN_NONE},
+		{"PREPARE p AS SELECT 1", SQL_PIN_PREPARED},
+		{"EXECUTE p", SQL_PIN_NONE},
+		{"SET a = 1", SQL_PIN_NONE},
+		{"SET a = 0x1", SQL_PIN_SETTING},
+		{"SET a.b = 1", SQL_PIN_CUSTOM_PARAMETER},
+		{"SET LOCAL a.b = 1", SQL_PIN_NONE},
+		{"RESET a.b", SQL_PIN_NONE},
+		{"SELECT set_config('a', 'b', false)", SQL_PIN_SETTING},
+		{"SELECT set_config('a', 'b', true)", SQL_PIN_NONE},
+		{"SELECT set_config('a', $1, true)", SQL_PIN_SETTING},
+		{"SELECT set_config('a.b', 'c', false)", SQL_PIN_CUSTOM_PARAMETER},
+		{"SET ROLE joe", SQL_PIN_ROLE},
+		{"SET LOCAL ROLE joe", SQL_PIN_NONE},
+		{"RESET ROLE", SQL_PIN_NONE},
+		{"SET SESSION AUTHORIZATION DEFAULT", SQL_PIN_NONE},
+		{"LOAD 'x'", SQL_PIN_LOAD},
+		{"SELECT setseed(0)", SQL_PIN_SEED},
+		{"SELECT dblink_connect('x')", SQL_PIN_DBLINK},
+		{"SELECT pg_create_logical_replication_slot('a', 'b', true)", SQL_PIN_SLOT},
+		{"DO 'BEGIN SET a = 1; END'", SQL_PIN_UNKNOWN},
+		{"BEGIN", SQL_PIN_NONE},
 	};
 	/* clang-format on */
 
@@ -455,7 +455,7 @@ START_TEST(every_value_has_its_words)
 {
 	for (int i = 0; i < EFFECT_COUNT; i++)
 		ck_assert_ptr_nonnull(sql_effect_kind_name((enum sql_effect_kind)i));
-	for (int i = 0; i < PIN_COUNT; i++)
+	for (int i = 0; i < SQL_PIN_COUNT; i++)
 		ck_assert_ptr_nonnull(sql_pin_name((enum sql_pin)i));
 	for (int i = 0; i < CAUSE_COUNT; i++)
 		ck_assert_ptr_nonnull(sql_cause_text((enum sql_cause)i));

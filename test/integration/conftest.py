@@ -1,0 +1,123 @@
+"""Fixtures of the integration tests, and their time limits.
+
+One primary with two standbys serves all tests; each module starts the daemons it needs. A test
+that kills or promotes nodes uses `own_site`, a cluster for that module alone.
+"""
+import faulthandler
+import itertools
+import os
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from pooler import Site  # noqa: E402  pylint: disable=wrong-import-position
+from tools import proc  # noqa: E402  pylint: disable=wrong-import-position
+from tools.cluster import Cluster  # noqa: E402  pylint: disable=wrong-import-position
+
+TABLE_NUMBERS = itertools.count(1)
+TEST_SECONDS = 180  # per test, its fixtures included
+PASSWORDS = {"app": "app-secret", "other": "other-secret", "admin": "admin-secret",
+             "stats": "stats-secret", "monitor": "monitor-secret", "md5user": "md5-secret",
+             "plainuser": "plain-secret", "trustuser": "trust-secret"}
+HBA = [f"host all {user} 127.0.0.1/32 {method}" for user, method in
+       (("md5user", "md5"), ("plainuser", "password"), ("trustuser", "trust"))]
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "threads: worth running under ThreadSanitizer")
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", 143))  # cleans up
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item):
+    """A test that hangs fails; one that hangs in C code ends the whole run with a trace."""
+    def expired(*_):
+        raise TimeoutError(f"{item.nodeid} took more than {TEST_SECONDS} s")
+    signal.signal(signal.SIGALRM, expired)
+    signal.alarm(TEST_SECONDS)
+    faulthandler.dump_traceback_later(TEST_SECONDS + 60, exit=True)
+    yield
+    signal.alarm(0)
+    faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """Show the end of the running daemons' logs with a failure."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        for name, value in item.funcargs.items():
+            for daemon in getattr(value, "running", None) or getattr(
+                    getattr(value, "site", None), "running", []):
+                report.sections.append((f"log of pgweir, port {daemon.port} ({name})",
+                                        daemon.log_text()[-4000:]))
+
+
+def make_site(folder, cluster):
+    for user, password in PASSWORDS.items():
+        options = "IN ROLE pg_monitor" if user == "monitor" else ""
+        if user not in ("admin", "stats"):
+            cluster.create_user(user, password, options,
+                                "md5" if user == "md5user" else "scram-sha-256")
+    cluster.create_database("app", "app", scale=1)
+    cluster.wait_caught_up()
+    return Site(cluster, folder, PASSWORDS)
+
+
+def temporary_site(standbys):
+    folder = tempfile.mkdtemp(prefix="pgweir-it-", dir="/tmp")
+    os.chmod(folder, 0o755)
+    proc.give_to_service_user(folder)
+    try:
+        with Cluster(f"{folder}/pg", standbys, tls=True, hba=HBA) as cluster:
+            site = make_site(folder, cluster)
+            yield site
+            for daemon in list(site.running):
+                daemon.kill()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def site():
+    """The shared cluster, left as it was found."""
+    yield from temporary_site(standbys=2)
+
+
+@pytest.fixture(scope="module")
+def own_site():
+    """A cluster of the module's own, for tests that hurt it."""
+    yield from temporary_site(standbys=2)
+
+
+@pytest.fixture
+def new_table(site):
+    """new_table("a int, b text") makes a table of the user app and returns its name; it is
+    dropped after the test."""
+    names = []
+
+    def make(columns="a int", options=""):
+        names.append(f"made_{next(TABLE_NUMBERS)}")
+        site.cluster.primary.sql(f"CREATE {options} TABLE {names[-1]} ({columns});"
+                                 f"ALTER TABLE {names[-1]} OWNER TO app", "app")
+        return names[-1]
+    yield make
+    for name in names:
+        site.cluster.primary.sql(f"DROP TABLE IF EXISTS {name}", "app")
+
+
+@pytest.fixture
+def superuser(site):
+    """Run SQL on the primary, past pgweir: superuser(sql, db="app")."""
+    def run(sql, db="app"):
+        return site.cluster.primary.sql(sql, db)
+    return run

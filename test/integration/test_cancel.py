@@ -1,0 +1,182 @@
+"""A cancel request ends the query it was meant for, and no other."""
+import os
+import threading
+import time
+
+import pgwire
+import pytest
+from rawclient import RawClient
+from tools import proc
+
+
+@pytest.fixture(scope="module")
+def pooler(site):
+    with site.pgweir(settings={"default_pool_size": 1, "query_wait_timeout": 30}) as p:
+        yield p
+
+
+def is_sleeping(superuser, mark):
+    return superuser("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND "
+                     f"query LIKE '%pg_sleep%' AND query LIKE '%{mark}%' "
+                     "AND pid <> pg_backend_pid()") != "0"
+
+
+def start_sleep(client, superuser, mark):
+    client.send(pgwire.query(f"SELECT pg_sleep(60) /* {mark} */"))
+    proc.wait_until("the query to run", lambda: is_sleeping(superuser, mark))
+
+
+def test_running_query_is_cancelled(pooler, superuser):
+    with pooler.raw() as client:
+        start_sleep(client, superuser, "running")
+        client.send_cancel()
+        result = client.result()
+        assert result.sqlstate == "57014" and result.status == "I"
+        assert client.value("SELECT 1") == "1"
+
+
+def test_psycopg_cancel(pooler, superuser):
+    conn = pooler.connect3()
+    timer = threading.Timer(0.5, conn.cancel)
+    timer.start()
+    with pytest.raises(Exception, match="cancel"):
+        conn.execute("SELECT pg_sleep(60)")
+    timer.join()
+    assert conn.execute("SELECT 1").fetchone() == (1,)
+    conn.close()
+
+
+def test_client_in_line_is_cancelled_without_reaching_a_server(pooler, superuser):
+    with pooler.raw() as holder, pooler.raw() as waiter:
+        start_sleep(holder, superuser, "holder")
+        waiter.send(pgwire.query("SELECT 'never runs'"))
+        assert waiter.is_silent_for(0.2)
+        waiter.send_cancel()
+        assert waiter.result().sqlstate == "57014"
+        assert is_sleeping(superuser, "holder")
+        holder.send_cancel()
+        assert holder.result().sqlstate == "57014"
+        assert waiter.value("SELECT 1") == "1"
+
+
+def test_extended_series_in_line_is_cancelled_up_to_its_sync(pooler, superuser):
+    with pooler.raw() as holder, pooler.raw() as waiter:
+        start_sleep(holder, superuser, "holder")
+        waiter.send(pgwire.prepared("SELECT 'never runs'"))
+        assert waiter.is_silent_for(0.2)
+        waiter.send_cancel()
+        result = waiter.result()
+        assert result.kinds == "EZ" and result.sqlstate == "57014"
+        holder.send_cancel()
+        holder.result()
+        assert waiter.prepared("SELECT 2").value() == "2"
+
+
+def test_cancel_of_an_idle_client_hits_nobody(pooler, superuser):
+    with pooler.raw() as idle, pooler.raw() as busy:
+        idle.query("SELECT 1").check()
+        start_sleep(busy, superuser, "busy")
+        for _ in range(20):
+            idle.send_cancel()
+        assert busy.is_silent_for(0.5)
+        busy.send_cancel()
+        assert busy.result().sqlstate == "57014"
+        assert idle.value("SELECT 1") == "1"
+
+
+def test_wrong_key_cancels_nothing(pooler, superuser):
+    with pooler.raw() as client:
+        start_sleep(client, superuser, "wrongkey")
+        for pid, key in ((client.pid, os.urandom(len(client.key))),
+                         (client.pid + 1, client.key), (0, bytes(4)), (-1, b"\xff" * 4)):
+            with RawClient(pooler.port) as other:
+                other.send(pgwire.cancel_request(pid, key))
+                assert other.wait_closed() == []
+        assert client.is_silent_for(0.3)
+        client.send_cancel()
+        assert client.result().sqlstate == "57014"
+
+
+def test_each_client_has_a_key_of_its_own(pooler):
+    clients = [pooler.raw() for _ in range(20)]
+    keys = {(c.pid, c.key) for c in clients}
+    pids = {c.value("SELECT pg_backend_pid()") for c in clients}
+    assert len(keys) == 20 and len(pids) == 1
+    assert not {str(c.pid) for c in clients} & pids, "the server's own pid is told to clients"
+
+
+@pytest.mark.threads
+def test_cancel_storm_hits_only_the_stormers_queries(pooler):
+    """One client cancels itself all the time; its neighbours share the only server with it."""
+    end = threading.Event()
+    wrong = []
+
+    def neighbour(number):
+        with pooler.raw() as client:
+            n = 0
+            while not end.is_set():
+                n += 1
+                result = client.query(f"SELECT {number * 1_000_000 + n}")
+                if result.sqlstate or result.rows != [(str(number * 1_000_000 + n),)]:
+                    wrong.append((result.sqlstate, result.rows))
+
+    neighbours = [threading.Thread(target=neighbour, args=(i,)) for i in range(3)]
+    for thread in neighbours:
+        thread.start()
+    with pooler.raw() as stormer:
+        outcomes = []
+        for _ in range(60):
+            stormer.send(pgwire.query("SELECT pg_sleep(0.01)"))
+            threads = [threading.Thread(target=stormer.send_cancel) for _ in range(3)]
+            for thread in threads:
+                thread.start()
+            outcomes.append(stormer.result().sqlstate)
+            for thread in threads:
+                thread.join()
+    end.set()
+    for thread in neighbours:
+        thread.join()
+    assert not wrong, wrong[:3]
+    assert set(outcomes) <= {None, "57014"} and "57014" in outcomes
+
+
+def test_late_cancel_does_not_reach_the_next_client(pooler):
+    """The query ends by itself just when its cancel arrives."""
+    with pooler.raw() as first, pooler.raw() as second:
+        for _ in range(100):
+            first.send(pgwire.query("SELECT 1"))
+            cancelling = threading.Thread(target=first.send_cancel)
+            cancelling.start()
+            assert first.result().sqlstate in (None, "57014")
+            assert second.query("SELECT pg_sleep(0.002)").sqlstate is None
+            cancelling.join()
+
+
+def test_cancel_inside_a_transaction_leaves_it_failed(pooler, superuser):
+    with pooler.raw() as client:
+        client.query("BEGIN").check()
+        start_sleep(client, superuser, "block")
+        client.send_cancel()
+        assert client.result().status == "E"
+        assert client.query("ROLLBACK").status == "I"
+
+
+def test_cancel_through_tls_request(pooler, superuser):
+    """libpq may ask for TLS before its CancelRequest; a refusal is followed by the request."""
+    with pooler.raw() as client:
+        start_sleep(client, superuser, "tlscancel")
+        with RawClient(pooler.port) as other:
+            other.send(pgwire.SSL_REQUEST)
+            assert other.read(1) == b"N"
+            other.send(pgwire.cancel_request(client.pid, client.key))
+            assert other.wait_closed() == []
+        assert client.result().sqlstate == "57014"
+
+
+def test_cancel_is_quick(pooler, superuser):
+    with pooler.raw() as client:
+        start_sleep(client, superuser, "quick")
+        began = time.monotonic()
+        client.send_cancel()
+        client.result()
+        assert time.monotonic() - began < 1.0 * pooler.slow

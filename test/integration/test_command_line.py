@@ -1,0 +1,155 @@
+"""Options of the command, the configuration's errors, and what the daemon says at its start."""
+import os
+import subprocess
+
+import pytest
+from tools import proc
+
+
+def run(site, *args):
+    """Run pgweir to its end: (exit status, stdout + stderr)."""
+    done = subprocess.run([site.binary, *args], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=60, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture
+def config(site):
+    """config(text): the path of a file with it."""
+    folder = site.new_folder()
+
+    def write(text, name="test.ini"):
+        with open(f"{folder}/{name}", "w", encoding="utf-8") as f:
+            f.write(text)
+        return f"{folder}/{name}"
+    return write
+
+
+def test_version_and_help(site):
+    for option in ("-V", "--version"):
+        status, text = run(site, option)
+        assert status == 0 and "pgweir" in text
+    status, text = run(site, "--help")
+    assert status == 0
+    assert all(word in text for word in ("-d", "-t", "-q", "-v", "-u", "-V", "--help-config"))
+
+
+def test_help_config_tells_every_key(site):
+    status, everything = run(site, "--help-config")
+    assert status == 0 and "pool_mode" in everything and "max_lag" in everything
+    status, one = run(site, "--help-config", "default_pool_size")
+    assert status == 0 and "default_pool_size" in one and "max_lag" not in one
+    assert "20" in one
+    status, _ = run(site, "--help-config", "no_such_key")
+    assert status != 0
+
+
+def test_wrong_use_is_refused(site):
+    for args in ((), ("--nonsense",), ("/nonexistent/file.ini",), ("a", "b", "c")):
+        status, text = run(site, *args)
+        assert status != 0 and text
+
+
+GOOD = "[databases]\napp = host=127.0.0.1\n[pgweir]\nlisten_addr = 127.0.0.1\nlisten_port = 25999\n"
+
+
+def test_check_of_a_good_file(site, config):
+    status, text = run(site, "-t", config(GOOD))
+    assert status == 0, text
+
+
+def test_check_shows_all_errors_with_file_line_key_and_what_was_expected(site, config):
+    path = config(GOOD + "pool_mode = sometimes\nmax_client_conn = -5\nnonsense = 1\n"
+                         "default_pol_size = 3\n")
+    status, text = run(site, "-t", path)
+    assert status != 0
+    for line, words in ((6, ("pool_mode", "sometimes", "transaction")),
+                        (7, ("max_client_conn", "-5")), (8, ("nonsense",)),
+                        (9, ("default_pol_size", "default_pool_size"))):
+        told = [t for t in text.splitlines() if words[0] in t and str(line) in t]
+        assert told and all(w in told[0] for w in words), (words, text)
+    assert os.path.basename(path) in text
+
+
+def test_a_bad_file_keeps_it_from_starting(site, config):
+    status, text = run(site, config(GOOD + "pool_mode = sometimes\n"))
+    assert status != 0 and "pool_mode" in text
+
+
+def test_pgbouncers_own_file_runs_unchanged(site, config):
+    """Its section, its keys, those that mean nothing here included."""
+    text = f"""
+;; database lines
+[databases]
+* = host=127.0.0.1 port={site.cluster.primary.port}
+app = host=127.0.0.1 port={site.cluster.primary.port} dbname=app connect_query='SELECT 1'
+
+[pgbouncer]
+logfile =
+pidfile =
+listen_addr = 127.0.0.1
+listen_port = 25999
+auth_type = md5
+auth_file = {config('"app" "secret"', 'userlist.txt')}
+server_reset_query = DISCARD ALL
+pkt_buf = 4096
+sbuf_loopcnt = 5
+;max_client_conn = 1
+ignore_startup_parameters = extra_float_digits
+"""
+    status, told = run(site, "-t", config(text))
+    assert status == 0, told
+
+
+def test_includes_long_lines_and_a_missing_last_newline(site, config):
+    hosts = ",".join(["127.0.0.1"] * 8)
+    included = config("max_client_conn = 123", "more.ini")
+    path = config(f"[databases]\napp = host={hosts} application_name='{'x' * 7000}'\n[pgweir]\n"
+                  f"listen_addr = 127.0.0.1\n%include {included}")
+    status, text = run(site, "-t", path)
+    assert status == 0, text
+
+
+def test_ready_line_is_said_once_and_second_daemon_on_the_port_is_refused(site):
+    with site.pgweir() as p:
+        assert p.log_text().count("accepting connections") == 1
+        status, text = run(site, p.config)
+        assert status != 0 and str(p.port) in text
+        with p.raw() as client:
+            assert client.value("SELECT 1") == "1"
+
+
+def test_starts_while_no_server_is_there_and_serves_when_it_comes(site):
+    port = proc.free_port()
+    with site.pgweir({"app": f"host=127.0.0.1 port={port} dbname=app"},
+                     settings={"query_wait_timeout": 2}) as p:
+        with pytest.raises(Exception):
+            with p.raw() as client:
+                client.query("SELECT 1").check()
+        assert p.process.poll() is None
+
+
+def test_daemon_option(site):
+    pooler = site.pgweir(settings={"pidfile": "{folder}/pgweir.pid",
+                                   "logfile": "{folder}/daemon.log"}, args=["-d"])
+    pooler.launch()
+    proc.wait_until("the foreground process to end", lambda: pooler.process.poll() is not None)
+    assert pooler.process.returncode == 0
+    pooler._forget()  # pylint: disable=protected-access
+    pid_file = f"{pooler.folder}/pgweir.pid"
+    with open(pid_file, encoding="ascii") as f:
+        pid = int(f.read())
+    try:
+        proc.wait_until("the daemon to serve", lambda: serves(pooler))
+    finally:
+        proc.send_signal(pid, 3)
+        proc.wait_until("the daemon to end", lambda: not proc.is_alive(pid))
+    assert not os.path.exists(pid_file)
+
+
+def serves(pooler):
+    try:
+        with pooler.raw() as client:
+            return client.value("SELECT 1") == "1"
+    except OSError:
+        return False

@@ -1,0 +1,212 @@
+"""The console: its tables have PgBouncer's columns, over both protocols."""
+import re
+
+import psycopg2
+import pytest
+from rawclient import ServerError
+
+SOCKET = ("type user database replication state addr port local_addr local_port connect_time "
+          "request_time wait wait_us close_needed ptr link remote_pid tls application_name "
+          "prepared_statements id")
+COUNTS = ["server_assignment_count", "xact_count", "query_count", "received", "sent", "xact_time",
+          "query_time", "wait_time", "client_parse_count", "server_parse_count", "bind_count",
+          "client_login_count"]
+PLAIN_COUNTS = ["server_assignment_count", "xact_count", "query_count", "bytes_received",
+                "bytes_sent", "xact_time", "query_time", "wait_time"]
+PARSE_COUNTS = ["client_parse_count", "server_parse_count", "bind_count", "client_login_count"]
+TEXT, INT4, INT8, NUMERIC = 25, 23, 20, 1700
+
+COLUMNS = {
+    "STATS": ["database"] + [f"total_{c}" for c in COUNTS]
+    + [f"avg_{'recv' if c == 'received' else c}" for c in COUNTS],
+    "STATS_TOTALS": ["database"] + PLAIN_COUNTS + PARSE_COUNTS,
+    "STATS_AVERAGES": ["database"] + PLAIN_COUNTS + [f"avg_{c}" for c in PARSE_COUNTS],
+    "TOTALS": ["name", "value"],
+    "CLIENTS": SOCKET.split(),
+    "SERVERS": SOCKET.split(),
+    "SOCKETS": SOCKET.split() + ["recv_pos", "pkt_pos", "pkt_remain", "send_pos", "send_remain",
+                                 "pkt_avail", "send_avail"],
+    "POOLS": "database user cl_active cl_waiting cl_active_cancel_req cl_waiting_cancel_req "
+             "sv_active sv_active_cancel sv_being_canceled sv_idle sv_used sv_tested sv_login "
+             "maxwait maxwait_us pool_mode load_balance_hosts".split(),
+    "DATABASES": "name host port database force_user pool_size min_pool_size reserve_pool_size "
+                 "server_lifetime pool_mode load_balance_hosts max_connections "
+                 "current_connections max_client_connections current_client_connections paused "
+                 "disabled".split(),
+    "USERS": "name pool_size reserve_pool_size pool_mode max_user_connections "
+             "current_connections max_user_client_connections "
+             "current_client_connections".split(),
+    "LISTS": ["list", "items"],
+    "CONFIG": ["key", "value", "default", "changeable"],
+    "VERSION": ["version"],
+    "STATE": ["key", "value"],
+    "MEM": ["name", "size", "used", "free", "memtotal"],
+    "DNS_HOSTS": ["hostname", "ttl", "addrs"],
+    "DNS_ZONES": ["zonename", "serial", "count"],
+    "PEERS": ["peer_id", "host", "port", "pool_size"],
+    "PEER_POOLS": "peer_id cl_active_cancel_req cl_waiting_cancel_req sv_active_cancel "
+                  "sv_login".split(),
+}
+OWN_TABLES = ["NODES", "NODE_POOLS", "ROUTES", "WORKERS", "PINS"]
+LISTS = ["databases", "users", "peers", "pools", "peer_pools", "free_clients", "used_clients",
+         "login_clients", "free_servers", "used_servers", "dns_names", "dns_zones",
+         "dns_queries", "dns_pending"]
+
+
+@pytest.fixture(scope="module")
+def pooler(site):
+    with site.pgweir_routed(settings={"admin_users": "admin", "stats_users": "stats"}) as p:
+        with p.raw() as client:
+            client.query("SELECT 1").check()
+            yield p
+
+
+@pytest.mark.parametrize("database", ["pgweir", "pgbouncer"])
+@pytest.mark.parametrize("table", COLUMNS)
+def test_columns_are_pgbouncers_in_name_and_order(pooler, table, database):
+    with pooler.raw("admin", database) as console:
+        simple = console.query(f"SHOW {table}").check()
+        extended = console.prepared(f"SHOW {table}").check()
+    for result in (simple, extended):
+        assert [name for name, _ in result.columns] == COLUMNS[table]
+        assert result.tags == ["SHOW"]
+        assert {oid for _, oid in result.columns} <= {TEXT, INT4, INT8, NUMERIC}
+
+
+@pytest.mark.parametrize("table", OWN_TABLES)
+def test_own_tables_answer(pooler, table):
+    with pooler.raw("admin", "pgweir") as console:
+        assert console.query(f"SHOW {table}").check().columns
+        assert console.prepared(f"show {table.lower()};").check().columns
+
+
+def test_types_of_counters(pooler):
+    with pooler.raw("admin", "pgweir") as console:
+        types = dict(console.query("SHOW STATS").columns)
+        assert types.pop("database") == TEXT and set(types.values()) == {NUMERIC}
+        types = dict(console.query("SHOW POOLS").columns)
+        assert types["database"] == TEXT and types["cl_active"] == INT4
+
+
+def test_lists_has_pgbouncers_rows(pooler):
+    assert [row["list"] for row in pooler.show("LISTS")] == LISTS
+
+
+def test_version_is_understood_by_monitoring_tools(pooler):
+    version = pooler.show("VERSION")[0]["version"]
+    assert version.startswith("PgBouncer 1.") or "PgBouncer 1." in version
+
+
+def test_state_rows(pooler):
+    assert pooler.show("STATE") == [{"key": "active", "value": "yes"},
+                                    {"key": "paused", "value": "no"},
+                                    {"key": "suspended", "value": "no"}]
+
+
+def test_help_is_a_notice(pooler):
+    with pooler.raw("admin", "pgweir") as console:
+        result = console.query("SHOW HELP").check()
+        assert result.tags == ["SHOW"] and "RECONNECT" in str(result.notices)
+
+
+def test_rows_by_database_and_user_only(pooler):
+    """Whatever the nodes: one row of POOLS per database and user, one of DATABASES per database."""
+    keys = [(r["database"], r["user"]) for r in pooler.show("POOLS")]
+    assert len(keys) == len(set(keys)) and ("app", "app") in keys
+    names = [r["name"] for r in pooler.show("DATABASES")]
+    assert len(names) == len(set(names)) and {"app"} <= set(names)
+
+
+def test_show_nodes_tells_roles_and_lag(pooler):
+    rows = pooler.wait_show("NODES", lambda row: row["role"] == "primary") and pooler.show("NODES")
+    assert len(rows) == 3
+    ports = {row["node"].rsplit(":", 1)[1] for row in rows}
+    assert ports == {str(n.port) for n in pooler.site.cluster.nodes}
+
+
+@pytest.mark.parametrize("statement", [
+    "SHOW NONSENSE", "SHOW", "NONSENSE", "SELECT nonsense", "SHOW POOLS EXTRA WORDS",
+    "SHOW \"POOLS", "PAUSE nowhere", "KILL_CLIENT 999999", "SET nonsense = 1", "RELOAD now",
+    "; ; DROP", "SHOW ALL", "SET default_pool_size = much",
+])
+@pytest.mark.parametrize("extended", [False, True], ids=["simple", "extended"])
+def test_what_it_does_not_know_is_an_error_not_an_end(pooler, statement, extended):
+    with pooler.raw("admin", "pgweir") as console:
+        run = console.prepared if extended else console.query
+        assert run(statement).sqlstate
+        assert run("SHOW VERSION").sqlstate is None
+
+
+@pytest.mark.parametrize("probe, value", [
+    ("SHOW client_encoding", "UTF-?8"), ("SHOW standard_conforming_strings", "on"),
+    ("SHOW datestyle", "ISO.*"), ("SHOW timezone", "GMT"),
+    ("SHOW default_transaction_isolation", "read committed"),
+])
+def test_probes_of_drivers_are_answered(pooler, probe, value):
+    with pooler.raw("admin", "pgweir") as console:
+        assert re.fullmatch(value, console.query(probe).check().rows[0][0])
+
+
+def test_settings_that_drivers_send_are_accepted(pooler):
+    with pooler.raw("admin", "pgweir") as console:
+        for sql in ("SET client_encoding = 'UTF8'", "SET datestyle TO 'ISO'",
+                    "SET extra_float_digits = 3", "SET application_name = 'x'"):
+            result = console.query(sql)
+            assert result.kinds.endswith("CZ") or result.sqlstate, result.messages
+
+
+def test_drivers_use_the_console(pooler):
+    with pooler.connect("admin", "pgbouncer").cursor() as cur:
+        cur.execute("SHOW STATS_TOTALS")
+        assert len(cur.description) == len(COLUMNS["STATS_TOTALS"])
+    with pooler.connect3("admin", "pgweir", prepare_threshold=None) as conn:
+        assert conn.execute("SHOW VERSION").fetchone()
+    assert "app" in pooler.psql("-c", "SHOW DATABASES", user="admin", database="pgweir")
+
+
+def test_words_are_case_insensitive_and_identifiers_may_be_quoted(pooler):
+    with pooler.raw("admin", "pgweir") as console:
+        for sql in ("show Pools;", "  SHOW\n POOLS  ", "RECONNECT \"app\"", "SELECT version"):
+            console.query(sql).check()
+
+
+def test_stats_user_sees_but_changes_nothing(pooler):
+    with pooler.raw("stats", "pgweir") as console:
+        for table in (*COLUMNS, *OWN_TABLES):
+            console.query(f"SHOW {table}").check()
+        for command in ("RELOAD", "PAUSE", "PAUSE app", "RESUME app", "KILL app", "DISABLE app",
+                        "ENABLE app", "RECONNECT", "SHUTDOWN", "SET verbose = 1",
+                        "KILL_CLIENT 1", "SUSPEND", "WAIT_CLOSE", "SHUTDOWN WAIT_FOR_CLIENTS"):
+            assert console.query(command).sqlstate, command
+    with pooler.raw() as client:
+        assert client.value("SELECT 1") == "1"
+
+
+def test_user_of_neither_list_is_refused(pooler):
+    with pytest.raises((ServerError, psycopg2.Error)):
+        pooler.admin("SHOW VERSION", user="other")
+
+
+def test_clients_and_servers_rows(pooler):
+    with pooler.raw(application_name="seen here") as client:
+        client.query("SELECT 1").check()
+        row = pooler.show_one("CLIENTS", application_name="seen here")
+        assert (row["type"], row["user"], row["database"]) == ("C", "app", "app")
+        assert row["addr"] == "127.0.0.1"
+        assert int(row["port"]) == client.sock.getsockname()[1]
+        servers = pooler.show("SERVERS")
+        assert servers and {r["type"] for r in servers} == {"S"}
+        backends = pooler.site.cluster.primary.sql(
+            "SELECT pid FROM pg_stat_activity WHERE usename = 'app'").split()
+        on_primary = [r["remote_pid"] for r in servers
+                      if r["port"] == str(pooler.site.cluster.primary.port)]
+        assert set(on_primary) <= set(backends)
+
+
+def test_config_lists_every_key_of_help_config(pooler):
+    keys = {row["key"] for row in pooler.show("CONFIG")}
+    assert {"listen_port", "max_client_conn", "default_pool_size", "pool_mode", "max_lag",
+            "query_wait_timeout", "stats_port", "workers"} <= keys
+    assert {row["changeable"] for row in pooler.show("CONFIG")} == {"yes", "no"}
+    value = pooler.show_one("CONFIG", key="listen_port")["value"]
+    assert value == str(pooler.port)

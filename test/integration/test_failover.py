@@ -1,0 +1,263 @@
+"""Nodes that die, freeze, lag or restart while clients work."""
+import re
+import threading
+import time
+
+import pgwire
+import pytest
+from tools import proc
+from where import Where, send_marked, wait_routing
+
+
+@pytest.fixture(scope="module")
+def where(own_site):
+    finder = Where(own_site.cluster)
+    yield finder
+    finder.close()
+
+
+@pytest.fixture(autouse=True)
+def healthy(own_site):
+    """Every node runs again after each test, and the standbys have caught up."""
+    yield
+    for node in own_site.cluster.nodes:
+        node.thaw()
+        if not node.is_running():
+            node.start()
+    for standby in own_site.cluster.standbys:
+        standby.resume_replay()
+    own_site.cluster.wait_caught_up()
+
+
+@pytest.fixture
+def pooler(own_site, where):
+    settings = {"default_pool_size": 5, "query_wait_timeout": 20, "server_login_retry": 1}
+    with own_site.pgweir_routed(settings=settings) as p:
+        wait_routing(p, where)
+        yield p
+
+
+@pytest.fixture
+def cluster(own_site):
+    return own_site.cluster
+
+
+class Readers:
+    """pgbench -S in the background; entering starts it, leaving checks that no read failed."""
+
+    def __init__(self, pooler, seconds, *more):
+        self.pooler = pooler
+        self.args = ["-S", "-c", "8", "-j", "2", "-T", str(seconds), *more]
+        self.report = None
+        self.error = None
+
+    def _run(self):
+        try:
+            self.report = self.pooler.pgbench(*self.args)
+        except RuntimeError as e:
+            self.error = e
+
+    def __enter__(self):
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind, *_):
+        self._thread.join()
+        if kind is None:
+            assert self.error is None, self.error
+            assert self.report["failed"] == 0 and "aborted" not in self.report["text"]
+            assert self.report["done"] > 0
+
+
+def health(pooler, node):
+    row = next(r for r in pooler.show("NODES") if r["node"].endswith(f":{node.port}"))
+    return row["health"]
+
+
+def wait_health(pooler, node, state, timeout=15):
+    proc.wait_until(f"{node.name} to be {state}", lambda: health(pooler, node) == state,
+                    timeout * pooler.slow, 0.05)
+
+
+@pytest.mark.parametrize("protocol", ["simple", "prepared"])
+def test_replica_killed_under_read_load_costs_no_read(pooler, cluster, where, protocol):
+    victim = cluster.standbys[0]
+    with Readers(pooler, 6, "-M", protocol):
+        time.sleep(1)  # some load first
+        victim.kill()
+        wait_health(pooler, victim, "down")
+        victim.start()
+        wait_health(pooler, victim, "up")
+    wait_routing(pooler, where)
+
+
+def test_replica_shut_down_under_read_load_costs_no_read(pooler, cluster):
+    """A fast shutdown says 57P01 to each connection."""
+    victim = cluster.standbys[1]
+    with Readers(pooler, 5):
+        time.sleep(1)
+        victim.stop("fast")
+        victim.start()
+
+
+def test_both_replicas_gone_reads_go_to_the_primary(pooler, cluster, where):
+    with Readers(pooler, 5):
+        time.sleep(0.5)
+        for standby in cluster.standbys:
+            standby.kill()
+        for standby in cluster.standbys:
+            wait_health(pooler, standby, "down")
+        with pooler.raw() as client:
+            assert where.of(client) == "primary"
+
+
+def test_frozen_replica_is_taken_out_and_comes_back(pooler, cluster, where):
+    victim = cluster.standbys[0]
+    victim.freeze()
+    wait_health(pooler, victim, "down", 8)
+    with pooler.raw() as client:
+        began = time.monotonic()
+        for _ in range(20):
+            client.query("SELECT 1").check()
+        assert time.monotonic() - began < 2 * pooler.slow
+    victim.thaw()
+    wait_health(pooler, victim, "up")
+    wait_routing(pooler, where)
+
+
+def test_replica_frozen_half_of_the_time_gets_less_than_a_third_of_the_reads(pooler, cluster):
+    slow, other = cluster.standbys
+
+    def units(node):
+        return sum(int(r["units"]) for r in pooler.show("ROUTES")
+                   if r["node"].endswith(f":{node.port}"))
+    before = units(slow), units(other)
+    with Readers(pooler, 8):
+        for _ in range(8):
+            slow.freeze()
+            time.sleep(0.5)
+            slow.thaw()
+            time.sleep(0.5)
+    gained = units(slow) - before[0], units(other) - before[1]
+    print(f"{gained[0]} reads on the slow replica, {gained[1]} on the other")
+    assert gained[0] < sum(gained) / 3
+
+
+def test_lagging_replica_gets_no_reads(own_site, cluster, where):
+    with own_site.pgweir_routed("max_lag=500ms") as p:
+        wait_routing(p, where)
+        late = cluster.standbys[0]
+        late.pause_replay()
+        with p.raw() as writer, p.raw() as reader:
+            def is_out():
+                writer.query("UPDATE pgbench_branches SET bbalance = bbalance").check()
+                row = next(r for r in p.show("NODES") if r["node"].endswith(f":{late.port}"))
+                return int(row["lag_ms"] or 0) > 700
+            proc.wait_until("the lag to grow", is_out, 15 * p.slow, 0.1)
+            assert late.name not in {where.of(reader) for _ in range(20)}
+            late.resume_replay()
+            wait_routing(p, where)
+
+
+def test_writes_wait_for_the_primarys_restart_and_reads_go_on(pooler, cluster, where):
+    with pooler.raw() as writer, pooler.raw() as reader:
+        writer.query("SELECT 1").check()
+        cluster.primary.stop("fast")
+        wait_health(pooler, cluster.primary, "down")
+        send_marked(writer, "UPDATE pgbench_branches SET bbalance = bbalance")
+        assert where.of(reader).startswith("standby")
+        assert writer.is_silent_for(0.5)
+        cluster.primary.start()
+        began = time.monotonic()
+        assert writer.result().check().tags == ["UPDATE 1"]
+        print(f"answered {time.monotonic() - began:.2f} s after the primary accepted")
+        assert time.monotonic() - began < 2 * pooler.slow
+
+
+def test_write_that_waits_too_long_gets_57p03_and_the_session_lives(own_site, cluster, where):
+    with own_site.pgweir_routed(settings={"query_wait_timeout": 2}) as p:
+        wait_routing(p, where)
+        with p.raw() as writer:
+            cluster.primary.stop("fast")
+            wait_health(p, cluster.primary, "down")
+            refused = writer.query("UPDATE pgbench_branches SET bbalance = bbalance")
+            assert refused.sqlstate == "57P03" and refused.errors[0].fields.get("H")
+            assert writer.query("SELECT 1").value() == "1"
+            cluster.primary.start()
+            wait_routing(p, where)
+            writer.query("UPDATE pgbench_branches SET bbalance = bbalance").check()
+
+
+def test_open_transaction_on_a_killed_primary_gets_an_error(pooler, cluster, where):
+    with pooler.raw() as writer, pooler.raw() as idle:
+        idle.query("SELECT moment FROM (SELECT now() AS moment) s").check()
+        writer.query("BEGIN; UPDATE pgbench_branches SET bbalance = bbalance").check()
+        cluster.primary.kill()
+        failed = writer.query("COMMIT")
+        assert re.match("08|57P0|40", failed.sqlstate), failed.sqlstate
+        cluster.primary.start()
+        wait_routing(pooler, where)
+        if failed.status == "E":
+            writer.query("ROLLBACK").check()
+        for client in (writer, idle):
+            client.query("UPDATE pgbench_branches SET bbalance = bbalance").check()
+
+
+def test_write_under_way_when_the_primary_dies_is_never_sent_again(pooler, cluster, new_row):
+    """It may have been done or not; it must not be done twice, and the client must be told."""
+    with pooler.raw() as writer:
+        writer.send(pgwire.query(f"UPDATE {new_row} SET n = n + 1 WHERE "
+                                 "(SELECT true FROM pg_sleep(0.5))"))
+        assert writer.is_silent_for(0.2)
+        cluster.primary.kill()
+        assert re.match("08|57P0|40", writer.result().sqlstate)
+    cluster.primary.start()
+    assert cluster.primary.sql(f"SELECT n FROM {new_row}", "app") in ("0", "1")
+
+
+@pytest.fixture
+def new_row(cluster):
+    cluster.primary.sql("CREATE TABLE one_row AS SELECT 0 AS n; "
+                        "ALTER TABLE one_row OWNER TO app; CHECKPOINT", "app")
+    yield "one_row"
+    cluster.primary.wait_accepts()
+    cluster.primary.sql("DROP TABLE one_row", "app")
+
+
+def test_frozen_primary_reads_go_on_and_writes_recover(pooler, cluster):
+    with pooler.raw() as writer, pooler.raw() as reader:
+        cluster.primary.freeze()
+        wait_health(pooler, cluster.primary, "down", 8)
+        for _ in range(10):
+            reader.query("SELECT 1").check()
+        writer.send(pgwire.query("UPDATE pgbench_branches SET bbalance = bbalance"))
+        assert writer.is_silent_for(0.5)
+        cluster.primary.thaw()
+        assert writer.result().check().tags == ["UPDATE 1"]
+
+
+def test_read_only_block_on_a_killed_replica_gets_an_error(pooler, where, cluster):
+    with pooler.raw() as client:
+        client.query("BEGIN READ ONLY").check()
+        node = cluster.node(where.of(client))
+        node.kill()
+        failed = client.query("SELECT 1")
+        assert re.match("08|57P0|40", failed.sqlstate), failed.sqlstate
+        if failed.status == "E":
+            assert client.query("ROLLBACK").status == "I"
+        assert client.value("SELECT 1") == "1"
+
+
+def test_read_whose_answer_has_begun_is_not_run_twice(pooler, where, cluster):
+    """After the replay window rows have reached the client: it gets an error, never rows twice."""
+    with pooler.raw() as client:
+        mark = send_marked(client, "SELECT g, repeat('x', 1000) FROM generate_series(1, 500000) g")
+        assert client.read_message().kind == "T"
+        first = client.read_message().row()
+        node = where.ran(mark).pop()
+        cluster.node(node).kill()
+        rest = client.read_until("Z", "E")
+        numbers = [int(m.row()[0]) for m in rest if m.kind == "D"]
+        assert [int(first[0])] + numbers == list(range(1, len(numbers) + 2))
+        assert rest[-1].kind == "E" or len(numbers) + 1 == 500_000

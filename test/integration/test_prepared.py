@@ -1,0 +1,218 @@
+"""Named prepared statements follow their client from server to server."""
+import pgwire
+import psycopg
+import pytest
+from pgwire import bind, close, describe, execute, parse
+
+
+@pytest.fixture(scope="module")
+def pooler(site):
+    with site.pgweir(settings={"default_pool_size": 3}) as p:
+        yield p
+
+
+@pytest.fixture
+def busy(pooler):
+    """Make the pool use another server: holds one in a transaction while the block runs."""
+    class Holder:
+        def __enter__(self):
+            self.client = pooler.raw()
+            self.client.query("BEGIN; SELECT 1").check()
+
+        def __exit__(self, *_):
+            self.client.query("ROLLBACK")
+            self.client.close()
+    return Holder
+
+
+def run_named(client, name, *params):
+    """Bind and execute a statement prepared before."""
+    values = [str(p).encode() for p in params]
+    return client.run(bind("", name, values) + execute() + pgwire.SYNC)
+
+
+def prepare(client, name, sql, types=()):
+    assert client.run(parse(name, sql, types) + pgwire.SYNC).check().kinds == "1Z"
+
+
+def test_statement_is_found_on_every_server(pooler, busy):
+    with pooler.raw() as client:
+        prepare(client, "add", "SELECT $1::int + 1, pg_backend_pid()")
+        pids = set()
+        for i in range(4):
+            with busy(), busy():
+                number, pid = run_named(client, "add", i).check().rows[0]
+                assert number == str(i + 1)
+                pids.add(pid)
+            with busy():
+                pids.add(run_named(client, "add", i).check().rows[0][1])
+        assert pids
+
+
+def test_statements_of_that_name_of_two_clients_differ(pooler):
+    with pooler.raw() as one, pooler.raw() as two:
+        prepare(one, "s", "SELECT 'one'")
+        prepare(two, "s", "SELECT 'two'")
+        for _ in range(10):
+            assert run_named(one, "s").value() == "one"
+            assert run_named(two, "s").value() == "two"
+
+
+def test_another_clients_statement_is_unknown(pooler):
+    with pooler.raw() as one, pooler.raw() as two:
+        prepare(one, "mine", "SELECT 1")
+        assert run_named(two, "mine").sqlstate == "26000"
+        assert run_named(one, "mine").value() == "1"
+
+
+def test_second_parse_of_a_name_is_refused(pooler):
+    with pooler.raw() as client:
+        prepare(client, "twice", "SELECT 1")
+        assert client.run(parse("twice", "SELECT 2") + pgwire.SYNC).sqlstate == "42P05"
+        assert run_named(client, "twice").value() == "1"
+
+
+def test_closed_statement_is_gone_and_its_name_free(pooler):
+    with pooler.raw() as client:
+        prepare(client, "c", "SELECT 1")
+        assert client.run(close("S", "c") + pgwire.SYNC).kinds == "3Z"
+        assert run_named(client, "c").sqlstate == "26000"
+        prepare(client, "c", "SELECT 2")
+        assert run_named(client, "c").value() == "2"
+        assert client.run(close("S", "never was") + pgwire.SYNC).kinds == "3Z"
+
+
+def test_failed_parse_leaves_no_statement(pooler):
+    with pooler.raw() as client:
+        assert client.run(parse("bad", "SELEC 1") + pgwire.SYNC).sqlstate == "42601"
+        assert run_named(client, "bad").sqlstate == "26000"
+        prepare(client, "bad", "SELECT 'good'")
+        assert run_named(client, "bad").value() == "good"
+
+
+def test_parse_in_a_rolled_back_transaction_stays(pooler):
+    """Prepared statements are not transactional."""
+    with pooler.raw() as client:
+        client.query("BEGIN").check()
+        prepare(client, "kept", "SELECT 'kept'")
+        client.query("ROLLBACK").check()
+        assert run_named(client, "kept").value() == "kept"
+
+
+def test_describe_of_statement_on_another_server(pooler, busy):
+    with pooler.raw() as client:
+        prepare(client, "d", "SELECT $1::int AS a, $2::text AS b")
+        with busy():
+            result = client.run(describe("S", "d") + pgwire.SYNC)
+        assert result.kinds == "tTZ" and result.columns == [("a", 23), ("b", 25)]
+        assert result.messages[0].body == b"\0\2" + pgwire.i32(23) + pgwire.i32(25)
+
+
+def test_parameter_types_belong_to_the_statement(pooler):
+    with pooler.raw() as client:
+        prepare(client, "as_int", "SELECT pg_typeof($1)", [23])
+        prepare(client, "as_text", "SELECT pg_typeof($1)", [25])
+        assert run_named(client, "as_int", 1).value() == "integer"
+        assert run_named(client, "as_text", 1).value() == "text"
+
+
+def test_search_path_decides_what_a_statement_means(pooler, superuser):
+    superuser("CREATE SCHEMA red AUTHORIZATION app; CREATE TABLE red.colour AS SELECT 'red' c;"
+              "CREATE SCHEMA blue AUTHORIZATION app; CREATE TABLE blue.colour AS SELECT 'blue' c;"
+              "ALTER TABLE red.colour OWNER TO app; ALTER TABLE blue.colour OWNER TO app")
+    with pooler.raw() as red, pooler.raw() as blue:
+        for client, name in ((red, "red"), (blue, "blue")):
+            client.query(f"SET search_path = {name}").check()
+            prepare(client, "s", "SELECT c FROM colour")
+        for _ in range(6):
+            assert run_named(red, "s").value() == "red"
+            assert run_named(blue, "s").value() == "blue"
+    superuser("DROP SCHEMA red, blue CASCADE")
+
+
+def test_changed_result_type_is_postgresqls_own_error(pooler, superuser, new_table):
+    shape = new_table("a int")
+    superuser(f"INSERT INTO {shape} VALUES (1)")
+    with pooler.raw() as client:
+        prepare(client, "all", f"SELECT * FROM {shape}")
+        assert run_named(client, "all").value() == "1"
+        superuser(f"ALTER TABLE {shape} ADD b int")
+        assert run_named(client, "all").sqlstate == "0A000"
+
+
+def test_unnamed_statement_lives_from_sync_to_sync(pooler):
+    with pooler.raw() as client, pooler.raw() as other:
+        assert client.run(parse("", "SELECT 'mine'") + pgwire.SYNC).kinds == "1Z"
+        other.prepared("SELECT 'other'").check()
+        assert run_named(client, "").value() == "mine"
+
+
+def test_sql_level_prepare_execute_deallocate(pooler):
+    with pooler.raw() as one, pooler.raw() as two:
+        one.query("PREPARE p (int) AS SELECT $1 + 1").check()
+        assert two.query("EXECUTE p (1)").sqlstate == "26000"
+        for i in range(5):
+            assert one.value(f"EXECUTE p ({i})") == str(i + 1)
+        one.query("DEALLOCATE p").check()
+        assert one.query("EXECUTE p (1)").sqlstate == "26000"
+
+
+def test_deallocate_all_and_discard_all_forget_protocol_statements(pooler):
+    with pooler.raw() as client:
+        for command in ("DEALLOCATE ALL", "DISCARD ALL"):
+            prepare(client, "gone", "SELECT 1")
+            client.query(command).check()
+            assert run_named(client, "gone").sqlstate == "26000"
+
+
+def test_many_statements_outlive_the_servers_cache(site):
+    settings = {"default_pool_size": 1, "max_prepared_statements": 10}
+    with site.pgweir(settings=settings) as p, p.raw() as client:
+        for i in range(50):
+            prepare(client, f"s{i}", f"SELECT {i}")
+        for i in range(50):
+            assert run_named(client, f"s{i}").value() == str(i)
+        assert int(client.value("SELECT count(*) FROM pg_prepared_statements")) <= 11
+
+
+def test_max_prepared_statements_zero_still_serves_unnamed_ones(site):
+    with site.pgweir(settings={"max_prepared_statements": 0}) as p, p.raw() as client:
+        assert client.prepared("SELECT $1::int", [5]).value() == "5"
+
+
+def test_psycopg3_prepared_statement_survives_a_new_server(pooler, superuser):
+    with pooler.connect3(prepare_threshold=0) as conn:
+        assert conn.execute("SELECT %s::int", (1,)).fetchone() == (1,)
+        superuser("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+                  "WHERE usename = 'app'")
+        assert conn.execute("SELECT %s::int", (1,)).fetchone() == (1,)
+
+
+@pytest.mark.threads
+def test_many_clients_with_the_same_statements(pooler):
+    """ORMs prepare the same texts under the same names on every connection."""
+    clients = [pooler.connect3(prepare_threshold=0) for _ in range(12)]
+    for i in range(20):
+        for n, conn in enumerate(clients):
+            assert conn.execute("SELECT %s::int * %s::int", (n, i)).fetchone() == (n * i,)
+    for conn in clients:
+        conn.close()
+
+
+def test_portal_inside_a_transaction(pooler):
+    with pooler.raw() as client:
+        client.query("BEGIN").check()
+        client.run(parse("g", "SELECT generate_series(1, 5)") + bind("p", "g") + pgwire.SYNC)
+        first = client.run(execute("p", 2) + pgwire.SYNC)
+        assert first.kinds == "DDsZ" and first.status == "T"
+        assert len(client.run(execute("p", 0) + pgwire.SYNC).rows) == 3
+        client.query("COMMIT").check()
+        assert client.run(execute("p") + pgwire.SYNC).sqlstate == "34000"
+
+
+def test_error_inside_psycopg3_pipeline_of_prepared_statements(pooler):
+    with pooler.connect3(prepare_threshold=0) as conn:
+        with pytest.raises(psycopg.errors.DivisionByZero), conn.pipeline():
+            conn.execute("SELECT %s::int", (1,))
+            conn.execute("SELECT 1 / %s::int", (0,))
+        assert conn.execute("SELECT %s::int", (2,)).fetchone() == (2,)

@@ -1,0 +1,104 @@
+"""A standby is promoted: writes follow it, and never go back to the old primary."""
+import threading
+import time
+
+import pytest
+from pgwire import Closed
+from rawclient import ServerError
+from tools import proc
+from where import Where, wait_routing
+
+
+@pytest.fixture(scope="module")
+def where(own_site):
+    finder = Where(own_site.cluster)
+    yield finder
+    finder.close()
+
+
+@pytest.fixture(scope="module")
+def pooler(own_site, where):
+    settings = {"query_wait_timeout": 20, "server_login_retry": 1}
+    with own_site.pgweir_routed(settings=settings) as p:
+        wait_routing(p, where)
+        yield p
+
+
+class Writer:
+    """Counts up as fast as it may; every acknowledged number is kept."""
+
+    def __init__(self, pooler):
+        self.pooler = pooler
+        self.acknowledged = []
+        self.errors = []
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self):
+        number = 0
+        with self.pooler.raw() as client:
+            while not self._end.is_set():
+                number += 1
+                try:
+                    result = client.query(f"INSERT INTO promoted VALUES ({number})")
+                except (Closed, ServerError) as e:
+                    self.errors.append(repr(e))
+                    return
+                if result.errors:
+                    self.errors.append(result.sqlstate)
+                else:
+                    self.acknowledged.append(number)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._end.set()
+        self._thread.join()
+
+
+def test_writes_follow_a_promotion_and_never_go_back(pooler, own_site, where):
+    """The old primary dies, a standby takes over, and the old primary comes back writable."""
+    old, new, third = own_site.cluster.nodes
+    old.sql("CREATE TABLE promoted (a int); ALTER TABLE promoted OWNER TO app", "app")
+    own_site.cluster.wait_caught_up()
+    with Writer(pooler) as writer:
+        proc.wait_until("some writes", lambda: len(writer.acknowledged) > 50)
+        old.kill()
+        new.promote()
+        began = time.monotonic()
+        third.follow(new)
+        before = len(writer.acknowledged)
+        proc.wait_until("writes on the new primary",
+                        lambda: len(writer.acknowledged) > before + 10, 15 * pooler.slow)
+        print(f"writing again {time.monotonic() - began:.2f} s after the promotion")
+        old.start()  # writable, on the old timeline
+        lost_before = int(old.sql("SELECT count(*) FROM promoted", "app"))
+        before = len(writer.acknowledged)
+        proc.wait_until("many more writes", lambda: len(writer.acknowledged) > before + 200,
+                        15 * pooler.slow)
+    assert int(old.sql("SELECT count(*) FROM promoted", "app")) == lost_before
+    assert len(writer.errors) <= 2, writer.errors
+    kept = {int(n) for n in new.sql("SELECT a FROM promoted", "app").split()}
+    after_promotion = set(writer.acknowledged[before:])
+    assert after_promotion <= kept
+    with pooler.raw() as client:
+        assert where.of(client, "SELECT count(*) FROM promoted FOR UPDATE"
+                        .replace("count(*)", "a")) == new.name
+    assert old.name not in reads(pooler, where), "an old timeline is not fit for reads"
+
+
+def reads(pooler, where):
+    with pooler.raw() as client:
+        return {where.of(client) for _ in range(30)}
+
+
+def test_old_primary_rejoins_as_a_replica(pooler, own_site, where):
+    old, new, _ = own_site.cluster.nodes
+    old.rebuild(new)
+    old.wait_caught_up(new)
+    proc.wait_until("the rebuilt node to get reads",
+                    lambda: old.name in reads(pooler, where), 20 * pooler.slow)
+    with pooler.raw() as client:
+        assert where.of(client, "INSERT INTO promoted VALUES (0)") == new.name

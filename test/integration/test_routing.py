@@ -1,0 +1,264 @@
+"""Reads go to replicas, everything else to the primary; the application sees one database."""
+import collections
+
+import pgwire
+import pytest
+from where import Where, wait_routing
+
+READS = [
+    "SELECT 1", "select count(*) from pgbench_accounts where aid < 10", "TABLE pgbench_branches",
+    "VALUES (1), (2)", "WITH x AS (SELECT 1) SELECT * FROM x", "(SELECT 1) UNION (SELECT 2)",
+    "SELECT 'DELETE FROM pgbench_branches'", "SELECT $a$ INSERT INTO $a$",
+    "SELECT now(), current_date", "SELECT bid AS \"update\" FROM pgbench_branches",
+    "EXPLAIN SELECT 1", "-- a comment\nSELECT /* nested /* DROP */ */ 1;",
+    "SELECT 1; SELECT 2", "SELECT substring('abc' FOR 2)", "SELECT upper('x'), random() < 2",
+    "SELECT steady(1)", "SELECT * FROM plain_view", "COPY (SELECT 1) TO STDOUT",
+]
+WRITES = [
+    "UPDATE pgbench_branches SET bbalance = bbalance", "DELETE FROM pgbench_history WHERE false",
+    "INSERT INTO pgbench_history DEFAULT VALUES", "SELECT 1; DELETE FROM pgbench_history",
+    "WITH d AS (DELETE FROM pgbench_history RETURNING 1) SELECT count(*) FROM d",
+    "SELECT * FROM pgbench_branches FOR UPDATE", "SELECT * FROM pgbench_branches FOR KEY SHARE",
+    "SELECT nextval('ticket')", "SELECT last_value FROM ticket", "NOTIFY nobody",
+    "EXPLAIN ANALYZE DELETE FROM pgbench_history", "SELECT pg_is_in_recovery()",
+    "SELECT pg_current_wal_lsn()", "SELECT pg_advisory_xact_lock(1)", "SELECT txid_current()",
+    "DO $$ BEGIN END $$", "CALL idle_procedure()", "SELECT moody()", "SELECT \"moody\"()",
+    "SELECT * FROM moody_view", "SELECT * FROM not_logged", "CREATE TABLE IF NOT EXISTS "
+    "pgbench_history (a int)", "ANALYZE pgbench_branches", "SHOW transaction_read_only",
+    "SELECT count(*) FROM pg_stat_activity", "SELECT 1 INTO TEMP passing; DROP TABLE passing",
+]
+OBJECTS = """
+    CREATE SEQUENCE ticket;
+    CREATE UNLOGGED TABLE not_logged (a int);
+    CREATE FUNCTION steady(int) RETURNS int STABLE LANGUAGE sql AS 'SELECT $1';
+    CREATE FUNCTION moody() RETURNS int VOLATILE LANGUAGE sql AS 'SELECT 1';
+    CREATE VIEW plain_view AS SELECT bid FROM pgbench_branches;
+    CREATE VIEW moody_view AS SELECT moody();
+    CREATE PROCEDURE idle_procedure() LANGUAGE sql AS 'SELECT 1';
+    CREATE SEQUENCE secret_ticket;
+    CREATE FUNCTION liar() RETURNS bigint STABLE LANGUAGE plpgsql
+        AS 'BEGIN RETURN nextval(''secret_ticket''); END';
+    CREATE FUNCTION other_liar() RETURNS bigint STABLE LANGUAGE plpgsql
+        AS 'BEGIN RETURN nextval(''secret_ticket''); END';
+    GRANT ALL ON ALL TABLES IN SCHEMA public TO app;
+    GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO app;
+"""
+DROP_OBJECTS = """
+    DROP VIEW plain_view, moody_view;
+    DROP FUNCTION steady, moody, liar, other_liar; DROP PROCEDURE idle_procedure;
+    DROP TABLE not_logged; DROP SEQUENCE ticket, secret_ticket;
+"""
+
+
+@pytest.fixture(scope="module")
+def where(site):
+    finder = Where(site.cluster)
+    yield finder
+    finder.close()
+
+
+@pytest.fixture(scope="module")
+def pooler(site, where):
+    site.cluster.primary.sql(OBJECTS, "app")
+    site.cluster.wait_caught_up()
+    with site.pgweir_routed(settings={"default_pool_size": 5}) as p:
+        wait_routing(p, where)
+        yield p
+    site.cluster.primary.sql(DROP_OBJECTS, "app")
+
+
+@pytest.fixture
+def client(pooler):
+    with pooler.raw() as one:
+        yield one
+
+
+def is_replica(nodes):
+    return len(nodes) == 1 and next(iter(nodes)).startswith("standby")
+
+
+def by_protocol(statements):
+    """Each statement in both protocols; several in one message are for the simple one alone."""
+    return pytest.mark.parametrize("sql, extended", [
+        (s, extended) for s in statements for extended in (False, True)
+        if not extended or ";" not in s[:-1]])
+
+
+@by_protocol(READS)
+def test_reads_run_on_a_replica(client, where, sql, extended):
+    result, nodes = where.run(client, sql, extended)
+    result.check()
+    assert is_replica(nodes), nodes
+
+
+@by_protocol(WRITES)
+def test_everything_else_runs_on_the_primary(client, where, sql, extended):
+    result, nodes = where.run(client, sql, extended)
+    assert nodes == {"primary"}, (nodes, result.errors)
+    result.check()
+
+
+def test_reads_are_shared_by_the_replicas(pooler, where):
+    with pooler.raw() as client:
+        counts = collections.Counter(where.of(client) for _ in range(60))
+    assert set(counts) == {"standby1", "standby2"} and min(counts.values()) >= 6
+
+
+def test_prepared_statement_keeps_its_verdict(client, where):
+    read, write = "/* mark kept-read */ SELECT 1", "/* mark kept-write */ SELECT moody()"
+    client.run(pgwire.parse("r", read) + pgwire.parse("w", write) + pgwire.SYNC).check()
+    for name, mark, replica in (("r", "kept-read", True), ("w", "kept-write", False)):
+        client.run(pgwire.bind("", name) + pgwire.execute() + pgwire.SYNC).check()
+        nodes = where.ran(f"/* mark {mark} */")
+        assert is_replica(nodes - {"primary"}) if replica else "primary" in nodes
+
+
+def test_series_of_several_statements_goes_where_all_may_run(client, where):
+    def series(*statements):
+        return b"".join(pgwire.parse("", s) + pgwire.bind() + pgwire.execute()
+                        for s in statements) + pgwire.SYNC
+    client.run(series("/* mark s1 */ SELECT 1", "/* mark s2 */ SELECT 2")).check()
+    assert is_replica(where.ran("/* mark s2 */"))
+    client.run(series("/* mark s3 */ SELECT 1",
+                      "/* mark s4 */ UPDATE pgbench_branches SET bid = bid")).check()
+    assert where.ran("/* mark s4 */") == {"primary"}
+
+
+def test_plain_block_runs_on_the_primary(client, where):
+    client.query("BEGIN").check()
+    assert where.of(client) == "primary"
+    assert where.of(client) == "primary"
+    client.query("COMMIT").check()
+
+
+@pytest.mark.parametrize("begin", [
+    ["BEGIN READ ONLY"], ["START TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"],
+    ["BEGIN", "SET TRANSACTION READ ONLY"], ["SET default_transaction_read_only = on", "BEGIN"],
+])
+def test_read_only_block_runs_on_one_replica(client, where, begin):
+    for sql in begin:
+        client.query(sql).check()
+    nodes = {where.of(client) for _ in range(5)}
+    assert is_replica(nodes), nodes
+    client.query("COMMIT AND CHAIN").check()
+    assert {where.of(client) for _ in range(3)} == nodes
+    assert client.query("UPDATE pgbench_branches SET bid = bid").sqlstate == "25006"
+    client.query("ROLLBACK").check()
+
+
+def test_read_only_block_becoming_read_write_runs_on_the_primary(client, where):
+    client.query("BEGIN READ ONLY").check()
+    client.query("SET TRANSACTION READ WRITE").check()
+    assert where.of(client, "UPDATE pgbench_branches SET bid = bid") == "primary"
+    client.query("ROLLBACK").check()
+
+
+def test_serializable_block_runs_on_the_primary(client, where):
+    client.query("BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY").check()
+    assert where.of(client) == "primary"
+    client.query("ROLLBACK").check()
+
+
+def test_settings_follow_to_every_node(client, where):
+    client.query("SET work_mem = '6MB'").check()
+    seen = set()
+    for i in range(40):
+        sql = ("SELECT setting FROM (SELECT current_setting('work_mem') AS setting) s"
+               if i % 2 else "SELECT moody()")
+        result, nodes = where.run(client, sql)
+        seen |= nodes
+        assert result.value() in ("6MB", "1")
+    assert "primary" in seen
+    assert client.value("SHOW work_mem") == "6MB"
+
+
+def test_pipelined_units_for_different_nodes_are_answered_in_order(client):
+    sqls = ["SELECT 'read'", "SELECT 'write' FROM moody()"] * 30
+    client.send(b"".join(pgwire.query(s) for s in sqls))
+    assert [client.result().value() for _ in sqls] == ["read", "write"] * 30
+
+
+def test_session_looks_like_one_with_the_primary(pooler, client):
+    assert client.parameters.get("in_hot_standby", "off") == "off"
+    for _ in range(4):
+        assert client.value("SELECT pg_is_in_recovery()") == "f"
+        assert client.value("SHOW transaction_read_only") == "off"
+        assert client.query("SELECT 1").kinds == "TDCZ", "no ParameterStatus of a replica"
+    pooler.connect(target_session_attrs="read-write").close()
+
+
+def test_route_of_an_entry_fixes_the_role(site, where):
+    entry = site.app_on(site.cluster.nodes)["app"]
+    databases = {"app": entry, "app_rw": entry + " route=primary",
+                 "app_ro": entry + " route=replica"}
+    with site.pgweir(databases) as p:
+        wait_routing(p, where)
+        with p.raw(database="app_rw") as rw, p.raw(database="app_ro") as ro:
+            assert {where.of(rw) for _ in range(5)} == {"primary"}
+            assert {where.of(ro) for _ in range(5)} <= {"standby1", "standby2"}
+            result, nodes = where.run(ro, "UPDATE pgbench_branches SET bid = bid")
+            assert result.sqlstate == "25006" and is_replica(nodes)
+
+
+def test_routing_off_takes_hosts_as_equals(site, where):
+    entry = site.app_on(site.cluster.standbys, "routing=off")["app"]
+    with site.pgweir({"app": entry}) as p, p.raw() as one, p.raw() as two:
+        one.query("BEGIN").check()
+        two.query("BEGIN").check()
+        assert {where.of(c, "SELECT count(*) FROM pgbench_branches") for c in (one, two)} \
+            <= {"standby1", "standby2"}
+
+
+def test_list_without_a_primary_says_so(site):
+    databases = site.app_on(site.cluster.standbys, "routing=on")
+    with site.pgweir(databases, settings={"query_wait_timeout": 2}) as p:
+        with pytest.raises(Exception) as told:
+            with p.raw() as client:
+                client.query("UPDATE pgbench_branches SET bid = bid").check()
+        assert "57P03" in str(told.value)
+        assert "route" in getattr(told.value, "fields", {}).get("H", "")
+
+
+def test_refused_write_on_a_replica_is_run_on_the_primary(client, where):
+    """liar() is labelled STABLE but takes a number from a sequence."""
+    first = int(client.query("SELECT liar()").value())
+    assert int(client.prepared("SELECT liar()").value()) == first + 1
+    _, nodes = where.run(client, "SELECT liar()")
+    assert nodes == {"primary"}, "the refusal was remembered"
+
+
+def test_refused_write_in_a_read_only_block_is_the_clients_error(client):
+    client.query("BEGIN READ ONLY").check()
+    assert client.query("SELECT other_liar()").sqlstate == "25006"
+    client.query("ROLLBACK").check()
+
+
+def test_new_volatile_function_is_known_at_once(client, where, superuser):
+    try:
+        client.query("CREATE FUNCTION fresh() RETURNS int VOLATILE LANGUAGE sql "
+                     "AS 'SELECT 1'").check()
+        for _ in range(5):
+            assert where.of(client, "SELECT fresh()") == "primary"
+    finally:
+        superuser("DROP FUNCTION IF EXISTS fresh")
+
+
+def test_operators_lists_override(site, where):
+    settings = {"primary_functions": "steady", "replica_functions": "moody"}
+    with site.pgweir_routed(settings=settings) as p:
+        wait_routing(p, where)
+        with p.raw() as client:
+            assert where.of(client, "SELECT steady(1)") == "primary"
+            assert is_replica({where.of(client, "SELECT moody()")})
+
+
+def test_show_routes_counts_by_node(pooler, client):
+    def units(node_is_primary):
+        primary = f":{pooler.site.cluster.primary.port}"
+        return sum(int(r["units"]) for r in pooler.show("ROUTES")
+                   if r["node"].endswith(primary) == node_is_primary)
+    reads, writes = units(False), units(True)
+    for _ in range(10):
+        client.query("SELECT 1").check()
+        client.query("SELECT moody()").check()
+    assert units(False) >= reads + 1 and units(True) >= writes + 10

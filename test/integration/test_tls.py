@@ -1,0 +1,187 @@
+"""TLS towards clients and towards servers."""
+import ssl
+
+import pgwire
+import psycopg2
+import pytest
+from pgwire import Closed
+from rawclient import RawClient, ServerError
+from tools.certs import Authority
+
+
+@pytest.fixture(scope="module")
+def authority(site):
+    return Authority(f"{site.new_folder()}/tls")
+
+
+@pytest.fixture(scope="module")
+def files(authority):
+    cert, key = authority.issue("pgweir")
+    return {"client_tls_cert_file": cert, "client_tls_key_file": key}
+
+
+@pytest.fixture(scope="module")
+def pooler(site, files):
+    with site.pgweir(settings={"client_tls_sslmode": "allow", **files}) as p:
+        yield p
+
+
+@pytest.fixture(scope="module")
+def strict(site, files):
+    with site.pgweir(settings={"client_tls_sslmode": "require", **files}) as p:
+        yield p
+
+
+def is_encrypted(conn):
+    return conn.info.ssl_in_use
+
+
+@pytest.mark.parametrize("mode, encrypted", [("disable", False), ("allow", False),
+                                             ("prefer", True), ("require", True)])
+def test_sslmodes_of_libpq(pooler, mode, encrypted):
+    conn = pooler.connect(sslmode=mode)
+    assert is_encrypted(conn) == encrypted
+    conn.cursor().execute("SELECT 1")
+    conn.close()
+
+
+@pytest.mark.parametrize("mode", ["verify-ca", "verify-full"])
+def test_certificate_is_verified_by_the_client(pooler, authority, site, mode):
+    conn = pooler.connect(sslmode=mode, sslrootcert=authority.cert)
+    assert is_encrypted(conn)
+    conn.close()
+    stranger = Authority(f"{site.new_folder()}/stranger", "stranger")
+    with pytest.raises(psycopg2.OperationalError, match="certificate"):
+        pooler.connect(sslmode=mode, sslrootcert=stranger.cert)
+
+
+def test_plain_client_is_refused_where_tls_is_required(strict):
+    with RawClient(strict.port) as client, pytest.raises((ServerError, Closed)):
+        client.login("app", strict.passwords["app"])
+    conn = strict.connect(sslmode="require")
+    assert is_encrypted(conn)
+    conn.close()
+
+
+def test_without_tls_a_request_is_declined(site):
+    with site.pgweir() as p:
+        conn = p.connect(sslmode="prefer")
+        assert not is_encrypted(conn)
+        conn.close()
+        with pytest.raises(psycopg2.OperationalError, match="SSL"):
+            p.connect(sslmode="require")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
+def test_old_versions_are_refused(pooler, version):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = context.maximum_version = version
+    with RawClient(pooler.port) as client, pytest.raises((ssl.SSLError, OSError)):
+        client.request_tls(context)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_new_versions_are_spoken(pooler, authority, version):
+    context = ssl.create_default_context(cafile=authority.cert)
+    context.minimum_version = context.maximum_version = version
+    with RawClient(pooler.port) as client:
+        client.request_tls(context, "localhost").login("app", pooler.passwords["app"])
+        assert client.value("SELECT 1") == "1"
+
+
+def test_large_answers_and_questions_through_tls(pooler, authority):
+    context = ssl.create_default_context(cafile=authority.cert)
+    size = 20 << 20
+    with RawClient(pooler.port) as client:
+        client.request_tls(context, "localhost").login("app", pooler.passwords["app"])
+        client.send(pgwire.query(f"SELECT repeat('x', {size})"))
+        assert client.read_message().kind == "T"
+        client.read(5)
+        client.skip(2 + 4 + size)
+        client.read_until("Z")
+        assert client.query("SELECT length('" + "y" * size + "')").value() == str(size)
+
+
+def test_pipelined_bytes_in_one_record(pooler, authority):
+    context = ssl.create_default_context(cafile=authority.cert)
+    with RawClient(pooler.port) as client:
+        client.request_tls(context, "localhost").login("app", pooler.passwords["app"])
+        client.send(b"".join(pgwire.query(f"SELECT {i}") for i in range(100)))
+        assert [client.result().value() for _ in range(100)] == [str(i) for i in range(100)]
+
+
+def test_garbage_instead_of_a_handshake(pooler):
+    with RawClient(pooler.port) as client:
+        client.send(pgwire.SSL_REQUEST)
+        assert client.read(1) == b"S"
+        client.send(b"this is no ClientHello" * 10)
+        with pytest.raises((Closed, AssertionError, ValueError, OSError)):
+            while True:
+                client.read(1)
+    with pooler.raw() as other:
+        assert other.value("SELECT 1") == "1"
+
+
+@pytest.mark.threads
+def test_pgbench_over_tls_with_many_connections(pooler):
+    env = pooler.env()
+    env["PGSSLMODE"] = "require"
+    assert pooler.pgbench("-S", "-C", "-c", "5", "-t", "10",
+                          f"sslmode=require host=127.0.0.1 port={pooler.port} "
+                          "dbname=app user=app")["done"] == 50
+
+
+def test_show_clients_tells_tls(pooler):
+    conn = pooler.connect(sslmode="require", application_name="encrypted")
+    conn.cursor().execute("SELECT 1")
+    row = pooler.show_one("CLIENTS", application_name="encrypted")
+    assert "TLSv1" in row["tls"]
+    conn.close()
+
+
+@pytest.mark.parametrize("mode, encrypted", [("disable", "f"), ("prefer", "t"), ("require", "t"),
+                                             ("verify-ca", "t"), ("verify-full", "t")])
+def test_sslmodes_towards_the_server(site, mode, encrypted):
+    settings = {"server_tls_sslmode": mode}
+    if mode.startswith("verify"):
+        settings["server_tls_ca_file"] = site.cluster.authority.cert
+    with site.pgweir(settings=settings) as p, p.raw() as client:
+        assert client.value("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()") \
+            == encrypted
+
+
+def test_server_with_a_strangers_certificate_is_refused(site):
+    stranger = Authority(f"{site.new_folder()}/stranger", "stranger")
+    settings = {"server_tls_sslmode": "verify-full", "server_tls_ca_file": stranger.cert,
+                "query_wait_timeout": 2}
+    with site.pgweir(settings=settings) as p:
+        with pytest.raises((ServerError, Closed)):
+            with p.raw() as client:
+                client.query("SELECT 1").check()
+        assert "certificate" in p.log_text()
+
+
+def test_large_answer_from_a_server_over_tls(site):
+    with site.pgweir(settings={"server_tls_sslmode": "require"}) as p, p.raw() as client:
+        assert len(client.value("SELECT repeat('x', 10000000)")) == 10_000_000
+        assert client.value("SELECT length('" + "y" * 10_000_000 + "')") == "10000000"
+
+
+def test_new_certificate_is_used_after_reload(site, authority):
+    folder = site.new_folder()
+    second = Authority(f"{folder}/second", "second")
+    first_files, second_files = authority.issue("first"), second.issue("second")
+    with site.pgweir(settings={"client_tls_sslmode": "require",
+                               "client_tls_cert_file": first_files[0],
+                               "client_tls_key_file": first_files[1]}) as p:
+        keeps = p.connect(sslmode="verify-full", sslrootcert=authority.cert)
+        with p.connect("admin", "pgweir", sslmode="require").cursor() as cur:
+            p.settings.update(client_tls_cert_file=second_files[0],
+                              client_tls_key_file=second_files[1])
+            p.write_config()
+            cur.execute("RELOAD")
+        p.connect(sslmode="verify-full", sslrootcert=second.cert).close()
+        keeps.cursor().execute("SELECT 1")
+        keeps.close()

@@ -1,0 +1,83 @@
+"""Finds out on which node a statement ran: it carries a mark, which pg_stat_activity shows."""
+import itertools
+
+import pgwire
+import psycopg2
+from tools import proc
+
+_numbers = itertools.count(1)
+
+
+def new_mark():
+    return f"/* mark {next(_numbers)} */"
+
+
+class Where:
+    """Looks into every running node of a cluster, past the pooler."""
+
+    def __init__(self, cluster, database="app"):
+        self.cluster = cluster
+        self.database = database
+        self._connections = {}
+
+    def close(self):
+        for conn in self._connections.values():
+            conn.close()
+        self._connections = {}
+
+    def _ask(self, node, mark):
+        for _ in range(2):  # a connection from before the node's restart fails once
+            try:
+                if node.name not in self._connections:
+                    self._connections[node.name] = psycopg2.connect(
+                        host=self.cluster.socket_dir, port=node.port, user="postgres",
+                        dbname=self.database)
+                    self._connections[node.name].autocommit = True
+                cur = self._connections[node.name].cursor()
+                cur.execute("SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+                            " AND position(%s IN query) > 0", (mark,))
+                return cur.fetchone()[0] > 0
+            except psycopg2.Error:
+                self._connections.pop(node.name, None)
+        return False
+
+    def ran(self, mark):
+        """Names of the nodes where a statement with that mark was the last of its backend."""
+        return {n.name for n in self.cluster.nodes if n.is_running() and self._ask(n, mark)}
+
+    def run(self, client, sql, extended=False, params=()):
+        """Run a statement on a RawClient: (its Result, the nodes where it ran)."""
+        mark = new_mark()
+        result = client.prepared(mark + sql, params) if extended else client.query(mark + sql)
+        return result, self.ran(mark)
+
+    def of(self, client, sql="SELECT 1", extended=False):
+        """The one node where a statement that succeeds ran."""
+        result, nodes = self.run(client, sql, extended)
+        result.check()
+        assert len(nodes) == 1, nodes
+        return nodes.pop()
+
+
+def wait_routing(pooler, where, replicas=2, timeout=20):
+    """Wait until the daemon knows its nodes, and reads go to so many replicas."""
+    def nodes_known():
+        rows = [r for r in pooler.show("NODES") if r["health"] == "up"]
+        roles = sorted(r["role"] for r in rows)
+        return roles == ["primary"] + ["replica"] * replicas
+    proc.wait_until(f"a primary and {replicas} replicas in SHOW NODES", nodes_known,
+                    timeout * pooler.slow, 0.1)
+    seen = set()
+
+    def replicas_read():
+        with pooler.raw() as client:
+            seen.add(where.of(client))
+        return len(seen - {"primary"}) >= replicas or not replicas
+    proc.wait_until(f"reads on {replicas} replicas", replicas_read, timeout * pooler.slow, 0.05)
+
+
+def send_marked(client, sql):
+    """Send a statement without waiting; returns its mark."""
+    mark = new_mark()
+    client.send(pgwire.query(mark + sql))
+    return mark

@@ -1,0 +1,169 @@
+# shellcheck shell=bash
+# ./quickstart test: sourced by quickstart, whose functions it uses.
+#
+# Each part runs to its end whatever became of those before it, and adds to two counts; the last
+# line tells them. A part that cannot run at all, such as a build that fails, is one failed test.
+TEST_PACKAGES=(python3-pytest python3-psycopg2 python3-psycopg python3-asyncpg prometheus)
+FULL_PACKAGES=(clang clang-format libclang-rt-dev)
+FUZZ_SECONDS=60
+N_PASSED=0
+N_FAILED=0
+FAILED_PARTS=()
+
+quickstart_test() {
+	local full=0
+	case "$#:${1:-}" in
+	0:) ;;
+	1:--full) full=1 ;;
+	*) fail "test does not know the arguments: $*" "see ./quickstart --help" ;;
+	esac
+	install_packages "${TEST_PACKAGES[@]}"
+	[ "$full" = 0 ] || install_packages "${FULL_PACKAGES[@]}"
+	step "Generating ./configure"
+	generate || test_give_up "./autogen.sh failed"
+	test_variant plain "" --enable-werror
+	test_variant asan "" --enable-werror --enable-asan CFLAGS="-O1 -g"
+	test_variant tsan threads --enable-werror --enable-tsan CFLAGS="-O1 -g"
+	[ "$full" = 0 ] || test_full
+	test_summary
+}
+
+# test_variant NAME MARK CONFIGURE…: build it, make check, pytest (only tests with that mark).
+test_variant() {
+	local name=$1 mark=$2
+	shift 2
+	step "Variant $name: building"
+	if ! build "$name" "$@"; then
+		test_count "$name: build" 0 1
+		return
+	fi
+	test_unit "$name"
+	test_integration "$name" "$mark"
+}
+
+test_unit() {
+	local dir=$BUILD/$1 passed failed
+	step "Variant $1: make check"
+	find "$dir" -name '*.trs' -delete
+	(cd "$dir" && quietly check.log make -k -j"$JOBS" check) || test_show_unit_failures "$dir"
+	passed=$(find "$dir" -name '*.trs' -exec cat {} + | grep -c '^:test-result: PASS')
+	failed=$(find "$dir" -name '*.trs' -exec cat {} + | grep -cE '^:test-result: (FAIL|XPASS|ERROR)')
+	# a program that could not be built leaves no result
+	if [ "$failed" = 0 ] && ! grep -q '^# TOTAL:' "$dir/check.log"; then failed=1; fi
+	test_count "$1: make check" "$passed" "$failed"
+}
+
+test_show_unit_failures() {
+	local result
+	while IFS= read -r result; do
+		printf '%s\n' "--- ${result%.trs}.log" >&2
+		tail -n 40 "${result%.trs}.log" >&2
+	done < <(grep -lrE --include='*.trs' '^:test-result: (FAIL|XPASS|ERROR)' "$1")
+}
+
+test_integration() {
+	local dir=$BUILD/$1 mark=$2 xml=$BUILD/pytest-$1.xml
+	step "Variant $1: tests against a primary with two replicas${mark:+, those marked $mark}"
+	rm -f "$xml"
+	PGWEIR_BIN=$dir/src/pgweir PYTHONDONTWRITEBYTECODE=1 "$PYTHON" -m pytest -p no:cacheprovider \
+		-q --junitxml="$xml" ${mark:+-m "$mark"} test/integration </dev/null
+	# shellcheck disable=SC2046
+	test_count "$1: integration" $(test_read_junit "$xml")
+}
+
+# Passed and failed counts of a JUnit file; a missing one is one failure.
+test_read_junit() {
+	"$PYTHON" - "$1" <<'END'
+import sys
+import xml.etree.ElementTree as tree
+try:
+    suites = list(tree.parse(sys.argv[1]).getroot().iter("testsuite"))
+except (OSError, tree.ParseError):
+    print(0, 1)
+    sys.exit()
+def total(key):
+    return sum(int(suite.get(key)) for suite in suites)
+bad = total("failures") + total("errors")
+print(max(0, total("tests") - bad - total("skipped")), bad)
+END
+}
+
+test_count() { # PART PASSED FAILED
+	note "$1: $2 passed, $3 failed"
+	N_PASSED=$((N_PASSED + $2))
+	N_FAILED=$((N_FAILED + $3))
+	[ "$3" = 0 ] || FAILED_PARTS+=("$1")
+}
+
+# test_part NAME COMMAND…: a part that counts as one test.
+test_part() {
+	local name=$1
+	shift
+	note "$name"
+	if quietly "$BUILD/${name//[^a-z0-9]/-}.log" "$@"; then
+		test_count "$name" 1 0
+	else
+		test_count "$name" 0 1
+	fi
+}
+
+# --- what does not fit CI's hour --------------------------------------------------------------
+
+test_full() {
+	test_variant clang "" --enable-werror CC=clang
+	test_variant clang-asan "" --enable-werror --enable-asan CC=clang CFLAGS="-O1 -g"
+	test_integration tsan ""
+	step "Distribution and format"
+	test_part "make distcheck" make -C "$BUILD/plain" distcheck
+	test_part "make check-format" make -C "$BUILD/plain" check-format
+	test_fuzz
+	test_long
+}
+
+test_fuzz() {
+	local target
+	step "Fuzzing, $FUZZ_SECONDS s each"
+	if ! build fuzz --enable-fuzz --enable-asan CC=clang; then
+		test_count "fuzz: build" 0 1
+		return
+	fi
+	for target in "$BUILD"/fuzz/test/fuzz/fuzz_*; do
+		[[ -x $target && $target != *.* ]] || continue
+		test_fuzz_one "$target" "$(basename "$target")"
+	done
+}
+
+test_fuzz_one() { # PROGRAM NAME: new inputs stay in the build folder
+	local corpus=$BUILD/fuzz/corpus-${2#fuzz_}
+	mkdir -p "$corpus"
+	test_part "$2" "$1" -max_total_time="$FUZZ_SECONDS" -artifact_prefix="$BUILD/$2-" \
+		"$corpus" "test/fuzz/corpus/${2#fuzz_}"
+}
+
+test_long() {
+	local program
+	step "Long runs, at a tenth of their full length"
+	for program in test/long/*; do
+		[ -x "$program" ] || continue
+		test_part "long $(basename "$program")" \
+			env PGWEIR_BIN="$BUILD/plain/src/pgweir" "$program" --scale 0.1
+	done
+}
+
+# --- the end --------------------------------------------------------------------------------
+
+test_give_up() {
+	test_count "$1" 0 1
+	test_summary
+}
+
+test_summary() {
+	step "All parts have run, in $((SECONDS / 60)) min $((SECONDS % 60)) s"
+	if [ "$N_FAILED" -gt 0 ]; then
+		printf '    failed in: %s\n' "${FAILED_PARTS[@]}"
+		note "the logs are in $BUILD"
+	fi
+	printf '%d passed, %d failed\n' "$N_PASSED" "$N_FAILED"
+	[ "$N_FAILED" = 0 ] && [ "$N_PASSED" -gt 0 ]
+	exit
+}

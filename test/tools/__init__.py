@@ -1,0 +1,1 @@
+"""What the integration tests, the benchmark and ./quickstart share. Standard library only."""
