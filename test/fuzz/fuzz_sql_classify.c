@@ -57,7 +57,7 @@ static void check_verdict(const char *text, size_t size, uint32_t opts, const st
 		PANIC_IF(e->kind == EFFECT_NONE || e->kind >= EFFECT_COUNT);
 		PANIC_IF(e->stmt >= v->n_stmts && size <= SQL_LEN_MAX &&
 			 (opts & SQL_ENC_UNSAFE) == 0);
-		PANIC_IF(sql_effect_pin(e) >= PIN_COUNT);
+		PANIC_IF(sql_effect_pin(e) >= SQL_PIN_COUNT);
 		check_view(e->name, size);
 		check_view(e->value, size);
 		if (sql_effect_name(text, opts, e, buf, sizeof buf, &len) == OK)
