@@ -184,7 +184,7 @@ static const uint8_t *string_continues(const struct lexer *lx, const uint8_t *p)
 {
 	bool newline = false;
 
-	for (;; p++) {
+	for (; p < lx->end; p++) {
 		if (*p == '\'')
 			return newline ? p : NULL;
 		if (*p == '\n' || *p == '\r')
@@ -194,6 +194,7 @@ static const uint8_t *string_continues(const struct lexer *lx, const uint8_t *p)
 		else if (classes[*p] != C_BLANK)
 			return NULL;
 	}
+	return NULL;
 }
 
 /* Behind the quote that closes the segment opened at `p`; NULL if there is none. */

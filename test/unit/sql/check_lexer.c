@@ -260,8 +260,9 @@ END_TEST
 /* What stands behind a view must not stop it from ending. */
 START_TEST(view_ends_whatever_follows_it)
 {
-	static const char *const texts[] = {
-		"ab--x\n", "ab /*", "ab'c", "ab$$", "ab\"c", "ab.c", "abc"};
+	static const char *const texts[] = {"''--x\n", "'' -- x", "''\n--x\n'a'", "''\n'a'",
+		"$$--x", "1--x", "\"\"", "ab--x\n", "ab /*", "ab'c", "ab$$", "ab\"c", "ab.c",
+		"abc"};
 
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
 		struct lexer lx;
