@@ -14,6 +14,7 @@
 #include "worker/effects.h"
 #include "worker/login.h"
 #include "worker/relay.h"
+#include "worker/savepoints.h"
 #include "worker/server.h"
 #include "worker/unit.h"
 
@@ -412,6 +413,7 @@ void client_free(struct worker *w, struct client *c)
 	relay_hold_free(w, c);
 	baseline_fini(&c->learned);
 	effects_free(c->bound);
+	savepoints_clear(&c->savepoints, &c->set);
 	settings_txn_fini(&c->set);
 	stmt_names_fini(&c->names);
 	free(c->deferred);

@@ -20,6 +20,7 @@
 struct effects;
 struct hold;
 struct login;
+struct savepoints;
 struct server;
 struct cancel;
 
@@ -162,6 +163,7 @@ struct client {
 	bool is_admin_port;
 	bool verbatim;        /* session mode: statement names are the server's own */
 	bool stream_is_query; /* the stream is one large Query: no Sync will follow it */
+	bool probe_due;       /* a statement may have undone a pin: ask, see probe.h */
 	bool stalled;         /* what stands at the front waits for an answer of the server */
 	bool drop_next;       /* the message at the front was refused: its bytes are dropped */
 	bool feeding;         /* its bytes are being looked at: they are consumed at the end */
@@ -180,10 +182,11 @@ struct client {
 	/* session */
 	enum client_txn txn;
 	struct deferred *deferred;
-	bool block_read_only;    /* the open block is READ ONLY and runs on a replica */
-	bool block_answered;     /* something of the block was passed on */
-	struct settings_txn set; /* what it has set: at login, committed, now */
-	uint32_t sql_opts;       /* for the lexer: strings and encoding */
+	bool block_read_only;          /* the open block is READ ONLY and runs on a replica */
+	bool block_answered;           /* something of the block was passed on */
+	struct settings_txn set;       /* what it has set: at login, committed, now */
+	struct savepoints *savepoints; /* of the open transaction, or NULL */
+	uint32_t sql_opts;             /* for the lexer: strings and encoding */
 	struct stmt_names names;
 	struct unnamed *unnamed; /* the last unnamed Parse, or NULL */
 	struct effects *bound;   /* of the statement bound last, until it is executed */

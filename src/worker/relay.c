@@ -19,6 +19,8 @@
 #include "worker/forward.h"
 #include "worker/hold.h"
 #include "worker/login.h"
+#include "worker/probe.h"
+#include "worker/savepoints.h"
 #include "worker/unit.h"
 
 /* A walk over one chunk of a server's messages. [run, at) is to be passed on. */
@@ -148,6 +150,7 @@ void relay_entry_lost(struct worker *w, struct server *s, struct owed_entry e)
 		if (e.kind == OWED_CLOSE && e.who == OWED_HIDDEN)
 			s->after = PIN_AFTER_DISCARD;
 		break;
+	case OWED_TAG_PROBE:
 	case OWED_TAG_SETUP:
 	case OWED_TAG_DIFF:
 	case OWED_TAG_REDIFF:
@@ -186,6 +189,7 @@ static void entry_done(struct worker *w, struct server *s, struct owed_entry e)
 		effects_free(e.ref);
 		break;
 	case OWED_TAG_NONE:
+	case OWED_TAG_PROBE:
 	case OWED_TAG_SETUP:
 	case OWED_TAG_DIFF:
 	case OWED_TAG_REDIFF:
@@ -291,6 +295,8 @@ static void end_settings(struct worker *w, struct client *c, char status)
 {
 	struct settings *before = c->set.current;
 
+	if (status == 'I')
+		savepoints_clear(&c->savepoints, &c->set);
 	if (status == 'I' && c->unit_error)
 		settings_txn_rollback(&c->set);
 	else if (status == 'I')
@@ -398,6 +404,7 @@ static void unit_ended(struct walk *k, struct owed_entry e, char status)
 		release(w, c, s);
 		return;
 	}
+	(void)probe_send(w, c);
 	client_watch(w, c);
 	if (c->stalled)
 		conn_rx_resume(c->conn);
@@ -478,6 +485,10 @@ static void hidden_ready(struct worker *w, struct server *s, struct owed_entry e
 	case OWED_TAG_BEGIN:
 		if (failed && s->client != NULL)
 			s->client->deferred_failed = true;
+		break;
+	case OWED_TAG_PROBE:
+		if (s->client != NULL && may_release(s->client, s))
+			release(w, s->client, s);
 		break;
 	case OWED_TAG_WELCOME:
 		if (failed)
@@ -786,6 +797,9 @@ static bool message_came(struct walk *k, const struct frame *f)
 	}
 	if (f->type == BACKEND_COPY_IN_RESPONSE && s->client != NULL && s->client->stalled)
 		conn_rx_resume(s->client->conn); /* its data may go now */
+	if (f->type == BACKEND_DATA_ROW && step == OWED_DROP && there == f->total &&
+		s->client != NULL && owed_head(&s->owed)->tag == OWED_TAG_PROBE)
+		probe_row(k->w, s->client, frame_body(k->data + k->at, f));
 	if (f->type == BACKEND_COMMAND_COMPLETE)
 		command_completed(k, f);
 	if (step == OWED_DROP || s->client == NULL)
@@ -1017,6 +1031,7 @@ void relay_server_lost(struct worker *w, struct client *c, struct server *s, enu
 		client_fatal(w, c, &r, CLIENT_END_SERVER);
 		return;
 	}
+	savepoints_clear(&c->savepoints, &c->set);
 	settings_txn_rollback(&c->set);
 	client_settings_changed(w, c);
 	client_transition(w, c, CLIENT_UNLINKED);
