@@ -142,6 +142,14 @@ static void print_findings(const struct findings *f)
 		fprintf(stderr, "%zu more\n", f->n_left_out);
 }
 
+static uint64_t clock_s(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	return (uint64_t)ts.tv_sec;
+}
+
 static uint64_t clock_us(clockid_t id)
 {
 	struct timespec ts;
@@ -248,17 +256,20 @@ static enum status start_workers(struct process *p)
 	return err == 0 ? OK : E_IO;
 }
 
-static void process_free(struct process *p)
+/* Returns false if a helper thread is still busy: what it uses is left, _exit must follow. */
+static bool process_free(struct process *p)
 {
+	bool all_ended;
+
 	for (uint32_t i = 0; i < p->n_started; i++)
 		pthread_join(p->threads[i], NULL);
 	for (uint32_t i = 0; p->sh != NULL && i < WORKERS_MAX; i++)
 		worker_free(p->workers[i]);
-	control_free(p->control);
+	all_ended = control_free(p->control);
 	if (p->sockets != NULL)
 		sockets_close(p->sockets);
 	free(p->sockets);
-	if (p->sh != NULL) {
+	if (p->sh != NULL && all_ended) {
 		if (p->sh->share != NULL)
 			share_free(p->sh->share);
 		snap_domain_fini(&p->sh->snap);
@@ -266,6 +277,7 @@ static void process_free(struct process *p)
 	}
 	if (p->pidfile[0] != '\0')
 		unlink(p->pidfile);
+	return all_ended;
 }
 
 /* --- start --- */
@@ -362,6 +374,7 @@ int main(int argc, char **argv)
 	if (rc >= 0)
 		return rc;
 	signal(SIGPIPE, SIG_IGN);
+	p.log.now_s = clock_s;
 	logsink_init(&p.log, p.opt.quiet, p.opt.verbose);
 	rc = load(&p, &set);
 	if (rc == 0 && !p.opt.test) {
@@ -371,6 +384,7 @@ int main(int argc, char **argv)
 			rc = serve(&p, &set);
 	}
 	config_set_fini(&set);
-	process_free(&p);
+	if (!process_free(&p))
+		_exit(rc);
 	return rc;
 }
