@@ -375,6 +375,9 @@ static void dbase_ask_catalog(struct worker *w, struct dbase *db, bool changed)
 void dbase_catalog_changed(struct worker *w, struct dbase *db)
 {
 	dbase_ask_catalog(w, db, true);
+	db->catalog_outdated = db->catalog_generation;
+	db->catalog = NULL;
+	db->catalog_generation = 0;
 }
 
 static void dbase_bind_catalog(struct worker *w, struct dbase *db)
@@ -386,7 +389,8 @@ static void dbase_bind_catalog(struct worker *w, struct dbase *db)
 	for (uint32_t i = 0; w->catalogs != NULL && i < w->catalogs->n; i++) {
 		const struct catalog_entry *e = &w->catalogs->entry[i];
 
-		if (e->cluster != db->conf->cluster_id || strcmp(e->dbname, db->dbname) != 0)
+		if (e->cluster != db->conf->cluster_id || strcmp(e->dbname, db->dbname) != 0 ||
+			e->generation == db->catalog_outdated)
 			continue;
 		db->catalog = e->catalog;
 		db->catalog_generation = e->generation;
