@@ -24,6 +24,7 @@ struct tell_server {
 	struct mail mail;
 	struct server *server; /* moved; its pool is named by `share` */
 	struct share_pool *share;
+	struct baseline baseline; /* what servers of the account report */
 };
 
 struct tell_borrow {
@@ -96,6 +97,7 @@ void handover_server_closed(struct worker *w, const struct server *s)
 		if (l->server != s)
 			continue;
 		decline(w, ((struct tell_server *)l->mail)->share, l->to);
+		baseline_fini(&((struct tell_server *)l->mail)->baseline);
 		leaving_free(l);
 	}
 }
@@ -246,7 +248,9 @@ void handover_server_out(struct worker *w, struct server *s, uint32_t to)
 	tell->server = s;
 	tell->share = s->pool->share;
 	l.mail = &tell->mail;
-	if (leave_later(w, &l) != OK) {
+	if (baseline_copy(&s->pool->acc->baseline, &tell->baseline) != OK ||
+		leave_later(w, &l) != OK) {
+		baseline_fini(&tell->baseline);
 		free(tell);
 		return;
 	}
@@ -292,6 +296,9 @@ void handover_server_in(struct worker *w, struct mail *m)
 	struct share_pool *share = tell->share;
 	struct pool *p = w->stopping ? NULL : pool_of_share(w, share);
 
+	if (p != NULL && !p->acc->has_baseline)
+		account_set_baseline(w, p->acc, &tell->baseline);
+	baseline_fini(&tell->baseline);
 	free(tell);
 	if (p != NULL && p->borrowing != 0)
 		p->borrowing--;
@@ -413,6 +420,7 @@ void handover_discard(struct worker *w, struct mail *m)
 		struct tell_server *tell = (struct tell_server *)m;
 
 		discard_server(w, tell->server, tell->share);
+		baseline_fini(&tell->baseline);
 	} else if (m->kind == TELL_DERIVED) {
 		scram_wipe(((struct ask_derive *)m)->password,
 			sizeof((struct ask_derive *)m)->password);
