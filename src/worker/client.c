@@ -12,6 +12,7 @@
 #include "worker/cancel.h"
 #include "worker/dispatch.h"
 #include "worker/effects.h"
+#include "worker/handover.h"
 #include "worker/login.h"
 #include "worker/relay.h"
 #include "worker/savepoints.h"
@@ -380,6 +381,8 @@ static void client_end(struct worker *w, struct client *c, enum client_end why, 
 		return;
 	client_log_end(w, c, why);
 	client_count_bytes(c);
+	if (c->state == CLIENT_MOVING)
+		handover_client_closed(w, c);
 	dispatch_forget(w, c);
 	if (c->server != NULL)
 		relay_client_gone(w, c);

@@ -79,6 +79,15 @@ enum status baseline_put(struct baseline *b, const char *name, const char *value
 	return OK;
 }
 
+enum status baseline_copy(const struct baseline *from, struct baseline *to)
+{
+	enum status st = OK;
+
+	for (uint32_t i = 0; i < from->n && st == OK; i++)
+		st = baseline_put(to, from->params[i].name, from->params[i].value);
+	return st;
+}
+
 static void welcome_free(struct worker *w, struct account *acc, struct welcome *x)
 {
 	list_del(&x->link);

@@ -167,6 +167,8 @@ const struct welcome *account_welcome_add(struct worker *w, struct account *acc,
 void account_set_baseline(struct worker *w, struct account *acc, struct baseline *moved);
 const char *baseline_get(const struct baseline *b, const char *name); /* or NULL */
 enum status baseline_put(struct baseline *b, const char *name, const char *value) MUST_USE;
+/* Add a copy of all that is in `from`; also on error `to` is to be freed with baseline_fini. */
+enum status baseline_copy(const struct baseline *from, struct baseline *to) MUST_USE;
 void baseline_fini(struct baseline *b);
 
 void dbase_count_route(

@@ -637,7 +637,7 @@ size_t server_login_on_data(struct worker *w, struct server *s, const uint8_t *d
 		cannot_answer(w, s, "the server spoke first");
 		return len;
 	}
-	while (at < len && s->login != NULL) {
+	while (at < len && s->state != SERVER_CLOSED && s->login != NULL) {
 		st = frame_peek(data + at, len - at, LOGIN_MSG_MAX, &f);
 		if (st == E_AGAIN || (st == OK && !frame_is_complete(&f, len - at)))
 			break;
