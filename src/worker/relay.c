@@ -979,10 +979,10 @@ static void answer_lost_units(struct worker *w, struct client *c, struct server 
 	}
 }
 
-static bool loss_is_fatal(const struct client *c, const struct server *s)
+static bool loss_is_fatal(const struct client *c)
 {
 	return pins_any(&c->pins) || c->acc->mode == POOL_MODE_SESSION ||
-	       (s->body_left != 0 && s->body_passed && !c->holding) || c->body_left != 0;
+	       c->body_left != 0;
 }
 
 void relay_server_lost(struct worker *w, struct client *c, struct server *s, enum server_end why)
@@ -1005,8 +1005,12 @@ void relay_server_lost(struct worker *w, struct client *c, struct server *s, enu
 		run_elsewhere(w, c, s, "server_lost");
 		return;
 	}
+	if (s->body_left != 0 && s->body_passed) { /* an error would be read as the row's bytes */
+		client_close(w, c, CLIENT_END_SERVER);
+		return;
+	}
 	r = lost_report(c, s);
-	if (loss_is_fatal(c, s)) {
+	if (loss_is_fatal(c)) {
 		r.severity = "FATAL";
 		r.severity_v = "FATAL";
 		client_fatal(w, c, &r, CLIENT_END_SERVER);
