@@ -103,6 +103,7 @@ def test_everything_else_runs_on_the_primary(client, where, sql, extended):
 def test_reads_are_shared_by_the_replicas(pooler, where):
     """By client: one that reads without a pause stays, for the other replica is not known to have
     what it has just seen."""
+    wait_routing(pooler, where)  # the writes before have defined objects: the catalog is old
     counts = collections.Counter()
     for _ in range(60):
         with pooler.raw() as client:
