@@ -21,7 +21,7 @@
 #include "route/roles.h"
 
 #define TIMERS_PER_TURN  256u
-#define HELPERS_DEFAULT  4u
+#define LOGIN_HELPERS    4u     /* for steps of our own logins, which a server can make endless */
 #define HELPER_QUEUE_MAX 20000u /* a login storm's derivations wait here */
 #define HELPERS_END_MS   2000u
 #define RX_LEN           65536u
@@ -300,11 +300,10 @@ static enum status new_loop(struct control *c)
 
 static enum status new_helpers(struct control *c)
 {
-	uint32_t n = env_conf(&c->env)->helper_threads;
+	uint32_t n = env_conf(&c->env)->helper_threads + LOGIN_HELPERS;
 	struct helpers_conf hc = {
-		.n_threads = n == 0            ? HELPERS_DEFAULT
-			     : n < HELPERS_MAX ? n
-					       : HELPERS_MAX,
+		.n_threads = n < HELPERS_MAX ? n : HELPERS_MAX,
+		.slow_max = LOGIN_HELPERS,
 		.queue_max = HELPER_QUEUE_MAX,
 		.answers = &c->env.shared->control,
 	};
@@ -388,7 +387,7 @@ enum status control_new(const struct control_args *args, struct control **out)
 	wheel_timer_init(&c->retry, on_retry);
 	st = new_modules(c);
 	if (st != OK) {
-		control_free(c);
+		(void)control_free(c);
 		return st;
 	}
 	c->ending.on_stopping = on_stopping;
@@ -434,28 +433,26 @@ static void free_modules(struct control *c)
 		loop_unwatch(c->signal_watches[i]);
 }
 
-void control_free(struct control *c)
+bool control_free(struct control *c)
 {
 	bool stopped = true;
 
 	if (c == NULL)
-		return;
-	if (c->env.loop == NULL) {
-		free(c);
-		return;
-	}
-	free_modules(c);
+		return true;
+	if (c->env.loop != NULL)
+		free_modules(c);
 	if (c->env.helpers != NULL)
 		stopped = helpers_stop(c->env.helpers, HELPERS_END_MS);
 	c->env.ended = true;
-	each_mail(c, drop_mail);
-	if (stopped) {
-		helpers_free(c->env.helpers);
-		snapshots_free(c->env.shared);
-	} else {
+	if (c->env.loop != NULL)
+		each_mail(c, drop_mail);
+	if (!stopped) {
 		log_warn(c->env.shared->log, "a helper is still busy", "%s", "");
+		return false; /* what it works on must stay */
 	}
+	helpers_free(c->env.helpers);
+	snapshots_free(c->env.shared);
 	loop_free(c->env.loop);
-	if (stopped)
-		free(c);
+	free(c);
+	return true;
 }

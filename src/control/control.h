@@ -45,7 +45,11 @@ enum status control_new(const struct control_args *args, struct control **out) M
 /* Serve until every worker has ended (ASK_STOPPED) or the time for that is over. Errors: E_IO. */
 enum status control_run(struct control *c) MUST_USE;
 
-/* After the workers' threads were joined. Frees the snapshots in shared. NULL is allowed. */
-void control_free(struct control *c);
+/*
+ * After the workers' threads were joined. Frees the snapshots in shared. NULL is allowed.
+ * Returns false if a helper thread is still busy (a server has given it endless work): then end the
+ * process with _exit, for exit handlers would pull the libraries from under it.
+ */
+bool control_free(struct control *c);
 
 #endif

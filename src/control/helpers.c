@@ -14,7 +14,7 @@ struct queue {
 struct helpers {
 	/* the owner's thread */
 	uint32_t n_jobs;
-	uint32_t queue_max;
+	uint32_t queue_max, slow_max;
 	uint32_t n_threads;
 	struct mailbox *answers;
 	pthread_t threads[HELPERS_MAX];
@@ -54,17 +54,12 @@ static struct job *queue_pop(struct queue *q)
 	return (struct job *)(void *)m; /* mail is its first member */
 }
 
-static uint32_t slow_max(const struct helpers *h)
-{
-	return h->n_threads > 1 ? h->n_threads - 1 : 1;
-}
-
 /* The next job that may run now, or NULL. Under the lock. */
 static struct job *next_job(struct helpers *h)
 {
 	struct job *j = queue_pop(&h->fast);
 
-	if (j == NULL && h->n_slow < slow_max(h))
+	if (j == NULL && h->n_slow < h->slow_max)
 		j = queue_pop(&h->slow);
 	return j;
 }
@@ -141,10 +136,12 @@ enum status helpers_new(const struct helpers_conf *conf, struct helpers **out)
 	enum status st;
 
 	PANIC_IF(conf->n_threads == 0 || conf->n_threads > HELPERS_MAX);
+	PANIC_IF(conf->slow_max == 0 || conf->slow_max > conf->n_threads);
 	h = calloc(1, sizeof *h);
 	if (h == NULL)
 		return E_NOMEM;
 	h->queue_max = conf->queue_max;
+	h->slow_max = conf->slow_max;
 	h->answers = conf->answers;
 	queue_init(&h->fast);
 	queue_init(&h->slow);

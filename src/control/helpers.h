@@ -28,6 +28,7 @@ struct job {
 
 struct helpers_conf {
 	uint32_t n_threads;
+	uint32_t slow_max; /* 1..n_threads; the other threads are left to quick jobs */
 	uint32_t queue_max;
 	struct mailbox *answers; /* where finished jobs go, as kind HELPERS_MAIL */
 };

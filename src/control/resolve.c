@@ -15,7 +15,7 @@ struct lookup {
 	struct resolve *r;
 	uint32_t node;
 	bool used;
-	char host[RESOLVER_NAME_MAX + 1];
+	char host[256]; /* as long as conf allows; the resolver refuses what is no name */
 	uint16_t port;
 	struct resolver_query *query; /* under way, or NULL */
 	struct wheel_timer timer;     /* the next one */

@@ -425,6 +425,12 @@ static void on_drained(void *arg)
 		conn_rx_resume(s->conn);
 }
 
+/* It left while a command was under way; what the workers were told they do all the same. */
+static void on_hangup(void *arg)
+{
+	session_free(arg);
+}
+
 static void on_end(void *arg, enum conn_end why)
 {
 	(void)why;
@@ -434,7 +440,7 @@ static void on_end(void *arg, enum conn_end why)
 static const struct conn_ops session_ops = {
 	.on_data = on_data,
 	.on_drained = on_drained,
-	.on_hangup = NULL,
+	.on_hangup = on_hangup,
 	.on_end = on_end,
 };
 

@@ -256,17 +256,20 @@ static enum status start_workers(struct process *p)
 	return err == 0 ? OK : E_IO;
 }
 
-static void process_free(struct process *p)
+/* Returns false if a helper thread is still busy: what it uses is left, _exit must follow. */
+static bool process_free(struct process *p)
 {
+	bool all_ended;
+
 	for (uint32_t i = 0; i < p->n_started; i++)
 		pthread_join(p->threads[i], NULL);
 	for (uint32_t i = 0; p->sh != NULL && i < WORKERS_MAX; i++)
 		worker_free(p->workers[i]);
-	control_free(p->control);
+	all_ended = control_free(p->control);
 	if (p->sockets != NULL)
 		sockets_close(p->sockets);
 	free(p->sockets);
-	if (p->sh != NULL) {
+	if (p->sh != NULL && all_ended) {
 		if (p->sh->share != NULL)
 			share_free(p->sh->share);
 		snap_domain_fini(&p->sh->snap);
@@ -274,6 +277,7 @@ static void process_free(struct process *p)
 	}
 	if (p->pidfile[0] != '\0')
 		unlink(p->pidfile);
+	return all_ended;
 }
 
 /* --- start --- */
@@ -380,6 +384,7 @@ int main(int argc, char **argv)
 			rc = serve(&p, &set);
 	}
 	config_set_fini(&set);
-	process_free(&p);
+	if (!process_free(&p))
+		_exit(rc);
 	return rc;
 }

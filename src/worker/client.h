@@ -162,6 +162,7 @@ struct client {
 	bool is_admin_port;
 	bool verbatim;        /* session mode: statement names are the server's own */
 	bool stream_is_query; /* the stream is one large Query: no Sync will follow it */
+	bool stalled;         /* what stands at the front waits for an answer of the server */
 	bool drop_next;       /* the message at the front was refused: its bytes are dropped */
 	bool feeding;         /* its bytes are being looked at: they are consumed at the end */
 	bool look_again;      /* … and something became possible meanwhile */

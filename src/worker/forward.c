@@ -60,8 +60,8 @@ enum status forward_hidden(struct server *s, const char *sql, enum owed_tag tag)
 	uint8_t head[8];
 	struct wr out = wr_of(head, sizeof head);
 	size_t n = strlen(sql) + 1;
-	enum status st = owed_push(
-		&s->owed, (struct owed_entry){.kind = OWED_QUERY, .who = OWED_HIDDEN, .tag = tag});
+	enum status st = owed_push(&s->owed,
+		(struct owed_entry){.kind = OWED_QUERY, .who = OWED_HIDDEN, .tag = (uint16_t)tag});
 
 	if (st != OK)
 		return st;

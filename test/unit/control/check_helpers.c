@@ -46,9 +46,12 @@ static struct work work_of(atomic_bool *gate, bool slow)
 	return (struct work){.job = {.run = run, .done = done, .slow = slow}, .gate = gate};
 }
 
-static struct helpers *start(uint32_t n_threads, uint32_t queue_max)
+static struct helpers *start(uint32_t n_threads, uint32_t slow_max, uint32_t queue_max)
 {
-	struct helpers_conf hc = {.n_threads = n_threads, .queue_max = queue_max, .answers = &box};
+	struct helpers_conf hc = {.n_threads = n_threads,
+		.slow_max = slow_max,
+		.queue_max = queue_max,
+		.answers = &box};
 	struct helpers *h;
 
 	mailbox_init(&box, on_wake, NULL);
@@ -85,7 +88,7 @@ static void stop(struct helpers *h)
 
 START_TEST(jobs_run_elsewhere_and_come_back)
 {
-	struct helpers *h = start(2, 100);
+	struct helpers *h = start(2, 1, 100);
 	struct work w[50];
 
 	for (unsigned i = 0; i < 50; i++) {
@@ -105,7 +108,7 @@ END_TEST
 
 START_TEST(queue_is_bounded)
 {
-	struct helpers *h = start(1, 3);
+	struct helpers *h = start(1, 1, 3);
 	atomic_bool gate = false;
 	struct work w[4];
 
@@ -122,9 +125,9 @@ START_TEST(queue_is_bounded)
 }
 END_TEST
 
-START_TEST(slow_jobs_leave_one_helper_free)
+START_TEST(slow_jobs_leave_helpers_free)
 {
-	struct helpers *h = start(3, 100);
+	struct helpers *h = start(3, 2, 100);
 	atomic_bool gate = false;
 	atomic_int n_running = 0;
 	struct work slow[6], quick = work_of(NULL, false);
@@ -147,7 +150,7 @@ END_TEST
 
 START_TEST(a_single_helper_runs_slow_jobs_too)
 {
-	struct helpers *h = start(1, 10);
+	struct helpers *h = start(1, 1, 10);
 	struct work w = work_of(NULL, true);
 
 	ck_assert_int_eq(helpers_submit(h, &w.job), OK);
@@ -159,7 +162,7 @@ END_TEST
 
 START_TEST(waiting_jobs_come_back_unrun_at_the_end)
 {
-	struct helpers *h = start(1, 10);
+	struct helpers *h = start(1, 1, 10);
 	atomic_bool gate = false;
 	atomic_int n_running = 0;
 	struct work first = work_of(&gate, false), second = work_of(NULL, true), late;
@@ -185,7 +188,7 @@ int main(void)
 
 	tcase_add_test(tc, jobs_run_elsewhere_and_come_back);
 	tcase_add_test(tc, queue_is_bounded);
-	tcase_add_test(tc, slow_jobs_leave_one_helper_free);
+	tcase_add_test(tc, slow_jobs_leave_helpers_free);
 	tcase_add_test(tc, a_single_helper_runs_slow_jobs_too);
 	tcase_add_test(tc, waiting_jobs_come_back_unrun_at_the_end);
 	return unit_run("helpers", tc);

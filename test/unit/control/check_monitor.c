@@ -140,13 +140,13 @@ START_TEST(sample_is_counted_before_it_is_sent)
 
 	settle();
 	c = fake_pq_to(6001);
-	before = mark_clock_load(&w.sh.clocks[0]);
+	before = mark_clock_load(&w.sh.clock);
 	world_turn_until(&w, c->sql != NULL);
-	ck_assert_uint_gt(mark_clock_load(&w.sh.clocks[0]), before);
+	ck_assert_uint_gt(mark_clock_load(&w.sh.clock), before);
 	answer(c, false, "0/3000200", 1);
 	world_turn_until(&w, cluster()->samples[0].at.lsn == 0x3000200);
 	ck_assert_uint_gt(cluster()->samples[0].number, before);
-	ck_assert_uint_le(cluster()->samples[0].number, mark_clock_load(&w.sh.clocks[0]));
+	ck_assert_uint_le(cluster()->samples[0].number, mark_clock_load(&w.sh.clock));
 }
 END_TEST
 
@@ -158,7 +158,7 @@ START_TEST(samples_are_faster_while_a_mark_is_open)
 	settle();
 	c = fake_pq_to(6001);
 	world_turn_until(&w, c->sql != NULL);
-	mark_clock_want(&w.sh.clocks[0], mark_clock_load(&w.sh.clocks[0]));
+	mark_clock_want(&w.sh.clock, mark_clock_load(&w.sh.clock));
 	answer(c, false, "0/3000200", 1);
 	from = env_now_us(&w.env);
 	for (unsigned i = 0; i < 5; i++) {

@@ -79,7 +79,10 @@ static inline struct conf *world_conf(const char *text, const struct conf *previ
 
 	findings_init(&found);
 	if (conf_load(&reader, "test.ini", previous, &conf, &found) != OK)
-		ck_abort_msg("%s", finding_format(&found.items[0], line, sizeof line));
+		for (size_t i = 0; i < found.n; i++)
+			if (found.items[i].kind == FINDING_ERROR)
+				ck_abort_msg(
+					"%s", finding_format(&found.items[i], line, sizeof line));
 	findings_fini(&found);
 	return conf;
 }
@@ -292,7 +295,8 @@ static inline void world_init(
 
 static inline void world_add_helpers(struct world *w, uint32_t n)
 {
-	struct helpers_conf hc = {.n_threads = n, .queue_max = 100, .answers = &w->sh.control};
+	struct helpers_conf hc = {
+		.n_threads = n, .slow_max = n, .queue_max = 100, .answers = &w->sh.control};
 
 	ck_assert_int_eq(helpers_new(&hc, &w->env.helpers), OK);
 }

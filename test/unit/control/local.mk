@@ -1,7 +1,7 @@
 # unit tests of src/control
 CONTROL_UNIT_LIBS = $(CORE_LIBS) $(CHECK_LIBS)
 CONTROL_UNIT_CFLAGS = $(UNIT_CFLAGS) -I$(srcdir)/test/unit
-EXTRA_DIST += test/unit/control/control_unit.h
+EXTRA_DIST += test/unit/control/control_unit.h test/unit/control/views_unit.h
 FAKE_PQ_FILES = test/unit/control/fake_pq.c test/unit/control/fake_pq.h
 
 check_PROGRAMS += test/unit/control/check_grammar
@@ -48,3 +48,38 @@ check_PROGRAMS += test/unit/control/check_gather
 test_unit_control_check_gather_SOURCES = test/unit/control/check_gather.c
 test_unit_control_check_gather_LDADD = $(CONTROL_UNIT_LIBS)
 test_unit_control_check_gather_CFLAGS = $(CONTROL_UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/control/check_show
+test_unit_control_check_show_SOURCES = test/unit/control/check_show.c
+test_unit_control_check_show_LDADD = $(CONTROL_UNIT_LIBS)
+test_unit_control_check_show_CFLAGS = $(CONTROL_UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/control/check_session
+test_unit_control_check_session_SOURCES = test/unit/control/check_session.c
+test_unit_control_check_session_LDADD = $(CONTROL_UNIT_LIBS)
+test_unit_control_check_session_CFLAGS = $(CONTROL_UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/control/check_http
+test_unit_control_check_http_SOURCES = test/unit/control/check_http.c
+test_unit_control_check_http_LDADD = $(CONTROL_UNIT_LIBS)
+test_unit_control_check_http_CFLAGS = $(CONTROL_UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/control/check_config
+test_unit_control_check_config_SOURCES = test/unit/control/check_config.c
+test_unit_control_check_config_LDADD = $(CONTROL_UNIT_LIBS)
+test_unit_control_check_config_CFLAGS = $(CONTROL_UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/control/check_resolve
+test_unit_control_check_resolve_SOURCES = test/unit/control/check_resolve.c
+test_unit_control_check_resolve_LDADD = $(CONTROL_UNIT_LIBS)
+test_unit_control_check_resolve_CFLAGS = $(CONTROL_UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/control/check_control
+test_unit_control_check_control_SOURCES = test/unit/control/check_control.c
+test_unit_control_check_control_LDADD = $(CONTROL_UNIT_LIBS)
+test_unit_control_check_control_CFLAGS = $(CONTROL_UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/control/check_live
+test_unit_control_check_live_SOURCES = test/unit/control/check_live.c
+test_unit_control_check_live_LDADD = $(CONTROL_UNIT_LIBS)
+test_unit_control_check_live_CFLAGS = $(CONTROL_UNIT_CFLAGS)
