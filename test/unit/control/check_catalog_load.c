@@ -131,10 +131,14 @@ START_TEST(ddl_loads_again_but_not_at_once)
 	world_turn_until(&w, fake_pq_to(6001) != NULL);
 	ck_assert_uint_ge(env_now_us(&w.env) - from, CATALOG_SETTLE_US);
 	ck_assert_uint_eq(fake_pq_n, 2);
+	ck_assert_uint_eq(now()->n, 0); /* the old one does not know what was made */
 	/* DDL while it is loading: what comes may be too old. */
 	catalog_load_want(l, 0, "db", true);
 	load_with(fake_pq_to(6001), "b");
+	ck_assert_uint_eq(now()->n, 0);
 	world_turn_until(&w, fake_pq_n == 3);
+	load_with(fake_pq_to(6001), "c");
+	ck_assert_uint_eq(now()->n, 1);
 }
 END_TEST
 
@@ -146,7 +150,7 @@ START_TEST(failed_load_is_tried_again_and_keeps_the_old_one)
 	world_turn_until(&w, fake_pq_to(6001) != NULL);
 	load_with(fake_pq_to(6001), "a");
 	generation = now()->entry[0].generation;
-	catalog_load_want(l, 0, "db", true);
+	catalog_load_primary_changed(l, 0);
 	world_turn_until(&w, fake_pq_to(6001) != NULL);
 	fake_pq_fail(fake_pq_to(6001), PQ_FAILED_REFUSED, "3D000", "no such database");
 	ck_assert(world_has_logged(&w, "catalog not loaded cluster=0 db=db sqlstate=3D000"));
