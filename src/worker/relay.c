@@ -269,13 +269,15 @@ static void release(struct worker *w, struct client *c, struct server *s)
 static void count_unit(struct worker *w, struct client *c, struct server *s)
 {
 	struct dbase_stats *n = &c->db->stats;
-	uint64_t us = w->now_us - s->unit_begun_us;
+	uint64_t us = w->now_us - s->unit_begun_us, recent_us;
 	struct pool *p = s->pool;
 
 	n->queries++;
 	n->query_us += us;
 	hist_add(&c->acc->query, us);
-	p->latency_us = p->latency_us != 0 ? (p->latency_us * 7 + us) / 8 : us;
+	recent_us = pool_latency_us(p, w->now_us);
+	p->latency_us = recent_us != 0 ? (recent_us * 7 + us) / 8 : us;
+	p->latency_at_us = w->now_us;
 	if (p->outstanding != 0)
 		p->outstanding--;
 	s->unit_begun_us = w->now_us; /* of the next one, if several are under way */
@@ -986,8 +988,7 @@ static void answer_lost_units(struct worker *w, struct client *c, struct server 
 
 static bool loss_is_fatal(const struct client *c)
 {
-	return pins_any(&c->pins) || c->acc->mode == POOL_MODE_SESSION ||
-	       c->body_left != 0;
+	return pins_any(&c->pins) || c->acc->mode == POOL_MODE_SESSION || c->body_left != 0;
 }
 
 void relay_server_lost(struct worker *w, struct client *c, struct server *s, enum server_end why)
