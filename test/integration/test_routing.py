@@ -261,7 +261,9 @@ def test_operators_lists_override(site, where):
             assert is_replica({where.of(client, "SELECT moody()")})
 
 
-def test_show_routes_counts_by_node(pooler, client):
+def test_show_routes_counts_by_node(pooler, client, where):
+    wait_routing(pooler, where)  # the test before has defined a function: the catalog is old
+
     def units(node_is_primary):
         primary = f":{pooler.site.cluster.primary.port}"
         return sum(int(r["units"]) for r in pooler.show("ROUTES")
