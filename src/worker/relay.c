@@ -273,13 +273,15 @@ static void release(struct worker *w, struct client *c, struct server *s)
 static void count_unit(struct worker *w, struct client *c, struct server *s)
 {
 	struct dbase_stats *n = &c->db->stats;
-	uint64_t us = w->now_us - s->unit_begun_us;
+	uint64_t us = w->now_us - s->unit_begun_us, recent_us;
 	struct pool *p = s->pool;
 
 	n->queries++;
 	n->query_us += us;
 	hist_add(&c->acc->query, us);
-	p->latency_us = p->latency_us != 0 ? (p->latency_us * 7 + us) / 8 : us;
+	recent_us = pool_latency_us(p, w->now_us);
+	p->latency_us = recent_us != 0 ? (recent_us * 7 + us) / 8 : us;
+	p->latency_at_us = w->now_us;
 	if (p->outstanding != 0)
 		p->outstanding--;
 	s->unit_begun_us = w->now_us; /* of the next one, if several are under way */
@@ -998,10 +1000,9 @@ static void answer_lost_units(struct worker *w, struct client *c, struct server 
 	}
 }
 
-static bool loss_is_fatal(const struct client *c, const struct server *s)
+static bool loss_is_fatal(const struct client *c)
 {
-	return pins_any(&c->pins) || c->acc->mode == POOL_MODE_SESSION ||
-	       (s->body_left != 0 && s->body_passed && !c->holding) || c->body_left != 0;
+	return pins_any(&c->pins) || c->acc->mode == POOL_MODE_SESSION || c->body_left != 0;
 }
 
 void relay_server_lost(struct worker *w, struct client *c, struct server *s, enum server_end why)
@@ -1024,8 +1025,12 @@ void relay_server_lost(struct worker *w, struct client *c, struct server *s, enu
 		run_elsewhere(w, c, s, "server_lost");
 		return;
 	}
+	if (s->body_left != 0 && s->body_passed) { /* an error would be read as the row's bytes */
+		client_close(w, c, CLIENT_END_SERVER);
+		return;
+	}
 	r = lost_report(c, s);
-	if (loss_is_fatal(c, s)) {
+	if (loss_is_fatal(c)) {
 		r.severity = "FATAL";
 		r.severity_v = "FATAL";
 		client_fatal(w, c, &r, CLIENT_END_SERVER);
