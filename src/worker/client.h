@@ -85,6 +85,7 @@ enum client_end {
 	CLIENT_END_CONSOLE, /* handed to the control thread */
 };
 
+#define CLIENTS_SPARE    16u   /* beyond max_client_conn: for those who log in to the console */
 #define CLIENT_LINGER_MS 2000u /* for the last message to a client that does not read */
 
 #define CLIENT_STATEMENTS_MAX 65536u /* names of prepared statements of one client */

@@ -456,8 +456,10 @@ void dbase_apply_conf(struct worker *w)
 		struct dbase *db = list_entry(it, struct dbase, link);
 
 		db->conf = conf_find_db(w->conf, db->name);
-		if (db->conf != NULL)
+		if (db->conf != NULL && strcmp(db->dbname, conf_dbname(db->conf, db->name)) != 0) {
 			text_copy(db->dbname, NAME_LEN, conf_dbname(db->conf, db->name));
+			dispatch_dbase_moved(w, db);
+		}
 		list_foreach (ia, &db->account_list) {
 			struct account *acc = list_entry(ia, struct account, link);
 

@@ -1171,6 +1171,24 @@ void dispatch_account_changed(struct worker *w, struct account *acc)
 		recheck_waiters(w, &acc->nowhere, NULL);
 }
 
+void dispatch_dbase_moved(struct worker *w, struct dbase *db)
+{
+	struct list *it;
+
+	list_foreach (it, &w->servers) {
+		struct server *s = list_entry(it, struct server, link);
+
+		if (s->pool->acc->db == db)
+			s->close_needed = true;
+	}
+	list_foreach (it, &db->account_list) {
+		struct account *acc = list_entry(it, struct account, link);
+
+		for (uint32_t i = 0; i < acc->n_pools; i++)
+			close_idle(w, acc->pools[i], SERVER_END_OUTDATED);
+	}
+}
+
 static bool over_limit(struct worker *w, struct client *c, const char *message, const char *hint)
 {
 	struct report r = report_of("FATAL", SQLSTATE_TOO_MANY_CONNECTIONS, message);

@@ -257,6 +257,7 @@ static bool may_release(const struct client *c, const struct server *s)
 static void release(struct worker *w, struct client *c, struct server *s)
 {
 	conn_flush(c->conn);
+	client_count_bytes(c);
 	relay_unlink(w, c);
 	pins_clear(&c->pins, &w->sh->pins);
 	dispatch_pin_released(w, c);
@@ -868,6 +869,7 @@ static void end_of_chunk(struct walk *k)
 		return;
 	}
 	conn_flush(c->conn);
+	client_count_bytes(c);
 	if (conn_out_len(c->conn) > w->conf->relay_buffer)
 		conn_rx_pause(s->conn);
 }

