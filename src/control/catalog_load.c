@@ -25,7 +25,8 @@ struct load {
 	uint32_t cluster;
 	char dbname[NAME_LEN];
 	enum load_state state;
-	bool again; /* DDL has passed since it began */
+	bool again;    /* something has changed since it began */
+	bool outdated; /* … DDL: what is being loaded may lack what that made */
 	struct wheel_timer timer;
 	struct pq *pq;
 	struct catalog_builder *builder;
@@ -204,7 +205,9 @@ static void load_done(struct load *d)
 	log_info(env->shared->log, "catalog loaded", "cluster=%u db=%s names=%zu bytes=%zu",
 		d->cluster, log_q(db, sizeof db, d->dbname), catalog_n_names(catalog),
 		catalog_mem_bytes(catalog));
-	if (!publish(d, catalog))
+	if (d->outdated)
+		catalog_free(catalog);
+	else if (!publish(d, catalog))
 		d->again = true;
 	d->loaded_us = env_now_us(env);
 	d->retry_us = CATALOG_RETRY_MIN_US;
@@ -269,6 +272,7 @@ static void load_start(struct load *d)
 	t.pq.statement_timeout_us = CATALOG_TIMEOUT_US;
 	d->state = LOAD_CONNECTING;
 	d->again = false;
+	d->outdated = false;
 	if (pq_connect(env, &t.pq, env_conf(env)->node_timeout_us, &load_ops, d, &d->pq) == OK)
 		d->of->n_running++;
 	else
@@ -347,6 +351,15 @@ static struct load *load_new(struct catalog_load *l, uint32_t cluster, const cha
 	return d;
 }
 
+/* What is loaded does not know what DDL has made: until it does, all goes to the primary. */
+static void load_outdated(struct load *d)
+{
+	d->outdated = true;
+	if (d->catalog != NULL)
+		(void)publish(d, NULL);
+	load_again(d);
+}
+
 void catalog_load_want(struct catalog_load *l, uint32_t cluster, const char *dbname, bool changed)
 {
 	struct load *d;
@@ -362,7 +375,7 @@ void catalog_load_want(struct catalog_load *l, uint32_t cluster, const char *dbn
 			log_warn(l->env->shared->log, "catalog not loaded",
 				"cluster=%u reason=\"too many databases\"", cluster);
 	} else if (changed) {
-		load_again(d);
+		load_outdated(d);
 	}
 }
 

@@ -142,6 +142,14 @@ static void print_findings(const struct findings *f)
 		fprintf(stderr, "%zu more\n", f->n_left_out);
 }
 
+static uint64_t clock_s(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	return (uint64_t)ts.tv_sec;
+}
+
 static uint64_t clock_us(clockid_t id)
 {
 	struct timespec ts;
@@ -366,6 +374,7 @@ int main(int argc, char **argv)
 	if (rc >= 0)
 		return rc;
 	signal(SIGPIPE, SIG_IGN);
+	p.log.now_s = clock_s;
 	logsink_init(&p.log, p.opt.quiet, p.opt.verbose);
 	rc = load(&p, &set);
 	if (rc == 0 && !p.opt.test) {

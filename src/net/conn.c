@@ -1,15 +1,10 @@
 #include "net/conn.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "net/addr.h"
 #include "net/engine.h"
 #include "net/tls.h"
 
@@ -231,25 +226,19 @@ static void conn_serve_open(struct conn *c)
 		conn_rx_run(c); /* to its end, if a send has failed */
 }
 
-static void conn_serve_leaving(struct conn *c)
+static void conn_serve_connecting(struct conn *c)
 {
-	struct bufpool *bufs = &c->loop->bufs;
-
-	if (c->rx != NULL)
-		bufpool_let_go(bufs, c->rx_cap);
-	for (struct out_buf *b = c->out_first; b != NULL; b = b->next)
-		bufpool_let_go(bufs, b->cap);
-	c->loop->n_conns--;
-	c->loop = NULL;
-	conn_become(c, CONN_AWAY);
-	c->detached(c->arg, c);
+	if (c->pending_end != CONN_END_NONE)
+		conn_end(c, c->pending_end, c->err);
+	else if (c->err != 0) /* it failed at once */
+		conn_end(c, CONN_END_CONNECT, c->err);
 }
 
 void conn_serve(struct conn *c)
 {
 	switch ((enum conn_state)c->state) {
 	case CONN_CONNECTING:
-		conn_end(c, CONN_END_CONNECT, c->err);
+		conn_serve_connecting(c);
 		return;
 	case CONN_OPEN:
 		conn_serve_open(c);
@@ -261,7 +250,7 @@ void conn_serve(struct conn *c)
 			conn_tls_run(c);
 		return;
 	case CONN_LEAVING:
-		conn_serve_leaving(c);
+		conn_left(c);
 		return;
 	case CONN_ENDED:
 	case CONN_LINGERING:
@@ -396,33 +385,6 @@ void conn_set_limits(struct conn *c, const struct conn_limits *limits)
 	c->out_max = limits->out_max;
 }
 
-static void set_option(int fd, int level, int name, int value)
-{
-	(void)setsockopt(fd, level, name, &value, sizeof value);
-}
-
-void conn_set_tcp(struct conn *c, const struct conn_tcp *tcp)
-{
-	if (conn_is_unix(c))
-		return;
-	set_option(c->fd, IPPROTO_TCP, TCP_NODELAY, 1);
-	if (tcp->keepalive) {
-		set_option(c->fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-		if (tcp->keepidle_s != 0)
-			set_option(c->fd, IPPROTO_TCP, TCP_KEEPIDLE, tcp->keepidle_s);
-		if (tcp->keepintvl_s != 0)
-			set_option(c->fd, IPPROTO_TCP, TCP_KEEPINTVL, tcp->keepintvl_s);
-		if (tcp->keepcnt != 0)
-			set_option(c->fd, IPPROTO_TCP, TCP_KEEPCNT, tcp->keepcnt);
-	}
-	if (tcp->user_timeout_ms != 0)
-		set_option(c->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, tcp->user_timeout_ms);
-	if (tcp->socket_buffer != 0) {
-		set_option(c->fd, SOL_SOCKET, SO_SNDBUF, tcp->socket_buffer);
-		set_option(c->fd, SOL_SOCKET, SO_RCVBUF, tcp->socket_buffer);
-	}
-}
-
 void conn_rx_pause(struct conn *c)
 {
 	c->paused = true;
@@ -449,177 +411,15 @@ size_t conn_rx_len(const struct conn *c)
 
 const uint8_t *conn_rx_data(const struct conn *c)
 {
-	return c->rx + c->rx_off;
+	return c->rx != NULL ? c->rx + c->rx_off : NULL;
 }
 
 void conn_consume(struct conn *c, size_t n)
 {
-	PANIC_IF(c->in_data);
-	conn_rx_consume(c, n);
-}
-
-/* --- hand-over --- */
-
-void conn_detach(struct conn *c, void (*done)(void *arg, struct conn *c), void *arg)
-{
-	PANIC_IF(c->state != CONN_OPEN);
-	conn_flush(c);
-	loop_io_del(c);
-	wheel_del(&c->loop->wheel, &c->timer);
-	list_del(&c->ready);
-	conn_become(c, CONN_LEAVING);
-	c->detached = done;
-	c->arg = arg;
-	conn_make_ready(c);
-}
-
-enum status conn_attach(struct conn *c, struct loop *l, const struct conn_ops *ops, void *arg)
-{
-	enum status st;
-
-	PANIC_IF(c->state != CONN_AWAY);
-	if (c->tls != NULL && (st = loop_need_wire(l)) != OK)
-		return st;
-	c->loop = l;
-	if ((st = loop_io_add(c)) != OK) {
-		c->loop = NULL;
-		return st;
-	}
-	l->n_conns++;
-	if (c->rx != NULL)
-		bufpool_adopt(&l->bufs, c->rx_cap);
-	for (struct out_buf *b = c->out_first; b != NULL; b = b->next)
-		bufpool_adopt(&l->bufs, b->cap);
-	conn_become(c, CONN_OPEN);
-	c->ops = ops;
-	c->arg = arg;
-	c->suspect = 0;
-	c->hup_told = false;
-	conn_rx_resume(c);
-	return OK;
-}
-
-static void free_adopted(uint8_t *buf, size_t cap)
-{
-	struct bufpool none;
-
-	if (buf == NULL)
+	if (!c->in_data) {
+		conn_rx_consume(c, n);
 		return;
-	bufpool_init(&none, 0);
-	bufpool_adopt(&none, cap);
-	bufpool_give(&none, buf, cap);
-	bufpool_fini(&none);
-}
-
-void conn_free_detached(struct conn *c)
-{
-	struct out_buf *next;
-
-	if (c == NULL)
-		return;
-	PANIC_IF(c->state != CONN_AWAY);
-	for (struct out_buf *b = c->out_first; b != NULL; b = next) {
-		next = b->next;
-		free_adopted((uint8_t *)b, b->cap);
 	}
-	free_adopted(c->rx, c->rx_cap);
-	tls_free(c->tls);
-	close(c->fd);
-	free(c);
-}
-
-/* --- facts --- */
-
-int conn_fd(const struct conn *c)
-{
-	return c->fd;
-}
-
-int conn_errno(const struct conn *c)
-{
-	return c->err;
-}
-
-static const char *errno_text(int err)
-{
-	const char *text = strerrordesc_np(err);
-
-	return text != NULL ? text : "Unknown error";
-}
-
-const char *conn_error_text(const struct conn *c)
-{
-	if (c->why == CONN_END_NONE)
-		return "";
-	switch ((enum conn_end)c->why) {
-	case CONN_END_EOF:
-		return "closed by the peer";
-	case CONN_END_RESET:
-	case CONN_END_CONNECT:
-		return errno_text(c->err);
-	case CONN_END_TLS:
-		return c->stuffed ? "unencrypted bytes in front of the TLS handshake"
-				  : tls_error(c->tls);
-	case CONN_END_LIMIT:
-		return c->err != 0 ? errno_text(c->err) : "more bytes wait than are allowed";
-	}
-	return "";
-}
-
-uint64_t conn_bytes_in(const struct conn *c)
-{
-	return c->bytes_in;
-}
-
-uint64_t conn_bytes_out(const struct conn *c)
-{
-	return c->bytes_out;
-}
-
-bool conn_is_unix(const struct conn *c)
-{
-	return c->is_unix;
-}
-
-static void tell_address(
-	const struct net_addr *a, bool known, char *addr, size_t cap, uint16_t *port)
-{
-	*port = 0;
-	if (!known) {
-		if (cap != 0)
-			addr[0] = '\0';
-	} else if (net_addr_is_unix(a)) {
-		(void)snprintf(addr, cap, "unix");
-	} else {
-		(void)net_addr_format(a, addr, cap);
-		*port = net_addr_port(a);
-	}
-}
-
-void conn_remote(const struct conn *c, char *addr, size_t cap, uint16_t *port)
-{
-	struct net_addr a = {.len = sizeof a.u};
-
-	tell_address(&a, getpeername(c->fd, &a.u.sa, &a.len) == 0, addr, cap, port);
-}
-
-void conn_local(const struct conn *c, char *addr, size_t cap, uint16_t *port)
-{
-	struct net_addr a = {.len = sizeof a.u};
-
-	tell_address(&a, getsockname(c->fd, &a.u.sa, &a.len) == 0, addr, cap, port);
-}
-
-size_t conn_memory(const struct conn *c)
-{
-	size_t n = sizeof *c + loop_io_size() + c->rx_cap;
-
-	for (const struct out_buf *b = c->out_first; b != NULL; b = b->next)
-		n += b->cap;
-	return n + (c->tls != NULL ? TLS_STREAM_MEMORY : 0);
-}
-
-struct tls *conn_tls(const struct conn *c)
-{
-	return c->tls;
+	PANIC_IF(n > UINT32_MAX - c->rx_done);
+	c->rx_done += (uint32_t)n;
 }

@@ -12,7 +12,7 @@
  * bytes need to live until conn_flush only. All puts between two flushes leave in one write (in
  * more, if they are more than CONN_GATHER_PIECES pieces or CONN_GATHER_LEN copied bytes).
  * A loop gathers for one conn at a time: putting to another conn flushes the first. What has been
- * put must be flushed before the loop sleeps; forgetting it is a PANIC.
+ * put is to be flushed before the loop sleeps; forgetting it for lent bytes is a PANIC.
  *
  * Back-pressure. conn_out_len tells what waits to be sent; above its own mark a relay pauses the
  * source (conn_rx_pause) and resumes it in on_drained.
@@ -119,11 +119,11 @@ void conn_rx_pause(struct conn *c); /* on_data is not called any more; the socke
  */
 void conn_rx_resume(struct conn *c);
 bool conn_rx_is_paused(const struct conn *c);
-size_t conn_rx_len(const struct conn *c); /* bytes kept */
+size_t conn_rx_len(const struct conn *c); /* bytes kept; not inside on_data */
 const uint8_t *conn_rx_data(
 	const struct conn *c); /* them; borrowed until the next read or consume */
-void conn_consume(struct conn *c,
-	size_t n); /* done with the first n kept bytes, n <= rx_len; not inside on_data */
+/* Done with the first n bytes, n <= conn_rx_len. Inside on_data it adds to what that returns. */
+void conn_consume(struct conn *c, size_t n);
 
 /* --- sending --- */
 void conn_put(struct conn *c, const void *p, size_t len);      /* borrowed until conn_flush */

@@ -152,6 +152,7 @@ static bool rx_present(struct conn *c, const uint8_t *p, size_t len, bool shared
 	c->present = false;
 	conn_enter_call(c);
 	c->in_data = true;
+	c->rx_done = 0;
 	used = c->ops->on_data(c->arg, p, len);
 	c->in_data = false;
 	if (!conn_leave_call(c))
@@ -160,9 +161,8 @@ static bool rx_present(struct conn *c, const uint8_t *p, size_t len, bool shared
 		conn_rx_release(c);
 		return false;
 	}
-	if (c->new_owner || c->state == CONN_LEAVING)
-		used = 0;
-	PANIC_IF(used > len);
+	PANIC_IF(used > len || c->rx_done > len - used);
+	used = c->new_owner || c->state == CONN_LEAVING ? 0 : used + c->rx_done;
 	if (!shared) {
 		conn_rx_consume(c, used);
 	} else if (used == len) {

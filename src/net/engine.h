@@ -1,7 +1,7 @@
 /*
  * engine - what the files of the epoll engine share: the bodies of `struct loop` and `struct conn`
- * and the calls between loop.c, conn.c, conn_rx.c, conn_tx.c and conn_tls.c; listen.c and
- * resolver.c use the loop's wheel. Nothing outside net/ includes it.
+ * and the calls between loop.c and the files of conn. listen.c and resolver.c use the loop's wheel.
+ * Nothing outside net/ includes it.
  *
  * Why the epoll events need help. libevent tells READ and WRITE for EPOLLERR, without CLOSED, which
  * for a connection registered once for everything looks like the arrival of data. A reset that
@@ -116,6 +116,7 @@ struct conn {
 	uint32_t rx_cap;
 	uint32_t rx_off;
 	uint32_t rx_len;
+	uint32_t rx_done; /* by conn_consume inside on_data */
 	uint64_t bytes_in;
 
 	/* sending */
@@ -168,6 +169,9 @@ static inline void conn_enter_call(struct conn *c)
 	c->new_owner = false;
 }
 bool conn_leave_call(struct conn *c);
+
+/* --- conn_move.c --- */
+void conn_left(struct conn *c); /* no event can come any more */
 
 /* --- conn_rx.c --- */
 void conn_rx_run(struct conn *c); /* may call anything back; the conn may be gone */

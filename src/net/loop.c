@@ -205,19 +205,30 @@ static enum status loop_arm(struct loop *l, uint64_t until_us)
 	return OK;
 }
 
+/* What was copied can still be flushed; what was lent may be gone by now. */
+static void loop_settle(struct loop *l)
+{
+	const struct gather *g = &l->gather;
+
+	if (g->conn == NULL)
+		return;
+	PANIC_IF(g->copy_len != g->len);
+	conn_flush(g->conn);
+}
+
 enum status loop_turn(struct loop *l, uint64_t until_us)
 {
 	uint64_t own_us = wheel_next_us(&l->wheel);
 	int flags = EVLOOP_ONCE;
 	int r;
 
+	loop_settle(l);
 	if (own_us < until_us)
 		until_us = own_us;
 	if (!list_is_empty(&l->ready) || until_us <= l->now_us)
 		flags |= EVLOOP_NONBLOCK;
 	else if (loop_arm(l, until_us) != OK)
 		return E_IO;
-	PANIC_IF(l->gather.conn != NULL); /* put, but not flushed: its bytes may be gone by now */
 	if (l->conf.before_sleep != NULL)
 		l->conf.before_sleep(l->conf.arg);
 	l->asleep = true;

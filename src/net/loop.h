@@ -39,8 +39,7 @@ void loop_free(struct loop *l); /* connections and watches are gone before */
  * Returns as soon as anything was done, so that the caller can look at its own timers again. It may
  * return earlier than asked, and with nothing done; it returns at most two ticks of the kernel's
  * clock late (8 ms at 250 Hz). One epoll_wait a turn; a change of `until_us` costs no system call.
- * Everything put to a connection has been flushed before. "Later in this turn" means: before the
- * loop sleeps again.
+ * "Later in this turn" means: before the loop sleeps again.
  * Errors: E_IO.
  */
 enum status loop_turn(struct loop *l, uint64_t until_us) MUST_USE;

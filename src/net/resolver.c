@@ -5,44 +5,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/list.h"
-#include "base/map.h"
 #include "base/wheel.h"
 #include "net/engine.h"
 #include "net/hosts.h"
+#include "net/names.h"
 
-#define DNS_TRIES         3u       /* times a question is sent within timeout_ms */
+#define DNS_TRIES         3u /* times a question is sent within timeout_ms */
+#define DNS_SLACK_MS      100u
 #define STALE_HOLD_US     1000000u /* after a failure with an earlier answer, ask again */
 #define DNS_OPTIONS_TAKEN (DNS_OPTION_SEARCH | DNS_OPTION_NAMESERVERS | DNS_OPTION_MISC)
 
-enum standing {
-	NAME_UNKNOWN, /* not asked yet, or asked in vain */
-	NAME_KNOWN,   /* has addresses */
-	NAME_NONE,    /* the DNS says that there is no such name, or no address */
-};
-
-/* A name in the cache. */
-struct name {
-	struct resolver *r;
-	struct list lru;     /* on r->names, longest unused first */
-	struct list waiting; /* queries */
-	struct lookup *lookup;
-	struct net_addr *addrs;
-	size_t n_addrs;
-	uint64_t hash;
-	uint64_t fresh_until_us;
-	unsigned n_queries; /* waiting, or answered with the next turn */
-	enum standing standing;
-	bool stale; /* the DNS failed when last asked */
-	char text[];
-};
-
 /* Two questions that are out, A and AAAA; lives until both are answered, also without its name. */
 struct lookup {
-	struct name *name; /* NULL: the resolver has gone */
-	struct loop *loop;
+	struct resolver *r;
+	struct name *name; /* NULL: nobody waits for it any more; r may have gone */
 	unsigned n_out;
 	unsigned n_failed; /* by the DNS's fault */
 	uint32_t ttl_s;
@@ -69,9 +47,7 @@ struct resolver {
 	struct loop *loop;
 	struct evdns_base *dns;
 	struct hosts hosts;
-	struct hash_key key;
-	struct map map;
-	struct list names;
+	struct names names;
 	struct list queries;
 	size_t n_queries;
 	uint32_t timeout_ms;
@@ -107,7 +83,8 @@ static enum status configure(struct resolver *r, const struct resolver_conf *con
 	r->max_ttl_s = conf->max_ttl_s;
 	r->nxdomain_ttl_s = conf->nxdomain_ttl_s;
 	(void)evdns_base_resolv_conf_parse(r->dns, DNS_OPTIONS_TAKEN, file);
-	dns_option(r, "timeout:", conf->timeout_ms / 1000.0 / DNS_TRIES);
+	/* a little longer than a query waits, so that what has come by then is told */
+	dns_option(r, "timeout:", (conf->timeout_ms + DNS_SLACK_MS) / 1000.0 / DNS_TRIES);
 	(void)evdns_base_set_option(r->dns, "attempts:", "3");
 	(void)evdns_base_set_option(r->dns, "max-inflight:", "256");
 	return OK;
@@ -115,20 +92,17 @@ static enum status configure(struct resolver *r, const struct resolver_conf *con
 
 enum status resolver_new(struct loop *l, const struct resolver_conf *conf, struct resolver **out)
 {
-	enum status st = E_NOMEM;
+	enum status st;
 	struct resolver *r = calloc(1, sizeof *r);
 
 	if (r == NULL)
 		return E_NOMEM;
 	r->loop = l;
-	map_init(&r->map);
-	list_init(&r->names);
 	list_init(&r->queries);
-	if (getrandom(&r->key, sizeof r->key, 0) != sizeof r->key)
-		st = E_IO;
-	else if ((r->dns = evdns_base_new(loop_event_base(l), 0)) != NULL)
-		st = configure(r, conf);
-	if (st != OK) {
+	if ((st = names_init(&r->names)) == OK &&
+		(r->dns = evdns_base_new(loop_event_base(l), 0)) == NULL)
+		st = E_NOMEM;
+	if (st != OK || (st = configure(r, conf)) != OK) {
 		resolver_free(r);
 		return st;
 	}
@@ -148,89 +122,6 @@ enum status resolver_reload(struct resolver *r, const struct resolver_conf *conf
 	return st;
 }
 
-/* --- names --- */
-
-static bool name_matches(const void *item, const void *key)
-{
-	const struct name *n = item;
-
-	return strcmp(n->text, key) == 0;
-}
-
-static void name_free(struct name *n)
-{
-	struct resolver *r = n->r;
-
-	PANIC_IF(n->n_queries != 0);
-	if (n->lookup != NULL)
-		n->lookup->name = NULL;
-	map_remove(&r->map, n->hash, n);
-	list_del(&n->lru);
-	free(n->addrs);
-	free(n);
-}
-
-/* Make room for one more name. Returns false if all are in use. */
-static bool evict(struct resolver *r)
-{
-	struct list *it;
-
-	if (r->map.n_items < RESOLVER_NAMES_MAX)
-		return true;
-	list_foreach (it, &r->names) {
-		struct name *n = list_entry(it, struct name, lru);
-
-		if (n->n_queries == 0 && n->lookup == NULL) {
-			name_free(n);
-			return true;
-		}
-	}
-	return false;
-}
-
-/* Find or add; a name that is used goes to the end of the list. */
-static enum status name_get(struct resolver *r, const char *text, struct name **out)
-{
-	size_t len = strlen(text);
-	uint64_t hash = hash_bytes(&r->key, text, len);
-	struct name *n = map_find(&r->map, hash, name_matches, text);
-
-	if (n == NULL) {
-		if (!evict(r))
-			return E_LIMIT;
-		if ((n = calloc(1, sizeof *n + len + 1)) == NULL)
-			return E_NOMEM;
-		n->r = r;
-		n->hash = hash;
-		list_init(&n->lru);
-		list_init(&n->waiting);
-		memcpy(n->text, text, len + 1);
-		if (map_insert(&r->map, hash, n) != OK) {
-			free(n);
-			return E_NOMEM;
-		}
-	}
-	list_del(&n->lru);
-	list_push_back(&r->names, &n->lru);
-	*out = n;
-	return OK;
-}
-
-/* Take these addresses; without memory the earlier ones stay. */
-static void name_set_addrs(struct name *n, const struct net_addr *addrs, size_t n_addrs)
-{
-	struct net_addr *copy = malloc(n_addrs * sizeof *addrs);
-
-	if (copy == NULL)
-		return;
-	memcpy(copy, addrs, n_addrs * sizeof *addrs);
-	free(n->addrs);
-	n->addrs = copy;
-	n->n_addrs = n_addrs;
-	n->standing = NAME_KNOWN;
-	n->stale = false;
-}
-
 /* --- answers --- */
 
 static void query_free(struct resolver_query *q)
@@ -240,15 +131,8 @@ static void query_free(struct resolver_query *q)
 	list_del(&q->all);
 	q->r->n_queries--;
 	if (q->name != NULL)
-		q->name->n_queries--;
+		q->name->n_users--;
 	free(q);
-}
-
-static uint32_t ttl_left_s(const struct name *n)
-{
-	uint64_t now = now_us(n->r);
-
-	return n->fresh_until_us > now ? (uint32_t)((n->fresh_until_us - now) / 1000000u) : 0;
 }
 
 static enum status literal_tell(
@@ -271,7 +155,7 @@ static enum status name_tell(
 	if (n->standing != NAME_KNOWN)
 		return n->standing == NAME_NONE && !waits ? E_NOTFOUND : E_AGAIN;
 	a->n_addrs = n->n_addrs;
-	a->ttl_s = ttl_left_s(n);
+	a->ttl_s = name_ttl_left_s(n, now_us(q->r));
 	a->stale = n->stale || waits;
 	for (size_t i = 0; i < n->n_addrs; i++) {
 		addrs[i] = n->addrs[i];
@@ -323,21 +207,27 @@ static size_t lookup_addrs(const struct lookup *lk, struct net_addr *out)
 	return n;
 }
 
-/* Both questions are answered, or have failed. */
+static void lookup_leave(struct lookup *lk)
+{
+	lk->name->lookup = NULL;
+	lk->name->n_users--;
+	lk->name = NULL;
+}
+
+/* Both questions are answered or have failed, or it is too late for the other. */
 static void lookup_settle(struct lookup *lk)
 {
 	struct name *n = lk->name;
-	struct resolver *r = n->r;
+	struct resolver *r = lk->r;
 	struct net_addr addrs[RESOLVER_ADDRS_MAX];
 	size_t n_addrs = lookup_addrs(lk, addrs);
 
-	n->lookup = NULL;
-	if (n_addrs != 0) {
+	lookup_leave(lk);
+	if (n_addrs != 0 && name_set_addrs(n, addrs, n_addrs) == OK) {
 		uint32_t ttl_s = lk->ttl_s < r->max_ttl_s ? lk->ttl_s : r->max_ttl_s;
 
-		name_set_addrs(n, addrs, n_addrs);
 		n->fresh_until_us = now_us(r) + ttl_s * (uint64_t)1000000;
-	} else if (lk->n_failed == 0) {
+	} else if (n_addrs == 0 && lk->n_failed == 0) {
 		n->standing = NAME_NONE;
 		n->stale = false;
 		n->fresh_until_us = now_us(r) + r->nxdomain_ttl_s * (uint64_t)1000000;
@@ -376,8 +266,7 @@ static void query_on_timer(void *ctx, struct wheel_timer *t)
 		query_answer(q);
 		return;
 	}
-	lookup_settle(lk);
-	lk->name = NULL; /* its other half may still come */
+	lookup_settle(lk); /* its other half may still come */
 }
 
 /* evdns calls this once for each question, in any case, from the loop. */
@@ -392,23 +281,23 @@ static void on_reply(int result, char type, int count, int ttl, void *addrs, voi
 	if (--lk->n_out != 0)
 		return;
 	if (lk->name != NULL) {
-		loop_woke(lk->loop);
+		loop_woke(lk->r->loop);
 		lookup_settle(lk);
 	}
 	free(lk);
 }
 
-static enum status lookup_start(struct name *n)
+static enum status lookup_start(struct resolver *r, struct name *n)
 {
-	struct evdns_base *dns = n->r->dns;
+	struct evdns_base *dns = r->dns;
 	struct lookup *lk;
 
 	if (n->lookup != NULL)
 		return OK;
 	if ((lk = calloc(1, sizeof *lk)) == NULL)
 		return E_NOMEM;
+	lk->r = r;
 	lk->name = n;
-	lk->loop = n->r->loop;
 	lk->ttl_s = UINT32_MAX;
 	if (evdns_base_resolve_ipv4(dns, n->text, 0, on_reply, lk) != NULL)
 		lk->n_out++;
@@ -420,6 +309,7 @@ static enum status lookup_start(struct name *n)
 		return E_NOMEM;
 	}
 	n->lookup = lk;
+	n->n_users++;
 	return OK;
 }
 
@@ -455,20 +345,20 @@ static enum status query_find(struct resolver_query *q, const char *host)
 	size_t n_addrs;
 	enum status st;
 
-	if ((st = normalize(host, text)) != OK || (st = name_get(r, text, &n)) != OK)
+	if ((st = normalize(host, text)) != OK || (st = names_get(&r->names, text, &n)) != OK)
 		return st;
 	n_addrs = hosts_find(&r->hosts, text, addrs, RESOLVER_ADDRS_MAX);
+	q->at_once = n_addrs != 0 || name_is_fresh(n, now_us(r));
 	if (n_addrs != 0) {
-		name_set_addrs(n, addrs, n_addrs);
 		n->fresh_until_us = now_us(r); /* the file is looked at each time */
-		q->at_once = n->standing == NAME_KNOWN;
-	} else {
-		q->at_once = n->standing != NAME_UNKNOWN && n->fresh_until_us > now_us(r);
+		st = name_set_addrs(n, addrs, n_addrs);
+	} else if (!q->at_once) {
+		st = lookup_start(r, n);
 	}
-	if (!q->at_once && (st = lookup_start(n)) != OK)
+	if (st != OK)
 		return st;
 	q->name = n;
-	n->n_queries++;
+	n->n_users++;
 	if (!q->at_once)
 		list_push_back(&n->waiting, &q->link);
 	return OK;
@@ -528,26 +418,26 @@ void resolver_cancel(struct resolver_query *q)
 
 void resolver_expire(struct resolver *r)
 {
-	struct list *it;
-
-	list_foreach (it, &r->names)
-		list_entry(it, struct name, lru)->fresh_until_us = 0;
+	names_expire(&r->names);
 }
 
 void resolver_free(struct resolver *r)
 {
 	struct list *it, *next;
+	const struct name *n;
+	size_t pos = 0;
 
 	if (r == NULL)
 		return;
 	list_foreach_safe (it, next, &r->queries)
 		query_free(list_entry(it, struct resolver_query, all));
-	list_foreach_safe (it, next, &r->names)
-		name_free(list_entry(it, struct name, lru));
+	while ((n = names_next(&r->names, &pos)) != NULL)
+		if (n->lookup != NULL)
+			lookup_leave(n->lookup);
+	names_fini(&r->names);
 	if (r->dns != NULL)
 		evdns_base_free(r->dns, 1); /* on_reply comes for all that is out */
 	hosts_fini(&r->hosts);
-	map_fini(&r->map);
 	free(r);
 }
 
@@ -555,7 +445,7 @@ void resolver_free(struct resolver *r)
 
 size_t resolver_n_names(const struct resolver *r)
 {
-	return r->map.n_items;
+	return r->names.map.n_items;
 }
 
 size_t resolver_n_queries(const struct resolver *r)
@@ -565,13 +455,13 @@ size_t resolver_n_queries(const struct resolver *r)
 
 bool resolver_next(const struct resolver *r, size_t *pos, struct resolver_name *out)
 {
-	const struct name *n = map_next(&r->map, pos);
+	const struct name *n = names_next(&r->names, pos);
 
 	if (n == NULL)
 		return false;
 	*out = (struct resolver_name){.name = n->text,
 		.addrs = n->addrs,
 		.n_addrs = n->standing == NAME_KNOWN ? n->n_addrs : 0,
-		.ttl_s = ttl_left_s(n)};
+		.ttl_s = name_ttl_left_s(n, now_us(r))};
 	return true;
 }

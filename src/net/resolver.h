@@ -4,7 +4,7 @@
  * Owns:    a cache of names. An answer is used for its TTL (at most max_ttl_s), a "no such name"
  *          for nxdomain_ttl_s; when the DNS fails, the last answer goes on being served.
  * Order:   literals (net_addr_parse), the hosts file, DNS (A and AAAA; IPv4 first).
- * Bounds:  RESOLVER_NAMES_MAX names in the cache (the longest unused one is evicted),
+ * Bounds:  NAMES_MAX names in the cache (names.h),
  *          RESOLVER_ADDRS_MAX addresses a name, RESOLVER_QUERIES_MAX lookups that wait.
  */
 #ifndef PGWEIR_NET_RESOLVER_H
@@ -13,7 +13,6 @@
 #include "net/addr.h"
 #include "net/loop.h"
 
-#define RESOLVER_NAMES_MAX   4096u
 #define RESOLVER_ADDRS_MAX   32u
 #define RESOLVER_QUERIES_MAX 16384u
 #define RESOLVER_NAME_MAX    253u /* bytes of a host name; RFC 1035 */

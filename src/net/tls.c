@@ -10,9 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* Ciphers of TLS 1.2 for PgBouncer's words; certificates and encryption are never left out. */
-#define CIPHERS_SECURE "HIGH:!aNULL:!eNULL:!3DES:!MD5:!RC4:!PSK:!SRP"
-#define CIPHERS_ALL    "ALL:!aNULL:!eNULL"
+#include "net/tls_words.h"
 
 /* Read-ahead buffer of a stream in use: a few of the peer's records with one recv. */
 #define TLS_READ_LEN 32768u
@@ -126,6 +124,12 @@ static BIO_METHOD *transport_new(void)
 
 /* --- contexts --- */
 
+/* For OpenSSL's macros that take a const string and cast it. */
+static void *only_read(const char *s)
+{
+	return (void *)(uintptr_t)s;
+}
+
 static bool is_set(const char *s)
 {
 	return s != NULL && s[0] != '\0';
@@ -145,82 +149,19 @@ bool tls_conf_equal(const struct tls_conf *a, const struct tls_conf *b)
 	       same(a->dheparams, b->dheparams);
 }
 
-enum { TLS_10 = 1, TLS_11 = 2, TLS_12 = 4, TLS_13 = 8 };
-
-static unsigned protocol_bits(const char *word, size_t len)
-{
-	static const struct {
-		const char *name;
-		unsigned bits;
-	} names[] = {
-		{"secure", TLS_12 | TLS_13},
-		{"all", TLS_10 | TLS_11 | TLS_12 | TLS_13},
-		{"legacy", TLS_10 | TLS_11 | TLS_12 | TLS_13},
-		{"tlsv1", TLS_10 | TLS_11 | TLS_12 | TLS_13},
-		{"tlsv1.0", TLS_10},
-		{"tlsv1.1", TLS_11},
-		{"tlsv1.2", TLS_12},
-		{"tlsv1.3", TLS_13},
-	};
-
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-		if (strlen(names[i].name) == len && strncasecmp(names[i].name, word, len) == 0)
-			return names[i].bits;
-	return 0;
-}
-
-/* "tlsv1.2,tlsv1.3", "all:!tlsv1.0": TLS_12 and TLS_13 of what is named; older ones never. */
-static enum status parse_protocols(const char *list, unsigned *bits, char *err)
-{
-	const char *sep = ",: \t";
-
-	*bits = 0;
-	for (const char *p = list + strspn(list, sep); *p != '\0'; p += strspn(p, sep)) {
-		bool not = *p == '!';
-		size_t len = strcspn(p += not, sep);
-		unsigned named = protocol_bits(p, len);
-
-		if (named == 0) {
-			(void)snprintf(err, TLS_ERR_MAX,
-				"protocols \"%s\": expected secure, all, or tlsv1.2 and tlsv1.3",
-				list);
-			return E_INVALID;
-		}
-		*bits = not ? *bits & ~named : *bits | named;
-		p += len;
-	}
-	*bits &= TLS_12 | TLS_13;
-	if (*bits != 0)
-		return OK;
-	(void)snprintf(err, TLS_ERR_MAX, "protocols \"%s\": TLS before 1.2 is not offered", list);
-	return E_INVALID;
-}
-
 static enum status ctx_set_protocols(SSL_CTX *ssl, const struct tls_conf *conf, char *err)
 {
 	unsigned bits;
 	enum status st;
 
-	st = parse_protocols(is_set(conf->protocols) ? conf->protocols : "secure", &bits, err);
+	st = tls_words_protocols(conf->protocols, &bits, err);
 	if (st != OK)
 		return st;
-	SSL_CTX_set_min_proto_version(ssl, (bits & TLS_12) != 0 ? TLS1_2_VERSION : TLS1_3_VERSION);
-	SSL_CTX_set_max_proto_version(ssl, (bits & TLS_13) != 0 ? TLS1_3_VERSION : TLS1_2_VERSION);
+	SSL_CTX_set_min_proto_version(
+		ssl, (bits & TLS_WORDS_12) != 0 ? TLS1_2_VERSION : TLS1_3_VERSION);
+	SSL_CTX_set_max_proto_version(
+		ssl, (bits & TLS_WORDS_13) != 0 ? TLS1_3_VERSION : TLS1_2_VERSION);
 	return OK;
-}
-
-static const char *cipher_list(const char *ciphers)
-{
-	static const char *const words[] = {"default", "secure", "normal", "fast"};
-
-	if (!is_set(ciphers))
-		return CIPHERS_SECURE;
-	if (strcasecmp(ciphers, "all") == 0)
-		return CIPHERS_ALL;
-	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-		if (strcasecmp(ciphers, words[i]) == 0)
-			return CIPHERS_SECURE;
-	return ciphers;
 }
 
 static enum status ctx_set_crypto(SSL_CTX *ssl, const struct tls_conf *conf, char *err)
@@ -228,11 +169,11 @@ static enum status ctx_set_crypto(SSL_CTX *ssl, const struct tls_conf *conf, cha
 	bool curve = is_set(conf->curve) && strcasecmp(conf->curve, "auto") != 0;
 	bool dhe = !is_set(conf->dheparams) || strcasecmp(conf->dheparams, "auto") == 0;
 
-	if (SSL_CTX_set_cipher_list(ssl, cipher_list(conf->ciphers)) != 1)
+	if (SSL_CTX_set_cipher_list(ssl, tls_words_ciphers(conf->ciphers)) != 1)
 		return conf_fail(err, "ciphers", conf->ciphers);
 	if (is_set(conf->ciphers13) && SSL_CTX_set_ciphersuites(ssl, conf->ciphers13) != 1)
 		return conf_fail(err, "TLS 1.3 ciphers", conf->ciphers13);
-	if (curve && SSL_CTX_set1_groups_list(ssl, conf->curve) != 1)
+	if (curve && SSL_CTX_set1_groups_list(ssl, only_read(conf->curve)) != 1)
 		return conf_fail(err, "curve", conf->curve);
 	if (!dhe && strcasecmp(conf->dheparams, "none") != 0)
 		return conf_invalid(err, "dheparams: expected auto or none");
@@ -380,7 +321,7 @@ static bool stream_set_name(struct tls *t, const char *name)
 		return !full || X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1;
 	}
 	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	ok = SSL_set_tlsext_host_name(t->ssl, name) == 1;
+	ok = SSL_set_tlsext_host_name(t->ssl, only_read(name)) == 1;
 	return ok && (!full || X509_VERIFY_PARAM_set1_host(param, name, 0) == 1);
 }
 

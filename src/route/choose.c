@@ -296,14 +296,20 @@ static bool is_bound(const struct choose_in *in, const struct candidates *c)
 	return c->n_fit == 1 && c->n_by_marks != 0 && in->nodes[c->fit[0]] == in->marks->read_node;
 }
 
+/* What has not been measured is no better than what is known. */
+static bool is_much_cheaper(const struct choose_load *l, uint64_t here)
+{
+	return l->latency_us != 0 && here > STAY_FACTOR * cost(l);
+}
+
 /* Whether the only fit replica is so slow that the primary is better until marks allow another. */
 static bool leaves_replica(const struct choose_in *in, const struct candidates *c)
 {
 	uint16_t i = primary_index(in);
 	uint64_t here = cost(&in->load[c->fit[0]]);
 
-	return i < in->n_nodes && in->load[i].conn_ok && here > STAY_FACTOR * cost(&in->load[i]) &&
-	       here > STAY_FACTOR * cost(&in->load[c->by_marks]);
+	return i < in->n_nodes && in->load[i].conn_ok && is_much_cheaper(&in->load[i], here) &&
+	       is_much_cheaper(&in->load[c->by_marks], here);
 }
 
 /* A read, or any unit of a database with route = replica: that has no way out to the primary. */
@@ -324,8 +330,12 @@ static void choose_replica(const struct choose_in *in, bool may_primary, enum ch
 	out->reason = (uint8_t)why;
 	if (may_primary)
 		to_primary(in, why_not_replica(c.unfit), out);
-	/* What keeps the nearest replica away says more than that there is no primary. */
-	if (out->node == TOPO_NONE && (!may_primary || c.unfit > UNFIT_CONNECT))
+	/*
+	 * What keeps the nearest replica away says more than that there is no primary; but where
+	 * there never was one, no lag is known.
+	 */
+	if (out->node == TOPO_NONE &&
+		(!may_primary || (c.unfit > UNFIT_CONNECT && cluster(in)->ever_primary)))
 		out->hint = (uint8_t)replica_hint(c.unfit);
 }
 

@@ -70,11 +70,12 @@ static void fold_other(struct folding *f, const char *text, const struct token *
 	f->in_list = false;
 	f->comma = false;
 	f->opened = t->c == '(' || t->c == '[';
-	mix(f, t->kind);
-	if (t->hash != 0)
-		mix_u64(f, t->hash);
-	else
+	if (t->hash != 0) {
+		mix_u64(f, t->hash); /* quoted or not: a name is a name */
+	} else {
+		mix(f, t->kind);
 		mix_u64(f, word_hash(text + t->off, t->len));
+	}
 }
 
 uint64_t sql_fingerprint(const char *sql, size_t len, uint32_t opts)

@@ -240,7 +240,7 @@ static void lex_prefixed(struct lexer *lx, struct token *t)
 		lex_quoted(lx, t, TOKEN_UQUOTED, p + 2);
 	else if (c == 'u' && p[1] == '&' && p[2] == '\'')
 		lex_string(lx, t, TOKEN_USTRING, p + 2);
-	else if (c == 'u' || p[1] != '\'') /* reached behind a comment: not looked at yet */
+	else if (c == 'u' || p[1] != '\'')
 		lex_word(lx, t);
 	else if (c == 'e')
 		lex_string(lx, t, TOKEN_ESTRING, p + 1);
@@ -431,7 +431,7 @@ static void lex_class(struct lexer *lx, struct token *t, enum char_class class)
 		lex_operator_or_comment(lx, t);
 		break;
 	case C_NUL:
-		token_to(lx, t, lx->p < lx->end ? TOKEN_BAD : TOKEN_END, lx->end);
+		token_bad(lx, t);
 		break;
 	case C_OTHER:
 	case C_BLANK:
@@ -446,9 +446,10 @@ static __attribute__((noinline)) void lex_any(struct lexer *lx, struct token *t)
 	do {
 		while (classes[*lx->p] == C_BLANK)
 			lx->p++;
-		if (lx->p > lx->end) /* the end of a view; a comment may follow it */
-			lx->p = lx->end;
-		lex_class(lx, t, lx->p < lx->end ? (enum char_class)classes[*lx->p] : C_NUL);
+		if (lx->p >= lx->end) /* behind it in a view of a longer text */
+			token_to(lx, t, TOKEN_END, lx->p);
+		else
+			lex_class(lx, t, (enum char_class)classes[*lx->p]);
 	} while (t->kind == TOKEN_COMMENT);
 }
 

@@ -188,6 +188,22 @@ static bool is_concurrent(const struct scan *s)
 	return false;
 }
 
+/* CREATE TABLE … AS EXECUTE name; looks on a copy. */
+static void find_execute(struct scan *s)
+{
+	struct scan ahead = *s;
+
+	for (; !scan_at_end(&ahead); scan_next(&ahead)) {
+		if (!scan_prev_is(&ahead, WORD_AS) || !scan_is(&ahead, WORD_EXECUTE))
+			continue;
+		scan_flag(s, SQLV_USES_STMT | SQLV_BODY);
+		scan_next(&ahead);
+		if (!scan_take_name(&ahead, &scan_effect(s, EFFECT_EXECUTE)->name))
+			scan_object(s, CAUSE_SYNTAX);
+		return;
+	}
+}
+
 void stmt_create(struct scan *s)
 {
 	bool temp = false;
@@ -207,6 +223,7 @@ void stmt_create(struct scan *s)
 		return;
 	}
 	scan_flag(s, SQLV_MAY_ADVANCE);
+	find_execute(s);
 	walk_expressions(s, false);
 }
 

@@ -275,7 +275,10 @@ void stmt_set(struct scan *s)
 {
 	struct token next;
 
-	scan_object(s, CAUSE_SETTING);
+	scan_peek(s, &next);
+	/* SET TRANSACTION in a transaction of this text may be harmless */
+	if (!s->txn_open || !token_is(&next, WORD_TRANSACTION))
+		scan_object(s, CAUSE_SETTING);
 	scan_next(s);
 	if (scan_is(s, WORD_CONSTRAINTS)) {
 		set_constraints(s);

@@ -227,6 +227,8 @@ enum status sql_effect_name(const char *text, uint32_t opts, const struct sql_ef
 	lexer_init_view(&lx, text, e->name, opts);
 	if ((st = decode_name(&lx, text, &out)) != OK)
 		return st;
+	if (out.bad)
+		return E_LIMIT;
 	if (names_parameter(e)) {
 		fold_ascii(out.buf, out.len);
 		if (!guc_name_is_valid(buf, out.len))

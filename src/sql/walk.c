@@ -59,12 +59,18 @@ static const uint8_t actions[WORD_COUNT] = {
 	[WORD_DEFAULT] = ACTION_DEFAULT,
 };
 
-static bool next_is_char(const struct scan *s, char c)
+/* The character of the token after the current name, of which a UESCAPE clause is a part. */
+static uint8_t char_behind_name(const struct scan *s)
 {
-	struct token next;
+	struct lexer ahead = s->lx;
+	struct token t;
 
-	scan_peek(s, &next);
-	return next.c == (uint8_t)c;
+	lexer_next(&ahead, &t);
+	if (s->t.kind == TOKEN_UQUOTED && token_is(&t, WORD_UESCAPE)) {
+		lexer_next(&ahead, &t);
+		lexer_next(&ahead, &t);
+	}
+	return t.c;
 }
 
 /* A name after a name, a closing parenthesis or AS is an alias or a type, not a relation. */
@@ -93,17 +99,22 @@ static void hit(struct scan *s, enum sql_cause cause, uint32_t bits)
  */
 static void judge(struct scan *s, const struct walk *w, uint64_t hash, uint32_t bits)
 {
-	bool called = next_is_char(s, '(');
+	uint8_t next = char_behind_name(s);
+	bool called = next == '(';
+	enum word special = (bits & CATALOG_SPECIAL) != 0 ? word_find(hash) : NOT_A_WORD;
 
-	if ((bits & CATALOG_SPECIAL) != 0 && called)
-		special_call(s, word_find(hash));
+	if (called && word_category(special) == WORD_S) {
+		special_call(s, special);
+		bits &= ~CATALOG_CODE; /* what it does is told; nothing is hidden */
+	}
 	if ((bits & CATALOG_TYPE) != 0)
 		hit(s, CAUSE_TYPE, bits);
 	if ((bits & CATALOG_ATTRIBUTE) != 0 && s->prev.c == '.')
 		hit(s, CAUSE_FUNCTION, bits);
-	if ((bits & CATALOG_FUNCTION) != 0 && called) /* what special_call knows has no hidden code */
-		hit(s, CAUSE_FUNCTION, (bits & CATALOG_SPECIAL) != 0 ? 0 : bits);
-	if ((bits & CATALOG_RELATION) != 0 && may_be_relation(s, w))
+	if ((bits & CATALOG_FUNCTION) != 0 && called)
+		hit(s, CAUSE_FUNCTION, bits);
+	/* what stands before a dot is a schema or an alias */
+	if ((bits & CATALOG_RELATION) != 0 && next != '.' && may_be_relation(s, w))
 		hit(s, CAUSE_RELATION, bits);
 	if ((bits & CATALOG_ADVANCES) != 0 && s->modifies)
 		scan_flag(s, SQLV_MAY_ADVANCE);

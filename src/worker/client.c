@@ -11,6 +11,7 @@
 #include "worker/ask.h"
 #include "worker/cancel.h"
 #include "worker/dispatch.h"
+#include "worker/effects.h"
 #include "worker/login.h"
 #include "worker/relay.h"
 #include "worker/server.h"
@@ -409,6 +410,8 @@ void client_free(struct worker *w, struct client *c)
 	(void)w;
 	login_free(c->login);
 	relay_hold_free(w, c);
+	baseline_fini(&c->learned);
+	effects_free(c->bound);
 	settings_txn_fini(&c->set);
 	stmt_names_fini(&c->names);
 	free(c->deferred);

@@ -162,9 +162,13 @@ struct client {
 	bool is_admin_port;
 	bool verbatim;        /* session mode: statement names are the server's own */
 	bool stream_is_query; /* the stream is one large Query: no Sync will follow it */
+	bool stalled;         /* what stands at the front waits for an answer of the server */
 	bool drop_next;       /* the message at the front was refused: its bytes are dropped */
+	bool feeding;         /* its bytes are being looked at: they are consumed at the end */
+	bool look_again;      /* … and something became possible meanwhile */
+	uint32_t refused_len; /* … bytes of a unit that was refused meanwhile */
 	bool prefix_due;      /* newly linked: its settings go ahead of the next message */
-	bool rediff;        /* … since a RESET: the values they come to are told to the client */
+	bool rediff; /* … since a RESET: the values they come to are told to the client */
 	bool deferred_failed; /* something that was answered before it ran has failed */
 	bool begin_sent;      /* the deferred BEGIN is under way */
 	bool unnamed_parsed;  /* the series under way has parsed the unnamed statement */

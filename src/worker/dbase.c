@@ -124,14 +124,6 @@ const struct welcome *account_welcome(struct account *acc, const struct settings
 	return NULL;
 }
 
-/* What a client is told whatever server was asked: it shall see the primary's role. */
-static const char *primary_view(const char *name, const char *value)
-{
-	if (strcmp(name, "in_hot_standby") == 0)
-		return "off";
-	return value;
-}
-
 const struct welcome *account_welcome_add(
 	struct worker *w, struct account *acc, struct settings *set, const struct baseline *changes)
 {
@@ -153,9 +145,8 @@ const struct welcome *account_welcome_add(
 	for (uint32_t i = 0; i < b->n; i++) {
 		const char *changed = baseline_get(changes, b->params[i].name);
 
-		reply_put_parameter_status(&out, b->params[i].name,
-			primary_view(
-				b->params[i].name, changed != NULL ? changed : b->params[i].value));
+		reply_put_parameter_status(
+			&out, b->params[i].name, changed != NULL ? changed : b->params[i].value);
 	}
 	PANIC_IF(out.bad);
 	x->len = out.len;
@@ -384,6 +375,9 @@ static void dbase_ask_catalog(struct worker *w, struct dbase *db, bool changed)
 void dbase_catalog_changed(struct worker *w, struct dbase *db)
 {
 	dbase_ask_catalog(w, db, true);
+	db->catalog_outdated = db->catalog_generation;
+	db->catalog = NULL;
+	db->catalog_generation = 0;
 }
 
 static void dbase_bind_catalog(struct worker *w, struct dbase *db)
@@ -395,7 +389,8 @@ static void dbase_bind_catalog(struct worker *w, struct dbase *db)
 	for (uint32_t i = 0; w->catalogs != NULL && i < w->catalogs->n; i++) {
 		const struct catalog_entry *e = &w->catalogs->entry[i];
 
-		if (e->cluster != db->conf->cluster_id || strcmp(e->dbname, db->dbname) != 0)
+		if (e->cluster != db->conf->cluster_id || strcmp(e->dbname, db->dbname) != 0 ||
+			e->generation == db->catalog_outdated)
 			continue;
 		db->catalog = e->catalog;
 		db->catalog_generation = e->generation;

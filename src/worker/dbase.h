@@ -52,6 +52,7 @@ struct dbase {
 	/* bound to the present catalogs */
 	const struct catalog *catalog; /* NULL: not loaded: all goes to the primary */
 	uint64_t catalog_generation;   /* changes with it; 0: none */
+	uint64_t catalog_outdated;     /* generation that does not know DDL of here; 0: none */
 	uint64_t catalog_asked_us;     /* when it was asked for last */
 
 	/* bound to the present admin_state */

@@ -308,15 +308,8 @@ static void go_on(struct worker *w, struct client *c)
 		return;
 	}
 	x = c->acc->has_baseline ? account_welcome(c->acc, c->set.current) : NULL;
-	if (x == NULL && c->server->settings == c->set.current && settings_n(c->set.current) == 0)
+	if (x == NULL && settings_n(c->set.current) == 0)
 		x = account_welcome_add(w, c->acc, c->set.current, &c->learned);
-	if (x == NULL && c->server->settings == c->set.current) {
-		struct settings *none = settings_empty(w->settings);
-
-		/* Already there: take it back, so that applying it tells its values. */
-		c->server->after = PIN_AFTER_DISCARD;
-		settings_unref(w->settings, none);
-	}
 	if (x != NULL) {
 		struct server *s = c->server;
 
@@ -500,7 +493,7 @@ static bool goes_to_replica(const struct choose_out *out)
 	       out->reason == CHOOSE_BY_ROUTE_REPLICA;
 }
 
-static void want_sample(struct worker *w, const struct client *c)
+static void want_sample(struct worker *w)
 {
 	struct mark_clock *clock = &w->sh->clock;
 	uint64_t number = mark_clock_load(clock);
@@ -527,7 +520,7 @@ static struct pool *choose_pool(struct worker *w, struct client *c, enum choose_
 			(c->marks.write.state != MARK_NONE || c->marks.read.state != MARK_NONE);
 	c->block_read_only = kind == CHOOSE_READ_BLOCK && goes_to_replica(&out);
 	if (out.wants_sample)
-		want_sample(w, c);
+		want_sample(w);
 	if (out.node == TOPO_NONE)
 		return NULL;
 	if (!c->db->conf->routing)
@@ -1049,8 +1042,22 @@ static void give_places_back(struct worker *w, struct pool *p)
 	if (s->wanted_by == NULL &&
 		(share_pool_gives_back(p->share) || budget_has_starved(&p->share->db->open) ||
 			budget_has_starved(&p->share->user->open) ||
+			budget_has_starved(&p->share->node->open) ||
 			budget_is_over(&p->share->open)))
 		server_close(w, s, SERVER_END_BUDGET);
+}
+
+static void give_all_places_back(struct worker *w)
+{
+	struct list *it, *ia;
+
+	list_foreach (it, &w->dbase_list)
+		list_foreach (ia, &list_entry(it, struct dbase, link)->account_list) {
+			struct account *acc = list_entry(ia, struct account, link);
+
+			for (uint32_t i = 0; i < acc->n_pools; i++)
+				give_places_back(w, acc->pools[i]);
+		}
 }
 
 static void janitor_slow(struct worker *w)
@@ -1066,8 +1073,6 @@ static void janitor_slow(struct worker *w)
 			struct account *acc = list_entry(ia, struct account, link);
 
 			keep_min_pool_size(w, acc);
-			for (uint32_t i = 0; i < acc->n_pools; i++)
-				give_places_back(w, acc->pools[i]);
 		}
 	}
 }
@@ -1089,6 +1094,7 @@ void dispatch_janitor(struct worker *w)
 		expire(w, &acc->nowhere, NULL);
 		recheck_waiters(w, &acc->nowhere, NULL);
 	}
+	give_all_places_back(w);
 	if (w->now_us - w->janitor_slow_us >= JANITOR_SLOW_US) {
 		w->janitor_slow_us = w->now_us;
 		janitor_slow(w);

@@ -39,6 +39,7 @@ static bool is_followed(const struct sql_effect *e)
 	case EFFECT_RESET:
 		return (e->flags & (SQL_EFFECT_LOCAL | SQL_EFFECT_UNTRACKED | SQL_EFFECT_CUSTOM)) ==
 		       0;
+	case EFFECT_UNKNOWN: /* pins if it succeeds */
 	case EFFECT_COMMIT:
 	case EFFECT_ROLLBACK:
 	case EFFECT_ROLLBACK_TO:
@@ -126,7 +127,7 @@ enum status effects_begin(struct worker *w, struct client *c, struct server *s, 
 	for (uint8_t i = 0; i < v->n_effects; i++) {
 		enum pin_cause cause = judge_pin(&v->effects[i]);
 
-		if (cause != PIN_CAUSE_COUNT)
+		if (cause != PIN_CAUSE_COUNT && v->effects[i].kind != EFFECT_UNKNOWN)
 			pin(w, c, cause, sql);
 		if (v->effects[i].kind == EFFECT_COMMIT)
 			c->commit_sent = true;
@@ -260,6 +261,9 @@ static void apply(struct worker *w, struct client *c, struct server *s, struct e
 		break;
 	case EFFECT_RESET:
 		reset_setting(w, c, s, it->name);
+		break;
+	case EFFECT_UNKNOWN:
+		pin(w, c, PIN_UNKNOWN, "a statement that is not understood");
 		break;
 	case EFFECT_SET_CHARACTERISTICS:
 		put_characteristics(w, c, &it->modes);

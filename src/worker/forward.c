@@ -60,8 +60,8 @@ enum status forward_hidden(struct server *s, const char *sql, enum owed_tag tag)
 	uint8_t head[8];
 	struct wr out = wr_of(head, sizeof head);
 	size_t n = strlen(sql) + 1;
-	enum status st = owed_push(
-		&s->owed, (struct owed_entry){.kind = OWED_QUERY, .who = OWED_HIDDEN, .tag = tag});
+	enum status st = owed_push(&s->owed,
+		(struct owed_entry){.kind = OWED_QUERY, .who = OWED_HIDDEN, .tag = (uint16_t)tag});
 
 	if (st != OK)
 		return st;
@@ -147,6 +147,13 @@ enum status forward_welcome(struct worker *w, struct client *c)
 
 	if (s->is_bare)
 		st = put_bare(s);
+	if (st == OK && s->settings == c->set.current) {
+		/* It has them already: take them back first, so that it tells what they come to. */
+		struct settings *none = settings_empty(w->settings);
+
+		st = put_settings(w, s, none, OWED_TAG_SETUP);
+		settings_unref(w->settings, none);
+	}
 	if (st == OK)
 		st = put_settings(w, s, c->set.current, OWED_TAG_WELCOME);
 	conn_flush(s->conn);

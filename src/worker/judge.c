@@ -92,12 +92,10 @@ static uint32_t verdict_pins(const struct sql_verdict *v)
 {
 	uint32_t pins = 0;
 
-	if (v->flags & SQLV_LOST)
-		pins |= 1u << PIN_UNKNOWN;
 	for (uint8_t i = 0; i < v->n_effects; i++) {
 		enum pin_cause p = judge_pin(&v->effects[i]);
 
-		if (p != PIN_CAUSE_COUNT)
+		if (p != PIN_CAUSE_COUNT && v->effects[i].kind != EFFECT_UNKNOWN)
 			pins |= 1u << p;
 	}
 	return pins;

@@ -189,6 +189,13 @@ static bool begin(struct worker *w, struct client *c, const struct single *u)
 {
 	const struct sql_effect *e = &u->verdict.effects[0];
 
+	if (c->acc->mode == POOL_MODE_STATEMENT) {
+		struct report r = report_of("FATAL", SQLSTATE_PROTOCOL_VIOLATION,
+			"transaction blocks not allowed in statement pooling mode");
+
+		client_fatal(w, c, &r, CLIENT_END_PROTOCOL);
+		return true;
+	}
 	if (c->acc->mode != POOL_MODE_TRANSACTION || !keep_deferred(c, u))
 		return false;
 	c->deferred->modes = e->modes;

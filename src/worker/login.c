@@ -724,6 +724,7 @@ void login_greet(struct worker *w, struct client *c, const struct welcome *x)
 	c->db->stats.logins++;
 	login_free(c->login);
 	c->login = NULL;
+	baseline_fini(&c->learned);
 	client_watch(w, c);
 	conn_rx_resume(c->conn);
 }

@@ -394,10 +394,13 @@ static void unit_ended(struct walk *k, struct owed_entry e, char status)
 		client_fatal(w, c, &r, CLIENT_END_PROTOCOL);
 		return;
 	}
-	if (may_release(c, s))
+	if (may_release(c, s)) {
 		release(w, c, s);
-	else
-		client_watch(w, c);
+		return;
+	}
+	client_watch(w, c);
+	if (c->stalled)
+		conn_rx_resume(c->conn);
 }
 
 /* --- hidden queries --- */
@@ -408,7 +411,7 @@ static void welcome_done(struct worker *w, struct server *s)
 	const struct welcome *x;
 
 	if (c == NULL || !server_is_quiet(s))
-		return;
+		return; /* a second message follows */
 	x = account_welcome_add(w, c->acc, c->set.current, &c->learned);
 	relay_unlink(w, c);
 	server_release(w, s);
@@ -781,6 +784,8 @@ static bool message_came(struct walk *k, const struct frame *f)
 		parameter_came(k, f, step);
 		return s->state != SERVER_CLOSED;
 	}
+	if (f->type == BACKEND_COPY_IN_RESPONSE && s->client != NULL && s->client->stalled)
+		conn_rx_resume(s->client->conn); /* its data may go now */
 	if (f->type == BACKEND_COMMAND_COMPLETE)
 		command_completed(k, f);
 	if (step == OWED_DROP || s->client == NULL)

@@ -355,6 +355,7 @@ void server_close(struct worker *w, struct server *s, enum server_end why)
 	server_transition(w, s, SERVER_LOST);
 	s->client = NULL;
 	s->wanted_by = NULL;
+	p->outstanding -= p->outstanding < s->owed.n_client ? p->outstanding : s->owed.n_client;
 	cancel_server_gone(w, s);
 	wheel_del(&w->wheel, &s->timer);
 	if (s->conn != NULL) {

@@ -583,8 +583,11 @@ static void take_parameter(struct server *s, struct rd body)
 {
 	struct msg_parameter_status p;
 
-	if (backend_read_parameter_status(body, &p) == OK &&
-		baseline_put(&s->login->params, p.name, p.value) != OK)
+	if (backend_read_parameter_status(body, &p) != OK)
+		return;
+	if (strcmp(p.name, "in_hot_standby") == 0)
+		p.value = "off"; /* clients see the primary's role, whatever server was asked */
+	if (baseline_put(&s->login->params, p.name, p.value) != OK)
 		return; /* more than BASELINE_MAX: clients are not told of it */
 }
 

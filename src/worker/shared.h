@@ -108,7 +108,7 @@ struct shared {
 	_Atomic(const struct tls_set *) tls;
 	_Atomic(const struct admin_state *) admin;
 
-	struct mark_clock clock; /* one for all clusters, whatever a reload makes of them */
+	struct mark_clock clock;       /* one for all clusters, whatever a reload makes of them */
 	struct share *share;           /* budgets, idle counts, oldest waiters; pool/share.h */
 	struct pin_counts pins;        /* by cause */
 	_Atomic uint32_t n_clients;    /* logged in and logging in, against max_client_conn */

@@ -154,9 +154,36 @@ static bool ends_unit(uint8_t type)
 	return (frontend_infos[type].flags & FRONTEND_ENDS_UNIT) != 0;
 }
 
-static bool is_copying(const struct client *c)
+/* Something that was sent is not answered yet. */
+static bool is_in_flight(const struct client *c)
 {
-	return c->server != NULL && c->sent_len == 0 && !owed_is_empty(&c->server->owed);
+	return c->server != NULL && !owed_is_empty(&c->server->owed);
+}
+
+/* What stands at the front has to wait for the server; relay wakes us. Always false. */
+static bool stall(struct client *c)
+{
+	c->stalled = true;
+	return false;
+}
+
+/*
+ * COPY data goes to a server that has asked for it, small messages whole: a piece of one that the
+ * server does not expect would swallow what comes next.
+ */
+static bool copy_message(struct feed *fd, const struct frame *f)
+{
+	struct client *c = fd->c;
+
+	if (is_in_flight(c) && !c->server->owed.in_copy)
+		return stall(c);
+	if (!is_in_flight(c)) {
+		drop_message(fd, f); /* as PostgreSQL does: what is left of a COPY that failed */
+		return true;
+	}
+	if (f->total <= FRONTEND_SMALL_MAX && !frame_is_complete(f, left(fd)))
+		return false;
+	return stream_message(fd, f);
 }
 
 /* A message between units: Terminate, COPY data. Returns true if it was taken. */
@@ -166,16 +193,17 @@ static bool take_between(struct feed *fd, const struct frame *f, bool *go_on)
 
 	*go_on = true;
 	if (f->type == FRONTEND_TERMINATE) {
+		if (is_in_flight(c)) { /* what was sent before it is answered first */
+			*go_on = stall(c);
+			return true;
+		}
 		client_close(fd->w, c, CLIENT_END_TERMINATE);
 		*go_on = false;
 		return true;
 	}
 	if (!(frontend_infos[f->type].flags & FRONTEND_IS_COPY))
 		return false;
-	if (is_copying(c))
-		*go_on = stream_message(fd, f);
-	else
-		drop_message(fd, f); /* as PostgreSQL does: what is left of a COPY that failed */
+	*go_on = copy_message(fd, f);
 	return true;
 }
 
@@ -228,6 +256,8 @@ static bool check_message(struct feed *fd, const uint8_t *p, size_t avail, struc
 		st = frame_peek(p, avail, frontend_infos[f->type].len_max, f);
 	if (st == OK && !(frontend_infos[f->type].flags & (FRONTEND_IN_SESSION | FRONTEND_IN_COPY)))
 		st = E_PROTO;
+	if (st != OK && is_in_flight(fd->c))
+		return stall(fd->c); /* what was sent before it is answered first */
 	if (st != OK)
 		protocol_error(fd,
 			st == E_LIMIT ? "invalid message length" : "invalid frontend message type");
@@ -289,6 +319,8 @@ static bool launch(struct feed *fd)
 		return false;
 	}
 	if (c->server == NULL && !c->streaming && local_answer(fd->w, c, next_byte(fd))) {
+		if (c->state == CLIENT_CLOSED)
+			return false;
 		fd->at += c->unit.len;
 		c->request_us = fd->w->now_us;
 		reset_unit(c);
@@ -339,16 +371,32 @@ static bool has_more(const struct feed *fd)
 	return left(fd) > c->unit.len || c->unit.complete || (c->streaming && c->unit.judged);
 }
 
+/* Was the unit refused, or chosen anew, while it was being placed? */
+static bool looks_again(struct feed *fd)
+{
+	struct client *c = fd->c;
+	bool again = c->look_again || c->refused_len != 0;
+
+	fd->at += c->refused_len;
+	c->refused_len = 0;
+	c->look_again = false;
+	return again;
+}
+
 size_t unit_on_data(struct worker *w, struct client *c, const uint8_t *data, size_t len)
 {
 	struct feed fd = {.w = w, .c = c, .data = data, .len = len};
 
+	c->stalled = false;
+	PANIC_IF(c->feeding);
+	c->feeding = true;
 	while (!is_over(&fd) && has_more(&fd)) {
 		if (c->body_left != 0)
 			body_goes_on(&fd);
-		else if (!step(&fd))
+		else if (!step(&fd) && !looks_again(&fd))
 			break;
 	}
+	c->feeding = false;
 	if (c->state == CLIENT_CLOSED)
 		return len;
 	if (c->server != NULL) {
@@ -363,8 +411,13 @@ size_t unit_on_data(struct worker *w, struct client *c, const uint8_t *data, siz
 
 void unit_go_on(struct worker *w, struct client *c)
 {
-	size_t n = unit_on_data(w, c, conn_rx_data(c->conn), conn_rx_len(c->conn));
+	size_t n;
 
+	if (c->feeding) { /* a login that failed at once, say, while it was being placed */
+		c->look_again = true;
+		return;
+	}
+	n = unit_on_data(w, c, conn_rx_data(c->conn), conn_rx_len(c->conn));
 	if (c->state == CLIENT_CLOSED)
 		return;
 	conn_consume(c->conn, n);
@@ -380,7 +433,10 @@ void unit_refuse(struct worker *w, struct client *c, const struct report *r)
 	if (c->txn != TXN_NONE)
 		c->txn = TXN_FAILED_ALONE;
 	if (!c->streaming) {
-		conn_consume(c->conn, c->unit.len);
+		if (c->feeding)
+			c->refused_len = c->unit.len;
+		else
+			conn_consume(c->conn, c->unit.len);
 	} else if (c->stream_is_query) {
 		c->drop_next = true;
 	} else {

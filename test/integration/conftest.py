@@ -33,7 +33,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "threads: worth running under ThreadSanitizer")
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that fixtures clean up
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", 143))  # cleans up
 
 
 @pytest.hookimpl(hookwrapper=True)

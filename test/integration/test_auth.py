@@ -4,7 +4,6 @@ import statistics
 import time
 
 import pgwire
-import psycopg2
 import pytest
 import scram
 from pgwire import msg
@@ -31,7 +30,8 @@ SECRETS = {"plain": lambda user, password: password,
     ("md5", "plain"), ("md5", "md5"), ("md5", "scram"), ("scram-sha-256", "plain"),
     ("scram-sha-256", "scram")])
 def test_proofs_by_kind_of_entry(site, auth_type, secret):
-    databases = {"app": site.app_on([site.cluster.primary])["app"] + " password=app-secret"}
+    databases = {"app": site.app_on([site.cluster.primary])["app"]
+                 + " user=app password=app-secret"}
     with start(site, auth_type, databases=databases,
                secrets={"app": SECRETS[secret]("app", "app-secret")}) as p:
         with p.raw() as client:
@@ -84,7 +84,7 @@ def test_verifier_of_another_salt_is_refused_with_an_explanation(site):
         with pytest.raises(ServerError):
             with p.raw() as client:
                 client.query("SELECT 1").check()
-        assert "SCRAM" in p.log_text() or "scram" in p.log_text()
+        assert "verifier" in p.log_text()
 
 
 def test_password_of_the_database_entry_serves_any_client(site):
@@ -156,18 +156,32 @@ def test_user_without_rights_is_kept_from_the_console(site):
             p.admin("SHOW POOLS", user="app")
 
 
-@pytest.mark.parametrize("length", [1, 100, 127, 128, 1000, 1023, 1024, 1025, 8000])
-def test_passwords_of_any_length(site, length):
-    """Right at PostgreSQL's and PgBouncer's limits, and far beyond them."""
-    password = "p" * length
-    with start(site, "scram-sha-256", passwords={"longer": password}) as p:
-        with pytest.raises((ServerError, pgwire.Closed, psycopg2.Error)) as error:
-            with p.raw("longer", "app") as client:
-                client.query("SELECT 1").check()
-        # the client's login is right, PostgreSQL does not know the user; or the entry was refused
-        assert getattr(error.value, "sqlstate", None) != "XX000"
-        with p.raw() as other:
-            assert other.value("SELECT 1") == "1"
+@pytest.mark.parametrize("length", [1, 100, 127, 128, 1000, 1023])
+def test_passwords_up_to_the_bound(site, length):
+    passwords = {"longer": "p" * length}
+    databases = {"app": site.app_on([site.cluster.primary])["app"]
+                 + " user=app password=app-secret"}
+    with start(site, "scram-sha-256", passwords=passwords, databases=databases) as p:
+        with p.raw("longer", "app") as client:
+            assert client.value("SELECT 1") == "1"
+        assert refused(p, "longer", "p" * (length + 1)).sqlstate == "28P01"
+
+
+@pytest.mark.parametrize("length", [1024, 1025, 8000])
+def test_longer_passwords_are_refused_at_start(site, length):
+    with pytest.raises(RuntimeError, match="longer"):
+        start(site, "scram-sha-256", passwords={"longer": "p" * length}).start()
+
+
+@pytest.mark.parametrize("length", [1023, 1024, 1025, 9000])
+def test_over_long_cleartext_password_is_just_wrong(site, length):
+    with start(site, "md5") as p:
+        assert refused(p, password="x" * length).sqlstate == "28P01"
+        with RawClient(p.port) as client:
+            client.send(pgwire.startup({"user": "app", "database": "app"}))
+            client.read_message()
+            client.send(msg("p", b"x" * length + b"\0"))
+            assert all(m.kind == "E" for m in client.wait_closed())
 
 
 def test_user_names_of_any_length(site):

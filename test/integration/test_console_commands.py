@@ -156,7 +156,7 @@ def test_reload_takes_new_databases_users_and_limits(pooler):
 
 @pytest.mark.parametrize("line, complaint", [
     ("default_pool_size = many", "default_pool_size"), ("nonsense_key = 1", "nonsense_key"),
-    ("[strange", "strange"), ("pool_mode = sometimes", "pool_mode"),
+    ("[strange", "section"), ("pool_mode = sometimes", "pool_mode"),
 ])
 def test_invalid_file_changes_nothing_and_says_why(pooler, line, complaint):
     pooler.write_config()

@@ -13,8 +13,9 @@ LEAVE = {"fin": lambda c: c.close(), "reset": lambda c: c.reset(),
          "terminate": lambda c: (c.send(pgwire.TERMINATE), c.close())}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def pooler(site):
+    """One server; a daemon for each test, as a server that is lost would spoil the next one's."""
     settings = {"default_pool_size": 1, "query_wait_timeout": 20, "server_cancel_timeout": 10}
     with site.pgweir(settings=settings) as p:
         yield p
@@ -84,7 +85,10 @@ def test_half_a_message_after_a_query_never_swallows_the_neighbours_query(pooler
     with pooler.raw() as neighbour:
         client = pooler.raw()
         client.send(pgwire.query("SELECT 'whole'") + HALF_MESSAGES[kind])
-        assert client.result().value() == "whole"
+        try:
+            assert client.result().value() == "whole"
+        except pgwire.Closed:
+            assert kind == "p", "a password now is no part of the protocol"
         if leaves:
             client.close()
         for i in range(3):

@@ -119,8 +119,7 @@ static char *read_value(const struct jsonl *j, char *p, struct jsonl_field *f)
 		return read_string(j, p, &f->value, &f->len);
 	if (*p == '[') {
 		while (*(p = skip_blanks(p + 1)) != ']') {
-			p = *p == '"' ? read_string(j, p, &unused, &n)
-				      : p + strcspn(p, ",]");
+			p = *p == '"' ? read_string(j, p, &unused, &n) : p + strcspn(p, ",]");
 			p = skip_blanks(p);
 			if (*p == ']')
 				break;

@@ -283,6 +283,36 @@ START_TEST(refused_connect_is_told_later)
 }
 END_TEST
 
+START_TEST(pausing_and_resuming_while_connecting_is_harmless)
+{
+	struct loop *l = loop_for_test();
+	const struct conn_limits tight = {.rx_keep_max = 1000, .out_max = 3};
+	struct seen s = {0}, t = {0};
+	struct sockaddr_in sin;
+	int lfd = listener_at(&sin);
+
+	ck_assert_int_eq(conn_connect(l, (struct sockaddr *)&sin, sizeof sin, &seen_ops, &s,
+				 &test_limits, &s.c),
+		OK);
+	conn_rx_pause(s.c);
+	conn_rx_resume(s.c);
+	turn_until(l, s.n_ready == 1);
+	ck_assert_uint_eq(s.n_end, 0);
+	conn_free(s.c);
+	/* more is queued than may be */
+	ck_assert_int_eq(
+		conn_connect(l, (struct sockaddr *)&sin, sizeof sin, &seen_ops, &t, &tight, &t.c),
+		OK);
+	conn_put(t.c, "four", 4);
+	conn_flush(t.c);
+	turn_until(l, t.n_end == 1);
+	ck_assert_int_eq(t.why, CONN_END_LIMIT);
+	conn_free(t.c);
+	close(lfd);
+	loop_free(l);
+}
+END_TEST
+
 START_TEST(connecting_may_be_given_up)
 {
 	struct loop *l = loop_for_test();
@@ -572,6 +602,7 @@ int main(void)
 	tcase_add_test(tc, lingering_connections_end_with_the_loop_or_their_peer);
 	tcase_add_test(tc, connect_is_told_by_on_ready);
 	tcase_add_test(tc, refused_connect_is_told_later);
+	tcase_add_test(tc, pausing_and_resuming_while_connecting_is_harmless);
 	tcase_add_test(tc, connecting_may_be_given_up);
 	tcase_add_test(tc, detached_connection_takes_its_bytes_along);
 	tcase_add_test(tc, detached_connection_may_be_freed);

@@ -248,6 +248,30 @@ START_TEST(resume_presents_kept_bytes_without_new_ones)
 }
 END_TEST
 
+START_TEST(consuming_inside_on_data_adds_to_what_it_returns)
+{
+	struct loop *l = loop_for_test();
+	struct seen s = {.leave = 3, .record = true, .on_data_do = CONSUME};
+	int fd[2];
+
+	pair_unix(fd);
+	seen_open(l, fd[0], &s);
+	write_all(fd[1], "abcdef", 6);
+	turn_until(l, s.n_data == 1); /* abc returned, de consumed */
+	ck_assert_uint_eq(conn_rx_len(s.c), 1);
+	ck_assert_int_eq(conn_rx_data(s.c)[0], 'f');
+	s.on_data_do = CONSUME;
+	write_all(fd[1], "ghij", 4);
+	turn_until(l, s.n_data == 2); /* fg returned, hi consumed */
+	ck_assert_uint_eq(conn_rx_len(s.c), 1);
+	ck_assert_int_eq(memcmp(s.got, "abcfg", 5), 0);
+	ck_assert_int_eq(conn_rx_data(s.c)[0], 'j');
+	conn_free(s.c);
+	close(fd[1]);
+	loop_free(l);
+}
+END_TEST
+
 START_TEST(one_connection_yields_after_its_budget)
 {
 	const struct loop_conf conf = {.rx_len = RX_LEN, .turn_budget = RX_LEN};
@@ -470,6 +494,7 @@ int main(void)
 	tcase_add_test(tc, exactly_the_limit_may_be_kept);
 	tcase_add_test(tc, large_unit_is_gathered_in_place);
 	tcase_add_test(tc, resume_presents_kept_bytes_without_new_ones);
+	tcase_add_test(tc, consuming_inside_on_data_adds_to_what_it_returns);
 	tcase_add_test(tc, one_connection_yields_after_its_budget);
 	tcase_add_test(tc, fin_with_the_last_data_needs_no_second_recv);
 	tcase_add_test(tc, reset_behind_data_is_found);

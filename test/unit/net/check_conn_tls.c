@@ -275,6 +275,21 @@ START_TEST(end_of_an_encrypted_stream_comes_after_its_bytes)
 	ck_assert_uint_eq(t.b.total, 3);
 	ck_assert_int_eq(t.b.why, CONN_END_EOF);
 	both_close(&t);
+	/* found in the same read as the bytes, by an owner that pauses for them */
+	both_open(&t, true);
+	t.b.on_data_do = PAUSE;
+	t.b.leave = 1;
+	conn_put(t.a.c, "bye", 3);
+	conn_free_flushed(t.a.c, 1000);
+	t.a.c = NULL;
+	turn_until(t.l, t.b.n_hangup == 1);
+	ck_assert_uint_eq(t.b.n_end, 0);
+	t.b.leave = 0;
+	conn_rx_resume(t.b.c);
+	turn_until(t.l, t.b.n_end == 1);
+	ck_assert_uint_eq(t.b.total, 3);
+	ck_assert_int_eq(t.b.why, CONN_END_EOF);
+	both_close(&t);
 	/* while paused */
 	both_open(&t, true);
 	conn_rx_pause(t.b.c);

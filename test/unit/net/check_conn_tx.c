@@ -1,5 +1,6 @@
 /* Unit tests of net/conn: sending and back-pressure. */
 #include <pthread.h>
+#include <signal.h>
 
 #include "net_calls.h"
 #include "net_unit.h"
@@ -94,6 +95,37 @@ START_TEST(putting_to_another_connection_flushes_the_first)
 }
 END_TEST
 
+START_TEST(copied_bytes_are_flushed_before_the_loop_sleeps)
+{
+	struct loop *l = loop_for_test();
+	struct seen s = {0};
+	char buf[4];
+	int fd[2];
+
+	pair_unix(fd);
+	seen_open(l, fd[0], &s);
+	conn_put_copy(s.c, "abcd", 4);
+	turns(l, 1);
+	ck_assert_int_eq(recv(fd[1], buf, 4, MSG_DONTWAIT), 4);
+	conn_free(s.c);
+	close(fd[1]);
+	loop_free(l);
+}
+END_TEST
+
+START_TEST(lent_bytes_that_are_not_flushed_are_a_panic)
+{
+	struct loop *l = loop_for_test();
+	struct seen s = {0};
+	int fd[2];
+
+	pair_unix(fd);
+	seen_open(l, fd[0], &s);
+	conn_put(s.c, "abcd", 4);
+	turns(l, 1);
+}
+END_TEST
+
 START_TEST(what_the_socket_does_not_take_goes_later)
 {
 	struct loop *l = loop_for_test();
@@ -113,6 +145,54 @@ START_TEST(what_the_socket_does_not_take_goes_later)
 	ck_assert_uint_eq(n_send, 0); /* known to be full */
 	ck_assert_uint_eq(read_while_turning(l, fd[1], put + 3), put + 3);
 	turn_until(l, s.n_drained == 1);
+	ck_assert_uint_eq(loop_bufpool(l)->used_bytes, 0);
+	conn_free(s.c);
+	close(fd[1]);
+	loop_free(l);
+}
+END_TEST
+
+/* Many pieces into a socket that takes odd numbers of bytes. */
+START_TEST(random_pieces_arrive_whole)
+{
+	struct loop *l = loop_for_test();
+	struct seen s = {0};
+	static uint8_t data[60000], back[60000];
+	uint64_t rnd = 17, sum = 0, got_sum = 0;
+	size_t put = 0, got = 0;
+	int fd[2], small = 5000;
+
+	pair_unix(fd);
+	ck_assert_int_eq(setsockopt(fd[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof small), 0);
+	seen_open(l, fd[0], &s);
+	for (unsigned i = 0; i < 500 || got < put; i++) {
+		size_t n = i < 500 ? unit_random(&rnd) % sizeof data : 0;
+		ssize_t r;
+
+		for (size_t at = 0, piece; at < n; at += piece) {
+			piece = 1 + unit_random(&rnd) % 3000;
+			piece = piece < n - at ? piece : n - at;
+			for (size_t j = 0; j < piece; j++)
+				data[at + j] = (uint8_t)(put + at + j);
+			if (piece % 3 == 0)
+				conn_put_copy(s.c, data + at, piece);
+			else
+				conn_put(s.c, data + at, piece);
+		}
+		sum = sum_of(sum, data, n);
+		put += n;
+		conn_flush(s.c);
+		memset(data, 0xee, sizeof data); /* nothing lent is looked at again */
+		r = recv(fd[1], back, 1 + unit_random(&rnd) % sizeof back, MSG_DONTWAIT);
+		if (r > 0) {
+			got_sum = sum_of(got_sum, back, (size_t)r);
+			got += (size_t)r;
+		}
+		turns(l, 1);
+	}
+	ck_assert_uint_eq(got, put);
+	ck_assert_uint_eq(got_sum, sum);
+	ck_assert_uint_eq(conn_bytes_out(s.c), put);
 	ck_assert_uint_eq(loop_bufpool(l)->used_bytes, 0);
 	conn_free(s.c);
 	close(fd[1]);
@@ -323,7 +403,10 @@ int main(void)
 	tcase_add_test(tc, all_puts_until_the_flush_leave_in_one_write);
 	tcase_add_test(tc, any_number_of_pieces_and_copied_bytes_may_be_put);
 	tcase_add_test(tc, putting_to_another_connection_flushes_the_first);
+	tcase_add_test(tc, copied_bytes_are_flushed_before_the_loop_sleeps);
+	tcase_add_test_raise_signal(tc, lent_bytes_that_are_not_flushed_are_a_panic, SIGABRT);
 	tcase_add_test(tc, what_the_socket_does_not_take_goes_later);
+	tcase_add_test(tc, random_pieces_arrive_whole);
 	tcase_add_test(tc, more_output_than_allowed_ends_the_connection_later);
 	tcase_add_test(tc, failed_send_is_told_later_and_after_what_the_peer_had_sent);
 	tcase_add_test(tc, failed_send_ends_a_paused_connection);

@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "net/names.h"
 #include "net/resolver.h"
 #include "net_unit.h"
 
@@ -505,7 +506,7 @@ START_TEST(cache_is_bounded_and_listed)
 	ck_assert_uint_eq(name.n_addrs, 1);
 	ck_assert_uint_le(name.ttl_s, 7);
 	ck_assert(!resolver_next(r, &pos, &name));
-	for (unsigned i = 0; i < RESOLVER_NAMES_MAX + 100; i++) {
+	for (unsigned i = 0; i < NAMES_MAX + 100; i++) {
 		struct resolver_query *q;
 		enum status st;
 
@@ -513,11 +514,11 @@ START_TEST(cache_is_bounded_and_listed)
 		st = resolver_lookup(r, host, 5432, on_answer, &k, &q);
 		ck_assert_int_eq(st, OK);
 		resolver_cancel(q);
-		ck_assert_uint_le(resolver_n_names(r), RESOLVER_NAMES_MAX);
+		ck_assert_uint_le(resolver_n_names(r), NAMES_MAX);
 	}
 	for (pos = 0; resolver_next(r, &pos, &name); n++)
 		ck_assert_str_ne(name.name, "one.test"); /* the longest unused has gone */
-	ck_assert_uint_eq(n, RESOLVER_NAMES_MAX);
+	ck_assert_uint_eq(n, NAMES_MAX);
 	resolver_free(r);
 	loop_free(l);
 }

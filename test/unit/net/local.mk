@@ -57,3 +57,9 @@ check_PROGRAMS += test/unit/net/check_resolver
 test_unit_net_check_resolver_SOURCES = test/unit/net/check_resolver.c
 test_unit_net_check_resolver_LDADD = $(NET_UNIT_LIBS)
 test_unit_net_check_resolver_CFLAGS = $(NET_UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/net/check_nomem
+test_unit_net_check_nomem_SOURCES = test/unit/net/check_nomem.c $(FAILING_ALLOC_FILES)
+test_unit_net_check_nomem_LDADD = $(NET_UNIT_LIBS)
+test_unit_net_check_nomem_CFLAGS = $(NET_UNIT_CFLAGS)
+test_unit_net_check_nomem_LDFLAGS = $(FAILING_ALLOC_LINK)

@@ -118,7 +118,7 @@ static inline void read_all(int fd, void *p, size_t len)
 
 /* --- an owner --- */
 
-enum deed { NOTHING, FREE, FREE_FLUSHED, DETACH, PAUSE, NEW_OWNER, TLS_ACCEPT };
+enum deed { NOTHING, FREE, FREE_FLUSHED, DETACH, PAUSE, NEW_OWNER, TLS_ACCEPT, CONSUME };
 
 struct seen {
 	struct conn *c;
@@ -181,6 +181,9 @@ static inline void seen_do(struct seen *s, enum deed *deed)
 		s->new_owner->c = s->c;
 		conn_set_owner(s->c, &seen_ops, s->new_owner);
 		s->c = NULL;
+		break;
+	case CONSUME:
+		conn_consume(s->c, 2);
 		break;
 	case TLS_ACCEPT:
 		conn_put(s->c, "S", 1);

@@ -43,3 +43,9 @@ test_unit_state_check_stmts_SOURCES = test/unit/state/check_stmts.c $(FAILING_AL
 test_unit_state_check_stmts_LDADD = $(UNIT_LIBS)
 test_unit_state_check_stmts_CFLAGS = $(UNIT_CFLAGS)
 test_unit_state_check_stmts_LDFLAGS = $(FAILING_ALLOC_LINK)
+
+check_PROGRAMS += test/unit/state/check_owed
+test_unit_state_check_owed_SOURCES = test/unit/state/check_owed.c $(FAILING_ALLOC_FILES)
+test_unit_state_check_owed_LDADD = $(UNIT_LIBS)
+test_unit_state_check_owed_CFLAGS = $(UNIT_CFLAGS)
+test_unit_state_check_owed_LDFLAGS = $(FAILING_ALLOC_LINK)

@@ -1,0 +1,78 @@
+"""Tables of medians and paired ratios, and the section of docs/benchmarks.md that keeps them."""
+import os
+import platform
+import re
+import statistics
+import time
+
+
+def median(values):
+    found = [v for v in values if v is not None]
+    return statistics.median(found) if found else None
+
+
+def paired_ratio(rounds, name, base, key):
+    """Median over the rounds of (value of `name` / value of `base`) of the same round."""
+    ratios = []
+    for results in rounds:
+        ours, theirs = results.get(name), results.get(base)
+        if ours and theirs and getattr(ours, key) and getattr(theirs, key):
+            ratios.append(getattr(ours, key) / getattr(theirs, key))
+    return median(ratios)
+
+
+def number(value, digits=0):
+    return "–" if value is None else f"{value:,.{digits}f}"
+
+
+def table(cases, base):
+    """Markdown. cases: [(Case, [round]…)], a round being {contender's name: Result}."""
+    lines = [f"| case | through | tps | tps x {base} | latency ms | CPU µs/tx | CPU x {base} |",
+             "|---|---|--:|--:|--:|--:|--:|"]
+    for case, rounds in cases:
+        names = list(dict.fromkeys(n for results in rounds for n in results))
+        for name in names:
+            runs = [results[name] for results in rounds if name in results]
+            error = next((r.error for r in runs if r.error), None)
+            if error:
+                lines.append(f"| {case} | {name} | failed: {error} | | | | |")
+                continue
+            lines.append(
+                f"| {case} | {name} | {number(median([r.tps for r in runs]))} "
+                f"| {number(paired_ratio(rounds, name, base, 'tps'), 2)} "
+                f"| {number(median([r.latency_ms for r in runs]), 2)} "
+                f"| {number(median([r.cpu_us for r in runs]), 1)} "
+                f"| {number(paired_ratio(rounds, name, base, 'cpu_us'), 2)} |")
+    return "\n".join(lines)
+
+
+def _first_match(path, pattern):
+    with open(path, encoding="utf-8") as f:
+        found = re.search(pattern, f.read(), re.MULTILINE)
+    return found.group(1).strip() if found else "unknown"
+
+
+def machine():
+    """Facts about the machine, none of which names it."""
+    memory = int(_first_match("/proc/meminfo", r"^MemTotal:\s+(\d+)")) / (1 << 20)
+    return (f"{_first_match('/proc/cpuinfo', r'^model name.*: (.*)$')}, "
+            f"{os.cpu_count()} CPUs, {memory:.0f} GiB, Linux {platform.release().split('-')[0]}")
+
+
+def facts(versions, how):
+    lines = [f"- {time.strftime('%Y-%m-%d')}; {machine()}",
+             "- " + "; ".join(f"{name} {version}" for name, version in versions.items() if version),
+             f"- {how}"]
+    return "\n".join(lines)
+
+
+def write_section(path, name, text):
+    """Replace what stands between the marks of this section; both marks have to be there."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    with open(path, encoding="utf-8") as f:
+        old = f.read()
+    if begin not in old or end not in old:
+        raise RuntimeError(f"{path} lacks the marks of the section {name}")
+    new = old[:old.index(begin)] + f"{begin}\n{text}\n" + old[old.index(end):]
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(new)
