@@ -266,7 +266,11 @@ static void each_mail(struct control *c, void (*fn)(struct control *c, struct ma
 
 static void on_wake(void *arg)
 {
-	each_mail(arg, take_mail);
+	struct control *c = arg;
+
+	each_mail(c, take_mail);
+	if (c->monitor != NULL)
+		monitor_hurry(c->monitor);
 }
 
 static void wake(void *loop)

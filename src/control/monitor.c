@@ -354,6 +354,19 @@ void monitor_probe_now(struct monitor *m, uint32_t node)
 		watch_now(m->watches[node]);
 }
 
+void monitor_hurry(struct monitor *m)
+{
+	const struct mark_clock *clock = &m->env->shared->clock;
+
+	for (uint32_t i = 0; i < NODES_MAX; i++) {
+		struct watch *n = m->watches[i];
+
+		if (n != NULL && n->state == WATCH_READY &&
+			mark_clock_is_wanted(clock, m->sampled[n->cluster]))
+			watch_now(n);
+	}
+}
+
 void monitor_addrs_changed(struct monitor *m, uint32_t node)
 {
 	struct watch *n = m->watches[node];

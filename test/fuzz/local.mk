@@ -56,9 +56,21 @@ FUZZ_TARGETS += test/fuzz/fuzz_lsn
 test_fuzz_fuzz_lsn_SOURCES = test/fuzz/fuzz_lsn.c $(FUZZ_MAIN)
 test_fuzz_fuzz_lsn_LDADD = $(FUZZ_LIBS)
 
+FUZZ_TARGETS += test/fuzz/fuzz_owed
+test_fuzz_fuzz_owed_SOURCES = test/fuzz/fuzz_owed.c $(FUZZ_MAIN)
+test_fuzz_fuzz_owed_LDADD = $(FUZZ_LIBS)
+
 FUZZ_TARGETS += test/fuzz/fuzz_settings_diff
 test_fuzz_fuzz_settings_diff_SOURCES = test/fuzz/fuzz_settings_diff.c $(FUZZ_MAIN)
 test_fuzz_fuzz_settings_diff_LDADD = $(FUZZ_LIBS)
+
+FUZZ_TARGETS += test/fuzz/fuzz_sql_lexer
+test_fuzz_fuzz_sql_lexer_SOURCES = test/fuzz/fuzz_sql_lexer.c $(FUZZ_MAIN)
+test_fuzz_fuzz_sql_lexer_LDADD = $(FUZZ_LIBS)
+
+FUZZ_TARGETS += test/fuzz/fuzz_sql_classify
+test_fuzz_fuzz_sql_classify_SOURCES = test/fuzz/fuzz_sql_classify.c $(FUZZ_MAIN)
+test_fuzz_fuzz_sql_classify_LDADD = $(FUZZ_LIBS)
 
 check_PROGRAMS += $(FUZZ_TARGETS)
 EXTRA_DIST += test/fuzz/replay.c test/fuzz/corpus
