@@ -22,6 +22,7 @@ STATES = [
     ("savepoint", "BEGIN; SAVEPOINT s; SET work_mem = '7MB'; RELEASE s; COMMIT",
      "SHOW work_mem", "7MB", "RESET work_mem"),
 ]
+from tools import proc
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def test_show_pins_tells_and_forgets(pooler, make, look, value, undo):
         assert len(pins) == 1 and {"client", "cause", "statement", "since"} <= set(pins[0])
         assert pins[0]["cause"] and make[:20] in pins[0]["statement"]
         one.query(undo).check()
-        assert pooler.show("PINS") == []
+        proc.wait_until("the pin to be given up", lambda: pooler.show("PINS") == [])
 
 
 def test_pin_ends_with_the_session(pooler):
