@@ -1,6 +1,7 @@
 """What cannot be carried to another server keeps the client on its own, visibly and bounded."""
 import pgwire
 import pytest
+from tools import proc
 
 # cause, what makes the state, what shows it, its value, what undoes it
 STATES = [
@@ -22,7 +23,6 @@ STATES = [
     ("savepoint", "BEGIN; SAVEPOINT s; SET work_mem = '7MB'; RELEASE s; COMMIT",
      "SHOW work_mem", "7MB", "RESET work_mem"),
 ]
-from tools import proc
 
 
 @pytest.fixture(scope="module")
