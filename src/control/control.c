@@ -380,8 +380,10 @@ enum status control_new(const struct control_args *args, struct control **out)
 	struct control *c = calloc(1, sizeof *c);
 	enum status st;
 
-	if (c == NULL)
+	if (c == NULL) {
+		snapshots_free(args->shared);
 		return E_NOMEM;
+	}
 	c->env.shared = args->shared;
 	c->args = *args;
 	wheel_timer_init(&c->retry, on_retry);
