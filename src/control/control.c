@@ -385,6 +385,7 @@ enum status control_new(const struct control_args *args, struct control **out)
 		return E_NOMEM;
 	}
 	c->env.shared = args->shared;
+	list_init(&c->env.pq_orphans);
 	c->args = *args;
 	wheel_timer_init(&c->retry, on_retry);
 	st = new_modules(c);
