@@ -5,9 +5,11 @@
  *   tree      stored expressions: views' queries, row-level policies, domains' checks, default
  *             arguments, SQL function bodies. Their text names functions by :funcid and the like;
  *             pg_depend would do but for built-in functions, which it does not record.
- *   setting   objects that ask current_setting() for something that is not the client's own
+ *   named     the functions and relations in them
+ *   word      the words of function bodies that are strings
  *   edge      which object reaches which
- *   bad       the closure
+ *   bad       the closure, also of what asks current_setting() (oids 2077, 3294) for something
+ *             that is not the client's own
  *   advances  tables whose UPDATE or DELETE may run a trigger or a rule
  *
  * Function bodies that are strings are compared word by word with the names of functions and
@@ -41,43 +43,55 @@
 	"ARRAY[" list(ITEM) "''" \
 			    "]" TEXT "[]"
 
-/* A current_setting() of `text` that is not of a custom or of the client's own settings. */
-#define ASKS_SERVER(text)                                                \
-	"EXISTS (SELECT FROM pg_catalog.regexp_matches(" text ","        \
-	" 'current_setting\\s*\\(\\s*(''([^'']*)'')?', 'gi') c(m)"       \
-	" WHERE c.m[2] IS NULL OR NOT (c.m[2]" LIKE "'%.%' OR EXISTS"    \
-	" (SELECT FROM pg_catalog.pg_settings s"                         \
-	" WHERE pg_catalog.lower(s.name)" EQ "pg_catalog.lower(c.m[2])"  \
-	" AND s.context" EQ "ANY (ARRAY['user', 'superuser']" TEXT "[])" \
-	" AND s.name" NE "'transaction_read_only')))"
+/* Is the setting `name` the client's own: a custom one, or one that it may set? */
+#define IS_CLIENTS_SETTING(name)                                              \
+	"(" name LIKE "'%.%' OR EXISTS (SELECT FROM pg_catalog.pg_settings s" \
+	" WHERE pg_catalog.lower(s.name)" EQ "pg_catalog.lower(" name ")"     \
+	" AND s.context" EQ "ANY (ARRAY['user', 'superuser']" TEXT "[])"      \
+	" AND s.name" NE "'transaction_read_only'))"
 
-#define TREES_13                                                                                   \
-	/* SELECT rules of views */                                                                \
-	"SELECT 'r'" TEXT " AS cls, r.ev_class AS oid, r.ev_action" TEXT " AS expr,"               \
-	"  CASE WHEN r.ev_action" TEXT MATCH "':funcid (2077|3294) '"                              \
-	"   THEN pg_catalog.pg_get_viewdef(r.ev_class) END AS def"                                 \
-	" FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_class c ON c.oid" EQ "r.ev_class"        \
-	" WHERE r.ev_type" EQ "'1' AND c.relkind" EQ "'v'"                                         \
-	" UNION ALL "                                                                              \
-	"SELECT 'r', p.polrelid, p.polqual" TEXT ","                                               \
-	"  pg_catalog.pg_get_expr(p.polqual, p.polrelid)"                                          \
-	" FROM pg_catalog.pg_policy p"                                                             \
-	" WHERE p.polcmd" EQ "ANY (ARRAY['r', '*']::pg_catalog.\"char\"[])"                        \
-	"  AND p.polqual IS NOT NULL"                                                              \
-	" UNION ALL "                                                                              \
-	"SELECT 't', n.contypid, n.conbin" TEXT ", pg_catalog.pg_get_constraintdef(n.oid)"         \
-	" FROM pg_catalog.pg_constraint n"                                                         \
-	" WHERE n.contypid" NE "0" OID " AND n.conbin IS NOT NULL"                                 \
-	" UNION ALL "                                                                              \
-	"SELECT 'f', p.oid, p.proargdefaults" TEXT ", pg_catalog.pg_get_function_arguments(p.oid)" \
-	" FROM pg_catalog.pg_proc p"                                                               \
+/* Does a function body call current_setting() with anything but a literal of such a name? */
+#define BODY_ASKS_SERVER(text)                                     \
+	"EXISTS (SELECT FROM pg_catalog.regexp_matches(" text ","  \
+	" 'current_setting\\s*\\(\\s*(''([^'']*)'')?', 'gi') c(m)" \
+	" WHERE c.m[2] IS NULL OR NOT " IS_CLIENTS_SETTING("c.m[2]") ")"
+
+/*
+ * The same of a stored expression: the calls are counted, and those whose argument is a constant
+ * of such a name. A constant's value is its bytes in decimal, behind a length word of four.
+ * (pg_get_viewdef would be simpler, but runs SQL of its own under the session's search_path.)
+ */
+#define TREE_ASKS_SERVER(expr)                                                                  \
+	"(SELECT pg_catalog.count(*) FROM pg_catalog.regexp_matches(" expr ","                  \
+	" ':funcid (2077|3294) ', 'g'))" NE                                                     \
+	"(SELECT pg_catalog.count(*) FROM pg_catalog.regexp_matches(" expr ","                  \
+	" ':funcid (?:2077|3294) [^{}]*:args \\(\\{CONST :consttype 25 [^}]*"                   \
+	":constvalue [0-9]+ \\[ ([0-9 ]+)\\]', 'g') c(m) CROSS JOIN LATERAL"                    \
+	" (SELECT pg_catalog.string_agg(pg_catalog.chr(u.b::pg_catalog.int4), '' ORDER BY u.i)" \
+	"  FROM pg_catalog.unnest(pg_catalog.string_to_array(pg_catalog.btrim(c.m[1]), ' '))"   \
+	"  WITH ORDINALITY u(b, i) WHERE u.i" GE "5) n(name)"                                   \
+	" WHERE " IS_CLIENTS_SETTING("n.name") ")"
+
+#define TREES_13                                                                            \
+	/* SELECT rules of views */                                                         \
+	"SELECT 'r'" TEXT " AS cls, r.ev_class AS oid, r.ev_action" TEXT " AS expr"         \
+	" FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_class c ON c.oid" EQ "r.ev_class" \
+	" WHERE r.ev_type" EQ "'1' AND c.relkind" EQ "'v'"                                  \
+	" UNION ALL "                                                                       \
+	"SELECT 'r', p.polrelid, p.polqual" TEXT " FROM pg_catalog.pg_policy p"             \
+	" WHERE p.polcmd" EQ "ANY (ARRAY['r', '*']::pg_catalog.\"char\"[])"                 \
+	"  AND p.polqual IS NOT NULL"                                                       \
+	" UNION ALL "                                                                       \
+	"SELECT 't', n.contypid, n.conbin" TEXT " FROM pg_catalog.pg_constraint n"          \
+	" WHERE n.contypid" NE "0" OID " AND n.conbin IS NOT NULL"                          \
+	" UNION ALL "                                                                       \
+	"SELECT 'f', p.oid, p.proargdefaults" TEXT " FROM pg_catalog.pg_proc p"             \
 	" WHERE p.oid" GE USER_OID " AND p.proargdefaults IS NOT NULL"
 
-#define TREES_14                                                                             \
-	TREES_13                                                                             \
-	" UNION ALL "                                                                        \
-	"SELECT 'f', p.oid, p.prosqlbody" TEXT ", pg_catalog.pg_get_function_sqlbody(p.oid)" \
-	" FROM pg_catalog.pg_proc p"                                                         \
+#define TREES_14                                                            \
+	TREES_13                                                            \
+	" UNION ALL "                                                       \
+	"SELECT 'f', p.oid, p.prosqlbody" TEXT " FROM pg_catalog.pg_proc p" \
 	" WHERE p.oid" GE USER_OID " AND p.prosqlbody IS NOT NULL"
 
 /* clang-format off */
@@ -85,7 +99,7 @@
 "WITH RECURSIVE tree AS MATERIALIZED (" trees ")," \
 /* the functions and relations that an expression names */ \
 " named AS MATERIALIZED (" \
-"SELECT DISTINCT t.cls, t.oid, CASE m.m[1] WHEN 'relid' THEN 'r' ELSE 'f' END" TEXT " AS refcls," \
+"SELECT DISTINCT t.cls, t.oid, CASE WHEN m.m[1]" EQ "'relid' THEN 'r' ELSE 'f' END" TEXT " AS refcls," \
 "  m.m[2]" OID " AS ref" \
 " FROM tree t CROSS JOIN LATERAL pg_catalog.regexp_matches(t.expr," \
 "  ':(funcid|opfuncid|aggfnoid|winfnoid|tsmhandler|relid) ([1-9][0-9]*)', 'g') m(m))," \
@@ -113,8 +127,8 @@
 "  AND c.relkind" EQ "ANY (ARRAY['r', 'p', 'v', 'f', 'S']::pg_catalog.\"char\"[])" \
 " UNION " \
 /* dependencies on users' objects: of views, policies, checks, function bodies, arguments */ \
-"SELECT o.cls, o.oid, CASE d.refclassid WHEN 'pg_catalog.pg_proc'" CLASS " THEN 'f'" \
-"  WHEN 'pg_catalog.pg_class'" CLASS " THEN 'r' ELSE 't' END, d.refobjid" \
+"SELECT o.cls, o.oid, CASE WHEN d.refclassid" EQ "'pg_catalog.pg_proc'" CLASS " THEN 'f'" \
+"  WHEN d.refclassid" EQ "'pg_catalog.pg_class'" CLASS " THEN 'r' ELSE 't' END, d.refobjid" \
 " FROM pg_catalog.pg_depend d JOIN (" \
 "SELECT 'pg_catalog.pg_rewrite'" CLASS OID " AS classid, r.oid AS objid, 'r'" TEXT " AS cls," \
 "  r.ev_class AS oid" \
@@ -188,9 +202,9 @@
 "   AND (c.relname" TEXT LIKE "'pg\\_stat\\_%' OR c.relname" TEXT LIKE "'pg\\_statio\\_%'))" \
 " UNION " \
 "SELECT t.cls, t.oid FROM tree t WHERE t.expr" MATCH "'ROWMARKCLAUSE'" \
-"  OR (t.def IS NOT NULL AND " ASKS_SERVER("t.def") ")" \
+"  OR (t.expr" MATCH "':funcid (2077|3294) ' AND " TREE_ASKS_SERVER("t.expr") ")" \
 " UNION " \
-"SELECT 'f', b.oid FROM body b WHERE " ASKS_SERVER("b.prosrc") \
+"SELECT 'f', b.oid FROM body b WHERE " BODY_ASKS_SERVER("b.prosrc") \
 " UNION " \
 "SELECT e.cls, e.oid FROM bad b JOIN edge e ON e.refcls" EQ "b.cls AND e.ref" EQ "b.oid)," \
 " advances(oid) AS (" \

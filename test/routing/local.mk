@@ -7,6 +7,7 @@ EXTRA_DIST += \
 	test/routing/make_catalog.sh \
 	test/routing/schema.sql \
 	test/routing/scripts.jsonl \
+	test/routing/search_path.sh \
 	test/routing/statements.jsonl \
 	test/routing/verify.py
 
