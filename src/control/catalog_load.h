@@ -11,7 +11,7 @@
 #include "control/env.h"
 
 #define CATALOG_LOADS_MAX    1024u
-#define CATALOG_AT_ONCE      4u
+#define CATALOG_AT_ONCE      2u /* fewer than control.c's LOGIN_HELPERS */
 #define CATALOG_SETTLE_US    1000000u
 #define CATALOG_RETRY_MIN_US 500000u
 #define CATALOG_RETRY_MAX_US 60000000u

@@ -380,9 +380,12 @@ enum status control_new(const struct control_args *args, struct control **out)
 	struct control *c = calloc(1, sizeof *c);
 	enum status st;
 
-	if (c == NULL)
+	if (c == NULL) {
+		snapshots_free(args->shared);
 		return E_NOMEM;
+	}
 	c->env.shared = args->shared;
+	list_init(&c->env.pq_orphans);
 	c->args = *args;
 	wheel_timer_init(&c->retry, on_retry);
 	st = new_modules(c);

@@ -325,7 +325,7 @@ static void watch_connect(struct watch *n)
 	t.pq.statement_timeout_us = timeout_us;
 	n->state = WATCH_CONNECTING;
 	if (pq_connect(env, &t.pq, timeout_us, &watch_ops, n, &n->pq) != OK)
-		watch_failed_text(n, PQ_FAILED_LOCAL, "no memory, or the helpers are busy");
+		watch_failed_text(n, PQ_FAILED_LOCAL, "no memory, or a helper is busy with it");
 }
 
 static void on_timer(void *ctx, struct wheel_timer *t)

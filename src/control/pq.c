@@ -37,6 +37,9 @@ struct pq {
 	struct pq_failure farewell; /* what the server said last, unasked */
 
 	struct pq_params params; /* until the first step */
+
+	struct list orphan; /* in the env's list while PQ_STEPPING_FREED */
+	uint64_t place;     /* hash of host and port */
 };
 
 /* --- the process --- */
@@ -83,6 +86,7 @@ void pq_free(struct pq *c)
 	disarm(c);
 	if (c->state == PQ_STEPPING || c->state == PQ_STEPPING_FAILED) {
 		c->state = PQ_STEPPING_FREED;
+		list_push_back(&c->env->pq_orphans, &c->orphan);
 		return;
 	}
 	c->state = PQ_FREED;
@@ -381,12 +385,14 @@ static void step_done(struct job *j)
 {
 	struct pq *c = list_entry(j, struct pq, step);
 
-	if (c->state == PQ_STEPPING_FREED)
+	if (c->state == PQ_STEPPING_FREED) {
+		list_del(&c->orphan);
 		pq_destroy(c);
-	else if (c->state == PQ_STEPPING_FAILED)
+	} else if (c->state == PQ_STEPPING_FAILED) {
 		c->state = PQ_FAILED;
-	else
+	} else {
 		step_taken(c);
+	}
 }
 
 static enum status step_start(struct pq *c)
@@ -402,14 +408,35 @@ static enum status step_start(struct pq *c)
 	return st;
 }
 
+static uint64_t place_of(const struct env *env, const struct pq_target *t)
+{
+	return hash_bytes(&env->shared->hash_key, t->host, strlen(t->host)) ^ t->port;
+}
+
+static bool has_orphan(struct env *env, uint64_t place)
+{
+	struct list *it;
+
+	list_foreach (it, &env->pq_orphans)
+		if (list_entry(it, struct pq, orphan)->place == place)
+			return true;
+	return false;
+}
+
 enum status pq_connect(struct env *env, const struct pq_target *t, uint64_t timeout_us,
 	const struct pq_ops *ops, void *arg, struct pq **out)
 {
-	struct pq *c = calloc(1, sizeof *c);
+	uint64_t place = place_of(env, t);
+	struct pq *c;
 	enum status st;
 
+	if (has_orphan(env, place))
+		return E_AGAIN;
+	c = calloc(1, sizeof *c);
 	if (c == NULL)
 		return E_NOMEM;
+	c->place = place;
+	list_init(&c->orphan);
 	c->state = PQ_WAITING;
 	c->env = env;
 	c->ops = ops;
