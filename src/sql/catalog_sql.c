@@ -110,11 +110,12 @@
 " WHERE p.oid" GE USER_OID " AND p.provolatile" NE "'v'" \
 "  AND NOT l.lanname" EQ "ANY (ARRAY['c', 'internal']::pg_catalog.name[]))," \
 " word AS MATERIALIZED (" \
-"SELECT DISTINCT b.oid, w.word FROM body b CROSS JOIN LATERAL pg_catalog.regexp_matches(b.prosrc," \
-"  '([\".]?)([[:alpha:]_][[:alnum:]_$]*)', 'g') m(m)" \
-" CROSS JOIN LATERAL (VALUES (m.m[2]), (pg_catalog.lower(m.m[2]))) w(word)" \
+"SELECT DISTINCT b.oid, w.word FROM body b CROSS JOIN LATERAL" \
+" (SELECT DISTINCT m.m[1], m.m[2] FROM pg_catalog.regexp_matches(b.prosrc," \
+"  '([\".]?)([[:alpha:]_][[:alnum:]_$]*)', 'g') m(m)) d(mark, word)" \
+" CROSS JOIN LATERAL (VALUES (d.word), (pg_catalog.lower(d.word))) w(word)" \
 /* a reserved word is a name only in quotes or behind a dot */ \
-" WHERE m.m[1]" NE "'' OR NOT EXISTS (SELECT FROM pg_catalog.pg_get_keywords() k" \
+" WHERE d.mark" NE "'' OR NOT EXISTS (SELECT FROM pg_catalog.pg_get_keywords() k" \
 "  WHERE k.catcode" EQ "'R' AND k.word" EQ "w.word))," \
 " edge(cls, oid, refcls, ref) AS MATERIALIZED (" \
 "SELECT n.cls, n.oid, n.refcls, n.ref FROM named n" \
