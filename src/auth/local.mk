@@ -1,1 +1,5 @@
-# auth: pure floor; list .c and .h here (libpure_a_SOURCES +=)
+# auth: floor 2, who may log in and with what. Pure: the file's contents come in.
+libpure_a_SOURCES += \
+	src/auth/authfile.c src/auth/authfile.h \
+	src/auth/decide.c src/auth/decide.h \
+	src/auth/users.c src/auth/users.h

@@ -33,4 +33,11 @@ uint8_t *bufpool_take(struct bufpool *p, size_t len, size_t *cap) MUST_USE;
 /* Give back a buffer with the `cap` that bufpool_take told. NULL is allowed. */
 void bufpool_give(struct bufpool *p, uint8_t *buf, size_t cap);
 
+/*
+ * A buffer that changes threads with its holder changes pools: the old pool lets go of it, in its
+ * thread, and the new one adopts it, in its own.
+ */
+void bufpool_let_go(struct bufpool *p, size_t cap);
+void bufpool_adopt(struct bufpool *p, size_t cap);
+
 #endif

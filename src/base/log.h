@@ -14,6 +14,7 @@
 
 #define LOG_LINE_MAX   1024u
 #define LOG_SITE_BURST 50u
+#define LOG_Q_MIN      4u /* bytes of the smallest buffer for log_q */
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
@@ -22,6 +23,8 @@ struct log {
 	/* Write one event; `kv` is "key=value key=value", already escaped, maybe "". */
 	void (*sink)(void *arg, enum log_level lv, const char *text, const char *kv);
 	void *sink_arg;
+	/* Seconds of a monotonic clock, for the bound per call site; NULL: no such bound. */
+	uint64_t (*now_s)(void);
 };
 
 struct log_site { /* one static per call site */
@@ -39,7 +42,7 @@ void log_event(struct log *l, struct log_site *site, enum log_level lv, const ch
 
 /*
  * `s` as a value: as it is when it is plain, else quoted and escaped, cut at what fits `buf`.
- * Returns buf. NULL gives "-".
+ * cap: LOG_Q_MIN or more. Returns buf. NULL gives "-".
  */
 const char *log_q(char *buf, size_t cap, const char *s);
 

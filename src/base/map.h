@@ -2,7 +2,8 @@
  * map - hash table of borrowed items, open addressing. The item holds its own key; the caller
  * gives hash and equality. Hashes of peers' bytes come from hash_bytes with a secret key, so
  * that nobody can choose collisions.
- * Owns:   its slots. Grows by doubling, shrinks when sparse; never during map_foreach.
+ * Owns:   its slots. map_insert grows them by doubling and shrinks them when sparse; map_remove
+ *         moves no item, so that a map_foreach may remove any, but must not insert.
  * Bounds: the caller's; map_insert fails only for lack of memory.
  */
 #ifndef PGWEIR_BASE_MAP_H

@@ -16,18 +16,25 @@ struct rd {
 	bool bad;
 };
 
+/* A cursor at the start of `len` bytes; NULL is allowed if there are none. */
 static inline struct rd rd_of(const void *p, size_t len)
 {
-	return (struct rd){.p = p, .left = len, .bad = false};
+	return (struct rd){.p = p != NULL ? p : "", .left = len, .bad = false};
+}
+
+/* Nothing that is left can be read: `bad` is set, all is consumed. */
+static inline void rd_fail(struct rd *r)
+{
+	r->bad = true;
+	r->p += r->left;
+	r->left = 0;
 }
 
 static inline bool rd_need(struct rd *r, size_t n)
 {
 	if (n <= r->left)
 		return true;
-	r->bad = true;
-	r->p += r->left;
-	r->left = 0;
+	rd_fail(r);
 	return false;
 }
 
@@ -59,7 +66,7 @@ static inline uint16_t rd_u16(struct rd *r)
 {
 	const uint8_t *p = rd_bytes(r, 2);
 
-	return p != NULL ? (uint16_t)((uint16_t)p[0] << 8 | p[1]) : 0;
+	return (uint16_t)(p != NULL ? p[0] << 8 | p[1] : 0);
 }
 
 static inline uint32_t rd_u32(struct rd *r)
@@ -72,9 +79,11 @@ static inline uint32_t rd_u32(struct rd *r)
 
 static inline uint64_t rd_u64(struct rd *r)
 {
-	uint64_t hi = rd_u32(r);
+	const uint8_t *p = rd_bytes(r, 8);
+	struct rd word = rd_of(p, p != NULL ? 8 : 0);
+	uint64_t hi = rd_u32(&word);
 
-	return hi << 32 | rd_u32(r);
+	return hi << 32 | rd_u32(&word);
 }
 
 /* NUL-terminated string, borrowed; "" (and bad) if the terminator is missing. Never NULL. */
@@ -84,7 +93,7 @@ static inline const char *rd_cstr(struct rd *r)
 	const uint8_t *nul = r->left != 0 ? memchr(p, 0, r->left) : NULL;
 
 	if (nul == NULL) {
-		rd_need(r, r->left + 1);
+		rd_fail(r);
 		return "";
 	}
 	rd_skip(r, (size_t)(nul - p) + 1);

@@ -3,6 +3,7 @@
  * Quiescent-state based: a reader may use what it loaded until its next snap_quiescent or
  * snap_offline; a sleeping reader is offline and counts as passed.
  * Threads: one writer (the control thread) publishes and reclaims; up to SNAP_READERS_MAX readers.
+ *          The writer may read without being one of them: nobody else frees.
  * Owns:    retired snapshots until they are freed.
  */
 #ifndef PGWEIR_BASE_SNAP_H
@@ -24,7 +25,7 @@ struct snap_domain {
 	_Atomic uint32_t n_readers;
 	struct snap_reader readers[SNAP_READERS_MAX];
 	struct list retired; /* writer only */
-};
+}; /* on the heap by aligned_alloc: a reader has a cache line of its own */
 
 void snap_domain_init(struct snap_domain *d);
 void snap_domain_fini(struct snap_domain *d); /* frees all retired; no reader is left */

@@ -25,6 +25,7 @@ struct wheel {
 	struct list slots[WHEEL_LEVELS][WHEEL_SLOTS];
 	uint64_t occupied[WHEEL_LEVELS]; /* bit per non-empty slot; may be stale-set, never
 					    stale-clear */
+	struct list due;                 /* reached, not yet fired */
 	uint64_t now_tick;
 	size_t n_armed;
 };

@@ -1,1 +1,44 @@
-# control: list .c and .h here
+# control: floor 5, the control plane.
+libcore_a_SOURCES += \
+	src/control/admin.c src/control/admin.h \
+	src/control/catalog_load.c src/control/catalog_load.h \
+	src/control/collect.c src/control/collect.h \
+	src/control/session_command.c \
+	src/control/config.c src/control/config.h \
+	src/control/console.c src/control/console.h \
+	src/control/control.c src/control/control.h \
+	src/control/derive.c src/control/derive.h \
+	src/control/ending.c src/control/ending.h \
+	src/control/env.h \
+	src/control/exposition.c src/control/exposition.h \
+	src/control/gather.c src/control/gather.h \
+	src/control/grammar.c src/control/grammar.h \
+	src/control/helpers.c src/control/helpers.h \
+	src/control/http.c src/control/http.h \
+	src/control/json.c \
+	src/control/judgement.c src/control/judgement.h \
+	src/control/merge.c src/control/merge.h \
+	src/control/metrics.c \
+	src/control/monitor.c src/control/monitor.h \
+	src/control/page.h \
+	src/control/pq.c src/control/pq.h \
+	src/control/pq_params.c src/control/pq_params.h \
+	src/control/prepared.c \
+	src/control/probe.c src/control/probe.h \
+	src/control/process.c src/control/process.h \
+	src/control/ready.c src/control/ready.h \
+	src/control/reload.c src/control/reload.h \
+	src/control/resolve.c src/control/resolve.h \
+	src/control/rows.c src/control/rows.h \
+	src/control/session.c src/control/session.h \
+	src/control/show.c src/control/show.h \
+	src/control/show_nodes.c \
+	src/control/show_pools.c \
+	src/control/show_run.c src/control/show_run.h \
+	src/control/show_sockets.c \
+	src/control/show_state.c \
+	src/control/show_stats.c \
+	src/control/snapshots.c src/control/snapshots.h \
+	src/control/stats.c src/control/stats.h \
+	src/control/target.c src/control/target.h \
+	src/control/tell.c src/control/tell.h

@@ -1,5 +1,10 @@
-# main: the daemon.
+# main: floor 6, the daemon.
 bin_PROGRAMS += src/pgweir
-src_pgweir_SOURCES = src/main/main.c
+src_pgweir_SOURCES = \
+	src/main/daemon.c src/main/daemon.h \
+	src/main/logsink.c src/main/logsink.h \
+	src/main/main.c \
+	src/main/sockets.c src/main/sockets.h \
+	src/main/syslog_out.c src/main/syslog_out.h
 src_pgweir_CFLAGS = $(AM_CFLAGS) -Wno-sign-conversion
 src_pgweir_LDADD = $(CORE_LIBS)

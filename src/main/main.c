@@ -1,9 +1,393 @@
+/*
+ * main - the daemon: reads the command line and the configuration, opens the sockets, starts the
+ * workers, and becomes the control thread.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <openssl/rand.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
 
+#include "conf/conf.h"
+#include "conf/document.h"
 #include "config.h"
+#include "control/config.h"
+#include "control/control.h"
+#include "main/daemon.h"
+#include "main/logsink.h"
+#include "main/sockets.h"
+#include "pool/share.h"
+#include "worker/worker.h"
 
-int main(void)
+#define WORKERS_DEFAULT_MAX 8u
+#define SHARE_CAPACITY      65536u /* distinct (database, user, node) */
+
+struct options {
+	const char *conf_path;
+	const char *user;
+	bool daemon, test, quiet;
+	unsigned verbose;
+};
+
+struct process {
+	struct options opt;
+	struct log log;
+	struct shared *sh;
+	struct sockets *sockets;
+	struct control *control;
+	struct worker *workers[WORKERS_MAX];
+	pthread_t threads[WORKERS_MAX];
+	uint32_t n_started;
+	char pidfile[512];
+};
+
+static void usage(FILE *to)
 {
-	puts(PACKAGE_STRING);
+	fputs("Usage: pgweir [options] CONFIG\n"
+	      "Connection pooler and read/write router for PostgreSQL.\n"
+	      "\n"
+	      "  -d, --daemon             run in the background\n"
+	      "  -t, --test               test the configuration, show all errors, and exit\n"
+	      "  -u, --user=USER          run as USER\n"
+	      "  -q, --quiet              log warnings and errors only\n"
+	      "  -v, --verbose            log more\n"
+	      "  -V, --version            show the version\n"
+	      "      --help               show this\n"
+	      "      --help-config [KEY]  show all keys of the configuration, or one of them\n",
+		to);
+}
+
+static void put_stdout(void *arg, const char *text)
+{
+	(void)arg;
+	fputs(text, stdout);
+}
+
+static int help_config(const char *key)
+{
+	struct document_out out = {.put = put_stdout};
+
+	if (document_help(&out, key) == OK)
+		return 0;
+	fputc('\n', stdout);
+	return 1;
+}
+
+/* Read the command line. Returns -1 to go on, else the exit status. */
+static int read_options(int argc, char **argv, struct options *o)
+{
+	enum { OPT_HELP = 256, OPT_HELP_CONFIG };
+	static const struct option longs[] = {{"daemon", no_argument, NULL, 'd'},
+		{"test", no_argument, NULL, 't'}, {"user", required_argument, NULL, 'u'},
+		{"quiet", no_argument, NULL, 'q'}, {"verbose", no_argument, NULL, 'v'},
+		{"version", no_argument, NULL, 'V'}, {"help", no_argument, NULL, OPT_HELP},
+		{"help-config", no_argument, NULL, OPT_HELP_CONFIG}, {NULL, 0, NULL, 0}};
+	int ch;
+
+	while ((ch = getopt_long(argc, argv, "dtu:qvVh", longs, NULL)) != -1) {
+		switch (ch) {
+		case 'd':
+			o->daemon = true;
+			break;
+		case 't':
+			o->test = true;
+			break;
+		case 'u':
+			o->user = optarg;
+			break;
+		case 'q':
+			o->quiet = true;
+			break;
+		case 'v':
+			o->verbose++;
+			break;
+		case 'V':
+			puts(PACKAGE_STRING);
+			return 0;
+		case 'h':
+		case OPT_HELP:
+			usage(stdout);
+			return 0;
+		case OPT_HELP_CONFIG:
+			return help_config(optind < argc ? argv[optind] : NULL);
+		default:
+			usage(stderr);
+			return 2;
+		}
+	}
+	if (argc - optind != 1) {
+		fputs("pgweir: exactly one configuration file is needed\n", stderr);
+		usage(stderr);
+		return 2;
+	}
+	o->conf_path = argv[optind];
+	return -1;
+}
+
+/* Errors go to stderr as they are; the log may not be set up yet. */
+static void print_findings(const struct findings *f)
+{
+	char line[FINDING_LINE_MAX];
+
+	for (size_t i = 0; i < f->n; i++)
+		fprintf(stderr, "%s%s\n", f->items[i].kind == FINDING_ERROR ? "" : "note: ",
+			finding_format(&f->items[i], line, sizeof line));
+	if (f->n_left_out != 0)
+		fprintf(stderr, "%zu more\n", f->n_left_out);
+}
+
+static uint64_t clock_s(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	return (uint64_t)ts.tv_sec;
+}
+
+static uint64_t clock_us(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
+}
+
+static uint32_t worker_count(const struct conf *conf)
+{
+	cpu_set_t cpus;
+	uint32_t n = conf->workers;
+
+	if (n == 0) {
+		n = sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? (uint32_t)CPU_COUNT(&cpus) : 1;
+		if (n > WORKERS_DEFAULT_MAX)
+			n = WORKERS_DEFAULT_MAX;
+	}
+	return n < WORKERS_MAX ? n : WORKERS_MAX;
+}
+
+static enum status shared_new(struct process *p)
+{
+	struct shared *sh = aligned_alloc(64, (sizeof *sh + 63) & ~(size_t)63);
+
+	if (sh == NULL)
+		return E_NOMEM;
+	memset(sh, 0, sizeof *sh);
+	p->sh = sh;
+	sh->log = &p->log;
+	snap_domain_init(&sh->snap);
+	atomic_store(&sh->next_id, 1);
+	sh->start_wall_us = clock_us(CLOCK_REALTIME);
+	sh->start_mono_us = clock_us(CLOCK_MONOTONIC);
+	if (RAND_bytes((uint8_t *)&sh->hash_key, sizeof sh->hash_key) != 1 ||
+		RAND_bytes(sh->mock_secret, sizeof sh->mock_secret) != 1)
+		return E_IO;
+	return OK;
+}
+
+/* --- following the configuration --- */
+
+static void on_conf(void *arg, const struct conf *conf, bool reopen)
+{
+	struct process *p = arg;
+
+	if (logsink_apply(&p->log, conf, reopen) != OK)
+		log_error(&p->log, "cannot open the log file", "logfile=%s error=\"%s\"",
+			conf->logfile, strerror(errno));
+}
+
+/* --- threads --- */
+
+static void *worker_thread(void *arg)
+{
+	worker_run(arg);
+	return NULL;
+}
+
+/* Signals are the control thread's. */
+static void block_signals(void)
+{
+	sigset_t set;
+
+	sigfillset(&set);
+	sigdelset(&set, SIGSEGV);
+	sigdelset(&set, SIGBUS);
+	sigdelset(&set, SIGFPE);
+	sigdelset(&set, SIGILL);
+	sigdelset(&set, SIGABRT);
+	pthread_sigmask(SIG_SETMASK, &set, NULL);
+}
+
+static enum status make_workers(struct process *p)
+{
+	struct worker_listen listens[WORKER_LISTENERS_MAX];
+	enum status st = OK;
+
+	for (uint32_t i = 0; i < p->sh->n_workers && st == OK; i++)
+		st = worker_new(p->sh, i, listens, sockets_of_worker(p->sockets, i, listens),
+			&p->workers[i]);
+	return st;
+}
+
+static enum status start_workers(struct process *p)
+{
+	sigset_t old;
+	int err = 0;
+
+	pthread_sigmask(SIG_SETMASK, NULL, &old);
+	block_signals();
+	for (; p->n_started < p->sh->n_workers && err == 0; p->n_started++) {
+		char name[16];
+
+		err = pthread_create(
+			&p->threads[p->n_started], NULL, worker_thread, p->workers[p->n_started]);
+		if (err != 0)
+			break;
+		snprintf(name, sizeof name, "worker-%u", p->n_started);
+		(void)pthread_setname_np(p->threads[p->n_started], name);
+	}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	errno = err;
+	return err == 0 ? OK : E_IO;
+}
+
+/* Returns false if a helper thread is still busy: what it uses is left, _exit must follow. */
+static bool process_free(struct process *p)
+{
+	bool all_ended;
+
+	for (uint32_t i = 0; i < p->n_started; i++)
+		pthread_join(p->threads[i], NULL);
+	for (uint32_t i = 0; p->sh != NULL && i < WORKERS_MAX; i++)
+		if (p->workers[i] != NULL)
+			worker_drop_mail(p->workers[i]);
+	for (uint32_t i = 0; p->sh != NULL && i < WORKERS_MAX; i++)
+		worker_free(p->workers[i]);
+	all_ended = control_free(p->control);
+	if (p->sockets != NULL)
+		sockets_close(p->sockets);
+	free(p->sockets);
+	if (p->sh != NULL && all_ended) {
+		if (p->sh->share != NULL)
+			share_free(p->sh->share);
+		snap_domain_fini(&p->sh->snap);
+		free(p->sh);
+	}
+	if (p->pidfile[0] != '\0')
+		unlink(p->pidfile);
+	return all_ended;
+}
+
+/* --- start --- */
+
+static int fail(struct process *p, const char *what)
+{
+	log_error(&p->log, "cannot start", "what=\"%s\" error=\"%s\"", what, strerror(errno));
+	return 1;
+}
+
+static int become(struct process *p, const struct conf *conf)
+{
+	const char *user = p->opt.user != NULL ? p->opt.user : conf->user_name;
+
+	if (user[0] == '\0' && geteuid() == 0) {
+		fputs("pgweir: will not run as root; give -u USER or the key `user`\n", stderr);
+		return 1;
+	}
+	if (user[0] != '\0' && daemon_become(user) != OK)
+		return fail(p, "change to the user");
 	return 0;
+}
+
+static int pid_file(struct process *p, const struct conf *conf)
+{
+	enum status st = daemon_write_pid(conf->pidfile);
+
+	if (st == E_EXISTS) {
+		log_error(&p->log, "another pgweir runs", "pidfile=%s", conf->pidfile);
+		return 1;
+	}
+	if (st != OK)
+		return fail(p, "write the pid file");
+	snprintf(p->pidfile, sizeof p->pidfile, "%s", conf->pidfile);
+	return 0;
+}
+
+static int serve(struct process *p, struct config_set *set)
+{
+	struct control_args args = {.conf_path = p->opt.conf_path, .on_conf = on_conf, .arg = p};
+	const struct conf *conf = set->conf;
+	int rc;
+
+	if (shared_new(p) != OK)
+		return fail(p, "memory");
+	p->sh->n_workers = worker_count(conf);
+	p->sockets = calloc(1, sizeof *p->sockets);
+	if (p->sockets == NULL || sockets_open(p->sockets, conf, p->sh->n_workers, &p->log) != OK)
+		return 1;
+	daemon_raise_limits(conf, &p->log);
+	if ((rc = become(p, conf)) != 0 || (rc = pid_file(p, conf)) != 0)
+		return rc;
+	if (share_new(p->sh->n_workers, SHARE_CAPACITY, &p->sh->hash_key, &p->sh->share) != OK ||
+		control_prepare(p->sh, set) != OK)
+		return fail(p, "memory");
+	args.shared = p->sh;
+	if (control_new(&args, &p->control) != OK || make_workers(p) != OK ||
+		start_workers(p) != OK)
+		return fail(p, "start the threads");
+	log_info(&p->log, "accepting connections", "version=%s port=%u workers=%u config=%s",
+		PACKAGE_VERSION, conf->listen_port, p->sh->n_workers, p->opt.conf_path);
+	if (p->opt.daemon) {
+		logsink_detach();
+		daemon_ready();
+	}
+	return control_run(p->control) == OK ? 0 : 1;
+}
+
+static int load(struct process *p, struct config_set *set)
+{
+	struct hash_key key = {0};
+	struct findings found;
+	enum status st;
+
+	if (p->sh != NULL)
+		key = p->sh->hash_key;
+	else if (RAND_bytes((uint8_t *)&key, sizeof key) != 1)
+		return fail(p, "random numbers");
+	findings_init(&found);
+	st = config_load(p->opt.conf_path, NULL, &key, set, &found);
+	print_findings(&found);
+	if (st == OK && p->opt.test)
+		fprintf(stderr, "%s: the configuration is good\n", p->opt.conf_path);
+	findings_fini(&found);
+	return st == OK ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+	static struct process p;
+	struct config_set set = {0};
+	int rc = read_options(argc, argv, &p.opt);
+
+	if (rc >= 0)
+		return rc;
+	signal(SIGPIPE, SIG_IGN);
+	p.log.now_s = clock_s;
+	logsink_init(&p.log, p.opt.quiet, p.opt.verbose);
+	rc = load(&p, &set);
+	if (rc == 0 && !p.opt.test) {
+		if (p.opt.daemon && daemon_detach() != OK)
+			rc = fail(&p, "go to the background");
+		else
+			rc = serve(&p, &set);
+	}
+	config_set_fini(&set);
+	if (!process_free(&p))
+		_exit(rc);
+	return rc;
 }

@@ -9,8 +9,10 @@
  *
  * Sending. conn_put lends bytes, conn_put_copy copies small ones; conn_flush sends all of it with
  * one system call; what the socket does not take is copied and goes out when it can. Borrowed
- * bytes need to live until conn_flush only. All puts between two flushes leave in one write.
- * A loop gathers for one conn at a time: putting to another conn flushes the first.
+ * bytes need to live until conn_flush only. All puts between two flushes leave in one write (in
+ * more, if they are more than CONN_GATHER_PIECES pieces or CONN_GATHER_LEN copied bytes).
+ * A loop gathers for one conn at a time: putting to another conn flushes the first. What has been
+ * put is to be flushed before the loop sleeps; forgetting it for lent bytes is a PANIC.
  *
  * Back-pressure. conn_out_len tells what waits to be sent; above its own mark a relay pauses the
  * source (conn_rx_pause) and resumes it in on_drained.
@@ -35,14 +37,15 @@ enum conn_end {
 	CONN_END_RESET,   /* ECONNRESET, EPIPE, ETIMEDOUT … ; conn_errno tells */
 	CONN_END_CONNECT, /* could not connect; conn_errno tells */
 	CONN_END_TLS,     /* handshake or record error; conn_error_text tells */
-	CONN_END_LIMIT,   /* more was to be kept than rx_keep_max, or no memory for it */
+	CONN_END_LIMIT,   /* more was to be kept than rx_keep_max or out_max, or no memory for it */
 };
 
 struct conn_ops {
 	/*
 	 * Bytes are there: `data` is all that is kept and new, `len` > 0. Returns the number of
 	 * bytes done with, 0..len. If the conn was freed, detached or got another owner inside,
-	 * the return value is ignored.
+	 * the return value is ignored: then nothing counts as done with, and a new owner is
+	 * presented all of it, later in this turn.
 	 */
 	size_t (*on_data)(void *arg, const uint8_t *data, size_t len);
 	/* The output that did not go at once has gone; conn_out_len is 0. May be NULL. */
@@ -50,18 +53,30 @@ struct conn_ops {
 	/* Connected, or (after conn_tls_accept/_connect) the handshake is done. May be NULL. */
 	void (*on_ready)(void *arg);
 	/*
-	 * The peer has hung up while reading is paused: bytes may still be unread. Once. May be
-	 * NULL.
+	 * The peer has hung up while reading is paused: bytes may still be unread, kept or to be
+	 * sent. Once. After conn_rx_resume they come, then on_end. A reset behind unread bytes is
+	 * noticed after about half a second. May be NULL.
 	 */
 	void (*on_hangup)(void *arg);
-	/* The end; nothing more comes. The owner still has to free the conn. */
+	/*
+	 * The end; nothing more comes. The owner still has to free the conn. When a send failed,
+	 * what the peer had sent before is presented first, unless reading is paused. After
+	 * CONN_END_EOF output can still be put and flushed.
+	 */
 	void (*on_end)(void *arg, enum conn_end why);
 };
 
 struct conn_limits {
-	size_t rx_keep_max; /* bytes kept unconsumed, at most BUFPOOL_MAX; more ends the conn */
-	uint32_t out_max;   /* bytes waiting to be sent; more ends the conn with CONN_END_LIMIT */
+	/*
+	 * Bytes kept unconsumed, 1..BUFPOOL_MAX. Never more than this is read ahead of the owner;
+	 * a conn that is not paused, keeps this much and has more to read ends (CONN_END_LIMIT).
+	 */
+	size_t rx_keep_max;
+	uint32_t out_max; /* bytes waiting to be sent; more ends the conn with CONN_END_LIMIT */
 };
+
+#define CONN_GATHER_PIECES 64u    /* pieces put between two flushes */
+#define CONN_GATHER_LEN    16384u /* bytes of conn_put_copy between two flushes */
 
 /* Wrap an accepted, connected socket (made non-blocking here). Moves `fd`, also on error (closed).
  */
@@ -87,7 +102,10 @@ void conn_set_tcp(struct conn *c, const struct conn_tcp *tcp); /* always sets TC
 
 void conn_free(struct conn *c); /* NULL allowed; unsent output is lost */
 
-/* Stop reading, send what waits, then close; after `linger_ms` close anyway. The loop owns it. */
+/*
+ * Stop reading, flush, send what waits, then close; after `linger_ms` close anyway. The loop owns
+ * it, and closes it in loop_free at the latest. With TLS, close_notify goes last.
+ */
 void conn_free_flushed(struct conn *c, uint32_t linger_ms);
 
 void conn_set_owner(struct conn *c, const struct conn_ops *ops, void *arg);
@@ -101,11 +119,11 @@ void conn_rx_pause(struct conn *c); /* on_data is not called any more; the socke
  */
 void conn_rx_resume(struct conn *c);
 bool conn_rx_is_paused(const struct conn *c);
-size_t conn_rx_len(const struct conn *c); /* bytes kept */
+size_t conn_rx_len(const struct conn *c); /* bytes kept; not inside on_data */
 const uint8_t *conn_rx_data(
 	const struct conn *c); /* them; borrowed until the next read or consume */
-void conn_consume(struct conn *c,
-	size_t n); /* done with the first n kept bytes, n <= rx_len; not inside on_data */
+/* Done with the first n bytes, n <= conn_rx_len. Inside on_data it adds to what that returns. */
+void conn_consume(struct conn *c, size_t n);
 
 /* --- sending --- */
 void conn_put(struct conn *c, const void *p, size_t len);      /* borrowed until conn_flush */
@@ -113,7 +131,14 @@ void conn_put_copy(struct conn *c, const void *p, size_t len); /* any len; copie
 void conn_flush(struct conn *c);                               /* never calls back from inside */
 size_t conn_out_len(const struct conn *c);                     /* bytes accepted but not yet sent */
 
-/* --- TLS: start when no byte is kept or waiting; then on_ready, or on_end(CONN_END_TLS) --- */
+/*
+ * --- TLS ---
+ * Start when no received byte is left, then on_ready or on_end(CONN_END_TLS) comes. Output that
+ * waits (the 'S') goes out in front. Inside on_data the return value tells what is left: if it is
+ * not all of `len`, somebody has put plain bytes in front of the handshake, and the conn ends with
+ * CONN_END_TLS. The context gets a reference of its own.
+ * Errors: E_PROTO bytes are kept, or TLS is on; E_NOMEM; E_INVALID.
+ */
 enum status conn_tls_accept(struct conn *c, struct tls_ctx *ctx) MUST_USE;
 /* `name`: host to verify and to send as SNI, or NULL. */
 enum status conn_tls_connect(struct conn *c, struct tls_ctx *ctx, const char *name) MUST_USE;
@@ -124,10 +149,14 @@ struct tls *conn_tls(const struct conn *c); /* NULL without TLS */
 /*
  * Leave the loop. Asynchronous: `done` is called in this loop's thread when no event can come any
  * more (for epoll: later in this turn). Kept bytes and unsent output travel with the conn. From the
- * call on no callback of ops comes.
+ * call on no callback of ops comes, and until `done` nothing but conn_free may be called on it. For
+ * conns that are connected, past any handshake, and whose on_end has not come.
  */
 void conn_detach(struct conn *c, void (*done)(void *arg, struct conn *c), void *arg);
-/* Join another loop, in that loop's thread. Behaves as conn_rx_resume: kept bytes are presented. */
+/*
+ * Join another loop, in that loop's thread. Behaves as conn_rx_resume: kept bytes are presented.
+ * Limits stay. Errors: E_NOMEM, E_IO; the conn is then on no loop still.
+ */
 enum status conn_attach(
 	struct conn *c, struct loop *l, const struct conn_ops *ops, void *arg) MUST_USE;
 void conn_free_detached(struct conn *c); /* free one that is on no loop */
@@ -139,7 +168,7 @@ const char *conn_error_text(const struct conn *c); /* of the end; "" before it. 
 uint64_t conn_bytes_in(const struct conn *c);      /* payload bytes since the start */
 uint64_t conn_bytes_out(const struct conn *c);
 bool conn_is_unix(const struct conn *c);
-/* "10.0.0.1" or "unix", and the port or 0. */
+/* "10.0.0.1" or "unix", and the port or 0; "" once the peer is gone: ask while it is there. */
 void conn_remote(const struct conn *c, char *addr, size_t cap, uint16_t *port);
 void conn_local(const struct conn *c, char *addr, size_t cap, uint16_t *port);
 size_t conn_memory(const struct conn *c); /* bytes of ours that it occupies now */

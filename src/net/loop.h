@@ -4,7 +4,8 @@
  * Owns:    the event base, the eventfd, the buffer pool, the shared receive buffer and the gather
  *          buffer of its connections, the ready list.
  * Thread:  all calls from the thread that runs it, loop_wake excepted (any thread).
- * Timers:  none here; the caller keeps a wheel and says how long a turn may sleep.
+ * Timers:  the caller keeps a wheel and says how long a turn may sleep. The few that net/ itself
+ *          needs (lingering connections, looks at quiet sockets, a listener's rest) run here.
  */
 #ifndef PGWEIR_NET_LOOP_H
 #define PGWEIR_NET_LOOP_H
@@ -19,7 +20,7 @@ struct loop_watch;
 struct loop_conf {
 	size_t rx_len;           /* shared receive buffer, bytes; 65536 or more */
 	size_t bufpool_keep_max; /* bytes kept on free lists */
-	uint32_t turn_budget;    /* bytes read from one connection per turn before it yields */
+	uint32_t turn_budget;    /* bytes read from one connection before it yields to others */
 	void (*on_wake)(
 		void *arg); /* after loop_wake, once per turn at most, in the loop's thread */
 	void *arg;
@@ -33,8 +34,12 @@ enum status loop_new(const struct loop_conf *conf, struct loop **out) MUST_USE;
 void loop_free(struct loop *l); /* connections and watches are gone before */
 
 /*
- * One turn: serve the ready list, sleep until an event or until `until_us` (monotonic; UINT64_MAX:
- * no limit; in the past: do not sleep) unless something stands on the ready list, run callbacks.
+ * One turn: sleep until an event or until `until_us` (monotonic; UINT64_MAX: no limit; in the past:
+ * do not sleep) unless something stands on the ready list, run callbacks, serve the ready list.
+ * Returns as soon as anything was done, so that the caller can look at its own timers again. It may
+ * return earlier than asked, and with nothing done; it returns at most two ticks of the kernel's
+ * clock late (8 ms at 250 Hz). One epoll_wait a turn; a change of `until_us` costs no system call.
+ * "Later in this turn" means: before the loop sleeps again.
  * Errors: E_IO.
  */
 enum status loop_turn(struct loop *l, uint64_t until_us) MUST_USE;
@@ -47,8 +52,17 @@ void loop_wake(struct loop *l);
 
 struct bufpool *loop_bufpool(struct loop *l);
 
+/*
+ * Where libevent's own warnings go, of the whole process; once, before other threads. Without it
+ * they go to stderr. severity: 0 debug, 1 message, 2 warning, 3 error.
+ */
+void loop_set_log(void (*fn)(int severity, const char *text));
+
 /* For evhttp and evdns alone (control/http.c, net/resolver.c). */
 struct event_base *loop_event_base(struct loop *l);
+
+/* Those libraries' callbacks begin with this: it takes the time, and calls after_sleep if due. */
+void loop_woke(struct loop *l);
 
 /*
  * Watch a descriptor that a library owns (libpq, a listener). `what` is LOOP_READ | LOOP_WRITE,

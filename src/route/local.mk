@@ -1,1 +1,9 @@
-# route: pure floor; list .c and .h here (libpure_a_SOURCES +=)
+# route: floor 2, where a unit may run. Pure.
+libpure_a_SOURCES += \
+	src/route/choose.c src/route/choose.h \
+	src/route/judge.c src/route/judge.h \
+	src/route/lag.c src/route/lag.h \
+	src/route/lsn.c src/route/lsn.h \
+	src/route/marks.c src/route/marks.h \
+	src/route/roles.c src/route/roles.h \
+	src/route/topology.c src/route/topology.h

@@ -1,1 +1,12 @@
-# state: pure floor; list .c and .h here (libpure_a_SOURCES +=)
+# state: floor 2, what follows a client across servers. Pure.
+libpure_a_SOURCES += \
+	src/state/intern.c src/state/intern.h \
+	src/state/owed.c src/state/owed.h \
+	src/state/pins.c src/state/pins.h \
+	src/state/settings.c src/state/settings.h \
+	src/state/settings_class.c src/state/settings_class.h \
+	src/state/settings_diff.c src/state/settings_diff.h \
+	src/state/settings_txn.c src/state/settings_txn.h \
+	src/state/stmt_lru.c src/state/stmt_lru.h \
+	src/state/stmt_names.c src/state/stmt_names.h \
+	src/state/stmts.c src/state/stmts.h

@@ -1,1 +1,31 @@
 # unit tests of src/route
+check_PROGRAMS += test/unit/route/check_choose
+test_unit_route_check_choose_SOURCES = test/unit/route/check_choose.c
+test_unit_route_check_choose_LDADD = $(UNIT_LIBS)
+test_unit_route_check_choose_CFLAGS = $(UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/route/check_histories
+test_unit_route_check_histories_SOURCES = test/unit/route/check_histories.c
+test_unit_route_check_histories_LDADD = $(UNIT_LIBS)
+test_unit_route_check_histories_CFLAGS = $(UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/route/check_lag
+test_unit_route_check_lag_SOURCES = test/unit/route/check_lag.c
+test_unit_route_check_lag_LDADD = $(UNIT_LIBS)
+test_unit_route_check_lag_CFLAGS = $(UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/route/check_lsn
+test_unit_route_check_lsn_SOURCES = test/unit/route/check_lsn.c
+test_unit_route_check_lsn_LDADD = $(UNIT_LIBS)
+test_unit_route_check_lsn_CFLAGS = $(UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/route/check_marks
+test_unit_route_check_marks_SOURCES = test/unit/route/check_marks.c
+test_unit_route_check_marks_LDADD = $(UNIT_LIBS)
+test_unit_route_check_marks_CFLAGS = $(UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/route/check_roles
+test_unit_route_check_roles_SOURCES = test/unit/route/check_roles.c $(FAILING_ALLOC_FILES)
+test_unit_route_check_roles_LDADD = $(UNIT_LIBS)
+test_unit_route_check_roles_CFLAGS = $(UNIT_CFLAGS)
+test_unit_route_check_roles_LDFLAGS = $(FAILING_ALLOC_LINK)

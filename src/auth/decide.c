@@ -1,0 +1,202 @@
+#include "auth/decide.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* --- clients --- */
+
+struct asking {
+	const struct conf *conf;
+	const struct auth_users *users;
+	const char *name;
+	const uint8_t *mock_secret;
+	struct auth_client_decision *out;
+};
+
+static void doom(struct auth_client_decision *d, const char *why)
+{
+	d->doomed = true;
+	d->why = why;
+}
+
+static enum status mock_scram(struct asking *q)
+{
+	uint32_t usual = auth_users_usual_iterations(q->users);
+
+	q->out->ask = AUTH_ASK_SCRAM;
+	return scram_verifier_mock(q->mock_secret, q->name,
+		usual != 0 ? usual : q->conf->scram_iterations, &q->out->verifier);
+}
+
+/* A hash that nobody knows, so that the same is computed as for a known user. */
+static enum status mock_md5(struct asking *q)
+{
+	char password[2 * SCRAM_SALT_LEN + 1];
+	struct scram_verifier v;
+	enum status st = scram_verifier_mock(q->mock_secret, q->name, 1, &v);
+
+	if (st != OK)
+		return st;
+	for (size_t i = 0; i < SCRAM_SALT_LEN; i++)
+		(void)snprintf(password + 2 * i, 3, "%02x", v.salt.bytes[i]);
+	q->out->ask = AUTH_ASK_MD5;
+	return md5auth_hash(password, q->name, &q->out->hash);
+}
+
+/* As most users are asked, with no right answer. */
+static enum status refuse_later(struct asking *q, const char *why)
+{
+	doom(q->out, why);
+	if (q->conf->auth_type == AUTH_TYPE_MD5 && !auth_users_are_mostly_scram(q->users))
+		return mock_md5(q);
+	return mock_scram(q);
+}
+
+/* The salt of a name is the one that it would have if it were unknown. */
+static enum status derive_later(struct asking *q, const char *password)
+{
+	q->out->ask = AUTH_ASK_SCRAM;
+	q->out->derive = true;
+	q->out->password = password;
+	return scram_verifier_mock(
+		q->mock_secret, q->name, q->conf->scram_iterations, &q->out->verifier);
+}
+
+static enum status ask_md5_hash(struct asking *q, const char *hash)
+{
+	q->out->ask = AUTH_ASK_MD5;
+	(void)snprintf(q->out->hash.text, sizeof q->out->hash.text, "%s", hash);
+	return OK;
+}
+
+static enum status ask_verifier(struct asking *q, const struct scram_verifier *v)
+{
+	q->out->ask = AUTH_ASK_SCRAM;
+	q->out->verifier = *v;
+	return OK;
+}
+
+static enum status ask_secret(struct asking *q, const struct auth_user *user)
+{
+	bool md5 = q->conf->auth_type == AUTH_TYPE_MD5;
+
+	switch (user->kind) {
+	case SECRET_NONE:
+		return refuse_later(q, "the user's secret is empty");
+	case SECRET_PLAIN:
+		if (!md5)
+			return derive_later(q, user->secret);
+		q->out->ask = AUTH_ASK_MD5;
+		return md5auth_hash(user->secret, user->name, &q->out->hash);
+	case SECRET_MD5:
+		return md5 ? ask_md5_hash(q, user->secret)
+			   : refuse_later(q, "the user's secret is an md5 hash, which cannot serve "
+					     "scram-sha-256");
+	case SECRET_SCRAM:
+		return ask_verifier(q, user->verifier);
+	}
+	return E_INVALID;
+}
+
+enum status auth_decide_client(const struct conf *conf, const struct conf_db *db,
+	const struct auth_users *users, const char *name, const uint8_t mock_secret[SCRAM_KEY_LEN],
+	struct auth_client_decision *out)
+{
+	const struct auth_user *user = auth_users_find(users, name);
+	struct asking q = {conf, users, name, mock_secret, out};
+
+	memset(out, 0, sizeof *out);
+	out->ask = AUTH_ASK_NOTHING;
+	switch (conf->auth_type) {
+	case AUTH_TYPE_ANY:
+		if (db != NULL && *db->user == '\0')
+			doom(out, "auth_type any needs user= in the database's entry");
+		return OK;
+	case AUTH_TYPE_TRUST:
+		if (user == NULL)
+			doom(out, "auth_file does not list the user");
+		return OK;
+	case AUTH_TYPE_MD5:
+	case AUTH_TYPE_SCRAM:
+		if (user == NULL)
+			return refuse_later(&q, "auth_file does not list the user");
+		return ask_secret(&q, user);
+	}
+	return E_INVALID;
+}
+
+/* --- servers --- */
+
+static void have_secret(
+	struct auth_server_decision *d, const char *secret, const struct auth_learned *learned)
+{
+	switch (secret_kind_of(secret)) {
+	case SECRET_NONE:
+		return;
+	case SECRET_PLAIN:
+		d->have = AUTH_HAVE_PASSWORD;
+		d->secret = secret;
+		return;
+	case SECRET_MD5:
+		d->have = AUTH_HAVE_MD5;
+		d->secret = secret;
+		return;
+	case SECRET_SCRAM:
+		d->have = learned != NULL ? AUTH_HAVE_KEYS : AUTH_HAVE_VERIFIER;
+		d->learned = learned;
+		return;
+	}
+}
+
+void auth_decide_server(const struct conf_db *db, const struct auth_users *users,
+	const char *client_user, const struct auth_learned *learned,
+	struct auth_server_decision *out)
+{
+	bool has_user = *db->user != '\0';
+	const struct auth_user *user;
+
+	*out = (struct auth_server_decision){.have = AUTH_HAVE_NOTHING};
+	out->user = has_user ? db->user : client_user;
+	if (has_user && *db->password != '\0') {
+		have_secret(out, db->password, NULL);
+		return;
+	}
+	user = auth_users_find(users, out->user);
+	if (user != NULL)
+		have_secret(out, user->secret, has_user ? NULL : learned);
+}
+
+static const char *keys_cannot_answer(
+	const struct auth_learned *learned, enum auth_method method, const struct scram_salt *salt)
+{
+	if (method != AUTH_METHOD_SCRAM)
+		return "the server asks for a password, but only SCRAM keys are known: set "
+		       "password_encryption there, or list the password";
+	if (salt != NULL && !scram_salt_equal(salt, &learned->salt))
+		return "the verifier in auth_file is not the server's own (another salt or "
+		       "iterations): copy the one in its pg_authid";
+	return NULL;
+}
+
+const char *auth_cannot_answer(const struct auth_server_decision *d, enum auth_method method,
+	const struct scram_salt *salt)
+{
+	switch (d->have) {
+	case AUTH_HAVE_NOTHING:
+		return "the server asks for a password, but none is known for the user: list it in "
+		       "auth_file, or set password= in the database's entry";
+	case AUTH_HAVE_PASSWORD:
+		return NULL;
+	case AUTH_HAVE_MD5:
+		if (method == AUTH_METHOD_MD5)
+			return NULL;
+		return "only an md5 hash is known for the user, which serves md5 alone: list the "
+		       "password, or the server's SCRAM verifier";
+	case AUTH_HAVE_VERIFIER:
+		return "only a SCRAM verifier is known for the user, which serves servers once the "
+		       "user has logged in here with a password";
+	case AUTH_HAVE_KEYS:
+		return keys_cannot_answer(d->learned, method, salt);
+	}
+	return "unknown kind of secret";
+}

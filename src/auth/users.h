@@ -1,0 +1,60 @@
+/*
+ * users - the users and secrets of auth_file, as an immutable snapshot found by name.
+ * Owns:    all it points to, wiped and freed by auth_users_free.
+ * Threads: built by one (control); read by any.
+ * Bounds:  AUTH_USERS_MAX, AUTH_SECRET_MAX, CONF_NAME_MAX.
+ */
+#ifndef PGWEIR_AUTH_USERS_H
+#define PGWEIR_AUTH_USERS_H
+
+#include "base/map.h"
+#include "conf/findings.h"
+#include "proto/scram.h"
+
+#define AUTH_USERS_MAX  1000000u
+#define AUTH_SECRET_MAX 1023u /* bytes */
+
+enum secret_kind {
+	SECRET_NONE,  /* "": may log in only where no password is asked */
+	SECRET_PLAIN, /* the password */
+	SECRET_MD5,   /* "md5…": serves md5 only, on both sides */
+	SECRET_SCRAM, /* a verifier: serves clients; servers by the keys a client's login teaches */
+};
+
+/* By its form alone: a malformed verifier is SECRET_SCRAM. */
+enum secret_kind secret_kind_of(const char *secret);
+
+struct auth_user {
+	const char *name;
+	enum secret_kind kind;
+	const char *secret;                    /* as in the file */
+	const struct scram_verifier *verifier; /* of SECRET_SCRAM, else NULL */
+};
+
+struct auth_users;
+
+/*
+ * Parse `len` bytes of an auth_file (auth/authfile.h). Findings name `file`, line and user, never a
+ * secret. All of the file is read, also after an error. Of a user that is listed twice the last
+ * line counts. An empty text gives a snapshot without users, as for a configuration without
+ * auth_file.
+ * key: for the table's hashes, random; copied.
+ * Errors: E_INVALID `found` has new errors; E_NOMEM. *out is NULL then.
+ */
+enum status auth_users_parse(const char *text, size_t len, const char *file,
+	const struct hash_key *key, struct auth_users **out, struct findings *found) MUST_USE;
+
+void auth_users_free(struct auth_users *u); /* NULL is allowed */
+
+/* Borrowed; NULL: no such user. */
+const struct auth_user *auth_users_find(const struct auth_users *u, const char *name);
+
+/* All users in the order of the file: i from 0; NULL at the end. */
+const struct auth_user *auth_users_at(const struct auth_users *u, size_t i);
+size_t auth_users_count(const struct auth_users *u);
+
+/* What an unknown user is to look like, so as not to stand out. */
+bool auth_users_are_mostly_scram(const struct auth_users *u);     /* true without users */
+uint32_t auth_users_usual_iterations(const struct auth_users *u); /* 0: no verifiers */
+
+#endif

@@ -1,0 +1,81 @@
+#include "conf/check.h"
+
+#include <string.h>
+
+#include "conf/effective.h"
+#include "conf/own.h"
+
+static struct finding_at at_key(const struct conf *c, const char *key)
+{
+	return source_at(&c->own->source, key);
+}
+
+static void error_at_key(
+	const struct conf *c, const char *key, const char *expected, struct findings *found)
+{
+	struct finding_at at = at_key(c, key);
+
+	findings_add(found, FINDING_ERROR, &at, "expected %s", expected);
+}
+
+static void check_listening(const struct conf *c, struct findings *found)
+{
+	if (c->listen_addr.n == 0 && *c->unix_socket_dir == '\0')
+		error_at_key(c, "listen_addr", "an address, or unix_socket_dir: nobody can connect",
+			found);
+	if (c->admin_port != 0 && c->admin_port == c->listen_port)
+		error_at_key(c, "admin_port", "another port than listen_port", found);
+	if (c->stats_port != 0 && c->stats_port == c->listen_port)
+		error_at_key(c, "stats_port", "another port than listen_port", found);
+	if (c->stats_port != 0 && c->stats_port == c->admin_port)
+		error_at_key(c, "stats_port", "another port than admin_port", found);
+}
+
+static void check_tls(const struct conf *c, struct findings *found)
+{
+	const struct conf_tls *cl = &c->client_tls, *sv = &c->server_tls;
+
+	if (cl->sslmode != TLS_MODE_DISABLE && (*cl->cert_file == '\0' || *cl->key_file == '\0'))
+		error_at_key(c, "client_tls_sslmode",
+			"client_tls_cert_file and client_tls_key_file with it", found);
+	if (cl->sslmode >= TLS_MODE_VERIFY_CA && *cl->ca_file == '\0')
+		error_at_key(c, "client_tls_sslmode", "client_tls_ca_file with it", found);
+	if ((*sv->cert_file == '\0') != (*sv->key_file == '\0'))
+		error_at_key(c,
+			*sv->cert_file != '\0' ? "server_tls_cert_file" : "server_tls_key_file",
+			"server_tls_cert_file and server_tls_key_file together", found);
+}
+
+static void check_auth(const struct conf *c, struct findings *found)
+{
+	struct finding_at at = at_key(c, "auth_file");
+
+	if (c->auth_type == AUTH_TYPE_ANY || *c->auth_file != '\0')
+		return;
+	findings_add(found, FINDING_NOTE, &at, "not set: nobody can log in");
+}
+
+void check_globals(const struct conf *c, struct findings *found)
+{
+	check_listening(c, found);
+	check_tls(c, found);
+	check_auth(c, found);
+	if (c->n_dbs == 0)
+		findings_add(found, FINDING_NOTE, &(struct finding_at){.key = "[databases]"},
+			"empty: there is nothing to connect to");
+}
+
+void check_db(const struct conf *c, const struct conf_db *db, const struct finding_at *at,
+	struct findings *found)
+{
+	if (db->route != ROUTE_AUTO && !db->routing)
+		findings_add(found, FINDING_ERROR, at, "expected routing=on with route=");
+	if (db->routing && *conf_monitor_user(c, db) == '\0')
+		findings_add(found, FINDING_NOTE, at,
+			"routing has to ask the nodes who they are: set monitor_user");
+	if (*db->password != '\0' && *db->user == '\0')
+		findings_add(found, FINDING_NOTE, at, "password has no effect without user");
+	if (c->auth_type == AUTH_TYPE_ANY && *db->user == '\0')
+		findings_add(found, FINDING_NOTE, at,
+			"with auth_type any nobody can log in here without user");
+}

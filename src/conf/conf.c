@@ -1,0 +1,187 @@
+#include "conf/conf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/build.h"
+#include "conf/setting_value.h"
+
+static struct conf_own *own_new(void)
+{
+	struct conf_own *own = calloc(1, sizeof *own);
+
+	if (own != NULL)
+		arena_init(&own->arena);
+	return own;
+}
+
+static void own_free(struct conf_own *own)
+{
+	if (own == NULL)
+		return;
+	arena_wipe(&own->arena); /* passwords */
+	arena_fini(&own->arena);
+	free(own);
+}
+
+void conf_free(struct conf *c)
+{
+	if (c != NULL)
+		own_free(c->own);
+}
+
+static enum status load(struct conf_own *own, const struct conf_reader *reader, const char *path,
+	const struct conf *previous, struct conf **out, struct findings *found)
+{
+	size_t n_errors = found->n_errors;
+	enum status st = source_load(reader, path, &own->arena, &own->source, found);
+
+	if (st == OK)
+		st = conf_build(own, previous, out, found);
+	/* errors of the source come with those of the values */
+	return st == OK && found->n_errors != n_errors ? E_INVALID : st;
+}
+
+enum status conf_load(const struct conf_reader *reader, const char *path,
+	const struct conf *previous, struct conf **out, struct findings *found)
+{
+	struct conf_own *own = own_new();
+	enum status st;
+
+	*out = NULL;
+	if (own == NULL)
+		return E_NOMEM;
+	st = load(own, reader, path, previous, out, found);
+	findings_sort(found);
+	if (st == OK)
+		return OK;
+	own_free(own);
+	*out = NULL;
+	return st;
+}
+
+/* --- SET --- */
+
+/* SET lines come from no file. */
+static bool is_set_line(const struct source_line *line, const char *key)
+{
+	return *line->file == '\0' && strcmp(line->name, key) == 0;
+}
+
+static enum status copy_line(struct conf_own *own, const struct source_line *line)
+{
+	struct source_line copy = *line;
+
+	copy.file = arena_strdup(&own->arena, line->file);
+	copy.name = arena_strdup(&own->arena, line->name);
+	copy.value = arena_strdup(&own->arena, line->value);
+	if (copy.file == NULL || copy.name == NULL || copy.value == NULL)
+		return E_NOMEM;
+	return source_add(&own->source, &copy, &own->arena);
+}
+
+/* All lines, but for an earlier SET of the same key, and the new one. */
+static enum status copy_source(
+	struct conf_own *own, const struct source *from, const struct source_line *set)
+{
+	enum status st;
+
+	memcpy(own->source.has_section, from->has_section, sizeof from->has_section);
+	for (const struct source_line *l = from->first; l != NULL; l = l->next)
+		if (!is_set_line(l, set->name) && (st = copy_line(own, l)) != OK)
+			return st;
+	return copy_line(own, set);
+}
+
+static enum status refuse_set(
+	const char *key, enum status st, const char *why, struct findings *found)
+{
+	findings_add(found, FINDING_ERROR, &(struct finding_at){.key = key}, "%s", why);
+	return st;
+}
+
+static enum status find_settable(
+	const char *key, const struct setting **out, struct findings *found)
+{
+	const struct setting *s = settings_find(SETTING_GLOBAL, key);
+
+	if (s == NULL)
+		return refuse_set(key, E_NOTFOUND, "unknown key", found);
+	if (s->type == SETTING_NONE)
+		return refuse_set(key, E_INVALID, "it has no effect here", found);
+	if ((s->flags & SETTING_RESTART) != 0)
+		return refuse_set(key, E_INVALID, "it cannot be changed while running", found);
+	*out = s;
+	return OK;
+}
+
+/* Notes on the rest of the configuration were told when it was loaded. */
+static void pass_errors(const struct findings *from, struct findings *to)
+{
+	for (size_t i = 0; i < from->n; i++) {
+		const struct finding *f = &from->items[i];
+		struct finding_at at = {f->file, f->line, f->key, f->value};
+
+		if (f->kind == FINDING_ERROR)
+			findings_add(to, FINDING_ERROR, &at, "%s", f->text);
+	}
+}
+
+enum status conf_set(const struct conf *c, const char *key, const char *value, struct conf **out,
+	struct findings *found)
+{
+	struct source_line line = {.file = "", .value = value};
+	struct conf_own *own;
+	const struct setting *s;
+	struct findings all;
+	enum status st;
+
+	*out = NULL;
+	if ((st = find_settable(key, &s, found)) != OK)
+		return st;
+	if ((own = own_new()) == NULL)
+		return E_NOMEM;
+	line.name = s->name;
+	line.section = c->is_pgbouncer ? SECTION_PGBOUNCER : SECTION_PGWEIR;
+	findings_init(&all);
+	if ((st = copy_source(own, &c->own->source, &line)) == OK)
+		st = conf_build(own, c, out, &all);
+	if (st != OK)
+		own_free(own);
+	pass_errors(&all, found);
+	findings_fini(&all);
+	return st;
+}
+
+/* --- looking up --- */
+
+static int compare_db(const void *name, const void *db)
+{
+	return strcmp(name, ((const struct conf_db *)db)->name);
+}
+
+static int compare_user(const void *name, const void *user)
+{
+	return strcmp(name, ((const struct conf_user *)user)->name);
+}
+
+const struct conf_db *conf_find_db(const struct conf *c, const char *name)
+{
+	const struct conf_db *db = NULL;
+
+	if (c->n_dbs > 0)
+		db = bsearch(name, c->dbs, c->n_dbs, sizeof *c->dbs, compare_db);
+	return db != NULL ? db : c->fallback;
+}
+
+const struct conf_user *conf_find_user(const struct conf *c, const char *name)
+{
+	if (c->n_users == 0)
+		return NULL;
+	return bsearch(name, c->users, c->n_users, sizeof *c->users, compare_user);
+}
+
+const char *conf_dbname(const struct conf_db *db, const char *wanted)
+{
+	return *db->dbname != '\0' ? db->dbname : wanted;
+}

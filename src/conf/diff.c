@@ -1,0 +1,110 @@
+#include "conf/diff.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/setting_text.h"
+#include "conf/setting_value.h"
+
+struct diff {
+	void (*each)(void *arg, const struct conf_change *ch);
+	void *arg;
+	char *from, *to; /* SETTING_TEXT_MAX bytes each */
+};
+
+static void tell(
+	struct diff *d, const char *what, const char *name, const char *from, const char *to)
+{
+	d->each(d->arg, &(struct conf_change){
+				.what = what, .name = name, .key = "", .from = from, .to = to});
+}
+
+/* All rows of `scope`; name: of the database or user, NULL for the global ones. */
+static void diff_rows(struct diff *d, enum setting_scope scope, const char *what, const char *name,
+	const void *a, const void *b)
+{
+	for (size_t i = 0; i < n_settings; i++) {
+		const struct setting *s = &settings[i];
+
+		if (s->scope != scope || setting_is_equal(s, a, b))
+			continue;
+		d->each(d->arg, &(struct conf_change){
+					.what = what,
+					.name = name != NULL ? name : s->name,
+					.key = name != NULL ? s->name : "",
+					.from = setting_format(s, a, d->from, SETTING_TEXT_MAX),
+					.to = setting_format(s, b, d->to, SETTING_TEXT_MAX),
+				});
+	}
+}
+
+/* Both lists are sorted by name. */
+static void diff_dbs(struct diff *d, const struct conf *a, const struct conf *b)
+{
+	size_t i = 0, j = 0;
+
+	while (i < a->n_dbs || j < b->n_dbs) {
+		const struct conf_db *x = i < a->n_dbs ? &a->dbs[i] : NULL;
+		const struct conf_db *y = j < b->n_dbs ? &b->dbs[j] : NULL;
+		int cmp = x == NULL ? 1 : y == NULL ? -1 : strcmp(x->name, y->name);
+
+		if (cmp < 0)
+			tell(d, "database", x->name, "configured", "");
+		else if (cmp > 0)
+			tell(d, "database", y->name, "", "configured");
+		else
+			diff_rows(d, SETTING_DB, "database", x->name, x, y);
+		i += cmp <= 0;
+		j += cmp >= 0;
+	}
+}
+
+static void diff_users(struct diff *d, const struct conf *a, const struct conf *b)
+{
+	size_t i = 0, j = 0;
+
+	while (i < a->n_users || j < b->n_users) {
+		const struct conf_user *x = i < a->n_users ? &a->users[i] : NULL;
+		const struct conf_user *y = j < b->n_users ? &b->users[j] : NULL;
+		int cmp = x == NULL ? 1 : y == NULL ? -1 : strcmp(x->name, y->name);
+
+		if (cmp < 0)
+			tell(d, "user", x->name, "configured", "");
+		else if (cmp > 0)
+			tell(d, "user", y->name, "", "configured");
+		else
+			diff_rows(d, SETTING_USER, "user", x->name, x, y);
+		i += cmp <= 0;
+		j += cmp >= 0;
+	}
+}
+
+static void diff_nodes(struct diff *d, const struct conf *a, const struct conf *b)
+{
+	for (uint32_t id = 0; id < CONF_NODES_MAX; id++) {
+		const struct conf_node *x = a->node_by_id[id], *y = b->node_by_id[id];
+
+		if (x != NULL && (y == NULL || strcmp(x->name, y->name) != 0))
+			tell(d, "node", x->name, "configured", "");
+		if (y != NULL && (x == NULL || strcmp(x->name, y->name) != 0))
+			tell(d, "node", y->name, "", "configured");
+	}
+}
+
+enum status conf_diff(const struct conf *a, const struct conf *b,
+	void (*each)(void *arg, const struct conf_change *ch), void *arg)
+{
+	struct diff d = {.each = each, .arg = arg};
+	char *texts = malloc((size_t)2 * SETTING_TEXT_MAX);
+
+	if (texts == NULL)
+		return E_NOMEM;
+	d.from = texts;
+	d.to = texts + SETTING_TEXT_MAX;
+	diff_rows(&d, SETTING_GLOBAL, "setting", NULL, a, b);
+	diff_dbs(&d, a, b);
+	diff_users(&d, a, b);
+	diff_nodes(&d, a, b);
+	free(texts);
+	return OK;
+}

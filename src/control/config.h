@@ -1,0 +1,42 @@
+/*
+ * config - a configuration as it is taken over, all or nothing: the snapshot of the files, the
+ *          users of auth_file, the TLS contexts. Reads files: at the start, and on a helper.
+ * Owns:    nothing beyond the call; a set is its holder's until config_set_fini.
+ */
+#ifndef PGWEIR_CONTROL_CONFIG_H
+#define PGWEIR_CONTROL_CONFIG_H
+
+#include "base/map.h"
+#include "base/status.h"
+#include "conf/conf.h"
+#include "conf/findings.h"
+
+struct auth_users;
+struct tls_set;
+
+struct config_set {
+	struct conf *conf;
+	struct auth_users *users;
+	struct tls_set *tls;
+};
+
+/*
+ * Read `path` and what it names. `previous` as in conf_load; `key` is the users' table's.
+ * On OK *out is the caller's. All findings, errors or not, are in `found` (initialised before).
+ * Errors: E_INVALID `found` has errors; E_NOMEM. *out is empty then.
+ */
+enum status config_load(const char *path, const struct conf *previous, const struct hash_key *key,
+	struct config_set *out, struct findings *found) MUST_USE;
+
+/*
+ * The same for a configuration that is there (after SET): set->conf is given, users and TLS
+ * contexts are read. Errors as config_load; set->conf stays the caller's.
+ */
+enum status config_complete(
+	struct config_set *set, const struct hash_key *key, struct findings *found) MUST_USE;
+
+void config_set_fini(struct config_set *set); /* frees what is in it; NULLs are allowed */
+
+void config_tls_free(void *tls_set); /* for snap_retire; NULL is allowed */
+
+#endif

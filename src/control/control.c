@@ -1,0 +1,461 @@
+#include "control/control.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/conf.h"
+#include "control/admin.h"
+#include "control/catalog_load.h"
+#include "control/console.h"
+#include "control/derive.h"
+#include "control/ending.h"
+#include "control/helpers.h"
+#include "control/http.h"
+#include "control/monitor.h"
+#include "control/pq.h"
+#include "control/resolve.h"
+#include "control/snapshots.h"
+#include "control/stats.h"
+#include "net/conn.h"
+#include "route/roles.h"
+
+#define TIMERS_PER_TURN  256u
+#define LOGIN_HELPERS    4u     /* for steps of our own logins, which a server can make endless */
+#define HELPER_QUEUE_MAX 20000u /* a login storm's derivations wait here */
+#define HELPERS_END_MS   2000u
+#define RX_LEN           65536u
+#define BUFPOOL_KEEP     (1u << 20)
+#define TURN_BUDGET      65536u
+#define RETRY_US         1000000u
+
+static const int signals[] = {SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2};
+
+#define N_SIGNALS (sizeof signals / sizeof *signals)
+
+struct control {
+	struct env env;
+	struct control_args args;
+	struct ending ending;
+	struct wheel_timer retry; /* of what had no memory at a reload */
+	struct loop_watch *signal_watches[N_SIGNALS];
+	struct collector collector;
+	struct tellers tellers;
+	struct gather *gather;
+	struct resolve *resolve;
+	struct monitor *monitor;
+	struct catalog_load *catalogs;
+	struct stats *stats;
+	struct reload *reload;
+	struct consoles *consoles;
+	struct http *http; /* NULL: no stats port */
+	struct show_tools tools;
+};
+
+/* --- what the modules say to each other --- */
+
+static void conf_changed(struct control *c)
+{
+	resolve_conf_changed(c->resolve);
+	catalog_load_conf_changed(c->catalogs);
+	stats_conf_changed(c->stats);
+	if (monitor_conf_changed(c->monitor) == OK)
+		return;
+	log_error(c->env.shared->log, "monitor not adapted to the configuration", "reason=memory");
+	env_timer(&c->env, &c->retry, RETRY_US);
+}
+
+static void on_retry(void *ctx, struct wheel_timer *t)
+{
+	(void)t;
+	conf_changed(ctx);
+}
+
+/* A new configuration, whole: here it becomes the one that holds. */
+static void on_config(void *arg, struct config_set *set)
+{
+	struct control *c = arg;
+	struct shared *sh = c->env.shared;
+	struct snap_domain *snap = &sh->snap;
+
+	snap_retire(snap, (void *)(uintptr_t)atomic_exchange(&sh->conf, set->conf),
+		snapshots_free_conf);
+	snap_retire(snap, (void *)(uintptr_t)atomic_exchange(&sh->users, set->users),
+		snapshots_free_users);
+	snap_retire(snap, (void *)(uintptr_t)atomic_exchange(&sh->tls, set->tls), config_tls_free);
+	memset(set, 0, sizeof *set);
+	if (c->args.on_conf != NULL)
+		c->args.on_conf(c->args.arg, env_conf(&c->env), false);
+	conf_changed(c);
+	(void)!tell_all(&c->env, TELL_REFRESH); /* else they see it at their next turn */
+}
+
+static void on_topology(void *arg, uint32_t cluster, unsigned bits)
+{
+	struct control *c = arg;
+
+	if ((bits & ROLES_PRIMARY) != 0)
+		catalog_load_primary_changed(c->catalogs, cluster);
+	if ((bits & ~(unsigned)ROLES_SAMPLE) != 0)
+		(void)!tell_all(&c->env, TELL_REFRESH); /* units may wait for such a node */
+}
+
+static void on_unreachable(void *arg, uint32_t node)
+{
+	struct control *c = arg;
+
+	resolve_again(c->resolve, node);
+}
+
+static void on_addrs(void *arg, uint32_t node)
+{
+	struct control *c = arg;
+
+	monitor_addrs_changed(c->monitor, node);
+}
+
+static void own_stats(void *arg, struct show_stats_row *row)
+{
+	struct control *c = arg;
+
+	consoles_stats(c->consoles, row);
+}
+
+static void on_shutdown(void *arg)
+{
+	struct control *c = arg;
+
+	ending_now(&c->ending);
+}
+
+static void on_shutdown_wait(void *arg, bool wait_servers)
+{
+	struct control *c = arg;
+
+	ending_wait(&c->ending, wait_servers);
+}
+
+static const struct reload_ops reload_ops = {.publish = on_config};
+static const struct resolve_ops resolve_ops = {.on_change = on_addrs};
+static const struct monitor_ops monitor_ops = {
+	.on_change = on_topology,
+	.on_unreachable = on_unreachable,
+};
+static const struct consoles_ops consoles_ops = {
+	.shutdown = on_shutdown,
+	.shutdown_wait = on_shutdown_wait,
+};
+
+/* --- signals --- */
+
+static void pause_or_resume(struct control *c, bool pause)
+{
+	struct admin_error err;
+	enum status st = pause ? admin_pause(&c->env, "", &err) : admin_resume(&c->env, "", &err);
+
+	if (st == OK)
+		log_info(c->env.shared->log, pause ? "paused by signal" : "resumed by signal", "%s",
+			"");
+	else
+		log_warn(c->env.shared->log, "signal ignored", "reason=\"%s\"", err.text);
+}
+
+static void on_signal(void *arg, int signo)
+{
+	struct control *c = arg;
+
+	log_info(c->env.shared->log, "got a signal", "signal=%s", strsignal(signo));
+	switch (signo) {
+	case SIGHUP:
+		if (c->args.on_conf != NULL)
+			c->args.on_conf(c->args.arg, env_conf(&c->env), true);
+		reload_now(c->reload);
+		break;
+	case SIGTERM:
+		ending_wait(&c->ending, false);
+		break;
+	case SIGINT:
+		ending_wait(&c->ending, true);
+		break;
+	case SIGQUIT:
+		ending_now(&c->ending);
+		break;
+	case SIGUSR1:
+	case SIGUSR2:
+		pause_or_resume(c, signo == SIGUSR1);
+		break;
+	}
+}
+
+/* --- mail --- */
+
+static void take_catalog(struct control *c, struct ask_catalog *ask)
+{
+	catalog_load_want(c->catalogs, ask->cluster, ask->dbname, ask->changed);
+	free(ask);
+}
+
+static void take_probe(struct control *c, struct ask_probe *ask)
+{
+	monitor_probe_now(c->monitor, ask->node);
+	free(ask);
+}
+
+/* `mail` is the first member of every message. */
+static void take_mail(struct control *c, struct mail *m)
+{
+	void *message = m;
+
+	switch (m->kind) {
+	case ASK_DERIVE:
+		derive_take(&c->env, message);
+		break;
+	case ASK_CONSOLE:
+		consoles_take(c->consoles, message);
+		break;
+	case ASK_CATALOG:
+		take_catalog(c, message);
+		break;
+	case ASK_PROBE:
+		take_probe(c, message);
+		break;
+	case ASK_ROWS:
+		collector_take(&c->collector, message);
+		break;
+	case ASK_DONE:
+		tellers_take(&c->tellers, message);
+		break;
+	case ASK_STOPPED:
+		ending_worker_stopped(&c->ending);
+		free(m);
+		break;
+	case HELPERS_MAIL:
+		helpers_finish(c->env.helpers, m);
+		break;
+	default:
+		PANIC_IF(m->kind != ASK_DERIVE); /* a kind that nobody declares */
+	}
+}
+
+/* At the end, when the modules are gone: only jobs still have an owner. */
+static void drop_mail(struct control *c, struct mail *m)
+{
+	void *message = m;
+
+	if (m->kind == HELPERS_MAIL) {
+		helpers_finish(c->env.helpers, m);
+	} else if (m->kind == ASK_DERIVE) {
+		explicit_bzero(message, sizeof(struct ask_derive));
+		free(message);
+	} else {
+		if (m->kind == ASK_CONSOLE)
+			conn_free_detached(((struct ask_console *)message)->conn);
+		free(message);
+	}
+}
+
+static void each_mail(struct control *c, void (*fn)(struct control *c, struct mail *m))
+{
+	struct mail *next;
+
+	for (struct mail *m = mailbox_take(&c->env.shared->control); m != NULL; m = next) {
+		next = m->next;
+		fn(c, m);
+	}
+}
+
+static void on_wake(void *arg)
+{
+	struct control *c = arg;
+
+	each_mail(c, take_mail);
+	if (c->monitor != NULL)
+		monitor_hurry(c->monitor);
+}
+
+static void wake(void *loop)
+{
+	loop_wake(loop);
+}
+
+/* --- life --- */
+
+static enum status new_loop(struct control *c)
+{
+	struct loop_conf lc = {
+		.rx_len = RX_LEN,
+		.bufpool_keep_max = BUFPOOL_KEEP,
+		.turn_budget = TURN_BUDGET,
+		.on_wake = on_wake,
+		.arg = c,
+	};
+	enum status st = loop_new(&lc, &c->env.loop);
+
+	if (st != OK)
+		return st;
+	wheel_init(&c->env.wheel, loop_now_us(c->env.loop));
+	mailbox_init(&c->env.shared->control, wake, c->env.loop);
+	return OK;
+}
+
+static enum status new_helpers(struct control *c)
+{
+	uint32_t n = env_conf(&c->env)->helper_threads + LOGIN_HELPERS;
+	struct helpers_conf hc = {
+		.n_threads = n < HELPERS_MAX ? n : HELPERS_MAX,
+		.slow_max = LOGIN_HELPERS,
+		.queue_max = HELPER_QUEUE_MAX,
+		.answers = &c->env.shared->control,
+	};
+
+	pq_prepare_process();
+	return helpers_new(&hc, &c->env.helpers);
+}
+
+static enum status watch_signals(struct control *c)
+{
+	enum status st = OK;
+
+	for (size_t i = 0; i < N_SIGNALS && st == OK; i++)
+		st = loop_watch_signal(
+			c->env.loop, signals[i], on_signal, c, &c->signal_watches[i]);
+	return st;
+}
+
+static enum status new_views(struct control *c)
+{
+	struct consoles_conf cc = {
+		.env = &c->env,
+		.tellers = &c->tellers,
+		.tools = &c->tools,
+		.ops = &consoles_ops,
+		.arg = c,
+	};
+	enum status st;
+
+	cc.reload = c->reload;
+	st = consoles_new(&cc, &c->consoles);
+	if (st == OK)
+		st = stats_new(&c->env, c->gather, own_stats, c, &c->stats);
+	if (st != OK)
+		return st;
+	c->tools = (struct show_tools){
+		.gather = c->gather,
+		.collector = &c->collector,
+		.in = {&c->env, c->resolve, c->stats, c->consoles, NULL},
+	};
+	if (env_conf(&c->env)->stats_port != 0)
+		st = http_new(&c->env, &c->tools, &c->http);
+	return st;
+}
+
+static enum status new_modules(struct control *c)
+{
+	enum status st;
+
+	if ((st = new_loop(c)) != OK || (st = new_helpers(c)) != OK ||
+		(st = watch_signals(c)) != OK)
+		return st;
+	collector_init(&c->collector, &c->env);
+	tellers_init(&c->tellers, &c->env);
+	ending_init(&c->ending, &c->env, &c->tellers);
+	if ((st = gather_new(&c->env, &c->collector, &c->gather)) != OK ||
+		(st = resolve_new(&c->env, &resolve_ops, c, &c->resolve)) != OK ||
+		(st = monitor_new(&c->env, &monitor_ops, c, &c->monitor)) != OK ||
+		(st = catalog_load_new(&c->env, &c->catalogs)) != OK ||
+		(st = reload_new(&c->env, c->args.conf_path, &reload_ops, c, &c->reload)) != OK)
+		return st;
+	return new_views(c);
+}
+
+static void on_stopping(void *arg)
+{
+	struct control *c = arg;
+
+	consoles_shutdown(c->consoles);
+}
+
+enum status control_new(const struct control_args *args, struct control **out)
+{
+	struct control *c = calloc(1, sizeof *c);
+	enum status st;
+
+	if (c == NULL) {
+		snapshots_free(args->shared);
+		return E_NOMEM;
+	}
+	c->env.shared = args->shared;
+	list_init(&c->env.pq_orphans);
+	c->args = *args;
+	wheel_timer_init(&c->retry, on_retry);
+	st = new_modules(c);
+	if (st != OK) {
+		(void)control_free(c);
+		return st;
+	}
+	c->ending.on_stopping = on_stopping;
+	c->ending.arg = c;
+	if (args->on_conf != NULL)
+		args->on_conf(args->arg, env_conf(&c->env), false);
+	conf_changed(c);
+	*out = c;
+	return OK;
+}
+
+enum status control_run(struct control *c)
+{
+	struct env *env = &c->env;
+	uint64_t until;
+	enum status st = OK;
+
+	while (st == OK && !ending_is_over(&c->ending)) {
+		if (wheel_run(&env->wheel, env_now_us(env), TIMERS_PER_TURN, c) == TIMERS_PER_TURN)
+			until = 0;
+		else
+			until = wheel_next_us(&env->wheel);
+		snap_reclaim(&env->shared->snap);
+		st = loop_turn(env->loop, until);
+	}
+	return st;
+}
+
+static void free_modules(struct control *c)
+{
+	http_free(c->http);
+	consoles_free(c->consoles);
+	stats_free(c->stats);
+	reload_free(c->reload);
+	catalog_load_free(c->catalogs);
+	monitor_free(c->monitor);
+	resolve_free(c->resolve);
+	gather_free(c->gather);
+	if (c->tellers.env != NULL)
+		ending_fini(&c->ending);
+	wheel_del(&c->env.wheel, &c->retry);
+	for (size_t i = 0; i < N_SIGNALS; i++)
+		loop_unwatch(c->signal_watches[i]);
+}
+
+bool control_free(struct control *c)
+{
+	bool stopped = true;
+
+	if (c == NULL)
+		return true;
+	if (c->env.loop != NULL)
+		free_modules(c);
+	if (c->env.helpers != NULL)
+		stopped = helpers_stop(c->env.helpers, HELPERS_END_MS);
+	c->env.ended = true;
+	if (c->env.loop != NULL)
+		each_mail(c, drop_mail);
+	if (!stopped) {
+		log_warn(c->env.shared->log, "a helper is still busy", "%s", "");
+		return false; /* what it works on must stay */
+	}
+	helpers_free(c->env.helpers);
+	snapshots_free(c->env.shared);
+	loop_free(c->env.loop);
+	free(c);
+	return true;
+}

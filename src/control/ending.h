@@ -1,0 +1,44 @@
+/*
+ * ending - how the process comes to its end: at once, or when clients or servers have gone.
+ * Owns: the phase, its timer.
+ */
+#ifndef PGWEIR_CONTROL_ENDING_H
+#define PGWEIR_CONTROL_ENDING_H
+
+#include "control/tell.h"
+
+#define ENDING_POLL_US    50000u
+#define ENDING_TIMEOUT_US (10u * 1000u * 1000u) /* for the workers, once they are told */
+
+enum ending_phase {
+	ENDING_NOT,
+	ENDING_CLIENTS,  /* when the last client has left */
+	ENDING_SERVERS,  /* when no server is in use */
+	ENDING_STOPPING, /* the workers have been told */
+	ENDING_OVER,
+};
+
+struct ending {
+	struct env *env;
+	enum ending_phase phase;
+	struct wheel_timer timer;
+	struct tell_run tell;
+	uint32_t n_stopped;             /* workers that have ended */
+	void (*on_stopping)(void *arg); /* the workers are told next; may be NULL */
+	void *arg;
+};
+
+void ending_init(struct ending *e, struct env *env, struct tellers *t);
+void ending_fini(struct ending *e);
+
+/* No new clients from now on. Once more, or while the other is under way: at once. */
+void ending_wait(struct ending *e, bool wait_servers);
+void ending_now(struct ending *e);
+void ending_worker_stopped(struct ending *e); /* a mail ASK_STOPPED */
+
+static inline bool ending_is_over(const struct ending *e)
+{
+	return e->phase == ENDING_OVER;
+}
+
+#endif

@@ -1,0 +1,26 @@
+/*
+ * http - the stats port: /metrics, /stats.json, /healthz, /readyz, through libevent's evhttp. The
+ * only module that includes it.
+ * Owns:    the listening socket, connections and the requests under way.
+ * Bounds:  HTTP_CONNS_MAX connections (more wait in the system's queue), HTTP_REQUESTS_MAX
+ *          requests that are being answered (more get 503), HTTP_HEAD_MAX bytes of a request's
+ *          head and no body, HTTP_TIMEOUT_S without progress. GET and HEAD only.
+ */
+#ifndef PGWEIR_CONTROL_HTTP_H
+#define PGWEIR_CONTROL_HTTP_H
+
+#include "control/gather.h"
+#include "control/show_run.h"
+
+#define HTTP_CONNS_MAX    64u
+#define HTTP_REQUESTS_MAX 16u
+#define HTTP_HEAD_MAX     8192
+#define HTTP_TIMEOUT_S    10
+
+struct http;
+
+/* Listens on conf's stats_addr and stats_port. Errors: E_NOMEM; E_IO, told in the log. */
+enum status http_new(struct env *env, const struct show_tools *tools, struct http **out) MUST_USE;
+void http_free(struct http *h); /* NULL is allowed */
+
+#endif

@@ -1,0 +1,473 @@
+#include "control/page.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <config.h>
+
+#include "conf/conf.h"
+#include "control/console.h"
+#include "control/exposition.h"
+#include "control/helpers.h"
+#include "control/process.h"
+#include "route/choose.h"
+#include "route/topology.h"
+#include "state/pins.h"
+
+/*
+ * A family of metrics. `write` puts the samples of one position and returns the next one, SIZE_MAX
+ * if there is none at `pos` or after it.
+ */
+struct family {
+	const char *name, *type, *help;
+	size_t (*write)(const struct show_in *in, const struct family *f, size_t pos, struct wr *w);
+	size_t field; /* tells families apart that share a function */
+};
+
+/* --- the process --- */
+
+enum { RSS_BYTES, CPU_US, START_US, N_CLIENTS, MAX_CLIENTS, N_CONSOLES, N_JOBS };
+
+static uint64_t process_value(const struct show_in *in, size_t which)
+{
+	const struct shared *sh = in->env->shared;
+
+	switch (which) {
+	case RSS_BYTES:
+		return process_rss_bytes();
+	case CPU_US:
+		return process_cpu_us();
+	case START_US:
+		return sh->start_wall_us;
+	case N_CLIENTS:
+		return atomic_load_explicit(&sh->n_clients, memory_order_relaxed);
+	case MAX_CLIENTS:
+		return env_conf(in->env)->max_client_conn;
+	case N_CONSOLES:
+		return consoles_n(in->consoles);
+	default:
+		return helpers_n_jobs(in->env->helpers);
+	}
+}
+
+static size_t process(const struct show_in *in, const struct family *f, size_t pos, struct wr *w)
+{
+	struct labels none = {.n = 0};
+	uint64_t v = process_value(in, f->field);
+
+	if (pos != 0)
+		return SIZE_MAX;
+	if (f->field == CPU_US || f->field == START_US)
+		exposition_seconds(w, f->name, &none, v);
+	else
+		exposition_u64(w, f->name, &none, v);
+	return 1;
+}
+
+static size_t info(const struct show_in *in, const struct family *f, size_t pos, struct wr *w)
+{
+	struct labels l = {1, {{"version", PACKAGE_VERSION}}};
+
+	(void)in;
+	if (pos != 0)
+		return SIZE_MAX;
+	exposition_u64(w, f->name, &l, 1);
+	return 1;
+}
+
+/* --- databases --- */
+
+/* Counters of struct show_stats_row; times are µs there and seconds here. */
+static size_t database(const struct show_in *in, const struct family *f, size_t pos, struct wr *w)
+{
+	struct labels l = {.n = 0};
+	const char *row;
+	uint64_t v;
+
+	if (pos >= in->gathered->n_stats)
+		return SIZE_MAX;
+	row = (const char *)in->gathered->stats[pos];
+	memcpy(&v, row + f->field, sizeof v);
+	labels_add(&l, "database", in->gathered->stats[pos]->database);
+	if (strstr(f->name, "_seconds_") != NULL)
+		exposition_seconds(w, f->name, &l, v);
+	else
+		exposition_u64(w, f->name, &l, v);
+	return pos + 1;
+}
+
+static size_t routes(const struct show_in *in, const struct family *f, size_t pos, struct wr *w)
+{
+	const struct show_route_row *r;
+	struct labels l = {.n = 0};
+
+	if (pos >= in->gathered->n_routes)
+		return SIZE_MAX;
+	r = in->gathered->routes[pos];
+	labels_add(&l, "database", r->database);
+	labels_add(&l, "verdict", show_verdict(r->verdict));
+	labels_add(&l, "node", show_node_name(in->env, r->node));
+	labels_add(&l, "reason", choose_reason_name(r->reason));
+	exposition_u64(w, f->name, &l, r->n);
+	return pos + 1;
+}
+
+static size_t errors(const struct show_in *in, const struct family *f, size_t pos, struct wr *w)
+{
+	const struct show_error_row *r;
+	struct labels l = {.n = 0};
+
+	if (pos >= in->gathered->n_errors)
+		return SIZE_MAX;
+	r = in->gathered->errors[pos];
+	labels_add(&l, "database", r->database);
+	labels_add(&l, "sqlstate_class", r->sqlstate_class);
+	labels_add(&l, "source", r->ours ? "pgweir" : "server");
+	exposition_u64(w, f->name, &l, r->n);
+	return pos + 1;
+}
+
+/* --- pools --- */
+
+static struct labels pool_labels(const struct show_in *in, const struct pool_sum *p)
+{
+	struct labels l = {.n = 0};
+
+	labels_add(&l, "database", p->database);
+	labels_add(&l, "user", p->user);
+	if (p->node >= 0)
+		labels_add(&l, "node", show_node_name(in->env, p->node));
+	return l;
+}
+
+struct state_count {
+	const char *state;
+	uint32_t n;
+};
+
+static void put_states(struct wr *w, const char *name, const struct labels *of,
+	const struct state_count *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct labels l = *of;
+
+		labels_add(&l, "state", v[i].state);
+		exposition_u64(w, name, &l, v[i].n);
+	}
+}
+
+static void put_clients(
+	const struct show_in *in, const struct family *f, const struct pool_sum *p, struct wr *w)
+{
+	struct labels l = pool_labels(in, p);
+	const struct state_count v[] = {
+		{"active", p->cl_idle < p->cl_active ? p->cl_active - p->cl_idle : 0},
+		{"idle", p->cl_idle},
+		{"waiting", p->cl_waiting},
+		{"login", p->cl_login},
+		{"active_cancel_req", p->cl_active_cancel_req},
+		{"waiting_cancel_req", p->cl_waiting_cancel_req},
+	};
+
+	put_states(w, f->name, &l, v, sizeof v / sizeof *v);
+}
+
+static void put_servers(
+	const struct show_in *in, const struct family *f, const struct pool_sum *p, struct wr *w)
+{
+	struct labels l = pool_labels(in, p);
+	const struct state_count v[] = {
+		{"active", p->sv_active},
+		{"idle", p->sv_idle},
+		{"used", p->sv_used},
+		{"tested", p->sv_tested},
+		{"login", p->sv_login},
+		{"active_cancel", p->sv_active_cancel},
+		{"being_canceled", p->sv_being_canceled},
+	};
+
+	put_states(w, f->name, &l, v, sizeof v / sizeof *v);
+}
+
+enum { CLIENTS, SERVERS, MAXWAIT, PINNED, OUTSTANDING, LATENCY, WAIT_HIST, QUERY_HIST };
+
+static void put_pool(
+	const struct show_in *in, const struct family *f, const struct pool_sum *p, struct wr *w)
+{
+	struct labels l = pool_labels(in, p);
+
+	switch (f->field) {
+	case CLIENTS:
+		put_clients(in, f, p, w);
+		break;
+	case SERVERS:
+		put_servers(in, f, p, w);
+		break;
+	case MAXWAIT:
+		exposition_seconds(w, f->name, &l, p->maxwait_us);
+		break;
+	case PINNED:
+		exposition_u64(w, f->name, &l, p->pinned);
+		break;
+	case OUTSTANDING:
+		exposition_u64(w, f->name, &l, p->outstanding);
+		break;
+	case LATENCY:
+		exposition_seconds(w, f->name, &l, p->latency_us);
+		break;
+	case WAIT_HIST:
+		exposition_hist(w, f->name, &l, &p->wait);
+		break;
+	case QUERY_HIST:
+		exposition_hist(w, f->name, &l, &p->query);
+		break;
+	}
+}
+
+/* Clients and their waits belong to (database, user); the rest to a node as well. */
+static bool is_of_clients(size_t field)
+{
+	return field == CLIENTS || field == MAXWAIT;
+}
+
+static size_t pools(const struct show_in *in, const struct family *f, size_t pos, struct wr *w)
+{
+	const struct pool_sum *p;
+	bool is_hist = f->field == WAIT_HIST || f->field == QUERY_HIST;
+
+	if (pos >= in->gathered->n_pools)
+		return SIZE_MAX;
+	p = in->gathered->pools[pos];
+	if (is_hist ? (f->field == WAIT_HIST ? p->wait.count : p->query.count) != 0 || p->node < 0
+		    : (p->node < 0) == is_of_clients(f->field))
+		put_pool(in, f, p, w);
+	return pos + 1;
+}
+
+static size_t pins(const struct show_in *in, const struct family *f, size_t pos, struct wr *w)
+{
+	const struct pin_counts *n = &in->env->shared->pins;
+	struct labels l = {.n = 0};
+
+	if (pos >= PIN_CAUSE_COUNT)
+		return SIZE_MAX;
+	labels_add(&l, "cause", pin_cause_name((enum pin_cause)pos));
+	exposition_u64(w, f->name, &l,
+		atomic_load_explicit(
+			f->field == 0 ? &n->now[pos] : &n->total[pos], memory_order_relaxed));
+	return pos + 1;
+}
+
+/* --- nodes --- */
+
+enum {
+	NODE_UP,
+	NODE_PRIMARY,
+	NODE_REPLICA,
+	NODE_TIMELINE,
+	NODE_LSN,
+	NODE_LAG_BYTES,
+	NODE_LAG_US,
+	NODE_PROBE_US
+};
+
+static void put_node(
+	const struct family *f, const struct topo_node *n, bool is_primary, struct wr *w)
+{
+	struct labels l = {.n = 0};
+	bool is_replica = n->role == TOPO_ROLE_REPLICA;
+
+	labels_add(&l, "node", n->label);
+	switch (f->field) {
+	case NODE_UP:
+		exposition_u64(w, f->name, &l, n->health == TOPO_UP);
+		break;
+	case NODE_PRIMARY:
+		exposition_u64(w, f->name, &l, is_primary);
+		break;
+	case NODE_REPLICA:
+		exposition_u64(w, f->name, &l, is_replica && n->follows);
+		break;
+	case NODE_TIMELINE:
+		exposition_u64(w, f->name, &l, n->timeline);
+		break;
+	case NODE_LSN:
+		exposition_u64(w, f->name, &l, n->lsn);
+		break;
+	case NODE_LAG_BYTES:
+		if (is_replica)
+			exposition_u64(w, f->name, &l, n->lag_bytes);
+		break;
+	case NODE_LAG_US:
+		if (is_replica && n->lag_known)
+			exposition_seconds(w, f->name, &l, n->lag_us);
+		break;
+	case NODE_PROBE_US:
+		exposition_seconds(w, f->name, &l, n->latency_us);
+		break;
+	}
+}
+
+static size_t nodes(const struct show_in *in, const struct family *f, size_t pos, struct wr *w)
+{
+	const struct conf *conf = env_conf(in->env);
+	const struct topology *t = env_topology(in->env);
+	const struct conf_node *node;
+	const struct topo_node *n;
+	const struct topo_cluster *c;
+
+	if (pos >= conf->n_nodes)
+		return SIZE_MAX;
+	node = &conf->nodes[pos];
+	n = topology_node(t, (uint16_t)node->id);
+	if (node->cluster_id == CONF_NO_CLUSTER || n == NULL)
+		return pos + 1;
+	c = topology_cluster(t, n->cluster);
+	put_node(f, n, c != NULL && c->primary == node->id, w);
+	return pos + 1;
+}
+
+/* --- workers --- */
+
+static size_t workers(const struct show_in *in, const struct family *f, size_t pos, struct wr *w)
+{
+	struct labels l = {.n = 0};
+	char name[16];
+	uint64_t v;
+
+	if (pos >= in->env->shared->n_workers)
+		return SIZE_MAX;
+	snprintf(name, sizeof name, "%zu", pos);
+	labels_add(&l, "worker", name);
+	memcpy(&v, (const char *)&in->gathered->workers[pos] + f->field, sizeof v);
+	if (f->field == offsetof(struct show_worker_row, cpu_us))
+		exposition_seconds(w, f->name, &l, v);
+	else
+		exposition_u64(w, f->name, &l, v);
+	return pos + 1;
+}
+
+/* --- all of them --- */
+
+#define DATABASE(name, field, help)                                                               \
+	{                                                                                         \
+		"pgweir_" name, "counter", help, database, offsetof(struct show_stats_row, field) \
+	}
+#define WORKER(name, type, field, help)                         \
+	{                                                       \
+		"pgweir_worker_" name, type, help, workers,     \
+			offsetof(struct show_worker_row, field) \
+	}
+
+static const struct family families[] = {
+	{"pgweir_info", "gauge", "Version of pgweir; always 1.", info, 0},
+	{"process_resident_memory_bytes", "gauge", "Resident memory.", process, RSS_BYTES},
+	{"process_cpu_seconds_total", "counter", "CPU time of all threads.", process, CPU_US},
+	{"process_start_time_seconds", "gauge", "Start of the process, since 1970.", process,
+		START_US},
+	{"pgweir_client_connections", "gauge", "Clients logged in or logging in.", process,
+		N_CLIENTS},
+	{"pgweir_client_connections_limit", "gauge", "The setting max_client_conn.", process,
+		MAX_CLIENTS},
+	{"pgweir_console_connections", "gauge", "Clients of the admin console.", process,
+		N_CONSOLES},
+	{"pgweir_helper_jobs", "gauge", "Jobs of helper threads, waiting or running.", process,
+		N_JOBS},
+
+	DATABASE("server_assignments_total", server_assignment_count,
+		"Times that a server was given to a client."),
+	DATABASE("transactions_total", xact_count, "Transactions that ended."),
+	DATABASE("queries_total", query_count, "Queries that ended."),
+	DATABASE("received_bytes_total", received, "Bytes received from clients."),
+	DATABASE("sent_bytes_total", sent, "Bytes sent to clients."),
+	DATABASE(
+		"transaction_seconds_total", xact_time, "Time that servers spent in transactions."),
+	DATABASE("query_seconds_total", query_time, "Time that servers spent on queries."),
+	DATABASE("wait_seconds_total", wait_time, "Time that clients waited for a server."),
+	DATABASE("client_parses_total", client_parse_count, "Parse messages of clients."),
+	DATABASE("server_parses_total", server_parse_count, "Parse messages sent to servers."),
+	DATABASE("binds_total", bind_count, "Bind messages of clients."),
+	DATABASE("client_logins_total", client_login_count, "Clients that logged in."),
+	DATABASE("replays_total", replays,
+		"Units that a replica refused or lost and that ran elsewhere."),
+	DATABASE("wait_timeouts_total", timeouts, "Units that query_wait_timeout ended."),
+
+	{"pgweir_units_total", "counter", "Units by verdict, node and reason.", routes, 0},
+	{"pgweir_errors_total", "counter", "ErrorResponses by SQLSTATE class and source.", errors,
+		0},
+
+	{"pgweir_clients", "gauge", "Clients by state.", pools, CLIENTS},
+	{"pgweir_servers", "gauge", "Server connections by state.", pools, SERVERS},
+	{"pgweir_maxwait_seconds", "gauge", "How long the oldest waiting client has waited.", pools,
+		MAXWAIT},
+	{"pgweir_pinned_clients", "gauge", "Clients that keep their server.", pools, PINNED},
+	{"pgweir_outstanding_units", "gauge", "Units sent and not answered.", pools, OUTSTANDING},
+	{"pgweir_recent_latency_seconds", "gauge", "Recent time of a unit on the node.", pools,
+		LATENCY},
+	{"pgweir_wait_seconds", "histogram", "Time that units waited for a server.", pools,
+		WAIT_HIST},
+	{"pgweir_unit_seconds", "histogram", "Time from sending a unit to its end.", pools,
+		QUERY_HIST},
+	{"pgweir_pins", "gauge", "Clients that keep their server, by cause.", pins, 0},
+	{"pgweir_pins_total", "counter", "Pins ever made, by cause.", pins, 1},
+
+	{"pgweir_node_up", "gauge", "Whether the node answers.", nodes, NODE_UP},
+	{"pgweir_node_is_primary", "gauge", "Whether it is its cluster's primary.", nodes,
+		NODE_PRIMARY},
+	{"pgweir_node_is_replica", "gauge", "Whether it is a replica that follows the primary.",
+		nodes, NODE_REPLICA},
+	{"pgweir_node_timeline", "gauge", "Timeline that the node is on.", nodes, NODE_TIMELINE},
+	{"pgweir_node_wal_position_bytes", "gauge", "Insert or replay position, as a number.",
+		nodes, NODE_LSN},
+	{"pgweir_node_lag_bytes", "gauge", "WAL that the replica has not replayed.", nodes,
+		NODE_LAG_BYTES},
+	{"pgweir_node_lag_seconds", "gauge", "How old the state is that the replica shows.", nodes,
+		NODE_LAG_US},
+	{"pgweir_node_probe_seconds", "gauge", "Recent time of the monitor's queries.", nodes,
+		NODE_PROBE_US},
+
+	WORKER("cpu_seconds_total", "counter", cpu_us, "CPU time of the worker's thread."),
+	WORKER("turns_total", "counter", turns, "Turns of the worker's loop."),
+	WORKER("units_total", "counter", units, "Units that the worker served."),
+	WORKER("handovers_in_total", "counter", handovers_in, "Servers taken from other workers."),
+	WORKER("handovers_out_total", "counter", handovers_out, "Servers given to other workers."),
+	WORKER("buffer_bytes", "gauge", bytes_kept, "Bytes in buffers in use."),
+	WORKER("buffer_free_bytes", "gauge", buffers_free, "Bytes in buffers kept for use."),
+	WORKER("settings_sets", "gauge", settings, "Distinct settings sets of clients."),
+	WORKER("statements", "gauge", statements, "Prepared statements known."),
+	WORKER("statement_bytes", "gauge", statement_bytes, "Bytes of their texts."),
+};
+
+#define N_FAMILIES (sizeof families / sizeof *families)
+
+static void write_one(struct page *p, struct wr *w)
+{
+	const struct family *f = &families[p->part];
+
+	if (p->pos == 0)
+		exposition_head(w, f->name, f->type, f->help);
+	p->pos = f->write(&p->in, f, p->pos, w);
+	if (p->pos != SIZE_MAX)
+		return;
+	p->part++;
+	p->pos = 0;
+}
+
+bool metrics_write(struct page *p, struct wr *w)
+{
+	for (unsigned i = 0; i < PAGE_ROWS_STEP && p->part < N_FAMILIES; i++) {
+		struct page before = *p;
+		size_t len = w->len;
+
+		write_one(p, w);
+		if (!w->bad)
+			continue;
+		PANIC_IF(len == 0); /* the samples of a position fit an empty buffer */
+		*p = before;
+		w->bad = false;
+		w->len = len;
+		break;
+	}
+	return p->part < N_FAMILIES;
+}

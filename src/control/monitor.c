@@ -1,0 +1,530 @@
+#include "control/monitor.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "conf/conf.h"
+#include "conf/effective.h"
+#include "control/judgement.h"
+#include "control/pq.h"
+#include "control/probe.h"
+#include "control/target.h"
+#include "route/roles.h"
+
+#define RETELL_US (60u * 1000u * 1000u) /* a lasting refusal is told again after this */
+
+enum watch_state {
+	WATCH_RESTING,     /* no connection; the timer starts one */
+	WATCH_CONNECTING,  /* logging in */
+	WATCH_IDENTIFYING, /* asked who it is */
+	WATCH_READY,       /* the timer asks for the next sample */
+	WATCH_SAMPLING,    /* asked for a sample */
+};
+
+/* One node. */
+struct watch {
+	struct monitor *m;
+	uint32_t node, cluster;
+	uint64_t login_hash;
+	enum watch_state state;
+	struct wheel_timer timer;
+	struct pq *pq;
+	struct roles_answer answer; /* its identity part lasts as long as the connection */
+	enum status read;           /* of the answer's row; E_AGAIN: none has come */
+	bool hidden, hidden_told;
+	uint32_t try_no;
+	uint64_t rest_us;    /* the next back-off */
+	uint64_t started_us; /* the last attempt or sample */
+	uint64_t told_us;    /* the last refusal in the log; 0: none since it answered */
+};
+
+struct monitor {
+	struct env *env;
+	const struct monitor_ops *ops;
+	void *arg;
+	struct roles *roles; /* NULL before the first configuration */
+	struct watch *watches[NODES_MAX];
+	struct wheel_timer publish; /* at the turn's end, once for all that it brought */
+	struct wheel_timer tick;
+	uint64_t fast_until_us[CLUSTERS_MAX];
+	uint64_t sampled[CLUSTERS_MAX]; /* number of the last sample of a primary */
+	unsigned changed[CLUSTERS_MAX]; /* ROLES_* bits since the last publication */
+};
+
+static void watch_connect(struct watch *n);
+static void watch_sample(struct watch *n);
+
+static const struct conf_node *node_of(const struct watch *n)
+{
+	return env_conf(n->m->env)->node_by_id[n->node];
+}
+
+static const struct conf_cluster *cluster_of(const struct watch *n)
+{
+	return env_conf(n->m->env)->cluster_by_id[n->cluster];
+}
+
+/* --- publication --- */
+
+static void mark_changed(struct monitor *m, uint32_t cluster, unsigned bits)
+{
+	m->changed[cluster] |= bits;
+	if (!wheel_is_armed(&m->publish))
+		env_timer(m->env, &m->publish, 0);
+}
+
+static void tell_primary(struct monitor *m, uint32_t cluster)
+{
+	const struct topology *t = env_topology(m->env);
+	const struct topo_cluster *c = topology_cluster(t, (uint16_t)cluster);
+	const struct topo_node *n = c != NULL ? topology_node(t, c->primary) : NULL;
+	char name[TOPO_LABEL_MAX * 4];
+
+	if (n == NULL)
+		log_warn(m->env->shared->log, "cluster has no primary", "cluster=%u", cluster);
+	else
+		log_info(m->env->shared->log, "primary found", "cluster=%u node=%s timeline=%u",
+			cluster, log_q(name, sizeof name, n->label), n->timeline);
+}
+
+static void on_publish(void *ctx, struct wheel_timer *t)
+{
+	struct monitor *m = list_entry(t, struct monitor, publish);
+	struct shared *sh = m->env->shared;
+	const struct topology *old;
+	struct topology *next;
+	unsigned bits;
+
+	(void)ctx;
+	if (roles_snapshot(m->roles, env_now_us(m->env), &next) != OK) {
+		log_error(sh->log, "topology not published", "reason=memory");
+		env_timer(m->env, t, MONITOR_REST_MIN_US);
+		return;
+	}
+	old = atomic_exchange(&sh->topology, next);
+	snap_retire(&sh->snap, (void *)(uintptr_t)old, topology_free);
+	for (uint32_t i = 0; i < CLUSTERS_MAX; i++) {
+		bits = m->changed[i];
+		m->changed[i] = 0;
+		if ((bits & ROLES_PRIMARY) != 0)
+			tell_primary(m, i);
+		if (bits != 0)
+			m->ops->on_change(m->arg, i, bits);
+	}
+}
+
+/* --- what is told of a node --- */
+
+static void tell_answer(struct watch *n, unsigned bits)
+{
+	struct log *log = n->m->env->shared->log;
+	const char *role = n->answer.in_recovery ? "replica" : "primary";
+	char name[256], lsn[LSN_TEXT_MAX];
+
+	log_q(name, sizeof name, node_of(n)->name);
+	lsn_format(n->answer.lsn, lsn);
+	if ((bits & ROLES_NODE_UP) != 0)
+		log_info(log, "node is up", "node=%s cluster=%u role=%s timeline=%u lsn=%s", name,
+			n->cluster, role, n->answer.timeline, lsn);
+	else if ((bits & ROLES_NODE_ROLE) != 0)
+		log_info(log, "node has another role",
+			"node=%s cluster=%u role=%s timeline=%u lsn=%s", name, n->cluster, role,
+			n->answer.timeline, lsn);
+	if ((bits & ROLES_TWO_PRIMARIES) != 0)
+		log_error(log, "two primaries", "node=%s cluster=%u timeline=%u", name, n->cluster,
+			n->answer.timeline);
+	if ((bits & ROLES_OTHER_SYSTEM) != 0)
+		log_error(log, "node belongs to another system", "node=%s cluster=%u system=%llu",
+			name, n->cluster, (unsigned long long)n->answer.system_id);
+	if ((bits & ROLES_IDENTITY) != 0)
+		log_warn(log, "cluster is another system now", "cluster=%u system=%llu", n->cluster,
+			(unsigned long long)n->answer.system_id);
+	if ((bits & ROLES_TIMELINE) != 0)
+		log_info(log, "timeline rose", "node=%s cluster=%u timeline=%u", name, n->cluster,
+			n->answer.timeline);
+	if (n->hidden && !n->hidden_told) {
+		n->hidden_told = true;
+		log_warn(log, "monitor cannot see a replica's timeline",
+			"node=%s hint=\"grant pg_read_all_stats to the monitor's user\"", name);
+	}
+}
+
+static void tell_error(
+	struct watch *n, enum roles_error e, const struct pq_failure *f, unsigned bits)
+{
+	struct log *log = n->m->env->shared->log;
+	uint64_t now = env_now_us(n->m->env);
+	char name[256], text[PQ_TEXT_MAX * 2], user[256];
+
+	log_q(name, sizeof name, node_of(n)->name);
+	log_q(text, sizeof text, f->text);
+	if ((bits & ROLES_NODE_DOWN) != 0)
+		log_warn(log, "node is down", "node=%s cluster=%u sqlstate=%s reason=%s", name,
+			n->cluster, *f->sqlstate != '\0' ? f->sqlstate : "-", text);
+	if (e == ROLES_ERR_LOGIN && (n->told_us == 0 || now - n->told_us >= RETELL_US)) {
+		n->told_us = now;
+		log_error(log, "monitor is refused", "node=%s user=%s sqlstate=%s reason=%s", name,
+			log_q(user, sizeof user,
+				conf_monitor_user(env_conf(n->m->env), cluster_of(n)->db)),
+			f->sqlstate, text);
+	}
+	log_debug(log, "node not reached", "node=%s reason=%s", name, text);
+}
+
+/* --- one node --- */
+
+static void watch_rest(struct watch *n, enum roles_error e)
+{
+	uint64_t max = e == ROLES_ERR_LOGIN ? MONITOR_REFUSED_MAX_US : MONITOR_REST_MAX_US;
+
+	pq_free(n->pq);
+	n->pq = NULL;
+	n->state = WATCH_RESTING;
+	n->try_no++;
+	env_timer(n->m->env, &n->timer, n->rest_us);
+	n->rest_us = n->rest_us * 2 < max ? n->rest_us * 2 : max;
+}
+
+static void watch_failed(struct watch *n, const struct pq_failure *f)
+{
+	struct monitor *m = n->m;
+	enum roles_error e =
+		f->kind == PQ_FAILED_TIMEOUT ? ROLES_ERR_TIMEOUT : probe_error_of(f->sqlstate);
+	unsigned bits = 0;
+
+	if (f->kind != PQ_FAILED_LOCAL) /* which says nothing about the node */
+		bits = roles_node_error(m->roles, (uint16_t)n->node, e, f->text);
+	tell_error(n, e, f, bits);
+	mark_changed(m, n->cluster, bits);
+	watch_rest(n, e);
+	if (e == ROLES_ERR_CONNECT || e == ROLES_ERR_TIMEOUT)
+		m->ops->on_unreachable(m->arg, n->node);
+}
+
+static void watch_failed_text(struct watch *n, enum pq_failure_kind kind, const char *text)
+{
+	struct pq_failure f = {.kind = kind};
+
+	text_copy(f.text, sizeof f.text, text);
+	watch_failed(n, &f);
+}
+
+static void watch_ask(struct watch *n, enum watch_state state, const char *sql)
+{
+	n->state = state;
+	n->read = E_AGAIN;
+	if (pq_query(n->pq, sql, env_conf(n->m->env)->node_timeout_us) != OK)
+		watch_failed_text(n, PQ_FAILED_UNREACHABLE, "the connection broke");
+}
+
+static void on_ready(void *arg)
+{
+	watch_ask(arg, WATCH_IDENTIFYING, probe_identity_sql);
+}
+
+static void on_row(void *arg, const struct pq_result *r)
+{
+	struct watch *n = arg;
+	const char *values[PROBE_SAMPLE_COLUMNS];
+
+	_Static_assert(PROBE_SAMPLE_COLUMNS == PROBE_IDENTITY_COLUMNS, "one array serves both");
+	for (size_t i = 0; i < PROBE_SAMPLE_COLUMNS; i++)
+		values[i] = pq_result_value(r, i);
+	if (n->state == WATCH_IDENTIFYING)
+		n->read = probe_read_identity(values, &n->answer);
+	else
+		n->read = probe_read_sample(values, &n->answer, &n->hidden);
+}
+
+/* Samples follow each other fast while a client waits for one, and a little longer. */
+static uint64_t sample_interval(struct watch *n)
+{
+	struct monitor *m = n->m;
+	uint64_t interval = env_conf(m->env)->lag_check_interval_us;
+	uint64_t now = env_now_us(m->env);
+
+	if (mark_clock_is_wanted(&m->env->shared->clock, m->sampled[n->cluster]))
+		m->fast_until_us[n->cluster] = now + MONITOR_FAST_HOLD_US;
+	if (now < m->fast_until_us[n->cluster] && interval > MONITOR_FAST_US)
+		return MONITOR_FAST_US;
+	return interval;
+}
+
+static void take_sample(struct watch *n)
+{
+	struct monitor *m = n->m;
+	struct env *env = m->env;
+	unsigned bits;
+
+	n->answer.answered_us = env_now_us(env);
+	n->answer.server_version_num = (uint32_t)pq_server_version(n->pq);
+	bits = roles_node_answer(m->roles, (uint16_t)n->node, &n->answer);
+	if ((bits & ROLES_SAMPLE) != 0)
+		m->sampled[n->cluster] = n->answer.number;
+	n->rest_us = MONITOR_REST_MIN_US;
+	n->told_us = 0;
+	tell_answer(n, bits);
+	mark_changed(m, n->cluster, bits);
+	n->state = WATCH_READY;
+	wheel_add(&env->wheel, &n->timer, n->started_us + sample_interval(n));
+}
+
+static void on_done(void *arg, const struct pq_result *r)
+{
+	struct watch *n = arg;
+	struct pq_failure f = {.kind = PQ_FAILED_REFUSED};
+
+	if (!pq_result_ok(r)) {
+		text_copy(f.sqlstate, sizeof f.sqlstate, pq_result_sqlstate(r));
+		text_copy(f.text, sizeof f.text, pq_result_error(r));
+		watch_failed(n, &f);
+	} else if (n->read != OK) {
+		watch_failed_text(n, PQ_FAILED_REFUSED, "an answer that cannot be read");
+	} else if (n->state == WATCH_IDENTIFYING) {
+		watch_sample(n);
+	} else {
+		take_sample(n);
+	}
+}
+
+static void on_failed(void *arg, const struct pq_failure *f)
+{
+	watch_failed(arg, f);
+}
+
+static const struct pq_ops watch_ops = {
+	.on_ready = on_ready,
+	.on_row = on_row,
+	.on_done = on_done,
+	.on_failed = on_failed,
+};
+
+static void watch_sample(struct watch *n)
+{
+	struct env *env = n->m->env;
+
+	n->started_us = env_now_us(env);
+	n->answer.sent_us = n->started_us;
+	/* Counted before it is sent: a write acknowledged until now is covered by its answer. */
+	n->answer.number = mark_clock_begin(&env->shared->clock);
+	watch_ask(n, WATCH_SAMPLING, probe_sample_sql);
+}
+
+static void watch_connect(struct watch *n)
+{
+	struct env *env = n->m->env;
+	uint64_t timeout_us = env_conf(env)->node_timeout_us;
+	struct target t;
+
+	n->started_us = env_now_us(env);
+	if (target_make(env, cluster_of(n), node_of(n), n->try_no, NULL, &t) != OK) {
+		watch_failed_text(n, PQ_FAILED_UNREACHABLE, t.error);
+		return;
+	}
+	t.pq.statement_timeout_us = timeout_us;
+	n->state = WATCH_CONNECTING;
+	if (pq_connect(env, &t.pq, timeout_us, &watch_ops, n, &n->pq) != OK)
+		watch_failed_text(n, PQ_FAILED_LOCAL, "no memory, or a helper is busy with it");
+}
+
+static void on_timer(void *ctx, struct wheel_timer *t)
+{
+	struct watch *n = list_entry(t, struct watch, timer);
+
+	(void)ctx;
+	if (n->state == WATCH_RESTING)
+		watch_connect(n);
+	else if (n->state == WATCH_READY)
+		watch_sample(n);
+}
+
+/* Whatever it waits for, begin now; but not twice within MONITOR_FAST_US. */
+static void watch_now(struct watch *n)
+{
+	uint64_t at = n->started_us + MONITOR_FAST_US;
+
+	if (n->state == WATCH_RESTING || n->state == WATCH_READY)
+		wheel_add(&n->m->env->wheel, &n->timer, at);
+}
+
+void monitor_probe_now(struct monitor *m, uint32_t node)
+{
+	if (node < NODES_MAX && m->watches[node] != NULL)
+		watch_now(m->watches[node]);
+}
+
+void monitor_hurry(struct monitor *m)
+{
+	const struct mark_clock *clock = &m->env->shared->clock;
+
+	for (uint32_t i = 0; i < NODES_MAX; i++) {
+		struct watch *n = m->watches[i];
+
+		if (n != NULL && n->state == WATCH_READY &&
+			mark_clock_is_wanted(clock, m->sampled[n->cluster]))
+			watch_now(n);
+	}
+}
+
+void monitor_addrs_changed(struct monitor *m, uint32_t node)
+{
+	struct watch *n = m->watches[node];
+
+	if (n == NULL || n->state != WATCH_RESTING)
+		return;
+	n->try_no = 0;
+	n->rest_us = MONITOR_REST_MIN_US;
+	watch_now(n);
+}
+
+/* --- configuration --- */
+
+static void watch_free(struct watch *n)
+{
+	if (n == NULL)
+		return;
+	wheel_del(&n->m->env->wheel, &n->timer);
+	pq_free(n->pq);
+	free(n);
+}
+
+static enum status watch_new(struct monitor *m, const struct conf_node *node, struct watch **out)
+{
+	struct watch *n = calloc(1, sizeof *n);
+
+	if (n == NULL)
+		return E_NOMEM;
+	n->m = m;
+	n->node = node->id;
+	n->state = WATCH_RESTING;
+	n->rest_us = MONITOR_REST_MIN_US;
+	wheel_timer_init(&n->timer, on_timer);
+	*out = n;
+	return OK;
+}
+
+/* Start, move to another cluster, or log in anew, as the new configuration has it. */
+static enum status watch_update(struct monitor *m, const struct conf_node *node)
+{
+	const struct conf_cluster *cl = env_conf(m->env)->cluster_by_id[node->cluster_id];
+	struct watch *n = m->watches[node->id];
+	uint64_t hash = target_hash(m->env, cl, node);
+	enum status st;
+
+	if (n == NULL) {
+		if ((st = watch_new(m, node, &n)) != OK)
+			return st;
+		m->watches[node->id] = n;
+	} else if (n->login_hash == hash && n->cluster == node->cluster_id) {
+		return OK;
+	}
+	n->login_hash = hash;
+	n->cluster = node->cluster_id;
+	n->rest_us = MONITOR_REST_MIN_US;
+	n->told_us = 0;
+	pq_free(n->pq);
+	n->pq = NULL;
+	n->state = WATCH_RESTING;
+	env_timer(m->env, &n->timer, 0);
+	return OK;
+}
+
+static enum status update_watches(struct monitor *m)
+{
+	const struct conf *conf = env_conf(m->env);
+	const struct conf_node *node;
+	enum status st;
+
+	for (uint32_t i = 0; i < NODES_MAX; i++) {
+		node = conf->node_by_id[i];
+		if (node == NULL || node->cluster_id == CONF_NO_CLUSTER) {
+			watch_free(m->watches[i]);
+			m->watches[i] = NULL;
+		} else if ((st = watch_update(m, node)) != OK) {
+			return st;
+		}
+	}
+	return OK;
+}
+
+/* The judgement for the present configuration, with what the old one knew. */
+static enum status update_roles(struct monitor *m)
+{
+	bool known[NODES_MAX];
+	struct roles *next;
+	enum status st;
+
+	for (uint32_t i = 0; i < NODES_MAX; i++)
+		known[i] = m->watches[i] != NULL;
+	st = judgement_new(env_conf(m->env), m->roles, known, &next);
+	if (st != OK)
+		return st;
+	roles_free(m->roles);
+	m->roles = next;
+	return OK;
+}
+
+enum status monitor_conf_changed(struct monitor *m)
+{
+	enum status st;
+
+	if ((st = update_roles(m)) != OK || (st = update_watches(m)) != OK)
+		return st;
+	env_timer(m->env, &m->publish, 0);
+	env_timer(m->env, &m->tick, 0);
+	return OK;
+}
+
+/* --- the whole --- */
+
+static void on_tick(void *ctx, struct wheel_timer *t)
+{
+	struct monitor *m = list_entry(t, struct monitor, tick);
+	const struct conf *conf = env_conf(m->env);
+	uint64_t every = conf->node_timeout_us / 10;
+	struct pq_failure f = {.kind = PQ_FAILED_TIMEOUT, .text = "no answer for node_timeout"};
+	uint16_t node;
+	unsigned bits;
+
+	(void)ctx;
+	while ((bits = roles_tick(m->roles, env_now_us(m->env), &node)) != 0) {
+		if (m->watches[node] == NULL)
+			continue;
+		tell_error(m->watches[node], ROLES_ERR_TIMEOUT, &f, bits);
+		mark_changed(m, m->watches[node]->cluster, bits);
+	}
+	if (!wheel_is_armed(&m->publish))
+		env_timer(m->env, &m->publish, 0);
+	if (every > conf->lag_check_interval_us)
+		every = conf->lag_check_interval_us;
+	env_timer(m->env, t, every);
+}
+
+enum status monitor_new(
+	struct env *env, const struct monitor_ops *ops, void *arg, struct monitor **out)
+{
+	struct monitor *m = calloc(1, sizeof *m);
+
+	if (m == NULL)
+		return E_NOMEM;
+	m->env = env;
+	m->ops = ops;
+	m->arg = arg;
+	wheel_timer_init(&m->publish, on_publish);
+	wheel_timer_init(&m->tick, on_tick);
+	*out = m;
+	return OK;
+}
+
+void monitor_free(struct monitor *m)
+{
+	if (m == NULL)
+		return;
+	for (uint32_t i = 0; i < NODES_MAX; i++)
+		watch_free(m->watches[i]);
+	wheel_del(&m->env->wheel, &m->publish);
+	wheel_del(&m->env->wheel, &m->tick);
+	roles_free(m->roles);
+	free(m);
+}

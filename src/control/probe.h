@@ -1,0 +1,33 @@
+/*
+ * probe - the monitor's questions to a node, and how their answers are read. Pure: text in, values
+ * out.
+ * Source: PostgreSQL manual, "System Information Functions", "pg_stat_wal_receiver".
+ */
+#ifndef PGWEIR_CONTROL_PROBE_H
+#define PGWEIR_CONTROL_PROBE_H
+
+#include "base/status.h"
+#include "route/roles.h"
+
+/* Once per connection: what cannot change while it lasts. */
+#define PROBE_IDENTITY_COLUMNS 4u
+extern const char probe_identity_sql[];
+enum status probe_read_identity(const char *const values[PROBE_IDENTITY_COLUMNS],
+	struct roles_answer *out) MUST_USE; /* E_PROTO: not what was asked for */
+
+/* Every sample: role, position, timeline. */
+#define PROBE_SAMPLE_COLUMNS 4u
+extern const char probe_sample_sql[];
+
+/*
+ * *hidden: the node streams from a primary, but does not show the monitor its timeline (the
+ * monitor's role lacks pg_read_all_stats); what it shows may lag a promotion.
+ * Errors: E_PROTO.
+ */
+enum status probe_read_sample(const char *const values[PROBE_SAMPLE_COLUMNS],
+	struct roles_answer *out, bool *hidden) MUST_USE;
+
+/* What a failure with this SQLSTATE ("": none) says about the node. */
+enum roles_error probe_error_of(const char *sqlstate);
+
+#endif

@@ -1,0 +1,246 @@
+#include "control/reload.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/diff.h"
+#include "control/helpers.h"
+
+/* One load, on a helper. */
+struct reload_job {
+	struct job job;
+	struct reload *of;
+	const char *path;
+	struct hash_key hash_key;
+	const struct conf *previous; /* published: it lives until the next one replaces it */
+	char key[NAME_LEN];
+	char value[RELOAD_VALUE_MAX];
+	/* the answer */
+	struct config_set set;
+	struct findings found;
+	enum status status;
+};
+
+struct reload {
+	struct env *env;
+	const struct reload_ops *ops;
+	void *arg;
+	const char *path;
+	struct list waiting, served;
+	struct wheel_timer begin;
+	struct reload_job *job; /* under way, or NULL */
+	struct reload_request own;
+};
+
+/* --- on a helper --- */
+
+static void job_run(struct job *j)
+{
+	struct reload_job *l = list_entry(j, struct reload_job, job);
+
+	if (*l->key == '\0') {
+		l->status = config_load(l->path, l->previous, &l->hash_key, &l->set, &l->found);
+		return;
+	}
+	l->status = conf_set(l->previous, l->key, l->value, &l->set.conf, &l->found);
+	if (l->status == OK)
+		l->status = config_complete(&l->set, &l->hash_key, &l->found);
+	if (l->status != OK)
+		config_set_fini(&l->set);
+}
+
+/* --- what is told --- */
+
+static void log_findings(struct log *log, const struct findings *found)
+{
+	char line[FINDING_LINE_MAX], quoted[2 * FINDING_LINE_MAX];
+
+	for (size_t i = 0; i < found->n; i++) {
+		const struct finding *f = &found->items[i];
+
+		log_q(quoted, sizeof quoted, finding_format(f, line, sizeof line));
+		if (f->kind == FINDING_ERROR)
+			log_error(log, "configuration error", "at=%s", quoted);
+		else if (f->kind == FINDING_RESTART)
+			log_warn(log, "setting waits for a restart", "at=%s", quoted);
+		else
+			log_info(log, "configuration note", "at=%s", quoted);
+	}
+}
+
+static void log_change(void *arg, const struct conf_change *ch)
+{
+	struct log *log = arg;
+	char name[256], from[256], to[256];
+
+	log_info(log, "configuration changed", "what=%s name=%s key=%s from=%s to=%s", ch->what,
+		log_q(name, sizeof name, ch->name), *ch->key != '\0' ? ch->key : "-",
+		log_q(from, sizeof from, ch->from), log_q(to, sizeof to, ch->to));
+}
+
+/* For whoever asked: the errors, or what waits for a restart. */
+static void answer_text(const struct reload_job *l, char text[RELOAD_TEXT_MAX])
+{
+	enum finding_kind wanted = l->status == OK ? FINDING_RESTART : FINDING_ERROR;
+	char line[FINDING_LINE_MAX];
+	size_t len = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < l->found.n && len < RELOAD_TEXT_MAX; i++)
+		if (l->found.items[i].kind == wanted)
+			len += (size_t)snprintf(text + len, RELOAD_TEXT_MAX - len, "%s%s",
+				len != 0 ? "; " : "",
+				finding_format(&l->found.items[i], line, sizeof line));
+	if (len == 0 && l->status != OK)
+		snprintf(text, RELOAD_TEXT_MAX, "%s", status_name(l->status));
+}
+
+/* --- one load --- */
+
+static void kick(struct reload *r)
+{
+	if (r->job == NULL && !list_is_empty(&r->waiting))
+		env_timer(r->env, &r->begin, 0);
+}
+
+static void job_free(struct reload_job *l)
+{
+	config_set_fini(&l->set);
+	findings_fini(&l->found);
+	free(l);
+}
+
+static void job_done(struct job *j)
+{
+	struct reload_job *l = list_entry(j, struct reload_job, job);
+	struct reload *r = l->of;
+	struct log *log = r->env->shared->log;
+	char text[RELOAD_TEXT_MAX];
+	struct list *it;
+
+	if (r == NULL) { /* control has ended meanwhile */
+		job_free(l);
+		return;
+	}
+	log_findings(log, &l->found);
+	answer_text(l, text);
+	if (l->status == OK) {
+		if (conf_diff(l->previous, l->set.conf, log_change, log) != OK)
+			log_warn(log, "changes not listed", "reason=memory");
+		log_info(log, "configuration taken over", "by=%s",
+			*l->key != '\0' ? "set" : "reload");
+		r->ops->publish(r->arg, &l->set);
+	} else {
+		log_error(log, "configuration not taken over", "reason=%s errors=%zu",
+			status_name(l->status), l->found.n_errors);
+	}
+	r->job = NULL;
+	while ((it = list_pop_front(&r->served)) != NULL) {
+		struct reload_request *req = list_entry(it, struct reload_request, link);
+
+		req->done(req, l->status, text);
+	}
+	job_free(l);
+	kick(r);
+}
+
+/* The first request, and with it all others that want just the files read. */
+static void take_requests(struct reload *r, struct reload_job *l)
+{
+	struct reload_request *first = list_entry(r->waiting.next, struct reload_request, link);
+	struct list *it, *tmp;
+
+	memcpy(l->key, first->key, sizeof l->key);
+	memcpy(l->value, first->value, sizeof l->value);
+	list_foreach_safe (it, tmp, &r->waiting) {
+		struct reload_request *req = list_entry(it, struct reload_request, link);
+
+		if (req != first && (*first->key != '\0' || *req->key != '\0'))
+			continue;
+		list_del(it);
+		list_push_back(&r->served, it);
+	}
+}
+
+static void on_begin(void *ctx, struct wheel_timer *t)
+{
+	struct reload *r = list_entry(t, struct reload, begin);
+	struct reload_job *l;
+
+	(void)ctx;
+	if (r->job != NULL || list_is_empty(&r->waiting))
+		return;
+	l = calloc(1, sizeof *l);
+	if (l == NULL) {
+		env_timer(r->env, t, 1000000u);
+		return;
+	}
+	l->job = (struct job){.run = job_run, .done = job_done};
+	l->of = r;
+	l->path = r->path;
+	l->hash_key = r->env->shared->hash_key;
+	l->previous = env_conf(r->env);
+	l->status = E_AGAIN; /* should no helper get to it */
+	findings_init(&l->found);
+	take_requests(r, l);
+	r->job = l;
+	if (helpers_submit(r->env->helpers, &l->job) != OK) {
+		l->status = E_LIMIT;
+		job_done(&l->job);
+	}
+}
+
+void reload_ask(struct reload *r, struct reload_request *req)
+{
+	list_push_back(&r->waiting, &req->link);
+	kick(r);
+}
+
+void reload_cancel(struct reload_request *req)
+{
+	list_del(&req->link);
+}
+
+static void own_done(struct reload_request *req, enum status st, const char *text)
+{
+	(void)req; /* the log has it all */
+	(void)st;
+	(void)text;
+}
+
+void reload_now(struct reload *r)
+{
+	if (list_is_empty(&r->own.link))
+		reload_ask(r, &r->own);
+}
+
+enum status reload_new(struct env *env, const char *conf_path, const struct reload_ops *ops,
+	void *arg, struct reload **out)
+{
+	struct reload *r = calloc(1, sizeof *r);
+
+	if (r == NULL)
+		return E_NOMEM;
+	r->env = env;
+	r->ops = ops;
+	r->arg = arg;
+	r->path = conf_path;
+	list_init(&r->waiting);
+	list_init(&r->served);
+	wheel_timer_init(&r->begin, on_begin);
+	list_init(&r->own.link);
+	r->own.done = own_done;
+	*out = r;
+	return OK;
+}
+
+void reload_free(struct reload *r)
+{
+	if (r == NULL)
+		return;
+	wheel_del(&r->env->wheel, &r->begin);
+	if (r->job != NULL)
+		r->job->of = NULL; /* it frees itself when the helper is done with it */
+	free(r);
+}

@@ -1,0 +1,435 @@
+#include "control/session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "control/admin.h"
+#include "proto/report.h"
+
+static void refuse(struct session *s)
+{
+	session_error(s, SESSION_INVALID, s->command.text);
+}
+
+/* --- SHOW --- */
+
+/* What drivers ask of a server, and PgBouncer's console answers. */
+static const struct {
+	const char *name, *value;
+} fixed_params[] = {
+	{"client_encoding", "UTF8"},
+	{"datestyle", "ISO"},
+	{"default_transaction_isolation", "read committed"},
+	{"standard_conforming_strings", "on"},
+	{"timezone", "GMT"},
+	{"transaction_read_only", "off"},
+};
+
+/* What drivers set; nothing here depends on it. */
+static const char *const ignored_params[] = {"application_name", "bytea_output", "client_encoding",
+	"client_min_messages", "datestyle", "default_transaction_isolation", "extra_float_digits",
+	"intervalstyle", "standard_conforming_strings", "statement_timeout", "timezone"};
+
+static const char *fixed_param(const char *name)
+{
+	for (size_t i = 0; i < sizeof fixed_params / sizeof *fixed_params; i++)
+		if (strcmp(fixed_params[i].name, name) == 0)
+			return fixed_params[i].value;
+	return NULL;
+}
+
+static bool is_ignored(const char *name)
+{
+	for (size_t i = 0; i < sizeof ignored_params / sizeof *ignored_params; i++)
+		if (strcmp(ignored_params[i], name) == 0)
+			return true;
+	return false;
+}
+
+bool session_describe(const struct console_command *c, struct wr *w)
+{
+	const struct show_table *t = show_find(c->name);
+	struct reply_column one = {c->name, REPLY_TYPE_TEXT};
+
+	if (c->verb != VERB_SHOW)
+		return false;
+	if (t != NULL)
+		reply_put_row_description(w, t->columns, t->n_columns, 0);
+	else if (fixed_param(c->name) != NULL)
+		reply_put_row_description(w, &one, 1, 0);
+	else
+		return false;
+	return true;
+}
+
+static void notice(struct session *s, const char *message, const char *detail)
+{
+	struct report r = report_of("NOTICE", "00000", message);
+	struct wr w = session_wr(s);
+
+	r.detail = detail;
+	report_put(&w, 'N', &r);
+	session_send(s, &w);
+}
+
+static void show_help(struct session *s)
+{
+	notice(s, "Console usage",
+		"\n\tSHOW HELP|CONFIG|DATABASES|POOLS|CLIENTS|SERVERS|USERS|VERSION"
+		"\n\tSHOW SOCKETS|ACTIVE_SOCKETS|LISTS|MEM|STATE|PEERS|PEER_POOLS"
+		"\n\tSHOW DNS_HOSTS|DNS_ZONES"
+		"\n\tSHOW STATS|STATS_TOTALS|STATS_AVERAGES|TOTALS"
+		"\n\tSHOW NODES|NODE_POOLS|ROUTES|PINS|ERRORS|WORKERS"
+		"\n\tSET key = arg"
+		"\n\tRELOAD"
+		"\n\tPAUSE [<db>]"
+		"\n\tRESUME [<db>]"
+		"\n\tDISABLE <db>"
+		"\n\tENABLE <db>"
+		"\n\tRECONNECT [<db>]"
+		"\n\tKILL [<db>]"
+		"\n\tKILL_CLIENT <client_id>"
+		"\n\tWAIT_CLOSE [<db>]"
+		"\n\tSHUTDOWN [WAIT_FOR_SERVERS|WAIT_FOR_CLIENTS]");
+	session_complete(s, "SHOW");
+}
+
+static void show_fixed(struct session *s, const char *value)
+{
+	struct wr w = session_wr(s);
+	size_t mark = reply_row_begin(&w, 1);
+
+	reply_put_text(&w, value);
+	reply_row_end(&w, mark);
+	session_send(s, &w);
+	session_complete(s, "SHOW");
+}
+
+/* Rows of another portal that were not asked for yet are given up. */
+static void forget_suspended(struct session *s)
+{
+	struct list *it;
+
+	list_foreach (it, &s->prepared)
+		list_entry(it, struct prepared, link)->is_suspended = false;
+}
+
+static void show(struct session *s, bool with_columns)
+{
+	const struct show_table *t = show_find(s->command.name);
+	const char *value = fixed_param(s->command.name);
+	struct wr w = session_wr(s);
+
+	if (strcmp(s->command.name, "help") == 0) {
+		show_help(s);
+		return;
+	}
+	if (t == NULL && value == NULL) {
+		refuse(s);
+		return;
+	}
+	if (with_columns && session_describe(&s->command, &w))
+		session_send(s, &w);
+	if (t == NULL) {
+		show_fixed(s, value);
+		return;
+	}
+	forget_suspended(s);
+	show_run_start(&s->show, t);
+	session_go_on(s);
+}
+
+static void suspend(struct session *s)
+{
+	struct wr w = session_wr(s);
+
+	s->portal->is_suspended = true;
+	reply_put_portal_suspended(&w);
+	session_send(s, &w);
+	session_answered(s);
+}
+
+static void show_ended(struct session *s, enum show_step step)
+{
+	enum status why = s->show.failed;
+
+	show_run_end(&s->show);
+	if (s->portal != NULL)
+		s->portal->is_suspended = false;
+	if (step == SHOW_STEP_END)
+		session_complete(s, "SHOW");
+	else if (why == E_LIMIT)
+		session_error_as(s, SQLSTATE_PROGRAM_LIMIT_EXCEEDED, "too many rows");
+	else
+		session_error_as(s, SQLSTATE_INSUFFICIENT_RESOURCES,
+			why == E_AGAIN ? "a worker does not answer" : "out of memory");
+}
+
+void session_go_on(struct session *s)
+{
+	const struct show_table *t = s->show.table;
+	struct wr w = session_wr(s);
+	struct rows rows = rows_of(&w, ROWS_WIRE, t->columns, t->n_columns);
+	uint64_t max = s->rows_left < SESSION_ROWS_STEP ? s->rows_left : SESSION_ROWS_STEP;
+	enum show_step step;
+
+	if (conn_out_len(s->conn) > SESSION_OUT_MAX)
+		return; /* session_drained goes on */
+	step = show_run_write(&s->show, &rows, max);
+	if (s->rows_left != UINT64_MAX)
+		s->rows_left -= rows.n;
+	if (w.len != 0)
+		session_send(s, &w);
+	if (step == SHOW_STEP_END || step == SHOW_STEP_FAILED)
+		show_ended(s, step);
+	else if (s->rows_left == 0)
+		suspend(s);
+	else if (step == SHOW_STEP_FULL)
+		env_timer(s->of->conf.env, &s->timer, 0);
+}
+
+static void on_more(struct show_run *run)
+{
+	session_go_on(list_entry(run, struct session, show));
+}
+
+void session_drained(struct session *s)
+{
+	if (s->command.verb == VERB_SHOW && !wheel_is_armed(&s->timer))
+		session_go_on(s);
+}
+
+/* --- commands that the workers carry out --- */
+
+static const char *what_ended(const struct session *s, const struct tell_sum *sum)
+{
+	const struct env *env = s->of->conf.env;
+
+	if (!sum->complete)
+		return "a worker does not answer";
+	if (s->command.verb == VERB_PAUSE && !admin_is_paused(env, s->command.name) &&
+		!admin_is_paused_all(env))
+		return "resumed while it was being paused";
+	if (s->command.verb == VERB_KILL_CLIENT && sum->n_hit == 0)
+		return "client not found";
+	return NULL;
+}
+
+static bool is_done(const struct session *s, const struct tell_sum *sum)
+{
+	if (s->command.verb == VERB_PAUSE)
+		return sum->servers_in_use == 0;
+	if (s->command.verb == VERB_WAIT_CLOSE)
+		return sum->servers_outdated == 0;
+	return true;
+}
+
+static void on_told(struct tell_run *run, const struct tell_sum *sum)
+{
+	struct session *s = list_entry(run, struct session, tell);
+	const char *error = what_ended(s, sum);
+
+	if (error != NULL)
+		session_error(s, "%s", error);
+	else if (is_done(s, sum))
+		session_complete(s, verb_tag(s->command.verb));
+	else
+		env_timer(s->of->conf.env, &s->timer, SESSION_POLL_US);
+}
+
+static void tell(struct session *s)
+{
+	const struct console_command *c = &s->command;
+
+	switch (c->verb) {
+	case VERB_KILL:
+		tell_start(&s->tell, COMMAND_KILL_DB, c->name, 0);
+		break;
+	case VERB_KILL_CLIENT:
+		tell_start(&s->tell, COMMAND_KILL_CLIENT, "", strtoull(c->name, NULL, 10));
+		break;
+	case VERB_WAIT_CLOSE:
+		tell_start(&s->tell, COMMAND_COUNT, c->name, 0);
+		break;
+	default: /* PAUSE, RECONNECT */
+		tell_start(&s->tell, COMMAND_CLOSE_IDLE, c->name, 0);
+		break;
+	}
+}
+
+/* The administrator's decision; then, if `and_tell`, what the workers have to do about it. */
+static void decide(struct session *s,
+	enum status (*fn)(struct env *env, const char *database, struct admin_error *err),
+	bool and_tell)
+{
+	struct admin_error err;
+
+	if (fn(s->of->conf.env, s->command.name, &err) != OK)
+		session_error(s, "%s", err.text);
+	else if (and_tell)
+		tell(s);
+	else
+		session_complete(s, verb_tag(s->command.verb));
+}
+
+static void kill_client(struct session *s)
+{
+	const char *name = s->command.name;
+	char *end;
+	uint64_t id;
+
+	errno = 0;
+	id = strtoull(name, &end, 10);
+	if (errno != 0 || *end != '\0' || *name == '-' || id == 0)
+		session_error(s, "invalid client id: %s", name);
+	else if (consoles_kill(s->of, id))
+		session_complete(s, "KILL_CLIENT");
+	else
+		tell(s);
+}
+
+static void on_timer(void *ctx, struct wheel_timer *t)
+{
+	struct session *s = list_entry(t, struct session, timer);
+
+	(void)ctx;
+	if (s->command.verb == VERB_SHOW)
+		session_go_on(s);
+	else
+		tell(s);
+}
+
+/* --- RELOAD, SET, SHUTDOWN --- */
+
+static void on_reloaded(struct reload_request *r, enum status st, const char *text)
+{
+	struct session *s = list_entry(r, struct session, reload);
+
+	if (st != OK && s->command.verb == VERB_RELOAD) {
+		session_error_as(s, "F0000", text);
+	} else if (st != OK) {
+		session_error(s, "SET failed: %s", text);
+	} else {
+		if (*text != '\0')
+			notice(s, text, NULL);
+		session_complete(s, verb_tag(s->command.verb));
+	}
+}
+
+static void reload(struct session *s)
+{
+	memset(s->reload.key, 0, sizeof s->reload.key);
+	memset(s->reload.value, 0, sizeof s->reload.value);
+	if (s->command.verb == VERB_SET) {
+		text_copy(s->reload.key, sizeof s->reload.key, s->command.name);
+		text_copy(s->reload.value, sizeof s->reload.value, s->command.value);
+	}
+	reload_ask(s->of->conf.reload, &s->reload);
+}
+
+static void set(struct session *s)
+{
+	if (is_ignored(s->command.name)) {
+		notice(s, "SET ignored", NULL);
+		session_complete(s, "SET");
+	} else if (!s->is_admin) {
+		session_error(s, "admin access needed");
+	} else {
+		reload(s);
+	}
+}
+
+static void shut_down(struct session *s)
+{
+	const struct consoles_conf *conf = &s->of->conf;
+	bool clients = strcmp(s->command.name, "wait_for_clients") == 0;
+	bool servers = strcmp(s->command.name, "wait_for_servers") == 0;
+
+	if (*s->command.name != '\0' && !clients && !servers) {
+		refuse(s);
+	} else if ((clients || servers) && admin_is_shutting_down(conf->env)) {
+		session_error(s, "already shutting down");
+	} else {
+		session_complete(s, "SHUTDOWN");
+		if (clients || servers)
+			conf->ops->shutdown_wait(conf->arg, servers);
+		else
+			conf->ops->shutdown(conf->arg);
+	}
+}
+
+/* --- all of them --- */
+
+static void run_as_admin(struct session *s)
+{
+	switch (s->command.verb) {
+	case VERB_PAUSE:
+		decide(s, admin_pause, true);
+		break;
+	case VERB_RESUME:
+		decide(s, admin_resume, false);
+		break;
+	case VERB_DISABLE:
+		decide(s, admin_disable, false);
+		break;
+	case VERB_ENABLE:
+		decide(s, admin_enable, false);
+		break;
+	case VERB_RECONNECT:
+		decide(s, admin_reconnect, true);
+		break;
+	case VERB_KILL:
+		decide(s, admin_kill, true);
+		break;
+	case VERB_WAIT_CLOSE:
+		decide(s, admin_check, true);
+		break;
+	case VERB_KILL_CLIENT:
+		kill_client(s);
+		break;
+	case VERB_RELOAD:
+		reload(s);
+		break;
+	case VERB_SHUTDOWN:
+		shut_down(s);
+		break;
+	case VERB_SUSPEND:
+		session_error_as(s, SQLSTATE_FEATURE_NOT_SUPPORTED, "SUSPEND is not supported");
+		break;
+	case VERB_EMPTY:
+	case VERB_SHOW:
+	case VERB_SET:
+		PANIC_IF(s->command.verb != VERB_RELOAD); /* handled before */
+	}
+}
+
+void session_run(struct session *s, bool with_columns)
+{
+	if (s->command.verb == VERB_SHOW)
+		show(s, with_columns);
+	else if (s->command.verb == VERB_SET)
+		set(s);
+	else if (!s->is_admin)
+		session_error(s, "admin access needed");
+	else
+		run_as_admin(s);
+}
+
+void session_command_init(struct session *s)
+{
+	show_run_init(&s->show, s->of->conf.tools, on_more);
+	tell_init(&s->tell, s->of->conf.tellers, on_told);
+	list_init(&s->reload.link);
+	s->reload.done = on_reloaded;
+	wheel_timer_init(&s->timer, on_timer);
+}
+
+void session_command_cancel(struct session *s)
+{
+	show_run_end(&s->show);
+	tell_cancel(&s->tell);
+	reload_cancel(&s->reload);
+	wheel_del(&s->of->conf.env->wheel, &s->timer);
+}

@@ -1,0 +1,73 @@
+#include "control/show.h"
+
+#include <string.h>
+
+#include "conf/conf.h"
+#include "sql/verdict.h"
+
+static const struct show_table *const tables[] = {
+	&show_active_sockets,
+	&show_clients,
+	&show_config,
+	&show_databases,
+	&show_dns_hosts,
+	&show_dns_zones,
+	&show_errors,
+	&show_lists,
+	&show_mem,
+	&show_node_pools,
+	&show_nodes,
+	&show_peer_pools,
+	&show_peers,
+	&show_pins,
+	&show_pools,
+	&show_routes,
+	&show_servers,
+	&show_sockets,
+	&show_state,
+	&show_stats,
+	&show_stats_averages,
+	&show_stats_totals,
+	&show_totals,
+	&show_users,
+	&show_version,
+	&show_workers,
+};
+
+const struct show_table *show_find(const char *name)
+{
+	for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+		if (strcmp(tables[i]->name, name) == 0)
+			return tables[i];
+	return NULL;
+}
+
+const char *show_pool_mode(unsigned mode)
+{
+	switch ((enum pool_mode)mode) {
+	case POOL_MODE_UNSET:
+		return NULL;
+	case POOL_MODE_SESSION:
+		return "session";
+	case POOL_MODE_TRANSACTION:
+		return "transaction";
+	case POOL_MODE_STATEMENT:
+		return "statement";
+	}
+	return NULL;
+}
+
+const char *show_verdict(unsigned verdict)
+{
+	return sql_class_name((enum sql_class)verdict);
+}
+
+const char *show_node_name(const struct env *env, int32_t node)
+{
+	const struct conf_node *n;
+
+	if (node < 0 || node >= (int32_t)CONF_NODES_MAX)
+		return "";
+	n = env_conf(env)->node_by_id[node];
+	return n != NULL ? n->name : "";
+}

@@ -1,0 +1,76 @@
+/*
+ * show - the tables of the console and of /stats.json: their columns and where each row comes from.
+ * Owns:   nothing; tables are constant, rows are made from what show_in borrows.
+ * A table is: what has to be gathered first; rows of the workers that are streamed; and rows of our
+ * own, by position. A row is written again if it did not fit, so writing one changes nothing.
+ */
+#ifndef PGWEIR_CONTROL_SHOW_H
+#define PGWEIR_CONTROL_SHOW_H
+
+#include "control/env.h"
+#include "control/gather.h"
+#include "control/rows.h"
+
+struct consoles;
+struct resolve;
+struct stats;
+
+#define CONSOLE_DATABASE "pgbouncer" /* as tables name the console's own database */
+
+/* What tools look for: "PgBouncer", and a version whose tables ours are. */
+#define SHOW_VERSION_TEXT   "PgBouncer 1.25.0 (" PACKAGE_STRING ")"
+#define SHOW_SERVER_VERSION "1.25.0/bouncer"
+
+/* All that rows are made from; in the control thread, valid for the turn. */
+struct show_in {
+	struct env *env;
+	struct resolve *resolve;
+	struct stats *stats;
+	struct consoles *consoles;
+	const struct gathered *gathered; /* what the table wants */
+};
+
+#define SHOW_STREAMS_MAX 2u
+
+struct show_table {
+	const char *name; /* lower case */
+	const struct reply_column *columns;
+	uint16_t n_columns;
+	uint32_t gather; /* GATHER_* */
+	/* Rows of the workers, in this order; -1: none. */
+	int streams[SHOW_STREAMS_MAX];
+	/* Write the row if it belongs into the table. */
+	void (*stream_row)(
+		const struct show_in *in, const struct ask_rows *rows, size_t i, struct rows *out);
+	/*
+	 * Rows of our own, after the streams: write that at `pos` (from 0), maybe none, and return
+	 * the next position; SIZE_MAX: there is no row at `pos` or after it. May be NULL.
+	 */
+	size_t (*row)(const struct show_in *in, size_t pos, struct rows *out);
+	bool admin_only;
+};
+
+#define SHOW_NO_STREAM \
+	{              \
+		-1, -1 \
+	}
+#define SHOW_COLUMNS(c) (c), (uint16_t)(sizeof(c) / sizeof *(c))
+
+/* The table of SHOW `name` (lower case), or NULL. */
+const struct show_table *show_find(const char *name);
+
+extern const struct show_table show_config, show_databases, show_dns_hosts, show_dns_zones,
+	show_lists, show_mem, show_node_pools, show_nodes, show_peer_pools, show_peers, show_pools,
+	show_state, show_users, show_version, show_workers;
+extern const struct show_table show_active_sockets, show_clients, show_pins, show_servers,
+	show_sockets;
+extern const struct show_table show_errors, show_routes, show_stats, show_stats_averages,
+	show_stats_totals, show_totals;
+
+/* Words for columns and labels. */
+const char *show_pool_mode(unsigned mode);  /* enum pool_mode; NULL for "unset" */
+const char *show_verdict(unsigned verdict); /* enum sql_class */
+/* "host:port", "" for none (-1). Borrowed for the turn. */
+const char *show_node_name(const struct env *env, int32_t node);
+
+#endif

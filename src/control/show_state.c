@@ -1,0 +1,311 @@
+#include "control/show.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <config.h>
+
+#include "auth/users.h"
+#include "conf/conf.h"
+#include "conf/setting_text.h"
+#include "control/admin.h"
+#include "control/console.h"
+#include "control/resolve.h"
+#include "net/resolver.h"
+#include "route/topology.h"
+
+#define I4 REPLY_TYPE_INT4
+#define I8 REPLY_TYPE_INT8
+#define T  REPLY_TYPE_TEXT
+
+/* --- VERSION --- */
+
+static const struct reply_column version_columns[] = {{"version", T}};
+
+static size_t version_row(const struct show_in *in, size_t pos, struct rows *out)
+{
+	const char *text = env_conf(in->env)->version_text;
+
+	if (pos != 0)
+		return SIZE_MAX;
+	rows_begin(out);
+	rows_text(out, *text != '\0' ? text : SHOW_VERSION_TEXT);
+	rows_end(out);
+	return 1;
+}
+
+/* --- CONFIG --- */
+
+static const struct reply_column config_columns[] = {
+	{"key", T}, {"value", T}, {"default", T}, {"changeable", T}};
+
+static size_t config_row(const struct show_in *in, size_t pos, struct rows *out)
+{
+	const struct conf *conf = env_conf(in->env);
+	const struct setting *s;
+	char value[ROWS_VALUE_MAX + 1];
+
+	if (pos >= n_settings)
+		return SIZE_MAX;
+	s = &settings[pos];
+	if (s->scope != SETTING_GLOBAL || s->alias_of != NULL)
+		return pos + 1;
+	rows_begin(out);
+	rows_text(out, s->name);
+	if (s->type == SETTING_NONE)
+		rows_text(out, s->def);
+	else
+		rows_text(out, setting_format(s, conf, value, sizeof value));
+	rows_text(out, setting_default(s, conf->is_pgbouncer));
+	rows_text(out, (s->flags & SETTING_RESTART) != 0 ? "no" : "yes");
+	rows_end(out);
+	return pos + 1;
+}
+
+/* --- STATE --- */
+
+static const struct reply_column state_columns[] = {{"key", T}, {"value", T}};
+
+static size_t state_row(const struct show_in *in, size_t pos, struct rows *out)
+{
+	static const char *const keys[] = {"active", "paused", "suspended"};
+	bool paused = admin_is_paused_all(in->env);
+	const bool values[] = {!paused, paused, false};
+
+	if (pos >= sizeof keys / sizeof *keys)
+		return SIZE_MAX;
+	rows_begin(out);
+	rows_text(out, keys[pos]);
+	rows_text(out, values[pos] ? "yes" : "no");
+	rows_end(out);
+	return pos + 1;
+}
+
+/* --- LISTS --- */
+
+static const struct reply_column lists_columns[] = {{"list", T}, {"items", I4}};
+
+static struct show_worker_row all_workers(const struct show_in *in)
+{
+	struct show_worker_row sum = {.clients = 0};
+
+	for (uint32_t i = 0; i < in->env->shared->n_workers; i++) {
+		const struct show_worker_row *w = &in->gathered->workers[i];
+
+		sum.clients += w->clients;
+		sum.servers += w->servers;
+		sum.login_clients += w->login_clients;
+		sum.bytes_kept += w->bytes_kept;
+		sum.buffers_free += w->buffers_free;
+		sum.settings += w->settings;
+		sum.statements += w->statements;
+		sum.statement_bytes += w->statement_bytes;
+	}
+	return sum;
+}
+
+/* Those of the file, those that "*" serves at the moment, and the console's own. */
+static uint64_t n_databases(const struct show_in *in)
+{
+	const struct conf *conf = env_conf(in->env);
+	uint64_t n = conf->n_dbs + 1 - (conf->fallback != NULL);
+
+	for (size_t i = 0; i < in->gathered->n_databases; i++)
+		n += conf->fallback != NULL &&
+		     conf_find_db(conf, in->gathered->databases[i].name) == conf->fallback;
+	return n;
+}
+
+static uint64_t n_users(const struct show_in *in)
+{
+	const struct conf *conf = env_conf(in->env);
+	const struct auth_users *users = env_users(in->env);
+	uint64_t n = auth_users_count(users);
+
+	for (size_t i = 0; i < conf->n_users; i++)
+		n += auth_users_find(users, conf->users[i].name) == NULL;
+	for (size_t i = 0; i < in->gathered->n_users; i++)
+		n += auth_users_find(users, in->gathered->users[i].name) == NULL &&
+		     conf_find_user(conf, in->gathered->users[i].name) == NULL;
+	return n;
+}
+
+/* One per database and user, and the console's own. */
+static uint64_t n_pools(const struct gathered *g)
+{
+	uint64_t n = 1;
+
+	for (size_t i = 0; i < g->n_pools; i++)
+		n += i == 0 || strcmp(g->pools[i]->database, g->pools[i - 1]->database) != 0 ||
+		     strcmp(g->pools[i]->user, g->pools[i - 1]->user) != 0;
+	return n;
+}
+
+static uint64_t list_items(const struct show_in *in, size_t pos)
+{
+	struct show_worker_row all = all_workers(in);
+
+	switch (pos) {
+	case 0:
+		return n_databases(in);
+	case 1:
+		return n_users(in);
+	case 3:
+		return n_pools(in->gathered);
+	case 6:
+		return all.clients - all.login_clients + consoles_n(in->consoles);
+	case 7:
+		return all.login_clients;
+	case 9:
+		return all.servers;
+	case 10:
+		return resolver_n_names(resolve_resolver(in->resolve));
+	case 12:
+		return resolver_n_queries(resolve_resolver(in->resolve));
+	default:
+		return 0; /* docs/console.md says why */
+	}
+}
+
+static size_t lists_row(const struct show_in *in, size_t pos, struct rows *out)
+{
+	static const char *const names[] = {"databases", "users", "peers", "pools", "peer_pools",
+		"free_clients", "used_clients", "login_clients", "free_servers", "used_servers",
+		"dns_names", "dns_zones", "dns_queries", "dns_pending"};
+
+	if (pos >= sizeof names / sizeof *names)
+		return SIZE_MAX;
+	rows_begin(out);
+	rows_text(out, names[pos]);
+	rows_u64(out, list_items(in, pos));
+	rows_end(out);
+	return pos + 1;
+}
+
+/* --- MEM --- */
+
+static const struct reply_column mem_columns[] = {
+	{"name", T}, {"size", I4}, {"used", I8}, {"free", I8}, {"memtotal", I8}};
+
+static size_t mem_row(const struct show_in *in, size_t pos, struct rows *out)
+{
+	struct show_worker_row all = all_workers(in);
+	const struct {
+		const char *name;
+		uint64_t used, free, total;
+	} caches[] = {
+		{"buffer_bytes", all.bytes_kept, all.buffers_free,
+			all.bytes_kept + all.buffers_free},
+		{"statement_bytes", all.statement_bytes, 0, all.statement_bytes},
+	};
+
+	if (pos >= sizeof caches / sizeof *caches)
+		return SIZE_MAX;
+	rows_begin(out);
+	rows_text(out, caches[pos].name);
+	rows_u64(out, 1);
+	rows_u64(out, caches[pos].used);
+	rows_u64(out, caches[pos].free);
+	rows_u64(out, caches[pos].total);
+	rows_end(out);
+	return pos + 1;
+}
+
+/* --- DNS_HOSTS, DNS_ZONES, PEERS, PEER_POOLS --- */
+
+static const struct reply_column dns_hosts_columns[] = {{"hostname", T}, {"ttl", I8}, {"addrs", T}};
+
+static void put_addrs(const struct resolver_name *n, char *buf, size_t cap)
+{
+	char one[NET_ADDR_TEXT_MAX];
+	size_t len = 0;
+
+	buf[0] = '\0';
+	for (size_t i = 0; i < n->n_addrs && len < cap; i++)
+		len += (size_t)snprintf(buf + len, cap - len, "%s%s", i != 0 ? "," : "",
+			net_addr_format(&n->addrs[i], one, sizeof one));
+}
+
+static size_t dns_hosts_row(const struct show_in *in, size_t pos, struct rows *out)
+{
+	char addrs[RESOLVER_ADDRS_MAX * NET_ADDR_TEXT_MAX];
+	struct resolver_name n;
+
+	if (!resolver_next(resolve_resolver(in->resolve), &pos, &n))
+		return SIZE_MAX;
+	put_addrs(&n, addrs, sizeof addrs);
+	rows_begin(out);
+	rows_text(out, n.name);
+	rows_u64(out, n.ttl_s);
+	rows_text(out, addrs);
+	rows_end(out);
+	return pos;
+}
+
+static const struct reply_column dns_zones_columns[] = {
+	{"zonename", T}, {"serial", I8}, {"count", I4}};
+static const struct reply_column peers_columns[] = {
+	{"peer_id", I4}, {"host", T}, {"port", I4}, {"pool_size", I4}};
+static const struct reply_column peer_pools_columns[] = {{"peer_id", I4},
+	{"cl_active_cancel_req", I4}, {"cl_waiting_cancel_req", I4}, {"sv_active_cancel", I4},
+	{"sv_login", I4}};
+
+/* --- WORKERS --- */
+
+static const struct reply_column workers_columns[] = {
+	{"worker", I4},
+	{"clients", I4},
+	{"login_clients", I4},
+	{"servers", I4},
+	{"turns", I8},
+	{"units", I8},
+	{"handovers_in", I8},
+	{"handovers_out", I8},
+	{"bytes_kept", I8},
+	{"buffers_free", I8},
+	{"settings", I8},
+	{"statements", I8},
+	{"statement_bytes", I8},
+	{"cpu_us", I8},
+};
+
+static size_t workers_row(const struct show_in *in, size_t pos, struct rows *out)
+{
+	const struct show_worker_row *w;
+
+	if (pos >= in->env->shared->n_workers)
+		return SIZE_MAX;
+	w = &in->gathered->workers[pos];
+	rows_begin(out);
+	rows_u64(out, pos);
+	rows_u64(out, w->clients);
+	rows_u64(out, w->login_clients);
+	rows_u64(out, w->servers);
+	rows_u64(out, w->turns);
+	rows_u64(out, w->units);
+	rows_u64(out, w->handovers_in);
+	rows_u64(out, w->handovers_out);
+	rows_u64(out, w->bytes_kept);
+	rows_u64(out, w->buffers_free);
+	rows_u64(out, w->settings);
+	rows_u64(out, w->statements);
+	rows_u64(out, w->statement_bytes);
+	rows_u64(out, w->cpu_us);
+	rows_end(out);
+	return pos + 1;
+}
+
+#define TABLE(table, columns, gather, row)       \
+	const struct show_table show_##table = { \
+		#table, SHOW_COLUMNS(columns), gather, SHOW_NO_STREAM, NULL, row, false}
+
+TABLE(version, version_columns, 0, version_row);
+TABLE(config, config_columns, 0, config_row);
+TABLE(state, state_columns, 0, state_row);
+TABLE(lists, lists_columns, GATHER_POOLS | GATHER_WORKERS, lists_row);
+TABLE(mem, mem_columns, GATHER_WORKERS, mem_row);
+TABLE(dns_hosts, dns_hosts_columns, 0, dns_hosts_row);
+TABLE(dns_zones, dns_zones_columns, 0, NULL);
+TABLE(peers, peers_columns, 0, NULL);
+TABLE(peer_pools, peer_pools_columns, 0, NULL);
+TABLE(workers, workers_columns, GATHER_WORKERS, workers_row);

@@ -1,0 +1,93 @@
+#include "control/target.h"
+
+#include <string.h>
+
+#include "auth/users.h"
+#include "conf/effective.h"
+
+/* The monitor's password: configured, else a plain line of auth_file. */
+static const char *password_of(const struct env *env, const struct conf_db *db, const char *user)
+{
+	const char *password = conf_monitor_password(env_conf(env), db);
+	const struct auth_user *u;
+
+	if (*password != '\0')
+		return password;
+	u = auth_users_find(env_users(env), user);
+	return u != NULL && u->kind == SECRET_PLAIN ? u->secret : "";
+}
+
+static const char *dbname_of(const struct conf *conf, const struct conf_db *db)
+{
+	const char *dbname = conf_monitor_dbname(conf, db);
+
+	return *dbname != '\0' ? dbname : "postgres"; /* a "*" entry names no database */
+}
+
+static enum status address_of(
+	const struct env *env, uint32_t node, uint32_t try_no, struct target *out)
+{
+	const struct node_addr *a = &env_addrs(env)->node[node];
+	struct net_addr addr;
+	uint32_t i;
+
+	if (a->n == 0) {
+		out->error = *a->error != '\0' ? a->error : "the name is being looked up";
+		return E_NOTFOUND;
+	}
+	i = try_no % a->n;
+	if (net_addr_set(&addr, (const struct sockaddr *)&a->addr[i], a->addr_len[i]) != OK) {
+		out->error = "an address of an unknown family";
+		return E_NOTFOUND;
+	}
+	if (!net_addr_is_unix(&addr))
+		net_addr_format(&addr, out->hostaddr, sizeof out->hostaddr);
+	return OK;
+}
+
+enum status target_make(struct env *env, const struct conf_cluster *cl,
+	const struct conf_node *node, uint32_t try_no, const char *dbname, struct target *out)
+{
+	const struct conf *conf = env_conf(env);
+	const char *user = conf_monitor_user(conf, cl->db);
+	enum status st;
+
+	memset(out, 0, sizeof *out);
+	if (*user == '\0') {
+		out->error = "no user to watch the node as: set monitor_user";
+		return E_NOTFOUND;
+	}
+	if ((st = address_of(env, node->id, try_no, out)) != OK)
+		return st;
+	out->pq = (struct pq_target){
+		.host = node->host,
+		.hostaddr = out->hostaddr,
+		.port = node->port,
+		.dbname = dbname != NULL ? dbname : dbname_of(conf, cl->db),
+		.user = user,
+		.password = password_of(env, cl->db, user),
+		.tls = &conf->server_tls,
+	};
+	return OK;
+}
+
+static uint64_t mix(const struct env *env, uint64_t h, const char *s)
+{
+	return (h ^ hash_bytes(&env->shared->hash_key, s, strlen(s))) * 0x9e3779b97f4a7c15u;
+}
+
+uint64_t target_hash(
+	const struct env *env, const struct conf_cluster *cl, const struct conf_node *node)
+{
+	const struct conf *conf = env_conf(env);
+	const char *user = conf_monitor_user(conf, cl->db);
+	uint64_t h = (uint64_t)conf->server_tls.sslmode << 32 | node->port;
+
+	h = mix(env, h, node->host);
+	h = mix(env, h, user);
+	h = mix(env, h, password_of(env, cl->db, user));
+	h = mix(env, h, dbname_of(conf, cl->db));
+	h = mix(env, h, conf->server_tls.ca_file);
+	h = mix(env, h, conf->server_tls.cert_file);
+	return mix(env, h, conf->server_tls.key_file);
+}

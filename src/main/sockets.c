@@ -1,0 +1,167 @@
+#include "main/sockets.h"
+
+#include <grp.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf/conf.h"
+#include "net/listen.h"
+
+struct opening {
+	struct sockets *s;
+	const struct conf *conf;
+	struct log *log;
+	uint32_t n_workers;
+	bool is_admin;
+};
+
+static enum status add(struct opening *o, uint32_t worker, int fd, bool deal)
+{
+	uint32_t here = 0;
+
+	for (uint32_t i = 0; i < o->s->n; i++)
+		here += o->s->entry[i].worker == worker;
+	if (here == WORKER_LISTENERS_MAX || o->s->n == SOCKETS_MAX) {
+		close(fd);
+		log_error(o->log, "too many listening addresses", "limit=%u", WORKER_LISTENERS_MAX);
+		return E_LIMIT;
+	}
+	o->s->entry[o->s->n++] = (struct socket_entry){
+		.worker = worker, .listen = {.fd = fd, .is_admin = o->is_admin, .deal = deal}};
+	return OK;
+}
+
+static void tell(const struct opening *o, const char *what, const char *err)
+{
+	log_error(o->log, "cannot listen", "what=\"%s\" error=\"%s\"", what, err);
+}
+
+static gid_t group_of(const struct opening *o)
+{
+	const struct group *g;
+
+	if (o->conf->unix_socket_group[0] == '\0')
+		return (gid_t)-1;
+	g = getgrnam(o->conf->unix_socket_group);
+	if (g == NULL)
+		log_warn(o->log, "no such group", "unix_socket_group=%s",
+			o->conf->unix_socket_group);
+	return g != NULL ? g->gr_gid : (gid_t)-1;
+}
+
+/* One address: a member per worker, or a single socket whose connections are dealt out. */
+static enum status open_address(struct opening *o, const struct net_addr *a)
+{
+	bool is_unix = net_addr_is_unix(a);
+	uint32_t n = is_unix || o->is_admin ? 1 : o->n_workers;
+	struct listen_opts opts = {.backlog = (int)o->conf->listen_backlog,
+		.reuse_port = n > 1 || o->conf->so_reuseport,
+		.unix_mode = (mode_t)o->conf->unix_socket_mode,
+		.unix_gid = is_unix ? group_of(o) : (gid_t)-1};
+	char err[LISTEN_ERR_MAX], addr[128], text[160];
+	enum status st;
+	int fd;
+
+	net_addr_format(a, addr, sizeof addr);
+	if (is_unix)
+		snprintf(text, sizeof text, "%s", addr);
+	else
+		snprintf(text, sizeof text, "%s port %u", addr, net_addr_port(a));
+	if (!is_unix && !o->conf->so_reuseport && (st = listen_probe(a)) != OK) {
+		tell(o, text,
+			st == E_EXISTS
+				? "another process listens there (so_reuseport = 1 allows it)"
+				: "the address cannot be bound");
+		return st;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		st = listen_open(a, &opts, &fd, err);
+		if (st != OK) {
+			tell(o, text, err);
+			return st;
+		}
+		st = add(o, i, fd, n == 1 && o->n_workers > 1);
+		if (st != OK)
+			return st;
+	}
+	return OK;
+}
+
+static enum status open_host(struct opening *o, const char *host, uint16_t port)
+{
+	struct net_addr addrs[LISTEN_ADDRS_MAX];
+	char err[LISTEN_ERR_MAX];
+	size_t n, n_open = 0;
+	enum status st = listen_resolve(host, port, addrs, LISTEN_ADDRS_MAX, &n, err);
+
+	if (st != OK) {
+		tell(o, host, err);
+		return st;
+	}
+	for (size_t i = 0; i < n; i++) {
+		st = open_address(o, &addrs[i]);
+		n_open += st == OK;
+		/* "*" where one family is missing is fine, an occupied port is not. */
+		if (st != OK && (st == E_EXISTS || strcmp(host, "*") != 0))
+			return st;
+	}
+	return n_open != 0 ? OK : E_IO;
+}
+
+static enum status open_unix(struct opening *o, const char *dir, uint16_t port)
+{
+	struct net_addr a;
+
+	if (dir[0] == '\0')
+		return OK;
+	if (net_addr_parse(dir, port, &a) != OK || !net_addr_is_unix(&a)) {
+		tell(o, dir, "not a directory for a unix socket");
+		return E_INVALID;
+	}
+	return open_address(o, &a);
+}
+
+enum status sockets_open(
+	struct sockets *s, const struct conf *conf, uint32_t n_workers, struct log *log)
+{
+	struct opening o = {.s = s, .conf = conf, .log = log, .n_workers = n_workers};
+	enum status st = OK;
+
+	s->n = 0;
+	for (size_t i = 0; i < conf->listen_addr.n && st == OK; i++)
+		st = open_host(&o, conf->listen_addr.items[i], conf->listen_port);
+	if (st == OK)
+		st = open_unix(&o, conf->unix_socket_dir, conf->listen_port);
+	o.is_admin = true;
+	if (st == OK && conf->admin_port != 0)
+		st = open_host(&o, conf->admin_addr, conf->admin_port);
+	if (st == OK && conf->admin_socket_dir[0] != '\0')
+		st = open_unix(&o, conf->admin_socket_dir,
+			conf->admin_port != 0 ? conf->admin_port : conf->listen_port);
+	if (st == OK && s->n == 0) {
+		log_error(log, "nothing to listen on", "keys=\"listen_addr, unix_socket_dir\"");
+		st = E_INVALID;
+	}
+	return st;
+}
+
+uint32_t sockets_of_worker(
+	const struct sockets *s, uint32_t worker, struct worker_listen out[WORKER_LISTENERS_MAX])
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < s->n; i++)
+		if (s->entry[i].worker == worker)
+			out[n++] = s->entry[i].listen;
+	return n;
+}
+
+void sockets_close(struct sockets *s)
+{
+	for (uint32_t i = 0; i < s->n; i++) {
+		listen_unlink(s->entry[i].listen.fd);
+		close(s->entry[i].listen.fd);
+	}
+	s->n = 0;
+}

@@ -1,0 +1,35 @@
+/*
+ * sockets - all listening sockets of the process: for clients and for the console, over TCP (one
+ * SO_REUSEPORT member per worker) and unix sockets.
+ * Owns:    the descriptors, until sockets_close.
+ * Errors are told on the log, naming the setting.
+ */
+#ifndef PGWEIR_MAIN_SOCKETS_H
+#define PGWEIR_MAIN_SOCKETS_H
+
+#include "base/log.h"
+#include "worker/worker.h"
+
+#define SOCKETS_MAX (WORKERS_MAX * WORKER_LISTENERS_MAX)
+
+struct conf;
+
+struct sockets {
+	uint32_t n;
+	struct socket_entry {
+		uint32_t worker; /* who accepts on it */
+		struct worker_listen listen;
+	} entry[SOCKETS_MAX];
+};
+
+/* Errors: E_EXISTS another daemon listens there; E_INVALID, E_IO. */
+enum status sockets_open(
+	struct sockets *s, const struct conf *conf, uint32_t n_workers, struct log *log) MUST_USE;
+
+/* Those of one worker, at most WORKER_LISTENERS_MAX; returns how many. */
+uint32_t sockets_of_worker(
+	const struct sockets *s, uint32_t worker, struct worker_listen out[WORKER_LISTENERS_MAX]);
+
+void sockets_close(struct sockets *s); /* removes the files of unix sockets */
+
+#endif

@@ -1,0 +1,288 @@
+/* conn_rx - the receiving half of conn: from the socket to on_data, and what is kept. */
+#include <errno.h>
+#include <string.h>
+
+#include "net/conn.h"
+#include "net/engine.h"
+
+/* Where a read goes: `have` kept bytes lie at `at` already, `room` more fit behind them. */
+struct rx_place {
+	uint8_t *at;
+	size_t have;
+	size_t room;
+	bool shared; /* in the loop's buffer */
+};
+
+void conn_rx_release(struct conn *c)
+{
+	bufpool_give(&c->loop->bufs, c->rx, c->rx_cap);
+	c->rx = NULL;
+	c->rx_cap = 0;
+	c->rx_off = 0;
+	c->rx_len = 0;
+}
+
+/* Much larger than what it holds: few bytes shall not occupy a megabyte for long. */
+static bool rx_is_loose(const struct conn *c, size_t len)
+{
+	return c->rx_cap > BUFPOOL_MIN && c->rx_cap / CONN_LOOSE >= len;
+}
+
+/* Replace what is kept by these bytes, len > 0, which may lie in the kept buffer itself. */
+static enum status rx_keep(struct conn *c, const uint8_t *p, size_t len)
+{
+	uint8_t *buf = NULL;
+	size_t cap;
+
+	if (len > c->rx_cap || rx_is_loose(c, len))
+		buf = bufpool_take(&c->loop->bufs, len, &cap);
+	if (buf != NULL) {
+		memcpy(buf, p, len);
+		conn_rx_release(c);
+		c->rx = buf;
+		c->rx_cap = (uint32_t)cap;
+	} else if (len <= c->rx_cap) {
+		memmove(c->rx, p, len);
+	} else {
+		return E_NOMEM;
+	}
+	c->rx_off = 0;
+	c->rx_len = (uint32_t)len;
+	return OK;
+}
+
+void conn_rx_consume(struct conn *c, size_t n)
+{
+	PANIC_IF(n > c->rx_len);
+	c->rx_off += (uint32_t)n;
+	c->rx_len -= (uint32_t)n;
+	if (c->rx_len == 0)
+		conn_rx_release(c);
+	else if (n != 0 && rx_is_loose(c, c->rx_len))
+		(void)rx_keep(c, c->rx + c->rx_off, c->rx_len); /* without memory it stays loose */
+}
+
+/* Make room behind many kept bytes: twice their number is the size to have. */
+static enum status rx_grow(struct conn *c)
+{
+	size_t want = c->rx_len < c->rx_keep_max / 2 ? 2 * (size_t)c->rx_len : c->rx_keep_max;
+	size_t cap;
+	uint8_t *buf;
+
+	if (c->rx_off + want <= c->rx_cap)
+		return OK;
+	if (want <= c->rx_cap)
+		return rx_keep(c, c->rx + c->rx_off, c->rx_len);
+	buf = bufpool_take(&c->loop->bufs, want, &cap);
+	if (buf == NULL)
+		return E_NOMEM;
+	memcpy(buf, c->rx + c->rx_off, c->rx_len);
+	bufpool_give(&c->loop->bufs, c->rx, c->rx_cap);
+	c->rx = buf;
+	c->rx_cap = (uint32_t)cap;
+	c->rx_off = 0;
+	return OK;
+}
+
+/*
+ * Choose the place. Never more room than rx_keep_max leaves, so that whatever the owner is not done
+ * with can be kept; no room at all still lets one byte tell that there is more.
+ */
+static enum status rx_place(struct conn *c, struct rx_place *pl)
+{
+	struct loop *l = c->loop;
+	size_t allowed = c->rx_len < c->rx_keep_max ? c->rx_keep_max - c->rx_len : 0;
+
+	pl->have = c->rx_len;
+	pl->shared = c->rx_len <= CONN_FOLD_MAX || allowed == 0;
+	if (allowed == 0) {
+		pl->at = l->rx;
+		pl->have = 0;
+		pl->room = 1;
+		return OK;
+	}
+	if (pl->shared) {
+		if (c->rx_len != 0)
+			memcpy(l->rx, c->rx + c->rx_off, c->rx_len);
+		pl->at = l->rx;
+		pl->room = l->conf.rx_len - c->rx_len;
+	} else {
+		if (rx_grow(c) != OK)
+			return E_NOMEM;
+		pl->at = c->rx + c->rx_off;
+		pl->room = c->rx_cap - c->rx_off - c->rx_len;
+	}
+	if (pl->room > allowed)
+		pl->room = allowed;
+	return OK;
+}
+
+/* As conn_tls_read, from the bare socket. */
+static enum status sock_read(struct conn *c, uint8_t *buf, size_t cap, size_t *n)
+{
+	ssize_t r;
+
+	*n = 0;
+	do {
+		r = recv(c->fd, buf, cap, 0);
+	} while (r < 0 && errno == EINTR);
+	if (r == 0)
+		return E_CLOSED;
+	if (r < 0) {
+		if (errno != EAGAIN)
+			return E_IO;
+		c->sock_drained = true;
+		return E_AGAIN;
+	}
+	*n = (size_t)r;
+	c->sock_drained = (size_t)r < cap;
+	if (c->sock_drained)
+		conn_suspect(c);
+	return OK;
+}
+
+/*
+ * Call on_data with `len` bytes at `p` and keep what it leaves. Returns false if the conn is not to
+ * be read any further now: gone, ended, or not this owner's.
+ */
+static bool rx_present(struct conn *c, const uint8_t *p, size_t len, bool shared)
+{
+	size_t used;
+
+	c->present = false;
+	conn_enter_call(c);
+	c->in_data = true;
+	c->rx_done = 0;
+	used = c->ops->on_data(c->arg, p, len);
+	c->in_data = false;
+	if (!conn_leave_call(c))
+		return false;
+	if (c->state != CONN_OPEN && c->state != CONN_HANDSHAKE && c->state != CONN_LEAVING) {
+		conn_rx_release(c);
+		return false;
+	}
+	PANIC_IF(used > len || c->rx_done > len - used);
+	used = c->new_owner || c->state == CONN_LEAVING ? 0 : used + c->rx_done;
+	if (!shared) {
+		conn_rx_consume(c, used);
+	} else if (used == len) {
+		conn_rx_release(c);
+	} else if (rx_keep(c, p + used, len - used) != OK) {
+		conn_rx_release(c);
+		if (c->state == CONN_LEAVING)
+			c->pending_end = CONN_END_LIMIT;
+		else
+			conn_end(c, CONN_END_LIMIT, ENOMEM);
+		return false;
+	}
+	if (c->state == CONN_HANDSHAKE)
+		c->stuffed = c->rx_len != 0;
+	if (c->new_owner && c->state == CONN_OPEN) {
+		c->present = true;
+		conn_make_ready(c);
+		return false;
+	}
+	return c->state == CONN_OPEN;
+}
+
+/* What reading found, after its bytes have been presented. Returns whether to go on. */
+static bool rx_verdict(struct conn *c, enum status st)
+{
+	int err = errno;
+
+	switch (st) {
+	case OK:
+	case E_AGAIN:
+		return true;
+	case E_CLOSED:
+		conn_end(c, c->err != 0 ? CONN_END_RESET : CONN_END_EOF, c->err);
+		return false;
+	case E_PROTO:
+		conn_end(c, CONN_END_TLS, 0);
+		return false;
+	default:
+		conn_end(c, CONN_END_RESET, c->err != 0 ? c->err : err);
+		return false;
+	}
+}
+
+/* One read and its on_data; `*budget` shrinks by what came. Returns whether to go on. */
+static bool rx_step(struct conn *c, size_t *budget)
+{
+	struct rx_place pl;
+	enum status st;
+	size_t n;
+	int err;
+
+	if (rx_place(c, &pl) != OK) {
+		conn_end(c, CONN_END_LIMIT, ENOMEM);
+		return false;
+	}
+	st = c->tls != NULL ? conn_tls_read(c, pl.at + pl.have, pl.room, &n)
+			    : sock_read(c, pl.at + pl.have, pl.room, &n);
+	err = errno;
+	if (n != 0) {
+		*budget -= n < *budget ? n : *budget;
+		c->bytes_in += n;
+		if (c->rx_len >= c->rx_keep_max) {
+			conn_end(c, CONN_END_LIMIT, 0);
+			return false;
+		}
+		if (!pl.shared)
+			c->rx_len += (uint32_t)n;
+		if (!rx_present(c, pl.at, pl.have + n, pl.shared))
+			return false;
+	}
+	if (c->paused && st != OK && st != E_AGAIN) {
+		c->hup = true; /* the end is found again when reading goes on */
+		if (st == E_IO)
+			c->err = err;
+		return true;
+	}
+	errno = err;
+	return rx_verdict(c, st);
+}
+
+/* An owner that has paused hears of a known end: once, or for good if nothing can be sent. */
+static void rx_tell_hangup(struct conn *c)
+{
+	if (!c->hup || !c->paused || c->state != CONN_OPEN)
+		return;
+	if (c->pending_end != CONN_END_NONE) {
+		conn_end(c, c->pending_end, c->err);
+		return;
+	}
+	if (c->hup_told)
+		return;
+	c->hup_told = true;
+	if (c->ops->on_hangup == NULL)
+		return;
+	conn_enter_call(c);
+	c->ops->on_hangup(c->arg);
+	conn_leave_call(c);
+}
+
+void conn_rx_run(struct conn *c)
+{
+	size_t budget = c->loop->conf.turn_budget;
+
+	if (c->present && !c->paused && c->state == CONN_OPEN) {
+		c->present = false;
+		if (c->rx_len != 0 && !rx_present(c, c->rx + c->rx_off, c->rx_len, false))
+			return;
+	}
+	while (c->state == CONN_OPEN && !c->paused) {
+		if (c->sock_drained && !c->tls_more) {
+			if (c->hup)
+				rx_verdict(c, E_CLOSED);
+			return;
+		}
+		if (budget == 0) {
+			conn_make_ready(c);
+			return;
+		}
+		if (!rx_step(c, &budget))
+			return;
+	}
+	rx_tell_hangup(c);
+}

@@ -1,0 +1,158 @@
+#include "proto/scram_msg.h"
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include "proto/base64.h"
+
+enum status scram_open(const uint8_t *msg, size_t len, struct rd *out)
+{
+	if (len > SCRAM_MSG_MAX)
+		return E_LIMIT;
+	if (len == 0 || memchr(msg, 0, len) != NULL)
+		return E_PROTO;
+	*out = rd_of(msg, len);
+	return OK;
+}
+
+static bool is_letter(uint8_t c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+char scram_attr(struct rd *msg, struct scram_text *value)
+{
+	uint8_t name, equals;
+	const uint8_t *comma;
+
+	*value = (struct scram_text){.p = "", .len = 0};
+	if (msg->left == 0)
+		return 0;
+	name = rd_u8(msg);
+	equals = rd_u8(msg);
+	if (!is_letter(name) || equals != '=') {
+		rd_fail(msg);
+		return 0;
+	}
+	comma = msg->left != 0 ? memchr(msg->p, ',', msg->left) : NULL;
+	value->len = comma != NULL ? (size_t)(comma - msg->p) : msg->left;
+	value->p = (const char *)rd_bytes(msg, value->len);
+	if (comma != NULL) {
+		rd_skip(msg, 1);
+		msg->bad |= msg->left == 0; /* a comma promises one more */
+	}
+	return (char)name;
+}
+
+void scram_skip_attrs(struct rd *msg)
+{
+	struct scram_text ignored;
+
+	while (scram_attr(msg, &ignored) != 0)
+		;
+}
+
+static bool is_printable(struct scram_text t)
+{
+	for (size_t i = 0; i < t.len; i++)
+		if (t.p[i] <= ' ' || t.p[i] > '~')
+			return false;
+	return true;
+}
+
+enum status scram_nonce(struct rd *msg, size_t max, struct scram_text *out)
+{
+	char name = scram_attr(msg, out);
+
+	if (name == 'm')
+		return E_INVALID;
+	if (name != 'r' || out->len == 0 || !is_printable(*out))
+		return E_PROTO;
+	return out->len <= max ? OK : E_LIMIT;
+}
+
+enum status scram_number(struct scram_text t, uint32_t min, uint32_t max, uint32_t *out)
+{
+	uint64_t n = 0;
+
+	if (t.len == 0 || t.p[0] == '0')
+		return E_PROTO;
+	for (size_t i = 0; i < t.len; i++) {
+		if (t.p[i] < '0' || t.p[i] > '9')
+			return E_PROTO;
+		if (n <= UINT32_MAX)
+			n = n * 10 + (uint64_t)(t.p[i] - '0');
+	}
+	if (n < min || n > max)
+		return E_LIMIT;
+	*out = (uint32_t)n;
+	return OK;
+}
+
+enum status scram_key_read(struct scram_text t, uint8_t out[SCRAM_KEY_LEN])
+{
+	size_t len;
+
+	if (base64_read(t.p, t.len, out, SCRAM_KEY_LEN, &len) != OK || len != SCRAM_KEY_LEN)
+		return E_PROTO;
+	return OK;
+}
+
+enum status scram_salt_read(struct scram_text t, struct scram_salt *out)
+{
+	size_t len;
+	enum status st = base64_read(t.p, t.len, out->bytes, sizeof out->bytes, &len);
+
+	if (st != OK)
+		return st;
+	out->len = (uint32_t)len;
+	return len != 0 ? OK : E_PROTO;
+}
+
+bool scram_text_is(struct scram_text t, const void *p, size_t len)
+{
+	return t.len == len && memcmp(t.p, p, len) == 0;
+}
+
+void scram_put_gs2(struct wr *w, char binding)
+{
+	wr_u8(w, (uint8_t)binding);
+	if (binding == 'p')
+		wr_str(w, "=" SCRAM_BINDING_NAME);
+	wr_str(w, ",,");
+}
+
+void scram_put_binding(struct wr *w, char binding, const uint8_t *cbind, size_t cbind_len)
+{
+	uint8_t buf[sizeof "p=" SCRAM_BINDING_NAME ",," + SCRAM_CBIND_MAX];
+	struct wr raw = wr_of(buf, sizeof buf);
+
+	scram_put_gs2(&raw, binding);
+	if (binding == 'p')
+		wr_bytes(&raw, cbind, cbind_len);
+	PANIC_IF(raw.bad);
+	base64_put(w, buf, raw.len);
+}
+
+enum status scram_hmac(
+	const uint8_t key[SCRAM_KEY_LEN], const void *p, size_t len, uint8_t out[SCRAM_KEY_LEN])
+{
+	unsigned n;
+
+	return HMAC(EVP_sha256(), key, SCRAM_KEY_LEN, p, len, out, &n) != NULL ? OK : E_NOMEM;
+}
+
+enum status scram_hash(const void *p, size_t len, uint8_t out[SCRAM_KEY_LEN])
+{
+	return EVP_Digest(p, len, out, NULL, EVP_sha256(), NULL) == 1 ? OK : E_NOMEM;
+}
+
+void scram_put_auth(struct wr *w, struct scram_text client_first_bare,
+	struct scram_text server_first, struct scram_text client_final_bare)
+{
+	wr_bytes(w, client_first_bare.p, client_first_bare.len);
+	wr_u8(w, ',');
+	wr_bytes(w, server_first.p, server_first.len);
+	wr_u8(w, ',');
+	wr_bytes(w, client_final_bare.p, client_final_bare.len);
+}

@@ -1,0 +1,123 @@
+/*
+ * choose - where a unit goes: verdict, client, topology and load in; node and reason out.
+ * Pure: no allocation, no clock, no random source; a few hundred instructions.
+ */
+#ifndef PGWEIR_ROUTE_CHOOSE_H
+#define PGWEIR_ROUTE_CHOOSE_H
+
+#include "route/marks.h"
+#include "route/topology.h"
+
+#define CHOOSE_NODES_MAX  64u /* nodes of one database */
+#define CHOOSE_WEIGHT_MAX 100u
+
+/* What the unit is. All but the first two must run on the primary. */
+enum choose_kind {
+	CHOOSE_READ,        /* proven read, autocommit */
+	CHOOSE_READ_BLOCK,  /* first statement of a READ ONLY transaction, not SERIALIZABLE */
+	CHOOSE_WRITE,       /* known to write */
+	CHOOSE_UNKNOWN,     /* not proven to be a read */
+	CHOOSE_SESSION,     /* has a session effect */
+	CHOOSE_TRANSACTION, /* first statement of any other transaction */
+	CHOOSE_STREAMED,    /* ends in Flush, or too large to hold */
+};
+
+/* What the database entry is for (`route =`), or `routing = off`. */
+enum choose_route {
+	CHOOSE_ROUTE_AUTO,
+	CHOOSE_ROUTE_PRIMARY,
+	CHOOSE_ROUTE_REPLICA,
+	CHOOSE_ROUTE_OFF, /* nodes are equals, round-robin; the topology is not looked at */
+};
+
+enum choose_consistency {
+	CHOOSE_EVENTUAL,
+	CHOOSE_SESSION_MARKS,  /* marks: the client's */
+	CHOOSE_DATABASE_MARKS, /* marks: the database's */
+	CHOOSE_STRONG,         /* to the primary, until reads can wait for a sample */
+};
+
+/* Why; each has a fixed word for SHOW ROUTES and metrics. */
+enum choose_reason {
+	CHOOSE_BY_REPLICA_OK,    /* to a fit replica */
+	CHOOSE_BY_REPLICA_STAYS, /* to the replica of the last read: no other is known to be as far
+				  */
+	CHOOSE_BY_NO_REPLICA,    /* read on the primary: there is no usable replica */
+	CHOOSE_BY_LAG,           /* read on the primary: replicas are beyond max_lag */
+	CHOOSE_BY_MARK_OPEN,     /* read on the primary: no sample covers the client's mark yet */
+	CHOOSE_BY_MARK_BEHIND,   /* read on the primary: replicas have not replayed the mark */
+	CHOOSE_BY_STRONG,        /* read on the primary: consistency = strong */
+	CHOOSE_BY_WRITE,
+	CHOOSE_BY_UNKNOWN,
+	CHOOSE_BY_SESSION,
+	CHOOSE_BY_TRANSACTION,
+	CHOOSE_BY_STREAMED,
+	CHOOSE_BY_ROUTE_PRIMARY,
+	CHOOSE_BY_ROUTE_REPLICA,
+	CHOOSE_BY_ROUND_ROBIN,    /* routing = off */
+	CHOOSE_BY_ONLY_NODE,      /* the database has one node and routing = off */
+	CHOOSE_BY_PINNED,         /* not from choose(): the client is pinned */
+	CHOOSE_BY_IN_TRANSACTION, /* not from choose(): the transaction holds its server */
+	CHOOSE_BY_REPLAY,         /* not from choose(): refused by a replica, run again */
+	CHOOSE_REASON_COUNT
+};
+const char *choose_reason_name(enum choose_reason r);
+
+/* If there is no node: why, so that the error after query_wait_timeout can name a key. */
+enum choose_hint {
+	CHOOSE_HINT_NONE,
+	CHOOSE_HINT_NO_PRIMARY,      /* there was one: a failover, or it is down */
+	CHOOSE_HINT_NEVER_PRIMARY,   /* none seen since the start: hint at `route` */
+	CHOOSE_HINT_MONITOR_REFUSED, /* none seen, and a node refuses the monitor: `monitor_user` */
+	CHOOSE_HINT_PRIMARY_NOT_LISTED, /* the primary is not among the database's hosts: `host` */
+	CHOOSE_HINT_NO_REPLICA,         /* route = replica, none is usable */
+	CHOOSE_HINT_MAX_LAG,            /* all are beyond `max_lag` */
+	CHOOSE_HINT_MARKS,              /* the consistency mode forbids those that are left */
+	CHOOSE_HINT_CONNECT,            /* the node that fits cannot be connected to */
+};
+/* A sentence for the error's HINT; "" for CHOOSE_HINT_NONE. */
+const char *choose_hint_text(enum choose_hint h);
+
+/* What this worker knows of one node, parallel to choose_in.nodes. */
+struct choose_load {
+	uint32_t outstanding; /* units sent and unanswered, or waiting in its line */
+	uint32_t latency_us;  /* EWMA of units on it */
+	uint16_t n_free;      /* servers idle or allowed to be opened */
+	uint8_t weight;       /* 1..CHOOSE_WEIGHT_MAX */
+	bool conn_ok; /* it can be connected to, as far as is known; not tried in vain by this unit
+		       */
+};
+
+struct choose_in {
+	const struct topology *topo; /* may be NULL with CHOOSE_ROUTE_OFF */
+	const uint16_t *nodes;       /* node ids of the database */
+	const struct choose_load *load;
+	uint16_t n_nodes; /* 1..CHOOSE_NODES_MAX */
+	uint16_t cluster;
+	enum choose_kind kind;
+	enum choose_route route;
+	enum choose_consistency consistency;
+	const struct marks *marks; /* settled; NULL: none */
+	uint64_t max_lag_us;
+	uint64_t now_us;
+	uint64_t sample_grace_us; /* lag_check_interval: so old a snapshot is as good as new */
+	uint32_t random;          /* any number; with CHOOSE_ROUTE_OFF a counter */
+};
+
+struct choose_out {
+	uint16_t node;     /* TOPO_NONE: no node is fit now, the unit waits */
+	uint16_t index;    /* of the node in choose_in.nodes */
+	uint8_t reason;    /* enum choose_reason; also set if there is no node */
+	uint8_t hint;      /* enum choose_hint, if there is no node */
+	bool wants_sample; /* a mark keeps it from better nodes: mark_clock_want */
+};
+
+void choose(const struct choose_in *in, struct choose_out *out);
+
+/*
+ * Whether the unit may run on in->nodes[index] now: for a unit that waits while that node gets an
+ * idle server, and before it is sent after a wait.
+ */
+bool choose_is_fit(const struct choose_in *in, uint16_t index);
+
+#endif

@@ -1,0 +1,82 @@
+#include "route/marks.h"
+
+void marks_init(struct marks *m)
+{
+	*m = (struct marks){.read_node = TOPO_NONE};
+}
+
+/* Marks of another system, or of another cluster before a reload, mean nothing here. */
+static void marks_bind(struct marks *m, const struct topo_cluster *c)
+{
+	if (m->identity == c->identity)
+		return;
+	marks_init(m);
+	m->identity = c->identity;
+}
+
+static struct mark mark_open(uint64_t number)
+{
+	return (struct mark){.number = number, .state = MARK_OPEN};
+}
+
+void marks_write(struct marks *m, const struct topo_cluster *c, uint64_t number)
+{
+	marks_bind(m, c);
+	m->write = mark_open(number);
+}
+
+void marks_read(struct marks *m, const struct topo_cluster *c, uint16_t node, uint32_t epoch,
+	uint64_t number)
+{
+	marks_bind(m, c);
+	m->read = mark_open(number);
+	m->read_node = node;
+	m->read_epoch = epoch;
+}
+
+/* The first sample begun after the mark was set tells most narrowly what it stands for. */
+static void mark_settle(struct mark *k, const struct topo_cluster *c)
+{
+	if (k->state != MARK_OPEN)
+		return;
+	for (uint32_t i = 0; i < c->n_samples && c->samples[i].number > k->number; i++) {
+		k->at = c->samples[i].at;
+		k->state = MARK_CLOSED;
+	}
+}
+
+void marks_settle(struct marks *m, const struct topo_cluster *c)
+{
+	marks_bind(m, c);
+	mark_settle(&m->write, c);
+	mark_settle(&m->read, c);
+}
+
+static enum mark_answer mark_check(const struct mark *k, const struct topo_node *n)
+{
+	const struct wal_point have = {.timeline = n->timeline, .lsn = n->lsn};
+
+	switch ((enum mark_state)k->state) {
+	case MARK_NONE:
+		return MARK_OK;
+	case MARK_OPEN:
+		return MARK_WAITS;
+	case MARK_CLOSED:
+		break;
+	}
+	return wal_point_covers(have, k->at) ? MARK_OK : MARK_BEHIND;
+}
+
+enum mark_answer marks_check(const struct marks *m, const struct topo_cluster *c, uint16_t node,
+	const struct topo_node *n)
+{
+	enum mark_answer a;
+
+	if (m->identity != c->identity)
+		return MARK_OK;
+	if ((a = mark_check(&m->write, n)) != MARK_OK)
+		return a;
+	if (m->read_node == node && m->read_epoch == n->epoch)
+		return MARK_OK;
+	return mark_check(&m->read, n);
+}

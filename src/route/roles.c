@@ -1,0 +1,336 @@
+#include "route/roles.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "route/judge.h"
+
+#define LATENCY_SHARE 8u /* an answer counts for one eighth of the average */
+
+struct roles {
+	uint16_t n_nodes, n_clusters;
+	uint64_t node_timeout_us;
+	uint64_t started_us;
+	uint64_t generation;
+	uint32_t last_identity;
+	struct judge_node *nodes;
+	struct judge_cluster *clusters;
+	uint16_t *members; /* of all clusters */
+};
+
+static struct judge_cluster *cluster_of(struct roles *r, uint16_t node)
+{
+	return &r->clusters[r->nodes[node].pub.cluster];
+}
+
+/* --- beginning and end --- */
+
+static void init_nodes(struct roles *r, const struct roles_conf *conf)
+{
+	for (uint16_t i = 0; i < r->n_nodes; i++) {
+		struct topo_node *p = &r->nodes[i].pub;
+
+		PANIC_IF(conf->cluster_of[i] >= r->n_clusters);
+		p->cluster = conf->cluster_of[i];
+		snprintf(p->label, sizeof p->label, "%s", conf->label[i]);
+	}
+}
+
+static void init_clusters(struct roles *r, uint64_t lag_span_us)
+{
+	uint16_t *members = r->members;
+
+	for (uint16_t k = 0; k < r->n_clusters; k++) {
+		struct judge_cluster *c = &r->clusters[k];
+
+		c->pub.primary = TOPO_NONE;
+		c->pub.identity = ++r->last_identity;
+		lag_init(&c->lag, lag_span_us);
+		c->nodes = r->nodes;
+		c->members = members;
+		for (uint16_t i = 0; i < r->n_nodes; i++)
+			if (r->nodes[i].pub.cluster == k)
+				c->members[c->n_members++] = i;
+		members += c->n_members;
+	}
+}
+
+enum status roles_new(const struct roles_conf *conf, struct roles **out)
+{
+	struct roles *r = calloc(1, sizeof *r);
+
+	if (r == NULL)
+		return E_NOMEM;
+	r->n_nodes = conf->n_nodes;
+	r->n_clusters = conf->n_clusters;
+	r->node_timeout_us = conf->node_timeout_us;
+	r->started_us = conf->now_us;
+	r->nodes = calloc(r->n_nodes + 1u, sizeof *r->nodes);
+	r->clusters = calloc(r->n_clusters + 1u, sizeof *r->clusters);
+	r->members = calloc(r->n_nodes + 1u, sizeof *r->members);
+	if (r->nodes == NULL || r->clusters == NULL || r->members == NULL) {
+		roles_free(r);
+		return E_NOMEM;
+	}
+	init_nodes(r, conf);
+	init_clusters(r, conf->lag_span_us);
+	*out = r;
+	return OK;
+}
+
+void roles_free(struct roles *r)
+{
+	if (r == NULL)
+		return;
+	free(r->members);
+	free(r->nodes);
+	free(r->clusters);
+	free(r);
+}
+
+/* --- judging --- */
+
+/* judge_cluster, and what changed with `node`, which was `before`. */
+static unsigned judge_after(struct roles *r, uint16_t node, const struct topo_node *before)
+{
+	struct judge_cluster *c = cluster_of(r, node);
+	const struct topo_node *now = &r->nodes[node].pub;
+	unsigned bits = judge_cluster(c, &r->last_identity);
+
+	if (now->health == TOPO_UP && before->health != TOPO_UP)
+		bits |= ROLES_NODE_UP;
+	if (now->health != TOPO_UP && before->health == TOPO_UP)
+		bits |= ROLES_NODE_DOWN;
+	if (now->role != before->role || now->fenced != before->fenced)
+		bits |= ROLES_NODE_ROLE;
+	if (now->fenced && !before->fenced && now->timeline == c->pub.timeline_max)
+		bits |= ROLES_TWO_PRIMARIES;
+	if (now->health == TOPO_REFUSED && before->health != TOPO_REFUSED &&
+		!r->nodes[node].login_refused)
+		bits |= ROLES_OTHER_SYSTEM;
+	return bits;
+}
+
+/* --- what comes in --- */
+
+static void node_take(struct judge_node *n, const struct roles_answer *a)
+{
+	struct topo_node *p = &n->pub;
+	uint64_t latency_us = a->answered_us - a->sent_us;
+	bool same = p->epoch != 0 && p->system_id == a->system_id &&
+		    p->postmaster_start_us == a->postmaster_start_us;
+
+	n->heard = n->alive = true;
+	n->login_refused = false;
+	n->error[0] = '\0';
+	/* A replica cut off from its primary cannot tell its timeline, but has kept it. */
+	if (a->timeline != 0 || !same)
+		p->timeline = a->timeline;
+	p->epoch += !same;
+	p->role = a->in_recovery ? TOPO_ROLE_REPLICA : TOPO_ROLE_PRIMARY;
+	p->system_id = a->system_id;
+	p->postmaster_start_us = a->postmaster_start_us;
+	p->server_version_num = a->server_version_num;
+	p->lsn = a->in_recovery ? a->lsn : lsn_round(a->lsn, &a->wal);
+	p->sample_begun_us = a->sent_us;
+	p->latency_us = (uint32_t)(p->answered_us == 0
+					   ? latency_us
+					   : (p->latency_us * (LATENCY_SHARE - 1u) + latency_us) /
+						     LATENCY_SHARE);
+	p->answered_us = a->answered_us;
+}
+
+static bool sample_add(
+	struct judge_cluster *c, const struct judge_node *n, const struct roles_answer *a)
+{
+	struct topo_cluster *p = &c->pub;
+
+	if (p->n_samples != 0 && a->number <= p->samples[0].number)
+		return false;
+	if (p->n_samples < TOPO_SAMPLES)
+		p->n_samples++;
+	memmove(&p->samples[1], &p->samples[0], (p->n_samples - 1u) * sizeof p->samples[0]);
+	p->samples[0] = (struct topo_sample){
+		.number = a->number,
+		.at = {.timeline = n->pub.timeline, .lsn = n->pub.lsn},
+	};
+	lag_push(&c->lag, n->pub.lsn, a->sent_us);
+	return true;
+}
+
+unsigned roles_node_answer(struct roles *r, uint16_t node, const struct roles_answer *a)
+{
+	struct topo_node before;
+	struct judge_node *n;
+	unsigned bits;
+
+	PANIC_IF(node >= r->n_nodes || a->answered_us < a->sent_us);
+	n = &r->nodes[node];
+	before = n->pub;
+	node_take(n, a);
+	bits = judge_after(r, node, &before);
+	if (cluster_of(r, node)->pub.primary == node && sample_add(cluster_of(r, node), n, a))
+		bits |= ROLES_SAMPLE;
+	return bits;
+}
+
+unsigned roles_node_error(struct roles *r, uint16_t node, enum roles_error e, const char *text)
+{
+	struct topo_node before;
+	struct judge_node *n;
+
+	PANIC_IF(node >= r->n_nodes);
+	n = &r->nodes[node];
+	before = n->pub;
+	snprintf(n->error, sizeof n->error, "%s", text);
+	switch (e) {
+	case ROLES_ERR_LOST:
+	case ROLES_ERR_TIMEOUT:
+		break;
+	case ROLES_ERR_LOGIN:
+	case ROLES_ERR_CONNECT:
+	case ROLES_ERR_STARTUP:
+	case ROLES_ERR_QUERY:
+		n->login_refused = e == ROLES_ERR_LOGIN;
+		n->heard = true;
+		n->alive = false;
+		break;
+	}
+	return judge_after(r, node, &before);
+}
+
+/* Whether `since_us` is node_timeout ago. */
+static bool is_overdue(const struct roles *r, uint64_t since_us, uint64_t now_us)
+{
+	return now_us >= since_us && now_us - since_us >= r->node_timeout_us;
+}
+
+/* A cluster whose nodes have had their time is judged by those that were heard. */
+static unsigned settle_overdue(struct roles *r, uint64_t now_us, uint16_t *node)
+{
+	unsigned bits = 0;
+
+	if (!is_overdue(r, r->started_us, now_us))
+		return 0;
+	for (uint16_t k = 0; k < r->n_clusters && bits == 0; k++) {
+		struct judge_cluster *c = &r->clusters[k];
+
+		if (c->settled)
+			continue;
+		c->settled = true;
+		bits = judge_cluster(c, &r->last_identity);
+		*node = c->pub.primary != TOPO_NONE ? c->pub.primary : c->members[0];
+	}
+	return bits;
+}
+
+unsigned roles_tick(struct roles *r, uint64_t now_us, uint16_t *node)
+{
+	unsigned bits = settle_overdue(r, now_us, node);
+
+	for (uint16_t i = 0; i < r->n_nodes && bits == 0; i++) {
+		struct judge_node *n = &r->nodes[i];
+		const struct topo_node before = n->pub;
+
+		if (!n->alive || !is_overdue(r, n->pub.answered_us, now_us))
+			continue;
+		n->alive = false;
+		if (n->error[0] == '\0')
+			snprintf(n->error, sizeof n->error, "no answer within node_timeout");
+		bits = judge_after(r, i, &before);
+		*node = i;
+	}
+	return bits;
+}
+
+/* --- reload --- */
+
+static void carry_node(struct judge_node *n, const struct judge_node *from)
+{
+	const struct topo_node keep = n->pub;
+
+	*n = *from;
+	n->pub.cluster = keep.cluster;
+	memcpy(n->pub.label, keep.label, sizeof keep.label);
+}
+
+static void carry_cluster(struct judge_cluster *c, const struct judge_cluster *from)
+{
+	uint64_t spacing_us = c->lag.spacing_us;
+
+	c->pub = from->pub;
+	c->pub.primary = TOPO_NONE; /* its id is another now: carry_primaries */
+	c->lag = from->lag;
+	c->lag.spacing_us = spacing_us;
+	c->settled = from->settled;
+}
+
+static void carry_primaries(struct roles *r, const struct roles *from, const uint16_t *node_from)
+{
+	for (uint16_t i = 0; i < r->n_nodes; i++) {
+		uint16_t old = node_from[i];
+
+		if (old != TOPO_NONE &&
+			from->clusters[from->nodes[old].pub.cluster].pub.primary == old)
+			cluster_of(r, i)->pub.primary = i;
+	}
+}
+
+void roles_carry(struct roles *r, const struct roles *from, const uint16_t *node_from)
+{
+	bool carried[TOPO_CLUSTERS_MAX] = {false};
+
+	r->generation = from->generation;
+	for (uint16_t k = 0; k < r->n_clusters; k++) /* those not carried below are new ones */
+		r->clusters[k].pub.identity += from->last_identity;
+	r->last_identity += from->last_identity;
+	for (uint16_t i = 0; i < r->n_nodes; i++) {
+		uint16_t k = r->nodes[i].pub.cluster, old = node_from[i];
+
+		if (old == TOPO_NONE)
+			continue;
+		PANIC_IF(old >= from->n_nodes);
+		carry_node(&r->nodes[i], &from->nodes[old]);
+		if (!carried[k])
+			carry_cluster(
+				&r->clusters[k], &from->clusters[from->nodes[old].pub.cluster]);
+		carried[k] = true;
+	}
+	carry_primaries(r, from, node_from);
+	for (uint16_t k = 0; k < r->n_clusters; k++)
+		(void)judge_cluster(&r->clusters[k], &r->last_identity);
+}
+
+/* --- what goes out --- */
+
+static void fill_lag(struct topo_node *p, const struct judge_cluster *c)
+{
+	struct lag lag;
+
+	if (p->role != TOPO_ROLE_REPLICA)
+		return;
+	lag = lag_of(&c->lag, p->lsn);
+	p->lag_bytes = lag.bytes;
+	p->lag_us = lag.us;
+	p->lag_known = lag.known;
+}
+
+enum status roles_snapshot(struct roles *r, uint64_t now_us, struct topology **out)
+{
+	struct topology *t;
+	enum status st = topology_new(r->n_nodes, r->n_clusters, &t);
+
+	if (st != OK)
+		return st;
+	t->generation = ++r->generation;
+	t->published_us = now_us;
+	for (uint16_t k = 0; k < r->n_clusters; k++)
+		t->clusters[k] = r->clusters[k].pub;
+	for (uint16_t i = 0; i < r->n_nodes; i++) {
+		t->nodes[i] = r->nodes[i].pub;
+		fill_lag(&t->nodes[i], cluster_of(r, i));
+	}
+	*out = t;
+	return OK;
+}

@@ -1,0 +1,82 @@
+#include "sql/body.h"
+
+#include "sql/special.h"
+
+/* The words of a body, one after the other; what stands between two is kept as one character. */
+struct body {
+	const uint8_t *p;
+	const uint8_t *end;
+	uint8_t last;     /* last character between the previous word and this one; 0: blanks */
+	enum word before; /* the previous word */
+	enum word word;
+};
+
+static bool is_word_byte(uint8_t c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '_' || c >= 0x80;
+}
+
+static bool body_next(struct body *b)
+{
+	uint64_t h = WORD_HASH_SEED;
+
+	for (b->last = 0; b->p < b->end && !is_word_byte(*b->p); b->p++)
+		if (*b->p > ' ')
+			b->last = *b->p;
+	if (b->p == b->end)
+		return false;
+	for (; b->p < b->end && is_word_byte(*b->p); b->p++)
+		h = word_hash_step(h, *b->p >= 'A' && *b->p <= 'Z' ? *b->p | 0x20 : *b->p);
+	b->before = b->word;
+	b->word = word_find(h);
+	return true;
+}
+
+/* A statement of the block, or of a string in it, begins with the current word. */
+static bool body_starts_statement(const struct body *b)
+{
+	if (b->last != 0)
+		return b->last == ';' || b->last == '\'' || b->last == '"' || b->last == '$' ||
+		       b->last == '>';
+	return b->before == WORD_BEGIN || b->before == WORD_THEN || b->before == WORD_ELSE ||
+	       b->before == WORD_LOOP;
+}
+
+static bool body_word_has_effect(const struct body *b)
+{
+	switch (b->word) {
+	case WORD_LISTEN:
+	case WORD_UNLISTEN:
+	case WORD_TEMP:
+	case WORD_TEMPORARY:
+	case WORD_PG_TEMP:
+	case WORD_LOAD:
+	case WORD_DISCARD:
+	case WORD_HOLD:
+	case WORD_DEALLOCATE:
+		return true;
+	case WORD_RESET:
+	case WORD_PREPARE:
+		return body_starts_statement(b);
+	default:
+		return special_effect(b->word) != EFFECT_NONE;
+	}
+}
+
+bool body_has_effect(const char *body, size_t len)
+{
+	struct body b = {.p = (const uint8_t *)body, .last = ';', .word = WORD_BEGIN};
+	bool set = false; /* the previous word was a SET that begins a statement */
+
+	b.end = b.p + len;
+	while (body_next(&b)) {
+		if (set && b.word != WORD_LOCAL && b.word != WORD_TRANSACTION &&
+			b.word != WORD_CONSTRAINTS)
+			return true;
+		if (body_word_has_effect(&b))
+			return true;
+		set = b.word == WORD_SET && body_starts_statement(&b);
+	}
+	return false;
+}

@@ -1,0 +1,15 @@
+/*
+ * body - a look into the code of a DO block. Used by stmt_session only.
+ */
+#ifndef PGWEIR_SQL_BODY_H
+#define PGWEIR_SQL_BODY_H
+
+#include "base/status.h"
+
+/*
+ * Does a block of any language name something that changes the session? It is read as bare words,
+ * strings and comments included: EXECUTE 'LISTEN x' is to be seen too.
+ */
+bool body_has_effect(const char *body, size_t len);
+
+#endif

@@ -1,0 +1,221 @@
+#include "sql/catalog.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "sql/builtin.h"
+#include "sql/word.h"
+
+/* Bits of a row that decide at catalog_freeze and are not kept. */
+#define ROW_PRIMARY 0x4000u
+#define ROW_REPLICA 0x8000u
+
+#define ROWS_MIN      256u
+#define TABLE_LOG_MIN 4u
+
+struct catalog_builder {
+	bool all_unsafe;
+	bool encoding_known;
+	bool utf8;
+	size_t n_rows;
+	size_t rows_cap;
+	uint64_t *rows; /* hash and bits, in the order they came */
+};
+
+struct kind {
+	const char *name;
+	uint32_t bits;
+};
+
+static const struct kind kinds[] = {
+	{"builtin", CATALOG_FUNCTION},
+	{"function", CATALOG_FUNCTION | CATALOG_CODE},
+	{"attribute", CATALOG_ATTRIBUTE | CATALOG_CODE},
+	{"relation", CATALOG_RELATION},
+	{"view", CATALOG_RELATION | CATALOG_CODE},
+	{"type", CATALOG_TYPE | CATALOG_CODE},
+	{"operator", CATALOG_OPERATOR | CATALOG_CODE},
+	{"advances", CATALOG_ADVANCES},
+};
+
+static enum status add_row(struct catalog_builder *b, const char *name, uint32_t bits)
+{
+	if (*name == '\0')
+		return E_INVALID;
+	if (b->n_rows == CATALOG_NAMES_MAX)
+		return E_LIMIT;
+	if (b->n_rows == b->rows_cap) {
+		size_t cap = b->rows_cap != 0 ? 2 * b->rows_cap : ROWS_MIN;
+		uint64_t *rows = realloc(b->rows, cap * sizeof *rows);
+
+		if (rows == NULL)
+			return E_NOMEM;
+		b->rows = rows;
+		b->rows_cap = cap;
+	}
+	b->rows[b->n_rows++] =
+		(word_hash(name, strlen(name)) & ~(uint64_t)CATALOG_BITS_MASK) | bits;
+	return OK;
+}
+
+#define NAME(n) n,
+static const char *const builtin_functions[] = {BUILTIN_FUNCTIONS(NAME) BUILTIN_CALLED(NAME) NULL};
+static const char *const builtin_relations[] = {BUILTIN_RELATIONS(NAME) NULL};
+#undef NAME
+
+static enum status add_builtins(struct catalog_builder *b)
+{
+	enum status st = OK;
+
+	for (size_t i = 0; builtin_functions[i] != NULL && st == OK; i++)
+		st = add_row(b, builtin_functions[i], CATALOG_FUNCTION);
+	for (size_t i = 0; builtin_relations[i] != NULL && st == OK; i++)
+		st = add_row(b, builtin_relations[i], CATALOG_RELATION);
+	for (int w = NOT_A_WORD; w < WORD_COUNT && st == OK; w++)
+		if (word_category((enum word)w) == WORD_S)
+			st = add_row(b, word_text((enum word)w), CATALOG_SPECIAL);
+	return st;
+}
+
+struct catalog_builder *catalog_builder_new(void)
+{
+	struct catalog_builder *b = calloc(1, sizeof *b);
+
+	if (b != NULL && add_builtins(b) != OK) {
+		catalog_builder_free(b);
+		return NULL;
+	}
+	return b;
+}
+
+void catalog_builder_free(struct catalog_builder *b)
+{
+	if (b != NULL)
+		free(b->rows);
+	free(b);
+}
+
+enum status catalog_builder_add(struct catalog_builder *b, const char *kind, const char *name)
+{
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+		if (strcmp(kind, kinds[i].name) == 0)
+			return add_row(b, name, kinds[i].bits);
+	if (strcmp(kind, "all") == 0) {
+		b->all_unsafe = true;
+		return OK;
+	}
+	if (strcmp(kind, "encoding") != 0)
+		return E_INVALID;
+	b->encoding_known = true;
+	b->utf8 = strcmp(name, "UTF8") == 0;
+	return OK;
+}
+
+static enum status add_listed(struct catalog_builder *b, const char *name, uint32_t bits)
+{
+	const char *dot = strrchr(name, '.');
+
+	return add_row(b, dot != NULL ? dot + 1 : name, bits);
+}
+
+enum status catalog_builder_add_primary(struct catalog_builder *b, const char *name)
+{
+	return add_listed(b, name,
+		ROW_PRIMARY | CATALOG_FUNCTION | CATALOG_ATTRIBUTE | CATALOG_RELATION |
+			CATALOG_CODE);
+}
+
+enum status catalog_builder_add_replica(struct catalog_builder *b, const char *name)
+{
+	return add_listed(b, name, ROW_REPLICA);
+}
+
+static int row_cmp(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Sort; one row per name with the bits of all its rows; without those of replica_functions. */
+static void merge_rows(struct catalog_builder *b)
+{
+	size_t n = 0;
+
+	qsort(b->rows, b->n_rows, sizeof *b->rows, row_cmp);
+	for (size_t i = 0; i < b->n_rows;) {
+		uint64_t row = b->rows[i++];
+
+		while (i < b->n_rows && ((b->rows[i] ^ row) & ~(uint64_t)CATALOG_BITS_MASK) == 0)
+			row |= b->rows[i++];
+		if ((row & (ROW_PRIMARY | ROW_REPLICA)) == ROW_REPLICA)
+			row &= ~(uint64_t)CATALOG_BITS_MASK | CATALOG_SPECIAL;
+		row &= ~(uint64_t)(ROW_PRIMARY | ROW_REPLICA);
+		if ((row & CATALOG_BITS_MASK) != 0)
+			b->rows[n++] = row;
+	}
+	b->n_rows = n;
+}
+
+static void insert(struct catalog *c, uint64_t row)
+{
+	size_t i = (size_t)(row >> c->shift);
+
+	while (c->slots[i] != 0)
+		i = (i + 1) & c->mask;
+	c->slots[i] = row;
+}
+
+struct catalog *catalog_freeze(struct catalog_builder *b)
+{
+	struct catalog *c;
+	uint32_t log = TABLE_LOG_MIN;
+
+	merge_rows(b);
+	while (((size_t)1 << log) < 4 * b->n_rows)
+		log++;
+	c = calloc(1, sizeof *c + ((size_t)1 << log) * sizeof c->slots[0]);
+	if (c != NULL) {
+		c->all_unsafe = b->all_unsafe || !b->encoding_known;
+		c->utf8 = b->utf8;
+		c->shift = 64 - log;
+		c->mask = ((size_t)1 << log) - 1;
+		c->n_names = b->n_rows;
+		for (size_t i = 0; i < b->n_rows; i++) {
+			insert(c, b->rows[i]);
+			c->operators = c->operators || (b->rows[i] & CATALOG_OPERATOR) != 0;
+		}
+	}
+	catalog_builder_free(b);
+	return c;
+}
+
+void catalog_free(void *catalog)
+{
+	free(catalog);
+}
+
+bool catalog_has_operators(const struct catalog *c)
+{
+	return c->operators;
+}
+
+bool catalog_is_all_unsafe(const struct catalog *c)
+{
+	return c->all_unsafe;
+}
+
+bool catalog_is_utf8(const struct catalog *c)
+{
+	return c->utf8;
+}
+
+size_t catalog_n_names(const struct catalog *c)
+{
+	return c->n_names;
+}
+
+size_t catalog_mem_bytes(const struct catalog *c)
+{
+	return sizeof *c + (c->mask + 1) * sizeof c->slots[0];
+}

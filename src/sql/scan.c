@@ -1,0 +1,169 @@
+#include "sql/scan.h"
+
+#include "sql/literal.h"
+#include "sql/walk.h"
+
+void scan_init(struct scan *s, const char *text, uint32_t opts, const struct catalog *cat,
+	struct sql_verdict *v)
+{
+	s->t = (struct token){.kind = TOKEN_END};
+	s->text = text;
+	s->opts = opts;
+	s->cat = cat;
+	s->v = v;
+	s->txn_open = false;
+	s->stmt = 0;
+	s->modifies = false;
+}
+
+void scan_peek(const struct scan *s, struct token *next)
+{
+	struct lexer ahead = s->lx;
+
+	lexer_next(&ahead, next);
+}
+
+bool scan_accept(struct scan *s, enum word w)
+{
+	if (!scan_is(s, w))
+		return false;
+	scan_next(s);
+	return true;
+}
+
+bool scan_accept_char(struct scan *s, char c)
+{
+	if (s->t.c != (uint8_t)c)
+		return false;
+	scan_next(s);
+	return true;
+}
+
+/* The escape character that a UESCAPE clause after the current token names; 0: a wrong clause. */
+static char uescape_of(const struct scan *s)
+{
+	struct lexer ahead = s->lx;
+	struct token t;
+
+	lexer_next(&ahead, &t);
+	if (!token_is(&t, WORD_UESCAPE))
+		return '\\';
+	lexer_next(&ahead, &t);
+	if (t.kind != TOKEN_STRING || t.len != 3)
+		return 0;
+	return s->text[t.off + 1];
+}
+
+/* Can names with bytes >= 0x80 be compared with the catalog's? */
+static bool compares_high(const struct scan *s)
+{
+	return (s->opts & SQL_ENC_UTF8) != 0 && s->cat != NULL && catalog_is_utf8(s->cat);
+}
+
+bool scan_name_hash(const struct scan *s, uint64_t *hash)
+{
+	char buf[SQL_NAME_MAX + 1];
+	size_t len;
+	char escape = uescape_of(s);
+
+	if (escape == 0 || literal_name(s->text, &s->t, escape, buf, &len) != OK)
+		return false;
+	if (lexer_inspect(buf, len, false) != TEXT_ASCII && !compares_high(s))
+		return false;
+	*hash = word_hash(buf, len);
+	return true;
+}
+
+static struct sql_view view_of(const struct token *t)
+{
+	return (struct sql_view){.off = t->off, .len = t->len};
+}
+
+/* With a UESCAPE clause of its own a U& token is left to scan_unclear: nobody writes that. */
+static bool has_uescape(const struct scan *s)
+{
+	struct token next;
+
+	if (s->t.kind != TOKEN_UQUOTED && s->t.kind != TOKEN_USTRING)
+		return false;
+	scan_peek(s, &next);
+	return token_is(&next, WORD_UESCAPE);
+}
+
+bool scan_take_name(struct scan *s, struct sql_view *out)
+{
+	enum word_category c = word_category((enum word)s->t.word);
+
+	if (s->t.kind == TOKEN_WORD ? c == WORD_R || c == WORD_T
+				    : s->t.kind != TOKEN_QUOTED && s->t.kind != TOKEN_UQUOTED)
+		return false;
+	if (has_uescape(s))
+		return false;
+	*out = view_of(&s->t);
+	scan_next(s);
+	return true;
+}
+
+bool scan_take_string(struct scan *s, struct sql_view *out)
+{
+	if (!token_is_string(&s->t) || has_uescape(s))
+		return false;
+	*out = view_of(&s->t);
+	scan_next(s);
+	return true;
+}
+
+void scan_object(struct scan *s, enum sql_cause cause)
+{
+	if (s->v->cause != CAUSE_NONE)
+		return;
+	s->v->cause = (uint8_t)cause;
+	s->v->at = view_of(&s->t);
+}
+
+void scan_class(struct scan *s, enum sql_class cls)
+{
+	if (s->v->cls < cls)
+		s->v->cls = (uint8_t)cls;
+}
+
+struct sql_effect *scan_effect(struct scan *s, enum sql_effect_kind kind)
+{
+	struct sql_effect *e = &s->spill;
+
+	if (s->v->n_effects < SQL_EFFECTS_MAX)
+		e = &s->v->effects[s->v->n_effects++];
+	else
+		scan_flag(s, SQLV_LOST);
+	*e = (struct sql_effect){.kind = (uint8_t)kind, .stmt = s->stmt};
+	return e;
+}
+
+void scan_temp_schema(struct scan *s)
+{
+	uint64_t pg_temp = word_hash("pg_temp", 7);
+	struct lexer ahead = s->lx;
+	struct token t = s->t, prev = {0};
+
+	for (; t.kind != TOKEN_END && t.c != ';' && t.c != '('; lexer_next(&ahead, &t)) {
+		if (t.c == '.' && (prev.hash == pg_temp || prev.kind == TOKEN_UQUOTED)) {
+			scan_effect(s, EFFECT_TEMP);
+			return;
+		}
+		prev = t;
+	}
+}
+
+void scan_unclear(struct scan *s)
+{
+	scan_object(s, CAUSE_SYNTAX);
+	scan_class(s, SQL_UNKNOWN);
+	scan_effect(s, EFFECT_UNKNOWN);
+	walk_rest(s);
+}
+
+void scan_finish(struct scan *s)
+{
+	if (!scan_at_end(s))
+		scan_unclear(s);
+}

@@ -1,0 +1,20 @@
+/*
+ * walk - the tokens of a statement that may call functions and read relations, each looked up:
+ * what is dangerous on a replica is objected to, what touches the session is noted.
+ * Used by classify and the stmt_ files only.
+ */
+#ifndef PGWEIR_SQL_WALK_H
+#define PGWEIR_SQL_WALK_H
+
+#include "sql/scan.h"
+
+/*
+ * From the current token to the end of the statement (`;` outside parentheses, or the end of the
+ * text). in_from: names are relations from the start, as after COPY.
+ */
+void walk_expressions(struct scan *s, bool in_from);
+
+/* To the end of the statement without looking, but for BEGIN ATOMIC … END, which holds `;`. */
+void walk_rest(struct scan *s);
+
+#endif

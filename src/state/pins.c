@@ -1,0 +1,150 @@
+#include "state/pins.h"
+
+_Static_assert(PIN_CAUSE_COUNT <= 32, "causes are bits of an uint32_t");
+
+#define BIT(cause) (1u << (cause))
+
+static const struct {
+	const char *name;
+	enum pin_after after;
+} causes[PIN_CAUSE_COUNT] = {
+	[PIN_TEMP] = {"temp", PIN_AFTER_DISCARD},
+	[PIN_LISTEN] = {"listen", PIN_AFTER_DISCARD},
+	[PIN_ADVISORY_LOCK] = {"advisory_lock", PIN_AFTER_DISCARD},
+	[PIN_WITH_HOLD] = {"with_hold", PIN_AFTER_DISCARD},
+	[PIN_LOAD] = {"load", PIN_AFTER_CLOSE},
+	[PIN_SETSEED] = {"setseed", PIN_AFTER_CLOSE},
+	[PIN_DBLINK] = {"dblink", PIN_AFTER_CLOSE},
+	[PIN_SQL_PREPARE] = {"sql_prepare", PIN_AFTER_DISCARD},
+	[PIN_CUSTOM_PARAMETER] = {"custom_parameter", PIN_AFTER_CLOSE},
+	[PIN_SET_CONFIG] = {"set_config",
+		PIN_AFTER_CLOSE}, /* its name may have been a custom one */
+	[PIN_ROLE] = {"role", PIN_AFTER_DISCARD},
+	[PIN_SESSION_AUTHORIZATION] = {"session_authorization", PIN_AFTER_DISCARD},
+	[PIN_SAVEPOINT_SET] = {"savepoint_set", PIN_AFTER_DISCARD},
+	[PIN_STREAM] = {"stream", PIN_AFTER_NOTHING},
+	[PIN_REPLICATION] = {"replication", PIN_AFTER_CLOSE},
+	[PIN_UNKNOWN] = {"unknown", PIN_AFTER_CLOSE},
+	[PIN_SESSION_MODE] = {"session_mode",
+		PIN_AFTER_NOTHING}, /* server_reset_query, the caller's */
+};
+
+/*
+ * What DISCARD ALL leaves alone: pins that are not of session state. It ends the session in the
+ * eyes of every pool of connections, so a client is let go even where the server keeps a trace
+ * (and must be closed).
+ */
+#define NOT_DISCARDED (BIT(PIN_STREAM) | BIT(PIN_REPLICATION) | BIT(PIN_SESSION_MODE))
+
+static const uint32_t undone[PIN_UNDO_COUNT] = {
+	[PIN_UNDO_DISCARD_ALL] = ~NOT_DISCARDED,
+	[PIN_UNDO_DISCARD_TEMP] = BIT(PIN_TEMP),
+	[PIN_UNDO_UNLISTEN_ALL] = BIT(PIN_LISTEN),
+	[PIN_UNDO_CLOSE_ALL] = BIT(PIN_WITH_HOLD),
+	[PIN_UNDO_ADVISORY_UNLOCK_ALL] = BIT(PIN_ADVISORY_LOCK),
+	[PIN_UNDO_DEALLOCATE_ALL] = BIT(PIN_SQL_PREPARE),
+	[PIN_UNDO_RESET_ALL] = BIT(PIN_SAVEPOINT_SET),
+	[PIN_UNDO_RESET_ROLE] = BIT(PIN_ROLE),
+	[PIN_UNDO_RESET_AUTHORIZATION] = BIT(PIN_ROLE) | BIT(PIN_SESSION_AUTHORIZATION),
+	[PIN_UNDO_STREAM_END] = BIT(PIN_STREAM),
+};
+
+const char *pin_cause_name(enum pin_cause c)
+{
+	return (unsigned)c < PIN_CAUSE_COUNT ? causes[c].name : "?";
+}
+
+void pins_init(struct pins *p)
+{
+	*p = (struct pins){.causes = 0};
+}
+
+/*
+ * The start of `sql` on one line, without what may hold a secret: it ends where the first string
+ * begins. Cut between characters if it is UTF-8.
+ */
+static void text_set(char text[PIN_TEXT_MAX], const char *sql, size_t len)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < len && n < PIN_TEXT_MAX - 1; i++) {
+		unsigned char ch = (unsigned char)sql[i];
+		bool blank = ch <= ' ' || ch == 0x7f;
+
+		if (ch == '\'' || ch == '$')
+			break;
+		if (blank && (n == 0 || text[n - 1] == ' '))
+			continue;
+		text[n++] = blank ? ' ' : (char)ch;
+	}
+	if (n == PIN_TEXT_MAX - 1)
+		while (n > 0 && ((unsigned char)text[n - 1] & 0xc0) == 0x80)
+			n--;
+	if (n > 0 && ((unsigned char)text[n - 1] & 0xc0) == 0xc0)
+		n--;
+	text[n] = '\0';
+}
+
+bool pins_add(struct pins *p, struct pin_counts *n, enum pin_cause c, uint64_t now_us,
+	const char *sql, size_t len)
+{
+	bool was_free = p->causes == 0;
+
+	PANIC_IF((unsigned)c >= PIN_CAUSE_COUNT);
+	if (pins_has(p, c))
+		return false;
+	p->causes |= BIT(c);
+	atomic_fetch_add_explicit(&n->now[c], 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&n->total[c], 1, memory_order_relaxed);
+	if (was_free) {
+		p->first = (uint8_t)c;
+		p->since_us = now_us;
+		text_set(p->text, sql, sql != NULL ? len : 0);
+	}
+	return was_free;
+}
+
+/* Give up those of `gone` that are there. Returns true if the client was pinned and is free now. */
+static bool give_up(struct pins *p, struct pin_counts *n, uint32_t gone)
+{
+	gone &= p->causes;
+	if (gone == 0)
+		return false;
+	for (unsigned c = 0; c < PIN_CAUSE_COUNT; c++) {
+		if ((gone & BIT(c)) == 0)
+			continue;
+		atomic_fetch_sub_explicit(&n->now[c], 1, memory_order_relaxed);
+		if (causes[c].after == PIN_AFTER_CLOSE)
+			p->after = PIN_AFTER_CLOSE;
+	}
+	p->causes &= ~gone;
+	return p->causes == 0;
+}
+
+bool pins_remove(struct pins *p, struct pin_counts *n, enum pin_cause c)
+{
+	PANIC_IF((unsigned)c >= PIN_CAUSE_COUNT);
+	return give_up(p, n, BIT(c));
+}
+
+bool pins_undo(struct pins *p, struct pin_counts *n, enum pin_undo what)
+{
+	PANIC_IF((unsigned)what >= PIN_UNDO_COUNT);
+	return give_up(p, n, undone[what]);
+}
+
+enum pin_after pins_after(const struct pins *p)
+{
+	enum pin_after after = p->after;
+
+	for (unsigned c = 0; c < PIN_CAUSE_COUNT; c++)
+		if ((p->causes & BIT(c)) != 0 && causes[c].after > after)
+			after = causes[c].after;
+	return after;
+}
+
+void pins_clear(struct pins *p, struct pin_counts *n)
+{
+	(void)give_up(p, n, p->causes);
+	pins_init(p);
+}

@@ -1,0 +1,85 @@
+#include "state/settings_class.h"
+
+#include <string.h>
+#include <strings.h>
+
+/* search_path and its like can be set in a session; those of postgresql.conf alone are left out. */
+static const char *const quoted_lists[] = {
+	"local_preload_libraries",
+	"search_path",
+	"session_preload_libraries",
+	"temp_tablespaces",
+};
+
+static const char *const of_transaction[] = {
+	"transaction_deferrable",
+	"transaction_isolation",
+	"transaction_read_only",
+};
+
+static const char *const not_for_parsing[] = {
+	"application_name",
+	"backend_flush_after",
+	"bytea_output",
+	"check_function_bodies",
+	"client_connection_check_interval",
+	"client_min_messages",
+	"commit_delay",
+	"commit_siblings",
+	"deadlock_timeout",
+	"default_table_access_method",
+	"default_tablespace",
+	"default_toast_compression",
+	"default_transaction_deferrable",
+	"default_transaction_isolation",
+	"default_transaction_read_only",
+	"extra_float_digits",
+	"idle_in_transaction_session_timeout",
+	"idle_session_timeout",
+	"lc_messages",
+	"lc_time",
+	"lock_timeout",
+	"maintenance_work_mem",
+	"statement_timeout",
+	"synchronous_commit",
+	"tcp_keepalives_count",
+	"tcp_keepalives_idle",
+	"tcp_keepalives_interval",
+	"tcp_user_timeout",
+	"temp_buffers",
+	"temp_tablespaces",
+	"transaction_timeout",
+};
+
+#define N_OF(table) (sizeof(table) / sizeof(table)[0])
+
+static bool is_among(const char *name, const char *const *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcasecmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
+enum settings_class settings_class_of(const char *name)
+{
+	if (strchr(name, '.') != NULL)
+		return SETTINGS_CUSTOM;
+	if (is_among(name, of_transaction, N_OF(of_transaction)))
+		return SETTINGS_TXN;
+	if (strcasecmp(name, "role") == 0 || strcasecmp(name, "session_authorization") == 0)
+		return SETTINGS_ROLE;
+	if (strcasecmp(name, "seed") == 0)
+		return SETTINGS_SEED;
+	return SETTINGS_CARRIED;
+}
+
+bool settings_is_for_parsing(const char *name)
+{
+	return !is_among(name, not_for_parsing, N_OF(not_for_parsing));
+}
+
+bool settings_is_quoted_list(const char *name)
+{
+	return is_among(name, quoted_lists, N_OF(quoted_lists));
+}

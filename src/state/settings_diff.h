@@ -1,0 +1,33 @@
+/*
+ * settings_diff - what to send to a server that has one settings set so that it has another.
+ * Pure; the sets are borrowed.
+ */
+#ifndef PGWEIR_STATE_SETTINGS_DIFF_H
+#define PGWEIR_STATE_SETTINGS_DIFF_H
+
+#include "base/wr.h"
+#include "state/settings.h"
+
+struct settings_diff {
+	unsigned n_stmts; /* CommandCompletes that will come */
+	unsigned n_msgs;  /* Query messages, each answered by one ReadyForQuery: 0, 1 or 2 */
+};
+
+/*
+ * Write the Query messages that turn a server that has `from` into one that has `to`; nothing if
+ * they are equal. Several statements of one message are joined by "; ", client_encoding first.
+ * There are two messages when client_encoding changes and another value has non-ASCII bytes:
+ * PostgreSQL converts the text of a message as a whole before it runs any of it.
+ * Where: ahead of a unit, outside a failed transaction; inside one it is undone by ROLLBACK.
+ * w->bad is set if the buffer is too small.
+ */
+struct settings_diff settings_diff_write(
+	const struct settings *from, const struct settings *to, struct wr *w);
+
+/* Upper bound, in bytes, of what settings_diff_write writes. */
+size_t settings_diff_len_max(const struct settings *from, const struct settings *to);
+
+/* How many statements it takes: the cost of giving such a server to such a client. */
+size_t settings_diff_count(const struct settings *from, const struct settings *to);
+
+#endif

@@ -1,0 +1,157 @@
+#include "state/stmt_names.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void stmt_names_init(struct stmt_names *n, struct stmt_table *t, size_t n_max)
+{
+	n->table = t;
+	map_init(&n->map);
+	n->unnamed = NULL;
+	n->n_max = n_max;
+	n->bytes = 0;
+}
+
+void stmt_names_fini(struct stmt_names *n)
+{
+	stmt_names_clear(n);
+	free(n->unnamed);
+	map_fini(&n->map);
+}
+
+static uint64_t name_hash(const struct stmt_names *n, const char *name, size_t len)
+{
+	return hash_bytes(stmt_table_key(n->table), name, len);
+}
+
+static bool name_equal(const void *item, const void *key)
+{
+	return strcmp(((const struct stmt_name *)item)->name, key) == 0;
+}
+
+static size_t entry_bytes(size_t name_len)
+{
+	return sizeof(struct stmt_name) + name_len + 1;
+}
+
+struct stmt_name *stmt_names_find(const struct stmt_names *n, const char *name)
+{
+	if (name[0] == '\0')
+		return n->unnamed != NULL && n->unnamed->stmt != NULL ? n->unnamed : NULL;
+	if (n->map.n_items == 0)
+		return NULL;
+	return map_find(&n->map, name_hash(n, name, strlen(name)), name_equal, name);
+}
+
+/* NULL: no memory. */
+static struct stmt_name *entry_new(struct stmt_names *n, const char *name, size_t len)
+{
+	struct stmt_name *e = calloc(1, entry_bytes(len));
+
+	if (e == NULL)
+		return NULL;
+	e->name_len = (uint32_t)len;
+	memcpy(e->name, name, len);
+	n->bytes += entry_bytes(len);
+	return e;
+}
+
+static void entry_free(struct stmt_names *n, struct stmt_name *e)
+{
+	n->bytes -= entry_bytes(e->name_len);
+	stmt_unref(n->table, e->stmt);
+	free(e);
+}
+
+static enum status put_unnamed(struct stmt_names *n, struct stmt *s, struct stmt_name **out)
+{
+	struct stmt_name *e = n->unnamed;
+
+	if (e == NULL && (e = entry_new(n, "", 0)) == NULL)
+		return E_NOMEM;
+	n->unnamed = e;
+	stmt_ref(s); /* before the old one goes: it may be the same */
+	stmt_unref(n->table, e->stmt);
+	e->stmt = s;
+	e->word = 0;
+	e->shape = 0;
+	*out = e;
+	return OK;
+}
+
+enum status stmt_names_put(
+	struct stmt_names *n, const char *name, struct stmt *s, struct stmt_name **out)
+{
+	size_t len = strlen(name);
+	struct stmt_name *e;
+
+	if (len == 0)
+		return put_unnamed(n, s, out);
+	if (stmt_names_find(n, name) != NULL)
+		return E_EXISTS;
+	if (n->map.n_items >= n->n_max || len > STMT_NAME_MAX)
+		return E_LIMIT;
+	if ((e = entry_new(n, name, len)) == NULL)
+		return E_NOMEM;
+	if (map_insert(&n->map, name_hash(n, name, len), e) != OK) {
+		entry_free(n, e);
+		return E_NOMEM;
+	}
+	e->stmt = stmt_ref(s);
+	*out = e;
+	return OK;
+}
+
+bool stmt_names_remove(struct stmt_names *n, const char *name)
+{
+	struct stmt_name *e = stmt_names_find(n, name);
+
+	if (e == NULL)
+		return false;
+	if (e == n->unnamed) {
+		stmt_unref(n->table, e->stmt);
+		e->stmt = NULL;
+		return true;
+	}
+	PANIC_IF(!map_remove(&n->map, name_hash(n, e->name, e->name_len), e));
+	entry_free(n, e);
+	return true;
+}
+
+void stmt_names_clear(struct stmt_names *n)
+{
+	struct stmt_name *e;
+
+	map_foreach (e, pos, &n->map)
+		entry_free(n, e);
+	map_fini(&n->map);
+	(void)stmt_names_remove(n, "");
+}
+
+struct stmt_name *stmt_names_next(const struct stmt_names *n, size_t *pos)
+{
+	return map_next(&n->map, pos);
+}
+
+enum status stmt_names_adopt(struct stmt_names *n, struct stmt_table *t)
+{
+	struct map rehashed;
+	struct stmt_name *e = stmt_names_find(n, "");
+	enum status st = OK;
+
+	n->table = t; /* what is not adopted below is dropped with this table as well */
+	if (e != NULL && (st = stmt_adopt(t, &e->stmt)) != OK)
+		return st;
+	map_init(&rehashed);
+	map_foreach (e, pos, &n->map) {
+		if ((st = stmt_adopt(t, &e->stmt)) != OK ||
+			(st = map_insert(&rehashed, name_hash(n, e->name, e->name_len), e)) != OK)
+			goto fail;
+	}
+	map_fini(&n->map);
+	n->map = rehashed;
+	return OK;
+fail:
+	map_fini(&rehashed);
+	return st;
+}

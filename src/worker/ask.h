@@ -1,0 +1,271 @@
+/*
+ * ask - the messages between workers and the control thread. This floor declares what it needs from
+ * above (ASK_*, posted to shared->control) and what it understands (TELL_*, posted to a worker's
+ * mailbox). Every message is allocated by the sender, moved by mailbox_post and freed by the reader
+ * (with free(), after taking out what it owns), unless a reply of the same memory is described.
+ */
+#ifndef PGWEIR_WORKER_ASK_H
+#define PGWEIR_WORKER_ASK_H
+
+#include "base/hist.h"
+#include "base/mailbox.h"
+#include "worker/shared.h"
+
+struct conn;
+struct client;
+struct server;
+
+enum ask_kind {         /* worker -> control */
+	ASK_DERIVE = 1, /* struct ask_derive: run PBKDF2 on a helper, answer with TELL_DERIVED */
+	ASK_CONSOLE,    /* struct ask_console: take over this logged-in console client */
+	ASK_CATALOG, /* struct ask_catalog: a database is used whose catalog is not loaded, or DDL
+			passed */
+	ASK_PROBE,   /* struct ask_probe: a node failed us; look at it now */
+	ASK_ROWS,    /* struct ask_rows: answer to TELL_SHOW */
+	ASK_DONE,    /* struct ask_done: answer to TELL_COMMAND */
+	ASK_STOPPED, /* struct mail: this worker has ended its loop */
+};
+
+enum tell_kind {           /* control or worker -> worker */
+	TELL_SOCKET = 100, /* struct tell_socket: an accepted socket */
+	TELL_CLIENT,       /* worker internal: a client handed over */
+	TELL_SERVER,       /* worker internal: a server connection handed over */
+	TELL_BORROW,       /* worker internal: another worker asks for an idle server */
+	TELL_WAITER,       /* worker internal: look at the line of a pool again */
+	TELL_CANCEL,       /* struct tell_cancel */
+	TELL_DERIVED,      /* the struct ask_derive, answered */
+	TELL_SHOW,         /* struct tell_show */
+	TELL_COMMAND,      /* struct tell_command */
+	TELL_REFRESH, /* struct mail: a snapshot changed, load them now (else at the next turn) */
+	TELL_STOP,    /* struct mail: close everything and end the loop */
+};
+
+/* Salted password of SCRAM (RFC 5802 Hi()): slow on purpose, never on a loop's thread. */
+struct ask_derive {
+	struct mail mail;
+	uint32_t worker; /* who asks, and is answered with this same memory as TELL_DERIVED */
+	uint64_t token;  /* the asker's */
+	uint32_t iterations;
+	uint32_t salt_len;
+	uint8_t salt[128];
+	char password[1024]; /* comes back with the answer; wiped by the asker */
+	uint8_t salted[32];  /* answer */
+	enum status status;  /* answer: OK, E_LIMIT (queue full), E_NOMEM */
+};
+
+/* The conn is detached (TLS included); the start-up is done, AuthenticationOk etc. not yet sent. */
+struct ask_console {
+	struct mail mail;
+	struct conn *conn; /* moved */
+	uint64_t id;
+	bool is_admin; /* else a stats user: SHOW only */
+	char user[NAME_LEN];
+	char database[NAME_LEN];
+	char application_name[64];
+	uint64_t connect_wall_us;
+};
+
+struct ask_catalog {
+	struct mail mail;
+	char database[NAME_LEN]; /* the [databases] entry's name */
+	char dbname[NAME_LEN];   /* on the server */
+	uint32_t cluster;
+	bool changed; /* DDL has passed: load again */
+};
+
+struct ask_probe {
+	struct mail mail;
+	uint32_t node;
+};
+
+struct tell_socket {
+	struct mail mail;
+	int fd; /* moved */
+	bool is_unix;
+	bool is_admin_port;
+};
+
+/* Cancel the query that (pid, secret key) names. Posted to the worker that the pid encodes. */
+struct tell_cancel {
+	struct mail mail;
+	uint32_t pid;
+	uint32_t key_len;
+	uint8_t key[32];
+	uint32_t from_worker; /* whose client brought it, to be told when it was served */
+	uint32_t from_slot;
+	uint64_t from_id;
+	bool is_served; /* on its way back */
+};
+
+/* --- SHOW: each worker answers for its own objects, in bounded pieces --- */
+enum show_what {
+	SHOW_ROWS_CLIENTS,
+	SHOW_ROWS_SERVERS,
+	SHOW_ROWS_POOLS,
+	SHOW_ROWS_STATS,
+	SHOW_ROWS_PINS,
+	SHOW_ROWS_ROUTES,
+	SHOW_ROWS_ERRORS,
+	SHOW_ROWS_WORKER,
+};
+
+#define SHOW_ROWS_MAX 64u /* rows in one answer */
+
+struct tell_show {
+	struct mail mail;
+	enum show_what what;
+	uint64_t cursor; /* 0 to begin, else ask_rows.next */
+	uint64_t token;  /* the asker's */
+};
+
+enum show_client_state { /* fixed PgBouncer words, in this order */
+	SHOW_CL_ACTIVE,
+	SHOW_CL_IDLE,
+	SHOW_CL_WAITING,
+	SHOW_CL_LOGIN,
+	SHOW_CL_ACTIVE_CANCEL_REQ,
+	SHOW_CL_WAITING_CANCEL_REQ,
+};
+
+enum show_server_state {
+	SHOW_SV_ACTIVE,
+	SHOW_SV_IDLE,
+	SHOW_SV_USED,
+	SHOW_SV_TESTED,
+	SHOW_SV_NEW,
+	SHOW_SV_ACTIVE_CANCEL,
+	SHOW_SV_BEING_CANCELED,
+};
+
+struct show_socket_row { /* CLIENTS and SERVERS */
+	uint64_t id;
+	char type; /* 'C' or 'S' */
+	uint8_t state;
+	bool close_needed;
+	bool replication;
+	uint16_t port, local_port;
+	char user[NAME_LEN];
+	char database[NAME_LEN];
+	char addr[64];
+	char local_addr[64];
+	uint64_t connect_wall_us;
+	uint64_t request_wall_us; /* last request; 0: none yet */
+	uint64_t wait_us;         /* how long the present wait lasts, clients only */
+	uint64_t ptr;             /* this object's id as PgBouncer's "ptr" */
+	uint64_t link;            /* the linked client's or server's, 0: none */
+	uint32_t remote_pid;
+	uint32_t prepared_statements;
+	char tls[96]; /* "" without TLS */
+	char application_name[64];
+	int32_t node; /* servers: node id; clients: of the linked server, or -1 */
+	uint32_t worker;
+	uint64_t pins;        /* bits of enum pin_cause */
+	uint64_t fingerprint; /* of the last statement, 0: none */
+	uint64_t bytes_kept;  /* our memory for this connection */
+};
+
+struct show_pool_row { /* one per (database, user), node -1: the clients; one per node: the servers
+			*/
+	char database[NAME_LEN]; /* as the client names it */
+	char user[NAME_LEN];
+	int32_t node;
+	uint8_t pool_mode; /* enum of conf */
+	uint32_t cl_active, cl_waiting, cl_active_cancel_req, cl_waiting_cancel_req;
+	uint32_t cl_login, cl_idle; /* cl_idle is part of cl_active in PgBouncer's table */
+	uint32_t sv_active, sv_active_cancel, sv_being_canceled, sv_idle, sv_used, sv_tested,
+		sv_login;
+	uint32_t pinned;
+	uint64_t maxwait_us;
+	uint64_t outstanding;  /* units under way */
+	uint64_t latency_us;   /* recent, exponentially weighted */
+	struct hist_sum wait;  /* time in line */
+	struct hist_sum query; /* unit sent to ReadyForQuery */
+};
+
+struct show_stats_row { /* per database, since the start; times in µs */
+	char database[NAME_LEN];
+	uint64_t server_assignment_count, xact_count, query_count, received, sent;
+	uint64_t xact_time, query_time, wait_time;
+	uint64_t client_parse_count, server_parse_count, bind_count, client_login_count;
+	uint64_t replays, timeouts, errors_sent; /* ours */
+};
+
+struct show_pin_row {
+	uint64_t client, server;
+	char database[NAME_LEN];
+	char user[NAME_LEN];
+	uint8_t cause; /* enum pin_cause */
+	int32_t node;
+	uint64_t since_wall_us;
+	char statement[64]; /* the first bytes of it */
+};
+
+struct show_route_row { /* units by verdict, node and reason */
+	char database[NAME_LEN];
+	uint8_t verdict; /* enum of sql/classify */
+	uint8_t reason;  /* enum of route/choose */
+	int32_t node;    /* -1: no server was needed, or none fit */
+	uint64_t n;
+};
+
+struct show_error_row { /* ErrorResponses passed on or made, by SQLSTATE class */
+	char database[NAME_LEN];
+	char sqlstate_class[4];
+	bool ours;
+	uint64_t n;
+};
+
+struct show_worker_row {
+	uint32_t clients, servers, login_clients;
+	uint64_t turns, units, handovers_in, handovers_out;
+	uint64_t bytes_kept; /* receive and send buffers in use */
+	uint64_t buffers_free;
+	uint64_t settings, statements, statement_bytes;
+	uint64_t cpu_us; /* of the thread */
+};
+
+struct ask_rows {
+	struct mail mail;
+	uint32_t worker;
+	enum show_what what;
+	uint64_t token;
+	uint64_t next; /* cursor to go on with; 0: this was the last piece */
+	size_t n;      /* rows in this piece, at most SHOW_ROWS_MAX */
+	union {
+		struct show_socket_row socket;
+		struct show_pool_row pool;
+		struct show_stats_row stats;
+		struct show_pin_row pin;
+		struct show_route_row route;
+		struct show_error_row error;
+		struct show_worker_row worker;
+	} row[];
+};
+
+/* --- commands --- */
+enum command_what {
+	COMMAND_KILL_DB,     /* drop clients and servers of `database` ("": all) at once */
+	COMMAND_KILL_CLIENT, /* drop the client with `id`, if it lives here */
+	COMMAND_CLOSE_IDLE,  /* PAUSE, RECONNECT: close idle servers of `database` that must go */
+	COMMAND_COUNT,       /* only answer the counts */
+};
+
+struct tell_command {
+	struct mail mail;
+	enum command_what what;
+	uint64_t token;
+	uint64_t id;
+	char database[NAME_LEN]; /* "": all */
+};
+
+struct ask_done {
+	struct mail mail;
+	uint32_t worker;
+	uint64_t token;
+	uint32_t n_hit;            /* clients dropped */
+	uint32_t servers_in_use;   /* of `database`: held by a client or logging in */
+	uint32_t servers_outdated; /* of `database`: to be closed at release, still there */
+	uint32_t clients;          /* of `database` */
+};
+
+#endif

@@ -1,0 +1,580 @@
+#include "worker/client.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/text.h"
+#include "net/tls.h"
+#include "proto/reply.h"
+#include "sql/lexer.h"
+#include "worker/ask.h"
+#include "worker/cancel.h"
+#include "worker/dispatch.h"
+#include "worker/effects.h"
+#include "worker/handover.h"
+#include "worker/login.h"
+#include "worker/relay.h"
+#include "worker/savepoints.h"
+#include "worker/server.h"
+#include "worker/unit.h"
+
+static const char *const client_end_words[] = {
+	[CLIENT_END_TERMINATE] = "client close request",
+	[CLIENT_END_EOF] = "client unexpected eof",
+	[CLIENT_END_RESET] = "client connection reset",
+	[CLIENT_END_TLS] = "tls error",
+	[CLIENT_END_PROTOCOL] = "protocol violation",
+	[CLIENT_END_LOGIN] = "login refused",
+	[CLIENT_END_TIMEOUT] = "timeout",
+	[CLIENT_END_LIMIT] = "limit",
+	[CLIENT_END_KILLED] = "killed by administrator",
+	[CLIENT_END_SHUTDOWN] = "shutdown",
+	[CLIENT_END_SERVER] = "server lost",
+	[CLIENT_END_MEMORY] = "out of memory",
+	[CLIENT_END_CANCEL] = "cancel request done",
+	[CLIENT_END_CONSOLE] = "handed to the console",
+};
+
+static const uint8_t next_state[CLIENT_STATE_COUNT][CLIENT_EVENT_COUNT] = {
+	[CLIENT_STARTUP] = {[CLIENT_GOT_TLS] = CLIENT_TLS,
+		[CLIENT_CHALLENGED] = CLIENT_AUTH,
+		[CLIENT_NEEDS_KEY] = CLIENT_DERIVE,
+		[CLIENT_PROVED] = CLIENT_WELCOME,
+		[CLIENT_IS_CANCEL] = CLIENT_CANCEL,
+		[CLIENT_GONE] = CLIENT_CLOSED},
+	[CLIENT_TLS] = {[CLIENT_TLS_DONE] = CLIENT_STARTUP, [CLIENT_GONE] = CLIENT_CLOSED},
+	[CLIENT_AUTH] = {[CLIENT_CHALLENGED] = CLIENT_AUTH,
+		[CLIENT_NEEDS_KEY] = CLIENT_DERIVE,
+		[CLIENT_PROVED] = CLIENT_WELCOME,
+		[CLIENT_GONE] = CLIENT_CLOSED},
+	[CLIENT_DERIVE] = {[CLIENT_CHALLENGED] = CLIENT_AUTH,
+		[CLIENT_PROVED] = CLIENT_WELCOME,
+		[CLIENT_GONE] = CLIENT_CLOSED},
+	[CLIENT_MOVING] = {[CLIENT_ARRIVED] = CLIENT_WELCOME, [CLIENT_GONE] = CLIENT_CLOSED},
+	[CLIENT_WELCOME] = {[CLIENT_HANDED_OVER] = CLIENT_MOVING,
+		[CLIENT_GREETED] = CLIENT_IDLE,
+		[CLIENT_GONE] = CLIENT_CLOSED},
+	[CLIENT_IDLE] = {[CLIENT_QUEUED] = CLIENT_WAITING,
+		[CLIENT_LINKED] = CLIENT_ACTIVE,
+		[CLIENT_GONE] = CLIENT_CLOSED},
+	[CLIENT_WAITING] = {[CLIENT_UNQUEUED] = CLIENT_IDLE,
+		[CLIENT_LINKED] = CLIENT_ACTIVE,
+		[CLIENT_GONE] = CLIENT_CLOSED},
+	[CLIENT_ACTIVE] = {[CLIENT_UNLINKED] = CLIENT_IDLE, [CLIENT_GONE] = CLIENT_CLOSED},
+	[CLIENT_CANCEL] = {[CLIENT_GONE] = CLIENT_CLOSED},
+};
+
+static bool is_logging_in(enum client_state st)
+{
+	return st >= CLIENT_STARTUP && st <= CLIENT_WELCOME;
+}
+
+void client_transition(struct worker *w, struct client *c, enum client_event ev)
+{
+	enum client_state from = c->state, to = next_state[from][ev];
+
+	PANIC_IF(to == CLIENT_BAD);
+	if (is_logging_in(from) && !is_logging_in(to))
+		w->n_clients_login--;
+	c->state = to;
+	c->state_since_us = w->now_us;
+}
+
+/* --- timers --- */
+
+static uint64_t after(uint64_t since_us, uint64_t timeout_us)
+{
+	return timeout_us != 0 ? since_us + timeout_us : UINT64_MAX;
+}
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* A time of the client's own settings (ms without a unit); 0: off or not set. */
+static uint64_t setting_time_us(const struct client *c, const char *name)
+{
+	const char *v = settings_get(c->set.current, name);
+	char *unit;
+	double n;
+
+	if (v == NULL)
+		return 0;
+	n = strtod(v, &unit);
+	if (n <= 0)
+		return 0;
+	while (*unit == ' ')
+		unit++;
+	if (strcmp(unit, "us") == 0)
+		return (uint64_t)n;
+	if (strcmp(unit, "s") == 0)
+		return (uint64_t)(n * 1e6);
+	if (strcmp(unit, "min") == 0)
+		return (uint64_t)(n * 60e6);
+	if (strcmp(unit, "h") == 0)
+		return (uint64_t)(n * 3600e6);
+	if (strcmp(unit, "d") == 0)
+		return (uint64_t)(n * 86400e6);
+	return (uint64_t)(n * 1e3);
+}
+
+/* When the client has been in its transaction, or idle in it, for too long. */
+static uint64_t txn_deadline_us(const struct client *c, bool is_idle)
+{
+	uint64_t d = after(c->txn_begun_us, c->acc->transaction_timeout_us);
+
+	if (!is_idle)
+		return d;
+	d = min_u64(d, after(c->state_since_us, c->acc->idle_transaction_timeout_us));
+	if (c->server == NULL) /* else PostgreSQL itself watches */
+		d = min_u64(d, after(c->state_since_us,
+				       setting_time_us(c, "idle_in_transaction_session_timeout")));
+	return d;
+}
+
+static bool is_quiet(const struct client *c)
+{
+	return c->server == NULL || server_is_quiet(c->server);
+}
+
+static uint64_t client_deadline_us(struct worker *w, const struct client *c)
+{
+	switch (c->state) {
+	case CLIENT_STARTUP:
+	case CLIENT_TLS:
+	case CLIENT_AUTH:
+	case CLIENT_DERIVE:
+	case CLIENT_MOVING:
+	case CLIENT_WELCOME:
+		return after(c->connected_us, w->conf->client_login_timeout_us);
+	case CLIENT_IDLE:
+		if (c->txn != TXN_NONE)
+			return txn_deadline_us(c, true);
+		return after(c->state_since_us, c->acc->client_idle_timeout_us);
+	case CLIENT_ACTIVE:
+		if (c->txn != TXN_NONE)
+			return txn_deadline_us(c, is_quiet(c));
+		if (is_quiet(c))
+			return after(c->request_us, c->acc->client_idle_timeout_us);
+		return UINT64_MAX;
+	case CLIENT_CANCEL:
+		return after(c->connected_us, w->conf->cancel_wait_timeout_us);
+	case CLIENT_WAITING: /* the line's timer */
+	case CLIENT_CLOSED:
+	case CLIENT_BAD:
+	case CLIENT_STATE_COUNT:
+		break;
+	}
+	return UINT64_MAX;
+}
+
+void client_watch(struct worker *w, struct client *c)
+{
+	uint64_t d = client_deadline_us(w, c);
+
+	if (d != UINT64_MAX && (!wheel_is_armed(&c->timer) || c->timer.deadline_us > d))
+		wheel_add(&w->wheel, &c->timer, d);
+}
+
+static void client_timed_out(struct worker *w, struct client *c)
+{
+	struct report r = report_of("FATAL", SQLSTATE_IDLE_SESSION_TIMEOUT, "client_idle_timeout");
+
+	if (c->db != NULL)
+		c->db->stats.timeouts++;
+	if (c->state == CLIENT_CANCEL) {
+		client_close(w, c, CLIENT_END_TIMEOUT);
+		return;
+	}
+	if (is_logging_in(c->state)) {
+		r = report_of(
+			"FATAL", SQLSTATE_SQLSERVER_REJECTED_CONNECTION, "client_login_timeout");
+		r.hint = "The login took longer than client_login_timeout.";
+	} else if (c->txn != TXN_NONE &&
+		   w->now_us >= after(c->txn_begun_us, c->acc->transaction_timeout_us)) {
+		r = report_of("FATAL", SQLSTATE_TRANSACTION_TIMEOUT,
+			"terminating connection due to transaction timeout");
+		r.hint = "The transaction took longer than transaction_timeout.";
+	} else if (c->txn != TXN_NONE) {
+		r = report_of("FATAL", SQLSTATE_IDLE_IN_TRANSACTION_TIMEOUT,
+			"terminating connection due to idle-in-transaction timeout");
+		r.hint = "See idle_transaction_timeout and idle_in_transaction_session_timeout.";
+	} else {
+		r.message = "terminating connection due to idle-session timeout";
+		r.hint = "The client was idle for longer than client_idle_timeout.";
+	}
+	client_fatal(w, c, &r, CLIENT_END_TIMEOUT);
+}
+
+static void on_timer(void *ctx, struct wheel_timer *t)
+{
+	struct worker *w = ctx;
+	struct client *c = list_entry(t, struct client, timer);
+
+	if (w->now_us >= client_deadline_us(w, c))
+		client_timed_out(w, c);
+	else
+		client_watch(w, c);
+}
+
+/* --- callbacks of the conn --- */
+
+static size_t on_data(void *arg, const uint8_t *data, size_t len)
+{
+	struct client *c = arg;
+	struct worker *w = c->w;
+
+	switch (c->state) {
+	case CLIENT_STARTUP:
+	case CLIENT_AUTH:
+		return login_on_data(w, c, data, len);
+	case CLIENT_IDLE:
+	case CLIENT_ACTIVE:
+		return unit_on_data(w, c, data, len);
+	case CLIENT_TLS:
+	case CLIENT_DERIVE:
+	case CLIENT_MOVING:
+	case CLIENT_WELCOME:
+	case CLIENT_WAITING:
+		conn_rx_pause(c->conn);
+		return 0;
+	case CLIENT_CANCEL: /* nothing more is expected, nothing is answered */
+	case CLIENT_CLOSED:
+	case CLIENT_BAD:
+	case CLIENT_STATE_COUNT:
+		break;
+	}
+	return len;
+}
+
+static void on_drained(void *arg)
+{
+	struct client *c = arg;
+
+	if (c->server != NULL)
+		relay_client_drained(c->w, c);
+}
+
+static void on_ready(void *arg)
+{
+	struct client *c = arg;
+
+	if (c->state == CLIENT_TLS)
+		login_on_tls_ready(c->w, c);
+}
+
+static void on_hangup(void *arg)
+{
+	struct client *c = arg;
+
+	client_close(c->w, c, CLIENT_END_EOF);
+}
+
+static void on_end(void *arg, enum conn_end why)
+{
+	struct client *c = arg;
+	enum client_end end = CLIENT_END_RESET;
+
+	switch (why) {
+	case CONN_END_EOF:
+		end = CLIENT_END_EOF;
+		break;
+	case CONN_END_TLS:
+		end = CLIENT_END_TLS;
+		log_info(c->w->log, "client tls error", "client=%lu error=\"%s\"",
+			(unsigned long)c->id, conn_error_text(c->conn));
+		break;
+	case CONN_END_LIMIT:
+		end = CLIENT_END_LIMIT;
+		break;
+	case CONN_END_RESET:
+	case CONN_END_CONNECT:
+		break;
+	}
+	client_close(c->w, c, end);
+}
+
+const struct conn_ops client_ops = {
+	.on_data = on_data,
+	.on_drained = on_drained,
+	.on_ready = on_ready,
+	.on_hangup = on_hangup,
+	.on_end = on_end,
+};
+
+/* --- life --- */
+
+enum status client_new(struct worker *w, struct conn *conn, bool is_admin_port, struct client **out)
+{
+	struct client *c = calloc(1, sizeof *c);
+	enum status st = E_NOMEM;
+	struct settings *login;
+
+	if (c == NULL || (st = worker_slot_take(w, c, &c->slot)) != OK) {
+		free(c);
+		conn_free(conn);
+		return st;
+	}
+	c->w = w;
+	c->conn = conn;
+	c->is_admin_port = is_admin_port;
+	c->avoid_node = NODES_MAX;
+	c->id = atomic_fetch_add(&w->sh->next_id, 1);
+	c->state = CLIENT_STARTUP;
+	c->connected_us = w->now_us;
+	c->state_since_us = w->now_us;
+	login = settings_empty(w->settings);
+	settings_txn_init(&c->set, w->settings, &login);
+	stmt_names_init(&c->names, w->stmts, CLIENT_STATEMENTS_MAX);
+	pins_init(&c->pins);
+	marks_init(&c->marks);
+	waiter_init(&c->waiter);
+	wheel_timer_init(&c->timer, on_timer);
+	list_push_back(&w->clients, &c->link);
+	w->n_clients++;
+	w->n_clients_login++;
+	conn_set_owner(conn, &client_ops, c);
+	*out = c;
+	if (atomic_fetch_add(&w->sh->n_clients, 1) >= w->conf->max_client_conn + CLIENTS_SPARE) {
+		struct report r = report_of("FATAL", SQLSTATE_TOO_MANY_CONNECTIONS,
+			"no more connections allowed (max_client_conn)");
+
+		r.hint = "Raise max_client_conn.";
+		client_fatal(w, c, &r, CLIENT_END_LIMIT);
+		return OK;
+	}
+	client_watch(w, c);
+	return OK;
+}
+
+void client_count_bytes(struct client *c)
+{
+	uint64_t in, out;
+
+	if (c->db == NULL || c->conn == NULL)
+		return;
+	in = conn_bytes_in(c->conn);
+	out = conn_bytes_out(c->conn);
+	c->db->stats.received += in - c->bytes_in_seen;
+	c->db->stats.sent += out - c->bytes_out_seen;
+	c->bytes_in_seen = in;
+	c->bytes_out_seen = out;
+}
+
+static void client_log_end(struct worker *w, const struct client *c, enum client_end why)
+{
+	bool is_login = is_logging_in(c->state) || c->state == CLIENT_CANCEL;
+
+	if (!w->conf->log_disconnections || (is_login && why == CLIENT_END_EOF))
+		return;
+	log_info(w->log, "client closed", "client=%lu db=%s user=%s reason=\"%s\" age_s=%lu",
+		(unsigned long)c->id, c->db != NULL ? c->db->name : "-",
+		c->acc != NULL ? c->acc->user : "-", client_end_words[why],
+		(unsigned long)((w->now_us - c->connected_us) / 1000000));
+}
+
+static void client_end(struct worker *w, struct client *c, enum client_end why, bool flushed)
+{
+	if (c->state == CLIENT_CLOSED)
+		return;
+	client_log_end(w, c, why);
+	client_count_bytes(c);
+	if (c->state == CLIENT_MOVING)
+		handover_client_closed(w, c);
+	dispatch_forget(w, c);
+	if (c->server != NULL)
+		relay_client_gone(w, c);
+	cancel_client_gone(w, c);
+	pins_clear(&c->pins, &w->sh->pins);
+	wheel_del(&w->wheel, &c->timer);
+	if (c->acc != NULL)
+		account_client_left(w, c);
+	client_transition(w, c, CLIENT_GONE);
+	if (flushed)
+		conn_free_flushed(c->conn, CLIENT_LINGER_MS);
+	else
+		conn_free(c->conn);
+	c->conn = NULL;
+	worker_slot_give(w, c->slot);
+	atomic_fetch_sub(&w->sh->n_clients, 1);
+	w->n_clients--;
+	list_del(&c->link);
+	list_push_back(&w->dead_clients, &c->link);
+}
+
+void client_close(struct worker *w, struct client *c, enum client_end why)
+{
+	client_end(w, c, why, false);
+}
+
+void client_free(struct worker *w, struct client *c)
+{
+	(void)w;
+	login_free(c->login);
+	relay_hold_free(w, c);
+	baseline_fini(&c->learned);
+	effects_free(c->bound);
+	savepoints_clear(&c->savepoints, &c->set);
+	settings_txn_fini(&c->set);
+	stmt_names_fini(&c->names);
+	free(c->deferred);
+	free(c->unnamed);
+	free(c);
+}
+
+void client_fatal(struct worker *w, struct client *c, const struct report *r, enum client_end why)
+{
+	if (c->state == CLIENT_CLOSED)
+		return;
+	client_put_error(w, c, r);
+	client_end(w, c, why, true);
+}
+
+void client_shutdown(struct worker *w, struct client *c)
+{
+	struct report r = report_of("FATAL", SQLSTATE_ADMIN_SHUTDOWN,
+		"terminating connection due to administrator command");
+
+	client_fatal(w, c, &r, CLIENT_END_SHUTDOWN);
+}
+
+void client_put_error(struct worker *w, struct client *c, const struct report *r)
+{
+	uint8_t buf[REPORT_OWN_MAX];
+	struct wr out = wr_of(buf, sizeof buf);
+
+	report_put(&out, 'E', r);
+	PANIC_IF(out.bad);
+	conn_put_copy(c->conn, buf, out.len);
+	if (c->db != NULL) {
+		c->db->stats.errors++;
+		dbase_count_error(c->db, r->sqlstate, true);
+	}
+	if (w->conf->log_pooler_errors)
+		log_info(w->log, "error sent to client",
+			"client=%lu db=%s user=%s sqlstate=%s message=\"%s\"", (unsigned long)c->id,
+			c->db != NULL ? c->db->name : "-", c->acc != NULL ? c->acc->user : "-",
+			r->sqlstate, r->message);
+}
+
+void client_put_ready(struct worker *w, struct client *c)
+{
+	uint8_t buf[6];
+	struct wr out = wr_of(buf, sizeof buf);
+	char status = 'I';
+
+	(void)w;
+	if (c->txn == TXN_DEFERRED || c->txn == TXN_OPEN)
+		status = 'T';
+	else if (c->txn != TXN_NONE)
+		status = 'E';
+	reply_put_ready(&out, status);
+	conn_put_copy(c->conn, buf, out.len);
+}
+
+/* Encodings in which the second byte of a character may look like ASCII. */
+static bool encoding_is_unsafe(const char *enc)
+{
+	static const char *const unsafe[] = {"SJIS", "SHIFT_JIS_2004", "BIG5", "GBK", "UHC",
+		"GB18030", "JOHAB", "MSKANJI", "SHIFTJIS", "WIN932", "WINDOWS932", "WIN949",
+		"WINDOWS949", "WIN936", "WINDOWS936", "WIN950", "WINDOWS950", "SHIFT_JIS",
+		"SHIFTJIS2004", "SJIS2004"};
+
+	for (size_t i = 0; i < sizeof unsafe / sizeof *unsafe; i++)
+		if (strcasecmp(enc, unsafe[i]) == 0)
+			return true;
+	return false;
+}
+
+/* How the lexer has to read the client's statements. */
+void client_settings_changed(struct worker *w, struct client *c)
+{
+	const char *strings = settings_get(c->set.current, "standard_conforming_strings");
+	const char *enc = settings_get(c->set.current, "client_encoding");
+	uint32_t opts = 0;
+
+	(void)w;
+	if (strings == NULL && c->acc != NULL)
+		strings = baseline_get(&c->acc->baseline, "standard_conforming_strings");
+	if (enc == NULL && c->acc != NULL)
+		enc = baseline_get(&c->acc->baseline, "client_encoding");
+	if (strings == NULL || strcasecmp(strings, "off") != 0)
+		opts |= SQL_STD_STRINGS;
+	if (enc != NULL && (strcasecmp(enc, "UTF8") == 0 || strcasecmp(enc, "UTF-8") == 0 ||
+				   strcasecmp(enc, "UNICODE") == 0))
+		opts |= SQL_ENC_UTF8;
+	else if (enc == NULL || encoding_is_unsafe(enc))
+		opts |= SQL_ENC_UNSAFE;
+	c->sql_opts = opts;
+}
+
+/* --- SHOW CLIENTS --- */
+
+static uint8_t show_state(const struct client *c)
+{
+	switch (c->state) {
+	case CLIENT_WAITING:
+		return SHOW_CL_WAITING;
+	case CLIENT_ACTIVE:
+		return SHOW_CL_ACTIVE;
+	case CLIENT_IDLE:
+		return SHOW_CL_IDLE;
+	case CLIENT_CANCEL:
+		return cancel_is_sent(c->cancel) ? SHOW_CL_ACTIVE_CANCEL_REQ
+						 : SHOW_CL_WAITING_CANCEL_REQ;
+	case CLIENT_STARTUP:
+	case CLIENT_TLS:
+	case CLIENT_AUTH:
+	case CLIENT_DERIVE:
+	case CLIENT_MOVING:
+	case CLIENT_WELCOME:
+	case CLIENT_CLOSED:
+	case CLIENT_BAD:
+	case CLIENT_STATE_COUNT:
+		break;
+	}
+	return SHOW_CL_LOGIN;
+}
+
+static const char *client_application(const struct client *c)
+{
+	const char *v = settings_get(c->set.current, "application_name");
+
+	return v != NULL ? v : "";
+}
+
+void client_show(struct worker *w, const struct client *c, struct show_socket_row *row)
+{
+	struct tls *tls = conn_tls(c->conn);
+
+	*row = (struct show_socket_row){
+		.id = c->id,
+		.type = 'C',
+		.state = show_state(c),
+		.connect_wall_us = worker_wall_us(w, c->connected_us),
+		.request_wall_us = worker_wall_us(w, c->request_us),
+		.wait_us = waiter_waits(&c->waiter) ? w->now_us - c->waiter.since_us : 0,
+		.ptr = c->id,
+		.link = c->server != NULL ? c->server->id : 0,
+		.remote_pid = c->server != NULL ? c->server->backend_pid : 0,
+		.prepared_statements = (uint32_t)stmt_names_n(&c->names),
+		.node = c->server != NULL ? (int32_t)c->server->pool->node : -1,
+		.worker = w->index,
+		.pins = c->pins.causes,
+		.fingerprint = c->fingerprint,
+		.bytes_kept = sizeof *c + conn_memory(c->conn) + c->names.bytes,
+	};
+	if (c->db != NULL)
+		text_copy(row->database, sizeof row->database, c->db->name);
+	if (c->acc != NULL)
+		text_copy(row->user, sizeof row->user, c->acc->user);
+	else if (c->login != NULL)
+		text_copy(row->user, sizeof row->user, c->login->user);
+	conn_remote(c->conn, row->addr, sizeof row->addr, &row->port);
+	conn_local(c->conn, row->local_addr, sizeof row->local_addr, &row->local_port);
+	text_copy(row->application_name, sizeof row->application_name, client_application(c));
+	if (tls != NULL)
+		tls_describe(tls, row->tls, sizeof row->tls);
+}

@@ -1,0 +1,562 @@
+#include "worker/dbase.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth/decide.h"
+#include "base/text.h"
+#include "conf/effective.h"
+#include "proto/reply.h"
+#include "sql/catalog.h"
+#include "state/settings.h"
+#include "worker/ask.h"
+#include "worker/client.h"
+#include "worker/dispatch.h"
+#include "worker/server.h"
+
+#define CATALOG_RETRY_US 5000000u
+#define ROUTES_OF(db)    ((size_t)SQL_CLASSES * CHOOSE_REASON_COUNT * (CONF_DB_NODES_MAX + 1))
+#define SQL_CLASSES      6u
+_Static_assert(SQL_UNKNOWN + 1 == SQL_CLASSES, "one row of route counters per class");
+
+static uint64_t name_hash(const struct worker *w, const char *name)
+{
+	return hash_bytes(&w->sh->hash_key, name, strlen(name));
+}
+
+/* --- baselines and welcomes --- */
+
+void baseline_fini(struct baseline *b)
+{
+	for (uint32_t i = 0; i < b->n; i++) {
+		free(b->params[i].name);
+		free(b->params[i].value);
+	}
+	free(b->params);
+	*b = (struct baseline){0};
+}
+
+const char *baseline_get(const struct baseline *b, const char *name)
+{
+	for (uint32_t i = 0; i < b->n; i++)
+		if (strcasecmp(b->params[i].name, name) == 0)
+			return b->params[i].value;
+	return NULL;
+}
+
+enum status baseline_put(struct baseline *b, const char *name, const char *value)
+{
+	struct baseline_param p;
+
+	for (uint32_t i = 0; i < b->n; i++) {
+		if (strcasecmp(b->params[i].name, name) != 0)
+			continue;
+		p.value = strdup(value);
+		if (p.value == NULL)
+			return E_NOMEM;
+		free(b->params[i].value);
+		b->params[i].value = p.value;
+		return OK;
+	}
+	if (b->n == BASELINE_MAX)
+		return E_LIMIT;
+	if ((b->n & (b->n - 1)) == 0) {
+		uint32_t cap = b->n != 0 ? b->n * 2 : 1;
+		struct baseline_param *params = realloc(b->params, cap * sizeof *params);
+
+		if (params == NULL)
+			return E_NOMEM;
+		b->params = params;
+	}
+	p.name = strdup(name);
+	p.value = strdup(value);
+	if (p.name == NULL || p.value == NULL) {
+		free(p.name);
+		free(p.value);
+		return E_NOMEM;
+	}
+	b->params[b->n++] = p;
+	return OK;
+}
+
+enum status baseline_copy(const struct baseline *from, struct baseline *to)
+{
+	enum status st = OK;
+
+	for (uint32_t i = 0; i < from->n && st == OK; i++)
+		st = baseline_put(to, from->params[i].name, from->params[i].value);
+	return st;
+}
+
+static void welcome_free(struct worker *w, struct account *acc, struct welcome *x)
+{
+	list_del(&x->link);
+	acc->n_welcomes--;
+	settings_unref(w->settings, x->set);
+	free(x);
+}
+
+void account_set_baseline(struct worker *w, struct account *acc, struct baseline *moved)
+{
+	bool same = acc->has_baseline && acc->baseline.n == moved->n;
+
+	for (uint32_t i = 0; same && i < moved->n; i++) {
+		const char *old = baseline_get(&acc->baseline, moved->params[i].name);
+
+		same = old != NULL && strcmp(old, moved->params[i].value) == 0;
+	}
+	if (same) {
+		baseline_fini(moved);
+		return;
+	}
+	while (!list_is_empty(&acc->welcomes))
+		welcome_free(w, acc, list_entry(acc->welcomes.next, struct welcome, link));
+	baseline_fini(&acc->baseline);
+	acc->baseline = *moved;
+	acc->has_baseline = true;
+	*moved = (struct baseline){0};
+}
+
+const struct welcome *account_welcome(struct account *acc, const struct settings *set)
+{
+	struct list *it;
+
+	list_foreach (it, &acc->welcomes) {
+		struct welcome *x = list_entry(it, struct welcome, link);
+
+		if (x->set != set)
+			continue;
+		list_del(&x->link);
+		list_push_front(&acc->welcomes, &x->link);
+		return x;
+	}
+	return NULL;
+}
+
+const struct welcome *account_welcome_add(
+	struct worker *w, struct account *acc, struct settings *set, const struct baseline *changes)
+{
+	const struct baseline *b = &acc->baseline;
+	struct welcome *x;
+	struct wr out;
+	size_t cap = 0;
+
+	for (uint32_t i = 0; i < b->n; i++) {
+		const char *changed = baseline_get(changes, b->params[i].name);
+		const char *value = changed != NULL ? changed : b->params[i].value;
+
+		cap += strlen(b->params[i].name) + strlen(value) + 16;
+	}
+	x = calloc(1, sizeof *x + cap);
+	if (x == NULL)
+		return NULL;
+	out = wr_of(x->messages, cap);
+	for (uint32_t i = 0; i < b->n; i++) {
+		const char *changed = baseline_get(changes, b->params[i].name);
+
+		reply_put_parameter_status(
+			&out, b->params[i].name, changed != NULL ? changed : b->params[i].value);
+	}
+	PANIC_IF(out.bad);
+	x->len = out.len;
+	x->set = settings_ref(set);
+	list_push_front(&acc->welcomes, &x->link);
+	if (++acc->n_welcomes > WELCOMES_MAX)
+		welcome_free(w, acc, list_entry(acc->welcomes.prev, struct welcome, link));
+	return x;
+}
+
+/* --- pools --- */
+
+static enum status pool_new(
+	struct worker *w, struct account *acc, uint32_t index, struct pool **out)
+{
+	const struct conf_node *node = acc->db->conf->nodes[index].node;
+	struct pool *p = calloc(1, sizeof *p);
+	enum status st;
+
+	if (p == NULL)
+		return E_NOMEM;
+	p->acc = acc;
+	p->node = node->id;
+	p->index = index;
+	list_init(&p->idle);
+	list_init(&p->active);
+	list_init(&p->logins);
+	dispatch_pool_init(p);
+	st = share_pool_get(w->sh->share, acc->db->name, acc->user, (uint16_t)node->id, &p->share);
+	if (st != OK) {
+		free(p);
+		return st;
+	}
+	*out = p;
+	return OK;
+}
+
+struct pool *account_pool(struct account *acc, uint32_t node)
+{
+	for (uint32_t i = 0; i < acc->n_pools; i++)
+		if (acc->pools[i]->node == node && acc->pools[i]->index != POOL_RETIRED)
+			return acc->pools[i];
+	return NULL;
+}
+
+static void account_wake(struct worker *w, uint64_t wake)
+{
+	dispatch_wake_workers(w, wake);
+}
+
+/* Limits are shared by all workers; each sets them to the same values. */
+static void account_set_limits(struct worker *w, struct account *acc)
+{
+	const struct conf *conf = w->conf;
+	const struct conf_user *user = conf_find_user(conf, acc->user);
+	uint64_t wake = 0;
+
+	budget_set_limit(&acc->share_db->open, conf_max_db_connections(conf, acc->db->conf), &wake);
+	budget_set_limit(&acc->share_db->clients,
+		conf_max_db_client_connections(conf, acc->db->conf), &wake);
+	budget_set_limit(&acc->share_user->open, conf_max_user_connections(conf, user), &wake);
+	budget_set_limit(
+		&acc->share_user->clients, conf_max_user_client_connections(conf, user), &wake);
+	for (uint32_t i = 0; i < acc->n_pools; i++) {
+		struct pool *p = acc->pools[i];
+
+		budget_set_limit(&p->share->open, acc->pool_size, &wake);
+		budget_set_limit(&p->share->pinned, acc->pinned_max, &wake);
+		budget_set_limit(&p->share->node->open, conf->max_node_connections, &wake);
+		budget_set_limit(&p->share->node->logins, conf->max_server_logins, &wake);
+	}
+	account_wake(w, wake);
+}
+
+/* The pools follow the database's list of nodes: new ones are made, left ones retired. */
+static enum status account_bind_pools(struct worker *w, struct account *acc)
+{
+	const struct conf_db *db = acc->db->conf;
+	struct pool *pools[CONF_DB_NODES_MAX];
+	uint32_t n = 0;
+	enum status st;
+
+	for (uint32_t i = 0; i < db->n_nodes; i++) {
+		struct pool *p = account_pool(acc, db->nodes[i].node->id);
+
+		if (p == NULL && (st = pool_new(w, acc, i, &p)) != OK)
+			return st;
+		p->index = i;
+		pools[n++] = p;
+	}
+	for (uint32_t i = 0; i < acc->n_pools; i++) {
+		bool kept = false;
+
+		for (uint32_t k = 0; k < n; k++)
+			kept = kept || pools[k] == acc->pools[i];
+		if (!kept)
+			dispatch_pool_retire(w, acc->pools[i]);
+	}
+	memcpy(acc->pools, pools, n * sizeof(struct pool *));
+	acc->n_pools = n;
+	return OK;
+}
+
+static enum status account_bind(struct worker *w, struct account *acc)
+{
+	const struct conf *conf = w->conf;
+	const struct conf_db *db = acc->db->conf;
+	const struct conf_user *user = conf_find_user(conf, acc->user);
+	enum status st = account_bind_pools(w, acc);
+
+	if (st != OK)
+		return st;
+	acc->mode = conf_pool_mode(conf, db, user);
+	acc->pool_size = conf_pool_size(conf, db, user);
+	acc->min_pool_size = conf_min_pool_size(conf, db);
+	acc->reserve_pool_size = conf_reserve_pool_size(conf, db, user);
+	acc->pinned_max = conf_max_pinned(conf, db, user);
+	acc->query_wait_timeout_us = conf_query_wait_timeout_us(conf, db, user);
+	acc->query_timeout_us = conf_query_timeout_us(conf, user);
+	acc->idle_transaction_timeout_us = conf_idle_transaction_timeout_us(conf, user);
+	acc->transaction_timeout_us = conf_transaction_timeout_us(conf, user);
+	acc->client_idle_timeout_us = conf_client_idle_timeout_us(conf, user);
+	acc->server_lifetime_us = conf_server_lifetime_us(conf, db);
+	acc->max_lag_us = conf_max_lag_us(conf, db);
+	acc->consistency = conf_consistency(conf, db, user);
+	account_set_limits(w, acc);
+	return OK;
+}
+
+/* --- accounts --- */
+
+static bool account_is(const void *item, const void *key)
+{
+	return strcmp(((const struct account *)item)->user, key) == 0;
+}
+
+static void account_free(struct worker *w, struct account *acc)
+{
+	while (!list_is_empty(&acc->welcomes))
+		welcome_free(w, acc, list_entry(acc->welcomes.next, struct welcome, link));
+	for (uint32_t i = 0; i < acc->n_pools; i++)
+		free(acc->pools[i]);
+	baseline_fini(&acc->baseline);
+	if (acc->learned != NULL) {
+		scram_wipe(acc->learned, sizeof *acc->learned);
+		free(acc->learned);
+	}
+	free(acc);
+}
+
+enum status account_find(struct worker *w, struct dbase *db, const char *user, struct account **out)
+{
+	uint64_t hash = name_hash(w, user);
+	struct account *acc = map_find(&db->accounts, hash, account_is, user);
+	enum status st;
+
+	if (acc != NULL) {
+		*out = acc;
+		return OK;
+	}
+	if (db->conf == NULL)
+		return E_NOTFOUND;
+	acc = calloc(1, sizeof *acc);
+	if (acc == NULL)
+		return E_NOMEM;
+	acc->db = db;
+	text_copy(acc->user, NAME_LEN, user);
+	list_init(&acc->welcomes);
+	dispatch_account_init(acc);
+	if ((st = share_database_get(w->sh->share, db->name, &acc->share_db)) != OK ||
+		(st = share_user_get(w->sh->share, user, &acc->share_user)) != OK ||
+		(st = account_bind(w, acc)) != OK ||
+		(st = map_insert(&db->accounts, hash, acc)) != OK) {
+		account_free(w, acc);
+		return st;
+	}
+	list_push_back(&db->account_list, &acc->link);
+	*out = acc;
+	return OK;
+}
+
+/* --- dbases --- */
+
+static bool dbase_is(const void *item, const void *key)
+{
+	return strcmp(((const struct dbase *)item)->name, key) == 0;
+}
+
+static void dbase_bind_admin(struct worker *w, struct dbase *db)
+{
+	const struct admin_state *a = w->admin;
+
+	db->paused = false;
+	db->disabled = false;
+	if (a == NULL)
+		return;
+	db->paused = a->paused_all || a->suspended || a->shutdown_wait_servers;
+	db->reconnect_no = a->reconnect_all;
+	for (uint32_t i = 0; i < a->n; i++) {
+		if (strcmp(a->db[i].name, db->name) != 0)
+			continue;
+		db->paused = db->paused || a->db[i].paused;
+		db->disabled = a->db[i].disabled;
+		if (a->db[i].reconnect > db->reconnect_no)
+			db->reconnect_no = a->db[i].reconnect;
+	}
+}
+
+static void dbase_ask_catalog(struct worker *w, struct dbase *db, bool changed)
+{
+	struct ask_catalog *ask;
+
+	if (db->conf == NULL || db->conf->cluster_id == CONF_NO_CLUSTER)
+		return;
+	ask = worker_mail(sizeof *ask, ASK_CATALOG);
+	if (ask == NULL)
+		return;
+	db->catalog_asked_us = w->now_us;
+	ask->cluster = db->conf->cluster_id;
+	ask->changed = changed;
+	text_copy(ask->database, NAME_LEN, db->name);
+	text_copy(ask->dbname, NAME_LEN, db->dbname);
+	worker_ask(w, &ask->mail);
+}
+
+void dbase_catalog_changed(struct worker *w, struct dbase *db)
+{
+	dbase_ask_catalog(w, db, true);
+	db->catalog_outdated = db->catalog_generation;
+	db->catalog = NULL;
+	db->catalog_generation = 0;
+}
+
+static void dbase_bind_catalog(struct worker *w, struct dbase *db)
+{
+	db->catalog = NULL;
+	db->catalog_generation = 0;
+	if (db->conf == NULL || db->conf->cluster_id == CONF_NO_CLUSTER)
+		return;
+	for (uint32_t i = 0; w->catalogs != NULL && i < w->catalogs->n; i++) {
+		const struct catalog_entry *e = &w->catalogs->entry[i];
+
+		if (e->cluster != db->conf->cluster_id || strcmp(e->dbname, db->dbname) != 0 ||
+			e->generation == db->catalog_outdated)
+			continue;
+		db->catalog = e->catalog;
+		db->catalog_generation = e->generation;
+	}
+}
+
+void dbase_want_catalog(struct worker *w, struct dbase *db)
+{
+	if (db->catalog == NULL &&
+		(db->catalog_asked_us == 0 || w->now_us - db->catalog_asked_us > CATALOG_RETRY_US))
+		dbase_ask_catalog(w, db, false);
+}
+
+enum status dbase_find(struct worker *w, const char *name, struct dbase **out)
+{
+	uint64_t hash = name_hash(w, name);
+	struct dbase *db = map_find(&w->dbases, hash, dbase_is, name);
+	const struct conf_db *conf;
+	enum status st;
+
+	if (db != NULL) {
+		*out = db;
+		return db->conf != NULL ? OK : E_NOTFOUND;
+	}
+	conf = conf_find_db(w->conf, name);
+	if (conf == NULL || strlen(name) >= NAME_LEN)
+		return E_NOTFOUND;
+	db = calloc(1, sizeof *db);
+	if (db == NULL)
+		return E_NOMEM;
+	db->conf = conf;
+	text_copy(db->name, NAME_LEN, name);
+	text_copy(db->dbname, NAME_LEN, conf_dbname(conf, name));
+	map_init(&db->accounts);
+	list_init(&db->account_list);
+	db->routes = calloc(ROUTES_OF(db), sizeof *db->routes);
+	if (db->routes == NULL || (st = map_insert(&w->dbases, hash, db)) != OK) {
+		free(db->routes);
+		free(db);
+		return E_NOMEM;
+	}
+	list_push_back(&w->dbase_list, &db->link);
+	dbase_bind_admin(w, db);
+	dbase_bind_catalog(w, db);
+	*out = db;
+	return OK;
+}
+
+void dbase_apply_conf(struct worker *w)
+{
+	struct list *it, *ia;
+
+	list_foreach (it, &w->dbase_list) {
+		struct dbase *db = list_entry(it, struct dbase, link);
+
+		db->conf = conf_find_db(w->conf, db->name);
+		if (db->conf != NULL && strcmp(db->dbname, conf_dbname(db->conf, db->name)) != 0) {
+			text_copy(db->dbname, NAME_LEN, conf_dbname(db->conf, db->name));
+			dispatch_dbase_moved(w, db);
+		}
+		list_foreach (ia, &db->account_list) {
+			struct account *acc = list_entry(ia, struct account, link);
+
+			if (db->conf == NULL)
+				dispatch_account_gone(w, acc);
+			else if (account_bind(w, acc) != OK)
+				log_error(w->log, "no memory to apply the configuration",
+					"db=%s user=%s", db->name, acc->user);
+		}
+	}
+}
+
+void dbase_apply_catalogs(struct worker *w)
+{
+	struct list *it;
+
+	list_foreach (it, &w->dbase_list)
+		dbase_bind_catalog(w, list_entry(it, struct dbase, link));
+}
+
+void dbase_apply_admin(struct worker *w)
+{
+	struct list *it, *ia;
+
+	list_foreach (it, &w->dbase_list) {
+		struct dbase *db = list_entry(it, struct dbase, link);
+
+		dbase_bind_admin(w, db);
+		list_foreach (ia, &db->account_list)
+			dispatch_account_changed(w, list_entry(ia, struct account, link));
+	}
+}
+
+void dbase_free_all(struct worker *w)
+{
+	struct list *it, *tmp, *ia, *tmp2;
+
+	list_foreach_safe (it, tmp, &w->dbase_list) {
+		struct dbase *db = list_entry(it, struct dbase, link);
+
+		list_foreach_safe (ia, tmp2, &db->account_list)
+			account_free(w, list_entry(ia, struct account, link));
+		map_fini(&db->accounts);
+		free(db->routes);
+		free(db);
+	}
+	list_init(&w->dbase_list);
+}
+
+/* --- counters --- */
+
+static uint64_t *route_counter(
+	struct dbase *db, uint32_t cls, uint32_t reason, uint32_t node_plus_1)
+{
+	return &db->routes[(cls * CHOOSE_REASON_COUNT + reason) * (CONF_DB_NODES_MAX + 1) +
+			   node_plus_1];
+}
+
+void dbase_count_route(
+	struct dbase *db, enum sql_class cls, enum choose_reason reason, int32_t node_index)
+{
+	(*route_counter(db, cls, reason, (uint32_t)(node_index + 1)))++;
+}
+
+bool dbase_next_route(const struct dbase *db, uint32_t *pos, struct dbase_route *out)
+{
+	uint32_t n = (uint32_t)ROUTES_OF(db);
+
+	for (; *pos < n; (*pos)++) {
+		if (db->routes[*pos] == 0)
+			continue;
+		out->n = db->routes[*pos];
+		out->node_index = (int32_t)(*pos % (CONF_DB_NODES_MAX + 1)) - 1;
+		out->reason = (uint8_t)(*pos / (CONF_DB_NODES_MAX + 1) % CHOOSE_REASON_COUNT);
+		out->cls = (uint8_t)(*pos / (CONF_DB_NODES_MAX + 1) / CHOOSE_REASON_COUNT);
+		(*pos)++;
+		return true;
+	}
+	return false;
+}
+
+void dbase_count_error(struct dbase *db, const char *sqlstate, bool ours)
+{
+	struct error_count *e;
+
+	for (uint32_t i = 0; i < db->n_errors; i++) {
+		e = &db->errors[i];
+		if (e->ours == ours && memcmp(e->sqlstate_class, sqlstate, 2) == 0) {
+			e->n++;
+			return;
+		}
+	}
+	if (db->n_errors == SQLSTATE_CLASSES)
+		return;
+	e = &db->errors[db->n_errors++];
+	memcpy(e->sqlstate_class, sqlstate, 2);
+	e->sqlstate_class[2] = '\0';
+	e->ours = ours;
+	e->n = 1;
+}

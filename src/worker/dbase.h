@@ -1,0 +1,202 @@
+/*
+ * dbase - a worker's own view of the databases that clients ask for, of the accounts (database,
+ * user) in them and of their pools (database, user, node).
+ * Owns:    dbases, accounts, pools, welcomes, counters. A dbase and its accounts live until the
+ *          worker ends, or the database has left the configuration and its last client and server
+ *          are gone.
+ * Bounds:  accounts by the shared registry; welcomes WELCOMES_MAX an account.
+ */
+#ifndef PGWEIR_WORKER_DBASE_H
+#define PGWEIR_WORKER_DBASE_H
+
+#include "base/hist.h"
+#include "base/wheel.h"
+#include "conf/conf.h"
+#include "pool/share.h"
+#include "pool/waitq.h"
+#include "route/choose.h"
+#include "sql/verdict.h"
+#include "worker/worker.h"
+
+struct auth_learned;
+struct catalog;
+struct settings;
+
+#define WELCOMES_MAX     64u        /* distinct start-up settings remembered per account */
+#define BASELINE_MAX     64u        /* parameters that a server reports */
+#define POOL_RETIRED     UINT32_MAX /* index of a pool whose node has left the database */
+#define SQLSTATE_CLASSES 48u        /* distinct SQLSTATE classes counted per database */
+
+/* Counters of one database on one worker; see struct show_stats_row. */
+struct dbase_stats {
+	uint64_t server_assignments, xacts, queries, received, sent;
+	uint64_t xact_us, query_us, wait_us;
+	uint64_t client_parses, server_parses, binds, logins;
+	uint64_t replays, timeouts, errors;
+};
+
+struct error_count {
+	char sqlstate_class[3];
+	bool ours;
+	uint64_t n;
+};
+
+struct dbase {
+	struct list link;      /* worker's dbase_list */
+	char name[NAME_LEN];   /* as clients ask for it */
+	char dbname[NAME_LEN]; /* on the servers */
+
+	/* bound to the present configuration; rebound at the first turn with a new one */
+	const struct conf_db *conf; /* NULL: it has left the configuration */
+
+	/* bound to the present catalogs */
+	const struct catalog *catalog; /* NULL: not loaded: all goes to the primary */
+	uint64_t catalog_generation;   /* changes with it; 0: none */
+	uint64_t catalog_outdated;     /* generation that does not know DDL of here; 0: none */
+	uint64_t catalog_asked_us;     /* when it was asked for last */
+
+	/* bound to the present admin_state */
+	bool paused, disabled;
+	uint64_t reconnect_no; /* servers opened under a smaller number are outdated */
+
+	struct map accounts; /* struct account by user */
+	struct list account_list;
+	uint32_t n_clients;
+
+	struct dbase_stats stats;
+	uint64_t *routes; /* [SQL classes][reasons][nodes of the database + 1], see route_count */
+	struct error_count errors[SQLSTATE_CLASSES];
+	uint32_t n_errors;
+};
+
+/* What a client with these start-up settings is told: ready made ParameterStatus messages. */
+struct welcome {
+	struct list link;     /* most recently used first */
+	struct settings *set; /* a reference */
+	size_t len;
+	uint8_t messages[];
+};
+
+/* ParameterStatus values that servers of an account report after login, without settings. */
+struct baseline {
+	uint32_t n;
+	struct baseline_param {
+		char *name;
+		char *value;
+	} * params;
+};
+
+struct account {
+	struct list link; /* dbase's account_list */
+	struct dbase *db;
+	char user[NAME_LEN];
+	struct share_database *share_db;
+	struct share_user *share_user;
+
+	/* effective values of the present configuration */
+	enum pool_mode mode;
+	uint32_t pool_size, min_pool_size, reserve_pool_size, pinned_max;
+	uint64_t query_wait_timeout_us, query_timeout_us, idle_transaction_timeout_us;
+	uint64_t transaction_timeout_us, client_idle_timeout_us, server_lifetime_us, max_lag_us;
+	enum consistency consistency;
+
+	uint32_t n_pools;
+	struct pool *pools[CONF_DB_NODES_MAX];
+	struct waitq nowhere;     /* units for which no node was fit */
+	struct list nowhere_link; /* worker's waiting_accounts while somebody is in it */
+	uint32_t round_robin;
+
+	bool has_baseline;
+	struct baseline baseline; /* from the latest login of a server */
+	struct list welcomes;
+	uint32_t n_welcomes;
+	struct auth_learned *learned; /* SCRAM keys of the account's own user, or NULL; owned */
+
+	uint32_t n_clients, n_login; /* clients; of them not yet logged in */
+	struct hist wait, query;
+};
+
+/* The server connections of one account to one node, on this worker. */
+struct pool {
+	struct account *acc;
+	uint32_t node;  /* conf node id */
+	uint32_t index; /* in the database's list of nodes */
+	struct share_pool *share;
+
+	struct list idle;   /* most recently used first */
+	struct list active; /* linked to a client, or finishing what one left */
+	struct list logins; /* connecting, logging in */
+	uint32_t n_idle, n_active, n_login;
+	struct waitq line;        /* units waiting for a server */
+	struct waitq pin_line;    /* units that will pin, waiting for a place under max_pinned */
+	struct list waiting_link; /* worker's waiting_pools while somebody is in either */
+
+	uint32_t outstanding;   /* units sent, not answered */
+	uint64_t latency_us;    /* recent time of a unit, exponentially weighted */
+	uint64_t latency_at_us; /* when that was measured: see pool_latency_us */
+	uint64_t retry_at_us;   /* no login before that: the last one failed */
+	char last_error[128];   /* of the last failed login, "" after a good one */
+	char last_sqlstate[6];
+	bool wants_tls;     /* server_tls_sslmode = allow: a login without TLS was refused */
+	uint32_t borrowing; /* requests to other workers under way */
+};
+
+/*
+ * The dbase for the name a client asks for. Errors: E_NOTFOUND no such database (and no "*"),
+ * E_NOMEM.
+ */
+enum status dbase_find(struct worker *w, const char *name, struct dbase **out) MUST_USE;
+
+/* The account of `user`. Errors: E_LIMIT the registry of accounts is full; E_NOMEM. */
+enum status account_find(
+	struct worker *w, struct dbase *db, const char *user, struct account **out) MUST_USE;
+
+/* The pool to a node of the account's database, or NULL if the database does not have it. */
+struct pool *account_pool(struct account *acc, uint32_t node);
+
+/* The present snapshots are new: bind all dbases to them. */
+void dbase_apply_conf(struct worker *w);
+void dbase_apply_catalogs(struct worker *w);
+void dbase_apply_admin(struct worker *w);
+void dbase_free_all(struct worker *w);
+
+/* The welcome for `set`, or NULL. */
+const struct welcome *account_welcome(struct account *acc, const struct settings *set);
+/* Remember one. `changes` are the ParameterStatus values that differ from the baseline. */
+const struct welcome *account_welcome_add(struct worker *w, struct account *acc,
+	struct settings *set, const struct baseline *changes);
+void account_set_baseline(struct worker *w, struct account *acc, struct baseline *moved);
+const char *baseline_get(const struct baseline *b, const char *name); /* or NULL */
+enum status baseline_put(struct baseline *b, const char *name, const char *value) MUST_USE;
+/* Add a copy of all that is in `from`; also on error `to` is to be freed with baseline_fini. */
+enum status baseline_copy(const struct baseline *from, struct baseline *to) MUST_USE;
+void baseline_fini(struct baseline *b);
+
+void dbase_count_route(
+	struct dbase *db, enum sql_class cls, enum choose_reason reason, int32_t node_index);
+void dbase_count_error(struct dbase *db, const char *sqlstate, bool ours);
+
+/* Next route counter that is not zero, from *pos (0 to begin); false at the end. */
+struct dbase_route {
+	uint8_t cls, reason;
+	int32_t node_index; /* in the database's list of nodes; -1: none */
+	uint64_t n;
+};
+bool dbase_next_route(const struct dbase *db, uint32_t *pos, struct dbase_route *out);
+
+#define POOL_LATENCY_HALF_SHIFT 18u /* what was measured counts half after 2^18 us, 262 ms */
+
+/* Recent latency. It fades, else a node that was slow once gets no unit that could tell better. */
+static inline uint64_t pool_latency_us(const struct pool *p, uint64_t now_us)
+{
+	uint64_t halves = (now_us - p->latency_at_us) >> POOL_LATENCY_HALF_SHIFT;
+
+	return halves < 64 ? p->latency_us >> halves : 0;
+}
+
+/* A statement is about to be judged: have the catalog loaded if it is not. */
+void dbase_want_catalog(struct worker *w, struct dbase *db);
+/* DDL has passed: have it loaded again. */
+void dbase_catalog_changed(struct worker *w, struct dbase *db);
+
+#endif

@@ -1,0 +1,70 @@
+/*
+ * forward - from a client to its server: settings, a deferred BEGIN and missing prepared statements
+ * go ahead of the unit in the same write; names of prepared statements are rewritten; what is owed
+ * for each message is noted.
+ */
+#ifndef PGWEIR_WORKER_FORWARD_H
+#define PGWEIR_WORKER_FORWARD_H
+
+#include "worker/client.h"
+#include "worker/server.h"
+
+/* Owed entries of ours: struct owed_entry.tag. */
+enum owed_tag {
+	OWED_TAG_NONE,
+	OWED_TAG_SETUP,   /* hidden query without a consequence */
+	OWED_TAG_DIFF,    /* hidden query: the client's settings */
+	OWED_TAG_REDIFF,  /* the same after a RESET: the client is told the values */
+	OWED_TAG_PROBE,   /* hidden query: which pins still hold */
+	OWED_TAG_WELCOME, /* hidden query: settings of a client that logs in */
+	OWED_TAG_BEGIN,   /* hidden query: the deferred BEGIN and what followed it */
+	OWED_TAG_RESET, /* hidden query: server_reset_query and the like; ROLLBACK of a client that
+			 * left
+			 */
+	OWED_TAG_PARSE_NAMED,  /* client's Parse: ref is a struct parse_note */
+	OWED_TAG_PARSE_HIDDEN, /* our Parse: ref is a reference to the struct stmt */
+	OWED_TAG_NAME_ERROR,   /* the error that will come names our statement: ref is a struct
+				* name_note
+				*/
+	OWED_TAG_CLOSE_NAME,   /* client's Close of a statement: ref is its name */
+	OWED_TAG_EFFECTS,      /* Query or Execute with effects: ref is a struct effects */
+};
+
+struct parse_note {
+	struct stmt *stmt; /* a reference; NULL: it cannot be interned, the client is pinned */
+	uint64_t number;   /* on the server */
+	char name[];       /* the client's */
+};
+
+struct name_note {
+	bool is_duplicate; /* 42P05, else 26000 */
+	char name[];       /* the client's */
+};
+
+/*
+ * Send the client's complete unit (c->unit.len bytes at `data`) to its server, everything that must
+ * go ahead of it first, and flush. Errors: E_NOMEM, E_LIMIT (too much in flight), E_PROTO
+ * (malformed message): the server is in an unknown state and has to be closed, the client too.
+ */
+enum status forward_unit(struct worker *w, struct client *c, const uint8_t *data) MUST_USE;
+
+/*
+ * Send what must go ahead of the first message to a newly linked server: settings, BEGIN.
+ * forward_unit does it itself; streams call it before their first message.
+ */
+enum status forward_prefix(struct worker *w, struct client *c) MUST_USE;
+
+/*
+ * Send one message of a stream, of which `len` bytes are there (its head at least); the rest of a
+ * large one is left to c->body_left. *used: bytes taken; 0 if more is needed first.
+ */
+enum status forward_message(
+	struct worker *w, struct client *c, const uint8_t *data, size_t len, size_t *used) MUST_USE;
+
+/* Ask a server what the settings of a client that logs in come to. */
+enum status forward_welcome(struct worker *w, struct client *c) MUST_USE;
+
+/* Put a hidden Query and note that its answer is to be dropped. Errors: E_NOMEM, E_LIMIT. */
+enum status forward_hidden(struct server *s, const char *sql, enum owed_tag tag) MUST_USE;
+
+#endif

@@ -1,0 +1,277 @@
+#include "worker/judge.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/frame.h"
+#include "worker/probe.h"
+
+/* Layout of a word. */
+#define WORD_EFFECTS    (1ull << 63)
+#define WORD_CLS_SHIFT  60u /* 3 bits */
+#define WORD_PINS_SHIFT 40u /* 20 bits: enum pin_cause */
+#define WORD_FLAG_SHIFT 24u /* 16 bits: SQLV_* */
+#define WORD_PINS_MASK  0xfffffu
+#define WORD_GEN_MASK   0x00ffffffull
+_Static_assert(PIN_CAUSE_COUNT <= 20, "pins fit their bits");
+_Static_assert(SQLV_BODY < 0x10000u, "flags fit their bits");
+_Static_assert(SQL_UNKNOWN < 8, "classes fit their bits");
+
+static enum pin_cause pin_of_set(const struct sql_effect *e)
+{
+	if (e->flags & SQL_EFFECT_LOCAL)
+		return PIN_CAUSE_COUNT;
+	if (e->flags & SQL_EFFECT_CUSTOM)
+		return PIN_CUSTOM_PARAMETER;
+	if (e->flags & SQL_EFFECT_UNTRACKED || e->kind == EFFECT_SET_CONFIG)
+		return PIN_SET_CONFIG;
+	return PIN_CAUSE_COUNT;
+}
+
+enum pin_cause judge_pin(const struct sql_effect *e)
+{
+	switch ((enum sql_effect_kind)e->kind) {
+	case EFFECT_SET:
+	case EFFECT_SET_CONFIG:
+	case EFFECT_RESET:
+		return pin_of_set(e);
+	case EFFECT_ROLE:
+		return e->flags & SQL_EFFECT_LOCAL ? PIN_CAUSE_COUNT : PIN_ROLE;
+	case EFFECT_TEMP:
+		return PIN_TEMP;
+	case EFFECT_ADVISORY_LOCK:
+		return PIN_ADVISORY_LOCK;
+	case EFFECT_LISTEN:
+		return PIN_LISTEN;
+	case EFFECT_DECLARE:
+		return e->flags & SQL_EFFECT_HOLD ? PIN_WITH_HOLD : PIN_CAUSE_COUNT;
+	case EFFECT_PREPARE:
+		return PIN_SQL_PREPARE;
+	case EFFECT_LOAD:
+		return PIN_LOAD;
+	case EFFECT_SETSEED:
+		return PIN_SETSEED;
+	case EFFECT_DBLINK:
+		return PIN_DBLINK;
+	case EFFECT_SLOT:
+	case EFFECT_UNKNOWN:
+		return PIN_UNKNOWN;
+	case EFFECT_NONE:
+	case EFFECT_BEGIN:
+	case EFFECT_COMMIT:
+	case EFFECT_ROLLBACK:
+	case EFFECT_SAVEPOINT:
+	case EFFECT_RELEASE:
+	case EFFECT_ROLLBACK_TO:
+	case EFFECT_SET_TRANSACTION:
+	case EFFECT_SET_CHARACTERISTICS:
+	case EFFECT_SET_SNAPSHOT:
+	case EFFECT_SET_CONSTRAINTS:
+	case EFFECT_PREPARE_TXN:
+	case EFFECT_END_PREPARED:
+	case EFFECT_RESET_ALL:
+	case EFFECT_DISCARD_ALL:
+	case EFFECT_DISCARD_PLANS:
+	case EFFECT_DISCARD_TEMP:
+	case EFFECT_DISCARD_SEQUENCES:
+	case EFFECT_ADVISORY_UNLOCK:
+	case EFFECT_ADVISORY_UNLOCK_ALL:
+	case EFFECT_UNLISTEN:
+	case EFFECT_UNLISTEN_ALL:
+	case EFFECT_CLOSE:
+	case EFFECT_CLOSE_ALL:
+	case EFFECT_EXECUTE:
+	case EFFECT_DEALLOCATE:
+	case EFFECT_DEALLOCATE_ALL:
+	case EFFECT_COUNT:
+		break;
+	}
+	return PIN_CAUSE_COUNT;
+}
+
+static uint32_t verdict_pins(const struct sql_verdict *v)
+{
+	uint32_t pins = 0;
+
+	for (uint8_t i = 0; i < v->n_effects; i++) {
+		enum pin_cause p = judge_pin(&v->effects[i]);
+
+		if (p != PIN_CAUSE_COUNT && v->effects[i].kind != EFFECT_UNKNOWN)
+			pins |= 1u << p;
+	}
+	return pins;
+}
+
+static uint32_t catalog_bits(const struct client *c)
+{
+	return (uint32_t)(c->db->catalog_generation & WORD_GEN_MASK);
+}
+
+uint64_t judge_word(
+	struct worker *w, struct client *c, const char *sql, size_t len, struct sql_verdict *v)
+{
+	dbase_want_catalog(w, c->db);
+	sql_classify(sql, len, c->sql_opts, c->db->catalog, v);
+	return (v->n_effects != 0 || v->flags & SQLV_LOST ? WORD_EFFECTS : 0) |
+	       (uint64_t)v->cls << WORD_CLS_SHIFT | (uint64_t)verdict_pins(v) << WORD_PINS_SHIFT |
+	       (uint64_t)(v->flags & 0xffffu) << WORD_FLAG_SHIFT | catalog_bits(c);
+}
+
+uint64_t judge_stmt(struct worker *w, struct client *c, struct stmt_name *name)
+{
+	struct sql_verdict v;
+
+	if (name->word == 0 || (name->word & WORD_GEN_MASK) != catalog_bits(c))
+		name->word = judge_word(w, c, name->stmt->query, name->stmt->query_len, &v);
+	return name->word;
+}
+
+static void unit_add_word(struct unit *u, uint64_t word)
+{
+	uint32_t flags = (uint32_t)(word >> WORD_FLAG_SHIFT) & 0xffffu;
+	uint8_t cls = (word >> WORD_CLS_SHIFT) & 7u;
+
+	bool replica = flags & SQLV_REPLICA && (u->n_stmts == 0 || u->flags & SQLV_REPLICA);
+
+	u->flags = ((u->flags | flags) & ~SQLV_REPLICA) | (replica ? SQLV_REPLICA : 0);
+	if (cls > u->cls)
+		u->cls = cls;
+	u->pins |= (uint32_t)(word >> WORD_PINS_SHIFT) & WORD_PINS_MASK;
+	u->has_effects = u->has_effects || judge_has_effects(word);
+	u->n_stmts++;
+}
+
+static void unit_is_unknown(struct unit *u)
+{
+	u->flags &= ~SQLV_REPLICA;
+	u->cls = SQL_UNKNOWN;
+	u->n_stmts++;
+}
+
+/* Keep the Parse of the unnamed statement: it may be bound again in a later unit. */
+static void keep_unnamed(struct client *c, struct rd body, uint64_t word)
+{
+	struct unnamed *u = c->unnamed;
+
+	if (body.left > UNNAMED_KEEP_MAX) {
+		if (u != NULL)
+			u->len = 0;
+		return;
+	}
+	if (u == NULL || u->cap < body.left) {
+		uint32_t cap = 256;
+
+		while (cap < body.left)
+			cap *= 2;
+		free(u);
+		c->unnamed = u = malloc(sizeof *u + cap);
+		if (u == NULL)
+			return;
+		u->cap = cap;
+	}
+	u->word = word;
+	u->len = (uint32_t)body.left;
+	memcpy(u->body, body.p, body.left);
+}
+
+static enum status judge_parse(struct worker *w, struct client *c, struct rd body)
+{
+	struct unit *u = &c->unit;
+	struct sql_verdict v;
+	struct msg_parse m;
+	uint64_t word;
+
+	if (frontend_read_parse(body, &m) != OK)
+		return E_PROTO;
+	word = judge_word(w, c, m.sql, m.sql_len, &v);
+	c->probe_due = c->probe_due || probe_is_due(c, &v, m.sql, m.sql_len);
+	if (m.name_len == 0 && !c->verbatim)
+		keep_unnamed(c, body, word);
+	unit_add_word(u, word);
+	return OK;
+}
+
+static enum status judge_bind(
+	struct worker *w, struct client *c, struct rd body, bool unnamed_parsed)
+{
+	struct stmt_name *name;
+	struct msg_bind m;
+
+	if (frontend_read_bind(body, (uint32_t)body.left, &m) != OK)
+		return E_PROTO;
+	if (m.stmt_len == 0) {
+		if (unnamed_parsed)
+			return OK;
+		if (c->unnamed != NULL && c->unnamed->len != 0 &&
+			(c->unnamed->word & WORD_GEN_MASK) == catalog_bits(c))
+			unit_add_word(&c->unit, c->unnamed->word);
+		else
+			unit_is_unknown(&c->unit);
+		return OK;
+	}
+	name = c->verbatim ? NULL : stmt_names_find(&c->names, m.stmt);
+	if (name != NULL && name->stmt != NULL)
+		unit_add_word(&c->unit, judge_stmt(w, c, name));
+	else
+		c->unit.may_name_later = true; /* parsed in this very unit, or unknown */
+	return OK;
+}
+
+static enum status judge_simple(struct worker *w, struct client *c, struct rd body)
+{
+	struct sql_verdict v;
+	struct msg_query m;
+
+	if (frontend_read_query(body, &m) != OK)
+		return E_PROTO;
+	unit_add_word(&c->unit, judge_word(w, c, m.sql, m.sql_len, &v));
+	c->probe_due = c->probe_due || probe_is_due(c, &v, m.sql, m.sql_len);
+	return OK;
+}
+
+enum status judge_unit(struct worker *w, struct client *c, const uint8_t *data)
+{
+	struct unit *u = &c->unit;
+	bool unnamed_parsed = false, parsed = false;
+	uint32_t at = 0, n_msgs = 0;
+	enum status st = OK;
+	struct frame f;
+
+	while (at < u->len && st == OK) {
+		st = frame_peek(data + at, u->len - at, FRAME_LEN_MAX, &f);
+		if (st != OK)
+			break;
+		switch (f.type) {
+		case FRONTEND_QUERY:
+			st = judge_simple(w, c, frame_body(data + at, &f));
+			u->is_simple = n_msgs == 0;
+			break;
+		case FRONTEND_PARSE:
+			st = judge_parse(w, c, frame_body(data + at, &f));
+			parsed = true;
+			unnamed_parsed = unnamed_parsed || data[at + FRAME_HEAD_LEN] == '\0';
+			break;
+		case FRONTEND_BIND:
+			st = judge_bind(w, c, frame_body(data + at, &f), unnamed_parsed);
+			break;
+		case FRONTEND_FUNCTION_CALL:
+			unit_is_unknown(u);
+			break;
+		case FRONTEND_EXECUTE:
+			if (data[at + FRAME_HEAD_LEN] != '\0')
+				u->uses_portal = true;
+			break;
+		default:
+			break;
+		}
+		n_msgs++;
+		at += f.total;
+	}
+	if (u->may_name_later && !parsed)
+		unit_is_unknown(
+			u); /* 26000 comes from the server; any will do, the primary is safe */
+	if (u->n_stmts == 0 && u->uses_portal)
+		unit_is_unknown(u);
+	u->judged = true;
+	return st;
+}

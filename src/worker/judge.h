@@ -1,0 +1,33 @@
+/*
+ * judge - what a unit is: the verdicts of its statements, put together.
+ * Thread: its worker's. No allocation; a prepared statement keeps its verdict.
+ */
+#ifndef PGWEIR_WORKER_JUDGE_H
+#define PGWEIR_WORKER_JUDGE_H
+
+#include "proto/frontend.h"
+#include "sql/classify.h"
+#include "worker/client.h"
+
+/*
+ * A verdict in one word, kept with a prepared statement: class, flags, pins, whether it has
+ * effects, and the generation of the catalog it was judged with. 0: none.
+ */
+uint64_t judge_word(
+	struct worker *w, struct client *c, const char *sql, size_t len, struct sql_verdict *full);
+
+/* The word of a client's statement, judged again if the catalog has changed since. */
+uint64_t judge_stmt(struct worker *w, struct client *c, struct stmt_name *name);
+
+static inline bool judge_has_effects(uint64_t word)
+{
+	return (word >> 63) != 0;
+}
+
+/* Judge the complete unit of c->unit.len bytes at `data`. Errors: E_PROTO a malformed message. */
+enum status judge_unit(struct worker *w, struct client *c, const uint8_t *data) MUST_USE;
+
+/* The pin that an effect causes in this version, or PIN_CAUSE_COUNT. */
+enum pin_cause judge_pin(const struct sql_effect *e);
+
+#endif

@@ -1,0 +1,365 @@
+#include "worker/local.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/conf.h"
+#include "proto/frame.h"
+#include "proto/frontend.h"
+#include "proto/reply.h"
+#include "worker/effects.h"
+#include "worker/judge.h"
+#include "worker/savepoints.h"
+
+/* A unit that is one statement, in the protocol that the client used for it. */
+struct single {
+	const char *sql;
+	uint32_t sql_len;
+	bool is_extended;
+	bool is_prepared; /* no Parse in the unit */
+	bool describes_stmt, describes_portal;
+	struct sql_verdict verdict;
+};
+
+/* --- shapes --- */
+
+/* The text of the statement that a Bind without a Parse names. */
+static bool bound_text(struct client *c, const struct msg_bind *bind, struct single *out)
+{
+	const struct stmt_name *name;
+
+	if (bind->stmt_len == 0)
+		return false; /* rare enough for the server */
+	name = c->verbatim ? NULL : stmt_names_find(&c->names, bind->stmt);
+	if (name == NULL)
+		return false;
+	out->sql = name->stmt->query;
+	out->sql_len = name->stmt->query_len;
+	out->is_prepared = true;
+	return true;
+}
+
+/*
+ * The series Parse "" - Bind "" "" without values - [Describe] - Execute "" - Sync, or the same of
+ * a named statement without the Parse.
+ */
+static bool read_series(struct client *c, const uint8_t *data, uint32_t len, struct single *out)
+{
+	static const char order[] = "PBDES";
+	const char *want = len != 0 && data[0] == 'B' ? order + 1 : order;
+	bool parsed = *want == 'P';
+	struct msg_bind_tail tail;
+	struct msg_target target;
+	struct msg_parse parse;
+	struct msg_bind bind;
+	struct frame f;
+
+	for (uint32_t at = 0; at < len; at += f.total) {
+		struct rd body;
+
+		if (frame_peek(data + at, len - at, FRAME_LEN_MAX, &f) != OK)
+			return false;
+		if (*want == 'D' && f.type != 'D')
+			want++;
+		if (*want == '\0' || f.type != (uint8_t)*want)
+			return false;
+		body = frame_body(data + at, &f);
+		if (f.type == 'P' &&
+			(frontend_read_parse(body, &parse) != OK || parse.name_len != 0))
+			return false;
+		if (f.type == 'B') {
+			if (frontend_read_bind(body, (uint32_t)body.left, &bind) != OK ||
+				bind.portal_len != 0 || (parsed && bind.stmt_len != 0) ||
+				(!parsed && !bound_text(c, &bind, out)))
+				return false;
+			rd_skip(&body, bind.tail_at);
+			if (frontend_read_bind_tail(body, &tail) != OK || tail.n_values != 0)
+				return false;
+		}
+		if (f.type == 'D') {
+			if (frontend_read_target(body, &target) != OK || target.name_len != 0)
+				return false;
+			out->describes_stmt = target.kind == 'S';
+			out->describes_portal = target.kind == 'P';
+		}
+		if (f.type == 'E' && (body.left == 0 || body.p[0] != '\0'))
+			return false;
+		want++;
+	}
+	if (*want != '\0')
+		return false;
+	if (parsed) {
+		out->sql = parse.sql;
+		out->sql_len = parse.sql_len;
+	}
+	out->is_extended = true;
+	return true;
+}
+
+static bool read_single(struct client *c, const uint8_t *data, struct single *out)
+{
+	struct msg_query q;
+	struct frame f;
+
+	memset(out, 0, offsetof(struct single, verdict));
+	if (!c->unit.is_simple)
+		return read_series(c, data, c->unit.len, out);
+	if (frame_peek(data, c->unit.len, FRAME_LEN_MAX, &f) != OK ||
+		frontend_read_query(frame_body(data, &f), &q) != OK)
+		return false;
+	out->sql = q.sql;
+	out->sql_len = q.sql_len;
+	return true;
+}
+
+/* --- answers --- */
+
+static void put(struct client *c, const struct wr *out)
+{
+	PANIC_IF(out->bad);
+	conn_put_copy(c->conn, out->buf, out->len);
+}
+
+/* What the server would say to the statement, up to ReadyForQuery. */
+static void answer(struct worker *w, struct client *c, const struct single *u, const char *tag)
+{
+	uint8_t buf[128];
+	struct wr out = wr_of(buf, sizeof buf);
+
+	if (u->is_extended) {
+		if (!u->is_prepared)
+			reply_put_parse_complete(&out);
+		reply_put_bind_complete(&out);
+		if (u->describes_stmt)
+			reply_put_parameter_description(&out, NULL, 0);
+		if (u->describes_stmt || u->describes_portal)
+			reply_put_no_data(&out);
+	}
+	reply_put_command_complete(&out, tag);
+	put(c, &out);
+	client_put_ready(w, c);
+	c->db->stats.queries++;
+}
+
+static void leave_txn(struct client *c)
+{
+	c->txn = TXN_NONE;
+	c->block_read_only = false;
+	c->block_answered = false;
+	if (c->deferred != NULL) {
+		c->deferred->n = 0;
+		c->deferred->len = 0;
+	}
+	savepoints_clear(&c->savepoints, &c->set);
+	settings_txn_rollback(&c->set); /* nothing ran in it */
+}
+
+/* --- the deferred block --- */
+
+static bool keep_deferred(struct client *c, const struct single *u)
+{
+	struct deferred *d = c->deferred;
+
+	if (d == NULL) {
+		d = c->deferred = malloc(sizeof *d);
+		if (d == NULL)
+			return false;
+		d->n = 0;
+		d->len = 0;
+	}
+	if (u->sql_len + 1 > sizeof d->sql - d->len)
+		return false;
+	memcpy(d->sql + d->len, u->sql, u->sql_len);
+	d->len += u->sql_len;
+	d->sql[d->len++] = '\0';
+	d->n++;
+	return true;
+}
+
+static void merge_modes(struct sql_modes *into, const struct sql_modes *m)
+{
+	if (m->isolation != ISOLATION_UNSET)
+		into->isolation = m->isolation;
+	if (m->read_only != TRI_UNSET)
+		into->read_only = m->read_only;
+	if (m->deferrable != TRI_UNSET)
+		into->deferrable = m->deferrable;
+	into->needs_primary = into->needs_primary || m->needs_primary;
+}
+
+static bool begin(struct worker *w, struct client *c, const struct single *u)
+{
+	const struct sql_effect *e = &u->verdict.effects[0];
+
+	if (c->acc->mode == POOL_MODE_STATEMENT) {
+		struct report r = report_of("FATAL", SQLSTATE_PROTOCOL_VIOLATION,
+			"transaction blocks not allowed in statement pooling mode");
+
+		client_fatal(w, c, &r, CLIENT_END_PROTOCOL);
+		return true;
+	}
+	if (c->acc->mode != POOL_MODE_TRANSACTION || !keep_deferred(c, u))
+		return false;
+	c->deferred->modes = e->modes;
+	c->txn = TXN_DEFERRED;
+	c->txn_begun_us = w->now_us;
+	c->state_since_us = w->now_us;
+	settings_txn_begin(&c->set);
+	answer(w, c, u, e->flags & SQL_EFFECT_START ? "START TRANSACTION" : "BEGIN");
+	return true;
+}
+
+static bool end_deferred(
+	struct worker *w, struct client *c, const struct single *u, const char *tag)
+{
+	if (u->verdict.effects[0].flags & SQL_EFFECT_CHAIN) {
+		/* The next block has the modes of this one; what was set inside is gone. */
+		c->txn_begun_us = w->now_us;
+		if (c->deferred->n > 1)
+			return false;
+		answer(w, c, u, tag);
+		return true;
+	}
+	leave_txn(c);
+	c->db->stats.xacts++;
+	answer(w, c, u, tag);
+	return true;
+}
+
+/* SET LOCAL of a literal; should the server refuse it, the first statement tells. */
+static bool is_plain_set_local(const struct sql_effect *e)
+{
+	return (e->flags & SQL_EFFECT_LOCAL) != 0 &&
+	       (e->flags & (SQL_EFFECT_UNTRACKED | SQL_EFFECT_CUSTOM)) == 0;
+}
+
+static bool answer_deferred(struct worker *w, struct client *c, const struct single *u)
+{
+	const struct sql_verdict *v = &u->verdict;
+	char name[64];
+	size_t len;
+
+	if (sql_verdict_is(v, EFFECT_COMMIT))
+		return end_deferred(w, c, u, "COMMIT");
+	if (sql_verdict_is(v, EFFECT_ROLLBACK))
+		return end_deferred(w, c, u, "ROLLBACK");
+	if (sql_verdict_is(v, EFFECT_SET_TRANSACTION) && keep_deferred(c, u)) {
+		merge_modes(&c->deferred->modes, &v->effects[0].modes);
+		answer(w, c, u, "SET");
+		return true;
+	}
+	if (sql_verdict_is(v, EFFECT_SET) && is_plain_set_local(&v->effects[0]) &&
+		keep_deferred(c, u)) {
+		answer(w, c, u, "SET");
+		return true;
+	}
+	if (sql_verdict_is(v, EFFECT_SAVEPOINT) &&
+		sql_effect_name(u->sql, c->sql_opts, &v->effects[0], name, sizeof name, &len) ==
+			OK &&
+		keep_deferred(c, u)) {
+		effects_savepoint(w, c, name);
+		answer(w, c, u, "SAVEPOINT");
+		return true;
+	}
+	return false;
+}
+
+/* --- a failed block without a server --- */
+
+static void answer_failed(
+	struct worker *w, struct client *c, const struct single *u, bool is_single)
+{
+	struct report r = report_of("ERROR", SQLSTATE_IN_FAILED_SQL_TRANSACTION,
+		"current transaction is aborted, commands ignored until end of transaction block");
+
+	if (c->txn_lost) {
+		c->txn_lost = false;
+		r.sqlstate = SQLSTATE_CONNECTION_FAILURE;
+		r.message = "the connection to the server was lost inside the transaction";
+		r.hint = "The transaction was rolled back; run it again.";
+	} else if (is_single && (sql_verdict_is(&u->verdict, EFFECT_ROLLBACK) ||
+					sql_verdict_is(&u->verdict, EFFECT_COMMIT))) {
+		leave_txn(c);
+		answer(w, c, u, "ROLLBACK");
+		return;
+	}
+	client_put_error(w, c, &r);
+	client_put_ready(w, c);
+}
+
+/* --- without a transaction --- */
+
+/* A series of Close (statement) and Sync alone. */
+static bool answer_closes(struct worker *w, struct client *c, const uint8_t *data)
+{
+	struct msg_target target;
+	struct frame f;
+	uint8_t buf[8];
+
+	for (uint32_t at = 0; at < c->unit.len; at += f.total) {
+		if (frame_peek(data + at, c->unit.len - at, FRAME_LEN_MAX, &f) != OK)
+			return false;
+		if (f.type != FRONTEND_CLOSE && f.type != FRONTEND_SYNC)
+			return false;
+		if (f.type == FRONTEND_CLOSE &&
+			(frontend_read_target(frame_body(data + at, &f), &target) != OK ||
+				target.kind != 'S' || c->verbatim))
+			return false;
+	}
+	for (uint32_t at = 0; at < c->unit.len; at += f.total) {
+		struct wr out = wr_of(buf, sizeof buf);
+
+		(void)frame_peek(data + at, c->unit.len - at, FRAME_LEN_MAX, &f);
+		if (f.type != FRONTEND_CLOSE ||
+			frontend_read_target(frame_body(data + at, &f), &target) != OK)
+			continue;
+		if (target.name_len != 0)
+			stmt_names_remove(&c->names, target.name);
+		else if (c->unnamed != NULL)
+			c->unnamed->len = 0;
+		reply_put_close_complete(&out);
+		put(c, &out);
+	}
+	client_put_ready(w, c);
+	return true;
+}
+
+static void answer_empty(struct worker *w, struct client *c)
+{
+	uint8_t buf[8];
+	struct wr out = wr_of(buf, sizeof buf);
+
+	reply_put_empty_query(&out);
+	put(c, &out);
+	client_put_ready(w, c);
+	c->db->stats.queries++;
+}
+
+bool local_answer(struct worker *w, struct client *c, const uint8_t *data)
+{
+	struct single u;
+	bool is_single;
+
+	if (c->txn == TXN_NONE && !c->unit.has_effects) {
+		if (c->unit.is_simple && c->unit.cls == SQL_EMPTY) {
+			answer_empty(w, c);
+			return true;
+		}
+		return c->unit.n_stmts == 0 && !c->unit.may_name_later && answer_closes(w, c, data);
+	}
+	if (c->txn == TXN_NONE && c->unit.cls != SQL_TXN)
+		return false;
+	is_single = c->unit.has_effects && read_single(c, data, &u);
+	if (is_single)
+		(void)judge_word(w, c, u.sql, u.sql_len, &u.verdict);
+	if (c->txn == TXN_FAILED_ALONE) {
+		answer_failed(w, c, &u, is_single);
+		return true;
+	}
+	if (!is_single)
+		return false;
+	if (c->txn == TXN_NONE && sql_verdict_is(&u.verdict, EFFECT_BEGIN))
+		return begin(w, c, &u);
+	return c->txn == TXN_DEFERRED && answer_deferred(w, c, &u);
+}

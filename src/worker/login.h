@@ -1,0 +1,49 @@
+/*
+ * login - from an accepted socket to ReadyForQuery: start-up packets, TLS, proof of identity,
+ * greeting. Ends with client_greet, or client_fatal.
+ * Bounds: LOGIN_RX_MAX bytes kept of a peer that has not proved itself; client_login_timeout.
+ */
+#ifndef PGWEIR_WORKER_LOGIN_H
+#define PGWEIR_WORKER_LOGIN_H
+
+#include "auth/decide.h"
+#include "proto/scram_server.h"
+#include "worker/client.h"
+
+#define LOGIN_RX_MAX 16384u /* bytes; a start-up packet has at most 10,004 */
+
+struct login {
+	char user[NAME_LEN];
+	char database[NAME_LEN];
+	char application_name[64]; /* for the console */
+	enum auth_ask ask;
+	bool doomed;
+	bool ssl_asked, gss_asked; /* at most one of each per socket */
+	bool is_console, is_console_admin;
+	bool has_learned;
+	bool sasl_begun;
+	const char *why; /* of doomed; fixed words */
+	uint8_t md5_salt[MD5AUTH_SALT_LEN];
+	struct md5auth md5_hash;
+	struct scram_verifier verifier;
+	struct scram_server scram;
+	struct auth_learned learned;
+	size_t cbind_len;
+};
+
+/* conn_ops.on_data of a client that is not logged in. */
+size_t login_on_data(struct worker *w, struct client *c, const uint8_t *data, size_t len);
+void login_on_tls_ready(struct worker *w, struct client *c);
+/* A helper has derived what keys_derive asked for with KEYS_TOKEN_CLIENT. */
+void login_derived(
+	struct worker *w, uint64_t token, const uint8_t salted[SCRAM_KEY_LEN], enum status st);
+
+/* The client has proved itself and is on the worker where it shall live: greet it, or wait. */
+void login_go_on(struct worker *w, struct client *c);
+
+/* Send what a logged-in client is told, up to ReadyForQuery. */
+void login_greet(struct worker *w, struct client *c, const struct welcome *welcome);
+
+void login_free(struct login *l); /* wipes; NULL allowed */
+
+#endif

@@ -1,0 +1,1087 @@
+#include "worker/relay.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/conf.h"
+#include "proto/backend.h"
+#include "proto/frame.h"
+#include "proto/frontend.h"
+#include "proto/reply.h"
+#include "proto/report.h"
+#include "proto/tag.h"
+#include "state/settings_class.h"
+#include "worker/ask.h"
+#include "worker/cancel.h"
+#include "worker/dispatch.h"
+#include "worker/effects.h"
+#include "worker/forward.h"
+#include "worker/hold.h"
+#include "worker/login.h"
+#include "worker/probe.h"
+#include "worker/savepoints.h"
+#include "worker/unit.h"
+
+/* A walk over one chunk of a server's messages. [run, at) is to be passed on. */
+struct walk {
+	struct worker *w;
+	struct server *s;
+	const uint8_t *data;
+	size_t len;
+	size_t run, at;
+};
+
+static struct bufpool *pool_of(struct worker *w)
+{
+	return loop_bufpool(w->loop);
+}
+
+/* --- what the client gets --- */
+
+static void give_up_memory(struct worker *w, struct client *c)
+{
+	client_close(w, c, CLIENT_END_MEMORY);
+}
+
+/* The held answer is too long, or complete: it goes out, and the unit cannot be run again. */
+static void pass_held(struct worker *w, struct client *c)
+{
+	if (c->hold != NULL)
+		hold_pass(c->hold, pool_of(w), c->conn);
+	c->holding = false;
+}
+
+static void put_bytes(struct worker *w, struct client *c, const void *p, size_t len, bool borrowed)
+{
+	enum status st = OK;
+
+	if (c->holding && c->hold == NULL) {
+		c->hold = calloc(1, sizeof *c->hold);
+		if (c->hold == NULL)
+			c->holding = false; /* it cannot be held, so it goes out */
+	}
+	if (!c->holding) {
+		if (borrowed)
+			conn_put(c->conn, p, len);
+		else
+			conn_put_copy(c->conn, p, len);
+		return;
+	}
+	st = borrowed ? hold_put(c->hold, pool_of(w), p, len)
+		      : hold_put_copy(c->hold, pool_of(w), p, len);
+	if (st != OK)
+		give_up_memory(w, c);
+	else if (hold_len(c->hold) > w->conf->replay_window)
+		pass_held(w, c);
+}
+
+static void put_own(struct worker *w, struct client *c, const struct wr *out)
+{
+	PANIC_IF(out->bad);
+	put_bytes(w, c, out->buf, out->len, false);
+}
+
+/* Pass on what has been walked over and not yet passed. */
+static void pass_run(struct walk *k)
+{
+	struct client *c = k->s->client;
+
+	if (k->at > k->run && c != NULL)
+		put_bytes(k->w, c, k->data + k->run, k->at - k->run, true);
+	k->run = k->at;
+}
+
+/* Leave out the message of `n` bytes at k->at. */
+static void skip(struct walk *k, size_t n)
+{
+	pass_run(k);
+	k->at += n;
+	k->run = k->at;
+}
+
+static void put_report(struct worker *w, struct client *c, const struct report *r)
+{
+	uint8_t buf[REPORT_OWN_MAX];
+	struct wr out = wr_of(buf, sizeof buf);
+
+	report_put(&out, 'E', r);
+	put_own(w, c, &out);
+	c->db->stats.errors++;
+	dbase_count_error(c->db, r->sqlstate, true);
+}
+
+/* --- owed entries of ours --- */
+
+static void parse_lost(
+	struct worker *w, struct server *s, const struct owed_entry *e, struct parse_note *note)
+{
+	struct client *c = s->client;
+	struct stmt_name *name;
+
+	if (c != NULL && (name = stmt_names_find(&c->names, note->name)) != NULL &&
+		name->stmt == note->stmt)
+		stmt_names_remove(&c->names, note->name);
+	if (e->who != OWED_SYNTH)
+		stmt_lru_remove_number(&s->stmts, note->number);
+	stmt_unref(w->stmts, note->stmt);
+	free(note);
+}
+
+void relay_entry_lost(struct worker *w, struct server *s, struct owed_entry e)
+{
+	switch ((enum owed_tag)e.tag) {
+	case OWED_TAG_PARSE_NAMED:
+		parse_lost(w, s, &e, e.ref);
+		break;
+	case OWED_TAG_PARSE_HIDDEN:
+		stmt_lru_remove_number(&s->stmts, e.no);
+		stmt_unref(w->stmts, e.ref);
+		break;
+	case OWED_TAG_NAME_ERROR:
+	case OWED_TAG_CLOSE_NAME:
+		free(e.ref);
+		break;
+	case OWED_TAG_EFFECTS:
+		effects_free(e.ref);
+		break;
+	case OWED_TAG_NONE:
+		/* The Close of an evicted statement was skipped: the server still has it. */
+		if (e.kind == OWED_CLOSE && e.who == OWED_HIDDEN)
+			s->after = PIN_AFTER_DISCARD;
+		break;
+	case OWED_TAG_PROBE:
+	case OWED_TAG_SETUP:
+	case OWED_TAG_DIFF:
+	case OWED_TAG_REDIFF:
+	case OWED_TAG_WELCOME:
+	case OWED_TAG_BEGIN:
+	case OWED_TAG_RESET:
+		break;
+	}
+}
+
+/* The entry was answered as it should be. */
+static void entry_done(struct worker *w, struct server *s, struct owed_entry e)
+{
+	struct client *c = s->client;
+	struct parse_note *note = e.ref;
+
+	switch ((enum owed_tag)e.tag) {
+	case OWED_TAG_PARSE_NAMED:
+		stmt_unref(w->stmts, note->stmt);
+		free(note);
+		break;
+	case OWED_TAG_PARSE_HIDDEN:
+		stmt_unref(w->stmts, e.ref);
+		break;
+	case OWED_TAG_CLOSE_NAME:
+		if (c != NULL && *(const char *)e.ref != '\0')
+			stmt_names_remove(&c->names, e.ref);
+		else if (c != NULL && c->unnamed != NULL)
+			c->unnamed->len = 0;
+		free(e.ref);
+		break;
+	case OWED_TAG_NAME_ERROR:
+		free(e.ref);
+		break;
+	case OWED_TAG_EFFECTS:
+		effects_free(e.ref);
+		break;
+	case OWED_TAG_NONE:
+	case OWED_TAG_PROBE:
+	case OWED_TAG_SETUP:
+	case OWED_TAG_DIFF:
+	case OWED_TAG_REDIFF:
+	case OWED_TAG_WELCOME:
+	case OWED_TAG_BEGIN:
+	case OWED_TAG_RESET:
+		break;
+	}
+}
+
+/* Answer in the server's place what stands at the head, up to the first that the server answers. */
+static void answer_synthetic(struct worker *w, struct server *s)
+{
+	struct owed_entry *head;
+	uint8_t buf[8];
+
+	while ((head = owed_head(&s->owed)) != NULL && head->who == OWED_SYNTH) {
+		struct owed_entry e = owed_pop(&s->owed);
+		struct wr out = wr_of(buf, sizeof buf);
+
+		if (e.kind == OWED_PARSE)
+			reply_put_parse_complete(&out);
+		else
+			reply_put_close_complete(&out);
+		if (s->client != NULL)
+			put_own(w, s->client, &out);
+		entry_done(w, s, e);
+	}
+}
+
+void relay_answer_synthetic(struct worker *w, struct client *c)
+{
+	answer_synthetic(w, c->server);
+	conn_flush(c->conn);
+}
+
+/* --- linking --- */
+
+void relay_unlink(struct worker *w, struct client *c)
+{
+	struct server *s = c->server;
+
+	PANIC_IF(s == NULL || s->client != c);
+	if (c->state != CLIENT_WELCOME && !c->prefix_due) /* else it has not got them yet */
+		server_set_settings(w, s, c->set.current);
+	s->after = s->after > pins_after(&c->pins) ? s->after : (uint8_t)pins_after(&c->pins);
+	s->client = NULL;
+	c->server = NULL;
+	c->holding = false;
+	c->unit_retained = false;
+	c->begin_sent = false;
+	if (conn_rx_is_paused(s->conn)) /* this client was slow; the next one is not */
+		conn_rx_resume(s->conn);
+	if (c->state == CLIENT_ACTIVE)
+		client_transition(w, c, CLIENT_UNLINKED);
+}
+
+static bool may_release(const struct client *c, const struct server *s)
+{
+	return server_is_quiet(s) && s->txn_status == 'I' && !pins_any(&c->pins) &&
+	       c->acc->mode != POOL_MODE_SESSION && !c->streaming && c->body_left == 0 &&
+	       c->sent_len == 0;
+}
+
+static void release(struct worker *w, struct client *c, struct server *s)
+{
+	conn_flush(c->conn);
+	client_count_bytes(c);
+	relay_unlink(w, c);
+	pins_clear(&c->pins, &w->sh->pins);
+	dispatch_pin_released(w, c);
+	server_release(w, s);
+	if (c->state == CLIENT_CLOSED)
+		return;
+	client_watch(w, c);
+	if (conn_rx_len(c->conn) != 0 || conn_rx_is_paused(c->conn))
+		conn_rx_resume(c->conn);
+}
+
+/* --- ends of units --- */
+
+static void count_unit(struct worker *w, struct client *c, struct server *s)
+{
+	struct dbase_stats *n = &c->db->stats;
+	uint64_t us = w->now_us - s->unit_begun_us, recent_us;
+	struct pool *p = s->pool;
+
+	n->queries++;
+	n->query_us += us;
+	hist_add(&c->acc->query, us);
+	recent_us = pool_latency_us(p, w->now_us);
+	p->latency_us = recent_us != 0 ? (recent_us * 7 + us) / 8 : us;
+	p->latency_at_us = w->now_us;
+	if (p->outstanding != 0)
+		p->outstanding--;
+	s->unit_begun_us = w->now_us; /* of the next one, if several are under way */
+	if (s->txn_status == 'I') {
+		n->xacts++;
+		n->xact_us += w->now_us - c->txn_begun_us;
+		c->txn_begun_us = w->now_us;
+	}
+	client_count_bytes(c);
+}
+
+static void end_settings(struct worker *w, struct client *c, char status)
+{
+	struct settings *before = c->set.current;
+
+	if (status == 'I')
+		savepoints_clear(&c->savepoints, &c->set);
+	if (status == 'I' && c->unit_error)
+		settings_txn_rollback(&c->set);
+	else if (status == 'I')
+		settings_txn_commit(&c->set);
+	else
+		settings_txn_begin(&c->set);
+	if (c->set.current != before)
+		client_settings_changed(w, c);
+}
+
+static void end_txn(struct client *c, char status)
+{
+	if (c->txn == TXN_DEFERRED && c->deferred != NULL) {
+		c->deferred->n = 0;
+		c->deferred->len = 0;
+	}
+	c->begin_sent = false;
+	c->block_answered = true;
+	if (status == 'T')
+		c->txn = TXN_OPEN;
+	else if (status == 'E')
+		c->txn = TXN_FAILED;
+	else {
+		c->txn = TXN_NONE;
+		c->block_read_only = false;
+		c->block_answered = false;
+	}
+}
+
+static void leave_mark(struct worker *w, struct client *c, struct server *s)
+{
+	const struct conf_db *db = c->db->conf;
+	const struct topo_cluster *cluster;
+	struct mark_clock *clock;
+	uint64_t number;
+	bool wanted;
+
+	if (db == NULL || !db->routing)
+		return;
+	cluster = topology_cluster(w->topology, (uint16_t)db->cluster_id);
+	if (cluster == NULL)
+		return;
+	clock = &w->sh->clock;
+	number = mark_clock_load(clock);
+	if (s->in_recovery) {
+		marks_read(&c->marks, cluster, (uint16_t)s->pool->node, c->read_epoch, number);
+		return;
+	}
+	if (!c->unit_writes)
+		return;
+	marks_write(&c->marks, cluster, number);
+	wanted = mark_clock_is_wanted(clock, number);
+	mark_clock_want(clock, number);
+	if (!wanted)
+		w->sh->control.wake(w->sh->control.wake_arg);
+}
+
+static void end_retained(struct client *c, const struct owed_entry *e)
+{
+	if (!c->unit_retained)
+		return;
+	PANIC_IF(e->no > c->sent_len);
+	conn_consume(c->conn, e->no);
+	c->sent_len -= (uint32_t)e->no;
+	c->holding = c->sent_len != 0;
+	if (c->sent_len == 0)
+		c->unit_retained = false;
+}
+
+/* ReadyForQuery of a unit of the client has been walked over. */
+static void unit_ended(struct walk *k, struct owed_entry e, char status)
+{
+	struct worker *w = k->w;
+	struct server *s = k->s;
+	struct client *c = s->client;
+
+	pass_run(k);
+	if (c->state == CLIENT_CLOSED)
+		return;
+	pass_held(w, c);
+	count_unit(w, c, s);
+	leave_mark(w, c, s);
+	end_settings(w, c, status);
+	end_txn(c, status);
+	end_retained(c, &e);
+	c->force_primary = false;
+	c->avoid_node = NODES_MAX;
+	c->unit_error = false;
+	if (c->ddl_sent && status == 'I') {
+		c->ddl_sent = false;
+		dbase_catalog_changed(w, c->db);
+	}
+	if (s->owed.n_client == 0) {
+		c->unit_writes = false;
+		c->commit_sent = false;
+	}
+	if (status != 'I' && c->acc->mode == POOL_MODE_STATEMENT) {
+		struct report r = report_of("FATAL", SQLSTATE_PROTOCOL_VIOLATION,
+			"transaction blocks not allowed in statement pooling mode");
+
+		client_fatal(w, c, &r, CLIENT_END_PROTOCOL);
+		return;
+	}
+	if (may_release(c, s)) {
+		release(w, c, s);
+		return;
+	}
+	(void)probe_send(w, c);
+	client_watch(w, c);
+	if (c->stalled)
+		conn_rx_resume(c->conn);
+}
+
+/* --- hidden queries --- */
+
+static void welcome_done(struct worker *w, struct server *s)
+{
+	struct client *c = s->client;
+	const struct welcome *x;
+
+	if (c == NULL || !server_is_quiet(s))
+		return; /* a second message follows */
+	x = account_welcome_add(w, c->acc, c->set.current, &c->learned);
+	relay_unlink(w, c);
+	server_release(w, s);
+	if (x != NULL)
+		login_greet(w, c, x);
+	else
+		give_up_memory(w, c);
+}
+
+/* The settings could not be given to the server: what runs there now would run wrongly. */
+static void diff_failed(struct worker *w, struct server *s)
+{
+	log_warn(w->log, "settings could not be applied",
+		"server=%lu client=%lu sqlstate=%s error=\"%s\"", (unsigned long)s->id,
+		s->client != NULL ? (unsigned long)s->client->id : 0, s->fatal_sqlstate,
+		s->fatal_message);
+	server_close(w, s, SERVER_END_PROTOCOL);
+}
+
+static void welcome_failed(struct worker *w, struct server *s)
+{
+	struct client *c = s->client;
+	struct settings *none = settings_empty(w->settings);
+	struct report r = report_of("FATAL", s->fatal_sqlstate, s->fatal_message);
+
+	if (c != NULL)
+		client_fatal(w, c, &r, CLIENT_END_LOGIN);
+	/* The message was one transaction: nothing of it holds. What held before is not known. */
+	server_set_settings(w, s, none);
+	settings_unref(w->settings, none);
+	s->fatal_sqlstate[0] = '\0';
+}
+
+static void rollback_left(struct worker *w, struct server *s)
+{
+	if (forward_hidden(s, "ROLLBACK", OWED_TAG_RESET) != OK)
+		server_close(w, s, SERVER_END_MEMORY);
+	else
+		conn_flush(s->conn);
+}
+
+/* A server that a client has left: is it clean now? */
+static void drained_some(struct worker *w, struct server *s)
+{
+	if (s->state != SERVER_RESET || !server_is_quiet(s))
+		return;
+	if (s->txn_status != 'I')
+		rollback_left(w, s);
+	else
+		server_was_reset(w, s);
+}
+
+static void hidden_ready(struct worker *w, struct server *s, struct owed_entry e)
+{
+	bool failed = s->hidden_failed;
+
+	s->hidden_failed = false;
+	switch ((enum owed_tag)e.tag) {
+	case OWED_TAG_DIFF:
+	case OWED_TAG_REDIFF:
+		if (failed)
+			diff_failed(w, s);
+		break;
+	case OWED_TAG_BEGIN:
+		if (failed && s->client != NULL)
+			s->client->deferred_failed = true;
+		break;
+	case OWED_TAG_PROBE:
+		if (s->client != NULL && may_release(s->client, s))
+			release(w, s->client, s);
+		break;
+	case OWED_TAG_WELCOME:
+		if (failed)
+			welcome_failed(w, s);
+		else
+			welcome_done(w, s);
+		break;
+	default:
+		break;
+	}
+	if (s->state == SERVER_RESET)
+		drained_some(w, s);
+}
+
+/* --- errors --- */
+
+/*
+ * Errors that a standby gives and a primary would not, or that say the server is going: the read
+ * runs elsewhere. An ordinary error that is given twice costs only time.
+ */
+static bool is_replayable(const char *sqlstate)
+{
+	static const char *const states[] = {SQLSTATE_READ_ONLY_SQL_TRANSACTION,
+		SQLSTATE_FEATURE_NOT_SUPPORTED, SQLSTATE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+		SQLSTATE_INTERNAL_ERROR, "42P01", "42883", "42703", "42704", "3F000",
+		SQLSTATE_SERIALIZATION_FAILURE, SQLSTATE_DEADLOCK_DETECTED, SQLSTATE_ADMIN_SHUTDOWN,
+		SQLSTATE_CRASH_SHUTDOWN, SQLSTATE_CANNOT_CONNECT_NOW};
+
+	for (size_t i = 0; i < sizeof states / sizeof *states; i++)
+		if (strcmp(sqlstate, states[i]) == 0)
+			return true;
+	return false;
+}
+
+/* The replica's client goes on without it; what the replica still says is dropped. */
+static void run_elsewhere(struct worker *w, struct client *c, struct server *s, const char *why)
+{
+	log_debug(w->log, "a read runs elsewhere", "client=%lu server=%lu node=%s reason=%s",
+		(unsigned long)c->id, (unsigned long)s->id, dispatch_node_name(w, s->pool->node),
+		why);
+	c->db->stats.replays++;
+	if (c->hold != NULL)
+		hold_drop(c->hold, pool_of(w));
+	effects_free(c->bound);
+	c->bound = NULL;
+	c->sent_len = 0;
+	c->force_primary = true;
+	c->avoid_node = (uint16_t)s->pool->node;
+	c->unit_error = false;
+	conn_rx_resume(c->conn);
+}
+
+static void replay(struct walk *k, const char *sqlstate)
+{
+	struct worker *w = k->w;
+	struct server *s = k->s;
+	struct client *c = s->client;
+
+	k->run = k->at;
+	relay_unlink(w, c);
+	server_transition(w, s, SERVER_LEFT);
+	s->draining = true;
+	server_watch(w, s);
+	run_elsewhere(w, c, s, sqlstate);
+}
+
+static void remember_fatal(struct server *s, const struct report *r)
+{
+	snprintf(s->fatal_sqlstate, sizeof s->fatal_sqlstate, "%s", r->sqlstate);
+	snprintf(s->fatal_message, sizeof s->fatal_message, "%s", r->message);
+}
+
+/* The server names its own statement in the error; the client shall read its own name. */
+static void put_name_error(struct worker *w, struct client *c, const struct name_note *note)
+{
+	char message[256];
+	struct report r;
+
+	if (note->name[0] == '\0')
+		snprintf(message, sizeof message, "unnamed prepared statement does not exist");
+	else
+		snprintf(message, sizeof message, "prepared statement \"%.150s\" %s", note->name,
+			note->is_duplicate ? "already exists" : "does not exist");
+	r = report_of("ERROR",
+		note->is_duplicate ? SQLSTATE_DUPLICATE_PREPARED_STATEMENT
+				   : SQLSTATE_INVALID_SQL_STATEMENT_NAME,
+		message);
+	put_report(w, c, &r);
+}
+
+/* After an error in a series nothing up to its Sync is answered any more. */
+static void drop_skipped(struct worker *w, struct server *s)
+{
+	struct owed_entry e;
+
+	while (owed_pop_skipped(&s->owed, &e))
+		relay_entry_lost(w, s, e);
+}
+
+static void fatal_error(struct walk *k, const struct report *r, size_t total)
+{
+	struct server *s = k->s;
+
+	remember_fatal(s, r);
+	skip(k, total); /* relay_server_lost tells the client, in words of ours */
+	if (s->state == SERVER_IDLE)
+		server_close(k->w, s, SERVER_END_SHUTDOWN);
+	else
+		server_close(k->w, s, SERVER_END_LOST);
+}
+
+static void error_came(struct walk *k, const struct frame *f)
+{
+	struct worker *w = k->w;
+	struct server *s = k->s;
+	struct owed_entry *head = owed_head(&s->owed);
+	struct owed_entry e = head != NULL ? *head : (struct owed_entry){0};
+	struct client *c = s->client;
+	enum owed_step step;
+	struct report r;
+	bool ends;
+
+	if (report_read(frame_body(k->data + k->at, f), 'E', &r) != OK)
+		r.message = "malformed ErrorResponse";
+	if (c != NULL && c->holding && is_replayable(r.sqlstate) &&
+		!(c->block_read_only && report_has(&r, SQLSTATE_READ_ONLY_SQL_TRANSACTION))) {
+		(void)owed_on_reply(&s->owed, 'E', &ends);
+		drop_skipped(w, s);
+		replay(k, r.sqlstate);
+		if (report_is_fatal(&r))
+			server_close(w, s, SERVER_END_SHUTDOWN);
+		else
+			skip(k, f->total);
+		return;
+	}
+	if (report_is_fatal(&r)) {
+		fatal_error(k, &r, f->total);
+		return;
+	}
+	step = owed_on_reply(&s->owed, 'E', &ends);
+	if (head == NULL) { /* an ERROR that nobody is owed: the server is confused */
+		server_close(w, s, SERVER_END_PROTOCOL);
+		return;
+	}
+	if (e.kind == OWED_QUERY && e.who == OWED_HIDDEN) {
+		s->hidden_failed = true;
+		remember_fatal(s, &r);
+	}
+	if (c != NULL) {
+		c->unit_error = true;
+		if (e.who != OWED_HIDDEN || e.tag == OWED_TAG_PARSE_HIDDEN)
+			dbase_count_error(c->db, r.sqlstate, false);
+	}
+	if (c != NULL && e.who == OWED_CLIENT && c->deferred_failed) {
+		/* What failed was answered before it ran: this is its error. */
+		c->deferred_failed = false;
+		skip(k, f->total);
+		r = report_of("ERROR", s->fatal_sqlstate, s->fatal_message);
+		put_report(w, c, &r);
+	} else if (c != NULL && e.tag == OWED_TAG_NAME_ERROR) {
+		skip(k, f->total);
+		put_name_error(w, c, e.ref);
+	} else if (step == OWED_DROP && e.tag != OWED_TAG_PARSE_HIDDEN) {
+		skip(k, f->total);
+	} else {
+		k->at += f->total;
+	}
+	drop_skipped(w, s);
+}
+
+/* --- other messages that matter --- */
+
+/* A reported parameter has changed under the client's own statement: its settings follow. */
+static void follow_parameter(
+	struct worker *w, struct client *c, const struct msg_parameter_status *p)
+{
+	const char *base = baseline_get(&c->acc->baseline, p->name);
+	enum status st;
+
+	if (c->rediff && settings_get(c->set.login, p->name) != NULL)
+		return; /* a RESET: what the start-up packet said goes out again */
+	if (base == NULL || settings_class_of(p->name) != SETTINGS_CARRIED ||
+		strcmp(p->name, "session_authorization") == 0 ||
+		strcmp(p->name, "is_superuser") == 0)
+		return;
+	if (strcmp(base, p->value) == 0 && settings_get(c->set.login, p->name) == NULL)
+		st = settings_txn_reset(&c->set, p->name);
+	else
+		st = settings_txn_set(&c->set, p->name, p->value);
+	if (st != OK)
+		pins_add(&c->pins, &w->sh->pins, PIN_SET_CONFIG, w->now_us, p->name,
+			strlen(p->name));
+	client_settings_changed(w, c);
+}
+
+static void parameter_came(struct walk *k, const struct frame *f, enum owed_step step)
+{
+	struct server *s = k->s;
+	struct client *c = s->client;
+	struct owed_entry *head = owed_head(&s->owed);
+	struct msg_parameter_status p;
+
+	if (backend_read_parameter_status(frame_body(k->data + k->at, f), &p) != OK) {
+		server_close(k->w, s, SERVER_END_PROTOCOL);
+		return;
+	}
+	if (strcmp(p.name, "in_hot_standby") == 0) { /* of the server, not of the client */
+		if (s->in_recovery && strcmp(p.value, "off") == 0) {
+			s->close_needed = true;
+			dispatch_probe(k->w, s->pool->node);
+		}
+		skip(k, f->total);
+		return;
+	}
+	if ((step == OWED_DROP && (head == NULL || head->tag != OWED_TAG_REDIFF)) || c == NULL) {
+		if (c != NULL && head != NULL && head->tag == OWED_TAG_WELCOME &&
+			baseline_put(&c->learned, p.name, p.value) != OK)
+			give_up_memory(k->w, c);
+		skip(k, f->total);
+		return;
+	}
+	if (head != NULL && head->tag != OWED_TAG_REDIFF)
+		follow_parameter(k->w, c, &p);
+	k->at += f->total;
+}
+
+static void command_completed(struct walk *k, const struct frame *f)
+{
+	struct owed_entry *head = owed_head(&k->s->owed);
+	const char *tag;
+
+	if (head == NULL || head->tag != OWED_TAG_EFFECTS || k->s->client == NULL)
+		return;
+	if (backend_read_command_complete(frame_body(k->data + k->at, f), &tag) != OK)
+		tag = "";
+	effects_complete(k->w, k->s->client, k->s, head->ref, tag_read(tag).tag == TAG_ROLLBACK);
+}
+
+static void ready_came(struct walk *k, const struct frame *f, enum owed_step step)
+{
+	struct worker *w = k->w;
+	struct server *s = k->s;
+	struct owed_entry e;
+	uint8_t status;
+
+	if (backend_read_ready(frame_body(k->data + k->at, f), &status) != OK) {
+		server_close(w, s, SERVER_END_PROTOCOL);
+		return;
+	}
+	s->txn_status = status;
+	e = owed_pop(&s->owed);
+	if (e.who == OWED_HIDDEN) {
+		skip(k, f->total);
+		hidden_ready(w, s, e);
+		return;
+	}
+	(void)step;
+	k->at += f->total;
+	if (s->client == NULL) {
+		k->run = k->at;
+		if (s->pool->outstanding != 0)
+			s->pool->outstanding--;
+		entry_done(w, s, e);
+		drained_some(w, s);
+		return;
+	}
+	entry_done(w, s, e);
+	unit_ended(k, e, (char)status);
+}
+
+static bool is_inspected(uint8_t type)
+{
+	return type != BACKEND_DATA_ROW && type != BACKEND_COPY_DATA &&
+	       type != BACKEND_FUNCTION_CALL_RESPONSE;
+}
+
+/* A message that is complete, or need not be. Returns false if the walk is over. */
+static bool message_came(struct walk *k, const struct frame *f)
+{
+	struct server *s = k->s;
+	size_t there = frame_part(f->total, k->len - k->at);
+	enum owed_step step;
+	bool ends;
+
+	if (f->type != BACKEND_NOTICE_RESPONSE && f->type != BACKEND_NOTIFICATION_RESPONSE &&
+		owed_head(&s->owed) != NULL && owed_head(&s->owed)->who == OWED_SYNTH) {
+		pass_run(k);
+		answer_synthetic(k->w, s);
+	}
+	if (f->type == BACKEND_ERROR_RESPONSE && there == f->total) {
+		error_came(k, f);
+		return s->state != SERVER_CLOSED;
+	}
+	step = owed_on_reply(&s->owed, (char)f->type, &ends);
+	if (step == OWED_BAD) {
+		server_close(k->w, s, SERVER_END_PROTOCOL);
+		return false;
+	}
+	if (f->type == BACKEND_READY_FOR_QUERY) {
+		ready_came(k, f, step);
+		return s->state != SERVER_CLOSED;
+	}
+	if (f->type == BACKEND_PARAMETER_STATUS) {
+		parameter_came(k, f, step);
+		return s->state != SERVER_CLOSED;
+	}
+	if (f->type == BACKEND_COPY_IN_RESPONSE && s->client != NULL && s->client->stalled)
+		conn_rx_resume(s->client->conn); /* its data may go now */
+	if (f->type == BACKEND_DATA_ROW && step == OWED_DROP && there == f->total &&
+		s->client != NULL && owed_head(&s->owed)->tag == OWED_TAG_PROBE)
+		probe_row(k->w, s->client, frame_body(k->data + k->at, f));
+	if (f->type == BACKEND_COMMAND_COMPLETE)
+		command_completed(k, f);
+	if (step == OWED_DROP || s->client == NULL)
+		skip(k, there);
+	else
+		k->at += there;
+	s->body_left = (uint32_t)(f->total - there);
+	s->body_passed = step == OWED_PASS && s->client != NULL;
+	if (ends)
+		entry_done(k->w, s, owed_pop(&s->owed));
+	return true;
+}
+
+static void body_goes_on(struct walk *k)
+{
+	struct server *s = k->s;
+	size_t n = frame_part(s->body_left, k->len - k->at);
+
+	s->body_left -= (uint32_t)n;
+	if (s->body_passed && s->client != NULL)
+		k->at += n;
+	else
+		skip(k, n);
+}
+
+static bool walk_on(struct walk *k)
+{
+	struct server *s = k->s;
+	struct frame f;
+	enum status st;
+
+	if (s->body_left != 0) {
+		body_goes_on(k);
+		return true;
+	}
+	st = frame_peek(k->data + k->at, k->len - k->at, FRAME_LEN_MAX, &f);
+	if (st == E_AGAIN)
+		return false;
+	if (st == OK && !frame_is_complete(&f, k->len - k->at) && is_inspected(f.type)) {
+		if (f.total <= RELAY_INSPECT_MAX)
+			return false;
+		if (f.type != BACKEND_ERROR_RESPONSE && f.type != BACKEND_NOTICE_RESPONSE)
+			st = E_LIMIT;
+	}
+	if (st != OK || backend_flags[f.type] == 0) {
+		server_close(k->w, s, SERVER_END_PROTOCOL);
+		return false;
+	}
+	return message_came(k, &f);
+}
+
+static void end_of_chunk(struct walk *k)
+{
+	struct worker *w = k->w;
+	struct server *s = k->s;
+	struct client *c;
+
+	pass_run(k);
+	c = s->client;
+	if (c == NULL || c->conn == NULL)
+		return;
+	if (c->holding && c->hold != NULL && hold_keep(c->hold, pool_of(w)) != OK) {
+		give_up_memory(w, c);
+		return;
+	}
+	conn_flush(c->conn);
+	client_count_bytes(c);
+	if (conn_out_len(c->conn) > w->conf->relay_buffer)
+		conn_rx_pause(s->conn);
+}
+
+size_t relay_server_data(struct worker *w, struct server *s, const uint8_t *data, size_t len)
+{
+	struct walk k = {.w = w, .s = s, .data = data, .len = len};
+
+	while (k.at < len && walk_on(&k))
+		;
+	if (s->state == SERVER_CLOSED)
+		return len;
+	end_of_chunk(&k);
+	return k.at;
+}
+
+/* --- back-pressure --- */
+
+void relay_client_drained(struct worker *w, struct client *c)
+{
+	(void)w;
+	if (conn_rx_is_paused(c->server->conn))
+		conn_rx_resume(c->server->conn);
+}
+
+void relay_server_drained(struct worker *w, struct server *s)
+{
+	(void)w;
+	if (conn_rx_is_paused(s->client->conn))
+		conn_rx_resume(s->client->conn);
+}
+
+void relay_press_client(struct worker *w, struct client *c)
+{
+	if (c->server != NULL && conn_out_len(c->server->conn) > w->conf->relay_buffer)
+		conn_rx_pause(c->conn);
+}
+
+/* --- a client leaves --- */
+
+/* End what the client has begun, so that ReadyForQuery comes. */
+static enum status end_series(struct server *s, bool is_open)
+{
+	uint8_t buf[64];
+	struct wr out = wr_of(buf, sizeof buf);
+	enum status st = OK;
+
+	if (s->owed.in_copy) {
+		frontend_put_copy_fail(&out, "client has gone");
+		st = owed_push(&s->owed, (struct owed_entry){.kind = OWED_COPY_END});
+	}
+	if (st == OK && is_open) {
+		frontend_put_sync(&out);
+		st = owed_push(&s->owed, (struct owed_entry){.kind = OWED_SYNC});
+	}
+	if (out.len != 0)
+		conn_put_copy(s->conn, buf, out.len);
+	conn_flush(s->conn);
+	return st;
+}
+
+void relay_client_gone(struct worker *w, struct client *c)
+{
+	struct server *s = c->server;
+	bool was_quiet = server_is_quiet(s), in_copy = s->owed.in_copy;
+
+	if (s->txn_status != 'I' || !was_quiet)
+		settings_txn_rollback(&c->set); /* what is open now will be rolled back */
+	if (c->unit.has_effects && !was_quiet)
+		s->after = PIN_AFTER_DISCARD;
+	for (uint32_t i = 0; i < s->owed.n; i++)
+		if (owed_at(&s->owed, i)->tag == OWED_TAG_EFFECTS)
+			s->after = PIN_AFTER_DISCARD;
+	relay_unlink(w, c);
+	s->body_passed = false;
+	if (s->in_message) { /* nobody will end that message */
+		server_close(w, s, SERVER_END_CLIENT);
+		return;
+	}
+	if (was_quiet && s->txn_status == 'I' && !c->streaming) {
+		server_release(w, s);
+		return;
+	}
+	s->draining = true;
+	server_transition(w, s, SERVER_LEFT);
+	server_watch(w, s);
+	if (end_series(s, c->streaming || (in_copy && s->owed.n_client == 0)) != OK)
+		server_close(w, s, SERVER_END_MEMORY);
+	else if (owed_is_empty(&s->owed))
+		drained_some(w, s);
+	else
+		cancel_server(w, s);
+}
+
+/* --- a server is lost --- */
+
+static struct report lost_report(const struct client *c, const struct server *s)
+{
+	struct report r = report_of(
+		"ERROR", SQLSTATE_CONNECTION_FAILURE, "the connection to the server was lost");
+
+	if (s->fatal_sqlstate[0] != '\0') {
+		r.sqlstate = s->fatal_sqlstate;
+		r.message = s->fatal_message;
+	}
+	if (c->commit_sent) {
+		r.sqlstate = SQLSTATE_TRANSACTION_RESOLUTION_UNKNOWN;
+		r.message = "the connection to the server was lost during COMMIT";
+		r.hint = "Whether the transaction was committed is not known; it is not repeated.";
+	} else if (c->txn != TXN_NONE)
+		r.hint = "The transaction was rolled back; run it again.";
+	return r;
+}
+
+/* Every unit under way gets an error and, where its end was sent, ReadyForQuery. */
+static void answer_lost_units(struct worker *w, struct client *c, struct server *s)
+{
+	struct report r = lost_report(c, s);
+	uint32_t n_ready = s->owed.n_client;
+
+	for (uint32_t i = 0; i < n_ready; i++) {
+		client_put_error(w, c, &r);
+		client_put_ready(w, c);
+	}
+	if (c->streaming) {
+		if (n_ready == 0 || c->streaming)
+			client_put_error(w, c, &r);
+		c->streaming = false;
+		c->skip_to_sync = true;
+	}
+}
+
+static bool loss_is_fatal(const struct client *c)
+{
+	return pins_any(&c->pins) || c->acc->mode == POOL_MODE_SESSION || c->body_left != 0;
+}
+
+void relay_server_lost(struct worker *w, struct client *c, struct server *s, enum server_end why)
+{
+	struct report r;
+
+	(void)why;
+	c->server = NULL;
+	if (c->state == CLIENT_WELCOME) {
+		dispatch_welcome(w, c);
+		return;
+	}
+	if (c->state == CLIENT_CLOSED)
+		return;
+	if (c->holding && c->unit_retained) {
+		c->holding = false;
+		c->unit_retained = false;
+		c->begin_sent = false;
+		client_transition(w, c, CLIENT_UNLINKED);
+		run_elsewhere(w, c, s, "server_lost");
+		return;
+	}
+	if (s->body_left != 0 && s->body_passed) { /* an error would be read as the row's bytes */
+		client_close(w, c, CLIENT_END_SERVER);
+		return;
+	}
+	r = lost_report(c, s);
+	if (loss_is_fatal(c)) {
+		r.severity = "FATAL";
+		r.severity_v = "FATAL";
+		client_fatal(w, c, &r, CLIENT_END_SERVER);
+		return;
+	}
+	savepoints_clear(&c->savepoints, &c->set);
+	settings_txn_rollback(&c->set);
+	client_settings_changed(w, c);
+	client_transition(w, c, CLIENT_UNLINKED);
+	if (c->sent_len != 0) {
+		conn_consume(c->conn, c->sent_len);
+		c->sent_len = 0;
+	}
+	c->holding = false;
+	c->unit_retained = false;
+	c->begin_sent = false;
+	if (c->txn != TXN_NONE) {
+		c->txn_lost = s->owed.n_client == 0 && !c->streaming;
+		c->txn = TXN_FAILED_ALONE;
+	}
+	answer_lost_units(w, c, s);
+	conn_flush(c->conn);
+	client_watch(w, c);
+	if (conn_rx_len(c->conn) != 0 || conn_rx_is_paused(c->conn))
+		conn_rx_resume(c->conn);
+}
+
+/* --- small things --- */
+
+void relay_hold_free(struct worker *w, struct client *c)
+{
+	if (c->hold == NULL)
+		return;
+	hold_drop(c->hold, pool_of(w));
+	free(c->hold);
+	c->hold = NULL;
+}
+
+void relay_put_terminate(struct server *s)
+{
+	uint8_t buf[8];
+	struct wr out = wr_of(buf, sizeof buf);
+
+	frontend_put_terminate(&out);
+	conn_put_copy(s->conn, buf, out.len);
+}
+
+enum status relay_put_hidden_query(struct worker *w, struct server *s, const char *sql)
+{
+	(void)w;
+	return forward_hidden(s, sql, OWED_TAG_RESET);
+}

@@ -1,0 +1,46 @@
+/*
+ * relay - from a server to its client: walks the server's messages by their heads, passes ranges on
+ * without a copy, swallows the answers to hidden messages, gives the answers that we owe ourselves,
+ * holds back a replica's answer while it could still be refused, and ends units and transactions.
+ * Bounds:  REPLAY holds at most replay_window bytes; of messages that are inspected at most
+ *          RELAY_INSPECT_MAX bytes; relay_buffer bytes wait for a slow side, then the other is not
+ *          read.
+ */
+#ifndef PGWEIR_WORKER_RELAY_H
+#define PGWEIR_WORKER_RELAY_H
+
+#include "worker/client.h"
+#include "worker/server.h"
+
+#define RELAY_INSPECT_MAX 32768u /* bytes of an ErrorResponse, ParameterStatus … that is read */
+
+/* conn_ops.on_data of a server that has logged in. */
+size_t relay_server_data(struct worker *w, struct server *s, const uint8_t *data, size_t len);
+
+/* Output that was stuck has gone: read the other side again. */
+void relay_client_drained(struct worker *w, struct client *c);
+void relay_server_drained(struct worker *w, struct server *s);
+
+/* After something was put to one side: stop reading the other if too much waits. */
+void relay_press_client(struct worker *w, struct client *c); /* the server's output waits */
+
+/* The client is being closed: leave its server, which is cleaned in the background. */
+void relay_client_gone(struct worker *w, struct client *c);
+
+/* The server has been closed: tell its client, or run its reads elsewhere. */
+void relay_server_lost(struct worker *w, struct client *c, struct server *s, enum server_end why);
+
+/* An owed entry gets no answer (any more): undo what was noted for it, free what it holds. */
+void relay_entry_lost(struct worker *w, struct server *s, struct owed_entry e);
+
+/* Detach a client from its server, which is quiet or not; no release. */
+void relay_unlink(struct worker *w, struct client *c);
+
+/* A Flush: give the answers that are ours alone and stand at the head now. */
+void relay_answer_synthetic(struct worker *w, struct client *c);
+
+void relay_hold_free(struct worker *w, struct client *c);
+void relay_put_terminate(struct server *s);
+enum status relay_put_hidden_query(struct worker *w, struct server *s, const char *sql) MUST_USE;
+
+#endif

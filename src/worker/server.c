@@ -1,0 +1,536 @@
+#include "worker/server.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "conf/conf.h"
+#include "net/tls.h"
+#include "proto/frontend.h"
+#include "worker/ask.h"
+#include "worker/cancel.h"
+#include "worker/client.h"
+#include "worker/dispatch.h"
+#include "worker/handover.h"
+#include "worker/relay.h"
+
+static const char *const server_end_words[] = {
+	[SERVER_END_IDLE_TIMEOUT] = "server idle timeout",
+	[SERVER_END_LIFETIME] = "server lifetime over",
+	[SERVER_END_CONNECT] = "connect failed",
+	[SERVER_END_LOGIN] = "login failed",
+	[SERVER_END_ROLE] = "wrong role or timeline",
+	[SERVER_END_LOST] = "server conn crashed?",
+	[SERVER_END_SHUTDOWN] = "server shut it down",
+	[SERVER_END_PROTOCOL] = "out of step with the protocol",
+	[SERVER_END_CLIENT] = "left by its client in the middle",
+	[SERVER_END_TIMEOUT] = "timeout",
+	[SERVER_END_OUTDATED] = "outdated",
+	[SERVER_END_BUDGET] = "place needed by another pool",
+	[SERVER_END_PIN] = "session state that cannot be undone",
+	[SERVER_END_MEMORY] = "out of memory",
+	[SERVER_END_STOP] = "shutdown",
+};
+
+static const uint8_t next_state[SERVER_STATE_COUNT][SERVER_EVENT_COUNT] = {
+	[SERVER_CONNECTING] = {[SERVER_CONNECTED] = SERVER_LOGIN, [SERVER_LOST] = SERVER_CLOSED},
+	[SERVER_LOGIN] = {[SERVER_LOGGED_IN] = SERVER_SETUP, [SERVER_LOST] = SERVER_CLOSED},
+	[SERVER_SETUP] = {[SERVER_READY] = SERVER_IDLE, [SERVER_LOST] = SERVER_CLOSED},
+	[SERVER_IDLE] = {[SERVER_LINKED] = SERVER_ACTIVE,
+		[SERVER_HANDED_OVER] = SERVER_MOVING,
+		[SERVER_LOST] = SERVER_CLOSED},
+	[SERVER_ACTIVE] = {[SERVER_RELEASED] = SERVER_IDLE,
+		[SERVER_LEFT] = SERVER_RESET,
+		[SERVER_CANCEL_PENDING] = SERVER_CANCELED,
+		[SERVER_LOST] = SERVER_CLOSED},
+	[SERVER_RESET] = {[SERVER_READY] = SERVER_IDLE,
+		[SERVER_LEFT] = SERVER_RESET,
+		[SERVER_CANCEL_PENDING] = SERVER_CANCELED,
+		[SERVER_LOST] = SERVER_CLOSED},
+	[SERVER_CANCELED] = {[SERVER_READY] = SERVER_IDLE, [SERVER_LOST] = SERVER_CLOSED},
+	[SERVER_MOVING] = {[SERVER_ARRIVED] = SERVER_IDLE, [SERVER_LOST] = SERVER_CLOSED},
+};
+
+/* The pool's list and counter for a state. */
+static struct list *state_list(struct pool *p, enum server_state st, uint32_t **count)
+{
+	switch (st) {
+	case SERVER_CONNECTING:
+	case SERVER_LOGIN:
+	case SERVER_SETUP:
+		*count = &p->n_login;
+		return &p->logins;
+	case SERVER_IDLE:
+		*count = &p->n_idle;
+		return &p->idle;
+	case SERVER_ACTIVE:
+	case SERVER_RESET:
+	case SERVER_CANCELED:
+		*count = &p->n_active;
+		return &p->active;
+	case SERVER_MOVING:
+	case SERVER_CLOSED:
+	case SERVER_BAD:
+	case SERVER_STATE_COUNT:
+		break;
+	}
+	*count = NULL;
+	return NULL;
+}
+
+static void pool_server_moved(struct pool *p, struct server *s, enum server_state to)
+{
+	uint32_t *count;
+	struct list *l = state_list(p, s->state, &count);
+
+	if (l != NULL) {
+		list_del(&s->pool_link);
+		--*count;
+	}
+	l = state_list(p, to, &count);
+	if (l != NULL) {
+		list_push_front(l, &s->pool_link);
+		++*count;
+	}
+}
+
+void server_transition(struct worker *w, struct server *s, enum server_event ev)
+{
+	enum server_state to = next_state[s->state][ev];
+
+	PANIC_IF(to == SERVER_BAD);
+	pool_server_moved(s->pool, s, to);
+	if (s->state == SERVER_IDLE || to == SERVER_IDLE)
+		dispatch_idle_changed(w, s->pool,
+			(s->state == SERVER_IDLE ? -1 : 0) + (to == SERVER_IDLE ? 1 : 0));
+	s->state = to;
+	s->state_since_us = w->now_us;
+}
+
+bool server_is_quiet(const struct server *s)
+{
+	return owed_is_empty(&s->owed) && s->body_left == 0 && !s->in_message &&
+	       !s->owed.skipping && !s->owed.in_copy;
+}
+
+void server_set_settings(struct worker *w, struct server *s, struct settings *set)
+{
+	struct settings *old = s->settings;
+
+	if (old == set)
+		return;
+	s->settings = settings_ref(set);
+	settings_unref(w->settings, old);
+}
+
+/* --- timers --- */
+
+static uint64_t after(uint64_t since_us, uint64_t timeout_us)
+{
+	return timeout_us != 0 ? since_us + timeout_us : UINT64_MAX;
+}
+
+static uint64_t server_deadline_us(struct worker *w, const struct server *s)
+{
+	const struct account *acc = s->pool->acc;
+	uint64_t d, e;
+
+	switch (s->state) {
+	case SERVER_CONNECTING:
+	case SERVER_LOGIN:
+	case SERVER_SETUP:
+		return after(s->opened_us, w->conf->server_connect_timeout_us);
+	case SERVER_IDLE:
+		d = after(s->used_us, w->conf->server_idle_timeout_us);
+		e = after(s->opened_us, acc->server_lifetime_us);
+		return d < e ? d : e;
+	case SERVER_ACTIVE:
+		if (s->client != NULL && !server_is_quiet(s))
+			return after(s->unit_begun_us, acc->query_timeout_us);
+		return UINT64_MAX;
+	case SERVER_RESET:
+	case SERVER_CANCELED:
+		return after(s->state_since_us, w->conf->server_cancel_timeout_us);
+	case SERVER_MOVING:
+	case SERVER_CLOSED:
+	case SERVER_BAD:
+	case SERVER_STATE_COUNT:
+		break;
+	}
+	return UINT64_MAX;
+}
+
+void server_watch(struct worker *w, struct server *s)
+{
+	uint64_t d = server_deadline_us(w, s);
+
+	if (d != UINT64_MAX && (!wheel_is_armed(&s->timer) || s->timer.deadline_us > d))
+		wheel_add(&w->wheel, &s->timer, d);
+}
+
+static void query_timed_out(struct worker *w, struct server *s)
+{
+	struct report r = report_of(
+		"FATAL", SQLSTATE_QUERY_CANCELED, "canceling statement due to query_timeout");
+
+	r.hint = "The statement took longer than query_timeout.";
+	s->pool->acc->db->stats.timeouts++;
+	client_fatal(w, s->client, &r, CLIENT_END_TIMEOUT);
+}
+
+static void server_timed_out(struct worker *w, struct server *s)
+{
+	switch (s->state) {
+	case SERVER_CONNECTING:
+	case SERVER_LOGIN:
+	case SERVER_SETUP:
+		server_login_timed_out(w, s);
+		break;
+	case SERVER_IDLE:
+		if (w->now_us >= after(s->opened_us, s->pool->acc->server_lifetime_us))
+			server_close(w, s, SERVER_END_LIFETIME);
+		else if (dispatch_may_shrink(w, s->pool))
+			server_close(w, s, SERVER_END_IDLE_TIMEOUT);
+		else
+			s->used_us = w->now_us; /* kept for min_pool_size */
+		break;
+	case SERVER_ACTIVE:
+		query_timed_out(w, s);
+		break;
+	case SERVER_RESET:
+	case SERVER_CANCELED:
+		server_close(w, s, SERVER_END_TIMEOUT);
+		break;
+	case SERVER_MOVING:
+	case SERVER_CLOSED:
+	case SERVER_BAD:
+	case SERVER_STATE_COUNT:
+		break;
+	}
+}
+
+static void on_timer(void *ctx, struct wheel_timer *t)
+{
+	struct worker *w = ctx;
+	struct server *s = list_entry(t, struct server, timer);
+
+	if (w->now_us >= server_deadline_us(w, s))
+		server_timed_out(w, s);
+	if (s->state != SERVER_CLOSED)
+		server_watch(w, s);
+}
+
+/* --- callbacks of the conn --- */
+
+static size_t on_data(void *arg, const uint8_t *data, size_t len)
+{
+	struct server *s = arg;
+
+	switch (s->state) {
+	case SERVER_CONNECTING:
+	case SERVER_LOGIN:
+	case SERVER_SETUP:
+		return server_login_on_data(s->w, s, data, len);
+	case SERVER_IDLE:
+	case SERVER_ACTIVE:
+	case SERVER_RESET:
+	case SERVER_CANCELED:
+		return relay_server_data(s->w, s, data, len);
+	case SERVER_MOVING:
+	case SERVER_CLOSED:
+	case SERVER_BAD:
+	case SERVER_STATE_COUNT:
+		break;
+	}
+	return len;
+}
+
+static void on_drained(void *arg)
+{
+	struct server *s = arg;
+
+	if (s->client != NULL)
+		relay_server_drained(s->w, s);
+}
+
+static void on_ready(void *arg)
+{
+	struct server *s = arg;
+
+	server_login_on_ready(s->w, s);
+}
+
+static void on_end(void *arg, enum conn_end why)
+{
+	struct server *s = arg;
+
+	if (s->login != NULL) {
+		server_login_on_end(s->w, s, why);
+		return;
+	}
+	server_close(s->w, s, why == CONN_END_LIMIT ? SERVER_END_MEMORY : SERVER_END_LOST);
+}
+
+const struct conn_ops server_ops = {
+	.on_data = on_data,
+	.on_drained = on_drained,
+	.on_ready = on_ready,
+	.on_hangup = NULL, /* what is unread is read first; then on_end comes */
+	.on_end = on_end,
+};
+
+/* --- life --- */
+
+enum status server_open(struct worker *w, struct pool *p)
+{
+	struct server *s = calloc(1, sizeof *s);
+
+	if (s == NULL) {
+		dispatch_server_gone(w, p, true);
+		return E_NOMEM;
+	}
+	s->w = w;
+	s->pool = p;
+	s->id = atomic_fetch_add(&w->sh->next_id, 1);
+	s->reconnect_no = atomic_load(&w->sh->reconnect_no);
+	s->state = SERVER_CONNECTING;
+	s->opened_us = w->now_us;
+	s->used_us = w->now_us;
+	s->state_since_us = w->now_us;
+	s->txn_status = 'I';
+	s->login_counted = true;
+	s->settings = settings_empty(w->settings);
+	owed_init(&s->owed);
+	server_init_timer(s);
+	stmt_lru_init(&s->stmts, w->stmts,
+		w->conf->max_prepared_statements != 0 ? w->conf->max_prepared_statements : 1);
+	list_push_back(&w->servers, &s->link);
+	list_push_front(&p->logins, &s->pool_link);
+	p->n_login++;
+	w->n_servers++;
+	server_login_begin(w, s);
+	return OK;
+}
+
+void server_init_timer(struct server *s)
+{
+	wheel_timer_init(&s->timer, on_timer);
+}
+
+void server_login_uncount(struct worker *w, struct server *s)
+{
+	if (!s->login_counted)
+		return;
+	s->login_counted = false;
+	dispatch_login_ended(w, s->pool);
+}
+
+static void server_log_end(struct worker *w, const struct server *s, enum server_end why)
+{
+	bool was_new = s->state == SERVER_CONNECTING || s->state == SERVER_LOGIN ||
+		       s->state == SERVER_SETUP;
+
+	if (was_new || why == SERVER_END_PROTOCOL || why == SERVER_END_LOST)
+		log_warn(w->log, "server closed",
+			"server=%lu node=%s db=%s user=%s reason=\"%s\" state=%s",
+			(unsigned long)s->id, dispatch_node_name(w, s->pool->node),
+			s->pool->acc->db->name, s->pool->acc->user, server_end_words[why],
+			server_state_word(s->state));
+	else
+		log_info(w->log, "server closed", "server=%lu node=%s db=%s user=%s reason=\"%s\"",
+			(unsigned long)s->id, dispatch_node_name(w, s->pool->node),
+			s->pool->acc->db->name, s->pool->acc->user, server_end_words[why]);
+}
+
+void server_close(struct worker *w, struct server *s, enum server_end why)
+{
+	struct pool *p = s->pool;
+	struct client *c = s->client, *wanted_by = s->wanted_by;
+	bool polite;
+
+	if (s->state == SERVER_CLOSED)
+		return;
+	server_log_end(w, s, why);
+	server_login_uncount(w, s);
+	if (s->state == SERVER_MOVING)
+		handover_server_closed(w, s);
+	polite = s->state != SERVER_CONNECTING && !s->in_message && why != SERVER_END_LOST;
+	server_transition(w, s, SERVER_LOST);
+	s->client = NULL;
+	s->wanted_by = NULL;
+	p->outstanding -= p->outstanding < s->owed.n_client ? p->outstanding : s->owed.n_client;
+	cancel_server_gone(w, s);
+	wheel_del(&w->wheel, &s->timer);
+	if (s->conn != NULL) {
+		if (polite)
+			relay_put_terminate(s);
+		conn_free_flushed(s->conn, 0);
+		s->conn = NULL;
+	}
+	w->n_servers--;
+	list_del(&s->link);
+	list_push_back(&w->dead_servers, &s->link);
+	if (c != NULL)
+		relay_server_lost(w, c, s, why);
+	if (wanted_by != NULL)
+		dispatch_wanted_lost(w, wanted_by);
+	dispatch_server_gone(w, p, false);
+}
+
+void server_free(struct worker *w, struct server *s)
+{
+	while (!owed_is_empty(&s->owed))
+		relay_entry_lost(w, s, owed_pop(&s->owed));
+	owed_fini(&s->owed);
+	stmt_lru_fini(&s->stmts);
+	settings_unref(w->settings, s->settings);
+	server_login_free(s->login);
+	free(s);
+}
+
+/* --- release --- */
+
+static bool server_is_outdated(struct worker *w, const struct server *s)
+{
+	const struct pool *p = s->pool;
+
+	return s->close_needed || p->index == POOL_RETIRED || p->acc->db->conf == NULL ||
+	       s->reconnect_no < p->acc->db->reconnect_no ||
+	       (p->acc->server_lifetime_us == 0 && s->units != 0) ||
+	       (p->acc->server_lifetime_us != 0 &&
+		       w->now_us - s->opened_us >= p->acc->server_lifetime_us);
+}
+
+static void server_reset(struct worker *w, struct server *s, const char *sql)
+{
+	s->is_reset_sent = true;
+	server_transition(w, s, SERVER_LEFT);
+	if (relay_put_hidden_query(w, s, sql) != OK) {
+		server_close(w, s, SERVER_END_MEMORY);
+		return;
+	}
+	conn_flush(s->conn);
+	server_watch(w, s);
+}
+
+void server_release(struct worker *w, struct server *s)
+{
+	PANIC_IF(s->client != NULL);
+	if (!server_is_quiet(s) || s->txn_status != 'I') {
+		server_close(w, s, SERVER_END_CLIENT);
+		return;
+	}
+	s->used_us = w->now_us;
+	s->draining = false;
+	if (server_is_outdated(w, s))
+		server_close(w, s, SERVER_END_OUTDATED);
+	else if (share_pool_gives_back(s->pool->share))
+		server_close(w, s, SERVER_END_BUDGET);
+	else if (s->after != PIN_AFTER_NOTHING && !s->is_reset_sent) {
+		if (s->after == PIN_AFTER_CLOSE)
+			server_close(w, s, SERVER_END_PIN);
+		else
+			server_reset(w, s, "DISCARD ALL");
+	} else if ((s->pool->acc->mode == POOL_MODE_SESSION ||
+			   w->conf->server_reset_query_always) &&
+		   !s->is_reset_sent && w->conf->server_reset_query[0] != '\0') {
+		server_reset(w, s, w->conf->server_reset_query);
+	} else if (s->cancel != NULL) {
+		server_transition(w, s, SERVER_CANCEL_PENDING);
+		server_watch(w, s);
+	} else {
+		s->is_reset_sent = false;
+		s->after = PIN_AFTER_NOTHING;
+		server_transition(w, s, s->state == SERVER_ACTIVE ? SERVER_RELEASED : SERVER_READY);
+		dispatch_server_free(w, s);
+	}
+}
+
+void server_was_reset(struct worker *w, struct server *s)
+{
+	if (s->is_reset_sent) { /* DISCARD ALL, or the operator's choice */
+		struct settings *none = settings_empty(w->settings);
+
+		server_set_settings(w, s, none);
+		settings_unref(w->settings, none);
+		stmt_lru_clear(&s->stmts);
+		s->seq_client = 0;
+	}
+	server_release(w, s);
+}
+
+/* --- SHOW SERVERS --- */
+
+const char *server_state_word(enum server_state st)
+{
+	static const char *const words[SERVER_STATE_COUNT] = {
+		[SERVER_CONNECTING] = "new",
+		[SERVER_LOGIN] = "new",
+		[SERVER_SETUP] = "new",
+		[SERVER_IDLE] = "idle",
+		[SERVER_ACTIVE] = "active",
+		[SERVER_RESET] = "tested",
+		[SERVER_CANCELED] = "being_canceled",
+		[SERVER_MOVING] = "active",
+	};
+
+	return words[st] != NULL ? words[st] : "closed";
+}
+
+static uint8_t show_state(const struct server *s)
+{
+	switch (s->state) {
+	case SERVER_IDLE:
+		return SHOW_SV_IDLE;
+	case SERVER_ACTIVE:
+		return s->cancel != NULL ? SHOW_SV_ACTIVE_CANCEL : SHOW_SV_ACTIVE;
+	case SERVER_MOVING:
+		return SHOW_SV_ACTIVE;
+	case SERVER_RESET:
+		return SHOW_SV_TESTED;
+	case SERVER_CANCELED:
+		return SHOW_SV_BEING_CANCELED;
+	case SERVER_CONNECTING:
+	case SERVER_LOGIN:
+	case SERVER_SETUP:
+	case SERVER_CLOSED:
+	case SERVER_BAD:
+	case SERVER_STATE_COUNT:
+		break;
+	}
+	return SHOW_SV_NEW;
+}
+
+void server_show(struct worker *w, const struct server *s, struct show_socket_row *row)
+{
+	const char *app = settings_get(s->settings, "application_name");
+	struct tls *tls = s->conn != NULL ? conn_tls(s->conn) : NULL;
+
+	*row = (struct show_socket_row){
+		.id = s->id,
+		.type = 'S',
+		.state = show_state(s),
+		.close_needed = server_is_outdated(w, s),
+		.connect_wall_us = worker_wall_us(w, s->opened_us),
+		.request_wall_us = worker_wall_us(w, s->unit_begun_us),
+		.ptr = s->id,
+		.link = s->client != NULL ? s->client->id : 0,
+		.remote_pid = s->backend_pid,
+		.prepared_statements = s->stmts.n,
+		.node = (int32_t)s->pool->node,
+		.worker = w->index,
+		.pins = s->client != NULL ? s->client->pins.causes : 0,
+		.fingerprint = s->client != NULL ? s->client->fingerprint : 0,
+		.bytes_kept = sizeof *s + (s->conn != NULL ? conn_memory(s->conn) : 0),
+	};
+	text_copy(row->database, sizeof row->database, s->pool->acc->db->name);
+	text_copy(row->user, sizeof row->user, s->pool->acc->user);
+	if (app != NULL)
+		text_copy(row->application_name, sizeof row->application_name, app);
+	if (s->conn != NULL) {
+		conn_remote(s->conn, row->addr, sizeof row->addr, &row->port);
+		conn_local(s->conn, row->local_addr, sizeof row->local_addr, &row->local_port);
+	}
+	if (tls != NULL)
+		tls_describe(tls, row->tls, sizeof row->tls);
+}

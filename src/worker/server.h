@@ -1,0 +1,161 @@
+/*
+ * server - one connection of ours to PostgreSQL. Its life: connect and login (server_login.c),
+ * then idle and active in turn; its end (server_close) is here and nowhere else.
+ * Owns:    its conn, its queue of owed replies, references to the settings and statements it has.
+ * Thread:  its worker's; may be handed over to another worker while idle.
+ */
+#ifndef PGWEIR_WORKER_SERVER_H
+#define PGWEIR_WORKER_SERVER_H
+
+#include "proto/scram_client.h"
+#include "state/owed.h"
+#include "state/pins.h"
+#include "state/stmt_lru.h"
+#include "worker/dbase.h"
+#include "worker/worker.h"
+
+struct cancel;
+struct client;
+struct server_login;
+
+/* One state = one list of the pool and one PgBouncer word (server_state_words). */
+enum server_state {
+	SERVER_BAD = 0,
+	SERVER_CONNECTING, /* new: TCP connect, TLS */
+	SERVER_LOGIN,      /* new: start-up packet sent, up to the first ReadyForQuery */
+	SERVER_SETUP,      /* new: our first hidden query */
+	SERVER_IDLE,       /* idle: may be given to a client */
+	SERVER_ACTIVE,     /* active: linked to a client */
+	SERVER_RESET,      /* tested: left by its client, being cleaned */
+	SERVER_CANCELED,   /* being_canceled: free, but a cancel for it is under way */
+	SERVER_MOVING,     /* active: on its way to another worker */
+	SERVER_CLOSED,     /* gone; freed at the end of the turn */
+	SERVER_STATE_COUNT
+};
+
+enum server_event {
+	SERVER_CONNECTED = 0,
+	SERVER_LOGGED_IN,
+	SERVER_READY, /* set-up or reset done */
+	SERVER_LINKED,
+	SERVER_RELEASED, /* clean */
+	SERVER_LEFT,     /* released dirty: must be cleaned */
+	SERVER_CANCEL_PENDING,
+	SERVER_HANDED_OVER,
+	SERVER_ARRIVED,
+	SERVER_LOST,
+	SERVER_EVENT_COUNT
+};
+
+enum server_end {
+	SERVER_END_IDLE_TIMEOUT,
+	SERVER_END_LIFETIME,
+	SERVER_END_CONNECT,  /* could not connect */
+	SERVER_END_LOGIN,    /* login refused */
+	SERVER_END_ROLE,     /* not the role or timeline it must have */
+	SERVER_END_LOST,     /* closed or reset by the other side */
+	SERVER_END_SHUTDOWN, /* 57P01 and friends while idle */
+	SERVER_END_PROTOCOL, /* out of step */
+	SERVER_END_CLIENT,   /* its client left it in the middle of something */
+	SERVER_END_TIMEOUT,
+	SERVER_END_OUTDATED, /* RECONNECT, PAUSE, or the configuration changed */
+	SERVER_END_BUDGET,   /* its place is given to another pool */
+	SERVER_END_PIN,      /* a pin left something that cannot be cleaned */
+	SERVER_END_MEMORY,
+	SERVER_END_STOP,
+};
+
+struct server {
+	struct worker *w;      /* whose it is; for callbacks */
+	struct list link;      /* worker's servers, or dead_servers */
+	struct list pool_link; /* the list of its state in the pool */
+	uint64_t id;
+	enum server_state state;
+	struct conn *conn;
+	struct pool *pool;
+	struct client *client;      /* linked */
+	struct client *wanted_by;   /* waits for this very server */
+	struct server_login *login; /* while connecting and logging in */
+	struct cancel *cancel;      /* a CancelRequest of ours under way for it */
+
+	struct owed owed;
+	uint32_t body_left; /* of a message that streams through */
+	bool body_passed;   /* … to the client, else dropped */
+	bool close_needed;  /* outdated: closed at release */
+	bool hidden_failed; /* an error came to the hidden query at the head */
+	bool in_message;    /* the last byte that we sent does not end a message */
+	bool draining;      /* its client is gone or moved on: all it says is dropped */
+	bool in_recovery;   /* what it said when it was set up */
+	bool login_counted; /* holds a place in the node's budget of logins */
+	bool is_reset_sent; /* server_reset_query is on its way */
+	bool is_bare;       /* RESET ALL has undone our own set-up: it goes out again */
+	uint8_t txn_status; /* of its last ReadyForQuery */
+	uint32_t timeline;  /* 0: unknown */
+
+	struct settings *settings; /* what it has now; a reference */
+	struct stmt_lru stmts;
+	uint64_t seq_client; /* id of the client whose unit may have advanced a sequence last */
+
+	uint32_t backend_pid;
+	uint32_t backend_key_len;
+	uint8_t backend_key[32];
+	uint32_t version_num; /* 150004; 0: not told */
+
+	uint64_t opened_us, used_us, state_since_us, unit_begun_us;
+	uint64_t units;         /* number of the present unit, to know it again */
+	uint64_t reconnect_no;  /* sh->reconnect_no when it was opened */
+	char fatal_sqlstate[6]; /* of an ErrorResponse that ends the connection */
+	char fatal_message[128];
+	uint32_t move_to; /* SERVER_MOVING: the worker it goes to */
+	uint8_t after;    /* enum pin_after: what its client's pins have left */
+	struct wheel_timer timer;
+};
+
+/*
+ * Begin a new connection for the pool; its places in the budgets have been taken and are the
+ * server's now. Errors: E_NOMEM, E_IO; the places are given back.
+ */
+enum status server_open(struct worker *w, struct pool *p) MUST_USE;
+
+void server_transition(struct worker *w, struct server *s, enum server_event ev);
+void server_watch(struct worker *w, struct server *s); /* arm the timer for its state */
+
+/* The one end. Unlinks its client first: relay_server_lost tells what that one gets. */
+void server_close(struct worker *w, struct server *s, enum server_end why);
+
+/* Its client has no more claim to it: clean it if needed, then give it to the next or idle it. */
+void server_release(struct worker *w, struct server *s);
+
+void server_free(struct worker *w, struct server *s); /* a closed one, at the end of the turn */
+
+/* A unit of its client ended or the queue is empty: is everything said that was owed? */
+bool server_is_quiet(const struct server *s);
+
+/* It has `set` now; takes a reference. */
+void server_init_timer(struct server *s);
+const char *server_state_word(enum server_state st); /* PgBouncer's */
+
+/* The hidden query of a SERVER_RESET, or the cancel of a SERVER_CANCELED, is done. */
+void server_was_reset(struct worker *w, struct server *s);
+
+/* Its login has ended, well or not: give its place in the node's budget of logins back. */
+void server_login_uncount(struct worker *w, struct server *s);
+
+void server_set_settings(struct worker *w, struct server *s, struct settings *set);
+
+struct show_socket_row;
+void server_show(struct worker *w, const struct server *s, struct show_socket_row *row);
+
+extern const struct conn_ops server_ops;
+
+/* --- server_login.c --- */
+void server_login_begin(struct worker *w, struct server *s);
+size_t server_login_on_data(struct worker *w, struct server *s, const uint8_t *data, size_t len);
+void server_login_on_ready(struct worker *w, struct server *s); /* connected, or TLS done */
+void server_login_on_end(struct worker *w, struct server *s, enum conn_end why);
+void server_login_timed_out(struct worker *w, struct server *s);
+void server_login_derived(
+	struct worker *w, uint64_t token, const uint8_t salted[32], enum status st);
+void server_login_free(struct server_login *l);
+
+#endif

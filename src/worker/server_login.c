@@ -1,0 +1,655 @@
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth/decide.h"
+#include "conf/conf.h"
+#include "net/tls.h"
+#include "proto/backend.h"
+#include "proto/frame.h"
+#include "proto/frontend.h"
+#include "proto/report.h"
+#include "proto/saslprep.h"
+#include "proto/startup.h"
+#include "route/topology.h"
+#include "worker/ask.h"
+#include "worker/dispatch.h"
+#include "worker/keys.h"
+#include "worker/server.h"
+
+#define LOGIN_MSG_MAX 65536u /* bytes of a message of a server that we log in to */
+
+/* The answer tells role and, of a primary, the timeline (first 8 digits of a WAL file's name). */
+#define ROLE_QUERY                                                \
+	"SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN ''" \
+	" ELSE pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()) END"
+#define NO_IDLE_TIMEOUT "SET idle_session_timeout = 0"
+
+enum login_step {
+	STEP_CONNECT,
+	STEP_SSL_ANSWER, /* SSLRequest sent */
+	STEP_TLS,
+	STEP_STARTUP, /* start-up packet sent, up to ReadyForQuery */
+	STEP_SETUP,
+};
+
+struct server_login {
+	enum login_step step;
+	uint32_t addr_at; /* address of the node that is tried */
+	bool auth_ok;
+	bool scram_begun;
+	bool knows_role; /* the role query's row has come */
+	bool role_asked;
+	uint32_t n_setup;  /* hidden queries still to be answered */
+	uint32_t setup_at; /* … which one is being answered */
+	struct scram_client scram;
+	struct baseline params;
+	char sqlstate[6];
+	char error[128];
+};
+
+void server_login_free(struct server_login *l)
+{
+	if (l == NULL)
+		return;
+	scram_client_fini(&l->scram);
+	baseline_fini(&l->params);
+	free(l);
+}
+
+static void put(struct server *s, const struct wr *out)
+{
+	conn_put_copy(s->conn, out->buf, out->len);
+	conn_flush(s->conn);
+}
+
+static void login_fails(struct worker *w, struct server *s, enum server_end why,
+	const char *sqlstate, const char *text)
+{
+	struct pool *p = s->pool;
+
+	snprintf(p->last_error, sizeof p->last_error, "%s", text);
+	snprintf(p->last_sqlstate, sizeof p->last_sqlstate, "%s", sqlstate);
+	log_warn(w->log, "server login failed",
+		"server=%lu node=%s db=%s user=%s sqlstate=%s error=\"%s\"", (unsigned long)s->id,
+		dispatch_node_name(w, p->node), p->acc->db->name, p->acc->user, sqlstate, text);
+	server_login_uncount(w, s);
+	dispatch_login_failed(w, p, why == SERVER_END_LOGIN);
+	server_close(w, s, why);
+}
+
+/* --- connecting --- */
+
+static void try_address(struct worker *w, struct server *s)
+{
+	const struct node_addr *a = w->addrs != NULL ? &w->addrs->node[s->pool->node] : NULL;
+	struct server_login *l = s->login;
+	enum status st = E_NOTFOUND;
+
+	l->step = STEP_CONNECT;
+	for (; a != NULL && l->addr_at < a->n; l->addr_at++) {
+		st = conn_connect(w->loop, (const struct sockaddr *)&a->addr[l->addr_at],
+			a->addr_len[l->addr_at], &server_ops, s, &w->server_limits, &s->conn);
+		if (st == OK)
+			break;
+	}
+	if (st == OK) {
+		conn_set_tcp(s->conn, &(struct conn_tcp){
+					      .keepalive = w->conf->tcp_keepalive,
+					      .keepidle_s = (int)w->conf->tcp_keepidle,
+					      .keepintvl_s = (int)w->conf->tcp_keepintvl,
+					      .keepcnt = (int)w->conf->tcp_keepcnt,
+					      .user_timeout_ms = (int)w->conf->tcp_user_timeout,
+					      .socket_buffer = (int)w->conf->tcp_socket_buffer,
+				      });
+		return;
+	}
+	login_fails(w, s, SERVER_END_CONNECT, SQLSTATE_CONNECTION_FAILURE,
+		a == NULL || a->n == 0
+			? (a != NULL && a->error[0] != '\0' ? a->error
+							    : "the host's name is not resolved yet")
+			: "could not connect");
+}
+
+void server_login_begin(struct worker *w, struct server *s)
+{
+	s->login = calloc(1, sizeof *s->login);
+	if (s->login == NULL) {
+		server_close(w, s, SERVER_END_MEMORY);
+		return;
+	}
+	scram_client_init(&s->login->scram, SCRAM_BINDING_NONE);
+	server_watch(w, s);
+	try_address(w, s);
+}
+
+void server_login_on_end(struct worker *w, struct server *s, enum conn_end why)
+{
+	struct server_login *l = s->login;
+	char text[128];
+
+	if (why == CONN_END_CONNECT && l->step == STEP_CONNECT) {
+		snprintf(text, sizeof text, "could not connect: %s", strerror(conn_errno(s->conn)));
+		conn_free(s->conn);
+		s->conn = NULL;
+		l->addr_at++;
+		if (w->addrs != NULL && l->addr_at < w->addrs->node[s->pool->node].n) {
+			try_address(w, s);
+			return;
+		}
+	} else if (why == CONN_END_TLS)
+		snprintf(text, sizeof text, "TLS: %.100s", conn_error_text(s->conn));
+	else
+		snprintf(text, sizeof text, "the server closed the connection during login");
+	login_fails(w, s, SERVER_END_CONNECT, SQLSTATE_CONNECTION_FAILURE, text);
+}
+
+void server_login_timed_out(struct worker *w, struct server *s)
+{
+	login_fails(w, s, SERVER_END_CONNECT, SQLSTATE_CONNECTION_FAILURE,
+		"no answer within server_connect_timeout");
+}
+
+/* --- TLS and start-up packet --- */
+
+static struct auth_server_decision decide(struct worker *w, const struct server *s)
+{
+	const struct account *acc = s->pool->acc;
+	struct auth_server_decision d;
+
+	auth_decide_server(acc->db->conf, w->users, acc->user, acc->learned, &d);
+	return d;
+}
+
+static void put_if_set(struct wr *out, const char *name, const char *value)
+{
+	if (value[0] != '\0')
+		startup_put_param(out, name, value);
+}
+
+static void send_startup(struct worker *w, struct server *s)
+{
+	const struct conf_db *db = s->pool->acc->db->conf;
+	struct auth_server_decision d = decide(w, s);
+	uint8_t buf[2048];
+	struct wr out = wr_of(buf, sizeof buf);
+	size_t mark = startup_begin(&out, STARTUP_V3_0);
+
+	startup_put_param(&out, "user", d.user);
+	startup_put_param(&out, "database", s->pool->acc->db->dbname);
+	put_if_set(&out, "client_encoding", db->client_encoding);
+	put_if_set(&out, "datestyle", db->datestyle);
+	put_if_set(&out, "timezone", db->timezone);
+	put_if_set(&out, "application_name", db->application_name);
+	startup_end(&out, mark);
+	if (out.bad) {
+		login_fails(w, s, SERVER_END_LOGIN, SQLSTATE_CONNECTION_FAILURE,
+			"start-up parameters of the database are too long");
+		return;
+	}
+	s->login->step = STEP_STARTUP;
+	server_transition(w, s, SERVER_CONNECTED);
+	put(s, &out);
+}
+
+static bool wants_tls(struct worker *w, const struct server *s)
+{
+	enum tls_mode mode = w->conf->server_tls.sslmode;
+
+	if (conn_is_unix(s->conn) || mode == TLS_MODE_DISABLE)
+		return false;
+	return mode != TLS_MODE_ALLOW || s->pool->wants_tls;
+}
+
+void server_login_on_ready(struct worker *w, struct server *s)
+{
+	struct server_login *l = s->login;
+	uint8_t buf[16];
+	struct wr out = wr_of(buf, sizeof buf);
+
+	if (l == NULL)
+		return;
+	if (s->pool->acc->db->conf == NULL) {
+		server_close(w, s, SERVER_END_OUTDATED);
+		return;
+	}
+	if (l->step == STEP_CONNECT && wants_tls(w, s)) {
+		startup_put_ssl_request(&out);
+		l->step = STEP_SSL_ANSWER;
+		put(s, &out);
+		return;
+	}
+	send_startup(w, s);
+}
+
+static size_t take_ssl_answer(struct worker *w, struct server *s, const uint8_t *data, size_t len)
+{
+	enum tls_mode mode = w->conf->server_tls.sslmode;
+	const struct conf_node *node = w->conf->node_by_id[s->pool->node];
+
+	if (len != 1) { /* bytes behind the answer were not encrypted: somebody put them there */
+		login_fails(w, s, SERVER_END_LOGIN, SQLSTATE_CONNECTION_FAILURE,
+			"unencrypted bytes after the answer to SSLRequest");
+		return len;
+	}
+	if (data[0] == 'S' && w->tls != NULL && w->tls->server != NULL) {
+		s->login->step = STEP_TLS;
+		if (conn_tls_connect(s->conn, w->tls->server, node != NULL ? node->host : NULL) !=
+			OK)
+			login_fails(w, s, SERVER_END_LOGIN, SQLSTATE_CONNECTION_FAILURE,
+				"TLS could not be started");
+	} else if (data[0] != 'N' && data[0] != 'S') {
+		login_fails(w, s, SERVER_END_LOGIN, SQLSTATE_CONNECTION_FAILURE,
+			"unexpected answer to SSLRequest");
+	} else if (mode >= TLS_MODE_REQUIRE) {
+		login_fails(w, s, SERVER_END_LOGIN, SQLSTATE_CONNECTION_FAILURE,
+			"the server does not offer TLS, but server_tls_sslmode wants it");
+	} else {
+		send_startup(w, s);
+	}
+	return 1;
+}
+
+/* --- authentication --- */
+
+static void cannot_answer(struct worker *w, struct server *s, const char *why)
+{
+	login_fails(w, s, SERVER_END_LOGIN, SQLSTATE_INVALID_PASSWORD, why);
+}
+
+static void answer_password(struct worker *w, struct server *s, const char *password)
+{
+	uint8_t buf[AUTH_SECRET_MAX + 16];
+	struct wr out = wr_of(buf, sizeof buf);
+
+	frontend_put_password(&out, password);
+	if (out.bad)
+		cannot_answer(w, s, "the password is too long");
+	else
+		put(s, &out);
+	scram_wipe(buf, sizeof buf);
+}
+
+static void answer_md5(struct worker *w, struct server *s, const struct auth_server_decision *d,
+	const uint8_t *salt)
+{
+	struct md5auth hash, response;
+	enum status st = OK;
+
+	if (d->have == AUTH_HAVE_PASSWORD)
+		st = md5auth_hash(d->secret, d->user, &hash);
+	else
+		memcpy(hash.text, d->secret, sizeof hash.text);
+	if (st == OK)
+		st = md5auth_response(hash.text, salt, &response);
+	if (st != OK)
+		cannot_answer(w, s, "md5 is switched off in OpenSSL");
+	else
+		answer_password(w, s, response.text);
+}
+
+static void scram_first(struct worker *w, struct server *s)
+{
+	uint8_t msg[256], buf[320], rand[SCRAM_RAND_LEN];
+	struct wr first = wr_of(msg, sizeof msg), out = wr_of(buf, sizeof buf);
+
+	if (s->login->scram_begun || RAND_bytes(rand, sizeof rand) != 1 ||
+		scram_client_first(&s->login->scram, rand, &first) != OK) {
+		cannot_answer(w, s, "SCRAM out of step");
+		return;
+	}
+	s->login->scram_begun = true;
+	frontend_put_sasl_initial(&out, SCRAM_MECHANISM, msg, (uint32_t)first.len);
+	put(s, &out);
+}
+
+static void scram_final(struct worker *w, struct server *s, const struct scram_keys *keys)
+{
+	uint8_t msg[SCRAM_MSG_MAX], buf[SCRAM_MSG_MAX + 16];
+	struct wr final = wr_of(msg, sizeof msg), out = wr_of(buf, sizeof buf);
+
+	if (scram_client_final(&s->login->scram, keys, NULL, 0, &final) != OK) {
+		cannot_answer(w, s, "SCRAM failed");
+		return;
+	}
+	frontend_put_sasl_response(&out, msg, (uint32_t) final.len);
+	put(s, &out);
+}
+
+static void scram_with_salted(struct worker *w, struct server *s, const uint8_t *salted)
+{
+	struct scram_keys keys;
+
+	if (scram_keys_of(salted, &keys) != OK)
+		cannot_answer(w, s, "SCRAM failed");
+	else
+		scram_final(w, s, &keys);
+	scram_wipe(&keys, sizeof keys);
+}
+
+/* The salt is known: answer with learned keys, with cached ones, or have them derived. */
+static void scram_answer(struct worker *w, struct server *s)
+{
+	struct auth_server_decision d = decide(w, s);
+	const struct scram_salt *salt = &s->login->scram.salt;
+	const char *why = auth_cannot_answer(&d, AUTH_METHOD_SCRAM, salt);
+	char password[AUTH_SECRET_MAX + 1];
+	uint8_t salted[SCRAM_KEY_LEN];
+	enum status st;
+
+	if (why != NULL) {
+		cannot_answer(w, s, why);
+		return;
+	}
+	if (d.have == AUTH_HAVE_KEYS) {
+		scram_final(w, s, &d.learned->keys);
+		return;
+	}
+	st = saslprep(d.secret, password, sizeof password);
+	if (st == OK && keys_find(w->keys, password, salt, salted)) {
+		scram_with_salted(w, s, salted);
+		scram_wipe(salted, sizeof salted);
+	} else if (st == OK) {
+		st = keys_derive(w, password, salt, KEYS_TOKEN_SERVER | s->id);
+	}
+	scram_wipe(password, sizeof password);
+	if (st != OK)
+		cannot_answer(w, s, "the SCRAM key could not be derived");
+}
+
+void server_login_derived(
+	struct worker *w, uint64_t token, const uint8_t salted[32], enum status st)
+{
+	struct list *it;
+
+	list_foreach (it, &w->servers) {
+		struct server *s = list_entry(it, struct server, link);
+
+		if (s->id != (token & KEYS_TOKEN_ID) || s->state != SERVER_LOGIN)
+			continue;
+		if (st == OK)
+			scram_with_salted(w, s, salted);
+		else
+			cannot_answer(w, s, "the queue of key derivations is full");
+		return;
+	}
+}
+
+static void take_authentication(struct worker *w, struct server *s, struct rd body)
+{
+	struct auth_server_decision d = decide(w, s);
+	struct server_login *l = s->login;
+	struct msg_authentication m;
+	const char *why = NULL;
+
+	if (backend_read_authentication(body, &m) != OK || l->auth_ok) {
+		cannot_answer(w, s, "malformed Authentication message");
+		return;
+	}
+	switch (m.request) {
+	case AUTH_OK:
+		if (l->scram_begun && !scram_client_is_done(&l->scram))
+			cannot_answer(w, s, "the server did not prove that it knows the password");
+		else
+			l->auth_ok = true;
+		return;
+	case AUTH_CLEARTEXT_PASSWORD:
+		why = auth_cannot_answer(&d, AUTH_METHOD_CLEARTEXT, NULL);
+		if (why == NULL)
+			answer_password(w, s, d.secret);
+		break;
+	case AUTH_MD5_PASSWORD:
+		why = auth_cannot_answer(&d, AUTH_METHOD_MD5, NULL);
+		if (why == NULL)
+			answer_md5(w, s, &d, m.data);
+		break;
+	case AUTH_SASL:
+		why = auth_cannot_answer(&d, AUTH_METHOD_SCRAM, NULL);
+		if (why == NULL && !m.has_scram)
+			why = "the server offers no SCRAM-SHA-256";
+		if (why == NULL)
+			scram_first(w, s);
+		break;
+	case AUTH_SASL_CONTINUE:
+		if (scram_client_take_first(&l->scram, m.data, m.data_len, SCRAM_ITERATIONS_MIN,
+			    w->conf->scram_max_iterations) != OK)
+			why = "bad SCRAM challenge (see scram_max_iterations)";
+		else
+			scram_answer(w, s);
+		break;
+	case AUTH_SASL_FINAL:
+		if (scram_client_take_final(&l->scram, m.data, m.data_len) != OK)
+			why = "the server did not prove that it knows the password";
+		break;
+	default:
+		why = "the server asks for an authentication method that is not supported";
+		break;
+	}
+	if (why != NULL)
+		cannot_answer(w, s, why);
+}
+
+/* --- session begins --- */
+
+static void take_error(struct worker *w, struct server *s, struct rd body)
+{
+	struct server_login *l = s->login;
+	struct report r;
+
+	if (report_read(body, 'E', &r) != OK)
+		r.message = "malformed ErrorResponse";
+	if (l->step == STEP_STARTUP && !s->pool->wants_tls &&
+		w->conf->server_tls.sslmode == TLS_MODE_ALLOW && !conn_is_unix(s->conn) &&
+		report_has(&r, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION)) {
+		s->pool->wants_tls = true; /* the next attempt uses it, and begins at once */
+		server_close(w, s, SERVER_END_LOGIN);
+		return;
+	}
+	login_fails(w, s, SERVER_END_LOGIN, r.sqlstate, r.message);
+}
+
+static void setup_put(struct server *s, const char *sql)
+{
+	uint8_t buf[512];
+	struct wr out = wr_of(buf, sizeof buf);
+
+	frontend_put_query(&out, sql);
+	if (out.bad)
+		return;
+	conn_put_copy(s->conn, buf, out.len);
+	s->login->n_setup++;
+}
+
+static uint32_t version_num_of(const char *server_version)
+{
+	char *end;
+	unsigned long major = strtoul(server_version, &end, 10);
+	unsigned long minor = *end == '.' ? strtoul(end + 1, NULL, 10) : 0;
+
+	return major < 1000 && minor < 10000 ? (uint32_t)(major * 10000 + minor) : 0;
+}
+
+static void setup_done(struct worker *w, struct server *s)
+{
+	struct server_login *l = s->login;
+	struct pool *p = s->pool;
+
+	s->login = NULL;
+	p->last_error[0] = '\0';
+	p->retry_at_us = 0;
+	account_set_baseline(w, p->acc, &l->params);
+	server_login_free(l);
+	server_login_uncount(w, s);
+	log_info(w->log, "server ready", "server=%lu node=%s db=%s user=%s pid=%u",
+		(unsigned long)s->id, dispatch_node_name(w, p->node), p->acc->db->name,
+		p->acc->user, s->backend_pid);
+	server_transition(w, s, SERVER_READY);
+	dispatch_server_free(w, s);
+}
+
+static void begin_setup(struct worker *w, struct server *s)
+{
+	const struct conf_db *db = s->pool->acc->db->conf;
+	const char *version = baseline_get(&s->login->params, "server_version");
+
+	s->login->step = STEP_SETUP;
+	s->version_num = version != NULL ? version_num_of(version) : 0;
+	server_transition(w, s, SERVER_LOGGED_IN);
+	if (db != NULL && db->routing) {
+		s->login->role_asked = true;
+		setup_put(s, ROLE_QUERY);
+	}
+	if (s->version_num >= 140000)
+		setup_put(s, NO_IDLE_TIMEOUT);
+	if (db != NULL && db->connect_query[0] != '\0')
+		setup_put(s, db->connect_query);
+	if (s->login->n_setup == 0)
+		setup_done(w, s);
+	else
+		conn_flush(s->conn);
+}
+
+static void take_role(struct server *s, struct rd body)
+{
+	const uint8_t *name;
+	uint32_t len;
+	char hex[9] = "";
+
+	if (s->login->setup_at != 0 || rd_u16(&body) != 1)
+		return;
+	len = rd_u32(&body);
+	name = rd_bytes(&body, len);
+	if (name == NULL)
+		return;
+	s->login->knows_role = true;
+	s->in_recovery = len == 0;
+	if (len >= 8) {
+		memcpy(hex, name, 8);
+		s->timeline = (uint32_t)strtoul(hex, NULL, 16);
+	}
+}
+
+/* A connection that is not what the topology believes is not used. */
+static bool role_is_right(struct worker *w, struct server *s)
+{
+	const struct conf_db *db = s->pool->acc->db->conf;
+	const struct topo_cluster *cluster =
+		db != NULL ? topology_cluster(w->topology, (uint16_t)db->cluster_id) : NULL;
+
+	if (!s->login->role_asked)
+		return true;
+	if (!s->login->knows_role)
+		return false;
+	if (s->in_recovery || cluster == NULL)
+		return true; /* may read; checked again for each unit */
+	return topo_cluster_accepts_primary(
+		cluster, (uint16_t)s->pool->node, s->timeline, s->in_recovery);
+}
+
+static void take_ready(struct worker *w, struct server *s)
+{
+	struct server_login *l = s->login;
+
+	if (l->step == STEP_STARTUP && l->auth_ok) {
+		begin_setup(w, s);
+		return;
+	}
+	if (l->step != STEP_SETUP || l->n_setup == 0) {
+		cannot_answer(w, s, "unexpected ReadyForQuery");
+		return;
+	}
+	l->setup_at++;
+	if (--l->n_setup != 0)
+		return;
+	if (role_is_right(w, s)) {
+		setup_done(w, s);
+		return;
+	}
+	dispatch_probe(w, s->pool->node);
+	login_fails(w, s, SERVER_END_ROLE, SQLSTATE_CONNECTION_FAILURE,
+		"the node is not what the monitor takes it for");
+}
+
+static void take_key(struct server *s, struct rd body)
+{
+	struct msg_key_data k;
+
+	if (backend_read_key_data(body, &k) != OK || k.key_len > sizeof s->backend_key)
+		return; /* cannot be cancelled, otherwise fine */
+	s->backend_pid = k.pid;
+	s->backend_key_len = k.key_len;
+	memcpy(s->backend_key, k.key, k.key_len);
+}
+
+static void take_parameter(struct server *s, struct rd body)
+{
+	struct msg_parameter_status p;
+
+	if (backend_read_parameter_status(body, &p) != OK)
+		return;
+	if (strcmp(p.name, "in_hot_standby") == 0)
+		p.value = "off"; /* clients see the primary's role, whatever server was asked */
+	if (baseline_put(&s->login->params, p.name, p.value) != OK)
+		return; /* more than BASELINE_MAX: clients are not told of it */
+}
+
+static void take_message(struct worker *w, struct server *s, const struct frame *f, struct rd body)
+{
+	bool in_setup = s->login->step == STEP_SETUP;
+
+	switch (f->type) {
+	case BACKEND_AUTHENTICATION:
+		take_authentication(w, s, body);
+		break;
+	case BACKEND_PARAMETER_STATUS:
+		take_parameter(s, body);
+		break;
+	case BACKEND_KEY_DATA:
+		take_key(s, body);
+		break;
+	case BACKEND_READY_FOR_QUERY:
+		take_ready(w, s);
+		break;
+	case BACKEND_ERROR_RESPONSE:
+		take_error(w, s, body);
+		break;
+	case BACKEND_DATA_ROW:
+		if (in_setup)
+			take_role(s, body);
+		break;
+	case BACKEND_NOTICE_RESPONSE:
+	case BACKEND_NEGOTIATE_PROTOCOL_VERSION:
+		break;
+	default:
+		if (!in_setup)
+			cannot_answer(w, s, "unexpected message during login");
+		break;
+	}
+}
+
+size_t server_login_on_data(struct worker *w, struct server *s, const uint8_t *data, size_t len)
+{
+	size_t at = 0;
+	struct frame f;
+	enum status st;
+
+	if (s->login->step == STEP_SSL_ANSWER)
+		return take_ssl_answer(w, s, data, len);
+	if (s->login->step != STEP_STARTUP && s->login->step != STEP_SETUP) {
+		cannot_answer(w, s, "the server spoke first");
+		return len;
+	}
+	while (at < len && s->state != SERVER_CLOSED && s->login != NULL) {
+		st = frame_peek(data + at, len - at, LOGIN_MSG_MAX, &f);
+		if (st == E_AGAIN || (st == OK && !frame_is_complete(&f, len - at)))
+			break;
+		if (st != OK) {
+			cannot_answer(w, s, "malformed message during login");
+			return len;
+		}
+		take_message(w, s, &f, frame_body(data + at, &f));
+		at += f.total;
+	}
+	return at;
+}

@@ -1,0 +1,335 @@
+#include "worker/show.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "base/text.h"
+#include "conf/conf.h"
+#include "worker/client.h"
+#include "worker/dispatch.h"
+#include "worker/server.h"
+
+#define ROW_LEN sizeof(((struct ask_rows *)NULL)->row[0])
+
+/* Rows from `skip` on go to the message, as many as fit; `seen` counts all of them. */
+struct table {
+	struct ask_rows *out;
+	uint64_t skip, seen;
+};
+
+static bool is_full(const struct table *t)
+{
+	return t->out->n == SHOW_ROWS_MAX;
+}
+
+/* The next row's place, or NULL if it is not in this piece. */
+static void *next_row(struct table *t)
+{
+	if (t->seen++ < t->skip || is_full(t))
+		return NULL;
+	return &t->out->row[t->out->n++];
+}
+
+static void show_clients(struct worker *w, struct table *t)
+{
+	struct list *it;
+
+	list_foreach (it, &w->clients) {
+		const struct client *c = list_entry(it, struct client, link);
+		void *row = next_row(t);
+
+		if (row != NULL)
+			client_show(w, c, row);
+	}
+}
+
+static void show_servers(struct worker *w, struct table *t)
+{
+	struct list *it;
+
+	list_foreach (it, &w->servers) {
+		const struct server *s = list_entry(it, struct server, link);
+		void *row = next_row(t);
+
+		if (row != NULL)
+			server_show(w, s, row);
+	}
+}
+
+/* --- pools --- */
+
+static void count_client(struct show_pool_row *row, const struct client *c)
+{
+	switch (c->state) {
+	case CLIENT_IDLE:
+		row->cl_active++;
+		row->cl_idle++;
+		break;
+	case CLIENT_ACTIVE:
+		row->cl_active++;
+		break;
+	case CLIENT_WAITING:
+		row->cl_waiting++;
+		break;
+	case CLIENT_WELCOME:
+		row->cl_login++;
+		if (waiter_waits(&c->waiter))
+			row->cl_waiting++;
+		break;
+	default:
+		break;
+	}
+	if (pins_any(&c->pins))
+		row->pinned++;
+}
+
+static void show_account(struct worker *w, const struct account *acc, struct show_pool_row *row)
+{
+	struct list *it;
+	uint64_t oldest = waitq_oldest_us(&acc->nowhere);
+
+	*row = (struct show_pool_row){.node = -1, .pool_mode = (uint8_t)acc->mode};
+	text_copy(row->database, sizeof row->database, acc->db->name);
+	text_copy(row->user, sizeof row->user, acc->user);
+	list_foreach (it, &w->clients) {
+		const struct client *c = list_entry(it, struct client, link);
+
+		if (c->acc == acc)
+			count_client(row, c);
+	}
+	for (uint32_t i = 0; i < acc->n_pools; i++) {
+		uint64_t us = waitq_oldest_us(&acc->pools[i]->line);
+
+		if (us != 0 && (oldest == 0 || us < oldest))
+			oldest = us;
+	}
+	row->maxwait_us = oldest != 0 ? w->now_us - oldest : 0;
+	hist_sum_add(&row->wait, &acc->wait);
+	hist_sum_add(&row->query, &acc->query);
+}
+
+static void show_pool(struct worker *w, const struct pool *p, struct show_pool_row *row)
+{
+	uint64_t oldest = waitq_oldest_us(&p->line);
+	struct list *it;
+
+	*row = (struct show_pool_row){
+		.node = (int32_t)p->node,
+		.pool_mode = (uint8_t)p->acc->mode,
+		.sv_idle = p->n_idle,
+		.sv_login = p->n_login,
+		.cl_waiting = (uint32_t)(waitq_len(&p->line) + waitq_len(&p->pin_line)),
+		.maxwait_us = oldest != 0 ? w->now_us - oldest : 0,
+		.outstanding = p->outstanding,
+		.latency_us = p->latency_us,
+	};
+	text_copy(row->database, sizeof row->database, p->acc->db->name);
+	text_copy(row->user, sizeof row->user, p->acc->user);
+	list_foreach (it, &p->active) {
+		const struct server *s = list_entry(it, struct server, pool_link);
+
+		if (s->state == SERVER_CANCELED)
+			row->sv_being_canceled++;
+		else if (s->state == SERVER_RESET)
+			row->sv_tested++;
+		else if (s->cancel != NULL)
+			row->sv_active_cancel++;
+		else
+			row->sv_active++;
+		if (s->client != NULL && pins_any(&s->client->pins))
+			row->pinned++;
+	}
+}
+
+static void show_pools(struct worker *w, struct table *t)
+{
+	struct list *it, *ia;
+
+	list_foreach (it, &w->dbase_list)
+		list_foreach (ia, &list_entry(it, struct dbase, link)->account_list) {
+			const struct account *acc = list_entry(ia, struct account, link);
+			void *row = next_row(t);
+
+			if (row != NULL)
+				show_account(w, acc, row);
+			for (uint32_t i = 0; i < acc->n_pools; i++)
+				if ((row = next_row(t)) != NULL)
+					show_pool(w, acc->pools[i], row);
+		}
+}
+
+/* --- counters --- */
+
+static void show_dbase(struct worker *w, const struct dbase *db, struct show_stats_row *row)
+{
+	const struct dbase_stats *n = &db->stats;
+
+	(void)w;
+	*row = (struct show_stats_row){
+		.server_assignment_count = n->server_assignments,
+		.xact_count = n->xacts,
+		.query_count = n->queries,
+		.received = n->received,
+		.sent = n->sent,
+		.xact_time = n->xact_us,
+		.query_time = n->query_us,
+		.wait_time = n->wait_us,
+		.client_parse_count = n->client_parses,
+		.server_parse_count = n->server_parses,
+		.bind_count = n->binds,
+		.client_login_count = n->logins,
+		.replays = n->replays,
+		.timeouts = n->timeouts,
+		.errors_sent = n->errors,
+	};
+	text_copy(row->database, sizeof row->database, db->name);
+}
+
+static void show_stats(struct worker *w, struct table *t)
+{
+	struct list *it;
+
+	list_foreach (it, &w->dbase_list) {
+		void *row = next_row(t);
+
+		if (row != NULL)
+			show_dbase(w, list_entry(it, struct dbase, link), row);
+	}
+}
+
+static void show_pins(struct worker *w, struct table *t)
+{
+	struct list *it;
+
+	list_foreach (it, &w->clients) {
+		const struct client *c = list_entry(it, struct client, link);
+
+		for (unsigned cause = 0; cause < PIN_CAUSE_COUNT; cause++) {
+			struct show_pin_row *row;
+
+			if (!pins_has(&c->pins, (enum pin_cause)cause) ||
+				(row = next_row(t)) == NULL)
+				continue;
+			*row = (struct show_pin_row){
+				.client = c->id,
+				.server = c->server != NULL ? c->server->id : 0,
+				.cause = (uint8_t)cause,
+				.node = c->server != NULL ? (int32_t)c->server->pool->node : -1,
+				.since_wall_us = worker_wall_us(w, c->pins.since_us),
+			};
+			if (c->db != NULL)
+				text_copy(row->database, sizeof row->database, c->db->name);
+			if (c->acc != NULL)
+				text_copy(row->user, sizeof row->user, c->acc->user);
+			memcpy(row->statement, c->pins.text, sizeof row->statement);
+		}
+	}
+}
+
+static void show_routes(struct worker *w, struct table *t)
+{
+	struct list *it;
+
+	(void)w;
+	list_foreach (it, &w->dbase_list) {
+		const struct dbase *db = list_entry(it, struct dbase, link);
+		struct dbase_route r;
+		uint32_t pos = 0;
+
+		while (dbase_next_route(db, &pos, &r)) {
+			struct show_route_row *row = next_row(t);
+
+			if (row == NULL)
+				continue;
+			*row = (struct show_route_row){
+				.verdict = r.cls, .reason = r.reason, .node = -1, .n = r.n};
+			if (db->conf != NULL && r.node_index >= 0 &&
+				(size_t)r.node_index < db->conf->n_nodes)
+				row->node = (int32_t)db->conf->nodes[r.node_index].node->id;
+			text_copy(row->database, sizeof row->database, db->name);
+		}
+	}
+}
+
+static void show_errors(struct worker *w, struct table *t)
+{
+	struct list *it;
+
+	list_foreach (it, &w->dbase_list) {
+		const struct dbase *db = list_entry(it, struct dbase, link);
+
+		for (uint32_t i = 0; i < db->n_errors; i++) {
+			struct show_error_row *row = next_row(t);
+
+			if (row == NULL)
+				continue;
+			*row = (struct show_error_row){
+				.ours = db->errors[i].ours, .n = db->errors[i].n};
+			memcpy(row->sqlstate_class, db->errors[i].sqlstate_class, 3);
+			text_copy(row->database, sizeof row->database, db->name);
+		}
+	}
+}
+
+static uint64_t thread_cpu_us(void)
+{
+	struct timespec ts;
+
+	if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts) != 0)
+		return 0;
+	return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
+}
+
+static void show_worker(struct worker *w, struct table *t)
+{
+	struct show_worker_row *row = next_row(t);
+	const struct bufpool *b = loop_bufpool(w->loop);
+
+	if (row == NULL)
+		return;
+	*row = (struct show_worker_row){
+		.clients = w->n_clients,
+		.servers = w->n_servers,
+		.login_clients = w->n_clients_login,
+		.turns = w->counts.turns,
+		.units = w->counts.units,
+		.handovers_in = w->counts.handovers_in,
+		.handovers_out = w->counts.handovers_out,
+		.bytes_kept = b->used_bytes,
+		.buffers_free = b->free_bytes,
+		.settings = settings_table_n(w->settings),
+		.statements = stmt_table_n(w->stmts),
+		.statement_bytes = stmt_table_bytes(w->stmts),
+		.cpu_us = thread_cpu_us(),
+	};
+}
+
+void show_answer(struct worker *w, const struct tell_show *tell)
+{
+	static void (*const tables[])(struct worker *, struct table *) = {
+		[SHOW_ROWS_CLIENTS] = show_clients,
+		[SHOW_ROWS_SERVERS] = show_servers,
+		[SHOW_ROWS_POOLS] = show_pools,
+		[SHOW_ROWS_STATS] = show_stats,
+		[SHOW_ROWS_PINS] = show_pins,
+		[SHOW_ROWS_ROUTES] = show_routes,
+		[SHOW_ROWS_ERRORS] = show_errors,
+		[SHOW_ROWS_WORKER] = show_worker,
+	};
+	struct ask_rows *out = worker_mail(sizeof *out + SHOW_ROWS_MAX * ROW_LEN, ASK_ROWS);
+	struct table t = {.out = out, .skip = tell->cursor};
+
+	if (out == NULL) {
+		log_error(w->log, "no memory for an answer to SHOW", "worker=%u", w->index);
+		return;
+	}
+	out->worker = w->index;
+	out->what = tell->what;
+	out->token = tell->token;
+	tables[tell->what](w, &t);
+	if (t.seen > t.skip + out->n)
+		out->next = t.skip + out->n;
+	worker_ask(w, &out->mail);
+}

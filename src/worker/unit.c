@@ -1,0 +1,454 @@
+#include "worker/unit.h"
+
+#include <string.h>
+
+#include "conf/conf.h"
+#include "proto/frame.h"
+#include "proto/frontend.h"
+#include "worker/dispatch.h"
+#include "worker/forward.h"
+#include "worker/judge.h"
+#include "worker/local.h"
+#include "worker/relay.h"
+#include "worker/server.h"
+
+/* One call's view of the client's bytes: [0, at) is done with; units begin at at + c->sent_len. */
+struct feed {
+	struct worker *w;
+	struct client *c;
+	const uint8_t *data;
+	size_t len;
+	size_t at;
+};
+
+static const uint8_t *next_byte(const struct feed *fd)
+{
+	return fd->data + fd->at + fd->c->sent_len;
+}
+
+static size_t left(const struct feed *fd)
+{
+	return fd->len - fd->at - fd->c->sent_len;
+}
+
+static void protocol_error(struct feed *fd, const char *message)
+{
+	struct report r = report_of("FATAL", SQLSTATE_PROTOCOL_VIOLATION, message);
+
+	client_fatal(fd->w, fd->c, &r, CLIENT_END_PROTOCOL);
+}
+
+static bool is_over(const struct feed *fd)
+{
+	return fd->c->state != CLIENT_IDLE && fd->c->state != CLIENT_ACTIVE;
+}
+
+static void reset_unit(struct client *c)
+{
+	c->unit = (struct unit){0};
+}
+
+/* What forward could not do leaves server and client in an unknown state. */
+static void forward_failed(struct feed *fd, enum status st)
+{
+	struct report r = report_of("FATAL", SQLSTATE_OUT_OF_MEMORY, "out of memory");
+	struct server *s = fd->c->server;
+
+	if (st == E_PROTO) {
+		r.sqlstate = SQLSTATE_PROTOCOL_VIOLATION;
+		r.message = "malformed message";
+	} else if (st == E_LIMIT) {
+		r.sqlstate = SQLSTATE_CONFIGURATION_LIMIT_EXCEEDED;
+		r.message = "too much in flight, or a prepared statement that is too large";
+		r.hint = "See max_unit_size and max_prepared_statements.";
+	}
+	if (s != NULL)
+		s->in_message = true; /* it cannot be used again */
+	client_fatal(fd->w, fd->c, &r, CLIENT_END_LIMIT);
+}
+
+/* --- streams --- */
+
+static void body_goes_on(struct feed *fd)
+{
+	struct client *c = fd->c;
+	size_t n = frame_part(c->body_left, left(fd));
+
+	if (!c->body_dropped && c->server != NULL) {
+		conn_put(c->server->conn, next_byte(fd), n);
+		c->server->in_message = n < c->body_left;
+	}
+	c->body_left -= (uint32_t)n;
+	fd->at += n;
+}
+
+/* Drop the message that begins here. */
+static void drop_message(struct feed *fd, const struct frame *f)
+{
+	struct client *c = fd->c;
+
+	c->body_left = f->total;
+	c->body_dropped = true;
+	body_goes_on(fd);
+}
+
+static void stream_ended(struct feed *fd)
+{
+	struct client *c = fd->c;
+
+	c->streaming = false;
+	pins_undo(&c->pins, &fd->w->sh->pins, PIN_UNDO_STREAM_END);
+}
+
+/* One message of a stream: a series with a Flush, a unit too large to hold, COPY data. */
+static bool stream_message(struct feed *fd, const struct frame *f)
+{
+	struct worker *w = fd->w;
+	struct client *c = fd->c;
+	size_t used;
+	enum status st = forward_prefix(w, c);
+
+	c->body_dropped = false;
+	if (st == OK)
+		st = forward_message(w, c, next_byte(fd), left(fd), &used);
+	if (st != OK) {
+		forward_failed(fd, st);
+		return false;
+	}
+	if (used == 0)
+		return false;
+	fd->at += used;
+	if (f->type == FRONTEND_FLUSH)
+		relay_answer_synthetic(w, c);
+	else if (frontend_infos[f->type].flags & FRONTEND_ENDS_UNIT && c->streaming)
+		stream_ended(fd);
+	return true;
+}
+
+/* --- skipping after an error of ours --- */
+
+static bool skip_message(struct feed *fd, const struct frame *f)
+{
+	struct client *c = fd->c;
+
+	if (f->type == FRONTEND_SYNC) {
+		if (!frame_is_complete(f, left(fd)))
+			return false;
+		c->skip_to_sync = false;
+		fd->at += f->total;
+		client_put_ready(fd->w, c);
+		return true;
+	}
+	if (f->type == FRONTEND_TERMINATE) {
+		client_close(fd->w, c, CLIENT_END_TERMINATE);
+		return false;
+	}
+	drop_message(fd, f);
+	return true;
+}
+
+/* --- gathering --- */
+
+static bool ends_unit(uint8_t type)
+{
+	return (frontend_infos[type].flags & FRONTEND_ENDS_UNIT) != 0;
+}
+
+/* Something that was sent is not answered yet. */
+static bool is_in_flight(const struct client *c)
+{
+	return c->server != NULL && !owed_is_empty(&c->server->owed);
+}
+
+/* What stands at the front has to wait for the server; relay wakes us. Always false. */
+static bool stall(struct client *c)
+{
+	c->stalled = true;
+	return false;
+}
+
+/*
+ * COPY data goes to a server that has asked for it, small messages whole: a piece of one that the
+ * server does not expect would swallow what comes next.
+ */
+static bool copy_message(struct feed *fd, const struct frame *f)
+{
+	struct client *c = fd->c;
+
+	if (is_in_flight(c) && !c->server->owed.in_copy)
+		return stall(c);
+	if (!is_in_flight(c)) {
+		drop_message(fd, f); /* as PostgreSQL does: what is left of a COPY that failed */
+		return true;
+	}
+	if (f->total <= FRONTEND_SMALL_MAX && !frame_is_complete(f, left(fd)))
+		return false;
+	return stream_message(fd, f);
+}
+
+/* A message between units: Terminate, COPY data. Returns true if it was taken. */
+static bool take_between(struct feed *fd, const struct frame *f, bool *go_on)
+{
+	struct client *c = fd->c;
+
+	*go_on = true;
+	if (f->type == FRONTEND_TERMINATE) {
+		if (is_in_flight(c)) { /* what was sent before it is answered first */
+			*go_on = stall(c);
+			return true;
+		}
+		client_close(fd->w, c, CLIENT_END_TERMINATE);
+		*go_on = false;
+		return true;
+	}
+	if (!(frontend_infos[f->type].flags & FRONTEND_IS_COPY))
+		return false;
+	*go_on = copy_message(fd, f);
+	return true;
+}
+
+static void begin_stream(struct client *c, const struct frame *f)
+{
+	c->stream_is_query = c->unit.len == 0 && ends_unit(f->type);
+	c->unit.cls = SQL_UNKNOWN;
+	c->unit.flags = 0;
+	c->unit.judged = true;
+	c->streaming = true;
+}
+
+/* What is held must fit half of the receive buffer: behind it comes the next unit. */
+static size_t unit_max(const struct worker *w)
+{
+	size_t keep = w->client_limits.rx_keep_max / 2;
+
+	return w->conf->max_unit_size < keep ? w->conf->max_unit_size : keep;
+}
+
+/* Look at the next message of the unit. Returns false if more bytes are needed first. */
+static bool gather_message(struct feed *fd, const struct frame *f)
+{
+	struct client *c = fd->c;
+	struct unit *u = &c->unit;
+	size_t avail = left(fd) - u->len;
+
+	if (u->len + (size_t)f->total > unit_max(fd->w)) {
+		begin_stream(c, f);
+		return true;
+	}
+	if (!frame_is_complete(f, avail))
+		return false;
+	u->len += f->total;
+	u->complete = ends_unit(f->type);
+	if (f->type == FRONTEND_FLUSH && avail == f->total)
+		begin_stream(c, f); /* the client waits for answers before it goes on */
+	return true;
+}
+
+static bool check_message(struct feed *fd, const uint8_t *p, size_t avail, struct frame *f)
+{
+	enum status st = frame_peek(p, avail, FRAME_LEN_MAX, f);
+
+	if (st == E_AGAIN)
+		return false;
+	if (st == OK && frontend_infos[f->type].len_max == 0)
+		st = E_PROTO;
+	if (st == OK)
+		st = frame_peek(p, avail, frontend_infos[f->type].len_max, f);
+	if (st == OK && !(frontend_infos[f->type].flags & (FRONTEND_IN_SESSION | FRONTEND_IN_COPY)))
+		st = E_PROTO;
+	if (st != OK && is_in_flight(fd->c))
+		return stall(fd->c); /* what was sent before it is answered first */
+	if (st != OK)
+		protocol_error(fd,
+			st == E_LIMIT ? "invalid message length" : "invalid frontend message type");
+	return st == OK;
+}
+
+/* --- sending --- */
+
+/* A unit on a replica is kept until it is answered, so that it can run elsewhere. */
+static bool is_retained(const struct client *c)
+{
+	const struct server *s = c->server;
+
+	return s->in_recovery && !c->block_answered && !c->force_primary &&
+	       (c->unit.flags & SQLV_REPLICA || c->block_read_only) && !c->streaming &&
+	       c->db->conf != NULL && c->db->conf->routing && (c->holding || c->sent_len == 0);
+}
+
+static void send_unit(struct feed *fd)
+{
+	struct client *c = fd->c;
+	uint32_t n = c->unit.len;
+	bool retained = is_retained(c);
+	enum status st;
+
+	if (!(c->unit.flags & SQLV_REPLICA))
+		c->unit_writes = true;
+	if (retained) {
+		c->holding = true;
+		c->unit_retained = true;
+	}
+	if (c->server->owed.n_client == 0)
+		c->unit_begun_us = fd->w->now_us;
+	if (c->txn == TXN_NONE && c->server->owed.n_client == 0)
+		c->txn_begun_us = fd->w->now_us;
+	c->request_us = fd->w->now_us;
+	st = forward_unit(fd->w, c, next_byte(fd));
+	if (st != OK) {
+		forward_failed(fd, st);
+		return;
+	}
+	dispatch_sent(fd->w, c);
+	if (retained)
+		c->sent_len += n;
+	else
+		fd->at += n;
+	reset_unit(c);
+	relay_press_client(fd->w, c);
+	client_watch(fd->w, c);
+}
+
+/* The unit is complete (or begins a stream): judge it, find it a place. False: it waits. */
+static bool launch(struct feed *fd)
+{
+	struct client *c = fd->c;
+
+	if (!c->unit.judged && judge_unit(fd->w, c, next_byte(fd)) != OK) {
+		protocol_error(fd, "malformed message");
+		return false;
+	}
+	if (c->server == NULL && !c->streaming && local_answer(fd->w, c, next_byte(fd))) {
+		if (c->state == CLIENT_CLOSED)
+			return false;
+		fd->at += c->unit.len;
+		c->request_us = fd->w->now_us;
+		reset_unit(c);
+		client_watch(fd->w, c);
+		return true;
+	}
+	if (!dispatch_unit(fd->w, c))
+		return false;
+	if (c->streaming) { /* its messages go one by one from here on */
+		c->unit_writes = true;
+		c->request_us = fd->w->now_us;
+		reset_unit(c);
+		return true;
+	}
+	send_unit(fd);
+	return true;
+}
+
+static bool step(struct feed *fd)
+{
+	struct client *c = fd->c;
+	struct frame f;
+	bool go_on;
+
+	if (c->unit.complete || (c->streaming && c->unit.judged))
+		return launch(fd);
+	if (!check_message(fd, next_byte(fd) + c->unit.len, left(fd) - c->unit.len, &f))
+		return false;
+	if (c->drop_next) {
+		c->drop_next = false;
+		drop_message(fd, &f);
+		return true;
+	}
+	if (c->skip_to_sync)
+		return skip_message(fd, &f);
+	if (c->streaming)
+		return f.type == FRONTEND_TERMINATE ? take_between(fd, &f, &go_on) && go_on
+						    : stream_message(fd, &f);
+	if (take_between(fd, &f, &go_on))
+		return go_on;
+	return gather_message(fd, &f);
+}
+
+static bool has_more(const struct feed *fd)
+{
+	const struct client *c = fd->c;
+
+	return left(fd) > c->unit.len || c->unit.complete || (c->streaming && c->unit.judged);
+}
+
+/* Was the unit refused, or chosen anew, while it was being placed? */
+static bool looks_again(struct feed *fd)
+{
+	struct client *c = fd->c;
+	bool again = c->look_again || c->refused_len != 0;
+
+	fd->at += c->refused_len;
+	c->refused_len = 0;
+	c->look_again = false;
+	return again;
+}
+
+size_t unit_on_data(struct worker *w, struct client *c, const uint8_t *data, size_t len)
+{
+	struct feed fd = {.w = w, .c = c, .data = data, .len = len};
+
+	c->stalled = false;
+	PANIC_IF(c->feeding);
+	c->feeding = true;
+	while (!is_over(&fd) && has_more(&fd)) {
+		if (c->body_left != 0)
+			body_goes_on(&fd);
+		else if (!step(&fd) && !looks_again(&fd))
+			break;
+	}
+	c->feeding = false;
+	if (c->state == CLIENT_CLOSED)
+		return len;
+	if (c->server != NULL) {
+		conn_flush(c->server->conn);
+		relay_press_client(w, c);
+	}
+	conn_flush(c->conn);
+	client_count_bytes(c);
+	if (len - fd.at > w->client_limits.rx_keep_max / 2)
+		conn_rx_pause(c->conn); /* enough is kept; go on when some of it is done */
+	return fd.at;
+}
+
+void unit_go_on(struct worker *w, struct client *c)
+{
+	size_t n;
+
+	if (c->feeding) { /* a login that failed at once, say, while it was being placed */
+		c->look_again = true;
+		return;
+	}
+	n = unit_on_data(w, c, conn_rx_data(c->conn), conn_rx_len(c->conn));
+	if (c->state == CLIENT_CLOSED)
+		return;
+	conn_consume(c->conn, n);
+	if (conn_rx_is_paused(c->conn) &&
+		conn_rx_len(c->conn) <= w->client_limits.rx_keep_max / 2 &&
+		(c->server == NULL || conn_out_len(c->server->conn) <= w->conf->relay_buffer))
+		conn_rx_resume(c->conn);
+}
+
+void unit_refuse(struct worker *w, struct client *c, const struct report *r)
+{
+	client_put_error(w, c, r);
+	if (c->txn != TXN_NONE)
+		c->txn = TXN_FAILED_ALONE;
+	if (!c->streaming) {
+		if (c->feeding)
+			c->refused_len = c->unit.len;
+		else
+			conn_consume(c->conn, c->unit.len);
+	} else if (c->stream_is_query) {
+		c->drop_next = true;
+	} else {
+		c->skip_to_sync = true;
+	}
+	if (!c->skip_to_sync)
+		client_put_ready(w, c);
+	c->streaming = false;
+	c->force_primary = false;
+	c->avoid_node = NODES_MAX;
+	reset_unit(c);
+	conn_flush(c->conn);
+	conn_rx_resume(c->conn);
+}

@@ -1,0 +1,469 @@
+#include "worker/worker.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "conf/conf.h"
+#include "net/listen.h"
+#include "proto/frame.h"
+#include "route/topology.h"
+#include "state/settings.h"
+#include "state/stmts.h"
+#include "worker/ask.h"
+#include "worker/cancel.h"
+#include "worker/client.h"
+#include "worker/command.h"
+#include "worker/dbase.h"
+#include "worker/dispatch.h"
+#include "worker/handover.h"
+#include "worker/keys.h"
+#include "worker/login.h"
+#include "worker/server.h"
+#include "worker/show.h"
+
+#define WORKER_RX_LEN         (128u << 10) /* shared receive buffer */
+#define WORKER_BUFPOOL_KEEP   (16u << 20)
+#define WORKER_TURN_BUDGET    (512u << 10) /* bytes of one connection in one turn */
+#define WORKER_TIMERS_A_TURN  256u
+#define WORKER_MAILS_A_TURN   1024u
+#define WORKER_JANITOR_US     100000u
+#define WORKER_SETTINGS_BYTES (64u << 20)
+#define WORKER_STMTS_BYTES    (256u << 20)
+#define WORKER_RX_KEEP        BUFPOOL_MAX /* bytes kept of a connection: whole units */
+#define WORKER_OUT_MAX        (32u << 20) /* relay_buffer, and what one turn may add */
+
+void *worker_mail(size_t size, int kind)
+{
+	struct mail *m = calloc(1, size);
+
+	if (m != NULL)
+		m->kind = kind;
+	return m;
+}
+
+void worker_tell(struct worker *w, uint32_t to, struct mail *m)
+{
+	PANIC_IF(to >= w->sh->n_workers);
+	mailbox_post(&w->sh->workers[to].mailbox, m);
+}
+
+void worker_ask(struct worker *w, struct mail *m)
+{
+	mailbox_post(&w->sh->control, m);
+}
+
+uint64_t worker_random(struct worker *w)
+{
+	uint64_t x = w->random;
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	return w->random = x;
+}
+
+/* --- slots --- */
+
+static enum status slots_grow(struct worker *w)
+{
+	uint32_t n = w->n_slots != 0 ? w->n_slots * 2 : 64;
+	struct client **slots;
+	uint32_t *idle;
+
+	if (n > WORKER_SLOTS_MAX)
+		return E_LIMIT;
+	slots = realloc(w->slots, n * sizeof(struct client *));
+	if (slots == NULL)
+		return E_NOMEM;
+	w->slots = slots;
+	idle = realloc(w->slots_free, n * sizeof *idle);
+	if (idle == NULL)
+		return E_NOMEM;
+	w->slots_free = idle;
+	for (uint32_t i = n; i > w->n_slots; i--) {
+		slots[i - 1] = NULL;
+		idle[w->n_slots_free++] = i - 1;
+	}
+	w->n_slots = n;
+	return OK;
+}
+
+enum status worker_slot_take(struct worker *w, struct client *c, uint32_t *slot)
+{
+	enum status st;
+
+	if (w->n_slots_free == 0 && (st = slots_grow(w)) != OK)
+		return st;
+	*slot = w->slots_free[--w->n_slots_free];
+	w->slots[*slot] = c;
+	return OK;
+}
+
+void worker_slot_give(struct worker *w, uint32_t slot)
+{
+	w->slots[slot] = NULL;
+	w->slots_free[w->n_slots_free++] = slot;
+}
+
+/* --- accepting --- */
+
+static void worker_take_socket(struct worker *w, int fd, bool is_admin)
+{
+	struct conn *conn;
+	struct client *c;
+
+	if (conn_new(w->loop, fd, &client_ops, NULL, &(struct conn_limits){LOGIN_RX_MAX, 65536},
+		    &conn) != OK)
+		return;
+	conn_set_tcp(conn, &(struct conn_tcp){
+				   .keepalive = w->conf->tcp_keepalive,
+				   .keepidle_s = (int)w->conf->tcp_keepidle,
+				   .keepintvl_s = (int)w->conf->tcp_keepintvl,
+				   .keepcnt = (int)w->conf->tcp_keepcnt,
+				   .user_timeout_ms = (int)w->conf->tcp_user_timeout,
+				   .socket_buffer = (int)w->conf->tcp_socket_buffer,
+			   });
+	if (client_new(w, conn, is_admin, &c) != OK)
+		log_warn(w->log, "no memory for a client", "worker=%u", w->index);
+}
+
+static void on_accept(void *arg, int fd, const struct net_addr *from)
+{
+	struct worker_listener *wl = arg;
+	struct worker *w = wl->w;
+	uint32_t to = w->index;
+	struct tell_socket *tell;
+
+	(void)from;
+	if (wl->listen.deal && w->sh->n_workers > 1)
+		to = w->deal_next++ % w->sh->n_workers;
+	if (to == w->index) {
+		worker_take_socket(w, fd, wl->listen.is_admin);
+		return;
+	}
+	tell = worker_mail(sizeof *tell, TELL_SOCKET);
+	if (tell == NULL) {
+		close(fd);
+		return;
+	}
+	tell->fd = fd;
+	tell->is_admin_port = wl->listen.is_admin;
+	worker_tell(w, to, &tell->mail);
+}
+
+static void on_accept_trouble(void *arg, int err)
+{
+	struct worker_listener *wl = arg;
+
+	log_error(wl->w->log, "cannot accept connections for now", "worker=%u error=\"%s\"",
+		wl->w->index, strerror(err));
+}
+
+static const struct listener_ops worker_listener_ops = {
+	.on_accept = on_accept, .on_trouble = on_accept_trouble};
+
+static enum status worker_listen_on(struct worker *w, const struct worker_listen *l)
+{
+	struct worker_listener *wl = &w->listeners[w->n_listeners];
+	enum status st;
+
+	wl->w = w;
+	wl->listen = *l;
+	st = listener_new(w->loop, l->fd, &worker_listener_ops, wl, &wl->listener);
+	if (st == OK)
+		w->n_listeners++;
+	return st;
+}
+
+static void worker_stop_listening(struct worker *w)
+{
+	for (uint32_t i = 0; i < w->n_listeners; i++)
+		listener_free(w->listeners[i].listener);
+	w->n_listeners = 0;
+}
+
+/* --- snapshots --- */
+
+/* Load what is current and let this worker's own objects follow what has changed. */
+static void worker_load_snapshots(struct worker *w)
+{
+	struct shared *sh = w->sh;
+
+	w->users = atomic_load(&sh->users);
+	w->addrs = atomic_load(&sh->addrs);
+	w->tls = atomic_load(&sh->tls);
+	w->conf = atomic_load(&sh->conf);
+	w->topology = atomic_load(&sh->topology);
+	w->catalogs = atomic_load(&sh->catalogs);
+	w->admin = atomic_load(&sh->admin);
+	if (w->conf != w->conf_applied) {
+		w->conf_applied = w->conf;
+		w->catalogs_applied = 0;
+		w->admin_applied = 0;
+		dbase_apply_conf(w);
+	}
+	if (w->catalogs != NULL && w->catalogs->generation != w->catalogs_applied) {
+		w->catalogs_applied = w->catalogs->generation;
+		dbase_apply_catalogs(w);
+	}
+	if (w->admin != NULL && w->admin->generation != w->admin_applied) {
+		w->admin_applied = w->admin->generation;
+		dbase_apply_admin(w);
+		if (w->admin->shutdown_wait_clients || w->admin->shutdown_wait_servers)
+			worker_stop_listening(w);
+	}
+	if (w->topology != NULL && w->topology->generation != w->topology_applied) {
+		w->topology_applied = w->topology->generation;
+		dispatch_topology_changed(w);
+	}
+}
+
+static void before_sleep(void *arg)
+{
+	struct worker *w = arg;
+
+	snap_offline(w->reader);
+}
+
+static void after_sleep(void *arg)
+{
+	struct worker *w = arg;
+
+	w->now_us = loop_now_us(w->loop);
+	snap_online(&w->sh->snap, w->reader);
+	worker_load_snapshots(w);
+}
+
+/* --- mail --- */
+
+static void worker_derived(struct worker *w, struct ask_derive *d)
+{
+	keys_take(w->keys, d);
+	if (d->token & KEYS_TOKEN_SERVER)
+		server_login_derived(w, d->token, d->salted, d->status);
+	else
+		login_derived(w, d->token, d->salted, d->status);
+	scram_wipe(d->password, sizeof d->password);
+	scram_wipe(d->salted, sizeof d->salted);
+}
+
+static void worker_mail_in(struct worker *w, struct mail *m)
+{
+	switch ((enum tell_kind)m->kind) {
+	case TELL_SOCKET: {
+		struct tell_socket *t = (struct tell_socket *)m;
+
+		if (w->stopping)
+			close(t->fd);
+		else
+			worker_take_socket(w, t->fd, t->is_admin_port);
+		break;
+	}
+	case TELL_CLIENT:
+		handover_client_in(w, m);
+		return; /* took the memory */
+	case TELL_SERVER:
+		handover_server_in(w, m);
+		return;
+	case TELL_BORROW:
+		handover_borrow(w, m);
+		return;
+	case TELL_WAITER:
+		handover_look(w, m);
+		break;
+	case TELL_CANCEL:
+		cancel_told(w, (struct tell_cancel *)m);
+		break;
+	case TELL_DERIVED:
+		worker_derived(w, (struct ask_derive *)m);
+		break;
+	case TELL_SHOW:
+		show_answer(w, (const struct tell_show *)m);
+		break;
+	case TELL_COMMAND:
+		command_run(w, (const struct tell_command *)m);
+		break;
+	case TELL_REFRESH:
+		break; /* the snapshots were loaded when the loop woke */
+	case TELL_STOP:
+		w->stopping = true;
+		break;
+	}
+	free(m);
+}
+
+static void on_wake(void *arg)
+{
+	struct worker *w = arg;
+	struct mail *m = mailbox_take(&w->sh->workers[w->index].mailbox);
+
+	while (m != NULL) {
+		struct mail *next = m->next;
+
+		worker_mail_in(w, m);
+		m = next;
+	}
+}
+
+static void wake_worker(void *arg)
+{
+	struct worker *w = arg;
+
+	loop_wake(w->loop);
+}
+
+/* --- life --- */
+
+static void worker_bury(struct worker *w)
+{
+	struct list *it;
+
+	while ((it = list_pop_front(&w->dead_clients)) != NULL)
+		client_free(w, list_entry(it, struct client, link));
+	while ((it = list_pop_front(&w->dead_servers)) != NULL)
+		server_free(w, list_entry(it, struct server, link));
+}
+
+static void on_janitor(void *ctx, struct wheel_timer *t)
+{
+	struct worker *w = ctx;
+
+	dispatch_janitor(w);
+	wheel_add(&w->wheel, t, w->now_us + WORKER_JANITOR_US);
+}
+
+enum status worker_new(struct shared *sh, uint32_t index, const struct worker_listen *listens,
+	uint32_t n_listens, struct worker **out)
+{
+	struct worker *w = calloc(1, sizeof *w);
+	enum status st = E_NOMEM;
+
+	if (w == NULL)
+		return E_NOMEM;
+	w->index = index;
+	w->sh = sh;
+	w->log = sh->log;
+	w->client_limits = (struct conn_limits){WORKER_RX_KEEP, WORKER_OUT_MAX};
+	w->server_limits = (struct conn_limits){WORKER_RX_KEEP, WORKER_OUT_MAX};
+	w->random = hash_bytes(&sh->hash_key, &index, sizeof index) | 1;
+	map_init(&w->dbases);
+	list_init(&w->dbase_list);
+	list_init(&w->clients);
+	list_init(&w->servers);
+	list_init(&w->waiting_pools);
+	list_init(&w->waiting_accounts);
+	list_init(&w->leaving);
+	list_init(&w->cancels);
+	list_init(&w->dead_clients);
+	list_init(&w->dead_servers);
+	wheel_timer_init(&w->janitor, on_janitor);
+	if (n_listens > WORKER_LISTENERS_MAX) {
+		st = E_LIMIT;
+		goto fail;
+	}
+	w->reader = snap_register(&sh->snap);
+	if (w->reader == NULL)
+		goto fail;
+	if ((st = loop_new(&(struct loop_conf){.rx_len = WORKER_RX_LEN,
+				   .bufpool_keep_max = WORKER_BUFPOOL_KEEP,
+				   .turn_budget = WORKER_TURN_BUDGET,
+				   .on_wake = on_wake,
+				   .arg = w,
+				   .before_sleep = before_sleep,
+				   .after_sleep = after_sleep},
+		     &w->loop)) != OK ||
+		(st = settings_table_new(&sh->hash_key, WORKER_SETTINGS_BYTES, &w->settings)) !=
+			OK ||
+		(st = stmt_table_new(&sh->hash_key, WORKER_STMTS_BYTES, w->settings, &w->stmts)) !=
+			OK ||
+		(st = keys_new(&sh->hash_key, &w->keys)) != OK)
+		goto fail;
+	w->now_us = loop_now_us(w->loop);
+	wheel_init(&w->wheel, w->now_us);
+	for (uint32_t i = 0; i < n_listens; i++)
+		if ((st = worker_listen_on(w, &listens[i])) != OK)
+			goto fail;
+	mailbox_init(&sh->workers[index].mailbox, wake_worker, w);
+	sh->workers[index].worker = w;
+	*out = w;
+	return OK;
+fail:
+	worker_free(w);
+	return st;
+}
+
+static void worker_close_all(struct worker *w)
+{
+	struct list *it, *tmp;
+
+	worker_stop_listening(w);
+	while (w->n_detaching != 0 && loop_turn(w->loop, 0) == OK)
+		; /* what was let go leaves the loop in the turn after that */
+	list_foreach_safe (it, tmp, &w->clients)
+		client_shutdown(w, list_entry(it, struct client, link));
+	while (!list_is_empty(&w->servers))
+		server_close(w, list_entry(w->servers.next, struct server, link), SERVER_END_STOP);
+	cancel_close_all(w);
+	worker_bury(w);
+}
+
+void worker_run(struct worker *w)
+{
+	struct mail *m;
+
+	snap_online(&w->sh->snap, w->reader);
+	w->now_us = loop_now_us(w->loop);
+	worker_load_snapshots(w);
+	wheel_add(&w->wheel, &w->janitor, w->now_us + WORKER_JANITOR_US);
+	while (!w->stopping) {
+		if (loop_turn(w->loop, wheel_next_us(&w->wheel)) != OK) {
+			log_error(w->log, "event loop failed", "worker=%u", w->index);
+			break;
+		}
+		w->counts.turns++;
+		(void)wheel_run(&w->wheel, w->now_us, WORKER_TIMERS_A_TURN, w);
+		handover_flush(w);
+		worker_bury(w);
+	}
+	worker_close_all(w);
+	snap_offline(w->reader);
+	m = worker_mail(sizeof *m, ASK_STOPPED);
+	PANIC_IF(m == NULL);
+	worker_ask(w, m);
+}
+
+void worker_drop_mail(struct worker *w)
+{
+	struct mail *m = mailbox_take(&w->sh->workers[w->index].mailbox);
+
+	while (m != NULL) {
+		struct mail *next = m->next;
+
+		handover_discard(w, m);
+		m = next;
+	}
+}
+
+void worker_free(struct worker *w)
+{
+	if (w == NULL)
+		return;
+	worker_stop_listening(w);
+	if (w->sh->workers[w->index].worker == w)
+		w->sh->workers[w->index].worker = NULL;
+	dbase_free_all(w);
+	keys_free(w->keys);
+	if (w->stmts != NULL)
+		stmt_table_free(w->stmts);
+	if (w->settings != NULL)
+		settings_table_free(w->settings);
+	if (w->loop != NULL)
+		loop_free(w->loop);
+	map_fini(&w->dbases);
+	free(w->slots);
+	free(w->slots_free);
+	free(w);
+}

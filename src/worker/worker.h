@@ -1,0 +1,140 @@
+/*
+ * worker - one thread of the data plane: its loop, its clients, its server connections, its pools.
+ * Owns:    every object reachable from struct worker; no other thread reads or writes any of it.
+ * Touches: struct shared (snapshots, atomics, mailboxes), the clock once per loop turn.
+ * Life:    worker_new in main's thread, worker_run in its own, worker_free after it has ended.
+ *
+ * Every function of this floor takes the worker first. Pointers into snapshots (w->conf and what
+ * hangs on it, w->topology …) are valid until the end of the turn only.
+ */
+#ifndef PGWEIR_WORKER_WORKER_H
+#define PGWEIR_WORKER_WORKER_H
+
+#include "base/list.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/wheel.h"
+#include "net/conn.h"
+#include "worker/shared.h"
+
+struct client;
+struct keys;
+struct listener;
+struct settings_table;
+struct stmt_table;
+
+/* A client's place in the worker; the number in its BackendKeyData names worker and slot. */
+#define WORKER_SLOT_BITS 24u
+#define WORKER_SLOTS_MAX (1u << WORKER_SLOT_BITS)
+
+#define WORKER_LISTENERS_MAX 34u /* 16 addresses and a unix socket, for clients and for admins */
+
+/* A listening socket that this worker accepts on. */
+struct worker_listen {
+	int fd;        /* main's; closed by main after the worker has ended */
+	bool is_admin; /* of admin_port or admin_socket_dir: console databases only */
+	bool deal;     /* no SO_REUSEPORT: deal the sockets out to all workers in turn */
+};
+
+struct worker_listener {
+	struct worker *w;
+	struct worker_listen listen;
+	struct listener *listener;
+};
+
+struct worker_counts { /* SHOW WORKERS */
+	uint64_t turns;
+	uint64_t units;
+	uint64_t handovers_in;
+	uint64_t handovers_out;
+};
+
+struct worker {
+	/* fixed */
+	uint32_t index;
+	struct shared *sh;
+	struct log *log;
+	struct loop *loop;
+	struct snap_reader *reader;
+	struct conn_limits client_limits, server_limits;
+
+	/* this turn's */
+	uint64_t now_us;
+	const struct conf *conf;
+	const struct auth_users *users;
+	const struct topology *topology;
+	const struct node_addrs *addrs;
+	const struct catalogs *catalogs;
+	const struct tls_set *tls;
+	const struct admin_state *admin;
+
+	/* what of the snapshots was last applied to the worker's own objects */
+	const struct conf *conf_applied; /* compared, never followed */
+	uint64_t topology_applied;
+	uint32_t catalogs_applied, admin_applied;
+
+	/* objects */
+	struct wheel wheel;
+	struct settings_table *settings;
+	struct stmt_table *stmts;
+	struct keys *keys;
+	struct map dbases; /* struct dbase by name */
+	struct list dbase_list;
+	struct list clients;          /* all of them */
+	struct list servers;          /* all of them */
+	struct list waiting_pools;    /* somebody stands in a line of it */
+	struct list waiting_accounts; /* somebody waits for any node */
+	struct list cancels;          /* struct cancel */
+	uint32_t n_cancels;
+	struct list leaving;  /* connections that leave the loop at the end of the turn */
+	uint32_t n_detaching; /* have left the worker, but not the loop yet */
+	struct list dead_clients, dead_servers; /* closed in this turn; freed at its end */
+	uint32_t n_clients, n_clients_login, n_servers;
+
+	struct client **slots;
+	uint32_t n_slots;
+	uint32_t *slots_free; /* stack of free slot numbers */
+	uint32_t n_slots_free;
+
+	struct worker_listener listeners[WORKER_LISTENERS_MAX];
+	uint32_t n_listeners;
+
+	struct wheel_timer janitor;
+	uint64_t janitor_slow_us; /* when its slower half ran last */
+	uint64_t random;          /* state of worker_random */
+	uint32_t deal_next;       /* worker that gets the next unix-socket client */
+	struct worker_counts counts;
+	bool stopping;
+};
+
+/* Errors: E_NOMEM, E_IO; E_LIMIT more than WORKER_LISTENERS_MAX. */
+enum status worker_new(struct shared *sh, uint32_t index, const struct worker_listen *listens,
+	uint32_t n_listens, struct worker **out) MUST_USE;
+void worker_run(struct worker *w); /* until TELL_STOP; then posts ASK_STOPPED */
+/* After all workers have ended, and before any is freed: drop the mail that came too late. */
+void worker_drop_mail(struct worker *w);
+void worker_free(struct worker *w);
+
+static inline uint64_t worker_now_us(const struct worker *w)
+{
+	return w->now_us;
+}
+
+/* Wall clock of a monotonic time of this process; µs since 1970. 0 stays 0. */
+static inline uint64_t worker_wall_us(const struct worker *w, uint64_t mono_us)
+{
+	return mono_us != 0 ? mono_us - w->sh->start_mono_us + w->sh->start_wall_us : 0;
+}
+
+uint64_t worker_random(struct worker *w); /* fast, not for secrets */
+
+/* Slots: E_LIMIT when the worker is full, E_NOMEM. */
+enum status worker_slot_take(struct worker *w, struct client *c, uint32_t *slot) MUST_USE;
+void worker_slot_give(struct worker *w, uint32_t slot);
+
+/* Allocate a message for another thread; NULL: no memory. */
+void *worker_mail(size_t size, int kind);
+void worker_tell(struct worker *w, uint32_t to, struct mail *m); /* moves m */
+void worker_ask(struct worker *w, struct mail *m); /* to the control thread; moves m */
+
+#endif

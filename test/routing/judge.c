@@ -1,0 +1,74 @@
+/*
+ * judge - what the classifier says about each statement of a file, for people and for verify.py.
+ *
+ *     judge CATALOG STATEMENTS.jsonl   one line a statement, fields separated by tabs: replica or
+ *                                      primary, class, cause, the token that made it, flags
+ *                                      (hexadecimal), effects
+ *     judge --catalog-sql VERSION      the catalog query for that server_version_num
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sql/catalog_sql.h"
+#include "sql/classify.h"
+
+#include "load.h"
+
+#define OPTS (SQL_STD_STRINGS | SQL_ENC_UTF8)
+
+static void print_effect(const char *sql, const struct sql_effect *e)
+{
+	char buf[4096];
+	size_t len;
+
+	printf(" %s", sql_effect_kind_name((enum sql_effect_kind)e->kind));
+	if (sql_effect_name(sql, OPTS, e, buf, sizeof buf, &len) == OK)
+		printf("(%s", buf);
+	else
+		printf("(");
+	if (sql_effect_value(sql, OPTS, e, buf, sizeof buf, &len) == OK)
+		printf("=%s", buf);
+	printf(")");
+	if (e->flags != 0)
+		printf("/%x", (unsigned)e->flags);
+}
+
+static void judge(const struct jsonl *j, const struct catalog *cat)
+{
+	char buf[4096];
+	struct sql_verdict v;
+	size_t len;
+	const char *sql = load_sql(j, buf, sizeof buf, &len);
+
+	sql_classify(sql, len, OPTS, cat, &v);
+	printf("%s\t%s\t%s\t%.*s\t%x\t", (v.flags & SQLV_REPLICA) != 0 ? "replica" : "primary",
+		sql_class_name((enum sql_class)v.cls), sql_cause_text((enum sql_cause)v.cause),
+		v.cause != CAUSE_NONE ? (int)v.at.len : 0, sql + v.at.off, (unsigned)v.flags);
+	for (unsigned i = 0; i < v.n_effects; i++)
+		print_effect(sql, &v.effects[i]);
+	putchar('\n');
+}
+
+int main(int argc, char **argv)
+{
+	struct catalog *cat;
+	struct jsonl j;
+
+	if (argc == 3 && strcmp(argv[1], "--catalog-sql") == 0) {
+		const char *sql = catalog_sql(atoi(argv[2]));
+
+		return sql != NULL && puts(sql) >= 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	}
+	if (argc != 3) {
+		fprintf(stderr, "judge CATALOG STATEMENTS | judge --catalog-sql VERSION\n");
+		return EXIT_FAILURE;
+	}
+	cat = load_catalog(argv[1]);
+	jsonl_open(&j, argv[2]);
+	while (jsonl_next(&j))
+		judge(&j, cat);
+	jsonl_close(&j);
+	catalog_free(cat);
+	return EXIT_SUCCESS;
+}

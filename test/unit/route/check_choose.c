@@ -1,0 +1,438 @@
+#include "route/choose.h"
+
+#include <string.h>
+
+#include "../unit.h"
+
+#define N_NODES 3u
+
+/* Node 0 is primary, 1 and 2 are replicas that have caught up. */
+static struct topology *topo;
+static struct topo_cluster *c;
+static struct marks marks;
+static uint16_t nodes[] = {0, 1, 2};
+static struct choose_load load[N_NODES];
+static struct choose_in in;
+static struct choose_out out;
+
+static void begin(void)
+{
+	ck_assert_int_eq(topology_new(N_NODES, 1, &topo), OK);
+	c = &topo->clusters[0];
+	c->identity = 1;
+	c->primary = 0;
+	c->ever_primary = true;
+	c->timeline_max = 1;
+	topo->published_us = 5000000;
+	for (uint16_t i = 0; i < N_NODES; i++) {
+		topo->nodes[i] =
+			(struct topo_node){.role = i == 0 ? TOPO_ROLE_PRIMARY : TOPO_ROLE_REPLICA,
+				.health = TOPO_UP,
+				.follows = i != 0,
+				.lag_known = true,
+				.timeline = 1,
+				.epoch = 1,
+				.lsn = 1000};
+		load[i] = (struct choose_load){
+			.latency_us = 200, .n_free = 5, .weight = 1, .conn_ok = true};
+	}
+	marks_init(&marks);
+	in = (struct choose_in){.topo = topo,
+		.nodes = nodes,
+		.load = load,
+		.n_nodes = N_NODES,
+		.kind = CHOOSE_READ,
+		.consistency = CHOOSE_SESSION_MARKS,
+		.marks = &marks,
+		.max_lag_us = 1000000,
+		.now_us = 5050000,
+		.sample_grace_us = 100000,
+		.random = 0x12345678};
+}
+
+static void end(void)
+{
+	topology_free(topo);
+}
+
+static void check(uint16_t node, enum choose_reason reason, enum choose_hint hint)
+{
+	choose(&in, &out);
+	ck_assert_uint_eq(out.node, node);
+	ck_assert_str_eq(
+		choose_reason_name((enum choose_reason)out.reason), choose_reason_name(reason));
+	ck_assert_uint_eq(out.hint, hint);
+	if (node != TOPO_NONE) {
+		ck_assert_uint_eq(in.nodes[out.index], node);
+		if (in.route != CHOOSE_ROUTE_OFF)
+			ck_assert(choose_is_fit(&in, out.index));
+	} else {
+		for (uint16_t i = 0; i < in.n_nodes; i++)
+			ck_assert(!choose_is_fit(&in, i));
+	}
+}
+
+static void check_replica(enum choose_reason reason)
+{
+	choose(&in, &out);
+	ck_assert(out.node == 1 || out.node == 2);
+	ck_assert_uint_eq(out.reason, reason);
+}
+
+static void samples(uint64_t number, uint64_t lsn)
+{
+	c->n_samples = 1;
+	c->samples[0] = (struct topo_sample){.number = number, .at = {.timeline = 1, .lsn = lsn}};
+	marks_settle(&marks, c);
+}
+
+START_TEST(reads_go_to_replicas_and_all_else_to_the_primary)
+{
+	static const struct {
+		enum choose_kind kind;
+		enum choose_reason reason;
+	} cases[] = {
+		{CHOOSE_WRITE, CHOOSE_BY_WRITE},
+		{CHOOSE_UNKNOWN, CHOOSE_BY_UNKNOWN},
+		{CHOOSE_SESSION, CHOOSE_BY_SESSION},
+		{CHOOSE_TRANSACTION, CHOOSE_BY_TRANSACTION},
+		{CHOOSE_STREAMED, CHOOSE_BY_STREAMED},
+	};
+
+	check_replica(CHOOSE_BY_REPLICA_OK);
+	in.kind = CHOOSE_READ_BLOCK;
+	check_replica(CHOOSE_BY_REPLICA_OK);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		in.kind = cases[i].kind;
+		check(0, cases[i].reason, CHOOSE_HINT_NONE);
+		ck_assert(!choose_is_fit(&in, 1));
+	}
+}
+END_TEST
+
+START_TEST(route_says_what_the_database_is_for)
+{
+	in.route = CHOOSE_ROUTE_PRIMARY;
+	check(0, CHOOSE_BY_ROUTE_PRIMARY, CHOOSE_HINT_NONE);
+	in.route = CHOOSE_ROUTE_REPLICA;
+	check_replica(CHOOSE_BY_ROUTE_REPLICA);
+	in.kind = CHOOSE_WRITE; /* the replica will refuse it: that is the client's answer */
+	check_replica(CHOOSE_BY_ROUTE_REPLICA);
+	topo->nodes[1].health = topo->nodes[2].health = TOPO_DOWN;
+	check(TOPO_NONE, CHOOSE_BY_ROUTE_REPLICA, CHOOSE_HINT_NO_REPLICA);
+	in.kind = CHOOSE_READ;
+	check(0, CHOOSE_BY_NO_REPLICA, CHOOSE_HINT_NONE);
+}
+END_TEST
+
+START_TEST(with_routing_off_nodes_take_turns)
+{
+	in.route = CHOOSE_ROUTE_OFF;
+	in.topo = NULL;
+	in.kind = CHOOSE_WRITE;
+	for (uint32_t i = 0; i < 9; i++) {
+		in.random = i;
+		check((uint16_t)(i % 3), CHOOSE_BY_ROUND_ROBIN, CHOOSE_HINT_NONE);
+	}
+	load[1].conn_ok = false;
+	in.random = 1;
+	check(2, CHOOSE_BY_ROUND_ROBIN, CHOOSE_HINT_NONE);
+	ck_assert(!choose_is_fit(&in, 1));
+	load[0].conn_ok = load[2].conn_ok = false;
+	check(TOPO_NONE, CHOOSE_BY_ROUND_ROBIN, CHOOSE_HINT_CONNECT);
+	in.n_nodes = 1;
+	load[0].conn_ok = true;
+	check(0, CHOOSE_BY_ONLY_NODE, CHOOSE_HINT_NONE);
+}
+END_TEST
+
+START_TEST(strong_reads_go_to_the_primary)
+{
+	in.consistency = CHOOSE_STRONG;
+	check(0, CHOOSE_BY_STRONG, CHOOSE_HINT_NONE);
+}
+END_TEST
+
+/* Only replica 1 is good; each case spoils it. */
+START_TEST(what_makes_a_replica_unfit)
+{
+	topo->nodes[2].health = TOPO_DOWN;
+	check(1, CHOOSE_BY_REPLICA_OK, CHOOSE_HINT_NONE);
+	topo->nodes[1].health = TOPO_REFUSED;
+	check(0, CHOOSE_BY_NO_REPLICA, CHOOSE_HINT_NONE);
+	topo->nodes[1].health = TOPO_UP;
+	topo->nodes[1].follows = false;
+	check(0, CHOOSE_BY_NO_REPLICA, CHOOSE_HINT_NONE);
+	topo->nodes[1].follows = true;
+	load[1].conn_ok = false;
+	check(0, CHOOSE_BY_NO_REPLICA, CHOOSE_HINT_NONE);
+	load[1].conn_ok = true;
+	topo->nodes[1].lag_us = 1000001;
+	check(0, CHOOSE_BY_LAG, CHOOSE_HINT_NONE);
+	topo->nodes[1].lag_us = 1000000;
+	check(1, CHOOSE_BY_REPLICA_OK, CHOOSE_HINT_NONE);
+	topo->nodes[1].lag_known = false;
+	check(0, CHOOSE_BY_LAG, CHOOSE_HINT_NONE);
+}
+END_TEST
+
+START_TEST(an_old_snapshot_counts_as_lag)
+{
+	in.now_us = topo->published_us + 1100000;
+	check_replica(CHOOSE_BY_REPLICA_OK);
+	in.now_us++;
+	check(0, CHOOSE_BY_LAG, CHOOSE_HINT_NONE);
+	in.now_us = topo->published_us + 600000;
+	topo->nodes[1].lag_us = topo->nodes[2].lag_us = 500001;
+	check(0, CHOOSE_BY_LAG, CHOOSE_HINT_NONE);
+	topo->nodes[2].lag_us = 500000;
+	check(2, CHOOSE_BY_REPLICA_OK, CHOOSE_HINT_NONE);
+	in.now_us = 0; /* the worker's clock is read once a turn: it may be behind */
+	check_replica(CHOOSE_BY_REPLICA_OK);
+}
+END_TEST
+
+START_TEST(own_writes_are_read_on_the_primary_until_a_replica_has_them)
+{
+	marks_write(&marks, c, 5);
+	check(0, CHOOSE_BY_MARK_OPEN, CHOOSE_HINT_NONE);
+	ck_assert(out.wants_sample);
+	samples(6, 1500);
+	check(0, CHOOSE_BY_MARK_BEHIND, CHOOSE_HINT_NONE);
+	ck_assert(!out.wants_sample);
+	topo->nodes[2].lsn = 1500;
+	check(2, CHOOSE_BY_REPLICA_OK, CHOOSE_HINT_NONE);
+	topo->nodes[2].lsn = 1000;
+	in.consistency = CHOOSE_EVENTUAL;
+	check_replica(CHOOSE_BY_REPLICA_OK);
+}
+END_TEST
+
+START_TEST(a_reader_stays_on_its_replica_until_another_is_as_far)
+{
+	marks_read(&marks, c, 2, 1, 5);
+	for (unsigned i = 0; i < 100; i++) {
+		in.random = i * 0x9e3779b9u;
+		check(2, CHOOSE_BY_REPLICA_STAYS, CHOOSE_HINT_NONE);
+	}
+	samples(6, 1000);
+	check_replica(CHOOSE_BY_REPLICA_OK);
+	samples(6, 1001);
+	marks_read(&marks, c, 2, 1, 5);
+	samples(6, 1001);
+	check(2, CHOOSE_BY_REPLICA_STAYS, CHOOSE_HINT_NONE);
+	topo->nodes[2].health = TOPO_DOWN;
+	check(0, CHOOSE_BY_MARK_BEHIND, CHOOSE_HINT_NONE);
+	topo->nodes[1].lsn = 1001;
+	check(1, CHOOSE_BY_REPLICA_OK, CHOOSE_HINT_NONE);
+}
+END_TEST
+
+START_TEST(a_reader_leaves_a_replica_that_has_stopped)
+{
+	marks_read(&marks, c, 2, 1, 5);
+	load[2].outstanding = 2;
+	check(2, CHOOSE_BY_REPLICA_STAYS, CHOOSE_HINT_NONE);
+	load[2].outstanding = 4;
+	check(0, CHOOSE_BY_MARK_OPEN, CHOOSE_HINT_NONE);
+	ck_assert(out.wants_sample);
+	load[0].outstanding = 4; /* the primary is no better */
+	check(2, CHOOSE_BY_REPLICA_STAYS, CHOOSE_HINT_NONE);
+	load[0].outstanding = 0;
+	load[1].outstanding = 4; /* nor is the other replica: nothing would be won for long */
+	check(2, CHOOSE_BY_REPLICA_STAYS, CHOOSE_HINT_NONE);
+	load[1].outstanding = 0;
+	load[0].conn_ok = false;
+	check(2, CHOOSE_BY_REPLICA_STAYS, CHOOSE_HINT_NONE);
+}
+END_TEST
+
+START_TEST(without_a_primary_reads_go_on_and_writes_wait)
+{
+	c->primary = TOPO_NONE;
+	check_replica(CHOOSE_BY_REPLICA_OK);
+	in.kind = CHOOSE_WRITE;
+	check(TOPO_NONE, CHOOSE_BY_WRITE, CHOOSE_HINT_NO_PRIMARY);
+	c->ever_primary = false;
+	check(TOPO_NONE, CHOOSE_BY_WRITE, CHOOSE_HINT_NEVER_PRIMARY);
+	c->monitor_refused = true;
+	check(TOPO_NONE, CHOOSE_BY_WRITE, CHOOSE_HINT_MONITOR_REFUSED);
+}
+END_TEST
+
+START_TEST(a_hint_names_what_keeps_a_unit_waiting)
+{
+	in.kind = CHOOSE_WRITE;
+	load[0].conn_ok = false;
+	check(TOPO_NONE, CHOOSE_BY_WRITE, CHOOSE_HINT_CONNECT);
+	load[0].conn_ok = true;
+	in.nodes = nodes + 1;
+	in.load = load + 1;
+	in.n_nodes = 2;
+	check(TOPO_NONE, CHOOSE_BY_WRITE, CHOOSE_HINT_PRIMARY_NOT_LISTED);
+	in.kind = CHOOSE_READ;
+	topo->nodes[1].lag_us = topo->nodes[2].lag_us = UINT64_MAX;
+	check(TOPO_NONE, CHOOSE_BY_LAG, CHOOSE_HINT_MAX_LAG);
+	topo->nodes[1].lag_us = 0;
+	marks_write(&marks, c, 5);
+	check(TOPO_NONE, CHOOSE_BY_MARK_OPEN, CHOOSE_HINT_MARKS);
+	ck_assert(out.wants_sample);
+	in.route = CHOOSE_ROUTE_REPLICA;
+	in.kind = CHOOSE_WRITE;
+	check(TOPO_NONE, CHOOSE_BY_ROUTE_REPLICA, CHOOSE_HINT_MARKS);
+	load[1].conn_ok = load[2].conn_ok = false;
+	check(TOPO_NONE, CHOOSE_BY_ROUTE_REPLICA, CHOOSE_HINT_CONNECT);
+	for (unsigned h = CHOOSE_HINT_NO_PRIMARY; h <= CHOOSE_HINT_CONNECT; h++)
+		ck_assert_uint_gt(strlen(choose_hint_text((enum choose_hint)h)), 20);
+	ck_assert_str_eq(choose_hint_text(CHOOSE_HINT_NONE), "");
+}
+END_TEST
+
+START_TEST(every_reason_has_a_word_of_its_own)
+{
+	for (unsigned r = 0; r < CHOOSE_REASON_COUNT; r++) {
+		ck_assert_ptr_nonnull(choose_reason_name((enum choose_reason)r));
+		for (unsigned k = 0; k < r; k++)
+			ck_assert_str_ne(choose_reason_name((enum choose_reason)r),
+				choose_reason_name((enum choose_reason)k));
+	}
+}
+END_TEST
+
+/* --- balance --- */
+
+/* Of 100000 choices, how many go to each node. */
+static void count_choices(unsigned n[N_NODES])
+{
+	uint64_t random = 37;
+
+	memset(n, 0, N_NODES * sizeof *n);
+	for (unsigned i = 0; i < 100000; i++) {
+		in.random = (uint32_t)(unit_random(&random) >> 16);
+		choose(&in, &out);
+		n[out.node]++;
+	}
+}
+
+START_TEST(idle_replicas_share_by_weight)
+{
+	unsigned n[N_NODES];
+
+	count_choices(n);
+	ck_assert_uint_eq(n[0], 0);
+	ck_assert_int_le(abs((int)n[1] - 50000), 1000);
+	load[1].weight = 3;
+	count_choices(n);
+	ck_assert_int_le(abs((int)n[1] - 75000), 1000);
+	load[1].weight = 100;
+	load[2].weight = 1;
+	count_choices(n);
+	ck_assert_int_le(abs((int)n[1] - 99010), 300);
+	load[2].latency_us = 250; /* so little says nothing */
+	count_choices(n);
+	ck_assert_int_le(abs((int)n[1] - 99010), 300);
+}
+END_TEST
+
+START_TEST(the_one_with_less_to_do_is_preferred)
+{
+	unsigned n[N_NODES];
+
+	load[1].outstanding = 1;
+	count_choices(n);
+	ck_assert_uint_eq(n[1], 0); /* nothing is won by trying it: it has an answer to give */
+	load[1].outstanding = 0;
+	load[1].latency_us = 2000;
+	count_choices(n);
+	ck_assert_uint_gt(n[1], 1000); /* tried now and then */
+	ck_assert_uint_lt(n[1], 3000);
+	load[1].latency_us = 200;
+	load[1].n_free = 0;
+	load[2].outstanding = 3;
+	count_choices(n);
+	ck_assert_uint_eq(n[1], 0); /* it would wait */
+	load[2].n_free = 0;
+	count_choices(n);
+	ck_assert_uint_gt(n[1], 90000);
+}
+END_TEST
+
+START_TEST(loaded_replicas_bear_their_share)
+{
+	unsigned n[N_NODES];
+
+	load[1].weight = 3;
+	load[1].outstanding = 30;
+	load[2].outstanding = 10;
+	count_choices(n);
+	ck_assert_int_le(abs((int)n[1] - 75000), 1000); /* in balance */
+	load[1].outstanding = 60;
+	count_choices(n);
+	ck_assert_uint_eq(n[1], 0);
+	load[1].outstanding = 10;
+	count_choices(n);
+	ck_assert_uint_eq(n[2], 0);
+	load[1].outstanding = UINT32_MAX; /* no overflow */
+	load[1].latency_us = UINT32_MAX;
+	count_choices(n);
+	ck_assert_uint_eq(n[1], 0);
+}
+END_TEST
+
+START_TEST(many_replicas_are_all_used)
+{
+	enum { N = CHOOSE_NODES_MAX };
+	static uint16_t ids[N];
+	static struct choose_load loads[N];
+	unsigned n[N] = {0};
+	uint64_t random = 41;
+	struct topology *big;
+
+	ck_assert_int_eq(topology_new(N, 1, &big), OK);
+	big->published_us = topo->published_us;
+	for (uint16_t i = 0; i < N; i++) {
+		ids[i] = i;
+		loads[i] = load[1];
+		big->nodes[i] = topo->nodes[1];
+	}
+	in.topo = big;
+	in.nodes = ids;
+	in.load = loads;
+	in.n_nodes = N;
+	for (unsigned i = 0; i < 64000; i++) {
+		in.random = (uint32_t)(unit_random(&random) >> 16);
+		choose(&in, &out);
+		ck_assert_uint_lt(out.node, N);
+		n[out.node]++;
+	}
+	for (unsigned i = 0; i < N; i++) {
+		ck_assert_uint_gt(n[i], 850);
+		ck_assert_uint_lt(n[i], 1150);
+	}
+	topology_free(big);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("choose");
+
+	tcase_add_checked_fixture(tc, begin, end);
+	tcase_add_test(tc, reads_go_to_replicas_and_all_else_to_the_primary);
+	tcase_add_test(tc, route_says_what_the_database_is_for);
+	tcase_add_test(tc, with_routing_off_nodes_take_turns);
+	tcase_add_test(tc, strong_reads_go_to_the_primary);
+	tcase_add_test(tc, what_makes_a_replica_unfit);
+	tcase_add_test(tc, an_old_snapshot_counts_as_lag);
+	tcase_add_test(tc, own_writes_are_read_on_the_primary_until_a_replica_has_them);
+	tcase_add_test(tc, a_reader_stays_on_its_replica_until_another_is_as_far);
+	tcase_add_test(tc, a_reader_leaves_a_replica_that_has_stopped);
+	tcase_add_test(tc, without_a_primary_reads_go_on_and_writes_wait);
+	tcase_add_test(tc, a_hint_names_what_keeps_a_unit_waiting);
+	tcase_add_test(tc, every_reason_has_a_word_of_its_own);
+	tcase_add_test(tc, idle_replicas_share_by_weight);
+	tcase_add_test(tc, the_one_with_less_to_do_is_preferred);
+	tcase_add_test(tc, loaded_replicas_bear_their_share);
+	tcase_add_test(tc, many_replicas_are_all_used);
+	return unit_run("choose", tc);
+}
