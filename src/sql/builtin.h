@@ -46,7 +46,8 @@
  * of extensions that come with PostgreSQL (tablefunc, xml2) and run the SQL that they are given.
  */
 #define BUILTIN_CALLED(X) \
-	X("pg_my_temp_schema") X("crosstab") X("crosstab2") X("crosstab3") X("crosstab4") X("crosstabn") X("connectby") \
+	X("pg_my_temp_schema") X("crosstab") X("crosstab2") X("crosstab3") X("crosstab4") \
+	X("crosstabn") X("connectby") \
 	X("xpath_table")
 
 #define BUILTIN_RELATIONS(X) \

@@ -99,7 +99,8 @@
 "WITH RECURSIVE tree AS MATERIALIZED (" trees ")," \
 /* the functions and relations that an expression names */ \
 " named AS MATERIALIZED (" \
-"SELECT DISTINCT t.cls, t.oid, CASE WHEN m.m[1]" EQ "'relid' THEN 'r' ELSE 'f' END" TEXT " AS refcls," \
+"SELECT DISTINCT t.cls, t.oid," \
+"  CASE WHEN m.m[1]" EQ "'relid' THEN 'r' ELSE 'f' END" TEXT " AS refcls," \
 "  m.m[2]" OID " AS ref" \
 " FROM tree t CROSS JOIN LATERAL pg_catalog.regexp_matches(t.expr," \
 "  ':(funcid|opfuncid|aggfnoid|winfnoid|tsmhandler|relid) ([1-9][0-9]*)', 'g') m(m))," \
@@ -149,7 +150,8 @@
 " 'pg_catalog.pg_class'" CLASS ", 'pg_catalog.pg_type'" CLASS "]" OID "[])" \
 " UNION " \
 "SELECT 'f', a.aggfnoid" OID ", 'f', f.oid FROM pg_catalog.pg_aggregate a" \
-" CROSS JOIN LATERAL (VALUES (a.aggtransfn" OID "), (a.aggfinalfn" OID "), (a.aggcombinefn" OID "),"\
+" CROSS JOIN LATERAL (VALUES (a.aggtransfn" OID ")," \
+"  (a.aggfinalfn" OID "), (a.aggcombinefn" OID ")," \
 "  (a.aggserialfn" OID "), (a.aggdeserialfn" OID "), (a.aggmtransfn" OID ")," \
 "  (a.aggminvtransfn" OID "), (a.aggmfinalfn" OID ")) f(oid)" \
 " WHERE a.aggfnoid" OID GE USER_OID " AND f.oid" NE "0" OID \
@@ -198,7 +200,8 @@
 " UNION " \
 "SELECT 'r', c.oid FROM pg_catalog.pg_class c" \
 " WHERE c.relkind" EQ "ANY (ARRAY['S', 'f']::pg_catalog.\"char\"[])" \
-"  OR (c.relpersistence" EQ "'u' AND c.relkind" EQ "ANY (ARRAY['r', 'p', 'm']::pg_catalog.\"char\"[]))" \
+"  OR (c.relpersistence" EQ "'u'" \
+"   AND c.relkind" EQ "ANY (ARRAY['r', 'p', 'm']::pg_catalog.\"char\"[]))" \
 "  OR (c.relkind" EQ "ANY (ARRAY['r', 'v']::pg_catalog.\"char\"[])" \
 "   AND (c.relname" TEXT LIKE "'pg\\_stat\\_%' OR c.relname" TEXT LIKE "'pg\\_statio\\_%'))" \
 " UNION " \
@@ -217,7 +220,8 @@
 "SELECT i.inhparent AS oid, i.inhrelid AS ref FROM pg_catalog.pg_inherits i" \
 " UNION ALL " \
 "SELECT n.confrelid, n.conrelid FROM pg_catalog.pg_constraint n" \
-" WHERE n.contype" EQ "'f' AND (n.confdeltype" EQ "ANY (ARRAY['c', 'n', 'd']::pg_catalog.\"char\"[])" \
+" WHERE n.contype" EQ "'f'" \
+"  AND (n.confdeltype" EQ "ANY (ARRAY['c', 'n', 'd']::pg_catalog.\"char\"[])" \
 "  OR n.confupdtype" EQ "ANY (ARRAY['c', 'n', 'd']::pg_catalog.\"char\"[]))" \
 " UNION ALL " \
 "SELECT n.oid, n.ref FROM named n WHERE n.cls" EQ "'r' AND n.refcls" EQ "'r'" \
@@ -247,7 +251,8 @@
 "  (SELECT FROM pg_catalog.pg_policy p WHERE p.polrelid" EQ "c.oid))" \
 "  THEN 'view' ELSE 'relation' END, c.relname" TEXT \
 " FROM bad b JOIN pg_catalog.pg_class c ON c.oid" EQ "b.oid" \
-" WHERE b.cls" EQ "'r' AND c.relkind" EQ "ANY (ARRAY['r', 'p', 'v', 'm', 'f', 'S']::pg_catalog.\"char\"[])" \
+" WHERE b.cls" EQ "'r' AND c.relkind" EQ \
+"  ANY (ARRAY['r', 'p', 'v', 'm', 'f', 'S']::pg_catalog.\"char\"[])" \
 " UNION " \
 "SELECT 'type', t.typname" TEXT " FROM bad b JOIN pg_catalog.pg_type t ON t.oid" EQ "b.oid" \
 " WHERE b.cls" EQ "'t'" \
@@ -260,7 +265,8 @@
 " WHERE o.oid" GE USER_OID \
 " UNION " \
 /* so does a cast, or an operator class, between types that no text names */ \
-"SELECT 'all', 'cast' FROM bad b JOIN pg_catalog.pg_cast k ON b.cls" EQ "'f' AND b.oid" EQ "k.castfunc" \
+"SELECT 'all', 'cast' FROM bad b" \
+" JOIN pg_catalog.pg_cast k ON b.cls" EQ "'f' AND b.oid" EQ "k.castfunc" \
 " WHERE k.oid" GE USER_OID " AND k.castsource" LE USER_OID " AND k.casttarget" LE USER_OID \
 " UNION " \
 "SELECT 'advances', c.relname" TEXT " FROM advances a" \

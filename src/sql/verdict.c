@@ -120,8 +120,9 @@ static enum sql_pin setting_pin(const struct sql_effect *e)
 		return SQL_PIN_NONE;
 	if ((e->flags & SQL_EFFECT_CUSTOM) != 0)
 		return SQL_PIN_CUSTOM_PARAMETER;
-	return e->kind == EFFECT_SET_CONFIG || (e->flags & SQL_EFFECT_UNTRACKED) != 0 ? SQL_PIN_SETTING
-										      : SQL_PIN_NONE;
+	return e->kind == EFFECT_SET_CONFIG || (e->flags & SQL_EFFECT_UNTRACKED) != 0
+		       ? SQL_PIN_SETTING
+		       : SQL_PIN_NONE;
 }
 
 enum sql_pin sql_effect_pin(const struct sql_effect *e)

@@ -202,7 +202,8 @@ const char *sql_effect_kind_name(enum sql_effect_kind kind);
 
 /*
  * The pin that the effect asks for while the session cannot carry it to another server, else
- * SQL_PIN_NONE (transaction control, SET with literal values, LOCAL effects, everything that undoes).
+ * SQL_PIN_NONE (transaction control, SET with literal values, LOCAL effects, everything that
+ * undoes).
  */
 enum sql_pin sql_effect_pin(const struct sql_effect *e);
 

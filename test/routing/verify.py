@@ -29,7 +29,7 @@ FIELD_SQLSTATE = ord("C")
 NOT_RUN = re.compile(r"pg_promote|pg_wal_replay|ALTER\s+SYSTEM|pg_reload_conf|pg_switch_wal", re.I)
 NOT_COMPARED = re.compile(
     r"random|clock_timestamp|now\(|timeofday|current_(date|time)|localtime|uuid|_size\b|EXPLAIN"
-    r"|pg_sleep|statement_timestamp|txid", re.I)
+    r"|pg_sleep|statement_timestamp|txid|tablesample", re.I)
 
 
 def drain_copy_out(conn, rows):

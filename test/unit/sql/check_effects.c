@@ -324,8 +324,10 @@ static const struct sample samples[] = {
 	/* several */
 	{"BEGIN; SET LOCAL a = 1; LISTEN x; COMMIT", "begin set(a=1)/L listen(x) commit"},
 	{"SELECT 1; SET a = 1", "set(a=1)"},
-	{"CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; SELECT 2; END; SET a = 1", "set(a=1)"},
-	{"CREATE RULE r AS ON INSERT TO t DO ALSO (INSERT INTO a VALUES (1); NOTIFY b); SET a = 1", "set(a=1)"},
+	{"CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC "
+	 "SELECT CASE WHEN true THEN 1 END; SELECT 2; END; SET a = 1", "set(a=1)"},
+	{"CREATE RULE r AS ON INSERT TO t DO ALSO (INSERT INTO a VALUES (1); NOTIFY b); SET a = 1",
+		"set(a=1)"},
 	/* none */
 	{"", ""},
 	{"SELECT 1", ""},
