@@ -276,7 +276,7 @@ static void load_start(struct load *d)
 	if (pq_connect(env, &t.pq, env_conf(env)->node_timeout_us, &load_ops, d, &d->pq) == OK)
 		d->of->n_running++;
 	else
-		load_failed(d, "", "no memory, or the helpers are busy");
+		load_failed(d, "", "no memory, or a helper is busy with it");
 }
 
 /* Start what is due. From a timer, never from inside a load's own steps. */

@@ -11,7 +11,7 @@
 #include "control/env.h"
 
 #define CATALOG_LOADS_MAX    1024u
-#define CATALOG_AT_ONCE      4u
+#define CATALOG_AT_ONCE      2u /* fewer than control.c's LOGIN_HELPERS */
 #define CATALOG_SETTLE_US    1000000u
 #define CATALOG_RETRY_MIN_US 500000u
 #define CATALOG_RETRY_MAX_US 60000000u
@@ -22,7 +22,10 @@ struct catalog_load;
 enum status catalog_load_new(struct env *env, struct catalog_load **out) MUST_USE;
 void catalog_load_free(struct catalog_load *l); /* NULL is allowed */
 
-/* A database is used (or, `changed`, DDL has passed in it). */
+/*
+ * A database is used. changed: DDL has passed in it; what is loaded is taken away, so that all goes
+ * to the primary, until a load that was begun after it is done.
+ */
 void catalog_load_want(struct catalog_load *l, uint32_t cluster, const char *dbname, bool changed);
 void catalog_load_primary_changed(struct catalog_load *l, uint32_t cluster);
 void catalog_load_conf_changed(struct catalog_load *l); /* all again; forget what has gone */

@@ -1,7 +1,7 @@
 /*
  * config - a configuration as it is taken over, all or nothing: the snapshot of the files, the
- * users of auth_file, the TLS contexts. Reads files, so it runs at the start and on a helper
- * thread. Owns: nothing beyond the call; a set is its holder's until config_set_fini.
+ *          users of auth_file, the TLS contexts. Reads files: at the start, and on a helper.
+ * Owns:    nothing beyond the call; a set is its holder's until config_set_fini.
  */
 #ifndef PGWEIR_CONTROL_CONFIG_H
 #define PGWEIR_CONTROL_CONFIG_H

@@ -266,7 +266,11 @@ static void each_mail(struct control *c, void (*fn)(struct control *c, struct ma
 
 static void on_wake(void *arg)
 {
-	each_mail(arg, take_mail);
+	struct control *c = arg;
+
+	each_mail(c, take_mail);
+	if (c->monitor != NULL)
+		monitor_hurry(c->monitor);
 }
 
 static void wake(void *loop)
@@ -376,9 +380,12 @@ enum status control_new(const struct control_args *args, struct control **out)
 	struct control *c = calloc(1, sizeof *c);
 	enum status st;
 
-	if (c == NULL)
+	if (c == NULL) {
+		snapshots_free(args->shared);
 		return E_NOMEM;
+	}
 	c->env.shared = args->shared;
+	list_init(&c->env.pq_orphans);
 	c->args = *args;
 	wheel_timer_init(&c->retry, on_retry);
 	st = new_modules(c);

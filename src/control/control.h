@@ -38,7 +38,8 @@ enum status control_prepare(struct shared *sh, struct config_set *set) MUST_USE;
 
 /*
  * Build everything, open the stats port, start the helper threads. shared->control is initialised
- * here: workers may post to it afterwards. Errors: E_NOMEM; E_IO, told in the log.
+ * here: workers may post to it afterwards. Errors: E_NOMEM; E_IO, told in the log. The snapshots
+ * are freed then.
  */
 enum status control_new(const struct control_args *args, struct control **out) MUST_USE;
 

@@ -15,7 +15,8 @@ struct env {
 	struct loop *loop;
 	struct wheel wheel;
 	struct helpers *helpers;
-	bool ended; /* the workers are gone: nothing is posted to them any more */
+	struct list pq_orphans; /* control/pq.c's: given up while a helper works on them */
+	bool ended;             /* the workers are gone: nothing is posted to them any more */
 };
 
 static inline uint64_t env_now_us(const struct env *env)

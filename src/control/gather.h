@@ -10,10 +10,10 @@
 
 #include "base/arena.h"
 #include "control/collect.h"
+#include "control/merge.h"
 
 #define GATHER_ROWS_MAX 20000u
 #define GATHERED_MAX    8u
-#define GATHER_BUCKETS  16u /* of a histogram: up to 4 µs, 16 µs … 4^16 µs (71 min) */
 
 enum { /* bits: what to gather */
 	GATHER_POOLS = 1u << SHOW_ROWS_POOLS,
@@ -21,27 +21,6 @@ enum { /* bits: what to gather */
 	GATHER_ROUTES = 1u << SHOW_ROWS_ROUTES,
 	GATHER_ERRORS = 1u << SHOW_ROWS_ERRORS,
 	GATHER_WORKERS = 1u << SHOW_ROWS_WORKER,
-};
-
-struct gather_hist {
-	uint64_t le[GATHER_BUCKETS]; /* cumulative: at most gather_bucket_us(i) */
-	uint64_t count;
-	uint64_t sum_us;
-};
-
-/* Over all workers. node -1: the clients of (database, user); else the servers there. */
-struct pool_sum {
-	char database[NAME_LEN];
-	char user[NAME_LEN];
-	int32_t node;
-	uint8_t pool_mode;
-	uint32_t cl_active, cl_waiting, cl_active_cancel_req, cl_waiting_cancel_req;
-	uint32_t cl_login, cl_idle;
-	uint32_t sv_active, sv_active_cancel, sv_being_canceled, sv_idle, sv_used, sv_tested;
-	uint32_t sv_login;
-	uint32_t pinned;
-	uint64_t maxwait_us, outstanding, latency_us;
-	struct gather_hist wait, query;
 };
 
 /* Of a name: a database or a user. */
@@ -85,13 +64,5 @@ void gathered_release(struct gather *g, struct gathered *d); /* NULL is allowed 
 /* Zero sums if the name is not there. */
 struct name_sum gathered_database(const struct gathered *d, const char *name);
 struct name_sum gathered_user(const struct gathered *d, const char *name);
-
-uint64_t gather_bucket_us(unsigned i);
-
-/* Add all counters of `from`; the name stays. */
-void stats_row_add(struct show_stats_row *to, const struct show_stats_row *from);
-
-uint32_t pool_sum_servers(const struct pool_sum *p);
-uint32_t pool_sum_clients(const struct pool_sum *p);
 
 #endif

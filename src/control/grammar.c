@@ -139,8 +139,12 @@ static enum status read_name(const char **pp, char *to, size_t cap)
 	const char *p = *pp;
 	size_t n = 0;
 
-	if (*p == '"' || *p == '\'')
-		return read_quoted(pp, to, cap);
+	enum status st;
+
+	if (*p == '"' || *p == '\'') {
+		st = read_quoted(pp, to, cap);
+		return st == OK && *to == '\0' ? E_INVALID : st; /* "" would mean all */
+	}
 	for (; is_word(*p) && !(p[0] == '-' && p[1] == '-'); p++) {
 		if (n + 1 >= cap)
 			return E_LIMIT;

@@ -16,10 +16,14 @@ libcore_a_SOURCES += \
 	src/control/helpers.c src/control/helpers.h \
 	src/control/http.c src/control/http.h \
 	src/control/json.c \
+	src/control/judgement.c src/control/judgement.h \
+	src/control/merge.c src/control/merge.h \
 	src/control/metrics.c \
 	src/control/monitor.c src/control/monitor.h \
 	src/control/page.h \
 	src/control/pq.c src/control/pq.h \
+	src/control/pq_params.c src/control/pq_params.h \
+	src/control/prepared.c \
 	src/control/probe.c src/control/probe.h \
 	src/control/process.c src/control/process.h \
 	src/control/ready.c src/control/ready.h \

@@ -6,13 +6,13 @@
 #include "base/text.h"
 #include "conf/conf.h"
 #include "conf/effective.h"
+#include "control/judgement.h"
 #include "control/pq.h"
 #include "control/probe.h"
 #include "control/target.h"
 #include "route/roles.h"
 
-#define LAG_SPAN_MIN_US (10u * 1000u * 1000u)
-#define RETELL_US       (60u * 1000u * 1000u) /* a lasting refusal is told again after this */
+#define RETELL_US (60u * 1000u * 1000u) /* a lasting refusal is told again after this */
 
 enum watch_state {
 	WATCH_RESTING,     /* no connection; the timer starts one */
@@ -124,9 +124,13 @@ static void tell_answer(struct watch *n, unsigned bits)
 
 	log_q(name, sizeof name, node_of(n)->name);
 	lsn_format(n->answer.lsn, lsn);
-	if ((bits & (ROLES_NODE_UP | ROLES_NODE_ROLE)) != 0)
+	if ((bits & ROLES_NODE_UP) != 0)
 		log_info(log, "node is up", "node=%s cluster=%u role=%s timeline=%u lsn=%s", name,
 			n->cluster, role, n->answer.timeline, lsn);
+	else if ((bits & ROLES_NODE_ROLE) != 0)
+		log_info(log, "node has another role",
+			"node=%s cluster=%u role=%s timeline=%u lsn=%s", name, n->cluster, role,
+			n->answer.timeline, lsn);
 	if ((bits & ROLES_TWO_PRIMARIES) != 0)
 		log_error(log, "two primaries", "node=%s cluster=%u timeline=%u", name, n->cluster,
 			n->answer.timeline);
@@ -321,7 +325,7 @@ static void watch_connect(struct watch *n)
 	t.pq.statement_timeout_us = timeout_us;
 	n->state = WATCH_CONNECTING;
 	if (pq_connect(env, &t.pq, timeout_us, &watch_ops, n, &n->pq) != OK)
-		watch_failed_text(n, PQ_FAILED_LOCAL, "no memory, or the helpers are busy");
+		watch_failed_text(n, PQ_FAILED_LOCAL, "no memory, or a helper is busy with it");
 }
 
 static void on_timer(void *ctx, struct wheel_timer *t)
@@ -348,6 +352,19 @@ void monitor_probe_now(struct monitor *m, uint32_t node)
 {
 	if (node < NODES_MAX && m->watches[node] != NULL)
 		watch_now(m->watches[node]);
+}
+
+void monitor_hurry(struct monitor *m)
+{
+	const struct mark_clock *clock = &m->env->shared->clock;
+
+	for (uint32_t i = 0; i < NODES_MAX; i++) {
+		struct watch *n = m->watches[i];
+
+		if (n != NULL && n->state == WATCH_READY &&
+			mark_clock_is_wanted(clock, m->sampled[n->cluster]))
+			watch_now(n);
+	}
 }
 
 void monitor_addrs_changed(struct monitor *m, uint32_t node)
@@ -431,62 +448,18 @@ static enum status update_watches(struct monitor *m)
 	return OK;
 }
 
-/*
- * Nodes that nobody routes over need a cluster, too: one that is not used. There always is one if
- * there is such a node, for every cluster has a node of its own.
- */
-static uint16_t spare_cluster(const struct conf *conf)
-{
-	for (uint16_t i = 0; i < TOPO_CLUSTERS_MAX; i++)
-		if (conf->cluster_by_id[i] == NULL)
-			return i;
-	return 0;
-}
-
-/* History to look a replica's position up in. */
-static uint64_t lag_span_us(const struct conf *conf)
-{
-	uint64_t max = LAG_SPAN_MIN_US / 4;
-
-	for (size_t i = 0; i < conf->n_dbs; i++)
-		if (conf_max_lag_us(conf, &conf->dbs[i]) > max)
-			max = conf_max_lag_us(conf, &conf->dbs[i]);
-	return 4 * max;
-}
-
 /* The judgement for the present configuration, with what the old one knew. */
 static enum status update_roles(struct monitor *m)
 {
-	const struct conf *conf = env_conf(m->env);
-	uint16_t cluster_ids[NODES_MAX], from[NODES_MAX], spare = spare_cluster(conf);
-	const char *labels[NODES_MAX];
-	struct roles_conf rc = {
-		.n_nodes = 1,
-		.n_clusters = (uint16_t)(spare + 1),
-		.cluster_of = cluster_ids,
-		.label = labels,
-		.node_timeout_us = conf->node_timeout_us,
-		.lag_span_us = lag_span_us(conf),
-	};
+	bool known[NODES_MAX];
 	struct roles *next;
 	enum status st;
 
-	for (uint32_t i = 0; i < NODES_MAX; i++) {
-		const struct conf_node *node = conf->node_by_id[i];
-		bool used = node != NULL && node->cluster_id != CONF_NO_CLUSTER;
-
-		cluster_ids[i] = used ? (uint16_t)node->cluster_id : spare;
-		labels[i] = node != NULL ? node->name : "";
-		from[i] = used && m->watches[i] != NULL ? (uint16_t)i : TOPO_NONE;
-		if (used)
-			rc.n_nodes = (uint16_t)(i + 1);
-		if (cluster_ids[i] >= rc.n_clusters)
-			rc.n_clusters = (uint16_t)(cluster_ids[i] + 1);
-	}
-	if ((st = roles_new(&rc, &next)) != OK)
+	for (uint32_t i = 0; i < NODES_MAX; i++)
+		known[i] = m->watches[i] != NULL;
+	st = judgement_new(env_conf(m->env), m->roles, known, &next);
+	if (st != OK)
 		return st;
-	if (m->roles != NULL)
-		roles_carry(next, m->roles, from);
 	roles_free(m->roles);
 	m->roles = next;
 	return OK;

@@ -37,6 +37,10 @@ void monitor_free(struct monitor *m); /* NULL is allowed */
 enum status monitor_conf_changed(struct monitor *m) MUST_USE;
 
 void monitor_addrs_changed(struct monitor *m, uint32_t node);
+
+/* A worker may want a sample (mark_clock_want): do not wait out lag_check_interval for it. */
+void monitor_hurry(struct monitor *m);
+
 void monitor_probe_now(struct monitor *m, uint32_t node); /* at most every MONITOR_FAST_US */
 
 #endif

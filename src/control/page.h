@@ -8,8 +8,11 @@
 
 #include "control/show.h"
 
-#define PAGE_GATHER    (GATHER_POOLS | GATHER_STATS | GATHER_ROUTES | GATHER_ERRORS | GATHER_WORKERS)
 #define PAGE_ROWS_STEP 256u /* rows, or samples, at a time */
+
+enum {
+	PAGE_GATHER = GATHER_POOLS | GATHER_STATS | GATHER_ROUTES | GATHER_ERRORS | GATHER_WORKERS,
+};
 
 struct page {
 	struct show_in in; /* with `gathered` */

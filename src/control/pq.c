@@ -1,16 +1,12 @@
 #include "control/pq.h"
 
 #include <libpq-fe.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "conf/conf.h"
 #include "control/env.h"
 #include "control/helpers.h"
-
-#define PARAMS_MAX 24u
-#define NO_FILE    "/dev/null/none" /* cannot exist: keeps libpq out of the home directory */
+#include "control/pq_params.h"
 
 enum pq_state {
 	PQ_STEPPING,        /* a helper runs a step of the login */
@@ -40,9 +36,10 @@ struct pq {
 	PGresult *last;             /* the end of the answer, until the server is ready again */
 	struct pq_failure farewell; /* what the server said last, unasked */
 
-	const char *keys[PARAMS_MAX + 1]; /* until the first step */
-	char *values[PARAMS_MAX + 1];
-	size_t n_params;
+	struct pq_params params; /* until the first step */
+
+	struct list orphan; /* in the env's list while PQ_STEPPING_FREED */
+	uint64_t place;     /* hash of host and port */
 };
 
 /* --- the process --- */
@@ -63,100 +60,11 @@ void pq_prepare_process(void)
 	PQconninfoFree(options);
 }
 
-/* --- parameters --- */
-
-static void params_free(struct pq *c)
-{
-	for (size_t i = 0; i < c->n_params; i++) {
-		explicit_bzero(c->values[i], strlen(c->values[i]));
-		free(c->values[i]);
-		c->values[i] = NULL;
-		c->keys[i] = NULL;
-	}
-	c->n_params = 0;
-}
-
-static bool param(struct pq *c, const char *key, const char *value)
-{
-	PANIC_IF(c->n_params == PARAMS_MAX);
-	c->values[c->n_params] = strdup(value);
-	if (c->values[c->n_params] == NULL)
-		return false;
-	c->keys[c->n_params++] = key;
-	return true;
-}
-
-static const char *sslmode_name(enum tls_mode mode)
-{
-	switch (mode) {
-	case TLS_MODE_DISABLE:
-		return "disable";
-	case TLS_MODE_ALLOW:
-		return "allow";
-	case TLS_MODE_PREFER:
-		return "prefer";
-	case TLS_MODE_REQUIRE:
-		return "require";
-	case TLS_MODE_VERIFY_CA:
-		return "verify-ca";
-	case TLS_MODE_VERIFY_FULL:
-		break;
-	}
-	return "verify-full";
-}
-
-static bool params_tls(struct pq *c, const struct conf_tls *tls)
-{
-	/* libpq verifies in "require", too, as soon as it is given a root certificate. */
-	bool verify = tls->sslmode >= TLS_MODE_VERIFY_CA;
-	bool has_cert = *tls->cert_file != '\0';
-
-	return param(c, "sslmode", sslmode_name(tls->sslmode)) &&
-	       param(c, "sslrootcert", verify ? tls->ca_file : NO_FILE) &&
-	       param(c, "sslcert", has_cert ? tls->cert_file : NO_FILE) &&
-	       param(c, "sslkey", has_cert ? tls->key_file : NO_FILE) &&
-	       param(c, "sslcrl", NO_FILE) && param(c, "gssencmode", "disable");
-}
-
-/*
- * What ALTER ROLE or ALTER DATABASE may have set must not change what our queries mean: they run
- * on replicas, where serializable is refused, and read names as they are stored (SQL_ASCII).
- */
-static bool params_session(struct pq *c, const struct pq_target *t)
-{
-	char options[320];
-
-	snprintf(options, sizeof options,
-		"-c search_path=pg_catalog -c default_transaction_read_only=on"
-		" -c default_transaction_isolation=read\\ committed"
-		" -c default_transaction_deferrable=off -c client_min_messages=warning"
-		" -c statement_timeout=%llu",
-		(unsigned long long)(t->statement_timeout_us / 1000u));
-	return param(c, "options", options) && param(c, "client_encoding", "SQL_ASCII") &&
-	       param(c, "application_name", PQ_APPLICATION);
-}
-
-static enum status params_set(struct pq *c, const struct pq_target *t)
-{
-	char port[8];
-	bool ok;
-
-	snprintf(port, sizeof port, "%u", t->port);
-	ok = param(c, "host", t->host) && param(c, "port", port) && param(c, "user", t->user) &&
-	     param(c, "dbname", t->dbname) && param(c, "passfile", NO_FILE) &&
-	     params_session(c, t) && params_tls(c, t->tls);
-	if (ok && *t->hostaddr != '\0')
-		ok = param(c, "hostaddr", t->hostaddr);
-	if (ok && *t->password != '\0')
-		ok = param(c, "password", t->password);
-	return ok ? OK : E_NOMEM;
-}
-
 /* --- the end --- */
 
 static void pq_destroy(struct pq *c)
 {
-	params_free(c);
+	pq_params_fini(&c->params);
 	PQclear(c->last);
 	PQfinish(c->conn);
 	free(c);
@@ -178,6 +86,7 @@ void pq_free(struct pq *c)
 	disarm(c);
 	if (c->state == PQ_STEPPING || c->state == PQ_STEPPING_FAILED) {
 		c->state = PQ_STEPPING_FREED;
+		list_push_back(&c->env->pq_orphans, &c->orphan);
 		return;
 	}
 	c->state = PQ_FREED;
@@ -447,8 +356,8 @@ static void step_run(struct job *j)
 		return;
 	}
 	c->poll = PGRES_POLLING_FAILED;
-	c->conn = PQconnectStartParams(c->keys, (const char *const *)c->values, 0);
-	params_free(c);
+	c->conn = PQconnectStartParams(c->params.keys, (const char *const *)c->params.values, 0);
+	pq_params_fini(&c->params);
 	if (c->conn == NULL)
 		return;
 	PQsetErrorVerbosity(c->conn, PQERRORS_VERBOSE);
@@ -476,12 +385,14 @@ static void step_done(struct job *j)
 {
 	struct pq *c = list_entry(j, struct pq, step);
 
-	if (c->state == PQ_STEPPING_FREED)
+	if (c->state == PQ_STEPPING_FREED) {
+		list_del(&c->orphan);
 		pq_destroy(c);
-	else if (c->state == PQ_STEPPING_FAILED)
+	} else if (c->state == PQ_STEPPING_FAILED) {
 		c->state = PQ_FAILED;
-	else
+	} else {
 		step_taken(c);
+	}
 }
 
 static enum status step_start(struct pq *c)
@@ -497,14 +408,35 @@ static enum status step_start(struct pq *c)
 	return st;
 }
 
+static uint64_t place_of(const struct env *env, const struct pq_target *t)
+{
+	return hash_bytes(&env->shared->hash_key, t->host, strlen(t->host)) ^ t->port;
+}
+
+static bool has_orphan(struct env *env, uint64_t place)
+{
+	struct list *it;
+
+	list_foreach (it, &env->pq_orphans)
+		if (list_entry(it, struct pq, orphan)->place == place)
+			return true;
+	return false;
+}
+
 enum status pq_connect(struct env *env, const struct pq_target *t, uint64_t timeout_us,
 	const struct pq_ops *ops, void *arg, struct pq **out)
 {
-	struct pq *c = calloc(1, sizeof *c);
+	uint64_t place = place_of(env, t);
+	struct pq *c;
 	enum status st;
 
+	if (has_orphan(env, place))
+		return E_AGAIN;
+	c = calloc(1, sizeof *c);
 	if (c == NULL)
 		return E_NOMEM;
+	c->place = place;
+	list_init(&c->orphan);
 	c->state = PQ_WAITING;
 	c->env = env;
 	c->ops = ops;
@@ -512,7 +444,7 @@ enum status pq_connect(struct env *env, const struct pq_target *t, uint64_t time
 	c->step = (struct job){.run = step_run, .done = step_done, .slow = true};
 	wheel_timer_init(&c->deadline, on_deadline);
 	wheel_timer_init(&c->more, on_more);
-	if ((st = params_set(c, t)) != OK || (st = step_start(c)) != OK) {
+	if ((st = pq_params_set(&c->params, t)) != OK || (st = step_start(c)) != OK) {
 		pq_destroy(c);
 		return st;
 	}

@@ -60,7 +60,11 @@ struct pq_ops {
 /* Once, while there is one thread: takes libpq's variables out of the environment. */
 void pq_prepare_process(void);
 
-/* Begin to connect; the login has `timeout_us`. Errors: E_NOMEM; E_LIMIT too many helper jobs. */
+/*
+ * Begin to connect; the login has `timeout_us`. Errors: E_NOMEM; E_LIMIT too many helper jobs;
+ * E_AGAIN a helper still works on a login to this host and port that was given up: whatever a
+ * server does, it holds one helper per connection that its owner keeps at a time.
+ */
 enum status pq_connect(struct env *env, const struct pq_target *t, uint64_t timeout_us,
 	const struct pq_ops *ops, void *arg, struct pq **out) MUST_USE;
 

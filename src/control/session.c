@@ -94,86 +94,6 @@ static void fatal(struct session *s, const char *message)
 	session_end(s);
 }
 
-/* --- statements and portals --- */
-
-static struct prepared *prepared_find(struct session *s, char kind, const char *name)
-{
-	struct list *it;
-
-	list_foreach (it, &s->prepared) {
-		struct prepared *p = list_entry(it, struct prepared, link);
-
-		if (p->kind == kind && strcmp(p->name, name) == 0)
-			return p;
-	}
-	return NULL;
-}
-
-static void prepared_drop(struct session *s, struct prepared *p)
-{
-	if (p == NULL)
-		return;
-	if (p->is_suspended)
-		show_run_end(&s->show);
-	list_del(&p->link);
-	s->n_prepared--;
-	free(p);
-}
-
-/* A new one; of the same name only the unnamed is replaced. NULL: an error has been sent. */
-static struct prepared *prepared_add(struct session *s, char kind, const char *name)
-{
-	struct prepared *p = prepared_find(s, kind, name);
-
-	if (p != NULL && *name != '\0') {
-		session_error_as(s,
-			kind == 'S' ? SQLSTATE_DUPLICATE_PREPARED_STATEMENT
-				    : SQLSTATE_DUPLICATE_CURSOR,
-			"there is a prepared statement or portal of this name already");
-		return NULL;
-	}
-	prepared_drop(s, p);
-	p = s->n_prepared < SESSION_PREPARED_MAX && strlen(name) < sizeof p->name
-		    ? calloc(1, sizeof *p)
-		    : NULL;
-	if (p == NULL) {
-		session_error_as(s, SQLSTATE_PROGRAM_LIMIT_EXCEEDED,
-			"too many prepared statements on the console, or too long a name");
-		return NULL;
-	}
-	p->kind = kind;
-	strcpy(p->name, name);
-	list_push_back(&s->prepared, &p->link);
-	s->n_prepared++;
-	return p;
-}
-
-/* A Sync ends the transaction around a series, and with it its portals. */
-static void drop_all(struct session *s, char kind)
-{
-	struct list *it, *tmp;
-
-	list_foreach_safe (it, tmp, &s->prepared) {
-		struct prepared *p = list_entry(it, struct prepared, link);
-
-		if (kind == '\0' || p->kind == kind)
-			prepared_drop(s, p);
-	}
-}
-
-static struct prepared *prepared_get(struct session *s, char kind, const char *name)
-{
-	struct prepared *p = prepared_find(s, kind, name);
-
-	if (p == NULL && kind == 'S')
-		session_error_as(s, SQLSTATE_INVALID_SQL_STATEMENT_NAME,
-			"there is no prepared statement of this name");
-	else if (p == NULL)
-		session_error_as(
-			s, SQLSTATE_INVALID_CURSOR_NAME, "there is no portal of this name");
-	return p;
-}
-
 /* --- messages; each returns E_PROTO if it is malformed --- */
 
 static void begin_command(struct session *s, bool is_extended)
@@ -193,7 +113,7 @@ static enum status on_query(struct session *s, struct rd body)
 
 	if (frontend_read_query(body, &m) != OK)
 		return E_PROTO;
-	drop_all(s, 'P');
+	prepared_drop_all(s, 'P');
 	begin_command(s, false);
 	if (grammar_read(m.sql, &s->command) != OK) {
 		session_error(s, SESSION_INVALID, s->command.text);
@@ -345,7 +265,7 @@ static enum status on_sync(struct session *s, struct rd body)
 
 	if (body.left != 0)
 		return E_PROTO;
-	drop_all(s, 'P');
+	prepared_drop_all(s, 'P');
 	s->state = SESSION_READY;
 	reply_put_ready(&w, 'I');
 	session_send(s, &w);
@@ -518,7 +438,7 @@ static struct conn *session_fini(struct session *s)
 	struct conn *conn = s->conn;
 
 	session_command_cancel(s);
-	drop_all(s, '\0');
+	prepared_drop_all(s, '\0');
 	wheel_del(&cs->conf.env->wheel, &s->stall);
 	cs->stats.received += conn_bytes_in(conn);
 	cs->stats.sent += conn_bytes_out(conn);

@@ -1,9 +1,10 @@
 /*
- * session - one client of the console: its messages (session.c) and its commands
- * (session_command.c). Shared by the files of the console only. Owns:    the conn, prepared
- * statements and portals, the command under way. Bounds:  a message of SESSION_MESSAGE_MAX bytes;
- * SESSION_PREPARED_MAX statements and portals; SESSION_OUT_MAX bytes waiting to be sent, at which a
- * table rests; a client that takes nothing for SESSION_STALL_US is dropped.
+ * session - one client of the console: its messages (session.c), its statements and portals
+ *           (prepared.c), its commands (session_command.c). For these files only.
+ * Owns:    the conn, prepared statements and portals, the command under way.
+ * Bounds:  a message of SESSION_MESSAGE_MAX bytes; SESSION_PREPARED_MAX statements and portals;
+ *          SESSION_OUT_MAX bytes waiting to be sent, at which a table rests; a client that takes
+ *          nothing for SESSION_STALL_US is dropped.
  */
 #ifndef PGWEIR_CONTROL_SESSION_H
 #define PGWEIR_CONTROL_SESSION_H
@@ -90,6 +91,17 @@ void session_error_as(struct session *s, const char *sqlstate, const char *messa
 void session_complete(struct session *s, const char *tag);
 /* The end of a command that was answered already. */
 void session_answered(struct session *s);
+
+/* --- prepared.c --- */
+
+struct prepared *prepared_find(struct session *s, char kind, const char *name); /* or NULL */
+/* The same; NULL: there is none, and an error has been sent. */
+struct prepared *prepared_get(struct session *s, char kind, const char *name);
+/* A new one; of the same name only the unnamed is replaced. NULL: an error has been sent. */
+struct prepared *prepared_add(struct session *s, char kind, const char *name);
+void prepared_drop(struct session *s, struct prepared *p); /* NULL is allowed */
+/* All of a kind, or (0) all: a Sync ends the transaction around a series, and so its portals. */
+void prepared_drop_all(struct session *s, char kind);
 
 /* --- session_command.c --- */
 

@@ -264,6 +264,9 @@ static bool process_free(struct process *p)
 	for (uint32_t i = 0; i < p->n_started; i++)
 		pthread_join(p->threads[i], NULL);
 	for (uint32_t i = 0; p->sh != NULL && i < WORKERS_MAX; i++)
+		if (p->workers[i] != NULL)
+			worker_drop_mail(p->workers[i]);
+	for (uint32_t i = 0; p->sh != NULL && i < WORKERS_MAX; i++)
 		worker_free(p->workers[i]);
 	all_ended = control_free(p->control);
 	if (p->sockets != NULL)

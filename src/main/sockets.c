@@ -1,6 +1,7 @@
 #include "main/sockets.h"
 
 #include <grp.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -58,11 +59,15 @@ static enum status open_address(struct opening *o, const struct net_addr *a)
 		.reuse_port = n > 1 || o->conf->so_reuseport,
 		.unix_mode = (mode_t)o->conf->unix_socket_mode,
 		.unix_gid = is_unix ? group_of(o) : (gid_t)-1};
-	char err[LISTEN_ERR_MAX], text[128];
+	char err[LISTEN_ERR_MAX], addr[128], text[160];
 	enum status st;
 	int fd;
 
-	net_addr_format(a, text, sizeof text);
+	net_addr_format(a, addr, sizeof addr);
+	if (is_unix)
+		snprintf(text, sizeof text, "%s", addr);
+	else
+		snprintf(text, sizeof text, "%s port %u", addr, net_addr_port(a));
 	if (!is_unix && !o->conf->so_reuseport && (st = listen_probe(a)) != OK) {
 		tell(o, text,
 			st == E_EXISTS

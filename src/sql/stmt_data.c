@@ -174,7 +174,6 @@ static void defines_objects(struct scan *s)
 {
 	scan_object(s, CAUSE_VERB);
 	scan_class(s, SQL_WRITE);
-	scan_flag(s, SQLV_DDL);
 }
 
 /* CONCURRENTLY up to the end of the statement; looks on a copy. */
@@ -212,10 +211,12 @@ void stmt_create(struct scan *s)
 	scan_next(s);
 	while (take_create_word(s, &temp)) {
 	}
-	if (temp)
+	if (temp) {
 		scan_effect(s, EFFECT_TEMP);
-	else
+	} else {
 		scan_temp_schema(s);
+		scan_flag(s, SQLV_DDL);
+	}
 	if (is_outside_txn(s) || (scan_is(s, WORD_INDEX) && is_concurrent(s)))
 		scan_flag(s, SQLV_NO_TXN);
 	if (is_definition(s)) {
@@ -233,6 +234,8 @@ void stmt_alter(struct scan *s)
 	bool drop = scan_is(s, WORD_DROP);
 
 	defines_objects(s);
+	if (!drop) /* what has gone makes no read unsafe */
+		scan_flag(s, SQLV_DDL);
 	scan_next(s);
 	if ((drop && is_outside_txn(s)) || scan_is(s, WORD_SYSTEM) || is_concurrent(s))
 		scan_flag(s, SQLV_NO_TXN);

@@ -24,7 +24,7 @@ enum sql_class {
 	0x0002u                  /* may advance a sequence (INSERT, COPY FROM, MERGE, nextval …) \
 				  */
 #define SQLV_USES_SEQ    0x0004u /* currval or lastval: needs the server that advanced last */
-#define SQLV_DDL         0x0008u /* reload the catalog when it has committed */
+#define SQLV_DDL         0x0008u /* the catalog is old when it has committed; not of DROP */
 #define SQLV_NOTIFY      0x0010u
 #define SQLV_COPY_IN     0x0020u /* COPY … FROM STDIN: the client will send CopyData */
 #define SQLV_COPY_OUT    0x0040u /* COPY … TO STDOUT */

@@ -193,14 +193,15 @@ static void walk_into(struct scan *s)
 		return;
 	scan_object(s, CAUSE_INTO);
 	scan_class(s, SQL_WRITE);
-	scan_flag(s, SQLV_DDL);
 	lexer_next(&ahead, &t);
 	if (token_is(&t, WORD_LOCAL) || token_is(&t, WORD_GLOBAL))
 		lexer_next(&ahead, &t);
-	if (token_is(&t, WORD_TEMP) || token_is(&t, WORD_TEMPORARY))
+	if (token_is(&t, WORD_TEMP) || token_is(&t, WORD_TEMPORARY)) {
 		scan_effect(s, EFFECT_TEMP);
-	else
-		scan_temp_schema(s);
+		return;
+	}
+	scan_flag(s, SQLV_DDL);
+	scan_temp_schema(s);
 }
 
 static void walk_word(struct scan *s, struct walk *w)

@@ -98,11 +98,12 @@ enum status intern_add(struct intern *in, uint64_t hash, struct interned *o, siz
 
 void intern_unref(struct intern *in, struct interned *o)
 {
-	struct intern *home = o->home; /* read before the drop: after it `o` may be freed */
+	struct intern *home;
 	uint32_t before;
 
 	if (in->closing)
-		return;
+		return; /* `o` may be freed already */
+	home = o->home; /* read before the drop: after it `o` may be freed */
 	before = atomic_fetch_sub_explicit(&o->refs, 1, memory_order_acq_rel);
 	PANIC_IF(before == 0);
 	if (before != 1)

@@ -12,8 +12,10 @@
 #include "worker/cancel.h"
 #include "worker/dispatch.h"
 #include "worker/effects.h"
+#include "worker/handover.h"
 #include "worker/login.h"
 #include "worker/relay.h"
+#include "worker/savepoints.h"
 #include "worker/server.h"
 #include "worker/unit.h"
 
@@ -335,7 +337,7 @@ enum status client_new(struct worker *w, struct conn *conn, bool is_admin_port, 
 	w->n_clients_login++;
 	conn_set_owner(conn, &client_ops, c);
 	*out = c;
-	if (atomic_fetch_add(&w->sh->n_clients, 1) >= w->conf->max_client_conn) {
+	if (atomic_fetch_add(&w->sh->n_clients, 1) >= w->conf->max_client_conn + CLIENTS_SPARE) {
 		struct report r = report_of("FATAL", SQLSTATE_TOO_MANY_CONNECTIONS,
 			"no more connections allowed (max_client_conn)");
 
@@ -379,6 +381,8 @@ static void client_end(struct worker *w, struct client *c, enum client_end why, 
 		return;
 	client_log_end(w, c, why);
 	client_count_bytes(c);
+	if (c->state == CLIENT_MOVING)
+		handover_client_closed(w, c);
 	dispatch_forget(w, c);
 	if (c->server != NULL)
 		relay_client_gone(w, c);
@@ -412,6 +416,7 @@ void client_free(struct worker *w, struct client *c)
 	relay_hold_free(w, c);
 	baseline_fini(&c->learned);
 	effects_free(c->bound);
+	savepoints_clear(&c->savepoints, &c->set);
 	settings_txn_fini(&c->set);
 	stmt_names_fini(&c->names);
 	free(c->deferred);

@@ -20,6 +20,7 @@
 struct effects;
 struct hold;
 struct login;
+struct savepoints;
 struct server;
 struct cancel;
 
@@ -84,6 +85,7 @@ enum client_end {
 	CLIENT_END_CONSOLE, /* handed to the control thread */
 };
 
+#define CLIENTS_SPARE    16u   /* beyond max_client_conn: for those who log in to the console */
 #define CLIENT_LINGER_MS 2000u /* for the last message to a client that does not read */
 
 #define CLIENT_STATEMENTS_MAX 65536u /* names of prepared statements of one client */
@@ -162,6 +164,7 @@ struct client {
 	bool is_admin_port;
 	bool verbatim;        /* session mode: statement names are the server's own */
 	bool stream_is_query; /* the stream is one large Query: no Sync will follow it */
+	bool probe_due;       /* a statement may have undone a pin: ask, see probe.h */
 	bool stalled;         /* what stands at the front waits for an answer of the server */
 	bool drop_next;       /* the message at the front was refused: its bytes are dropped */
 	bool feeding;         /* its bytes are being looked at: they are consumed at the end */
@@ -180,10 +183,11 @@ struct client {
 	/* session */
 	enum client_txn txn;
 	struct deferred *deferred;
-	bool block_read_only;    /* the open block is READ ONLY and runs on a replica */
-	bool block_answered;     /* something of the block was passed on */
-	struct settings_txn set; /* what it has set: at login, committed, now */
-	uint32_t sql_opts;       /* for the lexer: strings and encoding */
+	bool block_read_only;          /* the open block is READ ONLY and runs on a replica */
+	bool block_answered;           /* something of the block was passed on */
+	struct settings_txn set;       /* what it has set: at login, committed, now */
+	struct savepoints *savepoints; /* of the open transaction, or NULL */
+	uint32_t sql_opts;             /* for the lexer: strings and encoding */
 	struct stmt_names names;
 	struct unnamed *unnamed; /* the last unnamed Parse, or NULL */
 	struct effects *bound;   /* of the statement bound last, until it is executed */

@@ -79,6 +79,15 @@ enum status baseline_put(struct baseline *b, const char *name, const char *value
 	return OK;
 }
 
+enum status baseline_copy(const struct baseline *from, struct baseline *to)
+{
+	enum status st = OK;
+
+	for (uint32_t i = 0; i < from->n && st == OK; i++)
+		st = baseline_put(to, from->params[i].name, from->params[i].value);
+	return st;
+}
+
 static void welcome_free(struct worker *w, struct account *acc, struct welcome *x)
 {
 	list_del(&x->link);
@@ -447,8 +456,10 @@ void dbase_apply_conf(struct worker *w)
 		struct dbase *db = list_entry(it, struct dbase, link);
 
 		db->conf = conf_find_db(w->conf, db->name);
-		if (db->conf != NULL)
+		if (db->conf != NULL && strcmp(db->dbname, conf_dbname(db->conf, db->name)) != 0) {
 			text_copy(db->dbname, NAME_LEN, conf_dbname(db->conf, db->name));
+			dispatch_dbase_moved(w, db);
+		}
 		list_foreach (ia, &db->account_list) {
 			struct account *acc = list_entry(ia, struct account, link);
 

@@ -131,10 +131,11 @@ struct pool {
 	struct waitq pin_line;    /* units that will pin, waiting for a place under max_pinned */
 	struct list waiting_link; /* worker's waiting_pools while somebody is in either */
 
-	uint32_t outstanding; /* units sent, not answered */
-	uint64_t latency_us;  /* recent time of a unit, exponentially weighted */
-	uint64_t retry_at_us; /* no login before that: the last one failed */
-	char last_error[128]; /* of the last failed login, "" after a good one */
+	uint32_t outstanding;   /* units sent, not answered */
+	uint64_t latency_us;    /* recent time of a unit, exponentially weighted */
+	uint64_t latency_at_us; /* when that was measured: see pool_latency_us */
+	uint64_t retry_at_us;   /* no login before that: the last one failed */
+	char last_error[128];   /* of the last failed login, "" after a good one */
 	char last_sqlstate[6];
 	bool wants_tls;     /* server_tls_sslmode = allow: a login without TLS was refused */
 	uint32_t borrowing; /* requests to other workers under way */
@@ -167,6 +168,8 @@ const struct welcome *account_welcome_add(struct worker *w, struct account *acc,
 void account_set_baseline(struct worker *w, struct account *acc, struct baseline *moved);
 const char *baseline_get(const struct baseline *b, const char *name); /* or NULL */
 enum status baseline_put(struct baseline *b, const char *name, const char *value) MUST_USE;
+/* Add a copy of all that is in `from`; also on error `to` is to be freed with baseline_fini. */
+enum status baseline_copy(const struct baseline *from, struct baseline *to) MUST_USE;
 void baseline_fini(struct baseline *b);
 
 void dbase_count_route(
@@ -180,6 +183,16 @@ struct dbase_route {
 	uint64_t n;
 };
 bool dbase_next_route(const struct dbase *db, uint32_t *pos, struct dbase_route *out);
+
+#define POOL_LATENCY_HALF_SHIFT 18u /* what was measured counts half after 2^18 us, 262 ms */
+
+/* Recent latency. It fades, else a node that was slow once gets no unit that could tell better. */
+static inline uint64_t pool_latency_us(const struct pool *p, uint64_t now_us)
+{
+	uint64_t halves = (now_us - p->latency_at_us) >> POOL_LATENCY_HALF_SHIFT;
+
+	return halves < 64 ? p->latency_us >> halves : 0;
+}
 
 /* A statement is about to be judged: have the catalog loaded if it is not. */
 void dbase_want_catalog(struct worker *w, struct dbase *db);

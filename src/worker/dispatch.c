@@ -447,11 +447,12 @@ static void fill_load(struct worker *w, const struct client *c, struct chooser *
 {
 	const struct pool *p = c->acc->pools[i];
 	uint32_t open = budget_n(&p->share->open), size = p->acc->pool_size;
+	uint64_t latency_us = pool_latency_us(p, w->now_us);
 
 	ch->nodes[i] = (uint16_t)p->node;
 	ch->load[i] = (struct choose_load){
 		.outstanding = p->outstanding + (uint32_t)waitq_len(&p->line),
-		.latency_us = p->latency_us < UINT32_MAX ? (uint32_t)p->latency_us : UINT32_MAX,
+		.latency_us = latency_us < UINT32_MAX ? (uint32_t)latency_us : UINT32_MAX,
 		.n_free = (uint16_t)(p->n_idle + (size > open ? size - open : 0)),
 		.weight = (uint8_t)c->db->conf->nodes[i].weight,
 		.conn_ok = w->now_us >= p->retry_at_us && p->node != c->avoid_node,
@@ -1168,6 +1169,24 @@ void dispatch_account_changed(struct worker *w, struct account *acc)
 	}
 	if (!acc->db->paused)
 		recheck_waiters(w, &acc->nowhere, NULL);
+}
+
+void dispatch_dbase_moved(struct worker *w, struct dbase *db)
+{
+	struct list *it;
+
+	list_foreach (it, &w->servers) {
+		struct server *s = list_entry(it, struct server, link);
+
+		if (s->pool->acc->db == db)
+			s->close_needed = true;
+	}
+	list_foreach (it, &db->account_list) {
+		struct account *acc = list_entry(it, struct account, link);
+
+		for (uint32_t i = 0; i < acc->n_pools; i++)
+			close_idle(w, acc->pools[i], SERVER_END_OUTDATED);
+	}
 }
 
 static bool over_limit(struct worker *w, struct client *c, const char *message, const char *hint)

@@ -5,6 +5,7 @@
 
 #include "state/settings_class.h"
 #include "worker/judge.h"
+#include "worker/savepoints.h"
 
 struct effect_item {
 	uint8_t kind; /* enum sql_effect_kind */
@@ -42,6 +43,8 @@ static bool is_followed(const struct sql_effect *e)
 	case EFFECT_UNKNOWN: /* pins if it succeeds */
 	case EFFECT_COMMIT:
 	case EFFECT_ROLLBACK:
+	case EFFECT_SAVEPOINT:
+	case EFFECT_RELEASE:
 	case EFFECT_ROLLBACK_TO:
 	case EFFECT_SET_CHARACTERISTICS:
 	case EFFECT_RESET_ALL:
@@ -93,7 +96,8 @@ static void add_item(struct worker *w, struct client *c, struct effects *out, co
 
 	*it = (struct effect_item){
 		.kind = e->kind, .flags = e->flags, .stmt = e->stmt, .modes = e->modes};
-	if (e->kind == EFFECT_SET || e->kind == EFFECT_RESET) {
+	if (e->kind == EFFECT_SET || e->kind == EFFECT_RESET || e->kind == EFFECT_SAVEPOINT ||
+		e->kind == EFFECT_RELEASE || e->kind == EFFECT_ROLLBACK_TO) {
 		it->name = decoded(sql_effect_name, sql, c->sql_opts, e, SETTINGS_NAME_MAX);
 		if (it->name == NULL) {
 			pin(w, c, PIN_SET_CONFIG, sql);
@@ -252,6 +256,12 @@ static void discard_all(struct worker *w, struct client *c, struct server *s)
 	undo(w, c, PIN_UNDO_DISCARD_ALL);
 }
 
+void effects_savepoint(struct worker *w, struct client *c, const char *name)
+{
+	if (savepoints_push(&c->savepoints, &c->set, name) != OK)
+		pin(w, c, PIN_SAVEPOINT_SET, "SAVEPOINT");
+}
+
 static void apply(struct worker *w, struct client *c, struct server *s, struct effect_item *it,
 	bool rolled_back)
 {
@@ -307,8 +317,13 @@ static void apply(struct worker *w, struct client *c, struct server *s, struct e
 		settings_txn_begin(&c->set);
 		break;
 	case EFFECT_ROLLBACK_TO:
-		if (c->set.current != c->set.committed)
-			pin(w, c, PIN_SAVEPOINT_SET, "ROLLBACK TO after SET");
+		savepoints_rollback(c->savepoints, &c->set, it->name);
+		break;
+	case EFFECT_RELEASE:
+		savepoints_release(c->savepoints, &c->set, it->name);
+		break;
+	case EFFECT_SAVEPOINT:
+		effects_savepoint(w, c, it->name);
 		break;
 	default:
 		break;

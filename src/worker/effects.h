@@ -27,6 +27,9 @@ enum status effects_begin(struct worker *w, struct client *c, struct server *s, 
 void effects_complete(
 	struct worker *w, struct client *c, struct server *s, struct effects *e, bool rolled_back);
 
+/* The client has made a savepoint: remember what it had set. */
+void effects_savepoint(struct worker *w, struct client *c, const char *name);
+
 void effects_free(struct effects *e); /* NULL allowed */
 
 #endif

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "conf/effective.h"
+#include "proto/scram.h"
 #include "worker/ask.h"
 #include "worker/cancel.h"
 #include "worker/dispatch.h"
@@ -23,6 +24,7 @@ struct tell_server {
 	struct mail mail;
 	struct server *server; /* moved; its pool is named by `share` */
 	struct share_pool *share;
+	struct baseline baseline; /* what servers of the account report */
 };
 
 struct tell_borrow {
@@ -44,6 +46,7 @@ struct leaving {
 	uint32_t to;       /* worker, or WORKERS_MAX: the control thread */
 };
 
+/* Mark the conn's owner; what comes up on the conn until the end of the turn is left unread. */
 static enum status leave_later(struct worker *w, const struct leaving *l)
 {
 	struct leaving *copy = malloc(sizeof *copy);
@@ -52,7 +55,51 @@ static enum status leave_later(struct worker *w, const struct leaving *l)
 		return E_NOMEM;
 	*copy = *l;
 	list_push_back(&w->leaving, &copy->link);
+	conn_rx_pause(l->client != NULL ? l->client->conn : l->server->conn);
 	return OK;
+}
+
+static void leaving_free(struct leaving *l)
+{
+	list_del(&l->link);
+	free(l->mail);
+	free(l);
+}
+
+void handover_client_closed(struct worker *w, const struct client *c)
+{
+	struct list *it, *tmp;
+
+	list_foreach_safe (it, tmp, &w->leaving)
+		if (list_entry(it, struct leaving, link)->client == c)
+			leaving_free(list_entry(it, struct leaving, link));
+}
+
+/* Tell who has asked for a server that none comes. */
+static void decline(struct worker *w, struct share_pool *share, uint32_t to)
+{
+	struct tell_borrow *tell = worker_mail(sizeof *tell, TELL_BORROW);
+
+	if (tell == NULL)
+		return;
+	tell->share = share;
+	tell->declined = true;
+	worker_tell(w, to, &tell->mail);
+}
+
+void handover_server_closed(struct worker *w, const struct server *s)
+{
+	struct list *it, *tmp;
+
+	list_foreach_safe (it, tmp, &w->leaving) {
+		struct leaving *l = list_entry(it, struct leaving, link);
+
+		if (l->server != s)
+			continue;
+		decline(w, ((struct tell_server *)l->mail)->share, l->to);
+		baseline_fini(&((struct tell_server *)l->mail)->baseline);
+		leaving_free(l);
+	}
 }
 
 static void on_detached(void *arg, struct conn *conn)
@@ -66,6 +113,7 @@ static void on_detached(void *arg, struct conn *conn)
 		worker_ask(w, l->mail);
 	else
 		worker_tell(w, l->to, l->mail);
+	w->n_detaching--;
 	free(l);
 }
 
@@ -99,7 +147,6 @@ static uint32_t home_of(struct worker *w, const struct client *c)
 /* The client is this worker's no more; nothing of it but the memory and the conn remains. */
 static void client_leaves(struct worker *w, struct client *c)
 {
-	client_transition(w, c, CLIENT_HANDED_OVER);
 	wheel_del(&w->wheel, &c->timer);
 	worker_slot_give(w, c->slot);
 	list_del(&c->link);
@@ -125,7 +172,7 @@ bool handover_client_home(struct worker *w, struct client *c)
 		free(tell);
 		return false;
 	}
-	client_leaves(w, c);
+	client_transition(w, c, CLIENT_HANDED_OVER);
 	return true;
 }
 
@@ -178,11 +225,18 @@ void handover_console(struct worker *w, struct client *c)
 		client_close(w, c, CLIENT_END_MEMORY);
 		return;
 	}
-	client_leaves(w, c);
-	atomic_fetch_sub(&w->sh->n_clients, 1);
+	client_transition(w, c, CLIENT_HANDED_OVER);
 }
 
 /* --- servers --- */
+
+static void server_leaves(struct worker *w, struct server *s)
+{
+	wheel_del(&w->wheel, &s->timer);
+	list_del(&s->link);
+	w->n_servers--;
+	w->counts.handovers_out++;
+}
 
 void handover_server_out(struct worker *w, struct server *s, uint32_t to)
 {
@@ -194,7 +248,9 @@ void handover_server_out(struct worker *w, struct server *s, uint32_t to)
 	tell->server = s;
 	tell->share = s->pool->share;
 	l.mail = &tell->mail;
-	if (leave_later(w, &l) != OK) {
+	if (baseline_copy(&s->pool->acc->baseline, &tell->baseline) != OK ||
+		leave_later(w, &l) != OK) {
+		baseline_fini(&tell->baseline);
 		free(tell);
 		return;
 	}
@@ -206,10 +262,6 @@ void handover_server_out(struct worker *w, struct server *s, uint32_t to)
 		s->wanted_by = NULL;
 		dispatch_wanted_lost(w, c);
 	}
-	wheel_del(&w->wheel, &s->timer);
-	list_del(&s->link);
-	w->n_servers--;
-	w->counts.handovers_out++;
 }
 
 static struct pool *pool_of_share(struct worker *w, const struct share_pool *share)
@@ -244,6 +296,9 @@ void handover_server_in(struct worker *w, struct mail *m)
 	struct share_pool *share = tell->share;
 	struct pool *p = w->stopping ? NULL : pool_of_share(w, share);
 
+	if (p != NULL && !p->acc->has_baseline)
+		account_set_baseline(w, p->acc, &tell->baseline);
+	baseline_fini(&tell->baseline);
 	free(tell);
 	if (p != NULL && p->borrowing != 0)
 		p->borrowing--;
@@ -321,14 +376,20 @@ void handover_flush(struct worker *w)
 		struct leaving *l = list_entry(it, struct leaving, link);
 		struct conn *conn = l->client != NULL ? l->client->conn : l->server->conn;
 
-		if (l->client != NULL && l->to == WORKERS_MAX) {
+		if (l->client != NULL)
+			client_leaves(w, l->client);
+		else
+			server_leaves(w, l->server);
+		if (l->to == WORKERS_MAX) {
 			struct client *c = l->client; /* its conn alone goes to the console */
 
+			atomic_fetch_sub(&w->sh->n_clients, 1);
 			l->client = NULL;
 			c->conn = NULL;
 			c->state = CLIENT_CLOSED;
 			list_push_back(&w->dead_clients, &c->link);
 		}
+		w->n_detaching++;
 		conn_detach(conn, on_detached, l);
 	}
 }
@@ -346,13 +407,23 @@ void handover_drop_client(struct worker *w, struct client *c)
 	list_push_back(&w->dead_clients, &c->link);
 }
 
-void handover_discard(struct mail *m)
+void handover_discard(struct worker *w, struct mail *m)
 {
-	if (m->kind == TELL_SOCKET)
+	if (m->kind == TELL_SOCKET) {
 		close(((struct tell_socket *)m)->fd);
-	else if (m->kind == TELL_CLIENT)
-		conn_free_detached(((struct tell_client *)m)->client->conn);
-	else if (m->kind == TELL_SERVER)
-		conn_free_detached(((struct tell_server *)m)->server->conn);
+	} else if (m->kind == TELL_CLIENT) {
+		struct client *c = ((struct tell_client *)m)->client;
+
+		conn_free_detached(c->conn);
+		client_free(w, c);
+	} else if (m->kind == TELL_SERVER) {
+		struct tell_server *tell = (struct tell_server *)m;
+
+		discard_server(w, tell->server, tell->share);
+		baseline_fini(&tell->baseline);
+	} else if (m->kind == TELL_DERIVED) {
+		scram_wipe(((struct ask_derive *)m)->password,
+			sizeof((struct ask_derive *)m)->password);
+	}
 	free(m);
 }

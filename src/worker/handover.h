@@ -17,6 +17,9 @@ bool handover_client_home(struct worker *w, struct client *c);
 void handover_console(struct worker *w, struct client *c);
 void handover_server_out(struct worker *w, struct server *s, uint32_t to);
 void handover_flush(struct worker *w); /* let go what was marked in this turn */
+/* One that was marked is closed before the end of the turn: it does not leave. */
+void handover_client_closed(struct worker *w, const struct client *c);
+void handover_server_closed(struct worker *w, const struct server *s);
 
 /* Ask worker `from` for an idle server of the pool. */
 void handover_ask(struct worker *w, struct pool *p, uint32_t from);
@@ -27,6 +30,7 @@ void handover_server_in(struct worker *w, struct mail *m);
 void handover_borrow(struct worker *w, struct mail *m);
 void handover_look(struct worker *w, const struct mail *m);
 void handover_drop_client(struct worker *w, struct client *c);
-void handover_discard(struct mail *m); /* the worker has ended: free what it carries */
+/* All workers have ended: free what the message carries. */
+void handover_discard(struct worker *w, struct mail *m);
 
 #endif

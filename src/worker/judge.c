@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "proto/frame.h"
+#include "worker/probe.h"
 
 /* Layout of a word. */
 #define WORD_EFFECTS    (1ull << 63)
@@ -183,6 +184,7 @@ static enum status judge_parse(struct worker *w, struct client *c, struct rd bod
 	if (frontend_read_parse(body, &m) != OK)
 		return E_PROTO;
 	word = judge_word(w, c, m.sql, m.sql_len, &v);
+	c->probe_due = c->probe_due || probe_is_due(c, &v, m.sql, m.sql_len);
 	if (m.name_len == 0 && !c->verbatim)
 		keep_unnamed(c, body, word);
 	unit_add_word(u, word);
@@ -223,6 +225,7 @@ static enum status judge_simple(struct worker *w, struct client *c, struct rd bo
 	if (frontend_read_query(body, &m) != OK)
 		return E_PROTO;
 	unit_add_word(&c->unit, judge_word(w, c, m.sql, m.sql_len, &v));
+	c->probe_due = c->probe_due || probe_is_due(c, &v, m.sql, m.sql_len);
 	return OK;
 }
 

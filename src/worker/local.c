@@ -8,7 +8,9 @@
 #include "proto/frame.h"
 #include "proto/frontend.h"
 #include "proto/reply.h"
+#include "worker/effects.h"
 #include "worker/judge.h"
+#include "worker/savepoints.h"
 
 /* A unit that is one statement, in the protocol that the client used for it. */
 struct single {
@@ -149,6 +151,7 @@ static void leave_txn(struct client *c)
 		c->deferred->n = 0;
 		c->deferred->len = 0;
 	}
+	savepoints_clear(&c->savepoints, &c->set);
 	settings_txn_rollback(&c->set); /* nothing ran in it */
 }
 
@@ -234,6 +237,8 @@ static bool is_plain_set_local(const struct sql_effect *e)
 static bool answer_deferred(struct worker *w, struct client *c, const struct single *u)
 {
 	const struct sql_verdict *v = &u->verdict;
+	char name[64];
+	size_t len;
 
 	if (sql_verdict_is(v, EFFECT_COMMIT))
 		return end_deferred(w, c, u, "COMMIT");
@@ -249,7 +254,11 @@ static bool answer_deferred(struct worker *w, struct client *c, const struct sin
 		answer(w, c, u, "SET");
 		return true;
 	}
-	if (sql_verdict_is(v, EFFECT_SAVEPOINT) && keep_deferred(c, u)) {
+	if (sql_verdict_is(v, EFFECT_SAVEPOINT) &&
+		sql_effect_name(u->sql, c->sql_opts, &v->effects[0], name, sizeof name, &len) ==
+			OK &&
+		keep_deferred(c, u)) {
+		effects_savepoint(w, c, name);
 		answer(w, c, u, "SAVEPOINT");
 		return true;
 	}

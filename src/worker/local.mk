@@ -14,7 +14,9 @@ libcore_a_SOURCES += \
 	src/worker/keys.c src/worker/keys.h \
 	src/worker/local.c src/worker/local.h \
 	src/worker/login.c src/worker/login.h \
+	src/worker/probe.c src/worker/probe.h \
 	src/worker/relay.c src/worker/relay.h \
+	src/worker/savepoints.c src/worker/savepoints.h \
 	src/worker/server.c src/worker/server.h \
 	src/worker/server_login.c \
 	src/worker/shared.h \

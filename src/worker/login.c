@@ -371,6 +371,11 @@ static void take_startup(struct worker *w, struct client *c, const struct startu
 		put_negotiation(c, s);
 	if (!take_console(w, c))
 		return;
+	if (!l->is_console && atomic_load(&w->sh->n_clients) > w->conf->max_client_conn) {
+		refuse(w, c, SQLSTATE_TOO_MANY_CONNECTIONS,
+			"no more connections allowed (max_client_conn)", "Raise max_client_conn.");
+		return;
+	}
 	challenge(w, c);
 }
 

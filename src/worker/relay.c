@@ -19,6 +19,8 @@
 #include "worker/forward.h"
 #include "worker/hold.h"
 #include "worker/login.h"
+#include "worker/probe.h"
+#include "worker/savepoints.h"
 #include "worker/unit.h"
 
 /* A walk over one chunk of a server's messages. [run, at) is to be passed on. */
@@ -148,6 +150,7 @@ void relay_entry_lost(struct worker *w, struct server *s, struct owed_entry e)
 		if (e.kind == OWED_CLOSE && e.who == OWED_HIDDEN)
 			s->after = PIN_AFTER_DISCARD;
 		break;
+	case OWED_TAG_PROBE:
 	case OWED_TAG_SETUP:
 	case OWED_TAG_DIFF:
 	case OWED_TAG_REDIFF:
@@ -186,6 +189,7 @@ static void entry_done(struct worker *w, struct server *s, struct owed_entry e)
 		effects_free(e.ref);
 		break;
 	case OWED_TAG_NONE:
+	case OWED_TAG_PROBE:
 	case OWED_TAG_SETUP:
 	case OWED_TAG_DIFF:
 	case OWED_TAG_REDIFF:
@@ -253,6 +257,7 @@ static bool may_release(const struct client *c, const struct server *s)
 static void release(struct worker *w, struct client *c, struct server *s)
 {
 	conn_flush(c->conn);
+	client_count_bytes(c);
 	relay_unlink(w, c);
 	pins_clear(&c->pins, &w->sh->pins);
 	dispatch_pin_released(w, c);
@@ -269,13 +274,15 @@ static void release(struct worker *w, struct client *c, struct server *s)
 static void count_unit(struct worker *w, struct client *c, struct server *s)
 {
 	struct dbase_stats *n = &c->db->stats;
-	uint64_t us = w->now_us - s->unit_begun_us;
+	uint64_t us = w->now_us - s->unit_begun_us, recent_us;
 	struct pool *p = s->pool;
 
 	n->queries++;
 	n->query_us += us;
 	hist_add(&c->acc->query, us);
-	p->latency_us = p->latency_us != 0 ? (p->latency_us * 7 + us) / 8 : us;
+	recent_us = pool_latency_us(p, w->now_us);
+	p->latency_us = recent_us != 0 ? (recent_us * 7 + us) / 8 : us;
+	p->latency_at_us = w->now_us;
 	if (p->outstanding != 0)
 		p->outstanding--;
 	s->unit_begun_us = w->now_us; /* of the next one, if several are under way */
@@ -291,6 +298,8 @@ static void end_settings(struct worker *w, struct client *c, char status)
 {
 	struct settings *before = c->set.current;
 
+	if (status == 'I')
+		savepoints_clear(&c->savepoints, &c->set);
 	if (status == 'I' && c->unit_error)
 		settings_txn_rollback(&c->set);
 	else if (status == 'I')
@@ -398,6 +407,7 @@ static void unit_ended(struct walk *k, struct owed_entry e, char status)
 		release(w, c, s);
 		return;
 	}
+	(void)probe_send(w, c);
 	client_watch(w, c);
 	if (c->stalled)
 		conn_rx_resume(c->conn);
@@ -478,6 +488,10 @@ static void hidden_ready(struct worker *w, struct server *s, struct owed_entry e
 	case OWED_TAG_BEGIN:
 		if (failed && s->client != NULL)
 			s->client->deferred_failed = true;
+		break;
+	case OWED_TAG_PROBE:
+		if (s->client != NULL && may_release(s->client, s))
+			release(w, s->client, s);
 		break;
 	case OWED_TAG_WELCOME:
 		if (failed)
@@ -786,6 +800,9 @@ static bool message_came(struct walk *k, const struct frame *f)
 	}
 	if (f->type == BACKEND_COPY_IN_RESPONSE && s->client != NULL && s->client->stalled)
 		conn_rx_resume(s->client->conn); /* its data may go now */
+	if (f->type == BACKEND_DATA_ROW && step == OWED_DROP && there == f->total &&
+		s->client != NULL && owed_head(&s->owed)->tag == OWED_TAG_PROBE)
+		probe_row(k->w, s->client, frame_body(k->data + k->at, f));
 	if (f->type == BACKEND_COMMAND_COMPLETE)
 		command_completed(k, f);
 	if (step == OWED_DROP || s->client == NULL)
@@ -852,6 +869,7 @@ static void end_of_chunk(struct walk *k)
 		return;
 	}
 	conn_flush(c->conn);
+	client_count_bytes(c);
 	if (conn_out_len(c->conn) > w->conf->relay_buffer)
 		conn_rx_pause(s->conn);
 }
@@ -984,10 +1002,9 @@ static void answer_lost_units(struct worker *w, struct client *c, struct server 
 	}
 }
 
-static bool loss_is_fatal(const struct client *c, const struct server *s)
+static bool loss_is_fatal(const struct client *c)
 {
-	return pins_any(&c->pins) || c->acc->mode == POOL_MODE_SESSION ||
-	       (s->body_left != 0 && s->body_passed && !c->holding) || c->body_left != 0;
+	return pins_any(&c->pins) || c->acc->mode == POOL_MODE_SESSION || c->body_left != 0;
 }
 
 void relay_server_lost(struct worker *w, struct client *c, struct server *s, enum server_end why)
@@ -1010,13 +1027,18 @@ void relay_server_lost(struct worker *w, struct client *c, struct server *s, enu
 		run_elsewhere(w, c, s, "server_lost");
 		return;
 	}
+	if (s->body_left != 0 && s->body_passed) { /* an error would be read as the row's bytes */
+		client_close(w, c, CLIENT_END_SERVER);
+		return;
+	}
 	r = lost_report(c, s);
-	if (loss_is_fatal(c, s)) {
+	if (loss_is_fatal(c)) {
 		r.severity = "FATAL";
 		r.severity_v = "FATAL";
 		client_fatal(w, c, &r, CLIENT_END_SERVER);
 		return;
 	}
+	savepoints_clear(&c->savepoints, &c->set);
 	settings_txn_rollback(&c->set);
 	client_settings_changed(w, c);
 	client_transition(w, c, CLIENT_UNLINKED);

@@ -11,6 +11,7 @@
 #include "worker/cancel.h"
 #include "worker/client.h"
 #include "worker/dispatch.h"
+#include "worker/handover.h"
 #include "worker/relay.h"
 
 static const char *const server_end_words[] = {
@@ -351,6 +352,8 @@ void server_close(struct worker *w, struct server *s, enum server_end why)
 		return;
 	server_log_end(w, s, why);
 	server_login_uncount(w, s);
+	if (s->state == SERVER_MOVING)
+		handover_server_closed(w, s);
 	polite = s->state != SERVER_CONNECTING && !s->in_message && why != SERVER_END_LOST;
 	server_transition(w, s, SERVER_LOST);
 	s->client = NULL;

@@ -441,8 +441,11 @@ static void take_error(struct worker *w, struct server *s, struct rd body)
 		r.message = "malformed ErrorResponse";
 	if (l->step == STEP_STARTUP && !s->pool->wants_tls &&
 		w->conf->server_tls.sslmode == TLS_MODE_ALLOW && !conn_is_unix(s->conn) &&
-		report_has(&r, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION))
-		s->pool->wants_tls = true; /* the pool's next attempt uses it */
+		report_has(&r, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION)) {
+		s->pool->wants_tls = true; /* the next attempt uses it, and begins at once */
+		server_close(w, s, SERVER_END_LOGIN);
+		return;
+	}
 	login_fails(w, s, SERVER_END_LOGIN, r.sqlstate, r.message);
 }
 
@@ -637,7 +640,7 @@ size_t server_login_on_data(struct worker *w, struct server *s, const uint8_t *d
 		cannot_answer(w, s, "the server spoke first");
 		return len;
 	}
-	while (at < len && s->login != NULL) {
+	while (at < len && s->state != SERVER_CLOSED && s->login != NULL) {
 		st = frame_peek(data + at, len - at, LOGIN_MSG_MAX, &f);
 		if (st == E_AGAIN || (st == OK && !frame_is_complete(&f, len - at)))
 			break;

@@ -400,6 +400,8 @@ static void worker_close_all(struct worker *w)
 	struct list *it, *tmp;
 
 	worker_stop_listening(w);
+	while (w->n_detaching != 0 && loop_turn(w->loop, 0) == OK)
+		; /* what was let go leaves the loop in the turn after that */
 	list_foreach_safe (it, tmp, &w->clients)
 		client_shutdown(w, list_entry(it, struct client, link));
 	while (!list_is_empty(&w->servers))
@@ -433,22 +435,25 @@ void worker_run(struct worker *w)
 	worker_ask(w, m);
 }
 
+void worker_drop_mail(struct worker *w)
+{
+	struct mail *m = mailbox_take(&w->sh->workers[w->index].mailbox);
+
+	while (m != NULL) {
+		struct mail *next = m->next;
+
+		handover_discard(w, m);
+		m = next;
+	}
+}
+
 void worker_free(struct worker *w)
 {
-	struct mail *m;
-
 	if (w == NULL)
 		return;
 	worker_stop_listening(w);
-	if (w->sh->workers[w->index].worker == w) {
-		for (m = mailbox_take(&w->sh->workers[w->index].mailbox); m != NULL;) {
-			struct mail *next = m->next;
-
-			handover_discard(m);
-			m = next;
-		}
+	if (w->sh->workers[w->index].worker == w)
 		w->sh->workers[w->index].worker = NULL;
-	}
 	dbase_free_all(w);
 	keys_free(w->keys);
 	if (w->stmts != NULL)

@@ -86,7 +86,8 @@ struct worker {
 	struct list waiting_accounts; /* somebody waits for any node */
 	struct list cancels;          /* struct cancel */
 	uint32_t n_cancels;
-	struct list leaving; /* connections that leave the loop at the end of the turn */
+	struct list leaving;  /* connections that leave the loop at the end of the turn */
+	uint32_t n_detaching; /* have left the worker, but not the loop yet */
 	struct list dead_clients, dead_servers; /* closed in this turn; freed at its end */
 	uint32_t n_clients, n_clients_login, n_servers;
 
@@ -110,6 +111,8 @@ struct worker {
 enum status worker_new(struct shared *sh, uint32_t index, const struct worker_listen *listens,
 	uint32_t n_listens, struct worker **out) MUST_USE;
 void worker_run(struct worker *w); /* until TELL_STOP; then posts ASK_STOPPED */
+/* After all workers have ended, and before any is freed: drop the mail that came too late. */
+void worker_drop_mail(struct worker *w);
 void worker_free(struct worker *w);
 
 static inline uint64_t worker_now_us(const struct worker *w)

@@ -48,9 +48,17 @@ FUZZ_TARGETS += test/fuzz/fuzz_conf_ini
 test_fuzz_fuzz_conf_ini_SOURCES = test/fuzz/fuzz_conf_ini.c $(FUZZ_MAIN)
 test_fuzz_fuzz_conf_ini_LDADD = $(FUZZ_LIBS)
 
+FUZZ_TARGETS += test/fuzz/fuzz_console_grammar
+test_fuzz_fuzz_console_grammar_SOURCES = test/fuzz/fuzz_console_grammar.c $(FUZZ_MAIN)
+test_fuzz_fuzz_console_grammar_LDADD = libcore.a $(FUZZ_LIBS)
+
 FUZZ_TARGETS += test/fuzz/fuzz_lsn
 test_fuzz_fuzz_lsn_SOURCES = test/fuzz/fuzz_lsn.c $(FUZZ_MAIN)
 test_fuzz_fuzz_lsn_LDADD = $(FUZZ_LIBS)
+
+FUZZ_TARGETS += test/fuzz/fuzz_owed
+test_fuzz_fuzz_owed_SOURCES = test/fuzz/fuzz_owed.c $(FUZZ_MAIN)
+test_fuzz_fuzz_owed_LDADD = $(FUZZ_LIBS)
 
 FUZZ_TARGETS += test/fuzz/fuzz_settings_diff
 test_fuzz_fuzz_settings_diff_SOURCES = test/fuzz/fuzz_settings_diff.c $(FUZZ_MAIN)

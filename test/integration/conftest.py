@@ -31,9 +31,19 @@ HBA = [f"host all {user} 127.0.0.1/32 {method}" for user, method in
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "threads: worth running under ThreadSanitizer")
+    config.addinivalue_line("markers", "nodes: needs replicas to lag, nodes to fail; takes minutes")
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", 143))  # cleans up
+
+
+NODES = ("test_consistency", "test_failover", "test_promotion", "test_routing")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.module.__name__.startswith(NODES):
+            item.add_marker(pytest.mark.nodes)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -23,8 +23,14 @@ PARAMETERS = {
     "session_authorization": "app", "application_name": "",
     "default_transaction_read_only": "off", "in_hot_standby": "off",
 }
+SESSION_WORDS = ("SET", "RESET", "DISCARD", "DEALLOCATE")
 ONE_ROW = (pgwire.row_description("x") + pgwire.data_row("1")
            + pgwire.command_complete("SELECT 1"))
+
+
+def first_word(message):
+    words = message.text().split()
+    return words[0].upper().rstrip(";") if words else ""
 
 
 class FakeConnection(Stream):
@@ -90,9 +96,18 @@ class FakeConnection(Stream):
             self.close()
             raise Closed("wrong password")
 
-    def read_unit(self):
+    def read_any_unit(self):
         """One simple Query, or an extended series up to its Sync: the list of messages."""
         return self.read_until("Q", "S", "X", "F")
+
+    def read_unit(self):
+        """The same; what the pooler sends of its own, SET and the like, is answered rightly and
+        left out."""
+        unit = self.read_any_unit()
+        while unit[-1].kind == "Q" and first_word(unit[-1]) in SESSION_WORDS:
+            self.send(self.answer(unit))
+            unit = self.read_any_unit()
+        return unit
 
     def answer(self, unit, rows=ONE_ROW):
         """The right replies to a unit, as if each statement gave one row."""
@@ -112,8 +127,8 @@ class FakeConnection(Stream):
 
     @staticmethod
     def _reply_query(m: Message, rows):
-        word = m.text().split()[0].upper().rstrip(";") if m.text().split() else ""
-        if word in ("SET", "RESET", "DISCARD", "DEALLOCATE", "ROLLBACK", "COMMIT"):
+        word = first_word(m)
+        if word in SESSION_WORDS or word in ("ROLLBACK", "COMMIT"):
             return pgwire.command_complete(word) + pgwire.ready()
         if word == "BEGIN":
             return pgwire.command_complete(word) + pgwire.ready("T")

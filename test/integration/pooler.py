@@ -82,8 +82,11 @@ class Pgweir:
     def __exit__(self, kind, *_):
         if kind is None:
             self.stop()
-        else:
-            self.kill()
+            return
+        if self.process:
+            print(f"log of pgweir, port {self.port}, status {self.process.poll()}:\n"
+                  + self.log_text()[-4000:])  # pytest shows it with the failure
+        self.kill()
 
     def write_config(self):
         lines = ["[databases]"]

@@ -17,7 +17,10 @@ def where(site):
 
 @pytest.fixture(scope="module")
 def pooler(site, where):
-    with site.pgweir_routed("max_lag=10s", settings={"default_pool_size": 10}) as p:
+    """`app` is routed, app_ro is for reads on replicas alone."""
+    entry = site.app_on(site.cluster.nodes, "max_lag=10s")["app"]
+    databases = {"app": entry, "app_ro": entry + " route=replica"}
+    with site.pgweir(databases, settings={"default_pool_size": 10}) as p:
         wait_routing(p, where)
         yield p
 
@@ -110,9 +113,10 @@ def test_writes_in_transactions_and_copies_are_read(pooler, new_table):
 
 
 @pytest.mark.usefixtures("paused_at_random")
-def test_reads_of_one_client_never_go_back_in_time(pooler, new_table, site):
+def test_reads_of_one_client_on_replicas_never_go_back_in_time(pooler, new_table, site):
     table = new_table("n int")
     site.cluster.primary.sql(f"INSERT INTO {table} VALUES (0)", "app")
+    site.cluster.wait_caught_up()
     end = threading.Event()
 
     def write():
@@ -125,7 +129,7 @@ def test_reads_of_one_client_never_go_back_in_time(pooler, new_table, site):
     writer.start()
     try:
         def read(_):
-            with pooler.raw() as client:
+            with pooler.raw(database="app_ro") as client:
                 last, deadline = -1, time.monotonic() + 4
                 while time.monotonic() < deadline:
                     now = int(client.value(f"SELECT n FROM {table}"))
@@ -176,7 +180,8 @@ def test_eventual_reads_from_replicas_right_after_a_write(site, where):
         try:
             with p.raw() as client:
                 client.query("UPDATE eventual SET n = 1").check()
-                assert client.value("SELECT n FROM eventual") == "0", "an old row, as asked for"
+                seen = {client.value("SELECT n FROM eventual") for _ in range(30)}
+                assert "0" in seen, "old rows are read, as asked for"
         finally:
             for standby in (standby1, standby2):
                 standby.resume_replay()

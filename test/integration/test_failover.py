@@ -5,6 +5,7 @@ import time
 
 import pgwire
 import pytest
+from pgwire import Closed
 from tools import proc
 from where import Where, send_marked, wait_routing
 
@@ -102,14 +103,14 @@ def test_replica_shut_down_under_read_load_costs_no_read(pooler, cluster):
 
 
 def test_both_replicas_gone_reads_go_to_the_primary(pooler, cluster, where):
-    with Readers(pooler, 5):
-        time.sleep(0.5)
+    with Readers(pooler, 4):
+        time.sleep(1)  # some load first
         for standby in cluster.standbys:
             standby.kill()
-        for standby in cluster.standbys:
-            wait_health(pooler, standby, "down")
-        with pooler.raw() as client:
-            assert where.of(client) == "primary"
+    for standby in cluster.standbys:
+        assert health(pooler, standby) == "down"
+    with pooler.raw() as client:
+        assert where.of(client) == "primary"
 
 
 def test_frozen_replica_is_taken_out_and_comes_back(pooler, cluster, where):
@@ -257,7 +258,12 @@ def test_read_whose_answer_has_begun_is_not_run_twice(pooler, where, cluster):
         first = client.read_message().row()
         node = where.ran(mark).pop()
         cluster.node(node).kill()
-        rest = client.read_until("Z", "E")
+        rest = []
+        try:
+            while not rest or rest[-1].kind not in "EZ":
+                rest.append(client.read_message())
+        except Closed:
+            pass  # it was cut in the middle of a message
         numbers = [int(m.row()[0]) for m in rest if m.kind == "D"]
         assert [int(first[0])] + numbers == list(range(1, len(numbers) + 2))
-        assert rest[-1].kind == "E" or len(numbers) + 1 == 500_000
+        assert "C" not in [m.kind for m in rest] or len(numbers) + 1 == 500_000

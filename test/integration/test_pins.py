@@ -1,6 +1,7 @@
 """What cannot be carried to another server keeps the client on its own, visibly and bounded."""
 import pgwire
 import pytest
+from tools import proc
 
 # cause, what makes the state, what shows it, its value, what undoes it
 STATES = [
@@ -74,7 +75,7 @@ def test_show_pins_tells_and_forgets(pooler, make, look, value, undo):
         assert len(pins) == 1 and {"client", "cause", "statement", "since"} <= set(pins[0])
         assert pins[0]["cause"] and make[:20] in pins[0]["statement"]
         one.query(undo).check()
-        assert pooler.show("PINS") == []
+        proc.wait_until("the pin to be given up", lambda: pooler.show("PINS") == [])
 
 
 def test_pin_ends_with_the_session(pooler):

@@ -23,6 +23,7 @@ def load(name):
 
 EXAMPLES = load("examples.jsonl")
 SCRIPTS = load("scripts.jsonl")
+PINNED = {"temp-table"}  # a temporary table pins the client, its other reads included
 BODY = [e for e in EXAMPLES if e["needs"] == "body"]
 
 
@@ -85,12 +86,13 @@ def test_what_only_the_functions_body_tells_gives_the_primarys_answer(pooler, wh
 
 
 def test_nearly_all_reads_run_on_a_replica(pooler, where):
+    wait_routing(pooler, where)  # the examples before have defined objects: the catalog is old
     reads = [e for e in EXAMPLES if e["class"] == "replica" and not e.get("hard")]
     on_primary = []
     for entry in reads:
         result, nodes = run_example(pooler, where, entry)
         assert result.sqlstate is None, (entry["sql"], result.errors)
-        if not any(n.startswith("standby") for n in nodes):
+        if "primary" in nodes:  # a BEGIN READ ONLY alone runs nowhere: it is deferred
             on_primary.append(entry["id"])
     assert len(on_primary) <= 0.05 * len(reads), f"on the primary: {on_primary}"
 
@@ -130,5 +132,6 @@ def test_scripts_give_the_results_of_a_direct_connection(pooler, where, own_site
         on_replica = any(n.startswith("standby") for n in mine[2])
         if step["route"] == "primary" and not script.get("hard"):
             assert not on_replica, step["sql"]
-        if step["route"] == "replica" and not script.get("hard") and not script.get("fresh"):
+        if (step["route"] == "replica" and not script.get("hard") and not script.get("fresh")
+                and script["kind"] not in PINNED):
             assert on_replica or "primary" not in mine[2], step["sql"]

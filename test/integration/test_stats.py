@@ -27,7 +27,7 @@ def get(pooler, path):
     """(status, body) of a page of the stats port."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{pooler.stats_port}{path}",
-                                    timeout=10) as answer:
+                                    timeout=30) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as e:
         return e.code, e.read().decode()

@@ -201,3 +201,18 @@ def test_crowd_of_vanishing_clients(pooler):
         assert other.query("SELECT 1").status == "I"
     pooler.wait_show("POOLS", lambda row: row["cl_active"] == row["cl_waiting"] == "0"
                      or int(row["cl_active"]) <= 1, database="app")
+
+
+@pytest.mark.threads
+def test_while_it_changes_threads(site):
+    """A client goes to another worker once it has proved itself; some leave in that moment."""
+    settings = {"workers": 4, "auth_type": "any", "default_pool_size": 2, "client_login_timeout": 60}
+    databases = {f"db{i}": site.app_on([site.cluster.primary])["app"] + " user=app password="
+                 + site.passwords["app"] for i in range(8)}
+    with site.pgweir(databases=databases, settings=settings) as pooler:
+        for i in range(400):
+            client = RawClient(pooler.port)
+            client.send(pgwire.startup({"user": "app", "database": f"db{i % 8}"}))
+            client.reset() if i % 2 else client.close()
+        with pooler.raw(database="db0") as client:
+            assert client.value("SELECT 1") == "1"

@@ -60,20 +60,21 @@ class Where:
 
 
 def wait_routing(pooler, where, replicas=2, timeout=20):
-    """Wait until the daemon knows its nodes, and reads go to so many replicas."""
+    """Wait until the daemon knows its nodes and so many replicas, and reads go to one of them."""
     def nodes_known():
         rows = [r for r in pooler.show("NODES") if r["health"] == "up"]
         roles = sorted(r["role"] for r in rows)
         return roles == ["primary"] + ["replica"] * replicas
     proc.wait_until(f"a primary and {replicas} replicas in SHOW NODES", nodes_known,
                     timeout * pooler.slow, 0.1)
-    seen = set()
-
-    def replicas_read():
+    if replicas:
         with pooler.raw() as client:
-            seen.add(where.of(client))
-        return len(seen - {"primary"}) >= replicas or not replicas
-    proc.wait_until(f"reads on {replicas} replicas", replicas_read, timeout * pooler.slow, 0.05)
+            wait_replica_read(client, where, timeout * pooler.slow)
+
+
+def wait_replica_read(client, where, timeout=20):
+    """Wait until this client's reads go to a replica: its own writes are known to be there."""
+    proc.wait_until("reads on a replica", lambda: where.of(client) != "primary", timeout, 0.05)
 
 
 def send_marked(client, sql):

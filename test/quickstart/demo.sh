@@ -27,6 +27,7 @@ quickstart_demo() {
 		esac
 	done
 	build_for_use
+	exec 3>&1 # a signal may come while a function's output is redirected
 	trap demo_clean EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM
@@ -135,6 +136,12 @@ demo_start_load() {
 	demo_pgbench "$DEMO/readers.log" -S -c "$DEMO_READERS" -j 2 -M prepared
 	demo_pgbench "$DEMO/writers.log" -b tpcb-like -c "$DEMO_WRITERS" -j 1
 	note "pgweir opens at most $DEMO_POOL server connections per node for them"
+	for _ in $(seq 600); do
+		grep -q progress "$DEMO/readers.log" && grep -q progress "$DEMO/writers.log" && return
+		demo_check_load
+		sleep 0.1
+	done
+	demo_pgweir_failed "the clients did not get to work within a minute"
 }
 
 demo_tell_how_to_connect() {
@@ -151,21 +158,37 @@ demo_tell_how_to_connect() {
 	fi
 }
 
+# demo_table TABLE COLUMNS…: a SHOW table, cut to some of its columns.
+demo_table() {
+	local table=$1
+	shift
+	printf 'SHOW %s\n' "$table"
+	demo_psql admin pgweir -A -F '|' -P footer=off -c "SHOW $table" >"$DEMO/table" ||
+		demo_pgweir_failed "the console did not answer"
+	awk -F '|' -v wanted="$*" '
+		NR == 1 {
+			for (i = 1; i <= NF; i++) place[$i] = i
+			n = split(wanted, names, " ")
+		}
+		{
+			for (i = 1; i <= n; i++) printf "  %-15s", $place[names[i]]
+			print ""
+		}' "$DEMO/table"
+}
+
 # One look at what goes where.
 demo_look() {
-	local table url=http://127.0.0.1:$STATS_PORT/metrics
+	local url=http://127.0.0.1:$STATS_PORT/metrics
 	printf '\n--- after %s s\n' "$1"
-	for table in NODES POOLS ROUTES; do
-		printf 'SHOW %s\n' "$table"
-		demo_psql admin pgweir -P pager=off -P footer=off -c "SHOW $table" ||
-			demo_pgweir_failed "the console did not answer"
-	done
+	demo_table NODES node role health lag_bytes lag_ms servers outstanding latency_us
+	demo_table POOLS database user cl_active cl_waiting sv_active sv_idle maxwait
+	demo_table ROUTES database verdict node reason units
 	printf 'pgbench, readers, then writers\n'
-	tail -qn 1 "$DEMO/readers.log" "$DEMO/writers.log"
-	printf '\ncurl %s (the units so far)\n' "$url"
+	tail -qn 1 "$DEMO/readers.log" "$DEMO/writers.log" | sed 's/^/  /'
+	printf 'curl %s (the units so far)\n' "$url"
 	curl -sS --max-time 5 "$url" >"$DEMO/metrics" ||
 		demo_pgweir_failed "the stats URL did not answer"
-	grep -E '^pgweir_[a-z_]*unit[a-z_]*_total' "$DEMO/metrics" | head -n 12
+	grep -E '^pgweir_[a-z_]*unit[a-z_]*_total' "$DEMO/metrics" | head -n 8 | sed 's/^/  /'
 }
 
 # Both loads have to be running: an error would end one of them.
@@ -205,6 +228,7 @@ demo_clean() {
 	local pid status=$?
 	trap - EXIT
 	trap '' INT TERM
+	exec 1>&3
 	[ -n "$DEMO" ] || exit "$status"
 	step "Removing all that was started"
 	for pid in ${LOAD_PIDS[@]+"${LOAD_PIDS[@]}"} ${PGWEIR_PID:+"$PGWEIR_PID"}; do

@@ -6,6 +6,7 @@
 TEST_PACKAGES=(python3-pytest python3-psycopg2 python3-psycopg python3-asyncpg prometheus)
 FULL_PACKAGES=(clang clang-format libclang-rt-dev)
 FUZZ_SECONDS=60
+RETRY_MAX=8 # so many failures may be the machine's; more are ours
 N_PASSED=0
 N_FAILED=0
 FAILED_PARTS=()
@@ -22,7 +23,8 @@ quickstart_test() {
 	step "Generating ./configure"
 	generate || test_give_up "./autogen.sh failed"
 	test_variant plain "" --enable-werror
-	test_variant asan "" --enable-werror --enable-asan CFLAGS="-O1 -g"
+	# what needs nodes to fail and to come back runs under ASan with --full only
+	test_variant asan "not nodes" --enable-werror --enable-asan CFLAGS="-O1 -g"
 	test_variant tsan threads --enable-werror --enable-tsan CFLAGS="-O1 -g"
 	[ "$full" = 0 ] || test_full
 	test_summary
@@ -62,29 +64,66 @@ test_show_unit_failures() {
 }
 
 test_integration() {
-	local dir=$BUILD/$1 mark=$2 xml=$BUILD/pytest-$1.xml
-	step "Variant $1: tests against a primary with two replicas${mark:+, those marked $mark}"
-	rm -f "$xml"
-	PGWEIR_BIN=$dir/src/pgweir PYTHONDONTWRITEBYTECODE=1 "$PYTHON" -m pytest -p no:cacheprovider \
-		-q --junitxml="$xml" ${mark:+-m "$mark"} test/integration </dev/null
+	local name=$1 mark=$2 dir=$BUILD/$1 xml=$BUILD/pytest-$1.xml again
+	step "Variant $name: tests against a primary with two replicas${mark:+, those marked $mark}"
+	test_pytest "$dir" "$xml" ${mark:+-m "$mark"} test/integration
+	mapfile -t again < <(test_failed_ids "$xml")
+	if [ ${#again[@]} -gt 0 ] && [ ${#again[@]} -le "$RETRY_MAX" ]; then
+		note "once more, for they may have failed for want of CPU: ${again[*]}"
+		cp "$xml" "$xml.first"
+		test_pytest "$dir" "$xml.again" "${again[@]}"
+		# shellcheck disable=SC2046
+		test_count "$name: integration" $(test_read_junit "$xml.first" "$xml.again")
+		return
+	fi
 	# shellcheck disable=SC2046
-	test_count "$1: integration" $(test_read_junit "$xml")
+	test_count "$name: integration" $(test_read_junit "$xml")
 }
 
-# Passed and failed counts of a JUnit file; a missing one is one failure.
-test_read_junit() {
+test_pytest() { # DIR XML ARGUMENT…
+	local dir=$1 xml=$2
+	shift 2
+	rm -f "$xml"
+	PGWEIR_BIN=$dir/src/pgweir PYTHONDONTWRITEBYTECODE=1 "$PYTHON" -m pytest -p no:cacheprovider \
+		-q --junitxml="$xml" "$@" </dev/null
+}
+
+# The node ids of the tests of a JUnit file that failed.
+test_failed_ids() {
 	"$PYTHON" - "$1" <<'END'
 import sys
 import xml.etree.ElementTree as tree
 try:
-    suites = list(tree.parse(sys.argv[1]).getroot().iter("testsuite"))
+    cases = tree.parse(sys.argv[1]).getroot().iter("testcase")
+except (OSError, tree.ParseError):
+    sys.exit()
+for case in cases:
+    if case.find("failure") is not None or case.find("error") is not None:
+        module = case.get("classname").rsplit(".", 1)[-1]
+        print(f"test/integration/{module}.py::" + case.get("name"))
+END
+}
+
+# Passed and failed counts of a JUnit file, and of the second run of what failed there; a missing
+# file is one failure.
+test_read_junit() {
+	"$PYTHON" - "$@" <<'END'
+import sys
+import xml.etree.ElementTree as tree
+def totals(path):
+    suites = list(tree.parse(path).getroot().iter("testsuite"))
+    def total(key):
+        return sum(int(suite.get(key)) for suite in suites)
+    bad = total("failures") + total("errors")
+    return max(0, total("tests") - bad - total("skipped")), bad
+try:
+    passed, bad = totals(sys.argv[1])
+    for path in sys.argv[2:]:
+        healed, bad = totals(path)
+        passed += healed
+    print(passed, bad)
 except (OSError, tree.ParseError):
     print(0, 1)
-    sys.exit()
-def total(key):
-    return sum(int(suite.get(key)) for suite in suites)
-bad = total("failures") + total("errors")
-print(max(0, total("tests") - bad - total("skipped")), bad)
 END
 }
 
@@ -144,7 +183,7 @@ test_long() {
 	local program
 	step "Long runs, at a tenth of their full length"
 	for program in test/long/*; do
-		[ -x "$program" ] || continue
+		[[ -x $program && $program != *.py ]] || continue
 		test_part "long $(basename "$program")" \
 			env PGWEIR_BIN="$BUILD/plain/src/pgweir" "$program" --scale 0.1
 	done

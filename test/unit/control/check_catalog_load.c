@@ -131,10 +131,14 @@ START_TEST(ddl_loads_again_but_not_at_once)
 	world_turn_until(&w, fake_pq_to(6001) != NULL);
 	ck_assert_uint_ge(env_now_us(&w.env) - from, CATALOG_SETTLE_US);
 	ck_assert_uint_eq(fake_pq_n, 2);
+	ck_assert_uint_eq(now()->n, 0); /* the old one does not know what was made */
 	/* DDL while it is loading: what comes may be too old. */
 	catalog_load_want(l, 0, "db", true);
 	load_with(fake_pq_to(6001), "b");
+	ck_assert_uint_eq(now()->n, 0);
 	world_turn_until(&w, fake_pq_n == 3);
+	load_with(fake_pq_to(6001), "c");
+	ck_assert_uint_eq(now()->n, 1);
 }
 END_TEST
 

@@ -69,7 +69,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t woken = PTHREAD_COND_INITIALIZER;
 static bool is_woken;
 static atomic_uint n_refresh;
-static struct ask_derive *derived;
+static _Atomic(struct ask_derive *) derived;
 
 static void wake_worker(void *arg)
 {

@@ -24,6 +24,7 @@ static const struct want wants[] = {
 	{"PAUSE App", OK, VERB_PAUSE, "app", ""},
 	{"PAUSE \"App\"\"x\"", OK, VERB_PAUSE, "App\"x", ""},
 	{"PAUSE \"App", E_INVALID, 0, NULL, NULL},
+	{"PAUSE \"\"", E_INVALID, 0, NULL, NULL},
 	{"PAUSE my-db", OK, VERB_PAUSE, "my-db", ""},
 	{"PAUSE db--comment", OK, VERB_PAUSE, "db", ""},
 	{"RESUME app", OK, VERB_RESUME, "app", ""},

@@ -77,7 +77,8 @@ static void teardown(void)
 	world_fini(&w);
 }
 
-static void connect_to(void (*script)(struct fake_server *s), uint64_t timeout_us)
+/* To the server that was started last. */
+static enum status try_connect(uint64_t timeout_us)
 {
 	static struct conf_tls tls;
 	struct pq_target t = {.host = "localhost",
@@ -90,9 +91,14 @@ static void connect_to(void (*script)(struct fake_server *s), uint64_t timeout_u
 
 	tls = atomic_load(&w.sh.conf)->server_tls;
 	tls.sslmode = TLS_MODE_PREFER;
-	fake_server_start(&server, script);
 	t.port = server.port;
-	ck_assert_int_eq(pq_connect(&w.env, &t, timeout_us, &ops, NULL, &pq), OK);
+	return pq_connect(&w.env, &t, timeout_us, &ops, NULL, &pq);
+}
+
+static void connect_to(void (*script)(struct fake_server *s), uint64_t timeout_us)
+{
+	fake_server_start(&server, script);
+	ck_assert_int_eq(try_connect(timeout_us), OK);
 }
 
 static void login_only(struct fake_server *s)
@@ -339,7 +345,9 @@ START_TEST(iteration_bomb_does_not_hold_the_loop)
 	ck_assert_uint_lt(longest_turn_us, 200000);
 	pq_free(pq);
 	pq = NULL;
-	/* A helper is lost to it; the others go on, and the end does not wait. */
+	/* A helper is lost to it, and no more; the others go on, and the end does not wait. */
+	ck_assert_int_eq(try_connect(1000000), E_AGAIN);
+	ck_assert_uint_eq(helpers_n_jobs(w.env.helpers), 1);
 	ck_assert(!helpers_stop(w.env.helpers, 100));
 	fake_server_stop(&server);
 	_exit(ENDED); /* as main does: exit handlers would pull the libraries from under it */

@@ -281,6 +281,7 @@ static inline void world_init(
 	set.tls = calloc(1, sizeof *set.tls);
 	ck_assert_int_eq(control_prepare(&w->sh, &set), OK);
 	w->env.shared = &w->sh;
+	list_init(&w->env.pq_orphans);
 	ck_assert_int_eq(loop_new(&lc, &w->env.loop), OK);
 	wheel_init(&w->env.wheel, loop_now_us(w->env.loop));
 	w->sh.start_mono_us = loop_now_us(w->env.loop);

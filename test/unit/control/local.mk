@@ -83,3 +83,14 @@ check_PROGRAMS += test/unit/control/check_live
 test_unit_control_check_live_SOURCES = test/unit/control/check_live.c
 test_unit_control_check_live_LDADD = $(CONTROL_UNIT_LIBS)
 test_unit_control_check_live_CFLAGS = $(CONTROL_UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/control/check_target
+test_unit_control_check_target_SOURCES = test/unit/control/check_target.c
+test_unit_control_check_target_LDADD = $(CONTROL_UNIT_LIBS)
+test_unit_control_check_target_CFLAGS = $(CONTROL_UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/control/check_nomem
+test_unit_control_check_nomem_SOURCES = test/unit/control/check_nomem.c $(FAILING_ALLOC_FILES)
+test_unit_control_check_nomem_LDADD = $(CONTROL_UNIT_LIBS)
+test_unit_control_check_nomem_CFLAGS = $(CONTROL_UNIT_CFLAGS)
+test_unit_control_check_nomem_LDFLAGS = $(FAILING_ALLOC_LINK)

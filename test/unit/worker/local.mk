@@ -1,1 +1,19 @@
 # unit tests of src/worker
+WORKER_UNIT_LIBS = $(CORE_LIBS) $(CHECK_LIBS)
+WORKER_UNIT_CFLAGS = $(UNIT_CFLAGS) -I$(srcdir)/test/unit
+
+check_PROGRAMS += test/unit/worker/check_hold
+test_unit_worker_check_hold_SOURCES = test/unit/worker/check_hold.c
+test_unit_worker_check_hold_LDADD = $(WORKER_UNIT_LIBS)
+test_unit_worker_check_hold_CFLAGS = $(WORKER_UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/worker/check_judge
+test_unit_worker_check_judge_SOURCES = test/unit/worker/check_judge.c
+test_unit_worker_check_judge_LDADD = $(WORKER_UNIT_LIBS)
+test_unit_worker_check_judge_CFLAGS = $(WORKER_UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/worker/check_keys
+test_unit_worker_check_keys_SOURCES = test/unit/worker/check_keys.c $(FAILING_ALLOC_FILES)
+test_unit_worker_check_keys_LDADD = $(WORKER_UNIT_LIBS)
+test_unit_worker_check_keys_CFLAGS = $(WORKER_UNIT_CFLAGS)
+test_unit_worker_check_keys_LDFLAGS = $(FAILING_ALLOC_LINK)

@@ -1,0 +1,31 @@
+/*
+ * savepoints - what a client had set when each savepoint of its transaction was made, so that
+ * ROLLBACK TO brings it back.
+ * Owns:   a reference to each set; nothing while there is no savepoint.
+ * Bounds: SAVEPOINTS_MAX; beyond it savepoints_push reports E_LIMIT, and the client is pinned.
+ */
+#ifndef PGWEIR_WORKER_SAVEPOINTS_H
+#define PGWEIR_WORKER_SAVEPOINTS_H
+
+#include "state/settings_txn.h"
+
+#define SAVEPOINTS_MAX 64u
+
+struct savepoints {
+	uint32_t n;
+	struct savepoint {
+		char name[64]; /* NAMEDATALEN of PostgreSQL */
+		struct settings *set;
+	} at[SAVEPOINTS_MAX];
+};
+
+/* Errors: E_LIMIT, E_NOMEM. *s is made with the first. */
+enum status savepoints_push(
+	struct savepoints **s, const struct settings_txn *x, const char *name) MUST_USE;
+/* ROLLBACK TO name: x->current is what it was. Unknown names are the server's to refuse. */
+void savepoints_rollback(struct savepoints *s, struct settings_txn *x, const char *name);
+void savepoints_release(struct savepoints *s, struct settings_txn *x, const char *name);
+/* The transaction has ended. */
+void savepoints_clear(struct savepoints **s, struct settings_txn *x);
+
+#endif
