@@ -125,7 +125,7 @@ static void on_shutdown(void *arg)
 {
 	struct control *c = arg;
 
-	ending_now(&c->ending);
+	ending_soon(&c->ending);
 }
 
 static void on_shutdown_wait(void *arg, bool wait_servers)
@@ -178,7 +178,7 @@ static void on_signal(void *arg, int signo)
 		ending_wait(&c->ending, true);
 		break;
 	case SIGQUIT:
-		ending_now(&c->ending);
+		ending_soon(&c->ending);
 		break;
 	case SIGUSR1:
 	case SIGUSR2:

@@ -10,7 +10,7 @@ static void over_if_all_stopped(struct ending *e)
 	e->phase = ENDING_OVER;
 }
 
-void ending_now(struct ending *e)
+static void ending_now(struct ending *e)
 {
 	if (e->phase >= ENDING_STOPPING)
 		return;
@@ -24,6 +24,15 @@ void ending_now(struct ending *e)
 		log_error(e->env->shared->log, "workers not told to stop", "reason=memory");
 	env_timer(e->env, &e->timer, ENDING_TIMEOUT_US);
 	over_if_all_stopped(e);
+}
+
+void ending_soon(struct ending *e)
+{
+	if (e->phase >= ENDING_SOON)
+		return;
+	tell_cancel(&e->tell);
+	e->phase = ENDING_SOON;
+	env_timer(e->env, &e->timer, 0);
 }
 
 void ending_worker_stopped(struct ending *e)
@@ -53,7 +62,9 @@ static void on_timer(void *ctx, struct wheel_timer *t)
 	struct shared *sh = e->env->shared;
 
 	(void)ctx;
-	if (e->phase == ENDING_SERVERS) {
+	if (e->phase == ENDING_SOON) {
+		ending_now(e);
+	} else if (e->phase == ENDING_SERVERS) {
 		tell_start(&e->tell, COMMAND_CLOSE_IDLE, "", 0);
 	} else if (e->phase == ENDING_CLIENTS && atomic_load(&sh->n_clients) == 0) {
 		ending_now(e);
@@ -69,7 +80,7 @@ static void on_timer(void *ctx, struct wheel_timer *t)
 void ending_wait(struct ending *e, bool wait_servers)
 {
 	if (e->phase != ENDING_NOT || admin_shutdown(e->env, wait_servers) != OK) {
-		ending_now(e);
+		ending_soon(e);
 		return;
 	}
 	log_info(e->env->shared->log, "shutting down", "wait_for=%s clients=%u",

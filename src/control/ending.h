@@ -14,6 +14,7 @@ enum ending_phase {
 	ENDING_NOT,
 	ENDING_CLIENTS,  /* when the last client has left */
 	ENDING_SERVERS,  /* when no server is in use */
+	ENDING_SOON,     /* in the next turn */
 	ENDING_STOPPING, /* the workers have been told */
 	ENDING_OVER,
 };
@@ -31,9 +32,12 @@ struct ending {
 void ending_init(struct ending *e, struct env *env, struct tellers *t);
 void ending_fini(struct ending *e);
 
-/* No new clients from now on. Once more, or while the other is under way: at once. */
+/*
+ * No new clients from now on. Once more, or while the other is under way: at once. Nothing is freed
+ * before the call returns, so a console may call it.
+ */
 void ending_wait(struct ending *e, bool wait_servers);
-void ending_now(struct ending *e);
+void ending_soon(struct ending *e);
 void ending_worker_stopped(struct ending *e); /* a mail ASK_STOPPED */
 
 static inline bool ending_is_over(const struct ending *e)

@@ -50,6 +50,23 @@ void loop_woke(struct loop *l)
 		l->conf.after_sleep(l->conf.arg);
 }
 
+/* As loop_woke, in an event of `what`. False: the owner's after_sleep has freed it. */
+static bool loop_woke_for(struct loop *l, const void *what)
+{
+	if (!l->asleep)
+		return true;
+	l->waking = what;
+	loop_woke(l);
+	return l->waking == what;
+}
+
+/* `what` gets no more events, also not the one that is being told. */
+static void loop_forget(struct loop *l, const void *what)
+{
+	if (l->waking == what)
+		l->waking = NULL;
+}
+
 /*
  * The eventfd is edge-triggered: each write is an edge, so nobody has to read it. Its counter would
  * take centuries of writes to run full.
@@ -278,7 +295,8 @@ static void on_io(evutil_socket_t fd, short what, void *arg)
 	struct conn *c = arg;
 
 	(void)fd;
-	loop_woke(c->loop);
+	if (!loop_woke_for(c->loop, c))
+		return;
 	conn_on_event(c, ((what & EV_READ) != 0 ? IO_READ : 0) |
 				 ((what & EV_WRITE) != 0 ? IO_WRITE : 0) |
 				 ((what & EV_CLOSED) != 0 ? IO_CLOSED : 0));
@@ -296,6 +314,7 @@ enum status loop_io_add(struct conn *c)
 
 void loop_io_del(struct conn *c)
 {
+	loop_forget(c->loop, c);
 	event_del(io_event(c));
 }
 
@@ -306,7 +325,8 @@ static void on_watch(evutil_socket_t fd, short what, void *arg)
 	struct loop_watch *w = arg;
 
 	(void)fd;
-	loop_woke(w->loop);
+	if (!loop_woke_for(w->loop, w))
+		return;
 	w->fn(w->arg, ((what & EV_READ) != 0 ? LOOP_READ : 0) |
 			      ((what & EV_WRITE) != 0 ? LOOP_WRITE : 0));
 }
@@ -316,8 +336,8 @@ static void on_signal(evutil_socket_t signo, short what, void *arg)
 	struct loop_watch *w = arg;
 
 	(void)what;
-	loop_woke(w->loop);
-	w->fn(w->arg, (int)signo);
+	if (loop_woke_for(w->loop, w))
+		w->fn(w->arg, (int)signo);
 }
 
 static enum status watch_new(struct loop *l, int fd, short events, event_callback_fn on_event,
@@ -364,6 +384,7 @@ void loop_unwatch(struct loop_watch *w)
 {
 	if (w == NULL)
 		return;
+	loop_forget(w->loop, w);
 	w->loop->n_watches--;
 	event_free(w->ev);
 	free(w);

@@ -302,14 +302,17 @@ static bool is_much_cheaper(const struct choose_load *l, uint64_t here)
 	return l->latency_us != 0 && here > STAY_FACTOR * cost(l);
 }
 
-/* Whether the only fit replica is so slow that the primary is better until marks allow another. */
+/*
+ * Whether the only fit replica is so slow that the primary is better until marks allow another.
+ * route = replica is for keeping reads off the primary, so speed is no reason there.
+ */
 static bool leaves_replica(const struct choose_in *in, const struct candidates *c)
 {
 	uint16_t i = primary_index(in);
 	uint64_t here = cost(&in->load[c->fit[0]]);
 
-	return i < in->n_nodes && in->load[i].conn_ok && is_much_cheaper(&in->load[i], here) &&
-	       is_much_cheaper(&in->load[c->by_marks], here);
+	return in->route == CHOOSE_ROUTE_AUTO && i < in->n_nodes && in->load[i].conn_ok &&
+	       is_much_cheaper(&in->load[i], here) && is_much_cheaper(&in->load[c->by_marks], here);
 }
 
 /* A read, or any unit of a database with route = replica: that has no way out to the primary. */
@@ -321,7 +324,7 @@ static void choose_replica(const struct choose_in *in, bool may_primary, enum ch
 
 	candidates_find(in, &c);
 	bound = is_bound(in, &c);
-	if (c.n_fit != 0 && !(bound && may_primary && leaves_replica(in, &c))) {
+	if (c.n_fit != 0 && !(bound && leaves_replica(in, &c))) {
 		to_node(in, pick_better(in, &c), out);
 		out->reason = (uint8_t)(bound ? CHOOSE_BY_REPLICA_STAYS : why);
 		return;

@@ -178,10 +178,16 @@ static enum status worker_listen_on(struct worker *w, const struct worker_listen
 	return st;
 }
 
+/*
+ * The descriptors are closed at the end of the process. Till then whoever connects is refused at
+ * once, instead of waiting in a backlog that nobody looks at.
+ */
 static void worker_stop_listening(struct worker *w)
 {
-	for (uint32_t i = 0; i < w->n_listeners; i++)
+	for (uint32_t i = 0; i < w->n_listeners; i++) {
 		listener_free(w->listeners[i].listener);
+		(void)shutdown(w->listeners[i].listen.fd, SHUT_RD);
+	}
 	w->n_listeners = 0;
 }
 

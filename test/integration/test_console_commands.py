@@ -248,10 +248,11 @@ def tell(pooler, how):
 
 
 def refuses(pooler):
+    """New clients are refused at once: a balancer in front goes on to the next one."""
     try:
         pooler.raw().close()
         return False
-    except (OSError, Closed, ServerError):
+    except (ConnectionError, Closed, ServerError):
         return True
 
 

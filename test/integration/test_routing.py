@@ -4,7 +4,7 @@ import time
 
 import pgwire
 import pytest
-from where import Where, wait_routing
+from where import Where, wait_replica_read, wait_routing
 
 READS = [
     "SELECT 1", "select count(*) from pgbench_accounts where aid < 10", "TABLE pgbench_branches",
@@ -203,6 +203,7 @@ def test_route_of_an_entry_fixes_the_role(site, where):
     with site.pgweir(databases) as p:
         wait_routing(p, where)
         with p.raw(database="app_rw") as rw, p.raw(database="app_ro") as ro:
+            wait_replica_read(ro, where)
             assert {where.of(rw) for _ in range(5)} == {"primary"}
             assert {where.of(ro) for _ in range(5)} <= {"standby1", "standby2"}
             result, nodes = where.run(ro, "UPDATE pgbench_branches SET bid = bid")

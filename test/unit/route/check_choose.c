@@ -244,6 +244,10 @@ START_TEST(a_reader_leaves_a_replica_that_has_stopped)
 	load[1].outstanding = 0;
 	load[0].conn_ok = false;
 	check(2, CHOOSE_BY_REPLICA_STAYS, CHOOSE_HINT_NONE);
+	load[0].conn_ok = true;
+	check(0, CHOOSE_BY_MARK_OPEN, CHOOSE_HINT_NONE);
+	in.route = CHOOSE_ROUTE_REPLICA; /* keeps the primary free */
+	check(2, CHOOSE_BY_REPLICA_STAYS, CHOOSE_HINT_NONE);
 }
 END_TEST
 
