@@ -123,11 +123,26 @@ static void judge(struct scan *s, const struct walk *w, uint64_t hash, uint32_t 
 /* Without a catalog any function may do anything. */
 #define BITS_UNKNOWN (CATALOG_FUNCTION | CATALOG_CODE | CATALOG_SPECIAL)
 
+/*
+ * False if it is plain to see that no parenthesis follows the name. (A word that follows a U&"name"
+ * may be a UESCAPE.)
+ */
+static inline bool may_be_called(const struct scan *s)
+{
+	const uint8_t *p = s->lx.p;
+
+	while (*p == ' ')
+		p++;
+	if ((uint8_t)((*p | 0x20) - 'a') < 26)
+		return s->t.kind == TOKEN_UQUOTED;
+	return *p != ',' && *p != '.' && *p != ')' && *p != '=' && *p != ';' && *p != '\0';
+}
+
 static inline void walk_hash(struct scan *s, const struct walk *w, uint64_t hash)
 {
 	uint32_t bits = s->cat != NULL ? catalog_find(s->cat, hash) : BITS_UNKNOWN;
 
-	if (__builtin_expect(bits != 0, 0))
+	if (__builtin_expect(bits != 0, 0) && (bits != BITS_UNKNOWN || may_be_called(s)))
 		judge(s, w, hash, bits);
 }
 

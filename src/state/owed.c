@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "proto/frame.h"
+
 #define OWED_CAP_MIN 16u
 
 void owed_init(struct owed *q)
@@ -108,40 +110,94 @@ static enum owed_step step_of(const struct owed_entry *e)
 	return e->who == OWED_HIDDEN ? OWED_DROP : OWED_PASS;
 }
 
+/* Messages that answer something, as bits. */
+enum {
+	M_PARSED = 1 << 0,
+	M_BOUND = 1 << 1,
+	M_CLOSED = 1 << 2,
+	M_PARAMS = 1 << 3,
+	M_NO_DATA = 1 << 4,
+	M_COLUMNS = 1 << 5,
+	M_ROW = 1 << 6,
+	M_COMPLETE = 1 << 7,
+	M_EMPTY = 1 << 8,
+	M_SUSPENDED = 1 << 9,
+	M_COPY_BEGIN = 1 << 10,
+	M_COPY = 1 << 11,
+	M_FUNCTION = 1 << 12,
+	M_READY = 1 << 13,
+};
+
+static const uint16_t message[256] = {
+	['1'] = M_PARSED,
+	['2'] = M_BOUND,
+	['3'] = M_CLOSED,
+	['t'] = M_PARAMS,
+	['n'] = M_NO_DATA,
+	['T'] = M_COLUMNS,
+	['D'] = M_ROW,
+	['C'] = M_COMPLETE,
+	['I'] = M_EMPTY,
+	['s'] = M_SUSPENDED,
+	['G'] = M_COPY_BEGIN,
+	['H'] = M_COPY_BEGIN,
+	['W'] = M_COPY_BEGIN,
+	['d'] = M_COPY,
+	['c'] = M_COPY,
+	['V'] = M_FUNCTION,
+	['Z'] = M_READY,
+};
+
+/* What answers each kind, and which of it comes last. */
+static const struct {
+	uint16_t all, last;
+} replies[] = {
+	[OWED_QUERY] = {M_COLUMNS | M_ROW | M_COMPLETE | M_EMPTY | M_COPY_BEGIN | M_COPY | M_READY,
+		M_READY},
+	[OWED_FUNCTION] = {M_FUNCTION | M_READY, M_READY},
+	[OWED_PARSE] = {M_PARSED, M_PARSED},
+	[OWED_BIND] = {M_BOUND, M_BOUND},
+	[OWED_DESCRIBE] = {M_PARAMS | M_COLUMNS | M_NO_DATA, M_COLUMNS | M_NO_DATA},
+	[OWED_EXECUTE] = {M_ROW | M_COMPLETE | M_EMPTY | M_SUSPENDED | M_COPY_BEGIN | M_COPY,
+		M_COMPLETE | M_EMPTY | M_SUSPENDED},
+	[OWED_CLOSE] = {M_CLOSED, M_CLOSED},
+	[OWED_SYNC] = {M_READY, M_READY},
+	[OWED_COPY_END] = {0, 0},
+};
+
 /* Does `type` belong to what answers `kind`; *ends if it is the last of it. */
 static bool reply_fits(uint8_t kind, char type, bool *ends)
 {
-	switch ((enum owed_kind)kind) {
-	case OWED_QUERY:
-		*ends = type == 'Z';
-		return *ends || type == 'T' || type == 'D' || type == 'C' || type == 'I' ||
-		       type == 'G' || type == 'H' || type == 'W' || type == 'd' || type == 'c';
-	case OWED_FUNCTION:
-		*ends = type == 'Z';
-		return *ends || type == 'V';
-	case OWED_PARSE:
-		*ends = type == '1';
-		return *ends;
-	case OWED_BIND:
-		*ends = type == '2';
-		return *ends;
-	case OWED_CLOSE:
-		*ends = type == '3';
-		return *ends;
-	case OWED_DESCRIBE:
-		*ends = type == 'T' || type == 'n';
-		return *ends || type == 't';
-	case OWED_EXECUTE:
-		*ends = type == 'C' || type == 'I' || type == 's';
-		return *ends || type == 'D' || type == 'G' || type == 'H' || type == 'W' ||
-		       type == 'd' || type == 'c';
-	case OWED_SYNC:
-		*ends = type == 'Z';
-		return *ends;
-	case OWED_COPY_END:
-		break;
+	uint16_t m = message[(uint8_t)type];
+
+	*ends = (replies[kind].last & m) != 0;
+	return (replies[kind].all & m) != 0;
+}
+
+/* Their coming changes nothing here but the queue. */
+#define M_PLAIN                                                                                  \
+	(M_PARSED | M_BOUND | M_CLOSED | M_PARAMS | M_NO_DATA | M_COLUMNS | M_ROW | M_COMPLETE | \
+		M_EMPTY | M_SUSPENDED)
+
+size_t owed_pass_run(struct owed *q, const uint8_t *data, size_t len)
+{
+	size_t at = 0;
+	struct frame f;
+
+	while (q->n != 0 && frame_peek(data + at, len - at, FRAME_LEN_MAX, &f) == OK) {
+		const struct owed_entry *e = owed_head(q);
+		uint16_t m = message[f.type] & M_PLAIN & replies[e->kind].all;
+
+		if (m == 0 || e->who != OWED_CLIENT || e->tag != 0 ||
+			!frame_is_complete(&f, len - at))
+			break;
+		at += f.total;
+		if (m == M_COMPLETE)
+			q->in_copy = false;
+		if ((replies[e->kind].last & m) != 0)
+			(void)owed_pop(q);
 	}
-	return false;
+	return at;
 }
 
 enum owed_step owed_on_reply(struct owed *q, char type, bool *ends)

@@ -10,6 +10,8 @@
 #ifndef PGWEIR_STATE_OWED_H
 #define PGWEIR_STATE_OWED_H
 
+#include <stddef.h>
+
 #include "base/status.h"
 
 #define OWED_MAX 16384u /* entries; a unit of one thousand statements needs 4,000 */
@@ -95,6 +97,13 @@ struct owed_entry owed_pop(struct owed *q);
  * knows what to do with them.
  */
 enum owed_step owed_on_reply(struct owed *q, char type, bool *ends);
+
+/*
+ * Walk over complete messages at `data` that go to the client as they are, for as long as the heads
+ * are the client's and entries with tag 0 end; those are taken off. Returns how many bytes: behind
+ * them stands one that owed_on_reply has to see, or is not complete.
+ */
+size_t owed_pass_run(struct owed *q, const uint8_t *data, size_t len);
 
 /*
  * While an error is being skipped: take off the next entry that will get no reply any more, up to

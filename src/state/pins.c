@@ -137,9 +137,12 @@ enum pin_after pins_after(const struct pins *p)
 {
 	enum pin_after after = p->after;
 
-	for (unsigned c = 0; c < PIN_CAUSE_COUNT; c++)
-		if ((p->causes & BIT(c)) != 0 && causes[c].after > after)
+	for (uint32_t left = p->causes; left != 0; left &= left - 1) {
+		unsigned c = (unsigned)__builtin_ctz(left);
+
+		if (causes[c].after > after)
 			after = causes[c].after;
+	}
 	return after;
 }
 

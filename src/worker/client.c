@@ -493,6 +493,7 @@ void client_settings_changed(struct worker *w, struct client *c)
 {
 	const char *strings = settings_get(c->set.current, "standard_conforming_strings");
 	const char *enc = settings_get(c->set.current, "client_encoding");
+	const char *isolation = settings_get(c->set.current, "default_transaction_isolation");
 	uint32_t opts = 0;
 
 	(void)w;
@@ -508,6 +509,7 @@ void client_settings_changed(struct worker *w, struct client *c)
 	else if (enc == NULL || encoding_is_unsafe(enc))
 		opts |= SQL_ENC_UNSAFE;
 	c->sql_opts = opts;
+	c->default_serializable = isolation != NULL && strcasecmp(isolation, "serializable") == 0;
 }
 
 /* --- SHOW CLIENTS --- */

@@ -188,6 +188,7 @@ struct client {
 	struct settings_txn set;       /* what it has set: at login, committed, now */
 	struct savepoints *savepoints; /* of the open transaction, or NULL */
 	uint32_t sql_opts;             /* for the lexer: strings and encoding */
+	bool default_serializable;     /* default_transaction_isolation is */
 	struct stmt_names names;
 	struct unnamed *unnamed; /* the last unnamed Parse, or NULL */
 	struct effects *bound;   /* of the statement bound last, until it is executed */

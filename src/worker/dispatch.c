@@ -389,20 +389,13 @@ static bool is_read_only_block(const struct client *c)
 	return read_only == TRI_YES && isolation != ISOLATION_SERIALIZABLE;
 }
 
-static bool default_is_serializable(const struct client *c)
-{
-	const char *v = settings_get(c->set.current, "default_transaction_isolation");
-
-	return v != NULL && strcasecmp(v, "serializable") == 0;
-}
-
 static enum choose_kind kind_of(const struct client *c)
 {
 	const struct unit *u = &c->unit;
 
 	if (c->streaming)
 		return CHOOSE_STREAMED;
-	if (c->force_primary || default_is_serializable(c))
+	if (c->force_primary || c->default_serializable)
 		return CHOOSE_UNKNOWN;
 	if (c->txn == TXN_DEFERRED) {
 		/* A statement that only the primary answers rightly takes the block there. */
@@ -505,12 +498,28 @@ static void want_sample(struct worker *w)
 		w->sh->control.wake(w->sh->control.wake_arg);
 }
 
+/* Where nothing is to be chosen: as choose_pool. */
+static struct pool *only_pool(struct worker *w, struct client *c)
+{
+	struct pool *p = c->acc->pools[0];
+	bool conn_ok = w->now_us >= p->retry_at_us && p->node != c->avoid_node;
+
+	c->route_reason = CHOOSE_BY_ONLY_NODE;
+	c->route_hint = conn_ok ? CHOOSE_HINT_NONE : CHOOSE_HINT_CONNECT;
+	c->needs_primary = false;
+	c->uses_marks = false;
+	c->block_read_only = false;
+	return conn_ok ? p : NULL;
+}
+
 /* The node for the client's unit; NULL: none is fit now. */
 static struct pool *choose_pool(struct worker *w, struct client *c, enum choose_kind kind)
 {
 	struct chooser ch;
 	struct choose_out out;
 
+	if (c->acc->n_pools == 1 && !c->db->conf->routing)
+		return only_pool(w, c);
 	chooser_fill(w, c, kind, &ch);
 	choose(&ch.in, &out);
 	c->route_reason = c->force_primary ? CHOOSE_BY_REPLAY : out.reason;

@@ -77,7 +77,7 @@ enum status forward_hidden(struct server *s, const char *sql, enum owed_tag tag)
 static enum status put_settings(
 	struct worker *w, struct server *s, struct settings *to, uint16_t tag)
 {
-	size_t cap = settings_diff_len_max(s->settings, to), got;
+	size_t cap, got;
 	struct settings_diff d;
 	uint8_t *buf;
 	struct wr out;
@@ -85,6 +85,7 @@ static enum status put_settings(
 
 	if (s->settings == to)
 		return OK;
+	cap = settings_diff_len_max(s->settings, to);
 	buf = cap <= BUFPOOL_MAX ? bufpool_take(loop_bufpool(w->loop), cap, &got) : NULL;
 	if (buf == NULL)
 		return E_NOMEM;

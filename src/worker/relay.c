@@ -231,11 +231,14 @@ void relay_answer_synthetic(struct worker *w, struct client *c)
 void relay_unlink(struct worker *w, struct client *c)
 {
 	struct server *s = c->server;
+	enum pin_after after;
 
 	PANIC_IF(s == NULL || s->client != c);
 	if (c->state != CLIENT_WELCOME && !c->prefix_due) /* else it has not got them yet */
 		server_set_settings(w, s, c->set.current);
-	s->after = s->after > pins_after(&c->pins) ? s->after : (uint8_t)pins_after(&c->pins);
+	after = pins_after(&c->pins);
+	if (after > s->after)
+		s->after = (uint8_t)after;
 	s->client = NULL;
 	c->server = NULL;
 	c->holding = false;
@@ -291,7 +294,6 @@ static void count_unit(struct worker *w, struct client *c, struct server *s)
 		n->xact_us += w->now_us - c->txn_begun_us;
 		c->txn_begun_us = w->now_us;
 	}
-	client_count_bytes(c);
 }
 
 static void end_settings(struct worker *w, struct client *c, char status)
@@ -838,6 +840,8 @@ static bool walk_on(struct walk *k)
 		body_goes_on(k);
 		return true;
 	}
+	if (s->client != NULL)
+		k->at += owed_pass_run(&s->owed, k->data + k->at, k->len - k->at);
 	st = frame_peek(k->data + k->at, k->len - k->at, FRAME_LEN_MAX, &f);
 	if (st == E_AGAIN)
 		return false;

@@ -404,7 +404,8 @@ size_t unit_on_data(struct worker *w, struct client *c, const uint8_t *data, siz
 		relay_press_client(w, c);
 	}
 	conn_flush(c->conn);
-	client_count_bytes(c);
+	if (c->server == NULL) /* else when the answer has come */
+		client_count_bytes(c);
 	if (len - fd.at > w->client_limits.rx_keep_max / 2)
 		conn_rx_pause(c->conn); /* enough is kept; go on when some of it is done */
 	return fd.at;

@@ -616,6 +616,99 @@ START_TEST(agrees_with_a_server_whatever_is_sent)
 }
 END_TEST
 
+/* --- runs --- */
+
+static size_t put_message(uint8_t *at, char type, size_t body)
+{
+	at[0] = (uint8_t)type;
+	memset(at + 1, 0, 4 + body);
+	at[4] = (uint8_t)(4 + body);
+	return 5 + body;
+}
+
+static void same_queue(const struct owed *a, const struct owed *b)
+{
+	unit_check(a->n == b->n && a->n_client == b->n_client && a->skipping == b->skipping &&
+		   a->in_copy == b->in_copy);
+	for (uint32_t i = 0; i < a->n; i++)
+		unit_check(memcmp(owed_at(a, i), owed_at(b, i), sizeof *owed_at(a, i)) == 0);
+}
+
+/* What a run takes is what message by message goes to the client and needs no look. */
+static void run_takes_what_passes(uint64_t seed)
+{
+	static const char types[] = "123tnTDCIsGdcZVENSA";
+	uint8_t data[512];
+	size_t len = 0, taken, at = 0;
+	struct owed one;
+
+	begin();
+	owed_init(&one);
+	for (unsigned i = 0; i < 6; i++) {
+		struct owed_entry e = {.kind = (uint8_t)(OWED_QUERY + unit_random(&seed) % 8),
+			.who = (uint8_t)(unit_random(&seed) % 8 == 0 ? OWED_HIDDEN : OWED_CLIENT),
+			.tag = unit_random(&seed) % 8 == 0};
+
+		unit_check(owed_push(&q, e) == OK && owed_push(&one, e) == OK);
+	}
+	for (unsigned i = 0; i < 24; i++)
+		len += put_message(data + len, types[unit_random(&seed) % (sizeof types - 1)],
+			unit_random(&seed) % 12);
+	len -= unit_random(&seed) % 4;
+	taken = owed_pass_run(&q, data, len);
+	while (at < taken) {
+		bool ends;
+
+		unit_check(owed_head(&one)->tag == 0);
+		unit_check(owed_on_reply(&one, (char)data[at], &ends) == OWED_PASS);
+		unit_check(strchr("ENSAZGHWdcV", data[at]) == NULL);
+		if (ends)
+			(void)owed_pop(&one);
+		at += 1u + data[at + 4];
+	}
+	unit_check(at == taken);
+	same_queue(&q, &one);
+	owed_fini(&one);
+	end();
+}
+
+START_TEST(a_run_is_what_passes_unseen)
+{
+	for (uint64_t seed = 1; seed <= 20000; seed++)
+		run_takes_what_passes(seed * 0x9e3779b97f4a7c15u);
+	begin();
+}
+END_TEST
+
+START_TEST(a_run_ends_where_something_is_to_be_seen)
+{
+	uint8_t data[64];
+	size_t n = put_message(data, 'T', 3), rows, all;
+
+	n += put_message(data + n, 'D', 7);
+	rows = n;
+	n += put_message(data + n, 'C', 2);
+	all = n;
+	n += put_message(data + n, 'Z', 1);
+	ck_assert_uint_eq(owed_pass_run(&q, data, n), 0); /* nobody is owed this */
+	owe_all("Q");
+	ck_assert_uint_eq(owed_pass_run(&q, data, n), all);
+	ck_assert_uint_eq(owed_pass_run(&q, data, all - 1), rows);
+	ck_assert_uint_eq(q.n, 1);
+	(void)owed_pop(&q);
+	owe(OWED_QUERY, OWED_HIDDEN);
+	ck_assert_uint_eq(owed_pass_run(&q, data, n), 0);
+	(void)owed_pop(&q);
+	owe_all("PBE");
+	n = put_message(data, '1', 0);
+	n += put_message(data + n, '2', 0);
+	n += put_message(data + n, 'D', 20);
+	n += put_message(data + n, 'C', 20);
+	ck_assert_uint_eq(owed_pass_run(&q, data, n), n);
+	ck_assert(owed_is_empty(&q));
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("owed");
@@ -650,5 +743,7 @@ int main(void)
 	tcase_add_test(tc, a_full_queue_says_so);
 	tcase_add_test(tc, no_memory_changes_nothing);
 	tcase_add_test(tc, agrees_with_a_server_whatever_is_sent);
+	tcase_add_test(tc, a_run_is_what_passes_unseen);
+	tcase_add_test(tc, a_run_ends_where_something_is_to_be_seen);
 	return unit_run("owed", tc);
 }
