@@ -236,7 +236,7 @@ struct conf {
 	const char *resolv_conf;    /* * "": the system's */
 	uint32_t max_packet_size;   /* bytes */
 	uint64_t relay_buffer;      /* bytes waiting to be sent at which the source is not read */
-	uint32_t tcp_defer_accept;  /* s */
+	uint32_t tcp_defer_accept;  /* 0: off */
 	uint32_t tcp_socket_buffer; /* bytes, 0: the system's */
 	bool tcp_keepalive;
 	uint32_t tcp_keepcnt, tcp_keepidle, tcp_keepintvl; /* s; 0: the system's */

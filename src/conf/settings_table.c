@@ -116,7 +116,7 @@ const struct setting settings[] = {
 	{ROW(G, AUTH, LIST, "admin_users", admin_users), .def = "",
 		.help = "users who may run every command of the admin console"},
 	{ROW(G, POOL, BOOL, "application_name_add_host", application_name_add_host), .def = "0",
-		.help = "add the client's address and port to its application_name"},
+		.help = "add the client's address and port to the application_name of its login"},
 	{IGNORED(G, AUTH, "auth_dbname"), .def = "",
 		.note = "auth_query is not available in this version"},
 	{ROW(G, AUTH, STRING, "auth_file", auth_file), .def = "",
@@ -179,8 +179,8 @@ const struct setting settings[] = {
 			"them"},
 	{ROW(G, PROCESS, BOOL, "disable_pqexec", disable_pqexec), .flags = SETTING_RESTART,
 		.def = "0",
-		.help = "refuse simple queries: only the extended protocol, one statement a "
-			"message"},
+		.help = "disconnect who sends a simple query: only the extended protocol, one "
+			"statement a message"},
 	{ROW(G, NET, TIME, "dns_max_ttl", dns_max_ttl_us), .def = "15", .max = TIME_TOP,
 		.help = "longest that an address is used before its name is looked up again"},
 	{ROW(G, NET, TIME, "dns_nxdomain_ttl", dns_nxdomain_ttl_us), .def = "15", .max = TIME_TOP,
@@ -237,7 +237,8 @@ const struct setting settings[] = {
 		.help = "server connections per node, shared fairly by its pools; 0: no limit"},
 	{ROW(G, NET, INT, "max_packet_size", max_packet_size), .def = "2147483647", .min = 1024,
 		.max = INT_TOP, .unit = "bytes",
-		.help = "largest message that is passed on; PostgreSQL's own limit is 1 GB"},
+		.help = "largest message that is passed on, either way; PostgreSQL's own limit is "
+			"1 GB"},
 	{ROW(G, POOL, INT, "max_pinned", max_pinned), .flags = SETTING_OURS, .def = "auto",
 		.max = COUNT, .words = auto_unset,
 		.help = "server connections of a pool that clients may keep for themselves; auto: "
@@ -391,9 +392,8 @@ const struct setting settings[] = {
 	{ROW(G, PROCESS, STRING, "syslog_ident", syslog_ident), .def = "pgbouncer",
 		.def_weir = "pgweir", .help = "name of the program in syslog"},
 	{ROW(G, NET, INT, "tcp_defer_accept", tcp_defer_accept), .def = "1", .max = 3600,
-		.unit = "s",
-		.help = "time the system may hold a new connection back until it has sent data; 0: "
-			"off"},
+		.help = "accept a connection only when it has sent something, or after 45 s; 0: at "
+			"once"},
 	{ROW(G, NET, BOOL, "tcp_keepalive", tcp_keepalive), .def = "1",
 		.help = "have the system probe idle TCP connections"},
 	{ROW(G, NET, INT, "tcp_keepcnt", tcp_keepcnt), .def = "0", .max = 127, .unit = "probes",

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "conf/conf.h"
+#include "conf/effective.h"
 #include "proto/frame.h"
 #include "proto/frontend.h"
 #include "worker/dispatch.h"
@@ -244,9 +245,25 @@ static bool gather_message(struct feed *fd, const struct frame *f)
 	return true;
 }
 
+/* Why check_message refuses what it refuses. */
+static const char *refusal(const struct feed *fd, enum status st)
+{
+	switch (st) {
+	case E_LIMIT:
+		return fd->w->conf->max_packet_size <= FRAME_LEN_MAX
+			       ? "message is malformed or larger than max_packet_size"
+			       : "invalid message length";
+	case E_INVALID:
+		return "simple queries are not allowed here (disable_pqexec)";
+	default:
+		return "invalid frontend message type";
+	}
+}
+
 static bool check_message(struct feed *fd, const uint8_t *p, size_t avail, struct frame *f)
 {
-	enum status st = frame_peek(p, avail, FRAME_LEN_MAX, f);
+	const struct conf *conf = fd->w->conf;
+	enum status st = frame_peek(p, avail, conf_message_len_max(conf), f);
 
 	if (st == E_AGAIN)
 		return false;
@@ -256,11 +273,12 @@ static bool check_message(struct feed *fd, const uint8_t *p, size_t avail, struc
 		st = frame_peek(p, avail, frontend_infos[f->type].len_max, f);
 	if (st == OK && !(frontend_infos[f->type].flags & (FRONTEND_IN_SESSION | FRONTEND_IN_COPY)))
 		st = E_PROTO;
+	if (st == OK && f->type == FRONTEND_QUERY && conf->disable_pqexec)
+		st = E_INVALID;
 	if (st != OK && is_in_flight(fd->c))
 		return stall(fd->c); /* what was sent before it is answered first */
 	if (st != OK)
-		protocol_error(fd,
-			st == E_LIMIT ? "invalid message length" : "invalid frontend message type");
+		protocol_error(fd, refusal(fd, st));
 	return st == OK;
 }
 
