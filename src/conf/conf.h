@@ -193,7 +193,7 @@ struct conf {
 	/* server connections; a time of 0 is "never" unless said otherwise */
 	const char *server_reset_query;
 	bool server_reset_query_always;
-	const char *server_check_query; /* "": the empty query */
+	const char *server_check_query; /* "": no check; "<empty>": the empty query */
 	uint64_t server_check_delay_us;
 	bool server_fast_close;
 	uint64_t server_lifetime_us; /* 0: closed after one use */

@@ -330,15 +330,16 @@ const struct setting settings[] = {
 		.flags = SETTING_OURS, .def = "10", .max = TIME_TOP,
 		.help = "time to cancel and roll back what a vanished client left, before closing"},
 	{ROW(G, SERVER, TIME, "server_check_delay", server_check_delay_us), .def = "30",
-		.max = TIME_TOP, .help = "idle time after which server_check_query is sent"},
-	{ROW(G, SERVER, STRING, "server_check_query", server_check_query), .def = "",
-		.help = "sent to a server connection long idle before it is used; empty: an empty "
-			"query"},
+		.max = TIME_TOP,
+		.help = "idle time after which server_check_query is due; 0: before each use"},
+	{ROW(G, SERVER, STRING, "server_check_query", server_check_query), .def = "<empty>",
+		.help = "sent to a server connection long idle before it is used; <empty>: an "
+			"empty query; nothing: no check"},
 	{ROW(G, SERVER, TIME, "server_connect_timeout", server_connect_timeout_us), .def = "15",
 		.max = TIME_TOP, .help = "longest a connection and login may take; 0: no limit"},
 	{ROW(G, SERVER, BOOL, "server_fast_close", server_fast_close), .def = "0",
-		.help = "in session pooling, close outdated server connections between "
-			"transactions"},
+		.help = "disconnect clients that keep an outdated server connection (sessions, "
+			"pinned) between transactions"},
 	{ROW(G, SERVER, TIME, "server_idle_timeout", server_idle_timeout_us), .def = "600",
 		.max = TIME_TOP,
 		.help = "idle time after which a server connection is closed; 0: never"},

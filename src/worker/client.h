@@ -139,6 +139,7 @@ struct client {
 	struct server *server; /* linked */
 	struct cancel *cancel; /* of a CLIENT_CANCEL */
 
+	bool wait_told;         /* query_wait_notify: it knows that it waits */
 	struct waiter waiter;   /* while CLIENT_WAITING or waiting for a welcome */
 	struct pool *line_pool; /* whose line it stands in; NULL: the account's `nowhere` */
 	bool wants_pin;         /* it stands in the pool's pin_line: max_pinned is met */

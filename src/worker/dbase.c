@@ -183,6 +183,7 @@ static enum status pool_new(
 	list_init(&p->idle);
 	list_init(&p->active);
 	list_init(&p->logins);
+	list_init(&p->checks);
 	dispatch_pool_init(p);
 	st = share_pool_get(w->sh->share, acc->db->name, acc->user, (uint16_t)node->id, &p->share);
 	if (st != OK) {

@@ -126,7 +126,8 @@ struct pool {
 	struct list idle;   /* most recently used first */
 	struct list active; /* linked to a client, or finishing what one left */
 	struct list logins; /* connecting, logging in */
-	uint32_t n_idle, n_active, n_login;
+	struct list checks; /* idle for long, answering server_check_query */
+	uint32_t n_idle, n_active, n_login, n_check;
 	struct waitq line;        /* units waiting for a server */
 	struct waitq pin_line;    /* units that will pin, waiting for a place under max_pinned */
 	struct list waiting_link; /* worker's waiting_pools while somebody is in either */

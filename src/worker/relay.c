@@ -152,6 +152,7 @@ void relay_entry_lost(struct worker *w, struct server *s, struct owed_entry e)
 			s->after = PIN_AFTER_DISCARD;
 		break;
 	case OWED_TAG_PROBE:
+	case OWED_TAG_CHECK:
 	case OWED_TAG_SETUP:
 	case OWED_TAG_DIFF:
 	case OWED_TAG_REDIFF:
@@ -191,6 +192,7 @@ static void entry_done(struct worker *w, struct server *s, struct owed_entry e)
 		break;
 	case OWED_TAG_NONE:
 	case OWED_TAG_PROBE:
+	case OWED_TAG_CHECK:
 	case OWED_TAG_SETUP:
 	case OWED_TAG_DIFF:
 	case OWED_TAG_REDIFF:
@@ -408,6 +410,8 @@ static void unit_ended(struct walk *k, struct owed_entry e, char status)
 		release(w, c, s);
 		return;
 	}
+	if (server_fast_close(w, s))
+		return;
 	(void)probe_send(w, c);
 	client_watch(w, c);
 	if (c->stalled)
@@ -494,6 +498,9 @@ static void hidden_ready(struct worker *w, struct server *s, struct owed_entry e
 		if (s->client != NULL && may_release(s->client, s))
 			release(w, s->client, s);
 		break;
+	case OWED_TAG_CHECK:
+		server_was_checked(w, s, failed);
+		return;
 	case OWED_TAG_WELCOME:
 		if (failed)
 			welcome_failed(w, s);

@@ -484,6 +484,7 @@ static void setup_done(struct worker *w, struct server *s)
 	log_info(w->log, "server ready", "server=%lu node=%s db=%s user=%s pid=%u",
 		(unsigned long)s->id, dispatch_node_name(w, p->node), p->acc->db->name,
 		p->acc->user, s->backend_pid);
+	s->checked_us = w->now_us;
 	server_transition(w, s, SERVER_READY);
 	dispatch_server_free(w, s);
 }

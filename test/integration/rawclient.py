@@ -77,6 +77,11 @@ class RawClient(Stream):
         self._read_session()
         return self
 
+    def prove(self, password):
+        """The login's SCRAM exchange alone, up to what comes instead of AuthenticationOk."""
+        self._read_login_message()
+        self._scram(password)
+
     def _authenticate(self, user, password):
         while True:
             m = self._read_login_message()

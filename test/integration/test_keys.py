@@ -1,8 +1,11 @@
 """Settings of PgBouncer that one test each is enough for."""
+import signal
 import socket
 import time
 
 import pgwire
+from rawclient import RawClient
+from tools import proc
 
 
 def refused(client, data):
@@ -97,3 +100,124 @@ def test_application_name_add_host(site):
         conn = p.connect(application_name="shop")
         assert name_of(conn) == "shop"
         conn.close()
+
+
+# --- query_wait_notify ----------------------------------------------------------------------
+
+def test_query_wait_notify_tells_once_in_each_wait(site):
+    settings = {"default_pool_size": 1, "query_wait_notify": 1}
+    with site.pgweir(settings=settings) as p, p.raw() as waiter, p.raw() as holder:
+        for sent in (pgwire.query("SELECT 1"), pgwire.prepared("SELECT 1")):
+            holder.query("BEGIN; SELECT 1").check()
+            began = time.monotonic()
+            waiter.send(sent)
+            notice = waiter.read_message()
+            assert notice.kind == "N" and 0.9 < time.monotonic() - began < 2 * p.slow
+            assert notice.fields()["S"] == "NOTICE" and "queued" in notice.fields()["M"]
+            assert waiter.is_silent_for(1.3), "once"
+            holder.query("COMMIT").check()
+            assert waiter.result().value() == "1"
+
+
+def test_query_wait_notify_says_nothing_before_the_greeting_or_when_off(site):
+    settings = {"default_pool_size": 1, "query_wait_notify": 1}
+    with site.pgweir(settings=settings) as p, p.raw() as holder:
+        p.admin("PAUSE")
+        with RawClient(p.port) as client:  # these settings are new: it waits for a server
+            client.send(pgwire.startup({"user": "app", "database": "app",
+                                        "application_name": "new"}))
+            client.prove(p.passwords["app"])
+            assert client.is_silent_for(1.5)
+        p.reload(query_wait_notify=0)
+        holder.send(pgwire.query("SELECT 1"))
+        assert holder.is_silent_for(1.5)
+        p.admin("RESUME")
+        assert holder.result().value() == "1"
+
+
+# --- server_check_query, server_check_delay -------------------------------------------------
+
+def test_server_check_query_runs_before_a_server_long_idle_is_used(site, superuser):
+    settings = {"default_pool_size": 1, "server_check_delay": 1, "query_wait_notify": 0,
+                "server_check_query": "SELECT nextval('checks')"}
+    superuser("CREATE SEQUENCE checks; GRANT ALL ON checks TO app")
+
+    def n_checks():
+        return int(superuser("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM checks"))
+    try:
+        with site.pgweir(settings=settings) as p, p.raw() as client:
+            assert client.value("SELECT 1") == "1"
+            assert client.value("SELECT 2") == "2"
+            assert n_checks() == 0
+            pid = client.value("SELECT pg_backend_pid()")
+            p.wait_show("POOLS", lambda r: (r["sv_used"], r["sv_idle"]) == ("1", "0"),
+                        database="app")
+            assert p.show_one("SERVERS", database="app")["state"] == "used"
+            assert client.value("SELECT pg_backend_pid()") == pid
+            assert n_checks() == 1
+            assert client.prepared("SELECT 3").value() == "3"
+            assert n_checks() == 1
+            p.reload(server_check_delay=0)  # before each use
+            assert client.value("SELECT 4") == "4"
+            assert client.value("SELECT 5") == "5"
+            assert n_checks() == 3
+            p.reload(server_check_query="")  # never
+            assert client.value("SELECT 6") == "6"
+            assert n_checks() == 3
+            assert client.value("SELECT pg_backend_pid()") == pid
+    finally:
+        superuser("DROP SEQUENCE checks")
+
+
+def test_server_that_fails_its_check_is_replaced(site):
+    settings = {"default_pool_size": 1, "server_check_delay": 0,
+                "server_check_query": "SELECT 1 / 0"}
+    with site.pgweir(settings=settings) as p, p.raw() as client:
+        pid = client.value("SELECT pg_backend_pid()")
+        assert client.value("SELECT pg_backend_pid()") != pid
+        p.wait_log("server_check_query failed")
+
+
+def test_server_that_does_not_answer_its_check_is_closed_unused(site):
+    """The client's statement has not been sent to it, so it runs elsewhere."""
+    settings = {"default_pool_size": 2, "server_check_delay": 0, "node_timeout": 1}
+    with site.pgweir(settings=settings) as p, p.raw() as client:
+        pid = int(client.value("SELECT pg_backend_pid()"))
+        proc.send_signal(pid, signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            assert int(client.value("SELECT pg_backend_pid()")) != pid
+            assert 0.9 < time.monotonic() - began < 3 * p.slow
+        finally:
+            proc.send_signal(pid, signal.SIGCONT)
+
+
+# --- server_fast_close ----------------------------------------------------------------------
+
+def test_server_fast_close_ends_sessions_between_transactions(site):
+    with site.pgweir(settings={"pool_mode": "session"}) as p:
+        with p.raw() as idle, p.raw() as busy:
+            assert idle.value("SELECT 1") == "1"
+            busy.query("BEGIN; SELECT 1").check()
+            p.admin("RECONNECT app")
+            assert idle.is_silent_for(0.5), "it is off"
+            p.reload(server_fast_close=1)
+            fields = [m for m in idle.wait_closed() if m.kind == "E"][0].fields()
+            assert fields["S"] == "FATAL" and fields["C"] == "57P01"
+            assert busy.value("SELECT 2") == "2"
+            result = busy.run(pgwire.query("COMMIT"))
+            assert result.tags == ["COMMIT"]
+            assert [m.kind for m in busy.wait_closed()] == ["E"]
+        with p.raw() as client:
+            assert client.value("SELECT 3") == "3"
+            assert client.is_silent_for(0.3)
+            assert client.value("SELECT 4") == "4"
+
+
+def test_server_fast_close_ends_pins(site):
+    with site.pgweir(settings={"server_fast_close": 1}) as p, p.raw() as pinned, p.raw() as free:
+        pinned.query("CREATE TEMP TABLE kept (a int)").check()
+        assert free.value("SELECT 1") == "1"
+        p.admin("RECONNECT app")
+        assert [m.kind for m in pinned.wait_closed()] == ["E"]
+        assert free.value("SELECT 2") == "2"
