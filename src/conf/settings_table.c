@@ -136,7 +136,8 @@ const struct setting settings[] = {
 			"names one"},
 	{ROW(G, POOL, TIME, "autodb_idle_timeout", autodb_idle_timeout_us), .def = "3600",
 		.max = TIME_TOP,
-		.help = "time after which a database known only through * is forgotten if unused"},
+		.help = "time after which a database known only through * is forgotten if unused, "
+			"its statistics too; 0: never"},
 	{ROW(G, SERVER, TIME, "cancel_wait_timeout", cancel_wait_timeout_us), .def = "10",
 		.max = TIME_TOP,
 		.help = "longest a cancel request waits for a connection to its node; 0: no limit"},
@@ -454,7 +455,7 @@ const struct setting settings[] = {
 			"unix_socket_dir"},
 	{ROW(D, TARGET, ENUM, "load_balance_hosts", load_balance_hosts), .def = "round-robin",
 		.words = host_balances,
-		.help = "without routing: use the hosts in turn, or the first that works"},
+		.help = "without routing: use the hosts in turn, or one until a login to it fails"},
 	{ROW(D, LIMIT, INT, "max_db_client_connections", max_db_client_connections), .max = COUNT,
 		.help = "client connections; 0: the global limit"},
 	{ROW(D, LIMIT, INT, "max_db_connections", max_db_connections), .max = COUNT,

@@ -442,6 +442,7 @@ enum status dbase_find(struct worker *w, const char *name, struct dbase **out)
 		free(db);
 		return E_NOMEM;
 	}
+	db->used_us = w->now_us;
 	list_push_back(&w->dbase_list, &db->link);
 	dbase_bind_admin(w, db);
 	dbase_bind_catalog(w, db);
@@ -494,20 +495,76 @@ void dbase_apply_admin(struct worker *w)
 	}
 }
 
+static void dbase_free(struct worker *w, struct dbase *db)
+{
+	struct list *it;
+
+	map_remove(&w->dbases, name_hash(w, db->name), db);
+	list_del(&db->link);
+	while ((it = list_pop_front(&db->account_list)) != NULL)
+		account_free(w, list_entry(it, struct account, link));
+	map_fini(&db->accounts);
+	free(db->routes);
+	free(db);
+}
+
 void dbase_free_all(struct worker *w)
 {
-	struct list *it, *tmp, *ia, *tmp2;
+	while (!list_is_empty(&w->dbase_list))
+		dbase_free(w, list_entry(w->dbase_list.next, struct dbase, link));
+}
 
+/* --- databases that only "*" knows --- */
+
+static bool dbase_has_servers(const struct worker *w, const struct dbase *db)
+{
+	struct list *it;
+
+	list_foreach (it, &w->servers)
+		if (list_entry(it, struct server, link)->pool->acc->db == db)
+			return true;
+	return false;
+}
+
+/* When it was last used on any worker; all of them forget it at about the same time. */
+static uint64_t dbase_used_us(struct worker *w, struct dbase *db)
+{
+	struct list *it;
+
+	if (db->n_clients != 0 || dbase_has_servers(w, db))
+		db->used_us = w->now_us;
+	list_foreach (it, &db->account_list) {
+		struct share_database *share = list_entry(it, struct account, link)->share_db;
+		uint64_t seen_us = atomic_load(&share->used_us);
+
+		if (seen_us < db->used_us)
+			atomic_store(&share->used_us, db->used_us);
+		else
+			db->used_us = seen_us;
+		break; /* it is the same for all of them */
+	}
+	return db->used_us;
+}
+
+void dbase_forget_unused(struct worker *w)
+{
+	uint64_t timeout_us = w->conf->autodb_idle_timeout_us, used_us;
+	struct list *it, *tmp;
+
+	if (timeout_us == 0 || w->conf->fallback == NULL || !list_is_empty(&w->leaving))
+		return; /* what leaves the worker still refers to its pool */
 	list_foreach_safe (it, tmp, &w->dbase_list) {
 		struct dbase *db = list_entry(it, struct dbase, link);
 
-		list_foreach_safe (ia, tmp2, &db->account_list)
-			account_free(w, list_entry(ia, struct account, link));
-		map_fini(&db->accounts);
-		free(db->routes);
-		free(db);
+		if (db->conf != w->conf->fallback || strcmp(db->name, "*") == 0)
+			continue;
+		used_us = dbase_used_us(w, db);
+		if (w->now_us > used_us && w->now_us - used_us >= timeout_us) {
+			log_info(w->log, "database forgotten", "db=%s worker=%u", db->name,
+				w->index);
+			dbase_free(w, db);
+		}
 	}
-	list_init(&w->dbase_list);
 }
 
 /* --- counters --- */

@@ -472,6 +472,19 @@ static void fill_load(struct worker *w, const struct client *c, struct chooser *
 	};
 }
 
+/* Hosts that are equals: in turn, or one until it fails (load_balance_hosts). */
+static bool keeps_host(const struct conf_db *db)
+{
+	return !db->routing && db->load_balance_hosts == HOST_BALANCE_DISABLE;
+}
+
+static uint32_t chooser_random(struct worker *w, const struct account *acc)
+{
+	if (acc->db->conf->routing)
+		return (uint32_t)worker_random(w);
+	return keeps_host(acc->db->conf) ? atomic_load(&acc->share_db->host) : acc->round_robin;
+}
+
 static void chooser_fill(
 	struct worker *w, struct client *c, enum choose_kind kind, struct chooser *ch)
 {
@@ -497,7 +510,7 @@ static void chooser_fill(
 		.max_lag_us = acc->max_lag_us,
 		.now_us = w->now_us,
 		.sample_grace_us = w->conf->lag_check_interval_us,
-		.random = db->routing ? (uint32_t)worker_random(w) : c->acc->round_robin,
+		.random = chooser_random(w, acc),
 	};
 }
 
@@ -546,10 +559,15 @@ static struct pool *choose_pool(struct worker *w, struct client *c, enum choose_
 static bool is_fit(struct worker *w, struct client *c, const struct pool *p)
 {
 	struct chooser ch;
+	struct choose_out out;
 
 	if (c->state == CLIENT_WELCOME)
 		return true;
 	chooser_fill(w, c, kind_of(c), &ch);
+	if (keeps_host(c->db->conf)) {
+		choose(&ch.in, &out);
+		return out.node == p->node;
+	}
 	return choose_is_fit(&ch.in, (uint16_t)p->index);
 }
 
@@ -965,6 +983,17 @@ void dispatch_cancel(struct worker *w, struct client *c)
 	unit_refuse(w, c, &r);
 }
 
+/* load_balance_hosts = disable: the next host, unless somebody has gone on already. */
+static void leave_host(struct pool *p)
+{
+	const struct conf_db *db = p->acc->db->conf;
+	uint32_t here = p->index;
+
+	if (db != NULL && keeps_host(db) && here != POOL_RETIRED)
+		atomic_compare_exchange_strong(
+			&p->acc->share_db->host, &here, (here + 1) % (uint32_t)db->n_nodes);
+}
+
 void dispatch_login_failed(struct worker *w, struct pool *p, bool refused)
 {
 	struct list *it, *tmp;
@@ -973,6 +1002,7 @@ void dispatch_login_failed(struct worker *w, struct pool *p, bool refused)
 		p->last_sqlstate[0] != '\0' ? p->last_sqlstate : SQLSTATE_CONNECTION_FAILURE,
 		p->last_error);
 
+	leave_host(p);
 	p->retry_at_us = w->now_us + retry + worker_random(w) % (retry / 8 + 1);
 	dispatch_probe(w, p->node);
 	/* Who logs in and has nothing to be greeted with gets the server's own refusal. */
@@ -1119,6 +1149,7 @@ static void janitor_slow(struct worker *w)
 			keep_min_pool_size(w, acc);
 		}
 	}
+	dbase_forget_unused(w);
 }
 
 /* One of them: closing it may close others, so the walk begins anew behind it. */

@@ -4,6 +4,8 @@ import socket
 import time
 
 import pgwire
+import pytest
+from pooler import hosts
 from rawclient import RawClient
 from tools import proc
 
@@ -221,3 +223,56 @@ def test_server_fast_close_ends_pins(site):
         p.admin("RECONNECT app")
         assert [m.kind for m in pinned.wait_closed()] == ["E"]
         assert free.value("SELECT 2") == "2"
+
+
+# --- autodb_idle_timeout --------------------------------------------------------------------
+
+@pytest.mark.threads
+def test_database_known_only_through_a_star_is_forgotten_when_unused(site):
+    databases = {**site.app_on([site.cluster.primary]), "*": hosts([site.cluster.primary])}
+    settings = {"autodb_idle_timeout": 2, "server_idle_timeout": 1, "workers": 2}
+
+    def counted():
+        return {row["database"] for row in p.show("STATS")}
+    with site.pgweir(databases, settings=settings) as p, p.raw(database="template1") as stays:
+        for _ in range(2):
+            clients = [p.raw(database="postgres") for _ in range(6)]
+            for client in clients:
+                assert client.value("SELECT current_database()") == "postgres"
+            with p.raw() as client:
+                assert client.value("SELECT 1") == "1"
+            time.sleep(3.5)
+            assert {"postgres", "template1", "app"} <= counted(), "it has clients"
+            for client in clients:
+                client.close()
+            proc.wait_until("the database to be forgotten", lambda: "postgres" not in counted(),
+                            20 * p.slow)
+            assert {"template1", "app"} <= counted()
+        assert stays.value("SELECT current_database()") == "template1"
+
+
+# --- load_balance_hosts ---------------------------------------------------------------------
+
+def test_load_balance_hosts_disable_keeps_a_host_until_it_fails(own_site):
+    first, second = own_site.cluster.standbys
+    databases = {name: f"{hosts([first, second])} dbname=app load_balance_hosts={how}"
+                 for name, how in (("one", "disable"), ("both", "round-robin"))}
+    settings = {"routing": "off", "server_login_retry": 1, "workers": 2}
+
+    def ports(database):
+        clients = [p.raw(database=database) for _ in range(4)]
+        found = {client.value("SELECT inet_server_port()") for client in clients * 2}
+        for client in clients:
+            client.close()
+        return found
+    with own_site.pgweir(databases, settings=settings) as p:
+        assert ports("one") == {str(first.port)}
+        assert ports("both") == {str(first.port), str(second.port)}
+        first.stop()
+        assert ports("one") == {str(second.port)}
+        first.start()
+        time.sleep(1.5)
+        assert ports("one") == {str(second.port)}, "no way back before that one fails"
+        assert ports("both") == {str(first.port), str(second.port)}
+        second.stop()
+        assert ports("one") == {str(first.port)}
