@@ -22,6 +22,7 @@ static const char *const server_end_words[] = {
 	[SERVER_END_LIFETIME] = "server lifetime over",
 	[SERVER_END_CONNECT] = "connect failed",
 	[SERVER_END_LOGIN] = "login failed",
+	[SERVER_END_PLAIN] = "refused without tls, trying with tls",
 	[SERVER_END_ROLE] = "wrong role or timeline",
 	[SERVER_END_LOST] = "server conn crashed?",
 	[SERVER_END_SHUTDOWN] = "server shut it down",
@@ -346,7 +347,8 @@ static void server_log_end(struct worker *w, const struct server *s, enum server
 	bool was_new = s->state == SERVER_CONNECTING || s->state == SERVER_LOGIN ||
 		       s->state == SERVER_SETUP;
 
-	if (was_new || why == SERVER_END_PROTOCOL || why == SERVER_END_LOST)
+	if ((was_new && why != SERVER_END_PLAIN) || why == SERVER_END_PROTOCOL ||
+		why == SERVER_END_LOST)
 		log_warn(w->log, "server closed",
 			"server=%lu node=%s db=%s user=%s reason=\"%s\" state=%s",
 			(unsigned long)s->id, dispatch_node_name(w, s->pool->node),

@@ -54,6 +54,7 @@ enum server_end {
 	SERVER_END_LIFETIME,
 	SERVER_END_CONNECT,  /* could not connect */
 	SERVER_END_LOGIN,    /* login refused */
+	SERVER_END_PLAIN,    /* login without TLS refused: it is tried with TLS */
 	SERVER_END_ROLE,     /* not the role or timeline it must have */
 	SERVER_END_LOST,     /* closed or reset by the other side */
 	SERVER_END_SHUTDOWN, /* 57P01 and friends while idle */

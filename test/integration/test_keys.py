@@ -126,9 +126,7 @@ def test_query_wait_notify_says_nothing_before_the_greeting_or_when_off(site):
     with site.pgweir(settings=settings) as p, p.raw() as holder:
         p.admin("PAUSE")
         with RawClient(p.port) as client:  # these settings are new: it waits for a server
-            client.send(pgwire.startup({"user": "app", "database": "app",
-                                        "application_name": "new"}))
-            client.prove(p.passwords["app"])
+            client.begin_login("app", p.passwords["app"], "app", application_name="new")
             assert client.is_silent_for(1.5)
         p.reload(query_wait_notify=0)
         holder.send(pgwire.query("SELECT 1"))
