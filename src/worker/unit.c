@@ -61,7 +61,7 @@ static void forward_failed(struct feed *fd, enum status st)
 	} else if (st == E_LIMIT) {
 		r.sqlstate = SQLSTATE_CONFIGURATION_LIMIT_EXCEEDED;
 		r.message = "too much in flight, or a prepared statement that is too large";
-		r.hint = "See max_unit_size and max_prepared_statements.";
+		r.hint = "A named statement has at most 1 MB; see also max_prepared_statements.";
 	}
 	if (s != NULL)
 		s->in_message = true; /* it cannot be used again */
@@ -116,8 +116,10 @@ static bool stream_message(struct feed *fd, const struct frame *f)
 		forward_failed(fd, st);
 		return false;
 	}
-	if (used == 0)
+	if (used == 0) {
+		c->wants_rest = true;
 		return false;
+	}
 	fd->at += used;
 	if (f->type == FRONTEND_FLUSH)
 		relay_answer_synthetic(w, c);
@@ -406,6 +408,7 @@ size_t unit_on_data(struct worker *w, struct client *c, const uint8_t *data, siz
 	struct feed fd = {.w = w, .c = c, .data = data, .len = len};
 
 	c->stalled = false;
+	c->wants_rest = false;
 	PANIC_IF(c->feeding);
 	c->feeding = true;
 	while (!is_over(&fd) && has_more(&fd)) {
@@ -423,7 +426,7 @@ size_t unit_on_data(struct worker *w, struct client *c, const uint8_t *data, siz
 	}
 	conn_flush(c->conn);
 	client_count_bytes(c);
-	if (len - fd.at > w->client_limits.rx_keep_max / 2)
+	if (len - fd.at > w->client_limits.rx_keep_max / 2 && !c->wants_rest)
 		conn_rx_pause(c->conn); /* enough is kept; go on when some of it is done */
 	return fd.at;
 }
@@ -441,7 +444,7 @@ void unit_go_on(struct worker *w, struct client *c)
 		return;
 	conn_consume(c->conn, n);
 	if (conn_rx_is_paused(c->conn) &&
-		conn_rx_len(c->conn) <= w->client_limits.rx_keep_max / 2 &&
+		(c->wants_rest || conn_rx_len(c->conn) <= w->client_limits.rx_keep_max / 2) &&
 		(c->server == NULL || conn_out_len(c->server->conn) <= w->conf->relay_buffer))
 		conn_rx_resume(c->conn);
 }
