@@ -136,8 +136,8 @@ const struct setting settings[] = {
 			"names one"},
 	{ROW(G, POOL, TIME, "autodb_idle_timeout", autodb_idle_timeout_us), .def = "3600",
 		.max = TIME_TOP,
-		.help = "time after which a database known only through * is forgotten if unused, "
-			"its statistics too; 0: never"},
+		.help = "time after which an unused database that only * knows is forgotten; 0: "
+			"never"},
 	{ROW(G, SERVER, TIME, "cancel_wait_timeout", cancel_wait_timeout_us), .def = "10",
 		.max = TIME_TOP,
 		.help = "longest a cancel request waits for a connection to its node; 0: no limit"},
@@ -334,13 +334,13 @@ const struct setting settings[] = {
 		.max = TIME_TOP,
 		.help = "idle time after which server_check_query is due; 0: before each use"},
 	{ROW(G, SERVER, STRING, "server_check_query", server_check_query), .def = "<empty>",
-		.help = "sent to a server connection long idle before it is used; <empty>: an "
-			"empty query; nothing: no check"},
+		.help = "asks a server connection long idle; <empty>: an empty query; nothing: no "
+			"check"},
 	{ROW(G, SERVER, TIME, "server_connect_timeout", server_connect_timeout_us), .def = "15",
 		.max = TIME_TOP, .help = "longest a connection and login may take; 0: no limit"},
 	{ROW(G, SERVER, BOOL, "server_fast_close", server_fast_close), .def = "0",
-		.help = "disconnect clients that keep an outdated server connection (sessions, "
-			"pinned) between transactions"},
+		.help = "disconnect sessions and pinned clients of an outdated server between "
+			"transactions"},
 	{ROW(G, SERVER, TIME, "server_idle_timeout", server_idle_timeout_us), .def = "600",
 		.max = TIME_TOP,
 		.help = "idle time after which a server connection is closed; 0: never"},

@@ -15,6 +15,7 @@
 #include "worker/server.h"
 
 #define CATALOG_RETRY_US 5000000u
+#define FORGOTTEN_MAX    64u /* unused databases that are freed at once */
 #define ROUTES_OF(db)    ((size_t)SQL_CLASSES * CHOOSE_REASON_COUNT * (CONF_DB_NODES_MAX + 1))
 #define SQL_CLASSES      6u
 _Static_assert(SQL_UNKNOWN + 1 == SQL_CLASSES, "one row of route counters per class");
@@ -516,7 +517,25 @@ void dbase_free_all(struct worker *w)
 
 /* --- databases that only "*" knows --- */
 
-static bool dbase_has_servers(const struct worker *w, const struct dbase *db)
+static bool dbase_has_servers(const struct dbase *db)
+{
+	struct list *it;
+
+	list_foreach (it, &db->account_list) {
+		const struct account *acc = list_entry(it, struct account, link);
+
+		for (uint32_t i = 0; i < acc->n_pools; i++) {
+			const struct pool *p = acc->pools[i];
+
+			if (p->n_idle + p->n_active + p->n_login + p->n_check != 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Also one of a pool whose node has left the database. */
+static bool dbase_is_referred_to(const struct worker *w, const struct dbase *db)
 {
 	struct list *it;
 
@@ -531,7 +550,7 @@ static uint64_t dbase_used_us(struct worker *w, struct dbase *db)
 {
 	struct list *it;
 
-	if (db->n_clients != 0 || dbase_has_servers(w, db))
+	if (db->n_clients != 0 || dbase_has_servers(db))
 		db->used_us = w->now_us;
 	list_foreach (it, &db->account_list) {
 		struct share_database *share = list_entry(it, struct account, link)->share_db;
@@ -550,6 +569,7 @@ void dbase_forget_unused(struct worker *w)
 {
 	uint64_t timeout_us = w->conf->autodb_idle_timeout_us, used_us;
 	struct list *it, *tmp;
+	unsigned n = 0;
 
 	if (timeout_us == 0 || w->conf->fallback == NULL || !list_is_empty(&w->leaving))
 		return; /* what leaves the worker still refers to its pool */
@@ -559,7 +579,9 @@ void dbase_forget_unused(struct worker *w)
 		if (db->conf != w->conf->fallback || strcmp(db->name, "*") == 0)
 			continue;
 		used_us = dbase_used_us(w, db);
-		if (w->now_us > used_us && w->now_us - used_us >= timeout_us) {
+		if (w->now_us > used_us && w->now_us - used_us >= timeout_us && n < FORGOTTEN_MAX &&
+			!dbase_is_referred_to(w, db)) {
+			n++;
 			log_info(w->log, "database forgotten", "db=%s worker=%u", db->name,
 				w->index);
 			dbase_free(w, db);
