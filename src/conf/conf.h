@@ -89,7 +89,7 @@ struct conf_db {
 	enum route route;
 	enum consistency consistency;
 	enum host_balance load_balance_hosts; /* where routing is off */
-	uint64_t max_lag_us; /* CONF_UNSET_US */
+	uint64_t max_lag_us;                  /* CONF_UNSET_US */
 	/* keys parsed into `nodes` */
 	const char *host, *port, *weight;
 
