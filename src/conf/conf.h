@@ -88,8 +88,8 @@ struct conf_db {
 	enum routing_mode routing_key; /* as given */
 	enum route route;
 	enum consistency consistency;
-	enum host_balance load_balance_hosts;
-	uint64_t max_lag_us; /* CONF_UNSET_US */
+	enum host_balance load_balance_hosts; /* where routing is off */
+	uint64_t max_lag_us;                  /* CONF_UNSET_US */
 	/* keys parsed into `nodes` */
 	const char *host, *port, *weight;
 
@@ -193,7 +193,7 @@ struct conf {
 	/* server connections; a time of 0 is "never" unless said otherwise */
 	const char *server_reset_query;
 	bool server_reset_query_always;
-	const char *server_check_query; /* "": the empty query */
+	const char *server_check_query; /* "": no check; "<empty>": the empty query */
 	uint64_t server_check_delay_us;
 	bool server_fast_close;
 	uint64_t server_lifetime_us; /* 0: closed after one use */
@@ -236,7 +236,7 @@ struct conf {
 	const char *resolv_conf;    /* * "": the system's */
 	uint32_t max_packet_size;   /* bytes */
 	uint64_t relay_buffer;      /* bytes waiting to be sent at which the source is not read */
-	uint32_t tcp_defer_accept;  /* s */
+	uint32_t tcp_defer_accept;  /* 0: off */
 	uint32_t tcp_socket_buffer; /* bytes, 0: the system's */
 	bool tcp_keepalive;
 	uint32_t tcp_keepcnt, tcp_keepidle, tcp_keepintvl; /* s; 0: the system's */

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "proto/frame.h"
+
 /* --- sizes: a value that is given counts, also 0 --- */
 
 static uint32_t size_of(uint32_t user, uint32_t db, uint32_t global)
@@ -76,6 +78,11 @@ uint32_t conf_max_user_client_connections(const struct conf *c, const struct con
 {
 	return limit_of(user != NULL ? user->max_user_client_connections : CONF_UNSET,
 		c->max_user_client_connections);
+}
+
+uint32_t conf_message_len_max(const struct conf *c)
+{
+	return c->max_packet_size <= FRAME_LEN_MAX ? c->max_packet_size - 1 : FRAME_LEN_MAX;
 }
 
 /* --- times --- */

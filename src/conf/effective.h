@@ -37,6 +37,9 @@ uint64_t conf_idle_transaction_timeout_us(const struct conf *c, const struct con
 uint64_t conf_transaction_timeout_us(const struct conf *c, const struct conf_user *user);
 uint64_t conf_client_idle_timeout_us(const struct conf *c, const struct conf_user *user);
 
+/* Largest length field of a message that is passed on: max_packet_size counts the type as well. */
+uint32_t conf_message_len_max(const struct conf *c);
+
 /*
  * Whom the monitor logs in as. User: the entry's monitor_user, the global one, the entry's user,
  * auth_user; "" if none. Password: monitor_password likewise, then the entry's password if the user

@@ -116,7 +116,7 @@ const struct setting settings[] = {
 	{ROW(G, AUTH, LIST, "admin_users", admin_users), .def = "",
 		.help = "users who may run every command of the admin console"},
 	{ROW(G, POOL, BOOL, "application_name_add_host", application_name_add_host), .def = "0",
-		.help = "add the client's address and port to its application_name"},
+		.help = "add the client's address and port to the application_name of its login"},
 	{IGNORED(G, AUTH, "auth_dbname"), .def = "",
 		.note = "auth_query is not available in this version"},
 	{ROW(G, AUTH, STRING, "auth_file", auth_file), .def = "",
@@ -136,7 +136,8 @@ const struct setting settings[] = {
 			"names one"},
 	{ROW(G, POOL, TIME, "autodb_idle_timeout", autodb_idle_timeout_us), .def = "3600",
 		.max = TIME_TOP,
-		.help = "time after which a database known only through * is forgotten if unused"},
+		.help = "time after which an unused database that only * knows is forgotten; 0: "
+			"never"},
 	{ROW(G, SERVER, TIME, "cancel_wait_timeout", cancel_wait_timeout_us), .def = "10",
 		.max = TIME_TOP,
 		.help = "longest a cancel request waits for a connection to its node; 0: no limit"},
@@ -179,8 +180,8 @@ const struct setting settings[] = {
 			"them"},
 	{ROW(G, PROCESS, BOOL, "disable_pqexec", disable_pqexec), .flags = SETTING_RESTART,
 		.def = "0",
-		.help = "refuse simple queries: only the extended protocol, one statement a "
-			"message"},
+		.help = "disconnect who sends a simple query: only the extended protocol, one "
+			"statement a message"},
 	{ROW(G, NET, TIME, "dns_max_ttl", dns_max_ttl_us), .def = "15", .max = TIME_TOP,
 		.help = "longest that an address is used before its name is looked up again"},
 	{ROW(G, NET, TIME, "dns_nxdomain_ttl", dns_nxdomain_ttl_us), .def = "15", .max = TIME_TOP,
@@ -237,7 +238,8 @@ const struct setting settings[] = {
 		.help = "server connections per node, shared fairly by its pools; 0: no limit"},
 	{ROW(G, NET, INT, "max_packet_size", max_packet_size), .def = "2147483647", .min = 1024,
 		.max = INT_TOP, .unit = "bytes",
-		.help = "largest message that is passed on; PostgreSQL's own limit is 1 GB"},
+		.help = "largest message that is passed on, either way; PostgreSQL's own limit is "
+			"1 GB"},
 	{ROW(G, POOL, INT, "max_pinned", max_pinned), .flags = SETTING_OURS, .def = "auto",
 		.max = COUNT, .words = auto_unset,
 		.help = "server connections of a pool that clients may keep for themselves; auto: "
@@ -329,14 +331,15 @@ const struct setting settings[] = {
 		.flags = SETTING_OURS, .def = "10", .max = TIME_TOP,
 		.help = "time to cancel and roll back what a vanished client left, before closing"},
 	{ROW(G, SERVER, TIME, "server_check_delay", server_check_delay_us), .def = "30",
-		.max = TIME_TOP, .help = "idle time after which server_check_query is sent"},
-	{ROW(G, SERVER, STRING, "server_check_query", server_check_query), .def = "",
-		.help = "sent to a server connection long idle before it is used; empty: an empty "
-			"query"},
+		.max = TIME_TOP,
+		.help = "idle time after which server_check_query is due; 0: before each use"},
+	{ROW(G, SERVER, STRING, "server_check_query", server_check_query), .def = "<empty>",
+		.help = "asks a server connection long idle; <empty>: an empty query; nothing: no "
+			"check"},
 	{ROW(G, SERVER, TIME, "server_connect_timeout", server_connect_timeout_us), .def = "15",
 		.max = TIME_TOP, .help = "longest a connection and login may take; 0: no limit"},
 	{ROW(G, SERVER, BOOL, "server_fast_close", server_fast_close), .def = "0",
-		.help = "in session pooling, close outdated server connections between "
+		.help = "disconnect sessions and pinned clients of an outdated server between "
 			"transactions"},
 	{ROW(G, SERVER, TIME, "server_idle_timeout", server_idle_timeout_us), .def = "600",
 		.max = TIME_TOP,
@@ -391,9 +394,8 @@ const struct setting settings[] = {
 	{ROW(G, PROCESS, STRING, "syslog_ident", syslog_ident), .def = "pgbouncer",
 		.def_weir = "pgweir", .help = "name of the program in syslog"},
 	{ROW(G, NET, INT, "tcp_defer_accept", tcp_defer_accept), .def = "1", .max = 3600,
-		.unit = "s",
-		.help = "time the system may hold a new connection back until it has sent data; 0: "
-			"off"},
+		.help = "accept a connection only when it has sent something, or after 45 s; 0: at "
+			"once"},
 	{ROW(G, NET, BOOL, "tcp_keepalive", tcp_keepalive), .def = "1",
 		.help = "have the system probe idle TCP connections"},
 	{ROW(G, NET, INT, "tcp_keepcnt", tcp_keepcnt), .def = "0", .max = 127, .unit = "probes",
@@ -453,7 +455,7 @@ const struct setting settings[] = {
 			"unix_socket_dir"},
 	{ROW(D, TARGET, ENUM, "load_balance_hosts", load_balance_hosts), .def = "round-robin",
 		.words = host_balances,
-		.help = "without routing: use the hosts in turn, or the first that works"},
+		.help = "without routing: use the hosts in turn, or one until a login to it fails"},
 	{ROW(D, LIMIT, INT, "max_db_client_connections", max_db_client_connections), .max = COUNT,
 		.help = "client connections; 0: the global limit"},
 	{ROW(D, LIMIT, INT, "max_db_connections", max_db_connections), .max = COUNT,

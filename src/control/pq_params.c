@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "conf/conf.h"
+#include "net/tls.h"
 
 #define NO_FILE "/dev/null/none" /* cannot exist: keeps libpq out of the home directory */
 
@@ -46,14 +47,26 @@ static const char *sslmode_name(enum tls_mode mode)
 	return "verify-full";
 }
 
+/* libpq before 16 knows no "system", and never takes it with verify-ca. */
+static const char *root_certificates(const struct conf_tls *tls)
+{
+	const char *file;
+
+	if (tls->sslmode < TLS_MODE_VERIFY_CA)
+		return NO_FILE;
+	if (!tls_ca_is_system(tls->ca_file))
+		return tls->ca_file;
+	file = tls_system_ca_file();
+	return file != NULL ? file : "system";
+}
+
 static bool add_tls(struct pq_params *p, const struct conf_tls *tls)
 {
-	/* libpq verifies in "require", too, as soon as it is given a root certificate. */
-	bool verify = tls->sslmode >= TLS_MODE_VERIFY_CA;
 	bool has_cert = *tls->cert_file != '\0';
 
 	return add(p, "sslmode", sslmode_name(tls->sslmode)) &&
-	       add(p, "sslrootcert", verify ? tls->ca_file : NO_FILE) &&
+	       /* it verifies in "require", too, as soon as it is given a root certificate */
+	       add(p, "sslrootcert", root_certificates(tls)) &&
 	       add(p, "sslcert", has_cert ? tls->cert_file : NO_FILE) &&
 	       add(p, "sslkey", has_cert ? tls->key_file : NO_FILE) && add(p, "sslcrl", NO_FILE) &&
 	       add(p, "gssencmode", "disable");

@@ -117,8 +117,6 @@ static bool bind_tcp(int fd, const struct net_addr *a, const struct listen_opts 
 		return false;
 	if (opts != NULL && opts->reuse_port && !set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1))
 		return false;
-	if (opts != NULL && opts->defer_accept_s != 0)
-		(void)set_int(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, opts->defer_accept_s);
 	return bind(fd, &a->u.sa, a->len) == 0;
 }
 
@@ -231,6 +229,11 @@ enum status listen_open(
 	}
 	*fd = s;
 	return OK;
+}
+
+void listen_defer_accept(int fd, int seconds)
+{
+	(void)set_int(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, seconds);
 }
 
 void listen_unlink(int fd)

@@ -19,10 +19,9 @@
 
 struct listen_opts {
 	int backlog;
-	bool reuse_port;    /* TCP: SO_REUSEPORT, one member per worker on the same address */
-	int defer_accept_s; /* TCP_DEFER_ACCEPT in seconds, 0: off */
-	mode_t unix_mode;   /* permissions of the unix socket, e.g. 0777 */
-	gid_t unix_gid;     /* its group; (gid_t)-1: leave */
+	bool reuse_port;  /* TCP: SO_REUSEPORT, one member per worker on the same address */
+	mode_t unix_mode; /* permissions of the unix socket, e.g. 0777 */
+	gid_t unix_gid;   /* its group; (gid_t)-1: leave */
 };
 
 /*
@@ -50,6 +49,12 @@ enum status listen_probe(const struct net_addr *a) MUST_USE;
  */
 enum status listen_open(
 	const struct net_addr *a, const struct listen_opts *opts, int *fd, char *err) MUST_USE;
+
+/*
+ * A connection is accepted when its first bytes are there, or after `seconds`; 0: at once. Nothing
+ * on a unix socket, and where the system does not know it.
+ */
+void listen_defer_accept(int fd, int seconds);
 
 /* Remove the file of a unix socket that `fd` is bound to; no-op for others. Before close(fd). */
 void listen_unlink(int fd);

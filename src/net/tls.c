@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "net/tls_words.h"
 
@@ -208,16 +209,36 @@ static enum status ctx_load_identity(SSL_CTX *ssl, const struct tls_conf *conf, 
 	return OK;
 }
 
+bool tls_ca_is_system(const char *ca_file)
+{
+	return !is_set(ca_file) || strcmp(ca_file, "system") == 0;
+}
+
+const char *tls_system_ca_file(void)
+{
+	const char *const files[] = {
+		secure_getenv(X509_get_default_cert_file_env()), X509_get_default_cert_file(),
+		"/etc/ssl/certs/ca-certificates.crt", /* Debian, Ubuntu, Alpine, Arch */
+		"/etc/pki/tls/certs/ca-bundle.crt",   /* Fedora, Red Hat */
+		"/etc/ssl/ca-bundle.pem",             /* SUSE */
+	};
+
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+		if (files[i] != NULL && access(files[i], R_OK) == 0)
+			return files[i];
+	return NULL;
+}
+
 static enum status ctx_load_ca(SSL_CTX *ssl, const struct tls_conf *conf, char *err)
 {
 	STACK_OF(X509_NAME) * names;
 
-	if (!is_set(conf->ca_file))
+	if (!is_set(conf->ca_file) && conf->server) /* whoever has a certificate could log in */
 		return conf_invalid(err, "no CA file is set, but certificates are to be verified");
-	if (strcmp(conf->ca_file, "system") == 0)
+	if (tls_ca_is_system(conf->ca_file))
 		return SSL_CTX_set_default_verify_paths(ssl) == 1
 			       ? OK
-			       : conf_fail(err, "CA file", conf->ca_file);
+			       : conf_fail(err, "CA file", "system");
 	if (SSL_CTX_load_verify_file(ssl, conf->ca_file) != 1)
 		return conf_fail(err, "CA file", conf->ca_file);
 	if (!conf->server)

@@ -37,7 +37,7 @@ enum tls_verify {
 struct tls_conf {
 	bool server; /* we are the TLS server: *client*_tls_… settings */
 	enum tls_verify verify;
-	const char *ca_file; /* PEM; "system": the system's; needed for any verification */
+	const char *ca_file; /* PEM; the client's role: "" or "system" stand for the system's */
 	const char *cert_file;
 	const char *key_file;
 	const char *protocols; /* "secure", "all", "legacy", or a list: "tlsv1.2,tlsv1.3" */
@@ -58,6 +58,14 @@ void tls_ctx_unref(struct tls_ctx *ctx);          /* any thread; NULL allowed */
 
 /* Same settings: one context can serve both (as long as the files are the same). */
 bool tls_conf_equal(const struct tls_conf *a, const struct tls_conf *b);
+
+/* Does a client's ca_file stand for the system's certificates? */
+bool tls_ca_is_system(const char *ca_file);
+/*
+ * They as one readable file, for a library that wants one; NULL if none is found. OpenSSL's own
+ * places (SSL_CERT_FILE among them) come first. The text lives as long as the environment.
+ */
+const char *tls_system_ca_file(void);
 
 /* --- a stream --- */
 

@@ -44,6 +44,8 @@ struct share_database {
 	struct budget open;    /* limit: max_db_connections */
 	struct budget clients; /* limit: max_db_client_connections */
 	char name[SHARE_NAME_MAX];
+	_Atomic uint32_t host;    /* load_balance_hosts = disable: index of the host in use */
+	_Atomic uint64_t used_us; /* when a worker last had a client or a server of it */
 };
 
 struct share_user {

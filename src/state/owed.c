@@ -179,12 +179,12 @@ static bool reply_fits(uint8_t kind, char type, bool *ends)
 	(M_PARSED | M_BOUND | M_CLOSED | M_PARAMS | M_NO_DATA | M_COLUMNS | M_ROW | M_COMPLETE | \
 		M_EMPTY | M_SUSPENDED)
 
-size_t owed_pass_run(struct owed *q, const uint8_t *data, size_t len)
+size_t owed_pass_run(struct owed *q, const uint8_t *data, size_t len, uint32_t len_max)
 {
 	size_t at = 0;
 	struct frame f;
 
-	while (q->n != 0 && frame_peek(data + at, len - at, FRAME_LEN_MAX, &f) == OK) {
+	while (q->n != 0 && frame_peek(data + at, len - at, len_max, &f) == OK) {
 		const struct owed_entry *e = owed_head(q);
 		uint16_t m = message[f.type] & M_PLAIN & replies[e->kind].all;
 

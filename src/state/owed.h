@@ -101,9 +101,10 @@ enum owed_step owed_on_reply(struct owed *q, char type, bool *ends);
 /*
  * Walk over complete messages at `data` that go to the client as they are, for as long as the heads
  * are the client's and entries with tag 0 end; those are taken off. Returns how many bytes: behind
- * them stands one that owed_on_reply has to see, or is not complete.
+ * them stands one that owed_on_reply has to see, is not complete, or whose length field is above
+ * len_max (as frame_peek).
  */
-size_t owed_pass_run(struct owed *q, const uint8_t *data, size_t len);
+size_t owed_pass_run(struct owed *q, const uint8_t *data, size_t len, uint32_t len_max);
 
 /*
  * While an error is being skipped: take off the next entry that will get no reply any more, up to

@@ -139,6 +139,7 @@ struct client {
 	struct server *server; /* linked */
 	struct cancel *cancel; /* of a CLIENT_CANCEL */
 
+	bool wait_told;         /* query_wait_notify: it knows that it waits */
 	struct waiter waiter;   /* while CLIENT_WAITING or waiting for a welcome */
 	struct pool *line_pool; /* whose line it stands in; NULL: the account's `nowhere` */
 	bool wants_pin;         /* it stands in the pool's pin_line: max_pinned is met */
@@ -165,6 +166,7 @@ struct client {
 	bool verbatim;        /* session mode: statement names are the server's own */
 	bool stream_is_query; /* the stream is one large Query: no Sync will follow it */
 	bool probe_due;       /* a statement may have undone a pin: ask, see probe.h */
+	bool wants_rest;      /* what stands at the front has to come whole: read on */
 	bool stalled;         /* what stands at the front waits for an answer of the server */
 	bool drop_next;       /* the message at the front was refused: its bytes are dropped */
 	bool feeding;         /* its bytes are being looked at: they are consumed at the end */

@@ -15,6 +15,7 @@
 #include "worker/server.h"
 
 #define CATALOG_RETRY_US 5000000u
+#define FORGOTTEN_MAX    64u /* unused databases that are freed at once */
 #define ROUTES_OF(db)    ((size_t)SQL_CLASSES * CHOOSE_REASON_COUNT * (CONF_DB_NODES_MAX + 1))
 #define SQL_CLASSES      6u
 _Static_assert(SQL_UNKNOWN + 1 == SQL_CLASSES, "one row of route counters per class");
@@ -183,6 +184,7 @@ static enum status pool_new(
 	list_init(&p->idle);
 	list_init(&p->active);
 	list_init(&p->logins);
+	list_init(&p->checks);
 	dispatch_pool_init(p);
 	st = share_pool_get(w->sh->share, acc->db->name, acc->user, (uint16_t)node->id, &p->share);
 	if (st != OK) {
@@ -441,6 +443,7 @@ enum status dbase_find(struct worker *w, const char *name, struct dbase **out)
 		free(db);
 		return E_NOMEM;
 	}
+	db->used_us = w->now_us;
 	list_push_back(&w->dbase_list, &db->link);
 	dbase_bind_admin(w, db);
 	dbase_bind_catalog(w, db);
@@ -493,20 +496,97 @@ void dbase_apply_admin(struct worker *w)
 	}
 }
 
+static void dbase_free(struct worker *w, struct dbase *db)
+{
+	struct list *it;
+
+	map_remove(&w->dbases, name_hash(w, db->name), db);
+	list_del(&db->link);
+	while ((it = list_pop_front(&db->account_list)) != NULL)
+		account_free(w, list_entry(it, struct account, link));
+	map_fini(&db->accounts);
+	free(db->routes);
+	free(db);
+}
+
 void dbase_free_all(struct worker *w)
 {
-	struct list *it, *tmp, *ia, *tmp2;
+	while (!list_is_empty(&w->dbase_list))
+		dbase_free(w, list_entry(w->dbase_list.next, struct dbase, link));
+}
 
+/* --- databases that only "*" knows --- */
+
+static bool dbase_has_servers(const struct dbase *db)
+{
+	struct list *it;
+
+	list_foreach (it, &db->account_list) {
+		const struct account *acc = list_entry(it, struct account, link);
+
+		for (uint32_t i = 0; i < acc->n_pools; i++) {
+			const struct pool *p = acc->pools[i];
+
+			if (p->n_idle + p->n_active + p->n_login + p->n_check != 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Also one of a pool whose node has left the database. */
+static bool dbase_is_referred_to(const struct worker *w, const struct dbase *db)
+{
+	struct list *it;
+
+	list_foreach (it, &w->servers)
+		if (list_entry(it, struct server, link)->pool->acc->db == db)
+			return true;
+	return false;
+}
+
+/* When it was last used on any worker; all of them forget it at about the same time. */
+static uint64_t dbase_used_us(struct worker *w, struct dbase *db)
+{
+	struct list *it;
+
+	if (db->n_clients != 0 || dbase_has_servers(db))
+		db->used_us = w->now_us;
+	list_foreach (it, &db->account_list) {
+		struct share_database *share = list_entry(it, struct account, link)->share_db;
+		uint64_t seen_us = atomic_load(&share->used_us);
+
+		if (seen_us < db->used_us)
+			atomic_store(&share->used_us, db->used_us);
+		else
+			db->used_us = seen_us;
+		break; /* it is the same for all of them */
+	}
+	return db->used_us;
+}
+
+void dbase_forget_unused(struct worker *w)
+{
+	uint64_t timeout_us = w->conf->autodb_idle_timeout_us, used_us;
+	struct list *it, *tmp;
+	unsigned n = 0;
+
+	if (timeout_us == 0 || w->conf->fallback == NULL || !list_is_empty(&w->leaving))
+		return; /* what leaves the worker still refers to its pool */
 	list_foreach_safe (it, tmp, &w->dbase_list) {
 		struct dbase *db = list_entry(it, struct dbase, link);
 
-		list_foreach_safe (ia, tmp2, &db->account_list)
-			account_free(w, list_entry(ia, struct account, link));
-		map_fini(&db->accounts);
-		free(db->routes);
-		free(db);
+		if (db->conf != w->conf->fallback || strcmp(db->name, "*") == 0)
+			continue;
+		used_us = dbase_used_us(w, db);
+		if (w->now_us > used_us && w->now_us - used_us >= timeout_us && n < FORGOTTEN_MAX &&
+			!dbase_is_referred_to(w, db)) {
+			n++;
+			log_info(w->log, "database forgotten", "db=%s worker=%u", db->name,
+				w->index);
+			dbase_free(w, db);
+		}
 	}
-	list_init(&w->dbase_list);
 }
 
 /* --- counters --- */

@@ -2,8 +2,8 @@
  * dbase - a worker's own view of the databases that clients ask for, of the accounts (database,
  * user) in them and of their pools (database, user, node).
  * Owns:    dbases, accounts, pools, welcomes, counters. A dbase and its accounts live until the
- *          worker ends, or the database has left the configuration and its last client and server
- *          are gone.
+ *          worker ends; one that is known through "*" only, until it was unused on all workers for
+ *          autodb_idle_timeout.
  * Bounds:  accounts by the shared registry; welcomes WELCOMES_MAX an account.
  */
 #ifndef PGWEIR_WORKER_DBASE_H
@@ -62,6 +62,7 @@ struct dbase {
 	struct map accounts; /* struct account by user */
 	struct list account_list;
 	uint32_t n_clients;
+	uint64_t used_us; /* when it last had a client or a server here; of "*" databases */
 
 	struct dbase_stats stats;
 	uint64_t *routes; /* [SQL classes][reasons][nodes of the database + 1], see route_count */
@@ -126,7 +127,8 @@ struct pool {
 	struct list idle;   /* most recently used first */
 	struct list active; /* linked to a client, or finishing what one left */
 	struct list logins; /* connecting, logging in */
-	uint32_t n_idle, n_active, n_login;
+	struct list checks; /* idle for long, answering server_check_query */
+	uint32_t n_idle, n_active, n_login, n_check;
 	struct waitq line;        /* units waiting for a server */
 	struct waitq pin_line;    /* units that will pin, waiting for a place under max_pinned */
 	struct list waiting_link; /* worker's waiting_pools while somebody is in either */
@@ -137,7 +139,7 @@ struct pool {
 	uint64_t retry_at_us;   /* no login before that: the last one failed */
 	char last_error[128];   /* of the last failed login, "" after a good one */
 	char last_sqlstate[6];
-	bool wants_tls;     /* server_tls_sslmode = allow: a login without TLS was refused */
+	bool wants_tls;     /* server_tls_sslmode = allow: a login without TLS was refused last */
 	uint32_t borrowing; /* requests to other workers under way */
 };
 
@@ -158,6 +160,7 @@ struct pool *account_pool(struct account *acc, uint32_t node);
 void dbase_apply_conf(struct worker *w);
 void dbase_apply_catalogs(struct worker *w);
 void dbase_apply_admin(struct worker *w);
+void dbase_forget_unused(struct worker *w); /* autodb_idle_timeout; about once a second */
 void dbase_free_all(struct worker *w);
 
 /* The welcome for `set`, or NULL. */

@@ -16,6 +16,7 @@
 #define FAIR_SLACK_US    3000u    /* a local unit is preferred to one elsewhere within this */
 #define JANITOR_SLOW_US  1000000u /* min_pool_size, places for others */
 #define CHOOSE_TRIES     3u
+#define FAST_CLOSE_MAX   64u /* clients that server_fast_close ends in one round of the janitor */
 #define IDLE_LOOK_MAX    8u  /* idle servers looked at for one with the client's settings */
 #define WAITERS_LOOK_MAX 64u /* waiters looked at per line when something changed */
 
@@ -214,7 +215,7 @@ static bool open_one(struct worker *w, struct pool *p)
 
 static void open_for_line(struct worker *w, struct pool *p)
 {
-	while (waitq_len(&p->line) > p->n_login && may_open(w, p))
+	while (waitq_len(&p->line) > p->n_login + p->n_check && may_open(w, p))
 		if (!open_one(w, p))
 			return;
 }
@@ -279,6 +280,7 @@ static void note_wait(struct worker *w, struct client *c)
 	hist_add(&c->acc->wait, us);
 	c->db->stats.wait_us += us;
 	c->wait_begun_us = 0;
+	c->wait_told = false;
 }
 
 static void link_server(struct worker *w, struct client *c, struct server *s)
@@ -323,31 +325,42 @@ static void go_on(struct worker *w, struct client *c)
 
 static void serve(struct worker *w, struct client *c, struct server *s)
 {
+	if (server_needs_check(w, s)) {
+		server_check(w, s); /* the client stays where it waits, and is served then */
+		return;
+	}
 	stop_waiting(w, c);
 	link_server(w, c, s);
 	go_on(w, c);
 }
 
-/* An idle server for the client: one with its settings if there is one among the first. */
+/*
+ * An idle server for the client: one with its settings if there is one among the first. If there is
+ * none that can be used at once, one that has to be checked first.
+ */
 static struct server *take_idle(struct worker *w, struct pool *p, const struct client *c)
 {
-	struct server *fits = NULL;
+	struct server *fits = NULL, *doubted = NULL;
 	struct list *it;
 	uint32_t n = 0;
 
 	list_foreach (it, &p->idle) {
 		struct server *s = list_entry(it, struct server, pool_link);
 
-		if (n++ == IDLE_LOOK_MAX && fits != NULL)
+		if (n++ >= IDLE_LOOK_MAX && (fits != NULL || doubted != NULL))
 			break;
 		if (s->wanted_by != NULL || !server_fits(w, c, s))
 			continue;
+		if (server_needs_check(w, s)) {
+			doubted = doubted != NULL ? doubted : s;
+			continue;
+		}
 		if (s->settings == c->set.current)
 			return s;
 		if (fits == NULL || w->conf->server_round_robin)
 			fits = s;
 	}
-	return fits;
+	return fits != NULL ? fits : doubted;
 }
 
 /* Ask another worker for its idle server. */
@@ -452,6 +465,19 @@ static void fill_load(struct worker *w, const struct client *c, struct chooser *
 	};
 }
 
+/* Hosts that are equals: in turn, or one until it fails (load_balance_hosts). */
+static bool keeps_host(const struct conf_db *db)
+{
+	return !db->routing && db->load_balance_hosts == HOST_BALANCE_DISABLE;
+}
+
+static uint32_t chooser_random(struct worker *w, const struct account *acc)
+{
+	if (acc->db->conf->routing)
+		return (uint32_t)worker_random(w);
+	return keeps_host(acc->db->conf) ? atomic_load(&acc->share_db->host) : acc->round_robin;
+}
+
 static void chooser_fill(
 	struct worker *w, struct client *c, enum choose_kind kind, struct chooser *ch)
 {
@@ -477,7 +503,7 @@ static void chooser_fill(
 		.max_lag_us = acc->max_lag_us,
 		.now_us = w->now_us,
 		.sample_grace_us = w->conf->lag_check_interval_us,
-		.random = db->routing ? (uint32_t)worker_random(w) : c->acc->round_robin,
+		.random = chooser_random(w, acc),
 	};
 }
 
@@ -542,10 +568,15 @@ static struct pool *choose_pool(struct worker *w, struct client *c, enum choose_
 static bool is_fit(struct worker *w, struct client *c, const struct pool *p)
 {
 	struct chooser ch;
+	struct choose_out out;
 
 	if (c->state == CLIENT_WELCOME)
 		return true;
 	chooser_fill(w, c, kind_of(c), &ch);
+	if (keeps_host(c->db->conf)) {
+		choose(&ch.in, &out);
+		return out.node == p->node;
+	}
 	return choose_is_fit(&ch.in, (uint16_t)p->index);
 }
 
@@ -603,13 +634,15 @@ static bool dispatch_currval(struct worker *w, struct client *c)
 		refuse_currval(w, c);
 		return false;
 	}
-	if (s->state == SERVER_IDLE && !c->db->paused) {
+	if (s->state == SERVER_IDLE && !c->db->paused && !server_needs_check(w, s)) {
 		link_server(w, c, s);
 		return true;
 	}
 	s->wanted_by = c;
 	c->wanted = s;
 	stand_in_line(w, c, NULL, false);
+	if (s->state == SERVER_IDLE && !c->db->paused)
+		server_check(w, s);
 	return false;
 }
 
@@ -660,14 +693,17 @@ static bool dispatch_to(struct worker *w, struct client *c, struct pool *p)
 	if (!take_pin_place(w, c, p))
 		return false;
 	s = waitq_len(&p->line) == 0 ? take_idle(w, p, c) : NULL;
-	if (s != NULL) {
+	if (s != NULL && !server_needs_check(w, s)) {
 		link_server(w, c, s);
 		return true;
 	}
 	stand_in_line(w, c, p, false);
 	if (!waiter_waits(&c->waiter))
 		return false;
-	borrow(w, p);
+	if (s != NULL)
+		server_check(w, s);
+	else
+		borrow(w, p);
 	open_for_line(w, p);
 	return false;
 }
@@ -822,7 +858,7 @@ void dispatch_server_free(struct worker *w, struct server *s)
 
 void dispatch_look_pool(struct worker *w, struct pool *p)
 {
-	while (!list_is_empty(&p->idle) && waitq_len(&p->line) != 0) {
+	while (!list_is_empty(&p->idle) && waitq_len(&p->line) > p->n_check) {
 		struct server *s = list_entry(p->idle.next, struct server, pool_link);
 
 		if (!serve_line(w, p, s))
@@ -921,6 +957,31 @@ static void expire(struct worker *w, struct waitq *q, struct pool *p)
 	}
 }
 
+/* query_wait_notify: one notice in each wait. Before its greeting a client expects none. */
+static void tell_who_waits(struct worker *w, struct waitq *q)
+{
+	uint64_t notify_us = w->conf->query_wait_notify_us;
+	uint8_t buf[REPORT_OWN_MAX];
+	struct wr out = wr_of(buf, sizeof buf);
+	struct report r = report_of("NOTICE", SQLSTATE_SUCCESSFUL_COMPLETION,
+		"No server connection available in postgres backend, client being queued");
+
+	if (notify_us == 0)
+		return;
+	report_put(&out, 'N', &r);
+	for (struct waiter *x = waitq_first(q); x != NULL; x = waitq_next(q, x)) {
+		struct client *c = client_of(x);
+
+		if (w->now_us - x->since_us < notify_us)
+			break; /* the line is in order of age */
+		if (c->wait_told || c->state != CLIENT_WAITING)
+			continue;
+		c->wait_told = true;
+		conn_put_copy(c->conn, buf, out.len);
+		conn_flush(c->conn);
+	}
+}
+
 void dispatch_cancel(struct worker *w, struct client *c)
 {
 	struct report r = report_of(
@@ -931,6 +992,17 @@ void dispatch_cancel(struct worker *w, struct client *c)
 	unit_refuse(w, c, &r);
 }
 
+/* load_balance_hosts = disable: the next host, unless somebody has gone on already. */
+static void leave_host(struct pool *p)
+{
+	const struct conf_db *db = p->acc->db->conf;
+	uint32_t here = p->index;
+
+	if (db != NULL && keeps_host(db) && here != POOL_RETIRED)
+		atomic_compare_exchange_strong(
+			&p->acc->share_db->host, &here, (here + 1) % (uint32_t)db->n_nodes);
+}
+
 void dispatch_login_failed(struct worker *w, struct pool *p, bool refused)
 {
 	struct list *it, *tmp;
@@ -939,6 +1011,7 @@ void dispatch_login_failed(struct worker *w, struct pool *p, bool refused)
 		p->last_sqlstate[0] != '\0' ? p->last_sqlstate : SQLSTATE_CONNECTION_FAILURE,
 		p->last_error);
 
+	leave_host(p);
 	p->retry_at_us = w->now_us + retry + worker_random(w) % (retry / 8 + 1);
 	dispatch_probe(w, p->node);
 	/* Who logs in and has nothing to be greeted with gets the server's own refusal. */
@@ -1085,6 +1158,18 @@ static void janitor_slow(struct worker *w)
 			keep_min_pool_size(w, acc);
 		}
 	}
+	dbase_forget_unused(w);
+}
+
+/* One of them: closing it may close others, so the walk begins anew behind it. */
+static bool fast_close_one(struct worker *w)
+{
+	struct list *it;
+
+	list_foreach (it, &w->servers)
+		if (server_fast_close(w, list_entry(it, struct server, link)))
+			return true;
+	return false;
 }
 
 void dispatch_janitor(struct worker *w)
@@ -1096,15 +1181,21 @@ void dispatch_janitor(struct worker *w)
 
 		expire(w, &p->pin_line, p);
 		expire(w, &p->line, p);
+		tell_who_waits(w, &p->pin_line);
+		tell_who_waits(w, &p->line);
 		dispatch_look_pool(w, p);
 	}
 	list_foreach_safe (it, tmp, &w->waiting_accounts) {
 		struct account *acc = list_entry(it, struct account, nowhere_link);
 
 		expire(w, &acc->nowhere, NULL);
+		tell_who_waits(w, &acc->nowhere);
 		recheck_waiters(w, &acc->nowhere, NULL);
 	}
 	give_all_places_back(w);
+	for (uint32_t n = 0; w->conf->server_fast_close && n < FAST_CLOSE_MAX; n++)
+		if (!fast_close_one(w))
+			break;
 	if (w->now_us - w->janitor_slow_us >= JANITOR_SLOW_US) {
 		w->janitor_slow_us = w->now_us;
 		janitor_slow(w);
@@ -1130,6 +1221,19 @@ static void close_idle(struct worker *w, struct pool *p, enum server_end why)
 {
 	while (!list_is_empty(&p->idle))
 		server_close(w, list_entry(p->idle.next, struct server, pool_link), why);
+}
+
+/* The others that are as old are not worth another wait each. */
+void dispatch_check_timed_out(struct worker *w, struct server *s)
+{
+	struct pool *p = s->pool;
+	struct list *it;
+
+	server_close(w, s, SERVER_END_TIMEOUT);
+	while ((it = p->idle.prev) != &p->idle &&
+		server_needs_check(w, list_entry(it, struct server, pool_link)))
+		server_close(w, list_entry(it, struct server, pool_link), SERVER_END_TIMEOUT);
+	dispatch_probe(w, p->node);
 }
 
 void dispatch_pool_retire(struct worker *w, struct pool *p)

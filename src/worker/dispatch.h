@@ -46,6 +46,7 @@ void dispatch_server_free(struct worker *w, struct server *s); /* it is SERVER_I
 /* One is gone, or was never opened; its places in the budgets are given back. */
 void dispatch_server_gone(struct worker *w, struct pool *p, bool login_counted);
 void dispatch_idle_changed(struct worker *w, struct pool *p, int delta); /* before it happens */
+void dispatch_check_timed_out(struct worker *w, struct server *s);       /* closes it */
 void dispatch_login_ended(struct worker *w, struct pool *p);
 void dispatch_login_failed(struct worker *w, struct pool *p, bool refused);
 void dispatch_wanted_lost(struct worker *w, struct client *c);

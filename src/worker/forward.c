@@ -315,8 +315,10 @@ static enum status go_parse(struct going *g)
 	struct stmt *stmt;
 	enum status st;
 
-	c->db->stats.client_parses++;
+	if (g->len == FRAME_HEAD_LEN)
+		return E_AGAIN; /* whether it has a name is not known yet */
 	if (c->verbatim || g->p[FRAME_HEAD_LEN] == '\0') {
+		c->db->stats.client_parses++;
 		put_verbatim(g);
 		g->c->unnamed_parsed = true;
 		if (!c->verbatim)
@@ -324,7 +326,8 @@ static enum status go_parse(struct going *g)
 		return owe(g, OWED_PARSE, OWED_CLIENT, OWED_TAG_NONE, 0, NULL);
 	}
 	if (!frame_is_complete(&g->f, g->len))
-		return E_LIMIT; /* a named statement too large to be kept */
+		return g->f.total <= g->w->client_limits.rx_keep_max ? E_AGAIN : E_LIMIT;
+	c->db->stats.client_parses++;
 	if (frontend_read_parse(frame_body(g->p, &g->f), &m) != OK)
 		return E_PROTO;
 	st = intern(g, &m, &stmt);
@@ -655,7 +658,7 @@ enum status forward_message(
 	g.len = frame_part(g.f.total, len);
 	st = go(&g);
 	if (st == E_AGAIN)
-		return OK; /* the names of a Bind are not complete */
+		return OK; /* the names of a Bind, or a named Parse, are not complete */
 	if (st != OK)
 		return st;
 	*used = g.len;

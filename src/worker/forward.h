@@ -15,6 +15,7 @@ enum owed_tag {
 	OWED_TAG_SETUP,   /* hidden query without a consequence */
 	OWED_TAG_DIFF,    /* hidden query: the client's settings */
 	OWED_TAG_REDIFF,  /* the same after a RESET: the client is told the values */
+	OWED_TAG_CHECK,   /* hidden query: server_check_query */
 	OWED_TAG_PROBE,   /* hidden query: which pins still hold */
 	OWED_TAG_WELCOME, /* hidden query: settings of a client that logs in */
 	OWED_TAG_BEGIN,   /* hidden query: the deferred BEGIN and what followed it */

@@ -156,6 +156,21 @@ static bool take_options(struct worker *w, struct client *c, const char *text)
 	return false;
 }
 
+/* application_name_add_host: "psql - 10.0.0.1:40000", "[::1]:40000", "unix:6432". */
+static bool add_host(struct worker *w, struct client *c)
+{
+	const char *app = settings_get(c->set.current, "application_name");
+	char addr[64], name[512];
+	uint16_t port;
+	bool v6;
+
+	conn_remote(c->conn, addr, sizeof addr, &port);
+	v6 = strchr(addr, ':') != NULL;
+	snprintf(name, sizeof name, "%.400s - %s%s%s:%u", app != NULL ? app : "app", v6 ? "[" : "",
+		addr, v6 ? "]" : "", conn_is_unix(c->conn) ? w->conf->listen_port : port);
+	return take_setting(w, c, "application_name", name);
+}
+
 static bool take_settings(struct worker *w, struct client *c, const struct startup *s)
 {
 	struct rd params = s->params;
@@ -171,6 +186,8 @@ static bool take_settings(struct worker *w, struct client *c, const struct start
 		if (!take_setting(w, c, p.name, p.value))
 			return false;
 	}
+	if (w->conf->application_name_add_host && !add_host(w, c))
+		return false;
 	/* RESET goes back to what the start-up packet said. */
 	login = settings_ref(c->set.current);
 	settings_txn_fini(&c->set);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conf/conf.h"
+#include "conf/effective.h"
 #include "proto/backend.h"
 #include "proto/frame.h"
 #include "proto/frontend.h"
@@ -30,6 +30,7 @@ struct walk {
 	const uint8_t *data;
 	size_t len;
 	size_t run, at;
+	uint32_t len_max; /* largest length field */
 };
 
 static struct bufpool *pool_of(struct worker *w)
@@ -151,6 +152,7 @@ void relay_entry_lost(struct worker *w, struct server *s, struct owed_entry e)
 			s->after = PIN_AFTER_DISCARD;
 		break;
 	case OWED_TAG_PROBE:
+	case OWED_TAG_CHECK:
 	case OWED_TAG_SETUP:
 	case OWED_TAG_DIFF:
 	case OWED_TAG_REDIFF:
@@ -190,6 +192,7 @@ static void entry_done(struct worker *w, struct server *s, struct owed_entry e)
 		break;
 	case OWED_TAG_NONE:
 	case OWED_TAG_PROBE:
+	case OWED_TAG_CHECK:
 	case OWED_TAG_SETUP:
 	case OWED_TAG_DIFF:
 	case OWED_TAG_REDIFF:
@@ -409,6 +412,8 @@ static void unit_ended(struct walk *k, struct owed_entry e, char status)
 		release(w, c, s);
 		return;
 	}
+	if (server_fast_close(w, s))
+		return;
 	(void)probe_send(w, c);
 	client_watch(w, c);
 	if (c->stalled)
@@ -495,6 +500,9 @@ static void hidden_ready(struct worker *w, struct server *s, struct owed_entry e
 		if (s->client != NULL && may_release(s->client, s))
 			release(w, s->client, s);
 		break;
+	case OWED_TAG_CHECK:
+		server_was_checked(w, s, failed);
+		return;
 	case OWED_TAG_WELCOME:
 		if (failed)
 			welcome_failed(w, s);
@@ -830,6 +838,16 @@ static void body_goes_on(struct walk *k)
 		skip(k, n);
 }
 
+static void too_large(struct walk *k)
+{
+	struct report r = report_of("FATAL", SQLSTATE_PROGRAM_LIMIT_EXCEEDED,
+		"a message of the server is larger than max_packet_size");
+
+	pass_run(k);
+	remember_fatal(k->s, &r); /* what relay_server_lost tells the client */
+	server_close(k->w, k->s, SERVER_END_PROTOCOL);
+}
+
 static bool walk_on(struct walk *k)
 {
 	struct server *s = k->s;
@@ -841,10 +859,14 @@ static bool walk_on(struct walk *k)
 		return true;
 	}
 	if (s->client != NULL)
-		k->at += owed_pass_run(&s->owed, k->data + k->at, k->len - k->at);
-	st = frame_peek(k->data + k->at, k->len - k->at, FRAME_LEN_MAX, &f);
+		k->at += owed_pass_run(&s->owed, k->data + k->at, k->len - k->at, k->len_max);
+	st = frame_peek(k->data + k->at, k->len - k->at, k->len_max, &f);
 	if (st == E_AGAIN)
 		return false;
+	if (st == E_LIMIT && k->len_max != FRAME_LEN_MAX) {
+		too_large(k);
+		return false;
+	}
 	if (st == OK && !frame_is_complete(&f, k->len - k->at) && is_inspected(f.type)) {
 		if (f.total <= RELAY_INSPECT_MAX)
 			return false;
@@ -880,7 +902,8 @@ static void end_of_chunk(struct walk *k)
 
 size_t relay_server_data(struct worker *w, struct server *s, const uint8_t *data, size_t len)
 {
-	struct walk k = {.w = w, .s = s, .data = data, .len = len};
+	struct walk k = {
+		.w = w, .s = s, .data = data, .len = len, .len_max = conf_message_len_max(w->conf)};
 
 	while (k.at < len && walk_on(&k))
 		;

@@ -11,20 +11,25 @@
 #include "worker/cancel.h"
 #include "worker/client.h"
 #include "worker/dispatch.h"
+#include "worker/forward.h"
 #include "worker/handover.h"
 #include "worker/relay.h"
+
+#define CHECK_HOLDS_US 1000000u /* so long a check counts with server_check_delay = 0 */
 
 static const char *const server_end_words[] = {
 	[SERVER_END_IDLE_TIMEOUT] = "server idle timeout",
 	[SERVER_END_LIFETIME] = "server lifetime over",
 	[SERVER_END_CONNECT] = "connect failed",
 	[SERVER_END_LOGIN] = "login failed",
+	[SERVER_END_PLAIN] = "refused without tls, trying with tls",
 	[SERVER_END_ROLE] = "wrong role or timeline",
 	[SERVER_END_LOST] = "server conn crashed?",
 	[SERVER_END_SHUTDOWN] = "server shut it down",
 	[SERVER_END_PROTOCOL] = "out of step with the protocol",
 	[SERVER_END_CLIENT] = "left by its client in the middle",
 	[SERVER_END_TIMEOUT] = "timeout",
+	[SERVER_END_CHECK] = "server_check_query failed",
 	[SERVER_END_OUTDATED] = "outdated",
 	[SERVER_END_BUDGET] = "place needed by another pool",
 	[SERVER_END_PIN] = "session state that cannot be undone",
@@ -37,8 +42,10 @@ static const uint8_t next_state[SERVER_STATE_COUNT][SERVER_EVENT_COUNT] = {
 	[SERVER_LOGIN] = {[SERVER_LOGGED_IN] = SERVER_SETUP, [SERVER_LOST] = SERVER_CLOSED},
 	[SERVER_SETUP] = {[SERVER_READY] = SERVER_IDLE, [SERVER_LOST] = SERVER_CLOSED},
 	[SERVER_IDLE] = {[SERVER_LINKED] = SERVER_ACTIVE,
+		[SERVER_DOUBTED] = SERVER_CHECK,
 		[SERVER_HANDED_OVER] = SERVER_MOVING,
 		[SERVER_LOST] = SERVER_CLOSED},
+	[SERVER_CHECK] = {[SERVER_READY] = SERVER_IDLE, [SERVER_LOST] = SERVER_CLOSED},
 	[SERVER_ACTIVE] = {[SERVER_RELEASED] = SERVER_IDLE,
 		[SERVER_LEFT] = SERVER_RESET,
 		[SERVER_CANCEL_PENDING] = SERVER_CANCELED,
@@ -63,6 +70,9 @@ static struct list *state_list(struct pool *p, enum server_state st, uint32_t **
 	case SERVER_IDLE:
 		*count = &p->n_idle;
 		return &p->idle;
+	case SERVER_CHECK:
+		*count = &p->n_check;
+		return &p->checks;
 	case SERVER_ACTIVE:
 	case SERVER_RESET:
 	case SERVER_CANCELED:
@@ -141,9 +151,12 @@ static uint64_t server_deadline_us(struct worker *w, const struct server *s)
 	case SERVER_SETUP:
 		return after(s->opened_us, w->conf->server_connect_timeout_us);
 	case SERVER_IDLE:
-		d = after(s->used_us, w->conf->server_idle_timeout_us);
+		d = after(s->kept_us > s->used_us ? s->kept_us : s->used_us,
+			w->conf->server_idle_timeout_us);
 		e = after(s->opened_us, acc->server_lifetime_us);
 		return d < e ? d : e;
+	case SERVER_CHECK:
+		return after(s->state_since_us, w->conf->node_timeout_us);
 	case SERVER_ACTIVE:
 		if (s->client != NULL && !server_is_quiet(s))
 			return after(s->unit_begun_us, acc->query_timeout_us);
@@ -192,7 +205,10 @@ static void server_timed_out(struct worker *w, struct server *s)
 		else if (dispatch_may_shrink(w, s->pool))
 			server_close(w, s, SERVER_END_IDLE_TIMEOUT);
 		else
-			s->used_us = w->now_us; /* kept for min_pool_size */
+			s->kept_us = w->now_us;
+		break;
+	case SERVER_CHECK:
+		dispatch_check_timed_out(w, s);
 		break;
 	case SERVER_ACTIVE:
 		query_timed_out(w, s);
@@ -232,6 +248,7 @@ static size_t on_data(void *arg, const uint8_t *data, size_t len)
 	case SERVER_SETUP:
 		return server_login_on_data(s->w, s, data, len);
 	case SERVER_IDLE:
+	case SERVER_CHECK:
 	case SERVER_ACTIVE:
 	case SERVER_RESET:
 	case SERVER_CANCELED:
@@ -330,7 +347,8 @@ static void server_log_end(struct worker *w, const struct server *s, enum server
 	bool was_new = s->state == SERVER_CONNECTING || s->state == SERVER_LOGIN ||
 		       s->state == SERVER_SETUP;
 
-	if (was_new || why == SERVER_END_PROTOCOL || why == SERVER_END_LOST)
+	if ((was_new && why != SERVER_END_PLAIN) || why == SERVER_END_PROTOCOL ||
+		why == SERVER_END_LOST)
 		log_warn(w->log, "server closed",
 			"server=%lu node=%s db=%s user=%s reason=\"%s\" state=%s",
 			(unsigned long)s->id, dispatch_node_name(w, s->pool->node),
@@ -390,15 +408,37 @@ void server_free(struct worker *w, struct server *s)
 
 /* --- release --- */
 
-static bool server_is_outdated(struct worker *w, const struct server *s)
+/* As PgBouncer's close_needed: not that it is merely old. */
+static bool server_is_replaced(const struct server *s)
 {
 	const struct pool *p = s->pool;
 
 	return s->close_needed || p->index == POOL_RETIRED || p->acc->db->conf == NULL ||
-	       s->reconnect_no < p->acc->db->reconnect_no ||
-	       (p->acc->server_lifetime_us == 0 && s->units != 0) ||
+	       s->reconnect_no < p->acc->db->reconnect_no;
+}
+
+static bool server_is_outdated(struct worker *w, const struct server *s)
+{
+	const struct pool *p = s->pool;
+
+	return server_is_replaced(s) || (p->acc->server_lifetime_us == 0 && s->units != 0) ||
 	       (p->acc->server_lifetime_us != 0 &&
 		       w->now_us - s->opened_us >= p->acc->server_lifetime_us);
+}
+
+bool server_fast_close(struct worker *w, struct server *s)
+{
+	struct client *c = s->client;
+	struct report r = report_of("FATAL", SQLSTATE_ADMIN_SHUTDOWN,
+		"terminating connection because its server connection is replaced");
+
+	if (!w->conf->server_fast_close || c == NULL || c->state != CLIENT_ACTIVE || c->streaming ||
+		c->body_left != 0 || s->txn_status != 'I' || !server_is_quiet(s) ||
+		!server_is_replaced(s))
+		return false;
+	r.hint = "Connect again; see server_fast_close.";
+	client_fatal(w, c, &r, CLIENT_END_SERVER);
+	return true;
 }
 
 static void server_reset(struct worker *w, struct server *s, const char *sql)
@@ -459,6 +499,47 @@ void server_was_reset(struct worker *w, struct server *s)
 	server_release(w, s);
 }
 
+/* --- does it still answer? --- */
+
+bool server_needs_check(struct worker *w, const struct server *s)
+{
+	uint64_t delay_us = w->conf->server_check_delay_us, since_us = s->used_us;
+
+	if (w->conf->server_check_query[0] == '\0')
+		return false;
+	if (s->checked_us > s->used_us) { /* else a delay of 0 would ask for ever */
+		since_us = s->checked_us;
+		delay_us = delay_us > CHECK_HOLDS_US ? delay_us : CHECK_HOLDS_US;
+	}
+	return w->now_us >= since_us && w->now_us - since_us >= delay_us;
+}
+
+void server_check(struct worker *w, struct server *s)
+{
+	const char *sql = w->conf->server_check_query;
+
+	server_transition(w, s, SERVER_DOUBTED);
+	if (forward_hidden(s, strcmp(sql, "<empty>") == 0 ? "" : sql, OWED_TAG_CHECK) != OK) {
+		server_close(w, s, SERVER_END_MEMORY);
+		return;
+	}
+	conn_flush(s->conn);
+	server_watch(w, s);
+}
+
+void server_was_checked(struct worker *w, struct server *s, bool failed)
+{
+	s->checked_us = w->now_us;
+	if (failed || s->txn_status != 'I') {
+		server_close(w, s, SERVER_END_CHECK);
+	} else if (server_is_outdated(w, s)) {
+		server_close(w, s, SERVER_END_OUTDATED);
+	} else {
+		server_transition(w, s, SERVER_READY);
+		dispatch_server_free(w, s);
+	}
+}
+
 /* --- SHOW SERVERS --- */
 
 const char *server_state_word(enum server_state st)
@@ -468,6 +549,7 @@ const char *server_state_word(enum server_state st)
 		[SERVER_LOGIN] = "new",
 		[SERVER_SETUP] = "new",
 		[SERVER_IDLE] = "idle",
+		[SERVER_CHECK] = "tested",
 		[SERVER_ACTIVE] = "active",
 		[SERVER_RESET] = "tested",
 		[SERVER_CANCELED] = "being_canceled",
@@ -477,15 +559,16 @@ const char *server_state_word(enum server_state st)
 	return words[st] != NULL ? words[st] : "closed";
 }
 
-static uint8_t show_state(const struct server *s)
+static uint8_t show_state(struct worker *w, const struct server *s)
 {
 	switch (s->state) {
 	case SERVER_IDLE:
-		return SHOW_SV_IDLE;
+		return server_needs_check(w, s) ? SHOW_SV_USED : SHOW_SV_IDLE;
 	case SERVER_ACTIVE:
 		return s->cancel != NULL ? SHOW_SV_ACTIVE_CANCEL : SHOW_SV_ACTIVE;
 	case SERVER_MOVING:
 		return SHOW_SV_ACTIVE;
+	case SERVER_CHECK:
 	case SERVER_RESET:
 		return SHOW_SV_TESTED;
 	case SERVER_CANCELED:
@@ -509,7 +592,7 @@ void server_show(struct worker *w, const struct server *s, struct show_socket_ro
 	*row = (struct show_socket_row){
 		.id = s->id,
 		.type = 'S',
-		.state = show_state(s),
+		.state = show_state(w, s),
 		.close_needed = server_is_outdated(w, s),
 		.connect_wall_us = worker_wall_us(w, s->opened_us),
 		.request_wall_us = worker_wall_us(w, s->unit_begun_us),

@@ -24,7 +24,8 @@ enum server_state {
 	SERVER_CONNECTING, /* new: TCP connect, TLS */
 	SERVER_LOGIN,      /* new: start-up packet sent, up to the first ReadyForQuery */
 	SERVER_SETUP,      /* new: our first hidden query */
-	SERVER_IDLE,       /* idle: may be given to a client */
+	SERVER_IDLE,       /* idle: may be given to a client; after server_check_delay "used" */
+	SERVER_CHECK,      /* tested: server_check_query asks whether it still answers */
 	SERVER_ACTIVE,     /* active: linked to a client */
 	SERVER_RESET,      /* tested: left by its client, being cleaned */
 	SERVER_CANCELED,   /* being_canceled: free, but a cancel for it is under way */
@@ -38,6 +39,7 @@ enum server_event {
 	SERVER_LOGGED_IN,
 	SERVER_READY, /* set-up or reset done */
 	SERVER_LINKED,
+	SERVER_DOUBTED,  /* idle for long: it is asked before it is used */
 	SERVER_RELEASED, /* clean */
 	SERVER_LEFT,     /* released dirty: must be cleaned */
 	SERVER_CANCEL_PENDING,
@@ -52,12 +54,14 @@ enum server_end {
 	SERVER_END_LIFETIME,
 	SERVER_END_CONNECT,  /* could not connect */
 	SERVER_END_LOGIN,    /* login refused */
+	SERVER_END_PLAIN,    /* login without TLS refused: it is tried with TLS */
 	SERVER_END_ROLE,     /* not the role or timeline it must have */
 	SERVER_END_LOST,     /* closed or reset by the other side */
 	SERVER_END_SHUTDOWN, /* 57P01 and friends while idle */
 	SERVER_END_PROTOCOL, /* out of step */
 	SERVER_END_CLIENT,   /* its client left it in the middle of something */
 	SERVER_END_TIMEOUT,
+	SERVER_END_CHECK,    /* server_check_query gave an error, or left a transaction */
 	SERVER_END_OUTDATED, /* RECONNECT, PAUSE, or the configuration changed */
 	SERVER_END_BUDGET,   /* its place is given to another pool */
 	SERVER_END_PIN,      /* a pin left something that cannot be cleaned */
@@ -102,6 +106,8 @@ struct server {
 	uint32_t version_num; /* 150004; 0: not told */
 
 	uint64_t opened_us, used_us, state_since_us, unit_begun_us;
+	uint64_t checked_us;    /* when it last answered server_check_query, or its login */
+	uint64_t kept_us;       /* when it was kept for min_pool_size, though idle for too long */
 	uint64_t units;         /* number of the present unit, to know it again */
 	uint64_t reconnect_no;  /* sh->reconnect_no when it was opened */
 	char fatal_sqlstate[6]; /* of an ErrorResponse that ends the connection */
@@ -123,6 +129,12 @@ void server_watch(struct worker *w, struct server *s); /* arm the timer for its 
 /* The one end. Unlinks its client first: relay_server_lost tells what that one gets. */
 void server_close(struct worker *w, struct server *s, enum server_end why);
 
+/*
+ * server_fast_close: a client that holds an outdated server between transactions is disconnected,
+ * and the server is closed with it. True if that was so.
+ */
+bool server_fast_close(struct worker *w, struct server *s);
+
 /* Its client has no more claim to it: clean it if needed, then give it to the next or idle it. */
 void server_release(struct worker *w, struct server *s);
 
@@ -134,6 +146,14 @@ bool server_is_quiet(const struct server *s);
 /* It has `set` now; takes a reference. */
 void server_init_timer(struct server *s);
 const char *server_state_word(enum server_state st); /* PgBouncer's */
+
+/*
+ * server_check_query: an idle server that needs the check is not given to a client. server_check
+ * sends it; when it is answered the server is idle again, and given to who waits for it.
+ */
+bool server_needs_check(struct worker *w, const struct server *s);
+void server_check(struct worker *w, struct server *s);
+void server_was_checked(struct worker *w, struct server *s, bool failed);
 
 /* The hidden query of a SERVER_RESET, or the cancel of a SERVER_CANCELED, is done. */
 void server_was_reset(struct worker *w, struct server *s);

@@ -37,6 +37,7 @@ enum login_step {
 struct server_login {
 	enum login_step step;
 	uint32_t addr_at; /* address of the node that is tried */
+	bool tls_asked;   /* SSLRequest was sent on this connection */
 	bool auth_ok;
 	bool scram_begun;
 	bool knows_role; /* the role query's row has come */
@@ -71,6 +72,7 @@ static void login_fails(struct worker *w, struct server *s, enum server_end why,
 
 	snprintf(p->last_error, sizeof p->last_error, "%s", text);
 	snprintf(p->last_sqlstate, sizeof p->last_sqlstate, "%s", sqlstate);
+	p->wants_tls = false; /* sslmode = allow begins with a plain connection again */
 	log_warn(w->log, "server login failed",
 		"server=%lu node=%s db=%s user=%s sqlstate=%s error=\"%s\"", (unsigned long)s->id,
 		dispatch_node_name(w, p->node), p->acc->db->name, p->acc->user, sqlstate, text);
@@ -217,6 +219,7 @@ void server_login_on_ready(struct worker *w, struct server *s)
 	if (l->step == STEP_CONNECT && wants_tls(w, s)) {
 		startup_put_ssl_request(&out);
 		l->step = STEP_SSL_ANSWER;
+		l->tls_asked = true;
 		put(s, &out);
 		return;
 	}
@@ -439,11 +442,10 @@ static void take_error(struct worker *w, struct server *s, struct rd body)
 
 	if (report_read(body, 'E', &r) != OK)
 		r.message = "malformed ErrorResponse";
-	if (l->step == STEP_STARTUP && !s->pool->wants_tls &&
-		w->conf->server_tls.sslmode == TLS_MODE_ALLOW && !conn_is_unix(s->conn) &&
-		report_has(&r, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION)) {
+	if (l->step == STEP_STARTUP && !l->auth_ok && !l->tls_asked &&
+		w->conf->server_tls.sslmode == TLS_MODE_ALLOW && !conn_is_unix(s->conn)) {
 		s->pool->wants_tls = true; /* the next attempt uses it, and begins at once */
-		server_close(w, s, SERVER_END_LOGIN);
+		server_close(w, s, SERVER_END_PLAIN);
 		return;
 	}
 	login_fails(w, s, SERVER_END_LOGIN, r.sqlstate, r.message);
@@ -484,6 +486,7 @@ static void setup_done(struct worker *w, struct server *s)
 	log_info(w->log, "server ready", "server=%lu node=%s db=%s user=%s pid=%u",
 		(unsigned long)s->id, dispatch_node_name(w, p->node), p->acc->db->name,
 		p->acc->user, s->backend_pid);
+	s->checked_us = w->now_us;
 	server_transition(w, s, SERVER_READY);
 	dispatch_server_free(w, s);
 }

@@ -127,6 +127,12 @@ static void show_pool(struct worker *w, const struct pool *p, struct show_pool_r
 	};
 	text_copy(row->database, sizeof row->database, p->acc->db->name);
 	text_copy(row->user, sizeof row->user, p->acc->user);
+	row->sv_tested = p->n_check;
+	list_foreach (it, &p->idle)
+		if (server_needs_check(w, list_entry(it, struct server, pool_link))) {
+			row->sv_idle--;
+			row->sv_used++;
+		}
 	list_foreach (it, &p->active) {
 		const struct server *s = list_entry(it, struct server, pool_link);
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "conf/conf.h"
+#include "conf/effective.h"
 #include "proto/frame.h"
 #include "proto/frontend.h"
 #include "worker/dispatch.h"
@@ -60,7 +61,7 @@ static void forward_failed(struct feed *fd, enum status st)
 	} else if (st == E_LIMIT) {
 		r.sqlstate = SQLSTATE_CONFIGURATION_LIMIT_EXCEEDED;
 		r.message = "too much in flight, or a prepared statement that is too large";
-		r.hint = "See max_unit_size and max_prepared_statements.";
+		r.hint = "A named statement has at most 1 MB; see also max_prepared_statements.";
 	}
 	if (s != NULL)
 		s->in_message = true; /* it cannot be used again */
@@ -115,8 +116,10 @@ static bool stream_message(struct feed *fd, const struct frame *f)
 		forward_failed(fd, st);
 		return false;
 	}
-	if (used == 0)
+	if (used == 0) {
+		c->wants_rest = true;
 		return false;
+	}
 	fd->at += used;
 	if (f->type == FRONTEND_FLUSH)
 		relay_answer_synthetic(w, c);
@@ -244,9 +247,25 @@ static bool gather_message(struct feed *fd, const struct frame *f)
 	return true;
 }
 
+/* Why check_message refuses what it refuses. */
+static const char *refusal(const struct feed *fd, enum status st)
+{
+	switch (st) {
+	case E_LIMIT:
+		return fd->w->conf->max_packet_size <= FRAME_LEN_MAX
+			       ? "message is malformed or larger than max_packet_size"
+			       : "invalid message length";
+	case E_INVALID:
+		return "simple queries are not allowed here (disable_pqexec)";
+	default:
+		return "invalid frontend message type";
+	}
+}
+
 static bool check_message(struct feed *fd, const uint8_t *p, size_t avail, struct frame *f)
 {
-	enum status st = frame_peek(p, avail, FRAME_LEN_MAX, f);
+	const struct conf *conf = fd->w->conf;
+	enum status st = frame_peek(p, avail, conf_message_len_max(conf), f);
 
 	if (st == E_AGAIN)
 		return false;
@@ -256,11 +275,12 @@ static bool check_message(struct feed *fd, const uint8_t *p, size_t avail, struc
 		st = frame_peek(p, avail, frontend_infos[f->type].len_max, f);
 	if (st == OK && !(frontend_infos[f->type].flags & (FRONTEND_IN_SESSION | FRONTEND_IN_COPY)))
 		st = E_PROTO;
+	if (st == OK && f->type == FRONTEND_QUERY && conf->disable_pqexec)
+		st = E_INVALID;
 	if (st != OK && is_in_flight(fd->c))
 		return stall(fd->c); /* what was sent before it is answered first */
 	if (st != OK)
-		protocol_error(fd,
-			st == E_LIMIT ? "invalid message length" : "invalid frontend message type");
+		protocol_error(fd, refusal(fd, st));
 	return st == OK;
 }
 
@@ -388,6 +408,7 @@ size_t unit_on_data(struct worker *w, struct client *c, const uint8_t *data, siz
 	struct feed fd = {.w = w, .c = c, .data = data, .len = len};
 
 	c->stalled = false;
+	c->wants_rest = false;
 	PANIC_IF(c->feeding);
 	c->feeding = true;
 	while (!is_over(&fd) && has_more(&fd)) {
@@ -406,7 +427,7 @@ size_t unit_on_data(struct worker *w, struct client *c, const uint8_t *data, siz
 	conn_flush(c->conn);
 	if (c->server == NULL) /* else when the answer has come */
 		client_count_bytes(c);
-	if (len - fd.at > w->client_limits.rx_keep_max / 2)
+	if (len - fd.at > w->client_limits.rx_keep_max / 2 && !c->wants_rest)
 		conn_rx_pause(c->conn); /* enough is kept; go on when some of it is done */
 	return fd.at;
 }
@@ -424,7 +445,7 @@ void unit_go_on(struct worker *w, struct client *c)
 		return;
 	conn_consume(c->conn, n);
 	if (conn_rx_is_paused(c->conn) &&
-		conn_rx_len(c->conn) <= w->client_limits.rx_keep_max / 2 &&
+		(c->wants_rest || conn_rx_len(c->conn) <= w->client_limits.rx_keep_max / 2) &&
 		(c->server == NULL || conn_out_len(c->server->conn) <= w->conf->relay_buffer))
 		conn_rx_resume(c->conn);
 }

@@ -30,6 +30,7 @@
 #define WORKER_TIMERS_A_TURN  256u
 #define WORKER_MAILS_A_TURN   1024u
 #define WORKER_JANITOR_US     100000u
+#define WORKER_DEFER_ACCEPT_S 45 /* as in PgBouncer, where the setting is on or off as well */
 #define WORKER_SETTINGS_BYTES (64u << 20)
 #define WORKER_STMTS_BYTES    (256u << 20)
 #define WORKER_RX_KEEP        BUFPOOL_MAX /* bytes kept of a connection: whole units */
@@ -191,6 +192,14 @@ static void worker_stop_listening(struct worker *w)
 	w->n_listeners = 0;
 }
 
+static void worker_defer_accept(struct worker *w)
+{
+	int seconds = w->conf->tcp_defer_accept != 0 ? WORKER_DEFER_ACCEPT_S : 0;
+
+	for (uint32_t i = 0; i < w->n_listeners; i++)
+		listen_defer_accept(w->listeners[i].listen.fd, seconds);
+}
+
 /* --- snapshots --- */
 
 /* Load what is current and let this worker's own objects follow what has changed. */
@@ -209,6 +218,7 @@ static void worker_load_snapshots(struct worker *w)
 		w->conf_applied = w->conf;
 		w->catalogs_applied = 0;
 		w->admin_applied = 0;
+		worker_defer_accept(w);
 		dbase_apply_conf(w);
 	}
 	if (w->catalogs != NULL && w->catalogs->generation != w->catalogs_applied) {

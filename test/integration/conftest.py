@@ -24,8 +24,8 @@ TABLE_NUMBERS = itertools.count(1)
 TEST_SECONDS = 180  # per test, its fixtures included
 PASSWORDS = {"app": "app-secret", "other": "other-secret", "admin": "admin-secret",
              "stats": "stats-secret", "monitor": "monitor-secret", "md5user": "md5-secret",
-             "plainuser": "plain-secret", "trustuser": "trust-secret"}
-HBA = [f"host all {user} 127.0.0.1/32 {method}" for user, method in
+             "plainuser": "plain-secret", "trustuser": "trust-secret", "tlsuser": "tls-secret"}
+HBA = ["hostnossl all tlsuser 127.0.0.1/32 reject"] + [f"host all {user} 127.0.0.1/32 {method}" for user, method in
        (("md5user", "md5"), ("plainuser", "password"), ("trustuser", "trust"))]
 
 

@@ -52,12 +52,13 @@ class Pgweir:
     setting stands for the daemon's own folder."""
 
     def __init__(self, site, databases, settings=None, users=None, passwords=None,
-                 secrets=None, args=()):
+                 secrets=None, args=(), environment=None):
         self.site = site
         self.folder = site.new_folder()
         self.port = proc.free_port()
         self.stats_port = proc.free_port()
         self.args = list(args)
+        self.environment = {**SANITIZER_ENV, **(environment or {})}
         self.process = None
         self.databases = dict(databases)
         self.users = dict(users or {})
@@ -103,7 +104,7 @@ class Pgweir:
 
     def _write(self, name, text):
         path = f"{self.folder}/{name}"
-        with open(path, "w") as f:
+        with open(path, "w", encoding="utf-8") as f:
             f.write(text)
         os.chmod(path, 0o600)
         proc.give_to_service_user(path)
@@ -112,7 +113,7 @@ class Pgweir:
         """Start it without waiting."""
         self.write_config()
         self.process = proc.spawn([self.site.binary, *self.args, self.config], self.log,
-                                  env=SANITIZER_ENV)
+                                  env=self.environment)
         self.site.running.append(self)
 
     def start(self):

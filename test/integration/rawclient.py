@@ -77,6 +77,18 @@ class RawClient(Stream):
         self._read_session()
         return self
 
+    def begin_login(self, user, password, database, **params):
+        """Up to the proof; greeted() reads the rest."""
+        self.send(pgwire.startup({"user": user, "database": database, **params}))
+        self._read_login_message()
+        self._scram(password)
+        return self
+
+    def greeted(self):
+        assert self._read_login_message().body == i32(0)
+        self._read_session()
+        return self
+
     def _authenticate(self, user, password):
         while True:
             m = self._read_login_message()

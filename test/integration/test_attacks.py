@@ -26,7 +26,8 @@ def short(data):
 
 @pytest.fixture(scope="module")
 def pooler(site):
-    settings = {"client_login_timeout": 2, "default_pool_size": 2, "max_client_conn": 2000}
+    settings = {"client_login_timeout": 2, "default_pool_size": 2, "max_client_conn": 2000,
+                "tcp_defer_accept": 0}  # or the system keeps silent connections from us
     with site.pgweir(settings=settings) as p:
         yield p
 

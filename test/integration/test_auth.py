@@ -212,3 +212,23 @@ def test_no_secret_appears_in_the_log_or_on_the_console(site):
         shown = str([p.show(what) for what in ("CONFIG", "DATABASES", "USERS", "CLIENTS")])
         for secret in (*p.passwords.values(), "guessed-secret"):
             assert secret not in p.log_text() and secret not in shown
+
+
+@pytest.mark.parametrize("password, same_as", [
+    ("\u2168\u00a0x\u00ad", "IX x"), ("e\u0301\ufb01", "\u00e9fi"), ("\u00a0\u0221", None)],
+    ids=["replaced", "composed", "taken as it is"])
+def test_passwords_are_prepared_as_postgresql_does(site, superuser, password, same_as):
+    """SASLprep: of the entry, for the client's proof, and of the same towards the server."""
+    superuser(f"CREATE ROLE prepared LOGIN PASSWORD '{password}'")
+    try:
+        with start(site, "scram-sha-256", passwords={"prepared": password}) as p:
+            conn = p.connect("prepared")  # libpq prepares it, too
+            conn.cursor().execute("SELECT 1")
+            conn.close()
+            with RawClient(p.port) as client:  # this one prepares nothing
+                client.login("prepared", same_as or password, "app")
+                assert client.value("SELECT current_user") == "prepared"
+            if same_as:
+                assert refused(p, user="prepared", password=password).sqlstate == "28P01"
+    finally:
+        superuser("DROP ROLE prepared")

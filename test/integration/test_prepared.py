@@ -216,3 +216,45 @@ def test_error_inside_psycopg3_pipeline_of_prepared_statements(pooler):
             conn.execute("SELECT %s::int", (1,))
             conn.execute("SELECT 1 / %s::int", (0,))
         assert conn.execute("SELECT %s::int", (2,)).fetchone() == (2,)
+
+
+@pytest.mark.parametrize("total", [262_145, 700_000, 1 << 20])
+@pytest.mark.parametrize("behind", [b"", parse("", "SELECT 1") + bind() + execute() + pgwire.FLUSH],
+                         ids=["alone", "behind a flush"])
+def test_named_statement_larger_than_a_unit(pooler, busy, total, behind):
+    """Its Parse is kept until it is whole, then it is a statement like any other."""
+    head = len(parse("large", "SELECT length('')"))
+    size = total - head
+    large = parse("large", "SELECT length('" + "x" * size + "')")
+    assert len(large) == total
+    with pooler.raw() as client:
+        if behind:
+            client.send(behind)
+            client.read_until("C")
+        client.send(large + bind("", "large") + execute() + pgwire.SYNC)
+        assert client.result().value() == str(size)
+        for _ in range(3):
+            with busy(), busy():
+                assert run_named(client, "large").value() == str(size)
+            with busy():
+                assert run_named(client, "large").value() == str(size)
+        assert client.query("SELECT 1").value() == "1"
+
+
+def test_named_statement_in_pieces_behind_a_flush(pooler, busy):
+    """Of its Parse the head may come alone."""
+    with pooler.raw() as client:
+        client.send(parse("", "SELECT 1") + bind() + execute() + pgwire.FLUSH)
+        client.read_until("C")
+        client.send_in_pieces(parse("pieces", "SELECT 7"), 5, 0.02)
+        client.send(bind("", "pieces") + execute() + pgwire.SYNC)
+        assert client.result().value() == "7"
+        with busy(), busy():
+            assert run_named(client, "pieces").value() == "7"
+
+
+def test_named_statement_too_large_to_keep_is_refused(pooler):
+    with pooler.raw() as client:
+        client.send(parse("large", "SELECT length('" + "x" * (1 << 20) + "')"))
+        errors = [m.fields() for m in client.wait_closed() if m.kind == "E"]
+        assert [e["C"] for e in errors] == ["53400"] and "1 MB" in errors[0]["H"]

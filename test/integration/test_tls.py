@@ -152,6 +152,46 @@ def test_sslmodes_towards_the_server(site, mode, encrypted):
             == encrypted
 
 
+def test_sslmode_allow_uses_tls_only_where_plain_is_refused(site):
+    query = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+    with site.pgweir(settings={"server_tls_sslmode": "allow"}) as p:
+        with p.raw() as client:
+            assert client.value(query) == "f"
+        p.admin("PAUSE")
+        clients = [RawClient(p.port).begin_login("tlsuser", p.passwords["tlsuser"], "app")
+                   for _ in range(6)]
+        p.admin("RESUME")  # all at once: several logins are refused at the same time
+        for client in clients:
+            assert client.greeted().value(query) == "t"
+            client.close()
+        assert "server login failed" not in p.log_text()
+        p.reload(server_tls_sslmode="disable", server_login_retry=1, query_wait_timeout=2)
+        p.admin("RECONNECT app")
+        with p.raw("tlsuser", "app") as client:
+            assert client.query("SELECT 1").sqlstate == "57P03"
+
+
+@pytest.mark.parametrize("mode", ["verify-ca", "verify-full"])
+@pytest.mark.parametrize("ca_file", ["", "system"])
+def test_without_a_ca_file_the_systems_certificates_count(site, mode, ca_file):
+    """For the monitor, which is libpq, as well."""
+    settings = {"server_tls_sslmode": mode, "server_tls_ca_file": ca_file}
+    ours = {"SSL_CERT_FILE": site.cluster.authority.cert}
+    with site.pgweir_routed(settings=settings, environment=ours) as p:
+        p.wait_show("NODES", lambda r: r["health"] == "up", role="primary")
+        with p.raw() as client:
+            assert client.value("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()") == "t"
+
+
+def test_certificate_that_the_system_does_not_know_is_refused(site):
+    settings = {"server_tls_sslmode": "verify-ca", "query_wait_timeout": 2}
+    with site.pgweir(settings=settings) as p:
+        with pytest.raises((ServerError, Closed)):
+            with p.raw() as client:
+                client.query("SELECT 1").check()
+        assert "certificate verify failed" in p.log_text()
+
+
 def test_server_with_a_strangers_certificate_is_refused(site):
     stranger = Authority(f"{site.new_folder()}/stranger", "stranger")
     settings = {"server_tls_sslmode": "verify-full", "server_tls_ca_file": stranger.cert,

@@ -1,4 +1,5 @@
 /* Unit tests of net/listen. */
+#include <errno.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -71,6 +72,26 @@ START_TEST(second_listener_is_found_by_the_probe)
 	ck_assert_int_eq(listen_probe(&a), E_EXISTS);
 	close(one);
 	ck_assert_int_eq(listen_probe(&a), OK);
+}
+END_TEST
+
+START_TEST(silent_connection_is_not_accepted_while_that_is_deferred)
+{
+	struct net_addr a;
+	int fd = open_any("127.0.0.1", &plain, &a), client;
+
+	listen_defer_accept(fd, 45);
+	client = connect_to(&a);
+	usleep(50000);
+	ck_assert_int_eq(accept(fd, NULL, NULL), -1);
+	ck_assert_int_eq(errno, EAGAIN);
+	ck_assert_int_eq(send(client, "x", 1, 0), 1);
+	usleep(50000);
+	ck_assert_int_ge(accept(fd, NULL, NULL), 0);
+	listen_defer_accept(fd, 0);
+	ck_assert_int_ge(connect_to(&a), 0);
+	usleep(50000);
+	ck_assert_int_ge(accept(fd, NULL, NULL), 0);
 }
 END_TEST
 
@@ -368,6 +389,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, second_listener_is_found_by_the_probe);
+	tcase_add_test(tc, silent_connection_is_not_accepted_while_that_is_deferred);
 	tcase_add_test(tc, every_host_form_resolves);
 	tcase_add_test(tc, all_of_ipv4_and_ipv6_listen_side_by_side);
 	tcase_add_test(tc, unix_socket_has_its_mode_and_replaces_a_dead_one);

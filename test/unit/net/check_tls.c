@@ -554,7 +554,7 @@ START_TEST(wrong_settings_are_named)
 		{with_server((struct tls_conf){.key_file = pki.client_key}), "mismatch"},
 		{with_server((struct tls_conf){.cert_file = empty}), empty},
 		{with_server((struct tls_conf){.key_file = encrypted}), encrypted},
-		{{.verify = TLS_VERIFY_CA}, "no CA file"},
+		{with_server((struct tls_conf){.verify = TLS_VERIFY_CA}), "no CA file"},
 		{{.verify = TLS_VERIFY_FULL, .ca_file = missing}, "No such file"},
 		{{.verify = TLS_VERIFY_CA, .ca_file = empty}, empty},
 		{{.protocols = "tlsv1.1"}, "before 1.2"},
@@ -602,6 +602,7 @@ START_TEST(settings_that_pgbouncer_knows_are_taken)
 		{.ciphers = "HIGH:!aNULL", .curve = "prime256v1", .dheparams = "none"},
 		{.ciphers = "", .curve = "auto", .dheparams = "auto", .protocols = ""},
 		{.verify = TLS_VERIFY_CA, .ca_file = "system"},
+		{.verify = TLS_VERIFY_FULL, .ca_file = ""},
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)

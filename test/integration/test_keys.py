@@ -1,0 +1,276 @@
+"""Settings of PgBouncer that one test each is enough for."""
+import signal
+import socket
+import time
+
+import pgwire
+import pytest
+from pooler import hosts
+from rawclient import RawClient
+from tools import proc
+
+
+def refused(client, data):
+    """The fields of the error that the connection ends with."""
+    client.send(data)
+    errors = [m for m in client.wait_closed() if m.kind == "E"]
+    assert len(errors) == 1
+    return errors[0].fields()
+
+
+# --- tcp_defer_accept -----------------------------------------------------------------------
+
+def test_silent_connection_is_accepted_at_once_only_without_defer_accept(site):
+    with site.pgweir() as p:
+        with socket.create_connection(("127.0.0.1", p.port)):
+            time.sleep(0.3)
+            assert p.show_one("LISTS", list="login_clients")["items"] == "0"
+            p.reload(tcp_defer_accept=0)
+            with socket.create_connection(("127.0.0.1", p.port)):
+                p.wait_show("LISTS", lambda row: row["items"] == "1", list="login_clients")
+            p.reload(tcp_defer_accept=1)
+        with p.raw() as client:
+            assert client.value("SELECT 1") == "1"
+
+
+# --- disable_pqexec -------------------------------------------------------------------------
+
+def test_disable_pqexec_refuses_simple_queries(site):
+    with site.pgweir(settings={"disable_pqexec": 1}) as p:
+        with p.raw() as client:
+            assert client.prepared("SELECT 1").value() == "1"
+            # what was sent before it is answered first
+            client.send(pgwire.prepared("SELECT 2"))
+            fields = refused(client, pgwire.query("SELECT 3"))
+            assert fields["S"] == "FATAL" and fields["C"] == "08P01"
+            assert "disable_pqexec" in fields["M"]
+        with p.raw() as client:
+            assert client.prepared("SELECT 4").value() == "4"
+        assert p.show("VERSION")  # the console speaks both
+
+
+# --- max_packet_size ------------------------------------------------------------------------
+
+def test_max_packet_size_of_clients(site):
+    size = 100_000
+    with site.pgweir(settings={"max_packet_size": size}) as p:
+        fits = "SELECT length('" + "x" * (size - 5 - 18) + "')"
+        with p.raw() as client:
+            assert len(pgwire.query(fits)) == size
+            assert client.query(fits).value() == str(size - 23)
+            fields = refused(client, pgwire.query(fits + " "))
+            assert fields["C"] == "08P01" and "max_packet_size" in fields["M"]
+        p.reload(max_packet_size=size + 1)
+        with p.raw() as client:
+            assert client.query(fits + " ").value() == str(size - 23)
+
+
+def test_max_packet_size_of_servers(site):
+    size = 100_000
+    with site.pgweir(settings={"max_packet_size": size}) as p, p.raw() as client:
+        row = 1 + 4 + 2 + 4  # of a DataRow with one value
+        query = "SELECT repeat('x', {})"
+        assert len(client.query(query.format(size - row)).value()) == size - row
+        result = client.query(query.format(size - row + 1))
+        assert result.sqlstate == "54000" and "max_packet_size" in result.errors[0].fields["M"]
+        assert client.value("SELECT 1") == "1", "the server is lost, the client is not"
+
+
+# --- application_name_add_host --------------------------------------------------------------
+
+def test_application_name_add_host(site):
+    def name_of(conn):
+        with conn.cursor() as cur:
+            cur.execute("SHOW application_name")
+            return cur.fetchone()[0]
+
+    settings = {"application_name_add_host": 1, "unix_socket_dir": "{folder}"}
+    with site.pgweir(settings=settings) as p:
+        conn = p.connect(application_name="shop")
+        mine = f"127.0.0.1:{socket.fromfd(conn.fileno(), socket.AF_INET, 0).getsockname()[1]}"
+        assert name_of(conn) == f"shop - {mine}"
+        assert conn.get_parameter_status("application_name") == f"shop - {mine}"
+        conn.cursor().execute("SET application_name = 'own'")
+        assert name_of(conn) == "own"
+        conn.cursor().execute("RESET application_name")
+        assert name_of(conn) == f"shop - {mine}"
+        conn.close()
+        conn = p.connect(host=p.folder)
+        assert name_of(conn) == f"app - unix:{p.port}"
+        conn.close()
+    with site.pgweir() as p:
+        conn = p.connect(application_name="shop")
+        assert name_of(conn) == "shop"
+        conn.close()
+
+
+# --- query_wait_notify ----------------------------------------------------------------------
+
+def test_query_wait_notify_tells_once_in_each_wait(site):
+    settings = {"default_pool_size": 1, "query_wait_notify": 1}
+    with site.pgweir(settings=settings) as p, p.raw() as waiter, p.raw() as holder:
+        for sent in (pgwire.query("SELECT 1"), pgwire.prepared("SELECT 1")):
+            holder.query("BEGIN; SELECT 1").check()
+            began = time.monotonic()
+            waiter.send(sent)
+            notice = waiter.read_message()
+            assert notice.kind == "N" and 0.9 < time.monotonic() - began < 2 * p.slow
+            assert notice.fields()["S"] == "NOTICE" and "queued" in notice.fields()["M"]
+            assert waiter.is_silent_for(1.3), "once"
+            holder.query("COMMIT").check()
+            assert waiter.result().value() == "1"
+
+
+def test_query_wait_notify_says_nothing_before_the_greeting_or_when_off(site):
+    settings = {"default_pool_size": 1, "query_wait_notify": 1}
+    with site.pgweir(settings=settings) as p, p.raw() as holder:
+        p.admin("PAUSE")
+        with RawClient(p.port) as client:  # these settings are new: it waits for a server
+            client.begin_login("app", p.passwords["app"], "app", application_name="new")
+            assert client.is_silent_for(1.5)
+        p.reload(query_wait_notify=0)
+        holder.send(pgwire.query("SELECT 1"))
+        assert holder.is_silent_for(1.5)
+        p.admin("RESUME")
+        assert holder.result().value() == "1"
+
+
+# --- server_check_query, server_check_delay -------------------------------------------------
+
+def test_server_check_query_runs_before_a_server_long_idle_is_used(site, superuser):
+    settings = {"default_pool_size": 1, "server_check_delay": 1, "query_wait_notify": 0,
+                "server_check_query": "SELECT nextval('checks')"}
+    superuser("CREATE SEQUENCE checks; GRANT ALL ON checks TO app")
+
+    def n_checks():
+        return int(superuser("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM checks"))
+    try:
+        with site.pgweir(settings=settings) as p, p.raw() as client:
+            assert client.value("SELECT 1") == "1"
+            assert client.value("SELECT 2") == "2"
+            assert n_checks() == 0
+            pid = client.value("SELECT pg_backend_pid()")
+            p.wait_show("POOLS", lambda r: (r["sv_used"], r["sv_idle"]) == ("1", "0"),
+                        database="app")
+            assert p.show_one("SERVERS", database="app")["state"] == "used"
+            assert client.value("SELECT pg_backend_pid()") == pid
+            assert n_checks() == 1
+            assert client.prepared("SELECT 3").value() == "3"
+            assert n_checks() == 1
+            p.reload(server_check_delay=0)  # before each use
+            assert client.value("SELECT 4") == "4"
+            assert client.value("SELECT 5") == "5"
+            assert n_checks() == 3
+            p.reload(server_check_query="")  # never
+            assert client.value("SELECT 6") == "6"
+            assert n_checks() == 3
+            assert client.value("SELECT pg_backend_pid()") == pid
+    finally:
+        superuser("DROP SEQUENCE checks")
+
+
+def test_server_that_fails_its_check_is_replaced(site):
+    settings = {"default_pool_size": 1, "server_check_delay": 0,
+                "server_check_query": "SELECT 1 / 0"}
+    with site.pgweir(settings=settings) as p, p.raw() as client:
+        pid = client.value("SELECT pg_backend_pid()")
+        assert client.value("SELECT pg_backend_pid()") != pid
+        p.wait_log("server_check_query failed")
+
+
+def test_server_that_does_not_answer_its_check_is_closed_unused(site):
+    """The client's statement has not been sent to it, so it runs elsewhere."""
+    settings = {"default_pool_size": 2, "server_check_delay": 0, "node_timeout": 1}
+    with site.pgweir(settings=settings) as p, p.raw() as client:
+        pid = int(client.value("SELECT pg_backend_pid()"))
+        proc.send_signal(pid, signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            assert int(client.value("SELECT pg_backend_pid()")) != pid
+            assert 0.9 < time.monotonic() - began < 3 * p.slow
+        finally:
+            proc.send_signal(pid, signal.SIGCONT)
+
+
+# --- server_fast_close ----------------------------------------------------------------------
+
+def test_server_fast_close_ends_sessions_between_transactions(site):
+    with site.pgweir(settings={"pool_mode": "session"}) as p:
+        with p.raw() as idle, p.raw() as busy:
+            assert idle.value("SELECT 1") == "1"
+            busy.query("BEGIN; SELECT 1").check()
+            p.admin("RECONNECT app")
+            assert idle.is_silent_for(0.5), "it is off"
+            p.reload(server_fast_close=1)
+            fields = [m for m in idle.wait_closed() if m.kind == "E"][0].fields()
+            assert fields["S"] == "FATAL" and fields["C"] == "57P01"
+            assert busy.value("SELECT 2") == "2"
+            result = busy.run(pgwire.query("COMMIT"))
+            assert result.tags == ["COMMIT"]
+            assert [m.kind for m in busy.wait_closed()] == ["E"]
+        with p.raw() as client:
+            assert client.value("SELECT 3") == "3"
+            assert client.is_silent_for(0.3)
+            assert client.value("SELECT 4") == "4"
+
+
+def test_server_fast_close_ends_pins(site):
+    with site.pgweir(settings={"server_fast_close": 1}) as p, p.raw() as pinned, p.raw() as free:
+        pinned.query("CREATE TEMP TABLE kept (a int)").check()
+        assert free.value("SELECT 1") == "1"
+        p.admin("RECONNECT app")
+        assert [m.kind for m in pinned.wait_closed()] == ["E"]
+        assert free.value("SELECT 2") == "2"
+
+
+# --- autodb_idle_timeout --------------------------------------------------------------------
+
+@pytest.mark.threads
+def test_database_known_only_through_a_star_is_forgotten_when_unused(site):
+    databases = {**site.app_on([site.cluster.primary]), "*": hosts([site.cluster.primary])}
+    settings = {"autodb_idle_timeout": 2, "server_idle_timeout": 1, "workers": 2}
+
+    def counted():
+        return {row["database"] for row in p.show("STATS")}
+    with site.pgweir(databases, settings=settings) as p, p.raw(database="template1") as stays:
+        for _ in range(2):
+            clients = [p.raw(database="postgres") for _ in range(6)]
+            for client in clients:
+                assert client.value("SELECT current_database()") == "postgres"
+            with p.raw() as client:
+                assert client.value("SELECT 1") == "1"
+            time.sleep(3.5)
+            assert {"postgres", "template1", "app"} <= counted(), "it has clients"
+            for client in clients:
+                client.close()
+            proc.wait_until("the database to be forgotten", lambda: "postgres" not in counted(),
+                            20 * p.slow)
+            assert {"template1", "app"} <= counted()
+        assert stays.value("SELECT current_database()") == "template1"
+
+
+# --- load_balance_hosts ---------------------------------------------------------------------
+
+def test_load_balance_hosts_disable_keeps_a_host_until_it_fails(own_site):
+    first, second = own_site.cluster.standbys
+    databases = {name: f"{hosts([first, second])} dbname=app load_balance_hosts={how}"
+                 for name, how in (("one", "disable"), ("both", "round-robin"))}
+    settings = {"routing": "off", "server_login_retry": 1, "workers": 2}
+
+    def ports(database):
+        clients = [p.raw(database=database) for _ in range(4)]
+        found = {client.value("SELECT inet_server_port()") for client in clients * 2}
+        for client in clients:
+            client.close()
+        return found
+    with own_site.pgweir(databases, settings=settings) as p:
+        assert ports("one") == {str(first.port)}
+        assert ports("both") == {str(first.port), str(second.port)}
+        first.stop()
+        assert ports("one") == {str(second.port)}
+        first.start()
+        time.sleep(1.5)
+        assert ports("one") == {str(second.port)}, "no way back before that one fails"
+        assert ports("both") == {str(first.port), str(second.port)}
+        second.stop()
+        assert ports("one") == {str(first.port)}
