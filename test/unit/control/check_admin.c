@@ -222,7 +222,7 @@ START_TEST(second_request_ends_at_once)
 	ending_wait(&e, false);
 	ending_wait(&e, true);
 	ck_assert_uint_eq(n_stopping, 0); /* a console that asks lives on in this call */
-	ending_soon(&e); /* and a third changes nothing */
+	ending_soon(&e);                  /* and a third changes nothing */
 	world_turn_until(&w, n_stopping == 1);
 	ending_soon(&e);
 	world_turn(&w, 0);

@@ -657,7 +657,7 @@ static void run_takes_what_passes(uint64_t seed)
 		len += put_message(data + len, types[unit_random(&seed) % (sizeof types - 1)],
 			unit_random(&seed) % 12);
 	len -= unit_random(&seed) % 4;
-	taken = owed_pass_run(\& q, data, len, FRAME_LEN_MAX);
+	taken = owed_pass_run(&q, data, len, FRAME_LEN_MAX);
 	while (at < taken) {
 		bool ends;
 
@@ -692,21 +692,22 @@ START_TEST(a_run_ends_where_something_is_to_be_seen)
 	n += put_message(data + n, 'C', 2);
 	all = n;
 	n += put_message(data + n, 'Z', 1);
-	ck_assert_uint_eq(owed_pass_run(\& q, data, n, FRAME_LEN_MAX), 0); /* nobody is owed this */
+	ck_assert_uint_eq(owed_pass_run(&q, data, n, FRAME_LEN_MAX), 0); /* nobody is owed this */
 	owe_all("Q");
-	ck_assert_uint_eq(owed_pass_run(\& q, data, n, FRAME_LEN_MAX), all);
-	ck_assert_uint_eq(owed_pass_run(\& q, data, all - 1, FRAME_LEN_MAX), rows);
+	ck_assert_uint_eq(owed_pass_run(&q, data, n, FRAME_LEN_MAX), all);
+	ck_assert_uint_eq(owed_pass_run(&q, data, all - 1, FRAME_LEN_MAX), rows);
+	ck_assert_uint_eq(owed_pass_run(&q, data, n, 10), 8);
 	ck_assert_uint_eq(q.n, 1);
 	(void)owed_pop(&q);
 	owe(OWED_QUERY, OWED_HIDDEN);
-	ck_assert_uint_eq(owed_pass_run(\& q, data, n, FRAME_LEN_MAX), 0);
+	ck_assert_uint_eq(owed_pass_run(&q, data, n, FRAME_LEN_MAX), 0);
 	(void)owed_pop(&q);
 	owe_all("PBE");
 	n = put_message(data, '1', 0);
 	n += put_message(data + n, '2', 0);
 	n += put_message(data + n, 'D', 20);
 	n += put_message(data + n, 'C', 20);
-	ck_assert_uint_eq(owed_pass_run(\& q, data, n, FRAME_LEN_MAX), n);
+	ck_assert_uint_eq(owed_pass_run(&q, data, n, FRAME_LEN_MAX), n);
 	ck_assert(owed_is_empty(&q));
 }
 END_TEST

@@ -120,8 +120,7 @@ START_TEST(statements_pin_by_their_effects)
 	ck_assert_uint_eq(pins_of("SET ROLE x"), 1u << PIN_ROLE);
 	ck_assert_uint_eq(pins_of("SET LOCAL ROLE x"), 0);
 	ck_assert_uint_eq(pins_of("SET work_mem = '1MB'"), 0);
-	ck_assert_uint_eq(
-		pins_of("DECLARE c CURSOR WITH HOLD FOR SELECT 1"), 1u << PIN_WITH_HOLD);
+	ck_assert_uint_eq(pins_of("DECLARE c CURSOR WITH HOLD FOR SELECT 1"), 1u << PIN_WITH_HOLD);
 	ck_assert_uint_eq(pins_of("DECLARE c CURSOR FOR SELECT 1"), 0);
 	ck_assert_uint_eq(pins_of("LISTEN x; CREATE TEMP TABLE t (a int)"),
 		1u << PIN_LISTEN | 1u << PIN_TEMP);
