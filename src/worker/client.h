@@ -211,7 +211,6 @@ struct client {
 
 	/* facts */
 	uint64_t connected_us, request_us;
-	uint64_t fingerprint;
 	uint8_t key[4]; /* of its BackendKeyData */
 	uint64_t state_since_us;
 	uint64_t bytes_in_seen, bytes_out_seen; /* already counted for the database */
@@ -221,6 +220,7 @@ struct client {
 enum status client_new(struct worker *w, struct conn *conn_moved, bool is_admin_port,
 	struct client **out) MUST_USE;
 
+/* The account's counters follow. */
 void client_transition(struct worker *w, struct client *c, enum client_event ev);
 
 /* Arm the timer for what the client waits for now. Cheap: the wheel is touched only if needed. */

@@ -102,7 +102,7 @@ struct account {
 
 	uint32_t n_pools;
 	struct pool *pools[CONF_DB_NODES_MAX];
-	struct waitq nowhere;     /* units for which no node was fit */
+	struct waitq nowhere;     /* units (and logins) for which no node was fit */
 	struct list nowhere_link; /* worker's waiting_accounts while somebody is in it */
 	uint32_t round_robin;
 
@@ -112,7 +112,8 @@ struct account {
 	uint32_t n_welcomes;
 	struct auth_learned *learned; /* SCRAM keys of the account's own user, or NULL; owned */
 
-	uint32_t n_clients, n_login; /* clients; of them not yet logged in */
+	uint32_t n_clients;
+	uint32_t n_idle, n_active; /* of them CLIENT_IDLE, CLIENT_ACTIVE */
 	struct hist wait, query;
 };
 

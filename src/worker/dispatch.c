@@ -276,9 +276,11 @@ static void note_wait(struct worker *w, struct client *c)
 {
 	uint64_t us = c->wait_begun_us != 0 ? w->now_us - c->wait_begun_us : 0;
 
+	c->wait_begun_us = 0;
+	if (c->state == CLIENT_WELCOME)
+		return; /* a login is no unit */
 	hist_add(&c->acc->wait, us);
 	c->db->stats.wait_us += us;
-	c->wait_begun_us = 0;
 }
 
 static void link_server(struct worker *w, struct client *c, struct server *s)
@@ -286,7 +288,7 @@ static void link_server(struct worker *w, struct client *c, struct server *s)
 	const struct topo_node *n = topology_node(w->topology, (uint16_t)s->pool->node);
 
 	note_wait(w, c);
-	c->db->stats.server_assignments++;
+	c->db->stats.server_assignments += c->state != CLIENT_WELCOME;
 	c->server = s;
 	c->prefix_due = true;
 	c->rediff = false;

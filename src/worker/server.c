@@ -520,7 +520,6 @@ void server_show(struct worker *w, const struct server *s, struct show_socket_ro
 		.node = (int32_t)s->pool->node,
 		.worker = w->index,
 		.pins = s->client != NULL ? s->client->pins.causes : 0,
-		.fingerprint = s->client != NULL ? s->client->fingerprint : 0,
 		.bytes_kept = sizeof *s + (s->conn != NULL ? conn_memory(s->conn) : 0),
 	};
 	text_copy(row->database, sizeof row->database, s->pool->acc->db->name);

@@ -17,3 +17,8 @@ test_unit_worker_check_keys_SOURCES = test/unit/worker/check_keys.c $(FAILING_AL
 test_unit_worker_check_keys_LDADD = $(WORKER_UNIT_LIBS)
 test_unit_worker_check_keys_CFLAGS = $(WORKER_UNIT_CFLAGS)
 test_unit_worker_check_keys_LDFLAGS = $(FAILING_ALLOC_LINK)
+
+check_PROGRAMS += test/unit/worker/check_show
+test_unit_worker_check_show_SOURCES = test/unit/worker/check_show.c
+test_unit_worker_check_show_LDADD = $(WORKER_UNIT_LIBS)
+test_unit_worker_check_show_CFLAGS = $(WORKER_UNIT_CFLAGS)
