@@ -148,7 +148,7 @@ struct client {
 
 	/* where its unit goes */
 	bool needs_primary;   /* the node must be the primary */
-	bool uses_marks;      /* … or a replica that is known to be far enough */
+	bool by_sample;       /* … or a replica, chosen by what its last sample told */
 	uint8_t route_reason; /* enum choose_reason */
 	uint8_t route_hint;   /* enum choose_hint, if there is no node */
 

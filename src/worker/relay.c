@@ -704,6 +704,8 @@ static void parameter_came(struct walk *k, const struct frame *f, enum owed_step
 			dispatch_probe(k->w, s->pool->node);
 		}
 		skip(k, f->total);
+		if (s->close_needed && s->state == SERVER_IDLE)
+			server_close(k->w, s, SERVER_END_ROLE);
 		return;
 	}
 	if ((step == OWED_DROP && (head == NULL || head->tag != OWED_TAG_REDIFF)) || c == NULL) {

@@ -293,6 +293,7 @@ enum status server_open(struct worker *w, struct pool *p)
 	s->pool = p;
 	s->id = atomic_fetch_add(&w->sh->next_id, 1);
 	s->reconnect_no = atomic_load(&w->sh->reconnect_no);
+	s->login_hash = p->acc->login_hash;
 	s->state = SERVER_CONNECTING;
 	s->opened_us = w->now_us;
 	s->used_us = w->now_us;
@@ -390,13 +391,25 @@ void server_free(struct worker *w, struct server *s)
 
 /* --- release --- */
 
-static bool server_is_outdated(struct worker *w, const struct server *s)
+/* The replica that it is connected to has restarted since, or given its address to another. */
+static bool server_is_of_the_past(struct worker *w, const struct server *s)
+{
+	const struct topo_node *n;
+
+	if (!s->in_recovery || s->node_start_us == 0 || !s->pool->acc->db->conf->routing)
+		return false;
+	n = topology_node(w->topology, (uint16_t)s->pool->node);
+	return n != NULL &&
+	       (n->postmaster_start_us != s->node_start_us || n->system_id != s->node_system_id);
+}
+
+bool server_is_outdated(struct worker *w, const struct server *s)
 {
 	const struct pool *p = s->pool;
 
 	return s->close_needed || p->index == POOL_RETIRED || p->acc->db->conf == NULL ||
-	       s->reconnect_no < p->acc->db->reconnect_no ||
-	       (p->acc->server_lifetime_us == 0 && s->units != 0) ||
+	       s->reconnect_no < p->acc->db->reconnect_no || s->login_hash != p->acc->login_hash ||
+	       server_is_of_the_past(w, s) || (p->acc->server_lifetime_us == 0 && s->units != 0) ||
 	       (p->acc->server_lifetime_us != 0 &&
 		       w->now_us - s->opened_us >= p->acc->server_lifetime_us);
 }
