@@ -183,9 +183,10 @@ struct client {
 	/* session */
 	enum client_txn txn;
 	struct deferred *deferred;
-	bool block_read_only;          /* the open block is READ ONLY and runs on a replica */
-	bool block_answered;           /* something of the block was passed on */
-	struct settings_txn set;       /* what it has set: at login, committed, now */
+	bool block_read_only;    /* the open block is READ ONLY and runs on a replica */
+	bool block_answered;     /* something of the block was passed on */
+	bool block_differs;      /* SET LOCAL and the like: it may parse as nothing else does */
+	struct settings_txn set; /* what it has set: at login, committed, now */
 	struct savepoints *savepoints; /* of the open transaction, or NULL */
 	uint32_t sql_opts;             /* for the lexer: strings and encoding */
 	struct stmt_names names;
@@ -202,7 +203,8 @@ struct client {
 	uint64_t wait_begun_us;
 	bool unit_error;  /* an ErrorResponse came in it */
 	bool unit_writes; /* it is no proven read: a mark is set when it ends */
-	bool ddl_sent;    /* … and has changed the schema: the catalog is loaded again */
+	bool ddl_sent;    /* … and has defined something: the catalog is loaded again */
+	bool schema_sent; /* … or has changed or dropped it: Parse is for the server again */
 	bool commit_sent; /* a COMMIT is under way: if the server is lost, who knows */
 
 	uint32_t read_epoch;     /* of the replica when the unit was sent */

@@ -361,6 +361,14 @@ enum status account_find(struct worker *w, struct dbase *db, const char *user, s
 	return OK;
 }
 
+uint64_t account_parse_mark(const struct worker *w, const struct account *acc)
+{
+	uint64_t h[4] = {(uintptr_t)acc, acc->login_hash, acc->db->catalog_generation,
+		atomic_load(&w->sh->ddl_no)};
+
+	return hash_bytes(&w->sh->hash_key, h, sizeof h) | 1;
+}
+
 /* --- dbases --- */
 
 static bool dbase_is(const void *item, const void *key)

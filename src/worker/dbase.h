@@ -156,6 +156,13 @@ enum status account_find(
 /* The pool to a node of the account's database, or NULL if the database does not have it. */
 struct pool *account_pool(struct account *acc, uint32_t node);
 
+/*
+ * Names all that a Parse depends on beside the statement and its settings: who asks where, and what
+ * is known of the schema. Never 0. Taken before a Parse is sent, it tells later whether another
+ * Parse of the statement would be answered alike.
+ */
+uint64_t account_parse_mark(const struct worker *w, const struct account *acc);
+
 /* The present snapshots are new: bind all dbases to them. */
 void dbase_apply_conf(struct worker *w);
 void dbase_apply_catalogs(struct worker *w);

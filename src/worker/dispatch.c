@@ -696,6 +696,8 @@ void dispatch_sent(struct worker *w, struct client *c)
 	}
 	if (c->unit.flags & SQLV_DDL)
 		c->ddl_sent = true;
+	if (c->unit.flags & SQLV_SCHEMA)
+		c->schema_sent = true;
 }
 
 void dispatch_welcome(struct worker *w, struct client *c)

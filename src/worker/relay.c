@@ -169,6 +169,8 @@ static void entry_done(struct worker *w, struct server *s, struct owed_entry e)
 
 	switch ((enum owed_tag)e.tag) {
 	case OWED_TAG_PARSE_NAMED:
+		if (note->good != 0)
+			note->stmt->good = note->good;
 		stmt_unref(w->stmts, note->stmt);
 		free(note);
 		break;
@@ -326,6 +328,7 @@ static void end_txn(struct client *c, char status)
 		c->txn = TXN_NONE;
 		c->block_read_only = false;
 		c->block_answered = false;
+		c->block_differs = false;
 	}
 }
 
@@ -369,6 +372,14 @@ static void end_retained(struct client *c, const struct owed_entry *e)
 		c->unit_retained = false;
 }
 
+/* What it has done to definitions has ended: nothing is known of what parses now. */
+static void schema_changed(struct worker *w, struct client *c)
+{
+	if (c->schema_sent)
+		atomic_fetch_add(&w->sh->ddl_no, 1);
+	c->schema_sent = false;
+}
+
 /* ReadyForQuery of a unit of the client has been walked over. */
 static void unit_ended(struct walk *k, struct owed_entry e, char status)
 {
@@ -388,6 +399,8 @@ static void unit_ended(struct walk *k, struct owed_entry e, char status)
 	c->force_primary = false;
 	c->avoid_node = NODES_MAX;
 	c->unit_error = false;
+	if (status == 'I')
+		schema_changed(w, c);
 	if (c->ddl_sent && status == 'I') {
 		c->ddl_sent = false;
 		dbase_catalog_changed(w, c->db);
@@ -938,6 +951,7 @@ void relay_client_gone(struct worker *w, struct client *c)
 	struct server *s = c->server;
 	bool was_quiet = server_is_quiet(s), in_copy = s->owed.in_copy;
 
+	schema_changed(w, c);
 	if (s->txn_status != 'I' || !was_quiet)
 		settings_txn_rollback(&c->set); /* what is open now will be rolled back */
 	if (c->unit.has_effects && !was_quiet)

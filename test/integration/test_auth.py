@@ -195,6 +195,8 @@ def test_user_names_of_any_length(site):
 
 def test_password_is_changed_by_reload(site):
     with start(site, "scram-sha-256") as p:
+        p.databases["app"] += " user=app password=app-secret"  # PostgreSQL keeps the old one
+        p.reload()
         keeps = p.raw()
         p.secrets["app"] = "new-secret"
         p.reload()
