@@ -130,7 +130,6 @@ enum status auth_decide_client(const struct conf *conf, const struct conf_db *db
 static void have_secret(
 	struct auth_server_decision *d, const char *secret, const struct auth_learned *learned)
 {
-	d->listed = secret;
 	switch (secret_kind_of(secret)) {
 	case SECRET_NONE:
 		return;
@@ -156,7 +155,7 @@ void auth_decide_server(const struct conf_db *db, const struct auth_users *users
 	bool has_user = *db->user != '\0';
 	const struct auth_user *user;
 
-	*out = (struct auth_server_decision){.have = AUTH_HAVE_NOTHING, .listed = ""};
+	*out = (struct auth_server_decision){.have = AUTH_HAVE_NOTHING};
 	out->user = has_user ? db->user : client_user;
 	if (has_user && *db->password != '\0') {
 		have_secret(out, db->password, NULL);

@@ -65,7 +65,6 @@ struct auth_server_decision {
 	enum auth_have have;
 	const char *user;                   /* borrowed, as all here */
 	const char *secret;                 /* password or hash; NULL otherwise */
-	const char *listed;                 /* as it was given, a verifier too; "" for none */
 	const struct auth_learned *learned; /* AUTH_HAVE_KEYS, else NULL */
 };
 

@@ -268,7 +268,8 @@ static uint64_t login_hash(const struct worker *w, const struct account *acc)
 
 	auth_decide_server(db, w->users, acc->user, NULL, &d);
 	h[0] = name_hash(w, d.user);
-	h[1] = name_hash(w, d.listed);
+	/* Not a verifier: a new one serves no server before its user has logged in again. */
+	h[1] = name_hash(w, d.secret != NULL ? d.secret : "");
 	h[2] = name_hash(w, acc->db->dbname);
 	h[3] = name_hash(w, db->client_encoding);
 	h[4] = name_hash(w, db->datestyle);
