@@ -262,3 +262,16 @@ def test_reload_without_a_new_login_keeps_the_servers(site):
             p.reload(query_wait_timeout=77)
             client.query("SELECT 1").check()
             assert server_ids(p) == before
+
+
+def test_new_verifier_keeps_the_servers(site, superuser):
+    """None could be opened with it before the user has logged in again."""
+    verifier = superuser("SELECT rolpassword FROM pg_authid WHERE rolname = 'app'")
+    with site.pgweir(secrets={"app": verifier}) as p:
+        with p.raw() as client:
+            client.query("SELECT 1").check()
+            before = server_ids(p)
+            p.secrets["app"] = scram.verifier("another")
+            p.reload()
+            assert client.value("SELECT 1") == "1"
+            assert server_ids(p) == before
