@@ -33,4 +33,4 @@ TESTS += $(dist_check_SCRIPTS)
 TESTS += $(check_PROGRAMS)
 AM_TESTS_ENVIRONMENT = CC='$(CC)' NM='$(NM)'; export CC NM;
 LOG_COMPILER = $(SHELL) $(srcdir)/test/run-test
-EXTRA_DIST += test/run-test test/unit/unit.h
+EXTRA_DIST += test/run-test test/valgrind.supp test/unit/unit.h

@@ -10,6 +10,7 @@
 
 #include "conf/conf.h"
 #include "main/syslog_out.h"
+#include "net/loop.h"
 
 #define LINE_MAX_LEN (LOG_LINE_MAX * 2)
 
@@ -17,7 +18,8 @@ static struct {
 	bool quiet;
 	unsigned verbose;
 	_Atomic bool use_stderr, use_syslog, json;
-	_Atomic int fd; /* log file, -1: none */
+	_Atomic int fd;  /* log file, -1: none */
+	struct log *log; /* for libevent, whose callback has no argument */
 	char path[512];
 	char ident[64];
 } sink = {.use_stderr = true, .fd = -1};
@@ -164,6 +166,19 @@ static void set_level(struct log *log, unsigned verbose)
 	atomic_store(&log->level, level);
 }
 
+static void libevent_says(int severity, const char *text)
+{
+	char buf[LOG_LINE_MAX / 2];
+	const char *what = log_q(buf, sizeof buf, text);
+
+	if (severity >= 3)
+		log_error(sink.log, "libevent", "error=%s", what);
+	else if (severity == 2)
+		log_warn(sink.log, "libevent", "error=%s", what);
+	else
+		log_debug(sink.log, "libevent", "message=%s", what);
+}
+
 void logsink_init(struct log *log, bool quiet, unsigned verbose)
 {
 	sink.quiet = quiet;
@@ -171,6 +186,8 @@ void logsink_init(struct log *log, bool quiet, unsigned verbose)
 	log->sink = logsink_write;
 	log->sink_arg = NULL;
 	set_level(log, verbose);
+	sink.log = log;
+	loop_set_log(libevent_says);
 }
 
 static enum status open_file(const char *path, bool reopen)

@@ -12,7 +12,8 @@
 
 struct conf;
 
-/* A log that writes to stderr. `quiet`: only warnings and errors. verbose: 1 adds DEBUG. */
+/* A log that writes to stderr, libevent's own messages too. `quiet`: only warnings and errors.
+ * verbose: 1 adds DEBUG. */
 void logsink_init(struct log *log, bool quiet, unsigned verbose);
 
 /*

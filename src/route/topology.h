@@ -96,12 +96,13 @@ const struct topo_node *topology_node(const struct topology *t, uint16_t node);
 const struct topo_cluster *topology_cluster(const struct topology *t, uint16_t cluster);
 
 /*
- * Whether what is known of the node's LSN holds for a server connection that was opened at
- * `opened_us`: it was there when the sample was begun, so the node has not restarted in between.
+ * Whether what is known of the node's LSN holds for a server connection that had logged in at
+ * `ready_us`: it was there when the sample was begun, so the node has not restarted in between.
+ * When the connection was begun says nothing: the node may have restarted before it took it.
  */
-static inline bool topo_node_counts_for(const struct topo_node *n, uint64_t opened_us)
+static inline bool topo_node_counts_for(const struct topo_node *n, uint64_t ready_us)
 {
-	return opened_us < n->sample_begun_us;
+	return ready_us < n->sample_begun_us;
 }
 
 /*

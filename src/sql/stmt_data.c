@@ -215,7 +215,7 @@ void stmt_create(struct scan *s)
 		scan_effect(s, EFFECT_TEMP);
 	} else {
 		scan_temp_schema(s);
-		scan_flag(s, SQLV_DDL);
+		scan_flag(s, SQLV_DDL | SQLV_SCHEMA);
 	}
 	if (is_outside_txn(s) || (scan_is(s, WORD_INDEX) && is_concurrent(s)))
 		scan_flag(s, SQLV_NO_TXN);
@@ -234,6 +234,7 @@ void stmt_alter(struct scan *s)
 	bool drop = scan_is(s, WORD_DROP);
 
 	defines_objects(s);
+	scan_flag(s, SQLV_SCHEMA);
 	if (!drop) /* what has gone makes no read unsafe */
 		scan_flag(s, SQLV_DDL);
 	scan_next(s);

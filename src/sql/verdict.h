@@ -35,6 +35,7 @@ enum sql_class {
 #define SQLV_ENDS_TXN    0x0800u /* ends a transaction that was begun before the text */
 #define SQLV_MORE_AFTER  0x1000u /* statements follow such an end, in the same text */
 #define SQLV_LOST        0x2000u /* more effects than SQL_EFFECTS_MAX: treat as an unknown pin */
+#define SQLV_SCHEMA      0x8000u /* definitions change, by DROP too: what parsed may not any more */
 #define SQLV_BODY                                                              \
 	0x4000u /* runs code that the text does not show (CALL, DO, EXECUTE, a \
 		   dangerous function): what it did is known only afterwards */

@@ -215,7 +215,7 @@ static void walk_into(struct scan *s)
 		scan_effect(s, EFFECT_TEMP);
 		return;
 	}
-	scan_flag(s, SQLV_DDL);
+	scan_flag(s, SQLV_DDL | SQLV_SCHEMA);
 	scan_temp_schema(s);
 }
 

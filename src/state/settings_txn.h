@@ -3,8 +3,7 @@
  * committed, what holds now. Begin, commit and rollback move pointers. SET LOCAL is not seen here:
  * it is the server's until the transaction ends. One thread.
  * Owns:   a reference to each of its three sets.
- * Later:  savepoints put a stack of sets between `committed` and `current`; until then a SET inside
- *         a savepoint pins (PIN_SAVEPOINT_SET).
+ * Not:    savepoints; worker/savepoints keeps what was set when each was made.
  */
 #ifndef PGWEIR_STATE_SETTINGS_TXN_H
 #define PGWEIR_STATE_SETTINGS_TXN_H

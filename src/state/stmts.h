@@ -14,7 +14,7 @@
 
 struct stmt_table;
 
-/* Immutable. Read the fields, write none. */
+/* Immutable, but for `good`. */
 struct stmt {
 	struct interned in;
 	struct settings *parse; /* settings_parse_key of the client that parsed it; held */
@@ -22,6 +22,7 @@ struct stmt {
 	uint32_t query_len;     /* without the NUL */
 	uint16_t n_types;
 	const uint8_t *types; /* n_types OIDs of 4 bytes in network order, as in Parse */
+	uint64_t good;        /* the caller's: for whom it was last parsed well; 0: for nobody */
 };
 
 /*

@@ -159,9 +159,8 @@ struct show_socket_row { /* CLIENTS and SERVERS */
 	char application_name[64];
 	int32_t node; /* servers: node id; clients: of the linked server, or -1 */
 	uint32_t worker;
-	uint64_t pins;        /* bits of enum pin_cause */
-	uint64_t fingerprint; /* of the last statement, 0: none */
-	uint64_t bytes_kept;  /* our memory for this connection */
+	uint64_t pins;       /* bits of enum pin_cause */
+	uint64_t bytes_kept; /* our memory for this connection */
 };
 
 struct show_pool_row { /* one per (database, user), node -1: the clients; one per node: the servers

@@ -70,6 +70,17 @@ static bool is_logging_in(enum client_state st)
 	return st >= CLIENT_STARTUP && st <= CLIENT_WELCOME;
 }
 
+/* Those that wait are counted by their lines; what is left of the account's clients logs in. */
+static void count_state(struct client *c, enum client_state st, int by)
+{
+	struct account *acc = c->acc;
+
+	if (acc != NULL && st == CLIENT_IDLE)
+		acc->n_idle += (uint32_t)by;
+	else if (acc != NULL && st == CLIENT_ACTIVE)
+		acc->n_active += (uint32_t)by;
+}
+
 void client_transition(struct worker *w, struct client *c, enum client_event ev)
 {
 	enum client_state from = c->state, to = next_state[from][ev];
@@ -77,6 +88,8 @@ void client_transition(struct worker *w, struct client *c, enum client_event ev)
 	PANIC_IF(to == CLIENT_BAD);
 	if (is_logging_in(from) && !is_logging_in(to))
 		w->n_clients_login--;
+	count_state(c, from, -1);
+	count_state(c, to, 1);
 	c->state = to;
 	c->state_since_us = w->now_us;
 }
@@ -565,7 +578,6 @@ void client_show(struct worker *w, const struct client *c, struct show_socket_ro
 		.node = c->server != NULL ? (int32_t)c->server->pool->node : -1,
 		.worker = w->index,
 		.pins = c->pins.causes,
-		.fingerprint = c->fingerprint,
 		.bytes_kept = sizeof *c + conn_memory(c->conn) + c->names.bytes,
 	};
 	if (c->db != NULL)

@@ -149,7 +149,7 @@ struct client {
 
 	/* where its unit goes */
 	bool needs_primary;   /* the node must be the primary */
-	bool uses_marks;      /* … or a replica that is known to be far enough */
+	bool by_sample;       /* … or a replica, chosen by what its last sample told */
 	uint8_t route_reason; /* enum choose_reason */
 	uint8_t route_hint;   /* enum choose_hint, if there is no node */
 
@@ -185,9 +185,10 @@ struct client {
 	/* session */
 	enum client_txn txn;
 	struct deferred *deferred;
-	bool block_read_only;          /* the open block is READ ONLY and runs on a replica */
-	bool block_answered;           /* something of the block was passed on */
-	struct settings_txn set;       /* what it has set: at login, committed, now */
+	bool block_read_only;    /* the open block is READ ONLY and runs on a replica */
+	bool block_answered;     /* something of the block was passed on */
+	bool block_differs;      /* SET LOCAL and the like: it may parse as nothing else does */
+	struct settings_txn set; /* what it has set: at login, committed, now */
 	struct savepoints *savepoints; /* of the open transaction, or NULL */
 	uint32_t sql_opts;             /* for the lexer: strings and encoding */
 	bool default_serializable;     /* default_transaction_isolation is */
@@ -205,7 +206,8 @@ struct client {
 	uint64_t wait_begun_us;
 	bool unit_error;  /* an ErrorResponse came in it */
 	bool unit_writes; /* it is no proven read: a mark is set when it ends */
-	bool ddl_sent;    /* … and has changed the schema: the catalog is loaded again */
+	bool ddl_sent;    /* … and has defined something: the catalog is loaded again */
+	bool schema_sent; /* … or has changed or dropped it: Parse is for the server again */
 	bool commit_sent; /* a COMMIT is under way: if the server is lost, who knows */
 
 	uint32_t read_epoch;     /* of the replica when the unit was sent */
@@ -214,7 +216,6 @@ struct client {
 
 	/* facts */
 	uint64_t connected_us, request_us;
-	uint64_t fingerprint;
 	uint8_t key[4]; /* of its BackendKeyData */
 	uint64_t state_since_us;
 	uint64_t bytes_in_seen, bytes_out_seen; /* already counted for the database */
@@ -224,6 +225,7 @@ struct client {
 enum status client_new(struct worker *w, struct conn *conn_moved, bool is_admin_port,
 	struct client **out) MUST_USE;
 
+/* The account's counters follow. */
 void client_transition(struct worker *w, struct client *c, enum client_event ev);
 
 /* Arm the timer for what the client waits for now. Cheap: the wheel is touched only if needed. */

@@ -261,12 +261,33 @@ static enum status account_bind_pools(struct worker *w, struct account *acc)
 	return OK;
 }
 
+/* Servers that have logged in with something else are not used any more. */
+static uint64_t login_hash(const struct worker *w, const struct account *acc)
+{
+	const struct conf_db *db = acc->db->conf;
+	struct auth_server_decision d;
+	uint64_t h[8];
+
+	auth_decide_server(db, w->users, acc->user, NULL, &d);
+	h[0] = name_hash(w, d.user);
+	/* Not a verifier: a new one serves no server before its user has logged in again. */
+	h[1] = name_hash(w, d.secret != NULL ? d.secret : "");
+	h[2] = name_hash(w, acc->db->dbname);
+	h[3] = name_hash(w, db->client_encoding);
+	h[4] = name_hash(w, db->datestyle);
+	h[5] = name_hash(w, db->timezone);
+	h[6] = name_hash(w, db->application_name);
+	h[7] = name_hash(w, db->connect_query);
+	return hash_bytes(&w->sh->hash_key, h, sizeof h) | 1;
+}
+
 static enum status account_bind(struct worker *w, struct account *acc)
 {
 	const struct conf *conf = w->conf;
 	const struct conf_db *db = acc->db->conf;
 	const struct conf_user *user = conf_find_user(conf, acc->user);
 	enum status st = account_bind_pools(w, acc);
+	uint64_t login = login_hash(w, acc);
 
 	if (st != OK)
 		return st;
@@ -284,6 +305,10 @@ static enum status account_bind(struct worker *w, struct account *acc)
 	acc->max_lag_us = conf_max_lag_us(conf, db);
 	acc->consistency = conf_consistency(conf, db, user);
 	account_set_limits(w, acc);
+	if (acc->login_hash != login) {
+		acc->login_hash = login;
+		dispatch_account_moved(w, acc);
+	}
 	return OK;
 }
 
@@ -337,6 +362,14 @@ enum status account_find(struct worker *w, struct dbase *db, const char *user, s
 	list_push_back(&db->account_list, &acc->link);
 	*out = acc;
 	return OK;
+}
+
+uint64_t account_parse_mark(const struct worker *w, const struct account *acc)
+{
+	uint64_t h[4] = {(uintptr_t)acc, acc->login_hash, acc->db->catalog_generation,
+		atomic_load(&w->sh->ddl_no)};
+
+	return hash_bytes(&w->sh->hash_key, h, sizeof h) | 1;
 }
 
 /* --- dbases --- */
@@ -459,10 +492,8 @@ void dbase_apply_conf(struct worker *w)
 		struct dbase *db = list_entry(it, struct dbase, link);
 
 		db->conf = conf_find_db(w->conf, db->name);
-		if (db->conf != NULL && strcmp(db->dbname, conf_dbname(db->conf, db->name)) != 0) {
+		if (db->conf != NULL)
 			text_copy(db->dbname, NAME_LEN, conf_dbname(db->conf, db->name));
-			dispatch_dbase_moved(w, db);
-		}
 		list_foreach (ia, &db->account_list) {
 			struct account *acc = list_entry(ia, struct account, link);
 

@@ -100,10 +100,11 @@ struct account {
 	uint64_t query_wait_timeout_us, query_timeout_us, idle_transaction_timeout_us;
 	uint64_t transaction_timeout_us, client_idle_timeout_us, server_lifetime_us, max_lag_us;
 	enum consistency consistency;
+	uint64_t login_hash; /* of all that its servers log in with; never 0 */
 
 	uint32_t n_pools;
 	struct pool *pools[CONF_DB_NODES_MAX];
-	struct waitq nowhere;     /* units for which no node was fit */
+	struct waitq nowhere;     /* units (and logins) for which no node was fit */
 	struct list nowhere_link; /* worker's waiting_accounts while somebody is in it */
 	uint32_t round_robin;
 
@@ -113,7 +114,8 @@ struct account {
 	uint32_t n_welcomes;
 	struct auth_learned *learned; /* SCRAM keys of the account's own user, or NULL; owned */
 
-	uint32_t n_clients, n_login; /* clients; of them not yet logged in */
+	uint32_t n_clients;
+	uint32_t n_idle, n_active; /* of them CLIENT_IDLE, CLIENT_ACTIVE */
 	struct hist wait, query;
 };
 
@@ -155,6 +157,13 @@ enum status account_find(
 
 /* The pool to a node of the account's database, or NULL if the database does not have it. */
 struct pool *account_pool(struct account *acc, uint32_t node);
+
+/*
+ * Names all that a Parse depends on beside the statement and its settings: who asks where, and what
+ * is known of the schema. Never 0. Taken before a Parse is sent, it tells later whether another
+ * Parse of the statement would be answered alike.
+ */
+uint64_t account_parse_mark(const struct worker *w, const struct account *acc);
 
 /* The present snapshots are new: bind all dbases to them. */
 void dbase_apply_conf(struct worker *w);

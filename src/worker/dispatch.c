@@ -6,6 +6,7 @@
 
 #include "conf/conf.h"
 #include "worker/ask.h"
+#include "worker/fit.h"
 #include "worker/forward.h"
 #include "worker/handover.h"
 #include "worker/login.h"
@@ -55,15 +56,6 @@ void dispatch_wake_workers(struct worker *w, uint64_t mask)
 static struct client *client_of(struct waiter *x)
 {
 	return list_entry(x, struct client, waiter);
-}
-
-static const struct topo_cluster *cluster_of(struct worker *w, const struct account *acc)
-{
-	const struct conf_db *db = acc->db->conf;
-
-	if (db == NULL || !db->routing || w->topology == NULL)
-		return NULL;
-	return topology_cluster(w->topology, (uint16_t)db->cluster_id);
 }
 
 /* --- lines --- */
@@ -256,31 +248,16 @@ bool dispatch_may_shrink(struct worker *w, const struct pool *p)
 
 /* --- linking --- */
 
-static bool server_fits(struct worker *w, const struct client *c, const struct server *s)
-{
-	const struct topo_cluster *cluster = cluster_of(w, c->acc);
-	const struct topo_node *n;
-
-	if (s->close_needed || s->reconnect_no < c->db->reconnect_no)
-		return false;
-	if (cluster == NULL || c->state == CLIENT_WELCOME)
-		return true;
-	if (c->needs_primary)
-		return !s->in_recovery && s->timeline >= cluster->timeline_max;
-	if (!c->uses_marks || !s->in_recovery)
-		return true;
-	n = topology_node(w->topology, (uint16_t)s->pool->node);
-	return n != NULL && topo_node_counts_for(n, s->opened_us);
-}
-
 static void note_wait(struct worker *w, struct client *c)
 {
 	uint64_t us = c->wait_begun_us != 0 ? w->now_us - c->wait_begun_us : 0;
 
-	hist_add(&c->acc->wait, us);
-	c->db->stats.wait_us += us;
 	c->wait_begun_us = 0;
 	c->wait_told = false;
+	if (c->state == CLIENT_WELCOME)
+		return; /* a login is no unit */
+	hist_add(&c->acc->wait, us);
+	c->db->stats.wait_us += us;
 }
 
 static void link_server(struct worker *w, struct client *c, struct server *s)
@@ -288,7 +265,7 @@ static void link_server(struct worker *w, struct client *c, struct server *s)
 	const struct topo_node *n = topology_node(w->topology, (uint16_t)s->pool->node);
 
 	note_wait(w, c);
-	c->db->stats.server_assignments++;
+	c->db->stats.server_assignments += c->state != CLIENT_WELCOME;
 	c->server = s;
 	c->prefix_due = true;
 	c->rediff = false;
@@ -349,7 +326,7 @@ static struct server *take_idle(struct worker *w, struct pool *p, const struct c
 
 		if (n++ >= IDLE_LOOK_MAX && (fits != NULL || doubted != NULL))
 			break;
-		if (s->wanted_by != NULL || !server_fits(w, c, s))
+		if (s->wanted_by != NULL || !fit_server(w, c, s))
 			continue;
 		if (server_needs_check(w, s)) {
 			doubted = doubted != NULL ? doubted : s;
@@ -483,7 +460,7 @@ static void chooser_fill(
 {
 	const struct account *acc = c->acc;
 	const struct conf_db *db = c->db->conf;
-	const struct topo_cluster *cluster = cluster_of(w, acc);
+	const struct topo_cluster *cluster = fit_cluster(w, acc);
 
 	for (uint32_t i = 0; i < acc->n_pools; i++)
 		fill_load(w, c, ch, i);
@@ -533,7 +510,6 @@ static struct pool *only_pool(struct worker *w, struct client *c)
 	c->route_reason = CHOOSE_BY_ONLY_NODE;
 	c->route_hint = conn_ok ? CHOOSE_HINT_NONE : CHOOSE_HINT_CONNECT;
 	c->needs_primary = false;
-	c->uses_marks = false;
 	c->block_read_only = false;
 	return conn_ok ? p : NULL;
 }
@@ -552,8 +528,7 @@ static struct pool *choose_pool(struct worker *w, struct client *c, enum choose_
 	c->route_hint = out.hint;
 	c->needs_primary = !goes_to_replica(&out) && c->db->conf->routing &&
 			   c->db->conf->route != ROUTE_REPLICA;
-	c->uses_marks = goes_to_replica(&out) && ch.in.consistency != CHOOSE_EVENTUAL &&
-			(c->marks.write.state != MARK_NONE || c->marks.read.state != MARK_NONE);
+	c->by_sample = goes_to_replica(&out);
 	c->block_read_only = kind == CHOOSE_READ_BLOCK && goes_to_replica(&out);
 	if (out.wants_sample)
 		want_sample(w);
@@ -711,6 +686,7 @@ static bool dispatch_to(struct worker *w, struct client *c, struct pool *p)
 bool dispatch_unit(struct worker *w, struct client *c)
 {
 	enum choose_kind kind;
+	uint16_t avoid = c->avoid_node;
 	struct pool *p;
 
 	if (c->server != NULL) {
@@ -736,10 +712,15 @@ bool dispatch_unit(struct worker *w, struct client *c)
 	for (uint32_t i = 0; i < CHOOSE_TRIES; i++) {
 		p = choose_pool(w, c, kind);
 		/* Idle servers too young to be judged by the node's last sample: not there. */
-		if (p == NULL || !c->uses_marks || p->n_idle == 0 || take_idle(w, p, c) != NULL)
+		if (p == NULL || !c->by_sample || p->n_idle == 0 || take_idle(w, p, c) != NULL)
 			break;
 		c->avoid_node = (uint16_t)p->node;
 	}
+	if (p == NULL && c->avoid_node != avoid) { /* there is nowhere else: it waits for them */
+		c->avoid_node = avoid;
+		p = choose_pool(w, c, kind);
+	}
+	c->avoid_node = avoid;
 	if (p == NULL) {
 		stand_in_line(w, c, NULL, false);
 		return false;
@@ -759,6 +740,8 @@ void dispatch_sent(struct worker *w, struct client *c)
 	}
 	if (c->unit.flags & SQLV_DDL)
 		c->ddl_sent = true;
+	if (c->unit.flags & SQLV_SCHEMA)
+		c->schema_sent = true;
 }
 
 void dispatch_welcome(struct worker *w, struct client *c)
@@ -775,7 +758,7 @@ void dispatch_welcome(struct worker *w, struct client *c)
 	if (p == NULL && !c->db->paused)
 		p = choose_pool(w, c, CHOOSE_READ);
 	c->needs_primary = false;
-	c->uses_marks = false;
+	c->by_sample = false;
 	if (p == NULL) {
 		stand_in_line(w, c, NULL, false);
 		return;
@@ -794,7 +777,7 @@ static bool serve_line(struct worker *w, struct pool *p, struct server *s)
 	for (uint32_t i = 0; x != NULL && i < WAITERS_LOOK_MAX; i++) {
 		struct client *c = client_of(x);
 
-		if (server_fits(w, c, s)) {
+		if (fit_server(w, c, s)) {
 			serve(w, c, s);
 			return true;
 		}
@@ -815,7 +798,7 @@ static bool serve_others(struct worker *w, struct pool *p, struct server *s)
 		x = q != p ? waitq_first(&q->line) : NULL;
 		if (x == NULL || !is_fit(w, client_of(x), p))
 			continue;
-		if (server_fits(w, client_of(x), s)) {
+		if (fit_server(w, client_of(x), s)) {
 			serve(w, client_of(x), s);
 			return true;
 		}
@@ -829,6 +812,10 @@ void dispatch_server_free(struct worker *w, struct server *s)
 	struct client *c = s->wanted_by;
 	unsigned who;
 
+	if (server_is_outdated(w, s)) { /* became so while it logged in, or on its way here */
+		server_close(w, s, SERVER_END_OUTDATED);
+		return;
+	}
 	server_watch(w, s);
 	if (c != NULL) {
 		if (s->seq_client == c->id)
@@ -1040,7 +1027,7 @@ static bool node_is_up(struct worker *w, uint32_t node)
 /* Connections that are not what their node is now are closed when they are idle. */
 static void check_idle_roles(struct worker *w, struct pool *p)
 {
-	const struct topo_cluster *cluster = cluster_of(w, p->acc);
+	const struct topo_cluster *cluster = fit_cluster(w, p->acc);
 	struct list *it, *tmp;
 
 	if (cluster == NULL || cluster->primary != p->node)
@@ -1053,12 +1040,26 @@ static void check_idle_roles(struct worker *w, struct pool *p)
 	}
 }
 
+/* Connections to what was there before the node restarted, or was replaced. */
+static void check_idle_nodes(struct worker *w, struct pool *p)
+{
+	struct list *it, *tmp;
+
+	list_foreach_safe (it, tmp, &p->idle) {
+		struct server *s = list_entry(it, struct server, pool_link);
+
+		if (server_is_outdated(w, s))
+			server_close(w, s, SERVER_END_OUTDATED);
+	}
+}
+
 static void account_topology_changed(struct worker *w, struct account *acc)
 {
 	for (uint32_t i = 0; i < acc->n_pools; i++) {
 		struct pool *p = acc->pools[i];
 
 		check_idle_roles(w, p);
+		check_idle_nodes(w, p);
 		/* The monitor sees the node accept connections: no need to wait longer. */
 		if (p->retry_at_us > w->now_us && node_is_up(w, p->node) &&
 			p->last_sqlstate[0] == '0' && p->last_sqlstate[1] == '8')
@@ -1098,6 +1099,7 @@ void dispatch_topology_changed(struct worker *w)
 
 		if (p->acc->n_pools > 1)
 			recheck_waiters(w, &p->line, p);
+		dispatch_look_pool(w, p); /* servers that were too young */
 	}
 }
 
@@ -1284,21 +1286,11 @@ void dispatch_account_changed(struct worker *w, struct account *acc)
 		recheck_waiters(w, &acc->nowhere, NULL);
 }
 
-void dispatch_dbase_moved(struct worker *w, struct dbase *db)
+void dispatch_account_moved(struct worker *w, struct account *acc)
 {
-	struct list *it;
-
-	list_foreach (it, &w->servers) {
-		struct server *s = list_entry(it, struct server, link);
-
-		if (s->pool->acc->db == db)
-			s->close_needed = true;
-	}
-	list_foreach (it, &db->account_list) {
-		struct account *acc = list_entry(it, struct account, link);
-
-		for (uint32_t i = 0; i < acc->n_pools; i++)
-			close_idle(w, acc->pools[i], SERVER_END_OUTDATED);
+	for (uint32_t i = 0; i < acc->n_pools; i++) {
+		acc->pools[i]->retry_at_us = 0; /* what was refused may be right now */
+		close_idle(w, acc->pools[i], SERVER_END_OUTDATED);
 	}
 }
 

@@ -36,8 +36,8 @@ void account_client_left(struct worker *w, struct client *c);
 void dispatch_account_init(struct account *acc);
 void dispatch_account_changed(struct worker *w, struct account *acc); /* admin_state */
 void dispatch_account_gone(struct worker *w, struct account *acc);    /* not configured any more */
-/* Its servers are connected to another database than they should be now. */
-void dispatch_dbase_moved(struct worker *w, struct dbase *db);
+/* Its servers have logged in with something else than they would now: see login_hash. */
+void dispatch_account_moved(struct worker *w, struct account *acc);
 void dispatch_pool_init(struct pool *p);
 void dispatch_pool_retire(struct worker *w, struct pool *p); /* its node has left the database */
 

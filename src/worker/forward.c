@@ -119,6 +119,7 @@ static enum status put_deferred(struct client *c, struct server *s)
 		sql += strlen(sql) + 1;
 	}
 	c->begin_sent = true;
+	c->block_differs = c->deferred->n > 1;
 	return st;
 }
 
@@ -238,19 +239,21 @@ static struct parse_note *parse_note_new(const char *name, struct stmt *st, uint
 		return NULL;
 	note->stmt = stmt_ref(st);
 	note->number = number;
+	note->good = 0;
 	memcpy(note->name, name, n);
 	return note;
 }
 
-static enum status intern(struct going *g, const struct msg_parse *m, struct stmt **out)
+enum status forward_intern(
+	struct worker *w, struct client *c, const struct msg_parse *m, struct stmt **out)
 {
 	struct stmt_text text = {.query = m->sql,
 		.query_len = m->sql_len,
 		.n_types = m->n_types,
 		.types = m->types,
-		.parse = settings_parse_key(g->c->set.current)};
+		.parse = settings_parse_key(c->set.current)};
 
-	return stmt_intern(g->w->stmts, &text, out);
+	return stmt_intern(w->stmts, &text, out);
 }
 
 /* The head of a Parse with another name, then the rest of the message as it is. */
@@ -284,6 +287,17 @@ static enum status put_parse_duplicate(
 	return owe(g, OWED_PARSE, OWED_CLIENT, OWED_TAG_NAME_ERROR, 0, note);
 }
 
+/*
+ * Would another client's Parse have the same answer? Not if this one has something of its own (a
+ * temporary table, SET LOCAL, what it has created and not committed), or if its server is a
+ * replica, which may not know yet what was dropped.
+ */
+static bool parses_as_for_all(const struct client *c, const struct server *s)
+{
+	return !s->in_recovery && !c->block_differs && !c->schema_sent && !pins_any(&c->pins) &&
+	       !(c->unit.flags & SQLV_SCHEMA);
+}
+
 static enum status put_parse_named(struct going *g, const struct msg_parse *m, struct stmt *st)
 {
 	char name[STMT_SERVER_NAME_MAX];
@@ -301,6 +315,8 @@ static enum status put_parse_named(struct going *g, const struct msg_parse *m, s
 		return E_NOMEM;
 	if (is_there)
 		return owe(g, OWED_PARSE, OWED_SYNTH, OWED_TAG_PARSE_NAMED, number, note);
+	if (parses_as_for_all(g->c, g->s))
+		note->good = account_parse_mark(g->w, g->c->acc);
 	stmt_server_name(number, name);
 	put_parse_as(g, m, name);
 	g->c->db->stats.server_parses++;
@@ -330,7 +346,7 @@ static enum status go_parse(struct going *g)
 	c->db->stats.client_parses++;
 	if (frontend_read_parse(frame_body(g->p, &g->f), &m) != OK)
 		return E_PROTO;
-	st = intern(g, &m, &stmt);
+	st = forward_intern(g->w, g->c, &m, &stmt);
 	if (st != OK)
 		return st;
 	name = stmt_names_find(&c->names, m.name);
@@ -370,7 +386,7 @@ static enum status revive_unnamed(struct going *g, uint64_t *number)
 
 	if (u == NULL || u->len == 0 || frontend_read_parse(rd_of(u->body, u->len), &m) != OK)
 		return E_NOTFOUND;
-	st = intern(g, &m, &stmt);
+	st = forward_intern(g->w, g->c, &m, &stmt);
 	if (st != OK)
 		return st;
 	st = need_stmt(g, stmt, number);
@@ -626,6 +642,8 @@ enum status forward_unit(struct worker *w, struct client *c, const uint8_t *data
 	uint32_t at = 0;
 
 	c->unnamed_parsed = false;
+	if (c->unit.has_effects && c->unit.cls != SQL_TXN)
+		c->block_differs = true;
 	if (c->unit.has_effects || c->txn == TXN_OPEN)
 		settings_txn_begin(&c->set);
 	while (at < c->unit.len && st == OK) {

@@ -6,6 +6,7 @@
 #ifndef PGWEIR_WORKER_FORWARD_H
 #define PGWEIR_WORKER_FORWARD_H
 
+#include "proto/frontend.h"
 #include "worker/client.h"
 #include "worker/server.h"
 
@@ -34,6 +35,7 @@ enum owed_tag {
 struct parse_note {
 	struct stmt *stmt; /* a reference; NULL: it cannot be interned, the client is pinned */
 	uint64_t number;   /* on the server */
+	uint64_t good;     /* what stmt->good becomes when it is parsed; 0: nothing is learned */
 	char name[];       /* the client's */
 };
 
@@ -41,6 +43,10 @@ struct name_note {
 	bool is_duplicate; /* 42P05, else 26000 */
 	char name[];       /* the client's */
 };
+
+/* What a Parse of the client names. The caller owns a reference. Errors: as stmt_intern. */
+enum status forward_intern(
+	struct worker *w, struct client *c, const struct msg_parse *m, struct stmt **out) MUST_USE;
 
 /*
  * Send the client's complete unit (c->unit.len bytes at `data`) to its server, everything that must

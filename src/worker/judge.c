@@ -14,7 +14,7 @@
 #define WORD_PINS_MASK  0xfffffu
 #define WORD_GEN_MASK   0x00ffffffull
 _Static_assert(PIN_CAUSE_COUNT <= 20, "pins fit their bits");
-_Static_assert(SQLV_BODY < 0x10000u, "flags fit their bits");
+_Static_assert((SQLV_BODY | SQLV_SCHEMA) < 0x10000u, "flags fit their bits");
 _Static_assert(SQL_UNKNOWN < 8, "classes fit their bits");
 
 static enum pin_cause pin_of_set(const struct sql_effect *e)

@@ -9,6 +9,7 @@
 #include "proto/frontend.h"
 #include "proto/reply.h"
 #include "worker/effects.h"
+#include "worker/forward.h"
 #include "worker/judge.h"
 #include "worker/savepoints.h"
 
@@ -147,6 +148,7 @@ static void leave_txn(struct client *c)
 	c->txn = TXN_NONE;
 	c->block_read_only = false;
 	c->block_answered = false;
+	c->block_differs = false;
 	if (c->deferred != NULL) {
 		c->deferred->n = 0;
 		c->deferred->len = 0;
@@ -290,6 +292,52 @@ static void answer_failed(
 
 /* --- without a transaction --- */
 
+/* The series Parse - Sync of a named statement. */
+static bool read_lone_parse(const struct client *c, const uint8_t *data, struct msg_parse *m)
+{
+	struct frame f;
+	uint32_t len = c->unit.len;
+
+	if (c->unit.is_simple || c->unit.n_stmts != 1 || data[0] != FRONTEND_PARSE)
+		return false;
+	if (frame_peek(data, len, FRAME_LEN_MAX, &f) != OK ||
+		frontend_read_parse(frame_body(data, &f), m) != OK)
+		return false;
+	return m->name_len != 0 && f.total < len && data[f.total] == FRONTEND_SYNC;
+}
+
+/*
+ * A Parse of what was parsed well before, by anybody here, needs no server: whichever server
+ * executes it gets it first. A client of one thread that prepares for many connections in turn
+ * would else wait for a server that its other connections hold.
+ */
+static bool answer_parse(struct worker *w, struct client *c, const uint8_t *data)
+{
+	bool in_block = c->txn == TXN_DEFERRED && c->deferred->n == 1; /* BEGIN, no SET LOCAL */
+	struct stmt_name *name;
+	struct msg_parse m;
+	struct stmt *stmt;
+	uint8_t buf[8];
+	struct wr out = wr_of(buf, sizeof buf);
+	bool known;
+
+	if (c->verbatim || (c->txn != TXN_NONE && !in_block) || !read_lone_parse(c, data, &m) ||
+		stmt_names_find(&c->names, m.name) != NULL || forward_intern(w, c, &m, &stmt) != OK)
+		return false;
+	known = stmt->good == account_parse_mark(w, c->acc) &&
+		stmt_names_put(&c->names, m.name, stmt, &name) == OK;
+	stmt_unref(w->stmts, stmt);
+	if (!known)
+		return false;
+	reply_put_parse_complete(&out);
+	put(c, &out);
+	client_put_ready(w, c);
+	c->db->stats.client_parses++;
+	c->db->stats.queries++;
+	c->db->stats.xacts += c->txn == TXN_NONE;
+	return true;
+}
+
 /* A series of Close (statement) and Sync alone. */
 static bool answer_closes(struct worker *w, struct client *c, const uint8_t *data)
 {
@@ -341,6 +389,8 @@ bool local_answer(struct worker *w, struct client *c, const uint8_t *data)
 	struct single u;
 	bool is_single;
 
+	if (answer_parse(w, c, data))
+		return true;
 	if (c->txn == TXN_NONE && !c->unit.has_effects) {
 		if (c->unit.is_simple && c->unit.cls == SQL_EMPTY) {
 			answer_empty(w, c);

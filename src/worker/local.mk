@@ -7,6 +7,7 @@ libcore_a_SOURCES += \
 	src/worker/dbase.c src/worker/dbase.h \
 	src/worker/dispatch.c src/worker/dispatch.h \
 	src/worker/effects.c src/worker/effects.h \
+	src/worker/fit.c src/worker/fit.h \
 	src/worker/forward.c src/worker/forward.h \
 	src/worker/handover.c src/worker/handover.h \
 	src/worker/hold.c src/worker/hold.h \

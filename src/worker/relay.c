@@ -171,6 +171,8 @@ static void entry_done(struct worker *w, struct server *s, struct owed_entry e)
 
 	switch ((enum owed_tag)e.tag) {
 	case OWED_TAG_PARSE_NAMED:
+		if (note->good != 0)
+			note->stmt->good = note->good;
 		stmt_unref(w->stmts, note->stmt);
 		free(note);
 		break;
@@ -331,6 +333,7 @@ static void end_txn(struct client *c, char status)
 		c->txn = TXN_NONE;
 		c->block_read_only = false;
 		c->block_answered = false;
+		c->block_differs = false;
 	}
 }
 
@@ -374,6 +377,14 @@ static void end_retained(struct client *c, const struct owed_entry *e)
 		c->unit_retained = false;
 }
 
+/* What it has done to definitions has ended: nothing is known of what parses now. */
+static void schema_changed(struct worker *w, struct client *c)
+{
+	if (c->schema_sent)
+		atomic_fetch_add(&w->sh->ddl_no, 1);
+	c->schema_sent = false;
+}
+
 /* ReadyForQuery of a unit of the client has been walked over. */
 static void unit_ended(struct walk *k, struct owed_entry e, char status)
 {
@@ -393,6 +404,8 @@ static void unit_ended(struct walk *k, struct owed_entry e, char status)
 	c->force_primary = false;
 	c->avoid_node = NODES_MAX;
 	c->unit_error = false;
+	if (status == 'I')
+		schema_changed(w, c);
 	if (c->ddl_sent && status == 'I') {
 		c->ddl_sent = false;
 		dbase_catalog_changed(w, c->db);
@@ -714,6 +727,8 @@ static void parameter_came(struct walk *k, const struct frame *f, enum owed_step
 			dispatch_probe(k->w, s->pool->node);
 		}
 		skip(k, f->total);
+		if (s->close_needed && s->state == SERVER_IDLE)
+			server_close(k->w, s, SERVER_END_ROLE);
 		return;
 	}
 	if ((step == OWED_DROP && (head == NULL || head->tag != OWED_TAG_REDIFF)) || c == NULL) {
@@ -963,6 +978,7 @@ void relay_client_gone(struct worker *w, struct client *c)
 	struct server *s = c->server;
 	bool was_quiet = server_is_quiet(s), in_copy = s->owed.in_copy;
 
+	schema_changed(w, c);
 	if (s->txn_status != 'I' || !was_quiet)
 		settings_txn_rollback(&c->set); /* what is open now will be rolled back */
 	if (c->unit.has_effects && !was_quiet)

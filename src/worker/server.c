@@ -310,6 +310,7 @@ enum status server_open(struct worker *w, struct pool *p)
 	s->pool = p;
 	s->id = atomic_fetch_add(&w->sh->next_id, 1);
 	s->reconnect_no = atomic_load(&w->sh->reconnect_no);
+	s->login_hash = p->acc->login_hash;
 	s->state = SERVER_CONNECTING;
 	s->opened_us = w->now_us;
 	s->used_us = w->now_us;
@@ -408,20 +409,33 @@ void server_free(struct worker *w, struct server *s)
 
 /* --- release --- */
 
+/* The replica that it is connected to has restarted since, or given its address to another. */
+static bool server_is_of_the_past(struct worker *w, const struct server *s)
+{
+	const struct topo_node *n;
+
+	if (!s->in_recovery || s->node_start_us == 0 || !s->pool->acc->db->conf->routing)
+		return false;
+	n = topology_node(w->topology, (uint16_t)s->pool->node);
+	return n != NULL &&
+	       (n->postmaster_start_us != s->node_start_us || n->system_id != s->node_system_id);
+}
+
 /* As PgBouncer's close_needed: not that it is merely old. */
-static bool server_is_replaced(const struct server *s)
+static bool server_is_replaced(struct worker *w, const struct server *s)
 {
 	const struct pool *p = s->pool;
 
 	return s->close_needed || p->index == POOL_RETIRED || p->acc->db->conf == NULL ||
-	       s->reconnect_no < p->acc->db->reconnect_no;
+	       s->reconnect_no < p->acc->db->reconnect_no || s->login_hash != p->acc->login_hash ||
+	       server_is_of_the_past(w, s);
 }
 
-static bool server_is_outdated(struct worker *w, const struct server *s)
+bool server_is_outdated(struct worker *w, const struct server *s)
 {
 	const struct pool *p = s->pool;
 
-	return server_is_replaced(s) || (p->acc->server_lifetime_us == 0 && s->units != 0) ||
+	return server_is_replaced(w, s) || (p->acc->server_lifetime_us == 0 && s->units != 0) ||
 	       (p->acc->server_lifetime_us != 0 &&
 		       w->now_us - s->opened_us >= p->acc->server_lifetime_us);
 }
@@ -434,7 +448,7 @@ bool server_fast_close(struct worker *w, struct server *s)
 
 	if (!w->conf->server_fast_close || c == NULL || c->state != CLIENT_ACTIVE || c->streaming ||
 		c->body_left != 0 || s->txn_status != 'I' || !server_is_quiet(s) ||
-		!server_is_replaced(s))
+		!server_is_replaced(w, s))
 		return false;
 	r.hint = "Connect again; see server_fast_close.";
 	client_fatal(w, c, &r, CLIENT_END_SERVER);
@@ -603,7 +617,6 @@ void server_show(struct worker *w, const struct server *s, struct show_socket_ro
 		.node = (int32_t)s->pool->node,
 		.worker = w->index,
 		.pins = s->client != NULL ? s->client->pins.causes : 0,
-		.fingerprint = s->client != NULL ? s->client->fingerprint : 0,
 		.bytes_kept = sizeof *s + (s->conn != NULL ? conn_memory(s->conn) : 0),
 	};
 	text_copy(row->database, sizeof row->database, s->pool->acc->db->name);

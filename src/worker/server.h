@@ -105,9 +105,14 @@ struct server {
 	uint8_t backend_key[32];
 	uint32_t version_num; /* 150004; 0: not told */
 
+	uint64_t login_hash; /* the account's when it was opened */
 	uint64_t opened_us, used_us, state_since_us, unit_begun_us;
-	uint64_t checked_us;    /* when it last answered server_check_query, or its login */
-	uint64_t kept_us;       /* when it was kept for min_pool_size, though idle for too long */
+	uint64_t checked_us; /* when it last answered server_check_query, or its login */
+	uint64_t kept_us;    /* when it was kept for min_pool_size, though idle for too long */
+	uint64_t ready_us;   /* it had answered all of its login; 0: not yet */
+	/* as the monitor knew the node then (0: not yet); another value: it is another one now */
+	uint64_t node_system_id;
+	int64_t node_start_us;
 	uint64_t units;         /* number of the present unit, to know it again */
 	uint64_t reconnect_no;  /* sh->reconnect_no when it was opened */
 	char fatal_sqlstate[6]; /* of an ErrorResponse that ends the connection */
@@ -142,6 +147,9 @@ void server_free(struct worker *w, struct server *s); /* a closed one, at the en
 
 /* A unit of its client ended or the queue is empty: is everything said that was owed? */
 bool server_is_quiet(const struct server *s);
+
+/* To be closed when it is free: what it was opened for, or to, is not what is wanted now. */
+bool server_is_outdated(struct worker *w, const struct server *s);
 
 /* It has `set` now; takes a reference. */
 void server_init_timer(struct server *s);

@@ -476,8 +476,16 @@ static void setup_done(struct worker *w, struct server *s)
 {
 	struct server_login *l = s->login;
 	struct pool *p = s->pool;
+	const struct topo_node *n = topology_node(w->topology, (uint16_t)p->node);
 
 	s->login = NULL;
+	s->ready_us = w->now_us;
+	if (n != NULL) {
+		s->node_system_id = n->system_id;
+		s->node_start_us = n->postmaster_start_us;
+	}
+	if (s->in_recovery)
+		dispatch_probe(w, p->node); /* it may not read before there is a new sample */
 	p->last_error[0] = '\0';
 	p->retry_at_us = 0;
 	account_set_baseline(w, p->acc, &l->params);

@@ -114,6 +114,7 @@ struct shared {
 	_Atomic uint32_t n_clients;    /* logged in and logging in, against max_client_conn */
 	_Atomic uint64_t next_id;      /* ids of clients and servers, from 1 */
 	_Atomic uint64_t reconnect_no; /* counter that admin_state.reconnect* refer to */
+	_Atomic uint64_t ddl_no;       /* schema changes seen, of any database */
 
 	uint32_t n_workers;
 	struct worker_port workers[WORKERS_MAX];

@@ -60,68 +60,70 @@ static void show_servers(struct worker *w, struct table *t)
 
 /* --- pools --- */
 
-static void count_client(struct show_pool_row *row, const struct client *c)
+static void take_oldest(uint64_t *oldest_us, const struct waitq *q)
 {
-	switch (c->state) {
-	case CLIENT_IDLE:
-		row->cl_active++;
-		row->cl_idle++;
-		break;
-	case CLIENT_ACTIVE:
-		row->cl_active++;
-		break;
-	case CLIENT_WAITING:
-		row->cl_waiting++;
-		break;
-	case CLIENT_WELCOME:
-		row->cl_login++;
-		if (waiter_waits(&c->waiter))
-			row->cl_waiting++;
-		break;
-	default:
-		break;
-	}
-	if (pins_any(&c->pins))
-		row->pinned++;
+	uint64_t us = waitq_oldest_us(q);
+
+	if (us != 0 && (*oldest_us == 0 || us < *oldest_us))
+		*oldest_us = us;
 }
 
-static void show_account(struct worker *w, const struct account *acc, struct show_pool_row *row)
+/* Clients that keep a server of the pool. */
+static uint32_t pool_pinned(const struct pool *p)
 {
 	struct list *it;
-	uint64_t oldest = waitq_oldest_us(&acc->nowhere);
+	uint32_t n = 0;
+
+	list_foreach (it, &p->active) {
+		const struct client *c = list_entry(it, struct server, pool_link)->client;
+
+		n += c != NULL && pins_any(&c->pins);
+	}
+	return n;
+}
+
+void show_account(struct worker *w, const struct account *acc, struct show_pool_row *row)
+{
+	uint64_t oldest_us = 0;
+	size_t n_waiting = waitq_len(&acc->nowhere);
 
 	*row = (struct show_pool_row){.node = -1, .pool_mode = (uint8_t)acc->mode};
 	text_copy(row->database, sizeof row->database, acc->db->name);
 	text_copy(row->user, sizeof row->user, acc->user);
-	list_foreach (it, &w->clients) {
-		const struct client *c = list_entry(it, struct client, link);
-
-		if (c->acc == acc)
-			count_client(row, c);
-	}
+	take_oldest(&oldest_us, &acc->nowhere);
 	for (uint32_t i = 0; i < acc->n_pools; i++) {
-		uint64_t us = waitq_oldest_us(&acc->pools[i]->line);
+		const struct pool *p = acc->pools[i];
 
-		if (us != 0 && (oldest == 0 || us < oldest))
-			oldest = us;
+		take_oldest(&oldest_us, &p->line);
+		take_oldest(&oldest_us, &p->pin_line);
+		n_waiting += waitq_len(&p->line) + waitq_len(&p->pin_line);
+		row->pinned += pool_pinned(p);
 	}
-	row->maxwait_us = oldest != 0 ? w->now_us - oldest : 0;
+	row->cl_idle = acc->n_idle;
+	row->cl_active = acc->n_idle + acc->n_active;
+	row->cl_waiting = (uint32_t)n_waiting;
+	/* What is left: logins that have a server, or are on their way to one. */
+	row->cl_login = acc->n_clients - row->cl_active - row->cl_waiting;
+	row->maxwait_us = oldest_us != 0 ? w->now_us - oldest_us : 0;
 	hist_sum_add(&row->wait, &acc->wait);
 	hist_sum_add(&row->query, &acc->query);
 }
 
 static void show_pool(struct worker *w, const struct pool *p, struct show_pool_row *row)
 {
-	uint64_t oldest = waitq_oldest_us(&p->line);
+	uint64_t oldest_us = 0;
 	struct list *it;
 
+	take_oldest(&oldest_us, &p->line);
+	take_oldest(&oldest_us, &p->pin_line);
 	*row = (struct show_pool_row){
 		.node = (int32_t)p->node,
 		.pool_mode = (uint8_t)p->acc->mode,
 		.sv_idle = p->n_idle,
 		.sv_login = p->n_login,
 		.cl_waiting = (uint32_t)(waitq_len(&p->line) + waitq_len(&p->pin_line)),
-		.maxwait_us = oldest != 0 ? w->now_us - oldest : 0,
+		.maxwait_us = oldest_us != 0 ? w->now_us - oldest_us : 0,
+		.pinned = pool_pinned(p),
 		.outstanding = p->outstanding,
 		.latency_us = p->latency_us,
 	};
@@ -144,8 +146,6 @@ static void show_pool(struct worker *w, const struct pool *p, struct show_pool_r
 			row->sv_active_cancel++;
 		else
 			row->sv_active++;
-		if (s->client != NULL && pins_any(&s->client->pins))
-			row->pinned++;
 	}
 }
 

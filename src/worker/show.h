@@ -6,7 +6,11 @@
 #define PGWEIR_WORKER_SHOW_H
 
 #include "worker/ask.h"
+#include "worker/dbase.h"
 #include "worker/worker.h"
+
+/* The clients of one account here, from counters alone: O(nodes). */
+void show_account(struct worker *w, const struct account *acc, struct show_pool_row *row);
 
 void show_answer(struct worker *w, const struct tell_show *t);
 

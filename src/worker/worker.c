@@ -214,8 +214,9 @@ static void worker_load_snapshots(struct worker *w)
 	w->topology = atomic_load(&sh->topology);
 	w->catalogs = atomic_load(&sh->catalogs);
 	w->admin = atomic_load(&sh->admin);
-	if (w->conf != w->conf_applied) {
+	if (w->conf != w->conf_applied || w->users != w->users_applied) {
 		w->conf_applied = w->conf;
+		w->users_applied = w->users;
 		w->catalogs_applied = 0;
 		w->admin_applied = 0;
 		worker_defer_accept(w);

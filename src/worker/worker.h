@@ -69,7 +69,8 @@ struct worker {
 	const struct admin_state *admin;
 
 	/* what of the snapshots was last applied to the worker's own objects */
-	const struct conf *conf_applied; /* compared, never followed */
+	const struct conf *conf_applied; /* compared, never followed; so is the next */
+	const struct auth_users *users_applied;
 	uint64_t topology_applied;
 	uint32_t catalogs_applied, admin_applied;
 

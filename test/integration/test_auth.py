@@ -195,6 +195,8 @@ def test_user_names_of_any_length(site):
 
 def test_password_is_changed_by_reload(site):
     with start(site, "scram-sha-256") as p:
+        p.databases["app"] += " user=app password=app-secret"  # PostgreSQL keeps the old one
+        p.reload()
         keeps = p.raw()
         p.secrets["app"] = "new-secret"
         p.reload()
@@ -232,3 +234,64 @@ def test_passwords_are_prepared_as_postgresql_does(site, superuser, password, sa
                 assert refused(p, user="prepared", password=password).sqlstate == "28P01"
     finally:
         superuser("DROP ROLE prepared")
+
+
+def server_ids(p):
+    return {row["id"] for row in p.show("SERVERS")}
+
+
+@pytest.mark.parametrize("change", ["user", "password", "auth_file", "timezone"])
+def test_servers_with_another_login_are_retired_by_reload(site, superuser, change):
+    """A client goes on, on a server that has logged in as the configuration says now."""
+    entry = site.app_on([site.cluster.primary])["app"]
+    own = " user=app password=app-secret" if change != "auth_file" else ""
+    with site.pgweir({"app": entry + own}, settings={"default_pool_size": 1}) as p:
+        with p.raw("app") as client, p.raw("app") as holder:
+            assert client.value("SELECT current_user") == "app"
+            before = server_ids(p)
+            holder.query("BEGIN; SELECT 1").check()
+            try:
+                if change == "user":
+                    p.databases["app"] = f"{entry} user=other password=other-secret"
+                elif change == "timezone":
+                    p.databases["app"] = f"{entry}{own} timezone=Asia/Tokyo"
+                else:
+                    superuser("ALTER ROLE app PASSWORD 'changed'")
+                    if change == "password":
+                        p.databases["app"] = f"{entry} user=app password=changed"
+                    else:
+                        p.secrets["app"] = "changed"
+                p.reload()
+                assert server_ids(p) == before, "the one in use is kept until it is released"
+                holder.query("COMMIT").check()
+                user = "other" if change == "user" else "app"
+                assert client.value("SELECT current_user") == user
+                if change == "timezone":
+                    assert client.value("SHOW timezone") == "Asia/Tokyo"
+                assert not server_ids(p) & before
+            finally:
+                superuser("ALTER ROLE app PASSWORD 'app-secret'")
+
+
+def test_reload_without_a_new_login_keeps_the_servers(site):
+    with site.pgweir() as p:
+        with p.raw() as client:
+            client.query("SELECT 1").check()
+            before = server_ids(p)
+            p.secrets["other"] = "changed"
+            p.reload(query_wait_timeout=77)
+            client.query("SELECT 1").check()
+            assert server_ids(p) == before
+
+
+def test_new_verifier_keeps_the_servers(site, superuser):
+    """None could be opened with it before the user has logged in again."""
+    verifier = superuser("SELECT rolpassword FROM pg_authid WHERE rolname = 'app'")
+    with site.pgweir(secrets={"app": verifier}) as p:
+        with p.raw() as client:
+            client.query("SELECT 1").check()
+            before = server_ids(p)
+            p.secrets["app"] = scram.verifier("another")
+            p.reload()
+            assert client.value("SELECT 1") == "1"
+            assert server_ids(p) == before

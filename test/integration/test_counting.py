@@ -180,6 +180,34 @@ def test_rows_of_pools(pooler, clients):
     assert (pool()["pool_mode"], pool()["cl_active_cancel_req"]) == ("transaction", "0")
 
 
+def test_logins_are_no_server_assignments(pooler):
+    """The first login, and those with new start-up settings, have a server tell what to greet with."""
+    with pooler.raw() as one, pooler.raw(work_mem="7MB", application_name="x") as two:
+        one.query("SELECT 1").check()
+        two.query("SELECT 1").check()
+        row = pooler.show_one("STATS_TOTALS", database="app")
+        assert (row["server_assignment_count"], row["query_count"]) == ("2", "2")
+
+
+def test_every_wait_is_seen(pooler, clients):
+    """Not only that in a pool's line: where no node is fit (here: PAUSE), and for a pin's place."""
+    def waits(row):
+        return row["cl_waiting"] == "1" and int(row["maxwait_us"]) + int(row["maxwait"]) > 0
+    pooler.admin("PAUSE app")
+    clients[0].send(pgwire.query("SELECT 1"))
+    pooler.wait_show("POOLS", waits, database="app", user="app")
+    pooler.admin("RESUME app")
+    clients[0].result().check()
+    clients[1].query("LISTEN x").check()  # of two servers one may be pinned
+    clients[2].send(pgwire.query("LISTEN y"))
+    pooler.wait_show("POOLS", waits, database="app", user="app")
+    pooler.wait_show("NODE_POOLS", waits, database="app", user="app")
+    clients[1].query("UNLISTEN *").check()
+    clients[2].result().check()
+    row = pooler.show_one("POOLS", database="app", user="app")
+    assert (row["cl_waiting"], row["maxwait"], row["maxwait_us"]) == ("0", "0", "0")
+
+
 def test_rows_of_clients_and_servers(pooler, clients):
     active, waiting, idle = clients[:3]
     blocker = clients[3]

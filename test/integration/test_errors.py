@@ -1,4 +1,6 @@
 """Errors of statements reach their client as PostgreSQL made them, and leave no trace."""
+import os
+
 import pgwire
 import psycopg2
 import pytest
@@ -106,3 +108,15 @@ def test_login_that_postgresql_refuses_is_told_with_its_code(site):
             p.connect(database="gone").cursor().execute("SELECT 1")
         assert refused.value.pgcode in (None, "3D000") and "nowhere" in str(refused.value)
         assert good.value("SELECT 1") == "1"
+
+
+def test_libevents_own_messages_are_lines_of_the_log(site):
+    """Here of its resolver, about a name server that it cannot read; else they go to stderr."""
+    with site.pgweir(settings={"resolv_conf": "{folder}/resolv.conf"}) as p:
+        p.stop()
+        with open(f"{p.folder}/resolv.conf", "w") as f:
+            f.write("nameserver nonsense:x\n")
+        os.chmod(f"{p.folder}/resolv.conf", 0o644)
+        p.start()
+        p.wait_log("WARN libevent error=")
+        assert "[warn]" not in p.log_text()

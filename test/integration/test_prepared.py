@@ -258,3 +258,127 @@ def test_named_statement_too_large_to_keep_is_refused(pooler):
         client.send(parse("large", "SELECT length('" + "x" * (1 << 20) + "')"))
         errors = [m.fields() for m in client.wait_closed() if m.kind == "E"]
         assert [e["C"] for e in errors] == ["53400"] and "1 MB" in errors[0]["H"]
+
+
+# --- a Parse that needs no server -----------------------------------------------------------------
+
+@pytest.fixture
+def single(site):
+    """One server."""
+    with site.pgweir(settings={"default_pool_size": 1, "query_wait_timeout": 2}) as p:
+        yield p
+
+
+class Holding:
+    """Nobody else gets a server while the block runs."""
+
+    def __init__(self, pooler):
+        self.client = pooler.raw()
+
+    def __enter__(self):
+        self.client.query("BEGIN; SELECT 1").check()
+
+    def __exit__(self, *_):
+        self.client.query("ROLLBACK").check()
+        self.client.close()
+
+
+def test_known_statement_is_parsed_without_a_server(single):
+    with single.raw() as one, single.raw() as two:
+        prepare(one, "s", "SELECT 7")
+        with Holding(single):
+            prepare(two, "mine", "SELECT 7")
+            assert two.run(parse("mine", "SELECT 7") + pgwire.SYNC).sqlstate == "53300", \
+                "the name is taken: that is for the server to say"
+            assert two.query("BEGIN").status == "T"
+            assert two.run(parse("in block", "SELECT 7") + pgwire.SYNC).check().status == "T"
+            assert two.query("ROLLBACK").status == "I"
+        assert run_named(two, "mine").value() == "7"
+        assert run_named(two, "in block").value() == "7"
+        assert two.run(parse("mine", "SELECT 7") + pgwire.SYNC).sqlstate == "42P05"
+        assert two.run(close("S", "mine") + pgwire.SYNC).check().kinds == "3Z"
+        assert run_named(two, "mine").sqlstate == "26000"
+
+
+@pytest.mark.parametrize("other", [
+    {"sql": "SELECT 8"}, {"types": (23,)}, {"before": "SET search_path = red"},
+    {"before": "SET client_encoding = LATIN1"}, {"unit": "describe"}, {"unit": "two"},
+    {"block": "SET LOCAL search_path = red"},
+])
+def test_another_statement_is_not(single, other):
+    with single.raw() as one, single.raw() as two:
+        prepare(one, "s", "SELECT 7")
+        if "before" in other:
+            two.query(other["before"]).check()
+        if "block" in other:
+            two.query("BEGIN").check()
+            two.query(other["block"]).check()
+        more = {"describe": describe("S", "s"), "two": parse("t", "SELECT 7")}
+        with Holding(single):
+            unit = parse("s", other.get("sql", "SELECT 7"), other.get("types", ())) + \
+                more.get(other.get("unit"), b"") + pgwire.SYNC
+            assert two.run(unit).sqlstate == "53300"
+
+
+def test_what_does_not_parse_is_never_known(single):
+    with single.raw() as one:
+        for name in "abc":
+            assert one.run(parse(name, "SELECT * FROM nowhere") + pgwire.SYNC).sqlstate == "42P01"
+
+
+def test_table_dropped_in_between_is_an_error_on_execute(single, new_table, superuser):
+    table = new_table("a int")
+    with single.raw() as one, single.raw() as two:
+        prepare(one, "s", f"SELECT a FROM {table}")
+        superuser(f"DROP TABLE {table}")
+        prepare(two, "s", f"SELECT a FROM {table}")
+        assert run_named(two, "s").sqlstate == "42P01"
+        assert two.value("SELECT 1") == "1"
+        assert run_named(two, "s").sqlstate == "42P01"
+        assert run_named(one, "s").sqlstate == "42P01"
+
+
+def test_after_ddl_a_statement_is_parsed_again(single, new_table):
+    table = new_table("a int")
+    with single.raw() as one, single.raw() as two:
+        prepare(one, "s", f"SELECT a FROM {table}")
+        one.query(f"DROP TABLE {table}").check()
+        with Holding(single):
+            assert two.run(parse("s", f"SELECT a FROM {table}") + pgwire.SYNC).sqlstate == "53300"
+
+
+def test_statement_of_another_database_is_unknown(site, new_table):
+    table = new_table("a int")
+    databases = site.app_on([site.cluster.primary])
+    databases["elsewhere"] = databases["app"].replace("dbname=app", "dbname=postgres")
+    with site.pgweir(databases) as p:
+        with p.raw() as one, p.raw(database="elsewhere") as two:
+            prepare(one, "s", f"SELECT a FROM {table}")
+            assert two.run(parse("s", f"SELECT a FROM {table}") + pgwire.SYNC).sqlstate == "42P01"
+
+
+def test_one_thread_prepares_for_more_clients_than_servers(site):
+    """pgbench waits in PQprepare for one client, while its other clients hold all servers."""
+    with site.pgweir(settings={"default_pool_size": 2, "query_wait_timeout": 20}) as p:
+        done = p.pgbench("-M", "prepared", "-c", "8", "-j", "1", "-t", "20")
+        assert (done["done"], done["failed"]) == (160, 0)
+
+
+@pytest.mark.parametrize("own", ["CREATE TEMP TABLE own (a int)", "BEGIN; CREATE TABLE own (a int)",
+                                 "BEGIN; SET LOCAL search_path = pg_catalog"])
+def test_what_one_client_alone_can_parse_is_not_known(pooler, own):
+    sql = "SELECT 1 FROM pg_class" if "SET" in own else "SELECT a FROM own"
+    with pooler.raw() as one, pooler.raw() as two:
+        one.query(own).check()
+        assert one.run(parse("s", sql) + pgwire.SYNC).check().kinds == "1Z"
+        two.query("BEGIN").check()
+        with pooler.raw() as three, pooler.raw() as four:
+            for holder in (three, four):
+                holder.query("BEGIN; SELECT 1").check()
+            two.send(parse("s", sql) + pgwire.SYNC)
+            assert two.is_silent_for(0.3), "it waits for a server to say so"
+            three.query("ROLLBACK").check()
+            assert two.result().sqlstate == (None if "SET" in own else "42P01")
+            four.query("ROLLBACK").check()
+        two.query("ROLLBACK").check()
+        one.query("ROLLBACK; DROP TABLE IF EXISTS own").check()

@@ -17,3 +17,19 @@ test_unit_worker_check_keys_SOURCES = test/unit/worker/check_keys.c $(FAILING_AL
 test_unit_worker_check_keys_LDADD = $(WORKER_UNIT_LIBS)
 test_unit_worker_check_keys_CFLAGS = $(WORKER_UNIT_CFLAGS)
 test_unit_worker_check_keys_LDFLAGS = $(FAILING_ALLOC_LINK)
+
+check_PROGRAMS += test/unit/worker/check_show
+test_unit_worker_check_show_SOURCES = test/unit/worker/check_show.c
+test_unit_worker_check_show_LDADD = $(WORKER_UNIT_LIBS)
+test_unit_worker_check_show_CFLAGS = $(WORKER_UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/worker/check_fit
+test_unit_worker_check_fit_SOURCES = test/unit/worker/check_fit.c
+test_unit_worker_check_fit_LDADD = $(WORKER_UNIT_LIBS)
+test_unit_worker_check_fit_CFLAGS = $(WORKER_UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/worker/check_effects
+test_unit_worker_check_effects_SOURCES = test/unit/worker/check_effects.c $(FAILING_ALLOC_FILES)
+test_unit_worker_check_effects_LDADD = $(WORKER_UNIT_LIBS)
+test_unit_worker_check_effects_CFLAGS = $(WORKER_UNIT_CFLAGS)
+test_unit_worker_check_effects_LDFLAGS = $(FAILING_ALLOC_LINK)

@@ -1,0 +1,37 @@
+#include "worker/fit.h"
+
+#include "conf/conf.h"
+#include "route/topology.h"
+
+const struct topo_cluster *fit_cluster(struct worker *w, const struct account *acc)
+{
+	const struct conf_db *db = acc->db->conf;
+
+	if (db == NULL || !db->routing || w->topology == NULL)
+		return NULL;
+	return topology_cluster(w->topology, (uint16_t)db->cluster_id);
+}
+
+/*
+ * Does what is known of the replica hold for this connection? A node that restarts, or is cloned
+ * anew, may go back in time: only a sample begun later tells of those that were there.
+ */
+static bool sample_holds(struct worker *w, const struct server *s)
+{
+	const struct topo_node *n = topology_node(w->topology, (uint16_t)s->pool->node);
+
+	return n != NULL && topo_node_counts_for(n, s->ready_us);
+}
+
+bool fit_server(struct worker *w, const struct client *c, const struct server *s)
+{
+	const struct topo_cluster *cluster = fit_cluster(w, c->acc);
+
+	if (server_is_outdated(w, s))
+		return false;
+	if (cluster == NULL || c->state == CLIENT_WELCOME)
+		return true;
+	if (c->needs_primary)
+		return !s->in_recovery && s->timeline >= cluster->timeline_max;
+	return !c->by_sample || !s->in_recovery || sample_holds(w, s);
+}

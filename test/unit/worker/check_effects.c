@@ -1,0 +1,321 @@
+#include "worker/effects.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../failing_alloc.h"
+#include "../unit.h"
+#include "sql/classify.h"
+#include "sql/lexer.h"
+#include "worker/savepoints.h"
+#include "worker/shared.h"
+
+static struct hash_key key = {1, 2};
+static struct shared sh;
+static struct worker w;
+static struct dbase db;
+static struct account acc;
+static struct client c;
+static struct server s;
+
+static void begin(void)
+{
+	struct settings *login;
+
+	memset(&sh, 0, sizeof sh);
+	memset(&w, 0, sizeof w);
+	memset(&db, 0, sizeof db);
+	memset(&acc, 0, sizeof acc);
+	memset(&c, 0, sizeof c);
+	memset(&s, 0, sizeof s);
+	w.sh = &sh;
+	w.now_us = 1;
+	ck_assert_int_eq(settings_table_new(&key, 1u << 20, &w.settings), OK);
+	ck_assert_int_eq(stmt_table_new(&key, 1u << 20, w.settings, &w.stmts), OK);
+	ck_assert_int_eq(baseline_put(&acc.baseline, "TimeZone", "Etc/UTC"), OK);
+	ck_assert_int_eq(baseline_put(&acc.baseline, "client_encoding", "UTF8"), OK);
+	c.db = &db;
+	c.acc = &acc;
+	c.sql_opts = SQL_STD_STRINGS | SQL_ENC_UTF8;
+	login = settings_empty(w.settings);
+	settings_txn_init(&c.set, w.settings, &login);
+	stmt_names_init(&c.names, w.stmts, 10);
+	pins_init(&c.pins);
+	s.settings = settings_empty(w.settings);
+	stmt_lru_init(&s.stmts, w.stmts, 10);
+}
+
+static void end(void)
+{
+	savepoints_clear(&c.savepoints, &c.set);
+	settings_txn_fini(&c.set);
+	stmt_names_fini(&c.names);
+	stmt_lru_fini(&s.stmts);
+	settings_unref(w.settings, s.settings);
+	baseline_fini(&acc.baseline);
+	stmt_table_free(w.stmts);
+	settings_table_free(w.settings);
+}
+
+static struct effects *noted(const char *sql)
+{
+	struct effects *e;
+	struct sql_verdict v;
+
+	sql_classify(sql, strlen(sql), c.sql_opts, NULL, &v);
+	ck_assert_int_eq(effects_begin(&w, &c, &s, sql, &v, &e), OK);
+	return e;
+}
+
+/* The message is sent, and the server reports its first `n` statements complete. */
+static void run_some(const char *sql, unsigned n, bool rolled_back)
+{
+	struct effects *e = noted(sql);
+
+	for (unsigned i = 0; i < n && e != NULL; i++)
+		effects_complete(&w, &c, &s, e, rolled_back);
+	effects_free(e);
+}
+
+static void run(const char *sql)
+{
+	run_some(sql, 10, false);
+}
+
+static void set_is(const char *name, const char *value)
+{
+	const char *got = settings_get(c.set.current, name);
+
+	if (value == NULL)
+		ck_assert_ptr_null(got);
+	else
+		ck_assert_str_eq(got != NULL ? got : "(not set)", value);
+}
+
+START_TEST(nothing_is_allocated_for_a_plain_statement)
+{
+	ck_assert_ptr_null(noted("SELECT 1"));
+	ck_assert_ptr_null(noted("INSERT INTO t VALUES (1)"));
+	ck_assert_ptr_null(noted("COMMIT")); /* nothing was set */
+}
+END_TEST
+
+START_TEST(set_counts_when_its_statement_is_complete)
+{
+	struct effects *e = noted("SET work_mem = '5MB'; SET lock_timeout = 7");
+
+	set_is("work_mem", NULL);
+	effects_complete(&w, &c, &s, e, false);
+	set_is("work_mem", "5MB");
+	set_is("lock_timeout", NULL);
+	effects_complete(&w, &c, &s, e, false);
+	set_is("lock_timeout", "7");
+	effects_free(e);
+}
+END_TEST
+
+START_TEST(what_failed_has_no_effect)
+{
+	run_some("SET work_mem = '5MB'; SELECT 1/0; SET lock_timeout = 7", 1, false);
+	set_is("work_mem", "5MB"); /* ReadyForQuery will undo it */
+	set_is("lock_timeout", NULL);
+}
+END_TEST
+
+START_TEST(reported_parameters_are_left_to_parameter_status)
+{
+	run("SET TimeZone = 'Asia/Tokyo'");
+	set_is("timezone", NULL);
+	ck_assert(!pins_any(&c.pins));
+}
+END_TEST
+
+START_TEST(set_local_is_the_servers)
+{
+	ck_assert_ptr_null(noted("SET LOCAL work_mem = '5MB'"));
+	ck_assert(!pins_any(&c.pins));
+}
+END_TEST
+
+START_TEST(what_cannot_follow_pins_before_it_is_sent)
+{
+	static const struct {
+		const char *sql;
+		enum pin_cause cause;
+	} t[] = {{"LISTEN x", PIN_LISTEN}, {"CREATE TEMP TABLE t (a int)", PIN_TEMP},
+		{"SELECT pg_advisory_lock(1)", PIN_ADVISORY_LOCK}, {"LOAD 'x'", PIN_LOAD},
+		{"PREPARE p AS SELECT 1", PIN_SQL_PREPARE}, {"SET ROLE x", PIN_ROLE},
+		{"SET a.b = 'c'", PIN_CUSTOM_PARAMETER},
+		{"SELECT set_config(a, b, false) FROM t", PIN_SET_CONFIG}};
+
+	for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+		struct effects *e = noted(t[i].sql);
+
+		if (!pins_has(&c.pins, t[i].cause))
+			ck_abort_msg("%s: %x", t[i].sql, c.pins.causes);
+		effects_free(e);
+		pins_clear(&c.pins, &sh.pins);
+	}
+}
+END_TEST
+
+START_TEST(what_undoes_a_pin_does_so_when_it_is_complete)
+{
+	struct effects *e;
+
+	run("LISTEN x");
+	e = noted("UNLISTEN *");
+	ck_assert(pins_has(&c.pins, PIN_LISTEN));
+	effects_complete(&w, &c, &s, e, false);
+	ck_assert(!pins_any(&c.pins));
+	effects_free(e);
+	run("SELECT pg_advisory_lock(1)");
+	run("SELECT pg_advisory_unlock_all()");
+	ck_assert(!pins_any(&c.pins));
+	run("CREATE TEMP TABLE t (a int)");
+	run("DISCARD TEMP");
+	ck_assert(!pins_any(&c.pins));
+}
+END_TEST
+
+START_TEST(reset_goes_back_to_the_default)
+{
+	run("SET work_mem = '5MB'; SET lock_timeout = 7");
+	run("RESET work_mem");
+	set_is("work_mem", NULL);
+	set_is("lock_timeout", "7");
+	run("RESET ALL");
+	set_is("lock_timeout", NULL);
+	ck_assert(s.is_bare); /* our own set-up has gone with it */
+}
+END_TEST
+
+START_TEST(reset_goes_back_to_the_login)
+{
+	struct settings *login;
+
+	run("SET work_mem = '5MB'");
+	login = settings_ref(c.set.current);
+	settings_txn_fini(&c.set);
+	settings_txn_init(&c.set, w.settings, &login);
+	server_set_settings(&w, &s, c.set.current);
+	run("SET work_mem = '6MB'");
+	run("RESET work_mem");
+	set_is("work_mem", "5MB");
+	/* The server has gone back to its own default: it is told again. */
+	ck_assert_ptr_null(settings_get(s.settings, "work_mem"));
+	ck_assert(c.prefix_due && c.rediff);
+}
+END_TEST
+
+START_TEST(commit_keeps_and_a_commit_that_says_rollback_does_not)
+{
+	settings_txn_begin(&c.set);
+	run("SET work_mem = '5MB'; COMMIT");
+	ck_assert(c.commit_sent);
+	ck_assert_str_eq(settings_get(c.set.committed, "work_mem"), "5MB");
+	run("SET work_mem = '6MB'");
+	run_some("COMMIT", 1, true);
+	set_is("work_mem", "5MB");
+	run("SET work_mem = '7MB'; ROLLBACK");
+	set_is("work_mem", "5MB");
+}
+END_TEST
+
+START_TEST(rollback_to_a_savepoint_brings_back_what_was_set_there)
+{
+	settings_txn_begin(&c.set);
+	run("SET work_mem = '5MB'; SAVEPOINT a; SET work_mem = '6MB'; SAVEPOINT b; "
+	    "SET work_mem = '7MB'");
+	run("ROLLBACK TO b");
+	set_is("work_mem", "6MB");
+	run("SET lock_timeout = 7; ROLLBACK TO a");
+	set_is("work_mem", "5MB");
+	set_is("lock_timeout", NULL);
+	run("SET work_mem = '8MB'; RELEASE a; ROLLBACK TO a"); /* the server refuses the last */
+	set_is("work_mem", "8MB");
+	ck_assert(!pins_any(&c.pins));
+}
+END_TEST
+
+START_TEST(more_savepoints_than_are_kept_pin)
+{
+	for (unsigned i = 0; i < SAVEPOINTS_MAX; i++)
+		run("SAVEPOINT a");
+	ck_assert(!pins_any(&c.pins));
+	run("SAVEPOINT a");
+	ck_assert(pins_has(&c.pins, PIN_SAVEPOINT_SET));
+}
+END_TEST
+
+START_TEST(discard_all_leaves_nothing)
+{
+	struct stmt_text text = {.query = "SELECT 1", .query_len = 8, .parse = c.set.current};
+	struct stmt_name *name;
+	struct stmt *stmt;
+	uint64_t number, victim;
+
+	ck_assert_int_eq(stmt_intern(w.stmts, &text, &stmt), OK);
+	ck_assert_int_eq(stmt_names_put(&c.names, "p", stmt, &name), OK);
+	ck_assert_int_eq(stmt_lru_add(&s.stmts, stmt, &number, &victim), OK);
+	stmt_unref(w.stmts, stmt);
+	run("SET work_mem = '5MB'");
+	run("LISTEN x");
+	c.seq_server_id = 7;
+	run("DISCARD ALL");
+	set_is("work_mem", NULL);
+	ck_assert(!pins_any(&c.pins));
+	ck_assert_uint_eq(stmt_names_n(&c.names), 0);
+	ck_assert_uint_eq(s.stmts.n, 0);
+	ck_assert_uint_eq(c.seq_server_id, 0);
+}
+END_TEST
+
+START_TEST(without_memory_it_is_an_error_or_a_pin_and_never_a_lie)
+{
+	static const char sql[] = "SET work_mem = '5MB'; SAVEPOINT a; SET lock_timeout = 7";
+	struct sql_verdict v;
+	struct effects *e;
+
+	sql_classify(sql, strlen(sql), c.sql_opts, NULL, &v);
+	for (unsigned n = 0; n < 20; n++) {
+		enum status st;
+
+		failing_alloc_after(n);
+		st = effects_begin(&w, &c, &s, sql, &v, &e);
+		for (unsigned i = 0; i < 3 && st == OK && e != NULL; i++)
+			effects_complete(&w, &c, &s, e, false);
+		failing_alloc_after(-1);
+		unit_check(st == OK || st == E_NOMEM);
+		unit_check(st == E_NOMEM || pins_any(&c.pins) ||
+			   settings_get(c.set.current, "lock_timeout") != NULL);
+		if (st == OK)
+			effects_free(e);
+		pins_clear(&c.pins, &sh.pins);
+		savepoints_clear(&c.savepoints, &c.set);
+		settings_txn_reset_all(&c.set);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("effects");
+
+	tcase_add_checked_fixture(tc, begin, end);
+	tcase_add_test(tc, nothing_is_allocated_for_a_plain_statement);
+	tcase_add_test(tc, set_counts_when_its_statement_is_complete);
+	tcase_add_test(tc, what_failed_has_no_effect);
+	tcase_add_test(tc, reported_parameters_are_left_to_parameter_status);
+	tcase_add_test(tc, set_local_is_the_servers);
+	tcase_add_test(tc, what_cannot_follow_pins_before_it_is_sent);
+	tcase_add_test(tc, what_undoes_a_pin_does_so_when_it_is_complete);
+	tcase_add_test(tc, reset_goes_back_to_the_default);
+	tcase_add_test(tc, reset_goes_back_to_the_login);
+	tcase_add_test(tc, commit_keeps_and_a_commit_that_says_rollback_does_not);
+	tcase_add_test(tc, rollback_to_a_savepoint_brings_back_what_was_set_there);
+	tcase_add_test(tc, more_savepoints_than_are_kept_pin);
+	tcase_add_test(tc, discard_all_leaves_nothing);
+	tcase_add_test(tc, without_memory_it_is_an_error_or_a_pin_and_never_a_lie);
+	return unit_run("effects", tc);
+}
