@@ -113,7 +113,7 @@ static void append_max(struct wr *w, const char *s, size_t max)
 
 static void append(struct wr *w, const char *s)
 {
-	append_max(w, s, SIZE_MAX);
+	append_max(w, s, strlen(s));
 }
 
 static void append_value(struct wr *w, const char *value)

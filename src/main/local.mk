@@ -6,5 +6,6 @@ src_pgweir_SOURCES = \
 	src/main/main.c \
 	src/main/sockets.c src/main/sockets.h \
 	src/main/syslog_out.c src/main/syslog_out.h
-src_pgweir_CFLAGS = $(AM_CFLAGS) -Wno-sign-conversion
+src_pgweir_CFLAGS = $(AM_CFLAGS) $(PGWEIR_LTO) -Wno-sign-conversion
+src_pgweir_LDFLAGS = $(PGWEIR_LDFLAGS) $(PGWEIR_LTO)
 src_pgweir_LDADD = $(CORE_LIBS)
