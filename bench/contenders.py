@@ -17,6 +17,7 @@ class Contender:
     name = ""
     has_prepared = True   # named prepared statements work
     is_one_to_one = False  # a server connection per client
+    waits_to_parse = False  # each Parse takes a server
 
     def __init__(self, folder, server_port, pool_size):
         self.folder = folder
@@ -137,20 +138,30 @@ class DebianPgbouncer(Pooler):
 
     name = "pgbouncer-debian"
     has_prepared = False
+    waits_to_parse = True
 
 
 class Pgbouncer(Pooler):
     """PgBouncer from its source."""
 
     name = "pgbouncer"
+    waits_to_parse = True
     more = "max_prepared_statements = 200\n"
 
 
 class Pgweir(Pooler):
-    """With its defaults, as many workers as CPUs."""
+    """With one worker: like PgBouncer and the relay it uses one CPU."""
 
     name = "pgweir"
     section = "pgweir"
+    more = "workers = 1\n"
+
+
+class PgweirWorkers(Pgweir):
+    """With its defaults, as many workers as CPUs."""
+
+    name = "pgweir-workers"
+    more = ""
 
 
 def build_pgbouncer(source, folder):

@@ -9,6 +9,7 @@ from tools import proc
 from contenders import USER
 
 PROGRESS = re.compile(r"progress: ([\d.]+) s, ([\d.]+) tps, lat ([\d.]+) ms")
+THREADS_MAX = 100
 SCRIPTS = {"select": ["-b", "select-only"], "tpcb": ["-b", "tpcb-like"],
            "mixed": ["-b", "select-only@9", "-b", "tpcb-like@1"]}
 
@@ -29,7 +30,19 @@ class Case:
         """False where the contender cannot run it."""
         if self.protocol == "prepared" and not contender.has_prepared:
             return False
+        if contender.waits_to_parse and self.threads == THREADS_MAX < self.clients:
+            return False
         return not contender.is_one_to_one or self.clients <= one_to_one_max
+
+    @property
+    def threads(self):
+        """
+        pgbench waits in PQprepare for one client while its thread's other clients hold servers
+        in transactions: with fewer threads than clients PgBouncer's pool stands still for ever.
+        """
+        if self.protocol == "prepared" and self.script != "select":
+            return min(self.clients, THREADS_MAX)
+        return min(2, self.clients)
 
 
 class Result:
@@ -53,7 +66,7 @@ def run(pgbench, contender, case, seconds):
     """One run of a case. CPU and transactions are counted between the first and the last
     progress line, so that logins and the first second stay out."""
     command = [pgbench, "-n", "-h", "127.0.0.1", "-p", str(contender.port), "-P", "1",
-               "-M", case.protocol, "-c", str(case.clients), "-j", str(min(2, case.clients)),
+               "-M", case.protocol, "-c", str(case.clients), "-j", str(case.threads),
                "-T", str(seconds), *SCRIPTS[case.script]]
     with subprocess.Popen(command, env=bench_env(), stdout=subprocess.DEVNULL,
                           stderr=subprocess.PIPE, text=True) as bench:

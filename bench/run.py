@@ -26,8 +26,8 @@ from tools import proc  # noqa: E402  pylint: disable=wrong-import-position
 from tools.cluster import Cluster  # noqa: E402  pylint: disable=wrong-import-position
 
 SHORT = ["select:simple:1", "select:simple:50", "select:extended:50", "select:prepared:50",
-         "tpcb:simple:50", "tpcb:prepared:50", "mixed:prepared:200", "select:simple:1000",
-         "mixed:prepared:1000", "select:prepared:5000"]
+         "tpcb:simple:50", "tpcb:prepared:50", "mixed:extended:200", "select:simple:1000",
+         "mixed:simple:1000", "select:prepared:5000"]
 FULL = [f"{script}:{protocol}:{clients}" for script in ("select", "tpcb", "mixed")
         for protocol in ("simple", "extended", "prepared") for clients in (1, 50, 500, 5000)]
 ONE_TO_ONE_MAX = 200  # clients; more server connections than that measure PostgreSQL
@@ -77,6 +77,7 @@ def make_contenders(folder, port, args):
         loudly("PGBOUNCER_SRC is not set: the rows of PgBouncer 1.25 are left out")
     binary = os.environ.get("PGWEIR_BIN", f"{TOP}/build-quickstart/release/src/pgweir")
     found.append(contenders.Pgweir(*common, binary))
+    found.append(contenders.PgweirWorkers(*common, binary))
     return [c for c in found if not args.only or c.name in args.only]
 
 
