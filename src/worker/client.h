@@ -120,10 +120,11 @@ struct unit {
 
 /* The last unnamed statement, kept as long as the client could Bind it again. */
 struct unnamed {
-	uint64_t word;  /* its verdict, see judge.h */
-	uint32_t cap;   /* of body */
-	uint32_t len;   /* 0: none */
-	uint8_t body[]; /* of the Parse message */
+	uint64_t word;     /* its verdict, see judge.h */
+	uint32_t sql_opts; /* with which it was judged */
+	uint32_t cap;      /* of body */
+	uint32_t len;      /* 0: none */
+	uint8_t body[];    /* of the Parse message */
 };
 
 struct client {

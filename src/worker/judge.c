@@ -170,8 +170,20 @@ static void keep_unnamed(struct client *c, struct rd body, uint64_t word)
 		u->cap = cap;
 	}
 	u->word = word;
+	u->sql_opts = c->sql_opts;
 	u->len = (uint32_t)body.left;
 	memcpy(u->body, body.p, body.left);
+}
+
+/* Drivers send the same unnamed Parse again and again: what is known of it still holds. */
+static bool is_kept_unnamed(const struct client *c, struct rd body)
+{
+	const struct unnamed *u = c->unnamed;
+
+	return u != NULL && u->len == body.left && u->len != 0 && !c->verbatim &&
+	       !pins_any(&c->pins) && u->sql_opts == c->sql_opts &&
+	       (u->word & WORD_GEN_MASK) == catalog_bits(c) &&
+	       memcmp(u->body, body.p, body.left) == 0;
 }
 
 static enum status judge_parse(struct worker *w, struct client *c, struct rd body)
@@ -181,6 +193,11 @@ static enum status judge_parse(struct worker *w, struct client *c, struct rd bod
 	struct msg_parse m;
 	uint64_t word;
 
+	if (is_kept_unnamed(c, body)) {
+		dbase_want_catalog(w, c->db);
+		unit_add_word(u, c->unnamed->word);
+		return OK;
+	}
 	if (frontend_read_parse(body, &m) != OK)
 		return E_PROTO;
 	word = judge_word(w, c, m.sql, m.sql_len, &v);

@@ -170,6 +170,49 @@ START_TEST(unnamed_statement_is_judged_again_when_bound_later)
 }
 END_TEST
 
+static void parse_and_judge(const char *sql)
+{
+	parse("", sql);
+	judge();
+	ck_assert_uint_eq(c.unit.n_stmts, 1);
+}
+
+/* Whether what was known of the statement was taken is seen by a verdict put there by hand. */
+START_TEST(same_unnamed_statement_is_not_judged_again)
+{
+	static const char sql[] = "SELECT '\\', x";
+	struct pin_counts counts = {0};
+	uint64_t word;
+
+	parse_and_judge(sql);
+	ck_assert_uint_eq(c.unit.cls, SQL_READ);
+	word = c.unnamed->word;
+	c.unnamed->word |= 1ull << 60 | 1ull << 61 | 1ull << 62;
+	parse_and_judge(sql);
+	ck_assert_uint_eq(c.unit.cls, 7);
+	parse_and_judge("SELECT '\\', y"); /* another text */
+	ck_assert_uint_eq(c.unit.cls, SQL_READ);
+	parse_and_judge(sql);
+	ck_assert_uint_eq(c.unnamed->word, word);
+
+	c.sql_opts = SQL_ENC_UTF8; /* now the string does not end */
+	parse_and_judge(sql);
+	ck_assert_uint_eq(c.unit.cls, SQL_UNKNOWN);
+	c.sql_opts |= SQL_STD_STRINGS;
+	parse_and_judge(sql);
+	ck_assert_uint_eq(c.unit.cls, SQL_READ);
+	c.unnamed->word |= 7ull << 60;
+	db.catalog_generation++;
+	parse_and_judge(sql);
+	ck_assert_uint_eq(c.unit.cls, SQL_READ);
+	c.unnamed->word |= 7ull << 60; /* of a pinned client: it may end the pin */
+	pins_add(&c.pins, &counts, PIN_TEMP, 1, "", 0);
+	parse_and_judge(sql);
+	ck_assert_uint_eq(c.unit.cls, SQL_READ);
+	pins_clear(&c.pins, &counts);
+}
+END_TEST
+
 START_TEST(bind_without_a_statement_is_unknown)
 {
 	bind_to("");
@@ -260,6 +303,7 @@ int main(void)
 	tcase_add_test(tc, effects_are_known_from_the_word);
 	tcase_add_test(tc, word_says_the_same_for_every_class);
 	tcase_add_test(tc, unnamed_statement_is_judged_again_when_bound_later);
+	tcase_add_test(tc, same_unnamed_statement_is_not_judged_again);
 	tcase_add_test(tc, bind_without_a_statement_is_unknown);
 	tcase_add_test(tc, statement_parsed_in_the_unit_is_counted_once);
 	tcase_add_test(tc, named_portal_and_function_call_are_unknown);
