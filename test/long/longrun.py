@@ -178,3 +178,9 @@ def units(pooler):
             if row["verdict"] == "read" and port:
                 found[port] = found.get(port, 0) + int(row["units"])
     return found
+
+
+def wait_left(pooler, timeout=60):
+    """Until no client but consoles is there."""
+    proc.wait_until("the clients to be gone", lambda: not any(
+        row["database"] != "pgbouncer" for row in pooler.show("CLIENTS")), timeout, 0.2)

@@ -51,7 +51,6 @@ struct client {
 	uint32_t who, seq, acked; /* seq: the highest sent */
 	uint32_t word;            /* what makes this unit's answer its own */
 	uint32_t limit, name;     /* settings in force, 0: not known */
-	uint32_t new_limit, new_name;
 	uint32_t pid, key;
 	uint32_t n_owed; /* ReadyForQuery */
 	int fd;
@@ -146,7 +145,7 @@ static uint32_t get_u32(const char *p)
 /* --- messages ------------------------------------------------------------------------------ */
 
 struct out {
-	char p[4 * UNIT_LEN];
+	char p[8 * UNIT_LEN];
 	size_t len;
 };
 
@@ -279,28 +278,54 @@ static bool put_write(struct client *c, struct out *o)
 	return false;
 }
 
-/* Transactions that keep a setting and such that do not. */
+/* Ways to set a parameter, and what it is afterwards. */
+enum kept { KEPT_OLD, KEPT_LIMIT, KEPT_NAME, KEPT_DEFAULT };
+
+#define SET_LIMIT "SET join_collapse_limit = %u"
+static const struct set_plan {
+	enum kept kept;
+	const char *steps[7];
+} set_plans[] = {
+	{KEPT_LIMIT, {SET_LIMIT}},
+	{KEPT_NAME, {"SET application_name = 'c%u'"}},
+	{KEPT_DEFAULT, {"RESET join_collapse_limit"}},
+	{KEPT_NAME, {"BEGIN", "SET application_name = 'c%u'", "COMMIT"}},
+	{KEPT_LIMIT, {"BEGIN", SET_LIMIT, "SELECT %u", "COMMIT"}},
+	{KEPT_OLD, {"BEGIN", SET_LIMIT, "ROLLBACK"}},
+	{KEPT_OLD, {"BEGIN", "SET application_name = 'c%u'", "ROLLBACK"}},
+	{KEPT_OLD, {"BEGIN", "SET LOCAL join_collapse_limit = %u", "SELECT %u", "COMMIT"}},
+	{KEPT_OLD, {"BEGIN", SET_LIMIT, "SELECT %u / 0", "COMMIT"}},
+	{KEPT_OLD, {"BEGIN", "SET application_name = 'c%u'", "SELECT %u / 0", "ROLLBACK"}},
+	{KEPT_LIMIT, {"BEGIN", SET_LIMIT, "SAVEPOINT s", "RESET join_collapse_limit",
+			     "ROLLBACK TO s", "COMMIT"}},
+	{KEPT_OLD, {"BEGIN", "SAVEPOINT s", SET_LIMIT, "ROLLBACK TO s", "SELECT %u", "COMMIT"}},
+};
+#define N_SET_PLANS   (sizeof set_plans / sizeof *set_plans)
+#define LIMIT_DEFAULT 8 /* PostgreSQL's join_collapse_limit */
+
 static bool put_set(struct client *c, struct out *o)
 {
-	static const char *const ends[] = {"COMMIT", "ROLLBACK", "COMMIT"};
+	const struct set_plan *plan = &set_plans[c->word % N_SET_PLANS];
 
-	if (c->variant == 3) {
-		put_unit(c, o, "SET join_collapse_limit = %u", c->word);
-		c->new_limit = c->word;
-		return false;
+	put_unit(c, o, plan->steps[c->step], c->word);
+	return plan->steps[c->step + 1] != NULL;
+}
+
+static void note_set(struct client *c)
+{
+	switch (set_plans[c->word % N_SET_PLANS].kept) {
+	case KEPT_OLD:
+		break;
+	case KEPT_LIMIT:
+		c->limit = c->word;
+		break;
+	case KEPT_NAME:
+		c->name = c->word;
+		break;
+	case KEPT_DEFAULT:
+		c->limit = LIMIT_DEFAULT;
+		break;
 	}
-	if (c->step == 0) {
-		put_unit(c, o, "BEGIN");
-	} else if (c->step == 1 && c->variant == 0) {
-		put_unit(c, o, "SET application_name = 'c%u'", c->word);
-		c->new_name = c->word;
-	} else if (c->step == 1) {
-		put_unit(c, o, "SET %s join_collapse_limit = %u", c->variant == 2 ? "LOCAL" : "",
-			c->word);
-	} else {
-		put_unit(c, o, "%s", ends[c->variant]);
-	}
-	return c->step < 2;
 }
 
 static bool put_pin(struct client *c, struct out *o)
@@ -374,7 +399,7 @@ static void send_cancel(const struct client *c)
 static void client_send_steps(struct client *c)
 {
 	struct out o = {.len = 0};
-	bool at_once = c->word % 2 != 0, more;
+	bool at_once = rnd(2) != 0, more;
 
 	do {
 		more = put_step(c, &o);
@@ -414,7 +439,6 @@ static void client_begin(struct client *c)
 	c->variant = (uint8_t)rnd(4);
 	c->extended = rnd(2) != 0;
 	c->failed = c->has_row = false;
-	c->new_limit = c->new_name = 0;
 	c->n_owed = 0;
 	c->state = BUSY;
 	n_busy++;
@@ -550,7 +574,7 @@ static void client_connected(struct client *c)
 {
 	c->state = LOGIN;
 	c->has_prepared = false;
-	c->limit = 8;
+	c->limit = LIMIT_DEFAULT;
 	c->name = 1;
 	c->acked = 0; /* another session need not see this one's writes */
 	c->n_owed = 1;
@@ -672,8 +696,9 @@ static void client_on_error(struct client *c, const char *body, size_t len)
 			tell(c, "login: %s %s", sqlstate, error_field(body, len, 'M'));
 		return;
 	}
-	if (strcmp(sqlstate, "57014") == 0 && c->op == CANCEL)
-		return;
+	if ((strcmp(sqlstate, "57014") == 0 && c->op == CANCEL) ||
+		(strcmp(sqlstate, "22012") == 0 && c->op == SET))
+		return; /* as it has to be */
 	if (strcmp(sqlstate, "57014") == 0 && c->cancelled_us + OWN_CANCEL_US > clock_us()) {
 		sum.late++;
 	} else if (strcmp(sqlstate, "57014") == 0) {
@@ -717,10 +742,8 @@ static void client_done(struct client *c)
 	}
 	if (c->op == WRITE)
 		c->acked = c->seq;
-	if (c->new_limit != 0)
-		c->limit = c->new_limit;
-	if (c->new_name != 0)
-		c->name = c->new_name;
+	if (c->op == SET)
+		note_set(c);
 	sum.done[c->op]++;
 	client_think(c);
 }
