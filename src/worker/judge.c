@@ -174,6 +174,17 @@ static void keep_unnamed(struct client *c, struct rd body, uint64_t word)
 	memcpy(u->body, body.p, body.left);
 }
 
+/* A pinned client runs a statement that was parsed before: may that undo the pin? */
+static void note_probe(struct worker *w, struct client *c, const struct stmt_name *name)
+{
+	struct sql_verdict v;
+
+	if (c->probe_due || !pins_any(&c->pins))
+		return;
+	(void)judge_word(w, c, name->stmt->query, name->stmt->query_len, &v);
+	c->probe_due = probe_is_due(c, &v, name->stmt->query, name->stmt->query_len);
+}
+
 static enum status judge_parse(struct worker *w, struct client *c, struct rd body)
 {
 	struct unit *u = &c->unit;
@@ -210,10 +221,12 @@ static enum status judge_bind(
 		return OK;
 	}
 	name = c->verbatim ? NULL : stmt_names_find(&c->names, m.stmt);
-	if (name != NULL && name->stmt != NULL)
+	if (name != NULL && name->stmt != NULL) {
 		unit_add_word(&c->unit, judge_stmt(w, c, name));
-	else
+		note_probe(w, c, name);
+	} else {
 		c->unit.may_name_later = true; /* parsed in this very unit, or unknown */
+	}
 	return OK;
 }
 
