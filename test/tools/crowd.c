@@ -55,8 +55,7 @@ struct client {
 	uint32_t n_owed; /* ReadyForQuery */
 	int fd;
 	uint8_t state, op, step, variant;
-	bool extended, has_prepared, failed, has_row;
-	char status;
+	bool extended, has_prepared, failed, cancelled, has_row;
 };
 
 static struct {
@@ -438,7 +437,7 @@ static void client_begin(struct client *c)
 	c->word = 100 + rnd(1000000000);
 	c->variant = (uint8_t)rnd(4);
 	c->extended = rnd(2) != 0;
-	c->failed = c->has_row = false;
+	c->failed = c->cancelled = c->has_row = false;
 	c->n_owed = 0;
 	c->state = BUSY;
 	n_busy++;
@@ -701,6 +700,7 @@ static void client_on_error(struct client *c, const char *body, size_t len)
 		return; /* as it has to be */
 	if (strcmp(sqlstate, "57014") == 0 && c->cancelled_us + OWN_CANCEL_US > clock_us()) {
 		sum.late++;
+		c->cancelled = true;
 	} else if (strcmp(sqlstate, "57014") == 0) {
 		sum.stray++;
 		tell(c, "was cancelled, and had not asked for it");
@@ -730,7 +730,8 @@ static void client_done(struct client *c)
 	n_busy--;
 	note_latency(clock_us() - c->sent_us);
 	if (c->failed) {
-		sum.failed[c->op]++;
+		if (!c->cancelled) /* that was its own doing */
+			sum.failed[c->op]++;
 		if (c->op == SET)
 			c->limit = c->name = 0;
 		client_think(c);
