@@ -62,13 +62,13 @@ def build_crowd(folder):
 class Crowd:
     """test/tools/crowd.c, running: `now` has its last line as {name: number}."""
 
-    def __init__(self, pooler, user="app", **settings):
+    def __init__(self, pooler, database="app", **settings):
         folder = pooler.site.folder
         self.unsure = f"{folder}/unsure-{time.monotonic_ns()}"
         self.now = {}
         with open(f"{folder}/crowd.err", "a", encoding="utf-8") as err:
             self.process = subprocess.Popen(
-                [build_crowd(folder), str(pooler.port), user, "app", f"unsure={self.unsure}",
+                [build_crowd(folder), str(pooler.port), "app", database, f"unsure={self.unsure}",
                  *(f"{name}={value}" for name, value in settings.items())],
                 stdout=subprocess.PIPE, stderr=None if sys.stderr.isatty() else err, text=True)
         self.errors = f"{folder}/crowd.err"
