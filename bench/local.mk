@@ -1,5 +1,5 @@
 # The benchmark: ./quickstart bench, or bench/run.py --help. The relay is built on demand alone.
-EXTRA_PROGRAMS = bench/floor_epoll
+EXTRA_PROGRAMS += bench/floor_epoll
 bench_floor_epoll_SOURCES = bench/floor_epoll.c
 bench_floor_epoll_CFLAGS = $(AM_CFLAGS) -Wno-sign-conversion
 EXTRA_DIST += bench/run.py bench/contenders.py bench/load.py bench/report.py bench/crowd.py

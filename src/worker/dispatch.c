@@ -1053,6 +1053,12 @@ static void check_idle_nodes(struct worker *w, struct pool *p)
 	}
 }
 
+/* Did the last login fail because of the state that the node was in? */
+static bool failed_for_the_node(const struct pool *p)
+{
+	return strncmp(p->last_sqlstate, "08", 2) == 0 || strncmp(p->last_sqlstate, "57P", 3) == 0;
+}
+
 static void account_topology_changed(struct worker *w, struct account *acc)
 {
 	for (uint32_t i = 0; i < acc->n_pools; i++) {
@@ -1061,8 +1067,7 @@ static void account_topology_changed(struct worker *w, struct account *acc)
 		check_idle_roles(w, p);
 		check_idle_nodes(w, p);
 		/* The monitor sees the node accept connections: no need to wait longer. */
-		if (p->retry_at_us > w->now_us && node_is_up(w, p->node) &&
-			p->last_sqlstate[0] == '0' && p->last_sqlstate[1] == '8')
+		if (p->retry_at_us > w->now_us && node_is_up(w, p->node) && failed_for_the_node(p))
 			p->retry_at_us = w->now_us;
 	}
 }

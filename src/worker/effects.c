@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "state/settings_class.h"
+#include "worker/forward.h"
 #include "worker/judge.h"
 #include "worker/savepoints.h"
 
@@ -61,12 +62,21 @@ static bool is_followed(const struct sql_effect *e)
 	}
 }
 
+/* Has a statement been sent whose effects are not known yet? */
+static bool awaits_effects(const struct server *s)
+{
+	for (uint32_t i = 0; i < s->owed.n; i++)
+		if (owed_at(&s->owed, i)->tag == OWED_TAG_EFFECTS)
+			return true;
+	return false;
+}
+
 /* The end of a transaction in which nothing was set: there is nothing to follow. */
-static bool is_plain_end(
-	const struct client *c, const struct sql_verdict *v, const struct sql_effect *e)
+static bool is_plain_end(const struct client *c, const struct server *s,
+	const struct sql_verdict *v, const struct sql_effect *e)
 {
 	return (e->kind == EFFECT_COMMIT || e->kind == EFFECT_ROLLBACK) && v->n_effects == 1 &&
-	       c->set.current == c->set.committed;
+	       c->set.current == c->set.committed && !awaits_effects(s);
 }
 
 static char *decoded(enum status (*decode)(const char *, uint32_t, const struct sql_effect *,
@@ -135,10 +145,9 @@ enum status effects_begin(struct worker *w, struct client *c, struct server *s, 
 			pin(w, c, cause, sql);
 		if (v->effects[i].kind == EFFECT_COMMIT)
 			c->commit_sent = true;
-		if (is_followed(&v->effects[i]) && !is_plain_end(c, v, &v->effects[i]))
+		if (is_followed(&v->effects[i]) && !is_plain_end(c, s, v, &v->effects[i]))
 			add_item(w, c, e, sql, &v->effects[i]);
 	}
-	(void)s;
 	if (e->n == 0) {
 		effects_free(e);
 		return OK;

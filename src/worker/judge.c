@@ -181,9 +181,20 @@ static bool is_kept_unnamed(const struct client *c, struct rd body)
 	const struct unnamed *u = c->unnamed;
 
 	return u != NULL && u->len == body.left && u->len != 0 && !c->verbatim &&
-	       !pins_any(&c->pins) && u->sql_opts == c->sql_opts &&
+	       !pins_any(&c->pins) && u->sql_opts == c->sql_opts && !judge_has_effects(u->word) &&
 	       (u->word & WORD_GEN_MASK) == catalog_bits(c) &&
 	       memcmp(u->body, body.p, body.left) == 0;
+}
+
+/* A pinned client runs a statement that was parsed before: may that undo the pin? */
+static void note_probe(struct worker *w, struct client *c, const struct stmt_name *name)
+{
+	struct sql_verdict v;
+
+	if (c->probe_due || !pins_any(&c->pins))
+		return;
+	(void)judge_word(w, c, name->stmt->query, name->stmt->query_len, &v);
+	c->probe_due = probe_is_due(c, &v, name->stmt->query, name->stmt->query_len);
 }
 
 static enum status judge_parse(struct worker *w, struct client *c, struct rd body)
@@ -227,10 +238,12 @@ static enum status judge_bind(
 		return OK;
 	}
 	name = c->verbatim ? NULL : stmt_names_find(&c->names, m.stmt);
-	if (name != NULL && name->stmt != NULL)
+	if (name != NULL && name->stmt != NULL) {
 		unit_add_word(&c->unit, judge_stmt(w, c, name));
-	else
+		note_probe(w, c, name);
+	} else {
 		c->unit.may_name_later = true; /* parsed in this very unit, or unknown */
+	}
 	return OK;
 }
 

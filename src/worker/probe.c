@@ -84,6 +84,10 @@ void probe_row(struct worker *w, struct client *c, struct rd body)
 
 	if (n != 1 || held == NULL)
 		return; /* the pins stay */
+	if (c->server->owed.n > 1) {
+		c->probe_due = true; /* what was sent since may have made a state anew: ask again */
+		return;
+	}
 	for (size_t i = 0; i < sizeof probed / sizeof *probed; i++)
 		if (len == 0 || memchr(held, probed[i].letter, len) == NULL)
 			pins_remove(&c->pins, &w->sh->pins, probed[i].cause);

@@ -15,7 +15,7 @@ bool probe_is_due(const struct client *c, const struct sql_verdict *v, const cha
 /* Ask, if it is due and the server is quiet. False: nothing was sent. */
 bool probe_send(struct worker *w, struct client *c);
 
-/* The DataRow of the answer; `body` is its body. */
+/* The DataRow of the answer; `body` is its body. It tells nothing of what was sent meanwhile. */
 void probe_row(struct worker *w, struct client *c, struct rd body);
 
 #endif

@@ -13,6 +13,8 @@
 #include "worker/relay.h"
 #include "worker/server.h"
 
+#define AHEAD_MAX 16384u /* bytes behind a unit that waits: what came with it, and little more */
+
 /* One call's view of the client's bytes: [0, at) is done with; units begin at at + c->sent_len. */
 struct feed {
 	struct worker *w;
@@ -347,8 +349,8 @@ static bool launch(struct feed *fd)
 		client_watch(fd->w, c);
 		return true;
 	}
-	if (!dispatch_unit(fd->w, c))
-		return false;
+	if (!dispatch_unit(fd->w, c)) /* it stands in line, or behind what its server owes it */
+		return c->state == CLIENT_ACTIVE && c->server != NULL && stall(c);
 	if (c->streaming) { /* its messages go one by one from here on */
 		c->unit_writes = true;
 		c->request_us = fd->w->now_us;
@@ -403,6 +405,15 @@ static bool looks_again(struct feed *fd)
 	return again;
 }
 
+/*
+ * So many bytes are kept before reading stops. While a complete unit waits for its turn nothing
+ * that comes behind it can help it: a client that sends on and on costs little.
+ */
+static size_t read_ahead(const struct worker *w, const struct client *c)
+{
+	return c->unit.complete ? AHEAD_MAX : w->client_limits.rx_keep_max / 2;
+}
+
 size_t unit_on_data(struct worker *w, struct client *c, const uint8_t *data, size_t len)
 {
 	struct feed fd = {.w = w, .c = c, .data = data, .len = len};
@@ -427,7 +438,7 @@ size_t unit_on_data(struct worker *w, struct client *c, const uint8_t *data, siz
 	conn_flush(c->conn);
 	if (c->server == NULL) /* else when the answer has come */
 		client_count_bytes(c);
-	if (len - fd.at > w->client_limits.rx_keep_max / 2 && !c->wants_rest)
+	if (len - fd.at > read_ahead(w, c) && !c->wants_rest)
 		conn_rx_pause(c->conn); /* enough is kept; go on when some of it is done */
 	return fd.at;
 }
@@ -445,7 +456,7 @@ void unit_go_on(struct worker *w, struct client *c)
 		return;
 	conn_consume(c->conn, n);
 	if (conn_rx_is_paused(c->conn) &&
-		(c->wants_rest || conn_rx_len(c->conn) <= w->client_limits.rx_keep_max / 2) &&
+		(c->wants_rest || conn_rx_len(c->conn) <= read_ahead(w, c)) &&
 		(c->server == NULL || conn_out_len(c->server->conn) <= w->conf->relay_buffer))
 		conn_rx_resume(c->conn);
 }

@@ -1,5 +1,6 @@
 """Nodes that die, freeze, lag or restart while clients work."""
 import re
+import signal
 import threading
 import time
 
@@ -174,6 +175,27 @@ def test_writes_wait_for_the_primarys_restart_and_reads_go_on(pooler, cluster, w
         assert writer.result().check().tags == ["UPDATE 1"]
         print(f"answered {time.monotonic() - began:.2f} s after the primary accepted")
         assert time.monotonic() - began < 2 * pooler.slow
+
+
+def test_login_refused_while_shutting_down_is_tried_again_when_the_node_is_up(
+        own_site, cluster, where):
+    """Not only after server_login_retry."""
+    primary = cluster.primary
+    with own_site.pgweir_routed(settings={"server_login_retry": 60}) as p:
+        wait_routing(p, where)
+        with p.raw() as writer:
+            where.of(writer)  # its connections hold a smart shutdown up
+            proc.send_signal(primary.pid(), signal.SIGTERM)
+            proc.wait_until("logins to be refused", lambda: not primary.accepts())
+            p.admin("RECONNECT")
+            writer.send(pgwire.query("UPDATE pgbench_branches SET bbalance = bbalance"))
+            p.wait_log("is shutting down")
+            primary.stop("immediate")
+            wait_health(p, primary, "down")
+            primary.start()
+            began = time.monotonic()
+            assert writer.result().check().tags == ["UPDATE 1"]
+            assert time.monotonic() - began < 2 * p.slow
 
 
 def test_write_that_waits_too_long_gets_57p03_and_the_session_lives(own_site, cluster, where):

@@ -1,4 +1,6 @@
 """What cannot be carried to another server keeps the client on its own, visibly and bounded."""
+import time
+
 import pgwire
 import pytest
 from tools import proc
@@ -75,6 +77,29 @@ def test_show_pins_tells_and_forgets(pooler, make, look, value, undo):
         assert len(pins) == 1 and {"client", "cause", "statement", "since"} <= set(pins[0])
         assert pins[0]["cause"] and make[:20] in pins[0]["statement"]
         one.query(undo).check()
+        proc.wait_until("the pin to be given up", lambda: pooler.show("PINS") == [])
+
+
+def test_state_made_anew_while_the_last_one_is_asked_after(pooler):
+    """The lock is sent before it is known that the one before was the last."""
+    with pooler.raw() as one, pooler.raw() as other:
+        for i in range(50):
+            one.query("SELECT pg_advisory_lock(1)").check()
+            one.query("SELECT pg_advisory_unlock(1)").check()
+            one.query("SELECT pg_advisory_lock(2)").check()
+            time.sleep(0.01)
+            other.query("BEGIN; SELECT 1").check()
+            assert one.value("SELECT pg_advisory_unlock(2)") == "t", f"round {i}"
+            other.query("COMMIT").check()
+        proc.wait_until("the pin to be given up", lambda: pooler.show("PINS") == [])
+
+
+def test_prepared_statement_undoes_a_pin(pooler):
+    with pooler.raw() as one:
+        one.run(pgwire.parse("undo", "SELECT pg_advisory_unlock(3)") + pgwire.SYNC).check()
+        one.query("SELECT pg_advisory_lock(3)").check()
+        assert len(pooler.show("PINS")) == 1
+        one.run(pgwire.bind("", "undo") + pgwire.execute() + pgwire.SYNC).check()
         proc.wait_until("the pin to be given up", lambda: pooler.show("PINS") == [])
 
 

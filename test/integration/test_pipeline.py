@@ -1,5 +1,7 @@
 """Clients that send on without waiting get every answer, in order, and only their own."""
 import random
+import threading
+import time
 
 import pgwire
 import pytest
@@ -165,3 +167,45 @@ def test_random_units_in_random_pieces(pooler):
             client.send(rest)
         for client, _, words in expected:
             assert values(client.result() for _ in words) == words
+
+
+@pytest.mark.parametrize("begin", ["BEGIN", "BEGIN READ ONLY", "SELECT 0"])
+def test_more_units_than_one_server_may_owe(site, begin):
+    """They come while the first of them still runs: the rest is read when it is answered."""
+    count = 20_000
+    with site.pgweir_routed() as p, p.raw() as client:
+        data = [begin, "SELECT pg_sleep(1)", *(f"SELECT {i}" for i in range(count)), "COMMIT"]
+        sender = threading.Thread(target=client.send, args=(b"".join(map(pgwire.query, data)),))
+        sender.start()
+        for _ in range(2):
+            client.result().check()
+        assert values(client.result() for _ in range(count)) == [str(i) for i in range(count)]
+        assert client.result().tags == ["COMMIT"]
+        sender.join()
+
+
+def test_units_that_wait_are_not_read_far_ahead(site):
+    """Clients that send on and on while there is no server for them cost little, and lose nothing."""
+    unit, count = pgwire.prepared(f"SELECT length('{'x' * 4000}')"), 400
+    with site.pgweir(settings={"default_pool_size": 2}) as p:
+        clients = [p.raw() for _ in range(40)]
+        before, highest = p.rss_kib(), 0
+        threads = [threading.Thread(target=c.send, args=(unit * count,)) for c in clients]
+        with p.raw() as one, p.raw() as two:
+            for holder in (one, two):
+                holder.query("BEGIN; SELECT 1").check()
+            for thread in threads:
+                thread.start()
+            time.sleep(1)
+        answers = {}
+        threads += [threading.Thread(target=lambda c=c: answers.update(
+            {c: values(c.result() for _ in range(count))})) for c in clients]
+        for thread in threads[len(clients):]:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            highest = max(highest, p.rss_kib())
+            time.sleep(0.02)
+        assert [answers.get(c) for c in clients] == [["4000"] * count] * len(clients)
+        print(f"{(highest - before) / len(clients):.0f} KiB for each client")
+        if not site.sanitizer:
+            assert highest - before < 112 * len(clients)

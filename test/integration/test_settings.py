@@ -1,5 +1,6 @@
 """Settings belong to the client, whichever server it uses."""
 import random
+import time
 
 import pgwire
 import pytest
@@ -110,6 +111,24 @@ def test_rollback_undoes_and_commit_keeps(two):
     one.query("COMMIT").check()
     assert show(other, "work_mem") == "4MB"
     assert show(one, "work_mem") == "6MB"
+
+
+@pytest.mark.parametrize("end, shown", [
+    (["ROLLBACK"], "4MB"), (["COMMIT"], "6MB"), (["SELECT 1/0", "COMMIT"], "4MB"),
+    (["SELECT 1/0", "ROLLBACK"], "4MB")], ids=["rollback", "commit", "failed", "failed rollback"])
+@pytest.mark.parametrize("make", [pgwire.query, pgwire.prepared], ids=["simple", "extended"])
+def test_end_of_a_transaction_that_is_sent_before_its_set_was_answered(site, make, end, shown):
+    """The whole block stands in line, and goes to the server at once."""
+    texts = ["BEGIN", "SET work_mem = '6MB'"] + end
+    with site.pgweir(settings={"default_pool_size": 1}) as p, p.raw() as one, p.raw() as other:
+        for _ in range(2):  # the second time it has had a server before
+            other.query("BEGIN; SELECT 1").check()
+            one.send(b"".join(map(make, texts)))
+            time.sleep(0.2)
+            other.query("COMMIT").check()
+            for _ in texts:
+                one.result()
+            assert show(one, "work_mem") == shown and show(other, "work_mem") == "4MB"
 
 
 def test_commit_of_a_failed_transaction_undoes(two):
