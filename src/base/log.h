@@ -37,7 +37,7 @@ struct log_site { /* one static per call site */
  * `text` is fixed words without values; `fmt` formats "key=value …" (may be ""). Values from
  * peers go through log_q.
  */
-void log_event(struct log *l, struct log_site *site, enum log_level lv, const char *text,
+COLD void log_event(struct log *l, struct log_site *site, enum log_level lv, const char *text,
 	const char *fmt, ...) PRINTF_LIKE(5, 6);
 
 /*

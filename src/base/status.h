@@ -27,6 +27,7 @@ enum status {
 const char *status_name(enum status st);
 
 #define MUST_USE          __attribute__((warn_unused_result))
+#define COLD              __attribute__((cold)) /* seldom called: so is what leads there */
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
 
 /*
@@ -39,6 +40,6 @@ const char *status_name(enum status st);
 			panic_at(__FILE__, __LINE__, #cond); \
 	} while (0)
 
-_Noreturn void panic_at(const char *file, int line, const char *cond);
+_Noreturn COLD void panic_at(const char *file, int line, const char *cond);
 
 #endif

@@ -72,6 +72,8 @@ void wheel_init(struct wheel *w, uint64_t now_us)
 	list_init(&w->due);
 	w->now_tick = now_us / WHEEL_TICK_US;
 	w->n_armed = 0;
+	w->next_us = 0;
+	w->next_known = false;
 }
 
 void wheel_timer_init(struct wheel_timer *t, void (*fn)(void *ctx, struct wheel_timer *t))
@@ -90,6 +92,8 @@ void wheel_add(struct wheel *w, struct wheel_timer *t, uint64_t deadline_us)
 		w->n_armed++;
 	t->deadline_us = deadline_us;
 	place(w, t);
+	if (deadline_us < w->next_us)
+		w->next_us = deadline_us;
 }
 
 void wheel_del(struct wheel *w, struct wheel_timer *t)
@@ -98,6 +102,7 @@ void wheel_del(struct wheel *w, struct wheel_timer *t)
 		return;
 	list_del(&t->link); /* its slot's bit may stay set: wheel_advance clears it in passing */
 	w->n_armed--;
+	w->next_known = false;
 }
 
 /* Enter the slot that begins at now_tick on `level`. */
@@ -143,6 +148,9 @@ size_t wheel_run(struct wheel *w, uint64_t now_us, size_t max, void *ctx)
 	struct list batch, *node;
 	size_t n = 0;
 
+	if (w->next_known && now_us < w->next_us)
+		return 0;
+	w->next_known = false;
 	advance(w, now_us / WHEEL_TICK_US);
 	list_init(&batch);
 	list_splice_back(&batch, &w->due);
@@ -159,7 +167,7 @@ size_t wheel_run(struct wheel *w, uint64_t now_us, size_t max, void *ctx)
 	return n;
 }
 
-uint64_t wheel_next_us(const struct wheel *w)
+static uint64_t find_next_us(const struct wheel *w)
 {
 	if (!list_is_empty(&w->due))
 		return w->now_tick * WHEEL_TICK_US;
@@ -175,4 +183,13 @@ uint64_t wheel_next_us(const struct wheel *w)
 		}
 	}
 	return UINT64_MAX;
+}
+
+uint64_t wheel_next_us(struct wheel *w)
+{
+	if (!w->next_known) {
+		w->next_us = find_next_us(w);
+		w->next_known = true;
+	}
+	return w->next_us;
 }

@@ -28,6 +28,8 @@ struct wheel {
 	struct list due;                 /* reached, not yet fired */
 	uint64_t now_tick;
 	size_t n_armed;
+	uint64_t next_us; /* nothing is due before, if next_known */
+	bool next_known;
 };
 
 void wheel_init(struct wheel *w, uint64_t now_us);
@@ -51,6 +53,6 @@ size_t wheel_run(struct wheel *w, uint64_t now_us, size_t max, void *ctx);
 
 /* A time at or before the earliest deadline's firing, to sleep until; UINT64_MAX if none is armed.
  */
-uint64_t wheel_next_us(const struct wheel *w);
+uint64_t wheel_next_us(struct wheel *w);
 
 #endif

@@ -158,8 +158,8 @@ enum status loop_need_wire(struct loop *l) MUST_USE; /* the loop gets its first 
 void conn_on_event(struct conn *c, int what);
 void conn_serve(struct conn *c); /* it stood on the ready list */
 void conn_make_ready(struct conn *c);
-void conn_become(struct conn *c, enum conn_state to);      /* the only place that sets `state` */
-void conn_end(struct conn *c, enum conn_end why, int err); /* calls on_end */
+void conn_become(struct conn *c, enum conn_state to); /* the only place that sets `state` */
+COLD void conn_end(struct conn *c, enum conn_end why, int err); /* calls on_end */
 void conn_destroy(struct conn *c);
 void conn_suspect(struct conn *c); /* see above; no-op when its end is known */
 
@@ -184,7 +184,7 @@ void conn_tx_send(struct conn *c, struct iovec *iov, unsigned n_iov, size_t len)
 bool conn_tx_drain(struct conn *c); /* true: something waited and has gone */
 void conn_tx_drop(struct conn *c);  /* lose the waiting output and what is gathered */
 /* Nothing can be sent any more; the owner hears of it from the ready list. */
-void conn_tx_fail(struct conn *c, enum conn_end why, int err);
+COLD void conn_tx_fail(struct conn *c, enum conn_end why, int err);
 
 /* --- conn_tls.c --- */
 void conn_tls_run(struct conn *c); /* go on with the handshake */

@@ -236,19 +236,20 @@ void client_watch(struct worker *w, struct client *c);
  * The one end. Sends nothing but what was put already; leaves server and line; logs; counts.
  * The memory is freed at the end of the turn.
  */
-void client_close(struct worker *w, struct client *c, enum client_end why);
+COLD void client_close(struct worker *w, struct client *c, enum client_end why);
 
 /* Free a closed one, at the end of the turn. */
 void client_free(struct worker *w, struct client *c);
 
 /* The daemon ends: tell it so (57P01) and close. */
-void client_shutdown(struct worker *w, struct client *c);
+COLD void client_shutdown(struct worker *w, struct client *c);
 
 /* Send FATAL and close. */
-void client_fatal(struct worker *w, struct client *c, const struct report *r, enum client_end why);
+COLD void client_fatal(
+	struct worker *w, struct client *c, const struct report *r, enum client_end why);
 
 /* Put an ErrorResponse of ours, count and log it. Nothing is flushed. */
-void client_put_error(struct worker *w, struct client *c, const struct report *r);
+COLD void client_put_error(struct worker *w, struct client *c, const struct report *r);
 
 /* Put ReadyForQuery with what the client believes of its transaction. Nothing is flushed. */
 void client_put_ready(struct worker *w, struct client *c);

@@ -40,7 +40,7 @@ static struct bufpool *pool_of(struct worker *w)
 
 /* --- what the client gets --- */
 
-static void give_up_memory(struct worker *w, struct client *c)
+static COLD void give_up_memory(struct worker *w, struct client *c)
 {
 	client_close(w, c, CLIENT_END_MEMORY);
 }
@@ -101,7 +101,7 @@ static void skip(struct walk *k, size_t n)
 	k->run = k->at;
 }
 
-static void put_report(struct worker *w, struct client *c, const struct report *r)
+static COLD void put_report(struct worker *w, struct client *c, const struct report *r)
 {
 	uint8_t buf[REPORT_OWN_MAX];
 	struct wr out = wr_of(buf, sizeof buf);
@@ -114,7 +114,7 @@ static void put_report(struct worker *w, struct client *c, const struct report *
 
 /* --- owed entries of ours --- */
 
-static void parse_lost(
+static COLD void parse_lost(
 	struct worker *w, struct server *s, const struct owed_entry *e, struct parse_note *note)
 {
 	struct client *c = s->client;
@@ -550,7 +550,8 @@ static bool is_replayable(const char *sqlstate)
 }
 
 /* The replica's client goes on without it; what the replica still says is dropped. */
-static void run_elsewhere(struct worker *w, struct client *c, struct server *s, const char *why)
+static COLD void run_elsewhere(
+	struct worker *w, struct client *c, struct server *s, const char *why)
 {
 	log_debug(w->log, "a read runs elsewhere", "client=%lu server=%lu node=%s reason=%s",
 		(unsigned long)c->id, (unsigned long)s->id, dispatch_node_name(w, s->pool->node),
@@ -626,7 +627,7 @@ static void fatal_error(struct walk *k, const struct report *r, size_t total)
 		server_close(k->w, s, SERVER_END_LOST);
 }
 
-static void error_came(struct walk *k, const struct frame *f)
+static COLD void error_came(struct walk *k, const struct frame *f)
 {
 	struct worker *w = k->w;
 	struct server *s = k->s;

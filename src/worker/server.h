@@ -132,7 +132,7 @@ void server_transition(struct worker *w, struct server *s, enum server_event ev)
 void server_watch(struct worker *w, struct server *s); /* arm the timer for its state */
 
 /* The one end. Unlinks its client first: relay_server_lost tells what that one gets. */
-void server_close(struct worker *w, struct server *s, enum server_end why);
+COLD void server_close(struct worker *w, struct server *s, enum server_end why);
 
 /*
  * server_fast_close: a client that holds an outdated server between transactions is disconnected,

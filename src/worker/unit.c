@@ -34,7 +34,7 @@ static size_t left(const struct feed *fd)
 	return fd->len - fd->at - fd->c->sent_len;
 }
 
-static void protocol_error(struct feed *fd, const char *message)
+static COLD void protocol_error(struct feed *fd, const char *message)
 {
 	struct report r = report_of("FATAL", SQLSTATE_PROTOCOL_VIOLATION, message);
 
@@ -52,7 +52,7 @@ static void reset_unit(struct client *c)
 }
 
 /* What forward could not do leaves server and client in an unknown state. */
-static void forward_failed(struct feed *fd, enum status st)
+static COLD void forward_failed(struct feed *fd, enum status st)
 {
 	struct report r = report_of("FATAL", SQLSTATE_OUT_OF_MEMORY, "out of memory");
 	struct server *s = fd->c->server;

@@ -20,6 +20,6 @@ void unit_go_on(struct worker *w, struct client *c);
  * The unit that waits gets this error instead of a server; the client stays, skips to its Sync, and
  * is in a failed transaction if it was in one.
  */
-void unit_refuse(struct worker *w, struct client *c, const struct report *r);
+COLD void unit_refuse(struct worker *w, struct client *c, const struct report *r);
 
 #endif
