@@ -35,6 +35,11 @@ class Case:
         return not contender.is_one_to_one or self.clients <= one_to_one_max
 
     @property
+    def login_seconds(self):
+        """What pgbench's own clock loses to the logins."""
+        return self.clients // 700
+
+    @property
     def threads(self):
         """
         pgbench waits in PQprepare for one client while its thread's other clients hold servers

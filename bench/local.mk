@@ -2,5 +2,5 @@
 EXTRA_PROGRAMS += bench/floor_epoll
 bench_floor_epoll_SOURCES = bench/floor_epoll.c
 bench_floor_epoll_CFLAGS = $(AM_CFLAGS) -Wno-sign-conversion
-EXTRA_DIST += bench/run.py bench/contenders.py bench/load.py bench/report.py bench/crowd.py
+EXTRA_DIST += bench/run.py bench/contenders.py bench/load.py bench/report.py
 CLEANFILES += bench/floor_epoll

@@ -87,7 +87,7 @@ def run_round(number, args, found, pgbench, results):
         for contender in found[turn:] + found[:turn]:
             if not case.suits(contender, ONE_TO_ONE_MAX):
                 continue
-            result = load.run(pgbench, contender, case, args.seconds)
+            result = load.run(pgbench, contender, case, args.seconds + case.login_seconds)
             results[case][number][contender.name] = result
             told = result.error or (f"{result.tps:,.0f} tps, {report.number(result.cpu_us, 1)} "
                                     "µs of CPU for each")

@@ -10,9 +10,5 @@ quickstart_bench() {
 	[ -n "${PGBOUNCER_SRC:-}" ] || note "PGBOUNCER_SRC=DIR adds PgBouncer 1.25, built from source"
 	PGWEIR_BIN=$PGWEIR_BIN "$PYTHON" "$TOP/bench/run.py" "$@" </dev/null
 	status=$?
-	if [ $# -eq 0 ]; then
-		step "5,000 clients on 20 servers per node, and a replica that dies"
-		PGWEIR_BIN=$PGWEIR_BIN "$PYTHON" "$TOP/bench/crowd.py" </dev/null || status=$?
-	fi
 	[ "$status" = 0 ] || fail "a run failed" "see the lines above"
 }
