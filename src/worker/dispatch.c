@@ -510,6 +510,7 @@ static struct pool *only_pool(struct worker *w, struct client *c)
 	c->route_reason = CHOOSE_BY_ONLY_NODE;
 	c->route_hint = conn_ok ? CHOOSE_HINT_NONE : CHOOSE_HINT_CONNECT;
 	c->needs_primary = false;
+	c->by_sample = false;
 	c->block_read_only = false;
 	return conn_ok ? p : NULL;
 }
@@ -1024,31 +1025,22 @@ static bool node_is_up(struct worker *w, uint32_t node)
 	return n != NULL && n->health == TOPO_UP;
 }
 
-/* Connections that are not what their node is now are closed when they are idle. */
-static void check_idle_roles(struct worker *w, struct pool *p)
+/*
+ * Idle connections are closed that are not what their node is now, or lead to what was there before
+ * it restarted or was replaced.
+ */
+static void check_idle(struct worker *w, struct pool *p)
 {
 	const struct topo_cluster *cluster = fit_cluster(w, p->acc);
+	bool is_primary = cluster != NULL && cluster->primary == p->node;
 	struct list *it, *tmp;
 
-	if (cluster == NULL || cluster->primary != p->node)
-		return;
 	list_foreach_safe (it, tmp, &p->idle) {
 		struct server *s = list_entry(it, struct server, pool_link);
 
-		if (s->in_recovery || s->timeline < cluster->timeline_max)
+		if (is_primary && (s->in_recovery || s->timeline < cluster->timeline_max))
 			server_close(w, s, SERVER_END_ROLE);
-	}
-}
-
-/* Connections to what was there before the node restarted, or was replaced. */
-static void check_idle_nodes(struct worker *w, struct pool *p)
-{
-	struct list *it, *tmp;
-
-	list_foreach_safe (it, tmp, &p->idle) {
-		struct server *s = list_entry(it, struct server, pool_link);
-
-		if (server_is_outdated(w, s))
+		else if (server_is_outdated(w, s))
 			server_close(w, s, SERVER_END_OUTDATED);
 	}
 }
@@ -1064,8 +1056,7 @@ static void account_topology_changed(struct worker *w, struct account *acc)
 	for (uint32_t i = 0; i < acc->n_pools; i++) {
 		struct pool *p = acc->pools[i];
 
-		check_idle_roles(w, p);
-		check_idle_nodes(w, p);
+		check_idle(w, p);
 		/* The monitor sees the node accept connections: no need to wait longer. */
 		if (p->retry_at_us > w->now_us && node_is_up(w, p->node) && failed_for_the_node(p))
 			p->retry_at_us = w->now_us;
