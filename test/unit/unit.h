@@ -16,20 +16,30 @@
 			ck_abort_msg("failed: %s", #cond); \
 	} while (0)
 
-/* Run one case as the suite of its name. Returns main's exit status. */
-static inline int unit_run(const char *name, TCase *tc)
+/* Run two cases as the suite `name`; `b` may be NULL. Returns main's exit status. */
+static inline int unit_run_two(const char *name, TCase *a, TCase *b)
 {
 	Suite *s = suite_create(name);
 	SRunner *r;
 	int n_failed;
 
-	tcase_set_timeout(tc, UNIT_TIMEOUT_S);
-	suite_add_tcase(s, tc);
+	tcase_set_timeout(a, UNIT_TIMEOUT_S);
+	suite_add_tcase(s, a);
+	if (b != NULL) {
+		tcase_set_timeout(b, UNIT_TIMEOUT_S);
+		suite_add_tcase(s, b);
+	}
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
 	n_failed = srunner_ntests_failed(r);
 	srunner_free(r);
 	return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* Run one case as the suite of its name. Returns main's exit status. */
+static inline int unit_run(const char *name, TCase *tc)
+{
+	return unit_run_two(name, tc, NULL);
 }
 
 /* Next number of the sequence that *state names (xorshift64*); start with any but 0. */

@@ -83,16 +83,12 @@ static struct console_client c;
 
 static void setup(void)
 {
-	views_init(&v, WORLD_CONF, "none");
-	views_fill(&v);
-	console_open(&c, &v, "adm", true);
-	console_wait(&c, 1);
+	views_console_open(&v, &c, "none");
 }
 
 static void teardown(void)
 {
-	console_close(&c);
-	views_fini(&v);
+	views_console_close(&v, &c);
 }
 
 static const char *const commands[] = {"SHOW STATS", "SHOW POOLS", "SHOW CLIENTS", "SHOW CONFIG",
@@ -134,21 +130,10 @@ END_TEST
 int main(void)
 {
 	TCase *tc = tcase_create("nomem"), *console = tcase_create("console");
-	Suite *s = suite_create("nomem");
-	SRunner *r;
-	int n;
 
 	tcase_add_test(tc, first_snapshots);
 	tcase_add_test(tc, the_whole_of_control);
 	tcase_add_checked_fixture(console, setup, teardown);
 	tcase_add_loop_test(console, commands_are_answered, 0, sizeof commands / sizeof *commands);
-	tcase_set_timeout(tc, UNIT_TIMEOUT_S);
-	tcase_set_timeout(console, UNIT_TIMEOUT_S);
-	suite_add_tcase(s, tc);
-	suite_add_tcase(s, console);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	n = srunner_ntests_failed(r);
-	srunner_free(r);
-	return n == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return unit_run_two("nomem", tc, console);
 }

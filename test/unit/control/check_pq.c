@@ -391,9 +391,6 @@ END_TEST
 int main(void)
 {
 	TCase *tc = tcase_create("pq"), *end = tcase_create("pq_end");
-	Suite *s = suite_create("pq");
-	SRunner *r;
-	int n;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, login_is_under_fixed_parameters);
@@ -409,13 +406,5 @@ int main(void)
 	tcase_add_test(tc, connection_can_be_freed_while_a_helper_works_on_it);
 	tcase_add_checked_fixture(end, setup, NULL); /* a helper stays busy: nothing is freed */
 	tcase_add_exit_test(end, iteration_bomb_does_not_hold_the_loop, ENDED);
-	tcase_set_timeout(tc, UNIT_TIMEOUT_S);
-	tcase_set_timeout(end, UNIT_TIMEOUT_S);
-	suite_add_tcase(s, tc);
-	suite_add_tcase(s, end);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	n = srunner_ntests_failed(r);
-	srunner_free(r);
-	return n == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return unit_run_two("pq", tc, end);
 }

@@ -21,16 +21,12 @@ static void setup(void)
 
 	close(fd);
 	write_conf(WORLD_CONF);
-	views_init(&v, WORLD_CONF, path);
-	views_fill(&v);
-	console_open(&c, &v, "adm", true);
-	console_wait(&c, 1);
+	views_console_open(&v, &c, path);
 }
 
 static void teardown(void)
 {
-	console_close(&c);
-	views_fini(&v);
+	views_console_close(&v, &c);
 	unlink(path);
 	memcpy(path + strlen(path) - 6, "XXXXXX", 6);
 }

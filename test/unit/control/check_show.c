@@ -5,16 +5,12 @@ static struct console_client c;
 
 static void setup(void)
 {
-	views_init(&v, WORLD_CONF, "none");
-	views_fill(&v);
-	console_open(&c, &v, "adm", true);
-	console_wait(&c, 1);
+	views_console_open(&v, &c, "none");
 }
 
 static void teardown(void)
 {
-	console_close(&c);
-	views_fini(&v);
+	views_console_close(&v, &c);
 }
 
 /* The columns of a table, as "a b c", and their types, as "25 23 …". */

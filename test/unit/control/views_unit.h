@@ -414,4 +414,19 @@ static inline const char *console_query(struct console_client *c, const char *sq
 	return console_wait(c, 1);
 }
 
+/* The views of WORLD_CONF, filled, and an administrator's console that has been greeted. */
+static inline void views_console_open(struct views *v, struct console_client *c, const char *path)
+{
+	views_init(v, WORLD_CONF, path);
+	views_fill(v);
+	console_open(c, v, "adm", true);
+	console_wait(c, 1);
+}
+
+static inline void views_console_close(struct views *v, struct console_client *c)
+{
+	console_close(c);
+	views_fini(v);
+}
+
 #endif
