@@ -1,7 +1,8 @@
-/* text - C strings in fixed buffers. */
+/* text - C strings: copies into fixed buffers, what they are made of. */
 #ifndef PGWEIR_BASE_TEXT_H
 #define PGWEIR_BASE_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -14,6 +15,15 @@ static inline void text_copy(char *to, size_t cap, const char *from)
 		n = cap - 1;
 	memcpy(to, from, n);
 	to[n] = '\0';
+}
+
+/* Has it no byte above 0x7f? */
+static inline bool text_is_ascii(const char *s)
+{
+	for (; *s != '\0'; s++)
+		if ((unsigned char)*s >= 0x80)
+			return false;
+	return true;
 }
 
 #endif

@@ -1,17 +1,10 @@
 #include "proto/saslprep.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <stringprep.h>
 
-static bool is_ascii(const char *s)
-{
-	for (; *s != '\0'; s++)
-		if ((unsigned char)*s >= 0x80)
-			return false;
-	return true;
-}
+#include "base/text.h"
 
 static enum status put(const char *text, char *out, size_t cap)
 {
@@ -29,7 +22,7 @@ enum status saslprep(const char *password, char *out, size_t cap)
 	enum status st;
 	int rc;
 
-	if (is_ascii(password))
+	if (text_is_ascii(password))
 		return put(password, out, cap);
 	rc = stringprep_profile(password, &prepared, "SASLprep", STRINGPREP_NO_UNASSIGNED);
 	if (rc == STRINGPREP_MALLOC_ERROR)

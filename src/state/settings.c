@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/text.h"
 #include "state/intern.h"
 #include "state/settings_class.h"
 
@@ -43,20 +44,12 @@ static bool is_encoding(const struct entry *e)
 	return strcmp(e->name, "client_encoding") == 0;
 }
 
-static bool is_ascii(const char *s)
-{
-	for (; *s != '\0'; s++)
-		if ((unsigned char)*s >= 0x80)
-			return false;
-	return true;
-}
-
 /* `name` in lower case. Errors: E_INVALID, E_LIMIT. */
 static enum status name_fold(const char *name, char folded[SETTINGS_NAME_MAX + 1], size_t *len)
 {
 	size_t n = strlen(name);
 
-	if (n == 0 || !is_ascii(name))
+	if (n == 0 || !text_is_ascii(name))
 		return E_INVALID;
 	if (n > SETTINGS_NAME_MAX)
 		return E_LIMIT;
@@ -106,7 +99,7 @@ static void draft_insert(struct draft *d, const struct entry *e)
 static bool draft_is_ascii(const struct draft *d)
 {
 	for (size_t i = 0; i < d->n; i++)
-		if (!is_ascii(d->entries[i].value))
+		if (!text_is_ascii(d->entries[i].value))
 			return false;
 	return true;
 }

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/text.h"
 #include "state/settings_class.h"
 
 /* Longest text around a name and a value: SELECT pg_catalog.set_config('', E'', false) and "; ". */
@@ -80,14 +81,6 @@ size_t settings_diff_len_max(const struct settings *from, const struct settings 
 static bool is_encoding(const struct diff_walk *d)
 {
 	return strcmp(d->name, "client_encoding") == 0;
-}
-
-static bool has_non_ascii(const char *s)
-{
-	for (; *s != '\0'; s++)
-		if ((unsigned char)*s >= 0x80)
-			return true;
-	return false;
 }
 
 /* `s` with every `a` and every `b` doubled. */
@@ -174,7 +167,7 @@ static void write_encoding(
 	while (walk_next(&d)) {
 		if (is_encoding(&d))
 			writer_add(o, &d);
-		else if (d.value != NULL && has_non_ascii(d.value))
+		else if (d.value != NULL && !text_is_ascii(d.value))
 			depends = true;
 	}
 	if (depends)
