@@ -579,20 +579,19 @@ static bool dbase_is_referred_to(const struct worker *w, const struct dbase *db)
 /* When it was last used on any worker; all of them forget it at about the same time. */
 static uint64_t dbase_used_us(struct worker *w, struct dbase *db)
 {
-	struct list *it;
+	struct share_database *share;
+	uint64_t seen_us;
 
 	if (db->n_clients != 0 || dbase_has_servers(db))
 		db->used_us = w->now_us;
-	list_foreach (it, &db->account_list) {
-		struct share_database *share = list_entry(it, struct account, link)->share_db;
-		uint64_t seen_us = atomic_load(&share->used_us);
-
-		if (seen_us < db->used_us)
-			atomic_store(&share->used_us, db->used_us);
-		else
-			db->used_us = seen_us;
-		break; /* it is the same for all of them */
-	}
+	if (list_is_empty(&db->account_list))
+		return db->used_us;
+	share = list_entry(db->account_list.next, struct account, link)->share_db; /* any has it */
+	seen_us = atomic_load(&share->used_us);
+	if (seen_us < db->used_us)
+		atomic_store(&share->used_us, db->used_us);
+	else
+		db->used_us = seen_us;
 	return db->used_us;
 }
 

@@ -298,12 +298,13 @@ static bool read_lone_parse(const struct client *c, const uint8_t *data, struct 
 	struct frame f;
 	uint32_t len = c->unit.len;
 
-	if (c->unit.is_simple || c->unit.n_stmts != 1 || data[0] != FRONTEND_PARSE)
+	if (c->unit.is_simple || c->unit.n_stmts != 1 || data[0] != FRONTEND_PARSE ||
+		data[FRAME_HEAD_LEN] == '\0')
 		return false;
 	if (frame_peek(data, len, FRAME_LEN_MAX, &f) != OK ||
 		frontend_read_parse(frame_body(data, &f), m) != OK)
 		return false;
-	return m->name_len != 0 && f.total < len && data[f.total] == FRONTEND_SYNC;
+	return f.total < len && data[f.total] == FRONTEND_SYNC;
 }
 
 /*
