@@ -23,7 +23,7 @@ def load(name):
 
 EXAMPLES = load("examples.jsonl")
 SCRIPTS = load("scripts.jsonl")
-PINNED = {"temp-table"}  # a temporary table pins the client, its other reads included
+PINNED = {"temp-table"}  # ADR 0016: a pinned client reads where it is pinned
 BODY = [e for e in EXAMPLES if e["needs"] == "body"]
 
 
