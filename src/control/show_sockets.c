@@ -1,6 +1,7 @@
 #include "control/show.h"
 
 #include "control/console.h"
+#include "proto/startup.h"
 #include "state/pins.h"
 
 #define I4 REPLY_TYPE_INT4
@@ -39,6 +40,13 @@ static const char *state_word(const struct show_socket_row *r)
 	return r->state < sizeof server / sizeof *server ? server[r->state] : "";
 }
 
+static const char *replication_word(const struct show_socket_row *r)
+{
+	if (r->replication == STARTUP_REPLICATION_OFF)
+		return "none";
+	return r->replication == STARTUP_REPLICATION_DATABASE ? "logical" : "physical";
+}
+
 static void put_socket(const struct show_socket_row *r, struct rows *out)
 {
 	char type[2] = {r->type, '\0'};
@@ -46,7 +54,7 @@ static void put_socket(const struct show_socket_row *r, struct rows *out)
 	rows_text(out, type);
 	rows_text(out, r->user);
 	rows_text(out, r->database);
-	rows_text(out, r->replication ? "physical" : "none");
+	rows_text(out, replication_word(r));
 	rows_text(out, state_word(r));
 	rows_text(out, r->addr);
 	rows_u64(out, r->port);

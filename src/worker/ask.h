@@ -142,7 +142,7 @@ struct show_socket_row { /* CLIENTS and SERVERS */
 	char type; /* 'C' or 'S' */
 	uint8_t state;
 	bool close_needed;
-	bool replication;
+	uint8_t replication; /* enum startup_replication */
 	uint16_t port, local_port;
 	char user[NAME_LEN];
 	char database[NAME_LEN];

@@ -578,6 +578,7 @@ void client_show(struct worker *w, const struct client *c, struct show_socket_ro
 		.node = c->server != NULL ? (int32_t)c->server->pool->node : -1,
 		.worker = w->index,
 		.pins = c->pins.causes,
+		.replication = c->replication,
 		.bytes_kept = sizeof *c + conn_memory(c->conn) + c->names.bytes,
 	};
 	if (c->db != NULL)

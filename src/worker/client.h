@@ -164,6 +164,7 @@ struct client {
 	bool skip_to_sync;  /* we refused a message of an extended series */
 	bool force_primary; /* the present unit was refused by a replica */
 	bool is_admin_port;
+	uint8_t replication;  /* enum startup_replication: what it has asked for */
 	bool verbatim;        /* session mode: statement names are the server's own */
 	bool stream_is_query; /* the stream is one large Query: no Sync will follow it */
 	bool probe_due;       /* a statement may have undone a pin: ask, see probe.h */

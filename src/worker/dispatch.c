@@ -11,6 +11,7 @@
 #include "worker/handover.h"
 #include "worker/login.h"
 #include "worker/relay.h"
+#include "worker/replication.h"
 #include "worker/unit.h"
 
 #define WAITERS_MAX      100000u  /* in one line; max_client_conn bounds it first */
@@ -125,7 +126,13 @@ static void refuse_full(struct worker *w, struct client *c)
 	struct report r = report_of(
 		"ERROR", SQLSTATE_TOO_MANY_CONNECTIONS, "too many units are waiting already");
 
-	unit_refuse(w, c, &r);
+	if (c->state != CLIENT_WELCOME) {
+		unit_refuse(w, c, &r);
+		return;
+	}
+	r.severity = "FATAL";
+	r.severity_v = "FATAL";
+	client_fatal(w, c, &r, CLIENT_END_LIMIT);
 }
 
 static void stand_in_line(struct worker *w, struct client *c, struct pool *p, bool wants_pin)
@@ -184,8 +191,20 @@ static uint32_t reserve_now(struct worker *w, const struct pool *p)
 		waitq_oldest_us(&p->line), w->now_us);
 }
 
-/* One more server for the pool, if the limits allow it; else this worker is woken when they do. */
-static bool open_one(struct worker *w, struct pool *p)
+/* Its own idle server that would be missed least. */
+static bool make_room_here(struct worker *w, struct pool *p)
+{
+	if (list_is_empty(&p->idle))
+		return false;
+	server_close(w, list_entry(p->idle.prev, struct server, pool_link), SERVER_END_BUDGET);
+	return true;
+}
+
+/*
+ * One more server for the pool, if the limits allow it; else this worker is woken when they do.
+ * only_for: as server_open; such a one may take the place of an idle one.
+ */
+static bool open_one(struct worker *w, struct pool *p, struct client *only_for)
 {
 	struct budget_want login = {.b = &p->share->node->logins};
 	enum share_full full;
@@ -197,18 +216,19 @@ static bool open_one(struct worker *w, struct pool *p)
 		return false;
 	}
 	st = share_open(p->share, w->index, reserve_now(w, p), &full, &wake);
-	if (st == E_AGAIN && full != SHARE_FULL_POOL && make_room(w, p, full))
+	if (st == E_AGAIN && (full != SHARE_FULL_POOL ? make_room(w, p, full)
+						      : only_for != NULL && make_room_here(w, p)))
 		st = share_open(p->share, w->index, reserve_now(w, p), &full, &wake);
 	if (st != OK)
 		budget_release(&p->share->node->logins, &wake);
 	dispatch_wake_workers(w, wake);
-	return st == OK && server_open(w, p) == OK;
+	return st == OK && server_open(w, p, only_for) == OK;
 }
 
 static void open_for_line(struct worker *w, struct pool *p)
 {
 	while (waitq_len(&p->line) > p->n_login + p->n_check && may_open(w, p))
-		if (!open_one(w, p))
+		if (!open_one(w, p, NULL))
 			return;
 }
 
@@ -622,11 +642,14 @@ static bool dispatch_currval(struct worker *w, struct client *c)
 	return false;
 }
 
-void dispatch_wanted_lost(struct worker *w, struct client *c)
+void dispatch_wanted_lost(struct worker *w, struct client *c, const struct server *s)
 {
 	c->wanted = NULL;
 	stop_waiting(w, c);
-	refuse_currval(w, c);
+	if (c->replication)
+		replication_refused(w, c, s);
+	else
+		refuse_currval(w, c);
 }
 
 /* A place among the pinned of the pool; false: it waits for one, or the client is closed. */
@@ -745,6 +768,31 @@ void dispatch_sent(struct worker *w, struct client *c)
 		c->schema_sent = true;
 }
 
+/*
+ * A server of its own for a replication client, on the primary unless the database's route says
+ * otherwise; while there is no place for it, or no node, it waits and is looked at again.
+ */
+static void dispatch_private(struct worker *w, struct client *c)
+{
+	struct pool *p = c->db->paused ? NULL : choose_pool(w, c, CHOOSE_UNKNOWN);
+
+	c->needs_primary = false;
+	c->by_sample = false;
+	stand_in_line(w, c, NULL, false);
+	if (p != NULL && waiter_waits(&c->waiter) && may_open(w, p))
+		(void)open_one(w, p, c);
+}
+
+void dispatch_private_ready(struct worker *w, struct server *s)
+{
+	struct client *c = s->wanted_by;
+
+	stop_waiting(w, c);
+	link_server(w, c, s);
+	c->prefix_due = false;
+	dispatch_look_pool(w, s->pool); /* it stood among the logins that others count on */
+}
+
 void dispatch_welcome(struct worker *w, struct client *c)
 {
 	struct pool *p;
@@ -752,6 +800,10 @@ void dispatch_welcome(struct worker *w, struct client *c)
 	c->avoid_node = NODES_MAX;
 	if (c->db->conf == NULL) {
 		client_shutdown(w, c);
+		return;
+	}
+	if (c->replication) {
+		dispatch_private(w, c);
 		return;
 	}
 	/* As the primary sees it; without one, as a replica does. */
@@ -823,7 +875,7 @@ void dispatch_server_free(struct worker *w, struct server *s)
 			serve(w, c, s);
 		else {
 			s->wanted_by = NULL;
-			dispatch_wanted_lost(w, c);
+			dispatch_wanted_lost(w, c, s);
 		}
 		if (s->state != SERVER_IDLE)
 			return;
@@ -1107,7 +1159,7 @@ static void keep_min_pool_size(struct worker *w, struct account *acc)
 		struct pool *p = acc->pools[i];
 
 		while (budget_n(&p->share->open) < acc->min_pool_size && may_open(w, p))
-			if (!open_one(w, p))
+			if (!open_one(w, p, NULL))
 				break;
 	}
 }

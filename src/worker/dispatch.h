@@ -49,7 +49,10 @@ void dispatch_idle_changed(struct worker *w, struct pool *p, int delta); /* befo
 void dispatch_check_timed_out(struct worker *w, struct server *s);       /* closes it */
 void dispatch_login_ended(struct worker *w, struct pool *p);
 void dispatch_login_failed(struct worker *w, struct pool *p, bool refused);
-void dispatch_wanted_lost(struct worker *w, struct client *c);
+/* A server opened for one client has logged in: link the two. */
+void dispatch_private_ready(struct worker *w, struct server *s);
+
+void dispatch_wanted_lost(struct worker *w, struct client *c, const struct server *s);
 bool dispatch_may_shrink(struct worker *w, const struct pool *p); /* above min_pool_size */
 
 /* --- pins --- */

@@ -260,7 +260,7 @@ void handover_server_out(struct worker *w, struct server *s, uint32_t to)
 		struct client *c = s->wanted_by;
 
 		s->wanted_by = NULL;
-		dispatch_wanted_lost(w, c);
+		dispatch_wanted_lost(w, c, s);
 	}
 }
 

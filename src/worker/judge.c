@@ -267,6 +267,11 @@ enum status judge_unit(struct worker *w, struct client *c, const uint8_t *data)
 	enum status st = OK;
 	struct frame f;
 
+	if (c->replication) { /* commands of the walsender, among others; its server is its own */
+		unit_is_unknown(u);
+		u->judged = true;
+		return OK;
+	}
 	while (at < u->len && st == OK) {
 		st = frame_peek(data + at, u->len - at, FRAME_LEN_MAX, &f);
 		if (st != OK)

@@ -17,6 +17,7 @@ libcore_a_SOURCES += \
 	src/worker/login.c src/worker/login.h \
 	src/worker/probe.c src/worker/probe.h \
 	src/worker/relay.c src/worker/relay.h \
+	src/worker/replication.c src/worker/replication.h \
 	src/worker/savepoints.c src/worker/savepoints.h \
 	src/worker/server.c src/worker/server.h \
 	src/worker/server_login.c \

@@ -359,12 +359,6 @@ static bool startup_is_acceptable(struct worker *w, struct client *c, const stru
 			"invalid value for parameter \"replication\"", NULL);
 		return false;
 	}
-	if (s->replication != STARTUP_REPLICATION_OFF) {
-		refuse(w, c, SQLSTATE_FEATURE_NOT_SUPPORTED,
-			"replication connections are not supported",
-			"Connect to PostgreSQL itself for replication.");
-		return false;
-	}
 	if (conn_tls(c->conn) == NULL && !conn_is_unix(c->conn) &&
 		w->conf->client_tls.sslmode >= TLS_MODE_REQUIRE) {
 		refuse(w, c, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION, "SSL required",
@@ -382,6 +376,7 @@ static void take_startup(struct worker *w, struct client *c, const struct startu
 		return;
 	snprintf(l->user, sizeof l->user, "%s", s->user);
 	snprintf(l->database, sizeof l->database, "%s", s->database);
+	c->replication = (uint8_t)s->replication;
 	if (!take_settings(w, c, s))
 		return;
 	if (startup_needs_negotiation(s, VERSION_SPOKEN))
@@ -696,7 +691,8 @@ void login_go_on(struct worker *w, struct client *c)
 	if (!enter_account(w, c))
 		return;
 	learn_keys(c);
-	x = c->acc->has_baseline ? account_welcome(c->acc, c->set.current) : NULL;
+	x = c->acc->has_baseline && !c->replication ? account_welcome(c->acc, c->set.current)
+						    : NULL;
 	if (x != NULL) {
 		login_greet(w, c, x);
 		return;
@@ -728,9 +724,11 @@ void login_greet(struct worker *w, struct client *c, const struct welcome *x)
 	put_key_data(w, c, &out);
 	conn_put_copy(c->conn, buf, out.len);
 	client_transition(w, c, CLIENT_GREETED);
+	if (c->server != NULL) /* its own, see replication.h */
+		client_transition(w, c, CLIENT_LINKED);
 	c->request_us = w->now_us;
 	client_settings_changed(w, c);
-	c->verbatim = c->acc->mode == POOL_MODE_SESSION;
+	c->verbatim = c->acc->mode == POOL_MODE_SESSION || c->replication;
 	conn_set_limits(c->conn, &w->client_limits);
 	if (w->conf->login_notify_message[0] != '\0') {
 		uint8_t notice[REPORT_OWN_MAX];

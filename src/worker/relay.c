@@ -989,7 +989,7 @@ void relay_client_gone(struct worker *w, struct client *c)
 			s->after = PIN_AFTER_DISCARD;
 	relay_unlink(w, c);
 	s->body_passed = false;
-	if (s->in_message) { /* nobody will end that message */
+	if (s->in_message || s->replication) { /* nobody will end that message */
 		server_close(w, s, SERVER_END_CLIENT);
 		return;
 	}

@@ -158,7 +158,7 @@ static uint64_t server_deadline_us(struct worker *w, const struct server *s)
 	case SERVER_CHECK:
 		return after(s->state_since_us, w->conf->node_timeout_us);
 	case SERVER_ACTIVE:
-		if (s->client != NULL && !server_is_quiet(s))
+		if (s->client != NULL && !s->replication && !server_is_quiet(s))
 			return after(s->unit_begun_us, acc->query_timeout_us);
 		return UINT64_MAX;
 	case SERVER_RESET:
@@ -298,7 +298,7 @@ const struct conn_ops server_ops = {
 
 /* --- life --- */
 
-enum status server_open(struct worker *w, struct pool *p)
+enum status server_open(struct worker *w, struct pool *p, struct client *only_for)
 {
 	struct server *s = calloc(1, sizeof *s);
 
@@ -317,6 +317,11 @@ enum status server_open(struct worker *w, struct pool *p)
 	s->state_since_us = w->now_us;
 	s->txn_status = 'I';
 	s->login_counted = true;
+	if (only_for != NULL) {
+		s->wanted_by = only_for;
+		only_for->wanted = s;
+		s->replication = only_for->replication;
+	}
 	s->settings = settings_empty(w->settings);
 	owed_init(&s->owed);
 	server_init_timer(s);
@@ -392,7 +397,7 @@ void server_close(struct worker *w, struct server *s, enum server_end why)
 	if (c != NULL)
 		relay_server_lost(w, c, s, why);
 	if (wanted_by != NULL)
-		dispatch_wanted_lost(w, wanted_by);
+		dispatch_wanted_lost(w, wanted_by, s);
 	dispatch_server_gone(w, p, false);
 }
 
@@ -470,7 +475,7 @@ static void server_reset(struct worker *w, struct server *s, const char *sql)
 void server_release(struct worker *w, struct server *s)
 {
 	PANIC_IF(s->client != NULL);
-	if (!server_is_quiet(s) || s->txn_status != 'I') {
+	if (s->replication || !server_is_quiet(s) || s->txn_status != 'I') {
 		server_close(w, s, SERVER_END_CLIENT);
 		return;
 	}
@@ -608,6 +613,7 @@ void server_show(struct worker *w, const struct server *s, struct show_socket_ro
 		.type = 'S',
 		.state = show_state(w, s),
 		.close_needed = server_is_outdated(w, s),
+		.replication = s->replication,
 		.connect_wall_us = worker_wall_us(w, s->opened_us),
 		.request_wall_us = worker_wall_us(w, s->unit_begun_us),
 		.ptr = s->id,

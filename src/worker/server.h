@@ -83,18 +83,19 @@ struct server {
 	struct cancel *cancel;      /* a CancelRequest of ours under way for it */
 
 	struct owed owed;
-	uint32_t body_left; /* of a message that streams through */
-	bool body_passed;   /* … to the client, else dropped */
-	bool close_needed;  /* outdated: closed at release */
-	bool hidden_failed; /* an error came to the hidden query at the head */
-	bool in_message;    /* the last byte that we sent does not end a message */
-	bool draining;      /* its client is gone or moved on: all it says is dropped */
-	bool in_recovery;   /* what it said when it was set up */
-	bool login_counted; /* holds a place in the node's budget of logins */
-	bool is_reset_sent; /* server_reset_query is on its way */
-	bool is_bare;       /* RESET ALL has undone our own set-up: it goes out again */
-	uint8_t txn_status; /* of its last ReadyForQuery */
-	uint32_t timeline;  /* 0: unknown */
+	uint32_t body_left;  /* of a message that streams through */
+	bool body_passed;    /* … to the client, else dropped */
+	bool close_needed;   /* outdated: closed at release */
+	bool hidden_failed;  /* an error came to the hidden query at the head */
+	bool in_message;     /* the last byte that we sent does not end a message */
+	bool draining;       /* its client is gone or moved on: all it says is dropped */
+	bool in_recovery;    /* what it said when it was set up */
+	uint8_t replication; /* enum startup_replication: a private one, see replication.h */
+	bool login_counted;  /* holds a place in the node's budget of logins */
+	bool is_reset_sent;  /* server_reset_query is on its way */
+	bool is_bare;        /* RESET ALL has undone our own set-up: it goes out again */
+	uint8_t txn_status;  /* of its last ReadyForQuery */
+	uint32_t timeline;   /* 0: unknown */
 
 	struct settings *settings; /* what it has now; a reference */
 	struct stmt_lru stmts;
@@ -124,9 +125,10 @@ struct server {
 
 /*
  * Begin a new connection for the pool; its places in the budgets have been taken and are the
- * server's now. Errors: E_NOMEM, E_IO; the places are given back.
+ * server's now. only_for: the client that it is opened for, alone; NULL: whoever waits.
+ * Errors: E_NOMEM, E_IO; the places are given back.
  */
-enum status server_open(struct worker *w, struct pool *p) MUST_USE;
+enum status server_open(struct worker *w, struct pool *p, struct client *only_for) MUST_USE;
 
 void server_transition(struct worker *w, struct server *s, enum server_event ev);
 void server_watch(struct worker *w, struct server *s); /* arm the timer for its state */

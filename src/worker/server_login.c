@@ -16,6 +16,7 @@
 #include "worker/ask.h"
 #include "worker/dispatch.h"
 #include "worker/keys.h"
+#include "worker/replication.h"
 #include "worker/server.h"
 
 #define LOGIN_MSG_MAX 65536u /* bytes of a message of a server that we log in to */
@@ -70,6 +71,13 @@ static void login_fails(struct worker *w, struct server *s, enum server_end why,
 {
 	struct pool *p = s->pool;
 
+	if (s->replication) { /* what is wrong with it says nothing about the pool */
+		snprintf(s->fatal_sqlstate, sizeof s->fatal_sqlstate, "%s", sqlstate);
+		snprintf(s->fatal_message, sizeof s->fatal_message, "%s", text);
+		p->wants_tls = false;
+		server_close(w, s, why);
+		return;
+	}
 	snprintf(p->last_error, sizeof p->last_error, "%s", text);
 	snprintf(p->last_sqlstate, sizeof p->last_sqlstate, "%s", sqlstate);
 	p->wants_tls = false; /* sslmode = allow begins with a plain connection again */
@@ -180,6 +188,8 @@ static void send_startup(struct worker *w, struct server *s)
 
 	startup_put_param(&out, "user", d.user);
 	startup_put_param(&out, "database", s->pool->acc->db->dbname);
+	if (s->replication)
+		replication_put_startup(&out, s);
 	put_if_set(&out, "client_encoding", db->client_encoding);
 	put_if_set(&out, "datestyle", db->datestyle);
 	put_if_set(&out, "timezone", db->timezone);
@@ -187,7 +197,7 @@ static void send_startup(struct worker *w, struct server *s)
 	startup_end(&out, mark);
 	if (out.bad) {
 		login_fails(w, s, SERVER_END_LOGIN, SQLSTATE_CONNECTION_FAILURE,
-			"start-up parameters of the database are too long");
+			"start-up parameters are too long");
 		return;
 	}
 	s->login->step = STEP_STARTUP;
@@ -488,15 +498,19 @@ static void setup_done(struct worker *w, struct server *s)
 		dispatch_probe(w, p->node); /* it may not read before there is a new sample */
 	p->last_error[0] = '\0';
 	p->retry_at_us = 0;
-	account_set_baseline(w, p->acc, &l->params);
-	server_login_free(l);
 	server_login_uncount(w, s);
 	log_info(w->log, "server ready", "server=%lu node=%s db=%s user=%s pid=%u",
 		(unsigned long)s->id, dispatch_node_name(w, p->node), p->acc->db->name,
 		p->acc->user, s->backend_pid);
 	s->checked_us = w->now_us;
 	server_transition(w, s, SERVER_READY);
-	dispatch_server_free(w, s);
+	if (s->replication) {
+		replication_ready(w, s, &l->params);
+	} else {
+		account_set_baseline(w, p->acc, &l->params);
+		dispatch_server_free(w, s);
+	}
+	server_login_free(l);
 }
 
 static void begin_setup(struct worker *w, struct server *s)
@@ -507,6 +521,10 @@ static void begin_setup(struct worker *w, struct server *s)
 	s->login->step = STEP_SETUP;
 	s->version_num = version != NULL ? version_num_of(version) : 0;
 	server_transition(w, s, SERVER_LOGGED_IN);
+	if (s->replication) { /* it may not know SQL */
+		setup_done(w, s);
+		return;
+	}
 	if (db != NULL && db->routing) {
 		s->login->role_asked = true;
 		setup_put(s, ROLE_QUERY);

@@ -24,9 +24,13 @@ TABLE_NUMBERS = itertools.count(1)
 TEST_SECONDS = 180  # per test, its fixtures included
 PASSWORDS = {"app": "app-secret", "other": "other-secret", "admin": "admin-secret",
              "stats": "stats-secret", "monitor": "monitor-secret", "md5user": "md5-secret",
-             "plainuser": "plain-secret", "trustuser": "trust-secret", "tlsuser": "tls-secret"}
-HBA = ["hostnossl all tlsuser 127.0.0.1/32 reject"] + [f"host all {user} 127.0.0.1/32 {method}" for user, method in
-       (("md5user", "md5"), ("plainuser", "password"), ("trustuser", "trust"))]
+             "plainuser": "plain-secret", "trustuser": "trust-secret", "tlsuser": "tls-secret",
+             "copier": "copier-secret"}
+OPTIONS = {"monitor": "IN ROLE pg_monitor", "copier": "REPLICATION"}
+HBA = ["host replication copier,app 127.0.0.1/32 scram-sha-256",
+       "hostnossl all tlsuser 127.0.0.1/32 reject",
+       "host all md5user 127.0.0.1/32 md5", "host all plainuser 127.0.0.1/32 password",
+       "host all trustuser 127.0.0.1/32 trust"]
 
 
 def pytest_configure(config):
@@ -74,21 +78,21 @@ def pytest_runtest_makereport(item):
 
 def make_site(folder, cluster):
     for user, password in PASSWORDS.items():
-        options = "IN ROLE pg_monitor" if user == "monitor" else ""
         if user not in ("admin", "stats"):
-            cluster.create_user(user, password, options,
+            cluster.create_user(user, password, OPTIONS.get(user, ""),
                                 "md5" if user == "md5user" else "scram-sha-256")
     cluster.create_database("app", "app", scale=1)
     cluster.wait_caught_up()
     return Site(cluster, folder, PASSWORDS)
 
 
-def temporary_site(standbys):
+def temporary_site(standbys, **settings):
+    """settings: of PostgreSQL, beyond the usual ones."""
     folder = tempfile.mkdtemp(prefix="pgweir-it-", dir="/tmp")
     os.chmod(folder, 0o755)
     proc.give_to_service_user(folder)
     try:
-        with Cluster(f"{folder}/pg", standbys, tls=True, hba=HBA) as cluster:
+        with Cluster(f"{folder}/pg", standbys, tls=True, hba=HBA, settings=settings) as cluster:
             site = make_site(folder, cluster)
             yield site
             for daemon in list(site.running):

@@ -132,12 +132,6 @@ def test_requests_for_encryption_are_answered_once_each(pooler):
         assert len(client.wait_closed(8 * pooler.slow)) <= 2
 
 
-def test_replication_login_is_refused_without_harm(pooler):
-    with RawClient(pooler.port) as client, pytest.raises((ServerError, Closed)):
-        client.login("app", pooler.passwords["app"], "app", replication="true")
-        client.query("IDENTIFY_SYSTEM").check()
-
-
 def test_silent_connections_end_at_the_login_timeout(pooler):
     before, memory = proc.n_fds(pooler.pid), pooler.rss_kib()
     silent = [socket.create_connection(("127.0.0.1", pooler.port)) for _ in range(500)]
