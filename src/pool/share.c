@@ -333,10 +333,9 @@ unsigned share_find_idle(const struct share_pool *p, unsigned self)
 	return SHARE_NONE;
 }
 
-unsigned share_longest_waiter(const struct share_pool *p, unsigned self, uint64_t slack_us)
+unsigned share_longest_waiter(const struct share_pool *p)
 {
 	uint64_t oldest_us = UINT64_MAX;
-	uint64_t own_us = atomic_load(&p->slots[self].oldest_waiter_us);
 	unsigned longest = SHARE_NONE;
 
 	for (unsigned w = 0; w < p->n_workers; w++) {
@@ -347,9 +346,41 @@ unsigned share_longest_waiter(const struct share_pool *p, unsigned self, uint64_
 			longest = w;
 		}
 	}
-	if (own_us != 0 && (own_us <= oldest_us || own_us - oldest_us <= slack_us))
-		return self;
 	return longest;
+}
+
+/* Would the worker, with one server more, still have no greater share than `giver` with one less?
+ */
+static bool is_poorer(const struct share_slot *x, const struct share_slot *giver)
+{
+	int32_t coming = atomic_load_explicit(&x->n_coming, memory_order_relaxed);
+	uint64_t mine = atomic_load_explicit(&x->n_servers, memory_order_relaxed);
+	uint64_t its = atomic_load_explicit(&giver->n_servers, memory_order_relaxed);
+	uint64_t my_load = atomic_load_explicit(&x->load, memory_order_relaxed);
+	uint64_t its_load = atomic_load_explicit(&giver->load, memory_order_relaxed);
+
+	mine += 1 + (coming > 0 ? (uint64_t)coming : 0);
+	return its != 0 && mine * its_load <= (its - 1) * my_load;
+}
+
+unsigned share_whose_turn(const struct share_pool *p, unsigned self, uint64_t now_us)
+{
+	uint64_t own_us = atomic_load(&p->slots[self].oldest_waiter_us), other_us;
+	unsigned other = share_longest_waiter(p);
+
+	if (other == self || other == SHARE_NONE)
+		return other;
+	other_us = atomic_load(&p->slots[other].oldest_waiter_us);
+	if (other_us == 0 || (own_us != 0 && own_us <= other_us + SHARE_PATIENCE_US))
+		return own_us != 0 ? self : SHARE_NONE;
+	if (is_poorer(&p->slots[other], &p->slots[self]))
+		return other;
+	if (own_us == 0)
+		return now_us >= other_us + SHARE_PATIENCE_US ? other : SHARE_NONE;
+	if (own_us <= other_us + SHARE_UNFAIR_US)
+		return self;
+	return atomic_load_explicit(&p->slots[other].n_coming, memory_order_relaxed) > 0 ? self
+											 : other;
 }
 
 uint32_t share_n_idle(const struct share_pool *p)
@@ -363,7 +394,7 @@ uint32_t share_n_idle(const struct share_pool *p)
 
 uint64_t share_oldest_waiter_us(const struct share_pool *p)
 {
-	unsigned w = share_longest_waiter(p, 0, 0);
+	unsigned w = share_longest_waiter(p);
 
 	return w != SHARE_NONE ? atomic_load(&p->slots[w].oldest_waiter_us) : 0;
 }

@@ -3,12 +3,12 @@
  * and nodes with their budgets, and per pool and worker how many servers idle and since when the
  * oldest unit waits.
  * Owns:    its entries, which live as long as it does.
- * Threads: any, lock-free; a worker's slot is written by that worker alone.
+ * Threads: any, lock-free; a worker's slot is written by that worker alone (n_coming by any).
  * Bounds:  `capacity` pools, databases and users each; share_*_get report E_LIMIT beyond.
  *
  * Publish, then look again. A worker that queues a unit, and one that idles a server:
  *     share_publish_waiter(p, self, since_us);   share_publish_idle(p, self, n_idle);
- *     w = share_find_idle(p, self);              w = share_longest_waiter(p, self, slack_us);
+ *     w = share_find_idle(p, self);    w = share_whose_turn(p, self, now_us);
  * The first asks worker w, if there is one, for a server; the second gives w its own. All of it is
  * sequentially consistent: of two that do this at the same time at least one sees the other, so no
  * server idles while a unit waits. A server that is given but not taken is published as idle again.
@@ -24,13 +24,22 @@
 #define SHARE_NODES_MAX 256u
 #define SHARE_NONE      UINT32_MAX
 
+#define SHARE_LOAD_ONE     256
+#define SHARE_LOAD_INERTIA 32 /* samples: some milliseconds of a busy pool */
+
+#define SHARE_PATIENCE_US 3000u /* a unit waits so long for a server of its own worker */
+#define SHARE_UNFAIR_US   5000u /* … longer than any elsewhere, at most */
+
 struct share;
 
 /* One worker's part of a pool, in a cache line of its own. */
 struct share_slot {
 	_Alignas(64) _Atomic uint32_t n_idle;
 	_Atomic uint64_t oldest_waiter_us; /* 0: none waits */
-	bool hungry;                       /* of that worker alone, see share_open */
+	_Atomic uint32_t n_servers;
+	_Atomic uint32_t load;    /* units that wait or run, of late; times SHARE_LOAD_ONE */
+	_Atomic int32_t n_coming; /* servers given to the worker, on their way; by any thread */
+	bool hungry;              /* of that worker alone, see share_open */
 };
 
 struct share_node {
@@ -148,14 +157,47 @@ static inline void share_publish_idle(struct share_pool *p, unsigned self, uint3
 	atomic_store(&p->slots[self].n_idle, n_idle);
 }
 
+/* How many servers the worker has, in any state. */
+static inline void share_publish_servers(struct share_pool *p, unsigned self, uint32_t n)
+{
+	atomic_store_explicit(&p->slots[self].n_servers, n, memory_order_relaxed);
+}
+
+/* So many units of the pool wait or run on the worker now: a moving average is kept. */
+static inline void share_publish_load(struct share_pool *p, unsigned self, uint32_t n_units)
+{
+	_Atomic uint32_t *load = &p->slots[self].load;
+	int64_t now = (int64_t)n_units * SHARE_LOAD_ONE;
+	int64_t old = atomic_load_explicit(load, memory_order_relaxed);
+
+	atomic_store_explicit(
+		load, (uint32_t)(old + (now - old) / SHARE_LOAD_INERTIA), memory_order_relaxed);
+}
+
+/* A server sets out to worker `to` (+1), or has arrived or will not come (-1). */
+static inline void share_coming(struct share_pool *p, unsigned to, int32_t delta)
+{
+	atomic_fetch_add_explicit(&p->slots[to].n_coming, delta, memory_order_relaxed);
+}
+
 /* Another worker with an idle server of the pool; SHARE_NONE if there is none. */
 unsigned share_find_idle(const struct share_pool *p, unsigned self);
 
 /*
- * The worker whose unit waits longest in the pool, or `self` if its own waits at most slack_us less
- * long; SHARE_NONE if none waits.
+ * The worker whose unit waits longest in the pool; SHARE_NONE if none waits.
  */
-unsigned share_longest_waiter(const struct share_pool *p, unsigned self, uint64_t slack_us);
+unsigned share_longest_waiter(const struct share_pool *p);
+
+/*
+ * Who gets the server that worker `self` has free: the worker whose unit waits longest, or `self`
+ * if its own waits at most SHARE_PATIENCE_US less long. Where the other worker would then have more
+ * servers for its load than this one, its unit must wait SHARE_UNFAIR_US longer than our own, or,
+ * if none of ours waits, for SHARE_PATIENCE_US: its own servers will see to it. (Age alone would
+ * give it one server after another until its line has shrunk, and then too many, to and fro.)
+ * SHARE_NONE: the server idles. A worker whose unit still waits after SHARE_PATIENCE_US 3000u
+ * calls share_find_idle again.
+ */
+unsigned share_whose_turn(const struct share_pool *p, unsigned self, uint64_t now_us);
 
 /* Over all workers, for SHOW. */
 uint32_t share_n_idle(const struct share_pool *p);

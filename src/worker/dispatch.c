@@ -15,7 +15,6 @@
 #include "worker/unit.h"
 
 #define WAITERS_MAX      100000u  /* in one line; max_client_conn bounds it first */
-#define FAIR_SLACK_US    3000u    /* a local unit is preferred to one elsewhere within this */
 #define JANITOR_SLOW_US  1000000u /* min_pool_size, places for others */
 #define CHOOSE_TRIES     3u
 #define FAST_CLOSE_MAX   64u /* clients that server_fast_close ends in one round of the janitor */
@@ -369,6 +368,28 @@ static void borrow(struct worker *w, struct pool *p)
 		handover_ask(w, p, from);
 }
 
+/*
+ * The same for a unit that has just queued. Under load a server is idle elsewhere for the rest of a
+ * turn only, and is in use again when the question arrives; one of our own may be free as soon.
+ */
+static void borrow_soon(struct worker *w, struct pool *p)
+{
+	if (p->n_active == 0)
+		borrow(w, p);
+	else if (w->sh->n_workers > 1 && !wheel_is_armed(&w->borrow))
+		wheel_add(&w->wheel, &w->borrow, w->now_us + SHARE_PATIENCE_US);
+}
+
+void dispatch_borrow(struct worker *w)
+{
+	struct list *it;
+
+	list_foreach (it, &w->waiting_pools)
+		borrow(w, list_entry(it, struct pool, waiting_link));
+	if (!list_is_empty(&w->waiting_pools))
+		wheel_add(&w->wheel, &w->borrow, w->now_us + SHARE_PATIENCE_US);
+}
+
 /* --- choosing --- */
 
 struct chooser {
@@ -702,7 +723,7 @@ static bool dispatch_to(struct worker *w, struct client *c, struct pool *p)
 	if (s != NULL)
 		server_check(w, s);
 	else
-		borrow(w, p);
+		borrow_soon(w, p);
 	open_for_line(w, p);
 	return false;
 }
@@ -885,7 +906,8 @@ void dispatch_server_free(struct worker *w, struct server *s)
 		return;
 	}
 	/* The idle one was published by the transition; now look who waits. */
-	who = share_longest_waiter(p->share, w->index, FAIR_SLACK_US);
+	share_publish_load(p->share, w->index, p->n_active + 1 + (uint32_t)waitq_len(&p->line));
+	who = share_whose_turn(p->share, w->index, w->now_us);
 	if (who == SHARE_NONE) {
 		if (p->acc->n_pools > 1)
 			(void)serve_others(w, p, s);

@@ -63,6 +63,9 @@ void dispatch_topology_changed(struct worker *w);
 void dispatch_look(struct worker *w); /* woken: something that was full has room */
 void dispatch_look_pool(struct worker *w, struct pool *p);
 void dispatch_janitor(struct worker *w);
+
+/* Ask other workers for idle servers where units have waited a little. */
+void dispatch_borrow(struct worker *w);
 void dispatch_wake_workers(struct worker *w, uint64_t mask);
 void dispatch_probe(struct worker *w, uint32_t node);
 const char *dispatch_node_name(struct worker *w, uint32_t node);

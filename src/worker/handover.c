@@ -96,6 +96,7 @@ void handover_server_closed(struct worker *w, const struct server *s)
 
 		if (l->server != s)
 			continue;
+		share_coming(((struct tell_server *)l->mail)->share, l->to, -1);
 		decline(w, ((struct tell_server *)l->mail)->share, l->to);
 		baseline_fini(&((struct tell_server *)l->mail)->baseline);
 		leaving_free(l);
@@ -254,6 +255,7 @@ void handover_server_out(struct worker *w, struct server *s, uint32_t to)
 		free(tell);
 		return;
 	}
+	share_coming(tell->share, to, 1);
 	server_transition(w, s, SERVER_HANDED_OVER);
 	cancel_server_gone(w, s);
 	if (s->wanted_by != NULL) {
@@ -296,6 +298,7 @@ void handover_server_in(struct worker *w, struct mail *m)
 	struct share_pool *share = tell->share;
 	struct pool *p = w->stopping ? NULL : pool_of_share(w, share);
 
+	share_coming(share, w->index, -1);
 	if (p != NULL && !p->acc->has_baseline)
 		account_set_baseline(w, p->acc, &tell->baseline);
 	baseline_fini(&tell->baseline);

@@ -88,8 +88,15 @@ static struct list *state_list(struct pool *p, enum server_state st, uint32_t **
 	return NULL;
 }
 
+static void pool_publish_servers(struct worker *w, struct pool *p)
+{
+	share_publish_servers(
+		p->share, w->index, p->n_login + p->n_idle + p->n_check + p->n_active);
+}
+
 static void pool_server_moved(struct pool *p, struct server *s, enum server_state to)
 {
+	bool was;
 	uint32_t *count;
 	struct list *l = state_list(p, s->state, &count);
 
@@ -97,11 +104,14 @@ static void pool_server_moved(struct pool *p, struct server *s, enum server_stat
 		list_del(&s->pool_link);
 		--*count;
 	}
+	was = l != NULL;
 	l = state_list(p, to, &count);
 	if (l != NULL) {
 		list_push_front(l, &s->pool_link);
 		++*count;
 	}
+	if (was != (l != NULL))
+		pool_publish_servers(s->w, p);
 }
 
 void server_transition(struct worker *w, struct server *s, enum server_event ev)
@@ -330,6 +340,7 @@ enum status server_open(struct worker *w, struct pool *p, struct client *only_fo
 	list_push_back(&w->servers, &s->link);
 	list_push_front(&p->logins, &s->pool_link);
 	p->n_login++;
+	pool_publish_servers(w, p);
 	w->n_servers++;
 	server_login_begin(w, s);
 	return OK;

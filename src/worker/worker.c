@@ -352,6 +352,12 @@ static void on_janitor(void *ctx, struct wheel_timer *t)
 	wheel_add(&w->wheel, t, w->now_us + WORKER_JANITOR_US);
 }
 
+static void on_borrow(void *ctx, struct wheel_timer *t)
+{
+	(void)t;
+	dispatch_borrow(ctx);
+}
+
 enum status worker_new(struct shared *sh, uint32_t index, const struct worker_listen *listens,
 	uint32_t n_listens, struct worker **out)
 {
@@ -377,6 +383,7 @@ enum status worker_new(struct shared *sh, uint32_t index, const struct worker_li
 	list_init(&w->dead_clients);
 	list_init(&w->dead_servers);
 	wheel_timer_init(&w->janitor, on_janitor);
+	wheel_timer_init(&w->borrow, on_borrow);
 	if (n_listens > WORKER_LISTENERS_MAX) {
 		st = E_LIMIT;
 		goto fail;

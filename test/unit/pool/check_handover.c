@@ -12,7 +12,7 @@
 
 #define N_WORKERS   3u
 #define N_UNITS_MAX 4u
-#define SLACK_US    0u
+#define NOW_US      1000000000u /* no patience: who waits has waited long */
 
 /* What is left out, to see that it is needed. */
 enum flaw { FLAW_NONE, FLAW_WAITER_DOES_NOT_LOOK, FLAW_IDLER_DOES_NOT_LOOK };
@@ -113,7 +113,7 @@ static void server_idles(struct world *x, unsigned w)
 static void look_for_waiter(struct world *x, unsigned w)
 {
 	struct worker *me = &x->workers[w];
-	unsigned to = share_longest_waiter(pool, w, SLACK_US);
+	unsigned to = share_whose_turn(pool, w, NOW_US);
 
 	me->next = DO_NEXT;
 	if (flaw == FLAW_IDLER_DOES_NOT_LOOK && to != w)
@@ -287,7 +287,7 @@ static void *run_idler(void *arg)
 	for (unsigned i = 0; i < N_ROUNDS; i++) {
 		meet(&rounds, 1, 2 * i);
 		share_publish_idle(pool, 1, 1);
-		saw[1][i] = share_longest_waiter(pool, 1, SLACK_US) == 0;
+		saw[1][i] = share_whose_turn(pool, 1, NOW_US) == 0;
 		meet(&rounds, 1, 2 * i + 1);
 		share_publish_idle(pool, 1, 0);
 	}

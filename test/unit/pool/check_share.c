@@ -344,20 +344,53 @@ START_TEST(an_idle_server_of_another_worker_is_found)
 }
 END_TEST
 
-START_TEST(the_longest_waiter_goes_first_but_for_a_little_slack)
+#define NOW 1000000u
+
+START_TEST(the_longest_waiter_goes_first_but_for_a_little_patience)
 {
-	ck_assert_uint_eq(share_longest_waiter(p, 0, 5000), SHARE_NONE);
+	ck_assert_uint_eq(share_whose_turn(p, 0, NOW), SHARE_NONE);
 	share_publish_waiter(p, 1, 10000);
-	ck_assert_uint_eq(share_longest_waiter(p, 0, 5000), 1);
-	share_publish_waiter(p, 2, 9000);
-	ck_assert_uint_eq(share_longest_waiter(p, 0, 5000), 2);
-	ck_assert_uint_eq(share_longest_waiter(p, 1, 1000), 1);
-	ck_assert_uint_eq(share_longest_waiter(p, 1, 999), 2);
-	ck_assert_uint_eq(share_oldest_waiter_us(p), 9000);
+	ck_assert_uint_eq(share_whose_turn(p, 0, 9999 + SHARE_PATIENCE_US), SHARE_NONE);
+	ck_assert_uint_eq(share_whose_turn(p, 0, 10000 + SHARE_PATIENCE_US), 1);
+	share_publish_waiter(p, 2, 10000 - SHARE_PATIENCE_US);
+	ck_assert_uint_eq(share_whose_turn(p, 0, NOW), 2);
+	ck_assert_uint_eq(share_whose_turn(p, 1, NOW), 1);
+	share_publish_waiter(p, 2, 9999 - SHARE_UNFAIR_US);
+	ck_assert_uint_eq(share_whose_turn(p, 1, NOW), 2);
+	ck_assert_uint_eq(share_oldest_waiter_us(p), 9999 - SHARE_UNFAIR_US);
 	share_publish_waiter(p, 1, 0);
 	share_publish_waiter(p, 2, 0);
-	ck_assert_uint_eq(share_longest_waiter(p, 1, 5000), SHARE_NONE);
+	ck_assert_uint_eq(share_whose_turn(p, 1, NOW), SHARE_NONE);
 	ck_assert_uint_eq(share_oldest_waiter_us(p), 0);
+}
+END_TEST
+
+static void set_load(unsigned worker, uint32_t n_servers, uint32_t n_units)
+{
+	share_publish_servers(p, worker, n_servers);
+	for (unsigned i = 0; i < 100u * SHARE_LOAD_INERTIA; i++)
+		share_publish_load(p, worker, n_units);
+}
+
+START_TEST(servers_go_to_who_has_few_for_its_load)
+{
+	set_load(1, 10, 25);
+	set_load(2, 8, 25);
+	share_publish_waiter(p, 1, 14000);
+	share_publish_waiter(p, 2, 10000);
+	ck_assert_uint_eq(share_whose_turn(p, 1, 14000), 2); /* at once: 9 and 9 */
+	share_coming(p, 2, 1);
+	ck_assert_uint_eq(share_whose_turn(p, 1, 14000), 1); /* one is on its way already */
+	share_coming(p, 2, -1);
+	set_load(2, 10, 25);
+	ck_assert_uint_eq(share_whose_turn(p, 1, 14000), 1); /* its own will do */
+	share_publish_waiter(p, 1, 10001 + SHARE_UNFAIR_US);
+	ck_assert_uint_eq(share_whose_turn(p, 1, NOW), 2); /* they do not */
+	share_coming(p, 2, 1);
+	ck_assert_uint_eq(share_whose_turn(p, 1, NOW), 1); /* one at a time */
+	share_publish_waiter(p, 1, 0);
+	set_load(1, 10, 0);
+	ck_assert_uint_eq(share_whose_turn(p, 1, 10001), 2); /* nothing to do here */
 }
 END_TEST
 
@@ -377,6 +410,7 @@ int main(void)
 	tcase_add_test(tc, hunger_ends_when_nobody_waits);
 	tcase_add_test(tc, every_pool_comes_to_its_share);
 	tcase_add_test(tc, an_idle_server_of_another_worker_is_found);
-	tcase_add_test(tc, the_longest_waiter_goes_first_but_for_a_little_slack);
+	tcase_add_test(tc, the_longest_waiter_goes_first_but_for_a_little_patience);
+	tcase_add_test(tc, servers_go_to_who_has_few_for_its_load);
 	return unit_run("share", tc);
 }
