@@ -519,7 +519,7 @@ START_TEST(connection_travels_between_threads_under_load)
 
 	pair_tcp(fd);
 	for (unsigned i = 0; i < 2; i++) {
-		const struct loop_conf conf = {.rx_len = RX_LEN,
+		const struct loop_conf conf = {.engine = TEST_ENGINE, .rx_len = RX_LEN,
 			.turn_budget = RX_LEN,
 			.on_wake = side_on_wake,
 			.arg = &sd[i]};
@@ -609,5 +609,5 @@ int main(void)
 	tcase_add_test(tc, end_that_was_pending_is_told_to_the_next_loop);
 	tcase_add_test(tc, connection_travels_between_threads_under_load);
 	tcase_add_test(tc, idle_connection_is_small);
-	return unit_run("conn", tc);
+	return net_run("conn", tc);
 }

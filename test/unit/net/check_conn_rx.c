@@ -274,7 +274,7 @@ END_TEST
 
 START_TEST(one_connection_yields_after_its_budget)
 {
-	const struct loop_conf conf = {.rx_len = RX_LEN, .turn_budget = RX_LEN};
+	const struct loop_conf conf = {.engine = TEST_ENGINE, .rx_len = RX_LEN, .turn_budget = RX_LEN};
 	struct loop *l;
 	struct seen big = {0}, small = {0};
 	static char junk[1u << 20];
@@ -503,5 +503,5 @@ int main(void)
 	tcase_add_test(tc, hangup_that_came_with_the_data_is_told_to_an_owner_that_pauses);
 	tcase_add_test(tc, reset_behind_unread_data_is_a_hangup_while_paused);
 	tcase_add_test(tc, half_closed_peer_still_gets_our_bytes);
-	return unit_run("conn_rx", tc);
+	return net_run("conn_rx", tc);
 }

@@ -465,5 +465,5 @@ int main(void)
 	tcase_add_test(tc, freeing_during_the_handshake);
 	tcase_add_test(tc, encrypted_connection_travels_with_all_its_bytes);
 	tcase_add_test(tc, output_above_the_limit_ends_an_encrypted_connection);
-	return unit_run("conn_tls", tc);
+	return net_run("conn_tls", tc);
 }

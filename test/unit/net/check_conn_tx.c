@@ -411,5 +411,5 @@ int main(void)
 	tcase_add_test(tc, failed_send_is_told_later_and_after_what_the_peer_had_sent);
 	tcase_add_test(tc, failed_send_ends_a_paused_connection);
 	tcase_add_test(tc, huge_stream_passes_in_constant_memory);
-	return unit_run("conn_tx", tc);
+	return net_run("conn_tx", tc);
 }

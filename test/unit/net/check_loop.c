@@ -40,7 +40,7 @@ static void after_sleep(void *arg)
 
 static void hooks_open(struct hooks *h)
 {
-	const struct loop_conf conf = {.rx_len = RX_LEN,
+	const struct loop_conf conf = {.engine = TEST_ENGINE, .rx_len = RX_LEN,
 		.turn_budget = 4096,
 		.on_wake = on_wake,
 		.arg = h,
@@ -253,5 +253,5 @@ int main(void)
 	tcase_add_test(tc, watch_is_level_triggered);
 	tcase_add_test(tc, signal_is_told_in_the_loop);
 	tcase_add_test(tc, ready_connection_keeps_the_loop_from_sleeping);
-	return unit_run("loop", tc);
+	return net_run("loop", tc);
 }

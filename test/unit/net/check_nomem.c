@@ -54,7 +54,7 @@ static void for_each_failure(bool (*scene)(long n))
 
 static bool scene_loop(long n)
 {
-	const struct loop_conf conf = {.rx_len = RX_LEN, .turn_budget = RX_LEN};
+	const struct loop_conf conf = {.engine = TEST_ENGINE, .rx_len = RX_LEN, .turn_budget = RX_LEN};
 	struct loop *l = NULL;
 	enum status st;
 
@@ -236,5 +236,5 @@ int main(void)
 	tcase_add_test(tc, connection_ends_by_its_limit);
 	tcase_add_test(tc, tls_starts_or_not);
 	tcase_add_test(tc, resolver_and_listener_report_it);
-	return unit_run("nomem", tc);
+	return net_run("nomem", tc);
 }
