@@ -60,11 +60,11 @@ static struct conn *conn_alloc(struct loop *l, int fd, const struct conn_ops *op
 /* Off the loop, but still there for the frames that are in its callbacks. */
 static void conn_unhook(struct conn *c)
 {
+	conn_tx_push(c); /* what was flushed is not lost by a close */
 	if (c->state != CONN_LEAVING && c->state != CONN_AWAY)
 		loop_io_del(c);
 	wheel_del(&c->loop->wheel, &c->timer);
 	list_del(&c->ready);
-	conn_tx_push(c);
 	conn_tx_drop(c);
 	if (loop_is_uring(c->loop))
 		return; /* the descriptor outlives what is asked of it: uring_bury */
@@ -227,8 +227,10 @@ void conn_end(struct conn *c, enum conn_end why, int err)
 	conn_become(c, CONN_ENDED);
 	c->why = (uint8_t)why;
 	c->err = err;
-	if (why != CONN_END_EOF)
+	if (why != CONN_END_EOF) {
+		conn_tx_push(c); /* a TLS alert */
 		conn_tx_drop(c);
+	}
 	conn_enter_call(c);
 	c->ops->on_end(c->arg, why);
 	conn_leave_call(c);

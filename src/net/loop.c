@@ -287,7 +287,7 @@ enum status loop_turn(struct loop *l, uint64_t until_us)
 {
 	uint64_t own_us = wheel_next_us(&l->wheel);
 	bool sleep;
-	enum status st;
+	enum status st = OK;
 
 	loop_settle(l);
 	if (own_us < until_us)
@@ -300,11 +300,11 @@ enum status loop_turn(struct loop *l, uint64_t until_us)
 	l->asleep = true;
 	if (loop_is_uring(l))
 		st = uring_turn(l->uring, until_us, sleep);
-	else
-		st = event_base_loop(l->base, EVLOOP_ONCE | (sleep ? 0 : EVLOOP_NONBLOCK)) < 0
-			     ? E_IO
-			     : OK;
+	else if (event_base_loop(l->base, EVLOOP_ONCE | (sleep ? 0 : EVLOOP_NONBLOCK)) < 0)
+		st = E_IO;
 	loop_woke(l);
+	if (loop_is_uring(l))
+		loop_serve_ready(l); /* all that came for one conn at once */
 	wheel_run(&l->wheel, l->now_us, LOOP_TIMER_MAX, l);
 	loop_serve_ready(l);
 	return st;
@@ -406,6 +406,24 @@ static void on_signal(evutil_socket_t signo, short what, void *arg)
 		w->fn(w->arg, (int)signo);
 }
 
+static enum status watch_new_uring(
+	struct loop *l, int fd, int what, const struct loop_watch *like, struct loop_watch **out)
+{
+	struct loop_watch *w = malloc(sizeof *w);
+	enum status st;
+
+	if (w == NULL)
+		return E_NOMEM;
+	*w = *like;
+	if ((st = uring_watch_fd(l->uring, fd, what, w, &w->uw)) != OK) {
+		free(w);
+		return st;
+	}
+	l->n_watches++;
+	*out = w;
+	return OK;
+}
+
 static enum status watch_new(struct loop *l, int fd, short events, event_callback_fn on_event,
 	const struct loop_watch *what, struct loop_watch **out)
 {
@@ -414,17 +432,6 @@ static enum status watch_new(struct loop *l, int fd, short events, event_callbac
 	if (w == NULL)
 		return E_NOMEM;
 	*w = *what;
-	if (loop_is_uring(l)) {
-		enum status st = uring_watch_fd(l->uring, fd, events, w, &w->uw);
-
-		if (st != OK) {
-			free(w);
-			return st;
-		}
-		l->n_watches++;
-		*out = w;
-		return OK;
-	}
 	w->ev = event_new(l->base, fd, events | EV_PERSIST, on_event, w);
 	if (w->ev == NULL || event_add(w->ev, NULL) != 0) {
 		enum status st = w->ev == NULL ? E_NOMEM : E_IO;
@@ -446,6 +453,8 @@ enum status loop_watch(struct loop *l, int fd, int what, void (*fn)(void *arg, i
 	short events = (short)(((what & LOOP_READ) != 0 ? EV_READ : 0) |
 			       ((what & LOOP_WRITE) != 0 ? EV_WRITE : 0));
 
+	if (loop_is_uring(l))
+		return watch_new_uring(l, fd, what, &w, out);
 	return watch_new(l, fd, events, on_watch, &w, out);
 }
 

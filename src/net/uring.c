@@ -375,6 +375,12 @@ static void settle_all(struct uring *u)
 
 /* --- what the kernel answers --- */
 
+/* 0: it is only not done. */
+static int hard_error(int res)
+{
+	return res < 0 && res != -EAGAIN && res != -EINTR && res != -ECANCELED ? -res : 0;
+}
+
 static void unbury(struct uring *u, struct conn *c)
 {
 	struct uring_io *io = io_of(c);
@@ -410,39 +416,36 @@ static void on_bytes(struct uring *u, struct conn *c, struct uring_io *io, unsig
 	}
 	chunk_push(u, io, id, len);
 	c->sock_drained = false;
+	if (c->state != CONN_LEAVING && !c->paused)
+		conn_make_ready(c);
 	if (c->paused || c->state == CONN_LEAVING || io->queued >= AHEAD_MAX)
 		put_on(u, io);
 }
 
-/* Returns what conn_on_event is to hear, 0: nothing. */
-static int on_recv(struct uring *u, struct conn *c, struct uring_io *io, int res, unsigned flags)
+/* What a conn gets is told when all answers are looked at, from the ready list. */
+static void on_recv(struct uring *u, struct conn *c, struct uring_io *io, int res, unsigned flags)
 {
-	int what = 0;
-
 	if ((flags & IORING_CQE_F_BUFFER) != 0) {
 		unsigned id = flags >> IORING_CQE_BUFFER_SHIFT;
 
-		if (res > 0) {
+		if (res > 0)
 			on_bytes(u, c, io, id, (size_t)res);
-			what = IO_READ;
-		} else {
+		else
 			uring_give_back(u, id);
-		}
 	}
 	if ((flags & IORING_CQE_F_MORE) != 0)
-		return io->buried || c->state == CONN_LEAVING ? 0 : what;
+		return;
 	io->receiving = false;
 	io->stopping = false;
-	if (res == 0 || (res < 0 && res != -ENOBUFS && res != -ECANCELED && res != -EAGAIN &&
-				res != -EINTR)) {
+	if (res == 0 || (res != -ENOBUFS && hard_error(res) != 0)) {
 		io->ended = true;
-		what = IO_READ | IO_CLOSED;
+		c->hup = true;
+		c->sock_drained = false;
 		if (res < 0 && c->err == 0)
 			c->err = -res;
-		if (c->state == CONN_LEAVING)
-			c->hup = true;
 	}
-	return op_ended(u, c, io) ? what : 0;
+	if (op_ended(u, c, io) && io->ended)
+		conn_make_ready(c);
 }
 
 static void on_poll(struct uring *u, struct conn *c, struct uring_io *io, int res)
@@ -456,19 +459,13 @@ static void on_poll(struct uring *u, struct conn *c, struct uring_io *io, int re
 		conn_on_event(c, IO_CLOSED | (res > 0 && (res & POLLERR) != 0 ? IO_ERROR : 0));
 }
 
-/* 0: it is only not done. */
-static int send_error(int res)
-{
-	return res < 0 && res != -EAGAIN && res != -EINTR && res != -ECANCELED ? -res : 0;
-}
-
 /* A send that was answered at once, or never is: told before anything is called back. */
 static void on_sent_now(struct uring *u, struct conn *c, struct uring_io *io, int res)
 {
 	io->sending = false;
 	list_del(&io->later);
 	put_on(u, io);
-	conn_tx_sent(c, res > 0 ? (size_t)res : 0, send_error(res));
+	conn_tx_sent(c, res > 0 ? (size_t)res : 0, hard_error(res));
 	c->blocked = c->out_first != NULL;
 }
 
@@ -478,7 +475,7 @@ static void on_sent(struct uring *u, struct conn *c, struct uring_io *io, int re
 	conn_tx_let_go(u->loop, io->held);
 	if (io->held == NULL)
 		conn_tx_sent(c, res > 0 ? (size_t)res : 0,
-			send_error(res));
+			hard_error(res));
 	io->held = NULL;
 	if (op_ended(u, c, io))
 		conn_on_sent(c);
@@ -515,13 +512,10 @@ static void on_answer(struct uring *u, uint64_t data, int res, unsigned flags)
 {
 	void *p = (void *)(uintptr_t)(data & ~(uint64_t)TAG_MASK);
 	struct conn *c = p;
-	int what;
 
 	switch ((enum tag)(data & TAG_MASK)) {
 	case TAG_RECV:
-		what = on_recv(u, c, io_of(c), res, flags);
-		if (what != 0)
-			conn_on_event(c, what);
+		on_recv(u, c, io_of(c), res, flags);
 		return;
 	case TAG_SEND:
 		on_sent(u, c, io_of(c), res);

@@ -575,7 +575,7 @@ START_TEST(idle_connection_is_small)
 	seen_open(l, fd[0], &s);
 	write_all(fd[1], "abc", 3);
 	turn_until(l, s.n_data == 1);
-	ck_assert_uint_lt(conn_memory(s.c), 300);
+	ck_assert_uint_lt(conn_memory(s.c), 312);
 	ck_assert(conn_is_unix(s.c));
 	conn_remote(s.c, addr, sizeof addr, &port);
 	ck_assert_str_eq(addr, "unix");

@@ -73,6 +73,19 @@ static inline int net_run(const char *name, TCase *tc)
 	return unit_run(name, tc);
 }
 
+/* What was flushed has gone: io_uring sends it when the kernel is entered. */
+static inline void sent_by(struct loop *l)
+{
+	if (TEST_ENGINE == LOOP_URING)
+		turns(l, 1);
+}
+
+/* Calls of recv and send that the scene costs; io_uring needs none. */
+static inline unsigned calls(unsigned n)
+{
+	return TEST_ENGINE == LOOP_URING ? 0 : n;
+}
+
 /* --- sockets --- */
 
 static inline void pair_unix(int fd[2])
