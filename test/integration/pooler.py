@@ -70,6 +70,8 @@ class Pgweir:
             "stats_users": "stats", "monitor_user": "monitor",
             "monitor_password": site.passwords["monitor"], "stats_addr": "127.0.0.1",
             "stats_port": self.stats_port, "server_tls_sslmode": "disable",
+            # PGWEIR_IO_ENGINE=io_uring runs all of this on the other engine
+            "io_engine": os.environ.get("PGWEIR_IO_ENGINE"),
             **(settings or {})}
         self.config = f"{self.folder}/pgweir.ini"
         self.log = f"{self.folder}/pgweir.log"
