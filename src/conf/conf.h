@@ -234,7 +234,7 @@ struct conf {
 
 	/* names and sockets */
 	uint64_t dns_max_ttl_us, dns_nxdomain_ttl_us;
-	const char *resolv_conf;    /* * "": the system's */
+	const char *resolv_conf; /* * "": the system's */
 	enum conf_io_engine io_engine;
 	uint32_t max_packet_size;   /* bytes */
 	uint64_t relay_buffer;      /* bytes waiting to be sent at which the source is not read */

@@ -129,7 +129,7 @@ struct conn {
 	uint32_t rx_cap;
 	uint32_t rx_off;
 	uint32_t rx_len;
-	uint32_t rx_done; /* by conn_consume inside on_data */
+	uint32_t rx_done;    /* by conn_consume inside on_data */
 	struct ahead *ahead; /* in front of what the socket has; NULL: none */
 	uint64_t bytes_in;
 
@@ -170,13 +170,13 @@ size_t loop_io_size(void); /* bytes that follow each conn for its event */
 enum status loop_io_add(struct conn *c) MUST_USE;
 void loop_io_del(struct conn *c);
 void loop_watched(struct loop_watch *w, int what);
-void loop_woken(struct loop *l); /* by loop_wake */
+void loop_woken(struct loop *l);                     /* by loop_wake */
 enum status loop_need_wire(struct loop *l) MUST_USE; /* the loop gets its first TLS conn */
 
 /* --- conn.c --- */
 void conn_on_event(struct conn *c, int what);
 void conn_on_sent(struct conn *c); /* after conn_tx_sent, when it may call back */
-void conn_serve(struct conn *c); /* it stood on the ready list */
+void conn_serve(struct conn *c);   /* it stood on the ready list */
 void conn_make_ready(struct conn *c);
 void conn_become(struct conn *c, enum conn_state to); /* the only place that sets `state` */
 COLD void conn_end(struct conn *c, enum conn_end why, int err); /* calls on_end */
@@ -207,9 +207,9 @@ bool conn_is_read_out(const struct conn *c);
 void conn_tx_send(struct conn *c, struct iovec *iov, unsigned n_iov, size_t len);
 bool conn_tx_drain(struct conn *c); /* true: something waited and has gone */
 void conn_tx_push(struct conn *c);  /* send now what an engine would send at the end of the turn */
-void conn_tx_sent(struct conn *c, size_t n, int err); /* an engine has sent; err: errno or 0 */
+void conn_tx_sent(struct conn *c, size_t n, int err);   /* an engine has sent; err: errno or 0 */
 void conn_tx_let_go(struct loop *l, struct out_buf *b); /* and all behind it; NULL allowed */
-void conn_tx_drop(struct conn *c);  /* lose the waiting output and what is gathered */
+void conn_tx_drop(struct conn *c); /* lose the waiting output and what is gathered */
 /* Nothing can be sent any more; the owner hears of it from the ready list. */
 COLD void conn_tx_fail(struct conn *c, enum conn_end why, int err);
 

@@ -12,7 +12,7 @@
 
 struct loop_watch {
 	struct loop *loop;
-	struct event *ev;      /* NULL: */
+	struct event *ev; /* NULL: */
 	struct uring_watch *uw;
 	void (*fn)(void *arg, int what);
 	void *arg;
@@ -186,8 +186,7 @@ enum status loop_uring_offered(const char **why)
 	}
 	switch (errno) {
 	case ENOSYS:
-		*why = uring_is_built() ? "the kernel has no io_uring"
-					     : "built without liburing";
+		*why = uring_is_built() ? "the kernel has no io_uring" : "built without liburing";
 		break;
 	case EPERM:
 	case EACCES:

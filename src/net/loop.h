@@ -1,13 +1,12 @@
 /*
  * loop - one thread's event loop: sockets, wake-ups from other threads, file descriptors of
  * libraries, signals. The only file that includes libevent's event headers. Its engine is epoll
- * (libevent), or io_uring (net/uring.c), which is all that differs: callbacks and their order within
- * a connection are the same.
- * Owns:    the event base or the ring, the eventfd, the buffer pool, the shared receive buffer and the gather
- *          buffer of its connections, the ready list.
- * Thread:  all calls from the thread that runs it, loop_wake excepted (any thread).
- * Timers:  the caller keeps a wheel and says how long a turn may sleep. The few that net/ itself
- *          needs (lingering connections, looks at quiet sockets, a listener's rest) run here.
+ * (libevent), or io_uring (net/uring.c), which is all that differs: callbacks and their order
+ * within a connection are the same. Owns:    the event base or the ring, the eventfd, the buffer
+ * pool, the shared receive buffer and the gather buffer of its connections, the ready list. Thread:
+ * all calls from the thread that runs it, loop_wake excepted (any thread). Timers:  the caller
+ * keeps a wheel and says how long a turn may sleep. The few that net/ itself needs (lingering
+ * connections, looks at quiet sockets, a listener's rest) run here.
  */
 #ifndef PGWEIR_NET_LOOP_H
 #define PGWEIR_NET_LOOP_H
@@ -46,9 +45,8 @@ enum status loop_uring_offered(const char **why) MUST_USE;
  * do not sleep) unless something stands on the ready list, run callbacks, serve the ready list.
  * Returns as soon as anything was done, so that the caller can look at its own timers again. It may
  * return earlier than asked, and with nothing done; it returns at most two ticks of the kernel's
- * clock late (8 ms at 250 Hz). One epoll_wait or io_uring_enter a turn; a change of `until_us` costs no system call.
- * "Later in this turn" means: before the loop sleeps again.
- * Errors: E_IO.
+ * clock late (8 ms at 250 Hz). One epoll_wait or io_uring_enter a turn; a change of `until_us`
+ * costs no system call. "Later in this turn" means: before the loop sleeps again. Errors: E_IO.
  */
 enum status loop_turn(struct loop *l, uint64_t until_us) MUST_USE;
 

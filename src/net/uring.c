@@ -12,7 +12,7 @@
 
 #define SQ_LEN    1024u
 #define CQ_LEN    8192u
-#define BUFS      256u   /* receive buffers; a power of two */
+#define BUFS      256u /* receive buffers; a power of two */
 #define BUF_LEN   16384u
 #define BUF_NONE  0xffffu
 #define GROUP     0
@@ -41,9 +41,9 @@ struct uring {
 	struct io_uring_buf_ring *buf_ring;
 	uint8_t *bufs;
 	struct chunk chunk[BUFS];
-	struct list later;   /* conns, by uring_io.later */
-	struct list sent;    /* conns whose whole output went into the batch that is being entered */
-	struct list graves;  /* conns that are freed above */
+	struct list later;  /* conns, by uring_io.later */
+	struct list sent;   /* conns whose whole output went into the batch that is being entered */
+	struct list graves; /* conns that are freed above */
 	struct list watches; /* that need a request */
 	struct list dead_watches;
 	bool closing;
@@ -123,7 +123,8 @@ static void chunks_drop(struct uring *u, struct uring_io *io)
 		uring_give_back(u, chunk_pop(u, io));
 }
 
-/* Bytes that wait longer than a turn move to memory of the conn, so that no other lacks a buffer. */
+/* Bytes that wait longer than a turn move to memory of the conn, so that no other lacks a buffer.
+ */
 static bool chunks_set_aside(struct uring *u, struct conn *c)
 {
 	struct uring_io *io = io_of(c);
@@ -300,7 +301,8 @@ static void settle_input(struct uring *u, struct conn *c, struct uring_io *io)
 	wants = wants_input(c, io);
 	if (wants && !io->receiving) {
 		ask_recv(u, c, io);
-	} else if (!wants && io->receiving && !io->stopping && (c->state == CONN_OPEN || io->stray)) {
+	} else if (!wants && io->receiving && !io->stopping &&
+		   (c->state == CONN_OPEN || io->stray)) {
 		io->stopping = true;
 		ask_cancel(u, c, io, TAG_RECV);
 	}
@@ -407,8 +409,8 @@ static bool op_ended(struct uring *u, struct conn *c, struct uring_io *io)
 
 static void on_bytes(struct uring *u, struct conn *c, struct uring_io *io, unsigned id, size_t len)
 {
-	if (io->buried || (c->state != CONN_OPEN && c->state != CONN_HANDSHAKE &&
-				  c->state != CONN_LEAVING)) {
+	if (io->buried ||
+		(c->state != CONN_OPEN && c->state != CONN_HANDSHAKE && c->state != CONN_LEAVING)) {
 		uring_give_back(u, id);
 		io->stray = true;
 		put_on(u, io);
@@ -474,8 +476,7 @@ static void on_sent(struct uring *u, struct conn *c, struct uring_io *io, int re
 	io->sending = false;
 	conn_tx_let_go(u->loop, io->held);
 	if (io->held == NULL)
-		conn_tx_sent(c, res > 0 ? (size_t)res : 0,
-			hard_error(res));
+		conn_tx_sent(c, res > 0 ? (size_t)res : 0, hard_error(res));
 	io->held = NULL;
 	if (op_ended(u, c, io))
 		conn_on_sent(c);
@@ -485,7 +486,8 @@ static void on_sent(struct uring *u, struct conn *c, struct uring_io *io, int re
 
 static void on_cancelled(struct uring *u, struct conn *c, struct uring_io *io)
 {
-	io->cancelling = false; /* a request that it missed, being between two states, is asked again */
+	io->cancelling =
+		false; /* a request that it missed, being between two states, is asked again */
 	(void)op_ended(u, c, io);
 }
 
@@ -504,8 +506,8 @@ static void on_watch(struct uring *u, struct uring_watch *uw, int res)
 	if ((res & (POLLHUP | POLLERR)) != 0)
 		res |= POLLIN | POLLOUT;
 	res &= (int)uw->events;
-	loop_watched(uw->w, ((res & POLLIN) != 0 ? LOOP_READ : 0) |
-				    ((res & POLLOUT) != 0 ? LOOP_WRITE : 0));
+	loop_watched(uw->w,
+		((res & POLLIN) != 0 ? LOOP_READ : 0) | ((res & POLLOUT) != 0 ? LOOP_WRITE : 0));
 }
 
 static void on_answer(struct uring *u, uint64_t data, int res, unsigned flags)
@@ -550,10 +552,10 @@ static void settle_sent(struct uring *u)
 	u->n_now = 0;
 	if (list_is_empty(&u->sent))
 		return;
-	io_uring_for_each_cqe(&u->ring, head, cqe) {
+	io_uring_for_each_cqe(&u->ring, head, cqe)
+	{
 		if ((cqe->user_data & TAG_MASK) == TAG_SEND_NOW) {
-			struct conn *c =
-				(void *)(uintptr_t)(cqe->user_data & ~(uint64_t)TAG_MASK);
+			struct conn *c = (void *)(uintptr_t)(cqe->user_data & ~(uint64_t)TAG_MASK);
 
 			on_sent_now(u, c, io_of(c), cqe->res);
 		}
@@ -657,8 +659,8 @@ static enum status ring_make(struct uring *u)
 {
 	struct io_uring_params p = {
 		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-			 IORING_SETUP_COOP_TASKRUN | IORING_SETUP_R_DISABLED |
-			 IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL,
+			 IORING_SETUP_COOP_TASKRUN | IORING_SETUP_R_DISABLED | IORING_SETUP_CQSIZE |
+			 IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL,
 		.cq_entries = CQ_LEN};
 	struct io_uring_buf_reg reg = {.ring_entries = BUFS, .bgid = GROUP};
 	int r = io_uring_queue_init_params(SQ_LEN, &u->ring, &p);
@@ -863,8 +865,8 @@ enum status uring_watch_fd(
 	uw->u = u;
 	uw->w = w;
 	uw->fd = fd;
-	uw->events = ((what & LOOP_READ) != 0 ? POLLIN : 0u) |
-		     ((what & LOOP_WRITE) != 0 ? POLLOUT : 0u);
+	uw->events =
+		((what & LOOP_READ) != 0 ? POLLIN : 0u) | ((what & LOOP_WRITE) != 0 ? POLLOUT : 0u);
 	list_init(&uw->later);
 	list_push_back(&u->watches, &uw->later);
 	*out = uw;

@@ -3,11 +3,11 @@
  * flushed in one batch, and enters the kernel once a turn. The only file that includes liburing.
  * Owns:    the ring, its receive buffers, and connections that are closed but that the kernel still
  *          works on.
- * Thread:  made in any thread; from the first turn on all calls from the thread that turns the loop.
- * Kernel:  6.1 or newer (deferred task work); without it uring_new says why, and epoll serves.
- * Order:   nothing is asked of the kernel while callbacks run. What a connection needs is found
- *          from its state before the loop sleeps (uring_later), so that no request names a
- *          descriptor that a callback has closed. A descriptor is closed after the last answer.
+ * Thread:  made in any thread; from the first turn on all calls from the thread that turns the
+ * loop. Kernel:  6.1 or newer (deferred task work); without it uring_new says why, and epoll
+ * serves. Order:   nothing is asked of the kernel while callbacks run. What a connection needs is
+ * found from its state before the loop sleeps (uring_later), so that no request names a descriptor
+ * that a callback has closed. A descriptor is closed after the last answer.
  */
 #ifndef PGWEIR_NET_URING_H
 #define PGWEIR_NET_URING_H
@@ -20,18 +20,19 @@
 struct uring;
 struct uring_watch;
 
-/* An output up to this is copied and goes with all others of the turn; a larger one goes at once. */
+/* An output up to this is copied and goes with all others of the turn; a larger one goes at once.
+ */
 #define URING_COPY_MAX 8192u
 
 /* What follows each conn of such a loop. */
 struct uring_io {
-	struct list later; /* on the ring's list of conns to look at before it sleeps */
+	struct list later;    /* on the ring's list of conns to look at before it sleeps */
 	struct out_buf *held; /* output that was dropped while the kernel reads it */
-	uint32_t queued;   /* bytes in first... */
-	uint32_t asked;    /* bytes of the send that is asked for */
-	uint16_t first;    /* receive buffers with its bytes, oldest first */
+	uint32_t queued;      /* bytes in first... */
+	uint32_t asked;       /* bytes of the send that is asked for */
+	uint16_t first;       /* receive buffers with its bytes, oldest first */
 	uint16_t last;
-	uint8_t n_ops;     /* requests that the kernel has */
+	uint8_t n_ops; /* requests that the kernel has */
 	bool receiving : 1;
 	bool stopping : 1; /* that is being cancelled */
 	bool sending : 1;
@@ -55,8 +56,8 @@ enum status uring_new(struct loop *l, struct uring **out) MUST_USE;
 void uring_free(struct uring *u);
 /* Ask the kernel for what is needed, sleep, and tell what came. Calls loop_woke. */
 enum status uring_turn(struct uring *u, uint64_t until_us, bool sleep) MUST_USE;
-enum status uring_watch_fd(struct uring *u, int fd, int what, struct loop_watch *w,
-	struct uring_watch **out) MUST_USE;
+enum status uring_watch_fd(
+	struct uring *u, int fd, int what, struct loop_watch *w, struct uring_watch **out) MUST_USE;
 void uring_unwatch(struct uring_watch *uw);
 size_t uring_io_size(void);
 
@@ -64,9 +65,9 @@ size_t uring_io_size(void);
 void uring_add(struct conn *c);
 void uring_bury(struct conn *c);  /* free it and close its descriptor, when nothing is asked */
 void uring_leave(struct conn *c); /* it stands on the ready list when nothing is asked */
-bool uring_left(struct conn *c); /* what was read goes with it. False: no memory, some is lost */
+bool uring_left(struct conn *c);  /* what was read goes with it. False: no memory, some is lost */
 bool uring_busy(const struct conn *c); /* something is asked */
-void uring_later(struct conn *c); /* its needs may have changed */
+void uring_later(struct conn *c);      /* its needs may have changed */
 void uring_resumed(struct conn *c);
 bool uring_ended(const struct conn *c);
 bool uring_is_sending(const struct conn *c);

@@ -366,9 +366,10 @@ START_TEST(detached_connection_takes_its_bytes_along)
 	turn_until(b, t.total == 8);
 	ck_assert_int_eq(memcmp(t.got, "keptmore", 8), 0);
 	ck_assert_uint_eq(read_while_turning(b, fd[1], put), put);
-	turn_until(b, t.n_drained == 1);
+	/* io_uring sends on as soon as there is room, so all may have gone before it left */
+	turn_until(b, t.n_drained + (TEST_ENGINE == LOOP_URING ? s.n_drained : 0) == 1);
 	ck_assert_uint_eq(loop_bufpool(b)->used_bytes, 0);
-	ck_assert_uint_eq(s.n_drained, 0);
+	ck_assert_uint_le(s.n_drained, TEST_ENGINE == LOOP_URING ? 1 : 0);
 	conn_free(t.c);
 	close(fd[1]);
 	loop_free(b);
@@ -519,7 +520,8 @@ START_TEST(connection_travels_between_threads_under_load)
 
 	pair_tcp(fd);
 	for (unsigned i = 0; i < 2; i++) {
-		const struct loop_conf conf = {.engine = TEST_ENGINE, .rx_len = RX_LEN,
+		const struct loop_conf conf = {.engine = TEST_ENGINE,
+			.rx_len = RX_LEN,
 			.turn_budget = RX_LEN,
 			.on_wake = side_on_wake,
 			.arg = &sd[i]};

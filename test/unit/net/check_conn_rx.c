@@ -275,7 +275,8 @@ END_TEST
 
 START_TEST(one_connection_yields_after_its_budget)
 {
-	const struct loop_conf conf = {.engine = TEST_ENGINE, .rx_len = RX_LEN, .turn_budget = RX_LEN};
+	const struct loop_conf conf = {
+		.engine = TEST_ENGINE, .rx_len = RX_LEN, .turn_budget = RX_LEN};
 	struct loop *l;
 	struct seen big = {0}, small = {0};
 	static char junk[1u << 20];

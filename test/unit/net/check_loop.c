@@ -40,7 +40,8 @@ static void after_sleep(void *arg)
 
 static void hooks_open(struct hooks *h)
 {
-	const struct loop_conf conf = {.engine = TEST_ENGINE, .rx_len = RX_LEN,
+	const struct loop_conf conf = {.engine = TEST_ENGINE,
+		.rx_len = RX_LEN,
 		.turn_budget = 4096,
 		.on_wake = on_wake,
 		.arg = h,

@@ -54,7 +54,8 @@ static void for_each_failure(bool (*scene)(long n))
 
 static bool scene_loop(long n)
 {
-	const struct loop_conf conf = {.engine = TEST_ENGINE, .rx_len = RX_LEN, .turn_budget = RX_LEN};
+	const struct loop_conf conf = {
+		.engine = TEST_ENGINE, .rx_len = RX_LEN, .turn_budget = RX_LEN};
 	struct loop *l = NULL;
 	enum status st;
 
@@ -148,7 +149,8 @@ static bool scene_tls(long n)
 		(st = tls_ctx_new(&cc, &cctx, err)) == OK &&
 		(st = conn_tls_accept(b.c, sctx)) == OK &&
 		(st = conn_tls_connect(a.c, cctx, "db.example")) == OK) {
-		for (unsigned i = 0; i < 200 && a.n_ready + b.n_ready < 2 && a.n_end + b.n_end == 0; i++)
+		for (unsigned i = 0; i < 200 && a.n_ready + b.n_ready < 2 && a.n_end + b.n_end == 0;
+			i++)
 			(void)!loop_turn(l, loop_now_us(l) + 10000);
 		whole = true;
 	}

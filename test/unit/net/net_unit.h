@@ -37,8 +37,10 @@ static inline uint64_t clock_now_us(void)
 
 static inline struct loop *loop_for_test(void)
 {
-	const struct loop_conf conf = {
-		.engine = TEST_ENGINE, .rx_len = RX_LEN, .bufpool_keep_max = 1u << 20, .turn_budget = 256u << 10};
+	const struct loop_conf conf = {.engine = TEST_ENGINE,
+		.rx_len = RX_LEN,
+		.bufpool_keep_max = 1u << 20,
+		.turn_budget = 256u << 10};
 	struct loop *l;
 
 	ck_assert_int_eq(loop_new(&conf, &l), OK);
