@@ -147,7 +147,7 @@ ssize_t conn_recv(struct conn *c, void *buf, size_t len)
 		} while (n < 0 && errno == EINTR);
 	}
 	if (n > 0) {
-		c->sock_drained = (size_t)n < len;
+		c->sock_drained = (size_t)n < len && !(loop_is_uring(c->loop) && uring_is_bulk(c));
 		if (c->sock_drained)
 			conn_suspect(c);
 	} else if (n < 0 && errno == EAGAIN) {
@@ -273,6 +273,8 @@ static bool rx_step(struct conn *c, size_t *budget)
 		conn_end(c, CONN_END_LIMIT, ENOMEM);
 		return false;
 	}
+	if (pl.room > *budget)
+		pl.room = *budget;
 	st = c->tls != NULL ? conn_tls_read(c, pl.at + pl.have, pl.room, &n)
 			    : sock_read(c, pl.at + pl.have, pl.room, &n);
 	err = errno;

@@ -20,8 +20,16 @@ struct loop_watch;
 
 enum loop_engine { LOOP_EPOLL, LOOP_URING };
 
+/* Sizes of an io_uring loop; 0: the usual ones. Tests make them small. */
+struct loop_uring_conf {
+	unsigned sq_len, cq_len; /* requests and answers; powers of two */
+	unsigned n_bufs;         /* receive buffers; a power of two */
+	bool one_shot;           /* as on kernels before 6.17 */
+};
+
 struct loop_conf {
 	enum loop_engine engine;
+	struct loop_uring_conf uring;
 	size_t rx_len;           /* shared receive buffer, bytes; 65536 or more */
 	size_t bufpool_keep_max; /* bytes kept on free lists */
 	uint32_t turn_budget;    /* bytes read from one connection before it yields to others */

@@ -13,14 +13,15 @@
 #define SQ_LEN    1024u
 #define CQ_LEN    8192u
 #define BUFS      256u /* receive buffers; a power of two */
-#define BUF_LEN   16384u
+#define BUF_LEN   4096u
+#define BUF_STEP  (BUF_LEN + 192u) /* so that the fronts of the buffers do not share cache sets */
 #define BUF_NONE  0xffffu
 #define GROUP     0
-#define AHEAD_MAX 131072u /* bytes that wait for the owner; then receiving stops */
-#define NOW_MAX   4096u   /* of CQ_LEN answers, each may be a send that failed */
-#define MSGS      64u     /* sends of several pieces per batch of requests */
-#define RETRIES   100u    /* requests that the kernel does not take, for want of memory */
-#define LEAVE_US  10000u  /* at the end of a loop, for what the kernel still holds */
+#define RECV_MAX  32768u /* bytes that one request receives before it is asked again */
+#define AHEAD_MAX 65536u /* bytes that wait for the owner; then receiving stops */
+#define MSGS      64u    /* sends of several pieces per batch of requests */
+#define RETRIES   100u   /* requests that the kernel does not take, for want of memory */
+#define LEAVE_US  10000u /* at the end of a loop, for what the kernel still holds */
 
 /* The low bits of a request's user_data; the rest is the pointer of its conn or watch. */
 enum tag { TAG_RECV, TAG_SEND, TAG_SEND_NOW, TAG_POLL, TAG_CANCEL, TAG_WATCH, TAG_WAKE, TAG_NONE };
@@ -38,16 +39,19 @@ struct uring {
 	bool made;
 	bool enabled; /* by the first turn: the ring belongs to its thread */
 	bool wake_armed;
+	bool one_shot; /* the kernel cannot bound a multishot receive (before 6.17) */
+	unsigned n_bufs;
 	struct io_uring_buf_ring *buf_ring;
 	uint8_t *bufs;
-	struct chunk chunk[BUFS];
-	struct list later;  /* conns, by uring_io.later */
+	struct chunk *chunk; /* of each buffer */
+	struct list later;   /* conns, by uring_io.later */
 	struct list sent;   /* conns whose whole output went into the batch that is being entered */
 	struct list graves; /* conns that are freed above */
 	struct list watches; /* that need a request */
 	struct list dead_watches;
 	bool closing;
-	unsigned n_now; /* sends of the batch that are not answered when they go whole */
+	unsigned n_asked; /* requests of the batch that is being made */
+	unsigned now_max; /* so many cannot fill the answers, so no failed send is missed */
 	unsigned n_msgs;
 	struct msghdr msg[MSGS];
 	struct iovec iov[MSGS][OUT_IOV_MAX];
@@ -87,13 +91,13 @@ size_t uring_io_size(void)
 
 static uint8_t *buf_at(struct uring *u, unsigned id)
 {
-	return u->bufs + (size_t)id * BUF_LEN;
+	return u->bufs + (size_t)id * BUF_STEP;
 }
 
 void uring_give_back(struct uring *u, unsigned id)
 {
 	io_uring_buf_ring_add(u->buf_ring, buf_at(u, id), BUF_LEN, (unsigned short)id,
-		io_uring_buf_ring_mask(BUFS), 0);
+		io_uring_buf_ring_mask(u->n_bufs), 0);
 	io_uring_buf_ring_advance(u->buf_ring, 1);
 }
 
@@ -170,16 +174,27 @@ static struct io_uring_sqe *sqe_get(struct uring *u)
 		e = io_uring_get_sqe(&u->ring);
 	}
 	PANIC_IF(e == NULL);
+	u->n_asked++;
 	return e;
 }
 
+/*
+ * Many messages, but not more than RECV_MAX bytes, or a sender that does not stop would fill memory
+ * before it is seen to be ahead. The bound is `optlen` of newer headers; before Linux 6.17 it was a
+ * field that must be 0.
+ */
 static void ask_recv(struct uring *u, struct conn *c, struct uring_io *io)
 {
 	struct io_uring_sqe *e = sqe_get(u);
 
-	io_uring_prep_recv_multishot(e, c->fd, NULL, 0, 0);
+	io_uring_prep_recv(e, c->fd, NULL, 0, 0);
 	e->flags |= IOSQE_BUFFER_SELECT;
 	e->buf_group = GROUP;
+	io->bounded = !u->one_shot;
+	if (io->bounded) {
+		e->ioprio |= IORING_RECV_MULTISHOT;
+		e->file_index = RECV_MAX;
+	}
 	io_uring_sqe_set_data64(e, tagged(c, TAG_RECV));
 	io->receiving = true;
 	io->n_ops++;
@@ -192,6 +207,7 @@ static void ask_poll(struct uring *u, struct conn *c, struct uring_io *io, unsig
 	io_uring_prep_poll_add(e, c->fd, events);
 	io_uring_sqe_set_data64(e, tagged(c, TAG_POLL));
 	io->polling = true;
+	io->poll_in = (events & POLLIN) != 0;
 	io->n_ops++;
 }
 
@@ -201,7 +217,7 @@ static void ask_poll(struct uring *u, struct conn *c, struct uring_io *io, unsig
  */
 static void ask_send(struct uring *u, struct conn *c, struct uring_io *io)
 {
-	bool now = !c->blocked && u->n_now < NOW_MAX;
+	bool now = !c->blocked && u->n_asked < u->now_max;
 	int flags = MSG_NOSIGNAL | (now ? MSG_DONTWAIT | MSG_WAITALL : 0);
 	struct out_buf *b = c->out_first;
 	struct io_uring_sqe *e;
@@ -231,7 +247,6 @@ static void ask_send(struct uring *u, struct conn *c, struct uring_io *io)
 		io_uring_sqe_set_data64(e, tagged(c, TAG_SEND));
 		io->n_ops++;
 	} else {
-		u->n_now++;
 		e->flags |= IOSQE_CQE_SKIP_SUCCESS;
 		io_uring_sqe_set_data64(e, tagged(c, TAG_SEND_NOW));
 		list_push_back(&u->sent, &io->later);
@@ -287,8 +302,18 @@ static bool wants_input(const struct conn *c, const struct uring_io *io)
 	if (io->ended || io->queued >= AHEAD_MAX)
 		return false;
 	if (c->state == CONN_OPEN)
-		return !c->paused || (io->first == BUF_NONE && c->ahead == NULL);
+		return !c->paused || (!io->bulk && io->first == BUF_NONE && c->ahead == NULL);
 	return c->state == CONN_HANDSHAKE;
+}
+
+static void start_input(struct uring *u, struct conn *c, struct uring_io *io)
+{
+	if (io->polling && !io->poll_in)
+		io->bulk = false; /* an owner that had paused; one poll at a time */
+	if (!io->bulk)
+		ask_recv(u, c, io);
+	else if (!io->polling && c->sock_drained) /* else it is read from the ready list */
+		ask_poll(u, c, io, POLLIN | POLLRDHUP);
 }
 
 static void settle_input(struct uring *u, struct conn *c, struct uring_io *io)
@@ -300,7 +325,7 @@ static void settle_input(struct uring *u, struct conn *c, struct uring_io *io)
 		(void)chunks_set_aside(u, c); /* without memory they stay where they are */
 	wants = wants_input(c, io);
 	if (wants && !io->receiving) {
-		ask_recv(u, c, io);
+		start_input(u, c, io);
 	} else if (!wants && io->receiving && !io->stopping &&
 		   (c->state == CONN_OPEN || io->stray)) {
 		io->stopping = true;
@@ -439,7 +464,10 @@ static void on_recv(struct uring *u, struct conn *c, struct uring_io *io, int re
 		return;
 	io->receiving = false;
 	io->stopping = false;
-	if (res == 0 || (res != -ENOBUFS && hard_error(res) != 0)) {
+	io->bulk = res > 0 && (io->queued >= RECV_MAX / 2 || (u->one_shot && res == BUF_LEN));
+	if (res == -EINVAL && io->bounded) {
+		u->one_shot = true;
+	} else if (res == 0 || (res != -ENOBUFS && hard_error(res) != 0)) {
 		io->ended = true;
 		c->hup = true;
 		c->sock_drained = false;
@@ -455,10 +483,15 @@ static void on_poll(struct uring *u, struct conn *c, struct uring_io *io, int re
 	io->polling = false;
 	if (!op_ended(u, c, io) || res == -ECANCELED)
 		return;
-	if (c->state == CONN_CONNECTING)
+	if (c->state == CONN_CONNECTING) {
 		conn_on_event(c, IO_WRITE);
-	else
-		conn_on_event(c, IO_CLOSED | (res > 0 && (res & POLLERR) != 0 ? IO_ERROR : 0));
+		return;
+	}
+	if (res < 0)
+		res = POLLHUP;
+	conn_on_event(c, ((res & POLLIN) != 0 ? IO_READ : 0) |
+				 ((res & (POLLRDHUP | POLLHUP | POLLERR)) != 0 ? IO_CLOSED : 0) |
+				 ((res & POLLERR) != 0 ? IO_ERROR : 0));
 }
 
 /* A send that was answered at once, or never is: told before anything is called back. */
@@ -486,8 +519,7 @@ static void on_sent(struct uring *u, struct conn *c, struct uring_io *io, int re
 
 static void on_cancelled(struct uring *u, struct conn *c, struct uring_io *io)
 {
-	io->cancelling =
-		false; /* a request that it missed, being between two states, is asked again */
+	io->cancelling = false; /* a request that it missed, between two states, is asked again */
 	(void)op_ended(u, c, io);
 }
 
@@ -549,7 +581,7 @@ static void settle_sent(struct uring *u)
 	struct list *it;
 	unsigned head;
 
-	u->n_now = 0;
+	u->n_asked = 0;
 	if (list_is_empty(&u->sent))
 		return;
 	io_uring_for_each_cqe(&u->ring, head, cqe)
@@ -655,15 +687,20 @@ enum status uring_turn(struct uring *u, uint64_t until_us, bool sleep)
 
 /* --- life --- */
 
-static enum status ring_make(struct uring *u)
+static unsigned or_default(unsigned set, unsigned def)
+{
+	return set != 0 ? set : def;
+}
+
+static enum status ring_make(struct uring *u, const struct loop_uring_conf *conf)
 {
 	struct io_uring_params p = {
 		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
 			 IORING_SETUP_COOP_TASKRUN | IORING_SETUP_R_DISABLED | IORING_SETUP_CQSIZE |
 			 IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL,
-		.cq_entries = CQ_LEN};
-	struct io_uring_buf_reg reg = {.ring_entries = BUFS, .bgid = GROUP};
-	int r = io_uring_queue_init_params(SQ_LEN, &u->ring, &p);
+		.cq_entries = or_default(conf->cq_len, CQ_LEN)};
+	struct io_uring_buf_reg reg = {.ring_entries = u->n_bufs, .bgid = GROUP};
+	int r = io_uring_queue_init_params(or_default(conf->sq_len, SQ_LEN), &u->ring, &p);
 
 	if (r < 0)
 		goto fail;
@@ -672,6 +709,8 @@ static enum status ring_make(struct uring *u)
 		r = -EINVAL;
 		goto fail;
 	}
+	/* receives that are asked for may fill all buffers while the batch is entered */
+	u->now_max = p.cq_entries > u->n_bufs ? p.cq_entries - u->n_bufs : 0;
 	reg.ring_addr = (uintptr_t)u->buf_ring;
 	r = io_uring_register_buf_ring(&u->ring, &reg, 0);
 	if (r < 0)
@@ -682,8 +721,15 @@ fail:
 	return r == -ENOMEM ? E_NOMEM : E_IO;
 }
 
+/* The kernel takes whole pages. */
+static size_t buf_ring_size(const struct uring *u)
+{
+	return (u->n_bufs * sizeof(struct io_uring_buf) + 4095) & ~(size_t)4095;
+}
+
 enum status uring_new(struct loop *l, struct uring **out)
 {
+	const struct loop_uring_conf *conf = &l->conf.uring;
 	struct uring *u = calloc(1, sizeof *u);
 	enum status st = E_NOMEM;
 	int saved;
@@ -691,17 +737,21 @@ enum status uring_new(struct loop *l, struct uring **out)
 	if (u == NULL)
 		return E_NOMEM;
 	u->loop = l;
+	u->one_shot = conf->one_shot;
+	u->n_bufs = or_default(conf->n_bufs, BUFS);
 	list_init(&u->later);
 	list_init(&u->sent);
 	list_init(&u->graves);
 	list_init(&u->watches);
 	list_init(&u->dead_watches);
-	u->buf_ring = aligned_alloc(4096, BUFS * sizeof(struct io_uring_buf));
-	u->bufs = malloc((size_t)BUFS * BUF_LEN);
-	if (u->buf_ring == NULL || u->bufs == NULL || (st = ring_make(u)) != OK)
+	u->buf_ring = aligned_alloc(4096, buf_ring_size(u));
+	u->bufs = malloc((size_t)u->n_bufs * BUF_STEP);
+	u->chunk = malloc(u->n_bufs * sizeof *u->chunk);
+	if (u->buf_ring == NULL || u->bufs == NULL || u->chunk == NULL ||
+		(st = ring_make(u, conf)) != OK)
 		goto fail;
 	io_uring_buf_ring_init(u->buf_ring);
-	for (unsigned i = 0; i < BUFS; i++)
+	for (unsigned i = 0; i < u->n_bufs; i++)
 		uring_give_back(u, i);
 	*out = u;
 	return OK;
@@ -735,6 +785,7 @@ void uring_free(struct uring *u)
 		free(list_entry(it, struct uring_watch, later));
 	free(u->buf_ring);
 	free(u->bufs);
+	free(u->chunk);
 	free(u);
 }
 
@@ -790,6 +841,11 @@ bool uring_ended(const struct conn *c)
 	return io_of(c)->ended;
 }
 
+bool uring_is_bulk(const struct conn *c)
+{
+	return io_of(c)->bulk;
+}
+
 bool uring_is_sending(const struct conn *c)
 {
 	return io_of(c)->sending;
@@ -808,6 +864,24 @@ static void taken(struct conn *c, struct uring_io *io)
 		uring_later(c);
 }
 
+/* Much comes: the socket is read as epoll would, which moves more at once. */
+static ssize_t recv_bulk(struct conn *c, struct uring_io *io, void *buf, size_t len)
+{
+	ssize_t n;
+
+	do {
+		n = recv(c->fd, buf, len, MSG_DONTWAIT);
+	} while (n < 0 && errno == EINTR);
+	if (n == 0 || (n < 0 && errno != EAGAIN)) {
+		io->ended = true;
+		c->hup = true;
+	}
+	if (n < (ssize_t)BUF_LEN)
+		io->bulk = false;
+	uring_later(c);
+	return n;
+}
+
 ssize_t uring_recv(struct conn *c, void *buf, size_t len)
 {
 	struct uring *u = c->loop->uring;
@@ -815,6 +889,8 @@ ssize_t uring_recv(struct conn *c, void *buf, size_t len)
 	uint8_t *to = buf;
 	size_t n = 0;
 
+	if (io->bulk && io->first == BUF_NONE)
+		return recv_bulk(c, io, buf, len);
 	while (n < len && io->first != BUF_NONE) {
 		struct chunk *k = &u->chunk[io->first];
 		size_t some = (size_t)(k->len - k->off);
@@ -841,14 +917,14 @@ const uint8_t *uring_take(struct conn *c, size_t max, size_t *len, unsigned *id)
 	struct uring_io *io = io_of(c);
 	const struct chunk *k;
 
-	if (io->first == BUF_NONE)
+	if (io->first == BUF_NONE || io->first != io->last) /* several are put together */
 		return NULL;
 	k = &u->chunk[io->first];
 	if ((size_t)(k->len - k->off) > max)
 		return NULL;
 	*id = chunk_pop(u, io);
 	*len = (size_t)(k->len - k->off);
-	c->sock_drained = io->first == BUF_NONE;
+	c->sock_drained = !io->bulk;
 	taken(c, io);
 	return buf_at(u, *id) + k->off;
 }

@@ -40,6 +40,9 @@ struct uring_io {
 	bool cancelling : 1; /* everything is */
 	bool ended : 1;      /* the stream was read to its end */
 	bool stray : 1;      /* bytes came that nobody wants */
+	bool bounded : 1;    /* the receive is a multishot */
+	bool bulk : 1;       /* nothing is received: the socket is polled for bytes, and read */
+	bool poll_in : 1;    /* the poll is for bytes; else for a hang-up alone */
 	bool buried : 1;     /* freed above; waits for its last answer */
 };
 
@@ -70,12 +73,13 @@ bool uring_busy(const struct conn *c); /* something is asked */
 void uring_later(struct conn *c);      /* its needs may have changed */
 void uring_resumed(struct conn *c);
 bool uring_ended(const struct conn *c);
+bool uring_is_bulk(const struct conn *c); /* a read that is not full does not mean drained */
 bool uring_is_sending(const struct conn *c);
 void uring_hold(struct conn *c, struct out_buf *b);
 /* As recv(2), from what has come. */
 ssize_t uring_recv(struct conn *c, void *buf, size_t len);
 /*
- * The oldest bytes where they lie, if they are at most `max`: NULL if none are, or more. They live
+ * What has come, where it lies, if it is in one piece of at most `max` bytes; else NULL. It lives
  * until uring_give_back(u, *id), also without the conn.
  */
 const uint8_t *uring_take(struct conn *c, size_t max, size_t *len, unsigned *id);
@@ -158,6 +162,11 @@ static inline bool uring_ended(const struct conn *c)
 {
 	(void)c;
 	return true;
+}
+static inline bool uring_is_bulk(const struct conn *c)
+{
+	(void)c;
+	return false;
 }
 static inline bool uring_is_sending(const struct conn *c)
 {
