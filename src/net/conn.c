@@ -415,6 +415,8 @@ void conn_rx_pause(struct conn *c)
 	c->paused = true;
 	if (c->hup && !c->hup_told)
 		conn_make_ready(c);
+	if (loop_is_uring(c->loop))
+		uring_flow_changed(c);
 }
 
 void conn_rx_resume(struct conn *c)
@@ -423,7 +425,7 @@ void conn_rx_resume(struct conn *c)
 	c->present = true;
 	conn_make_ready(c);
 	if (loop_is_uring(c->loop))
-		uring_resumed(c);
+		uring_flow_changed(c);
 }
 
 bool conn_rx_is_paused(const struct conn *c)

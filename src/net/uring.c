@@ -285,9 +285,9 @@ void uring_later(struct conn *c)
 	put_on(c->loop->uring, io_of(c));
 }
 
-void uring_resumed(struct conn *c)
+void uring_flow_changed(struct conn *c)
 {
-	if (!io_of(c)->receiving)
+	if (!io_of(c)->receiving) /* which serves both: it tells the end as well */
 		uring_later(c);
 }
 

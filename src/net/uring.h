@@ -71,7 +71,7 @@ void uring_leave(struct conn *c); /* it stands on the ready list when nothing is
 bool uring_left(struct conn *c);  /* what was read goes with it. False: no memory, some is lost */
 bool uring_busy(const struct conn *c); /* something is asked */
 void uring_later(struct conn *c);      /* its needs may have changed */
-void uring_resumed(struct conn *c);
+void uring_flow_changed(struct conn *c); /* it was paused, or resumed */
 bool uring_ended(const struct conn *c);
 bool uring_is_bulk(const struct conn *c); /* a read that is not full does not mean drained */
 bool uring_is_sending(const struct conn *c);
@@ -154,7 +154,7 @@ static inline void uring_later(struct conn *c)
 {
 	(void)c;
 }
-static inline void uring_resumed(struct conn *c)
+static inline void uring_flow_changed(struct conn *c)
 {
 	(void)c;
 }

@@ -106,4 +106,9 @@ test_unit_net_check_nomem_uring_SOURCES = test/unit/net/check_nomem.c $(FAILING_
 test_unit_net_check_nomem_uring_LDADD = $(NET_UNIT_LIBS)
 test_unit_net_check_nomem_uring_CFLAGS = $(NET_URING_CFLAGS)
 test_unit_net_check_nomem_uring_LDFLAGS = $(FAILING_ALLOC_LINK)
+
+check_PROGRAMS += test/unit/net/check_uring
+test_unit_net_check_uring_SOURCES = test/unit/net/check_uring.c
+test_unit_net_check_uring_LDADD = $(NET_UNIT_LIBS)
+test_unit_net_check_uring_CFLAGS = $(NET_URING_CFLAGS)
 endif
