@@ -205,9 +205,9 @@ const struct setting settings[] = {
 	{ROW(G, POOL, LIST, "ignore_startup_parameters", ignore_startup_parameters), .def = "",
 		.help = "parameters of a client's start-up packet that are dropped"},
 	{ROW(G, NET, ENUM, "io_engine", io_engine), .flags = SETTING_RESTART | SETTING_OURS,
-		.def = "epoll", .words = io_engines,
-		.help = "how the workers' sockets are served; auto: io_uring where the system "
-			"offers it"},
+		.def = "auto", .words = io_engines,
+		.help = "how the workers' sockets are served; auto: by io_uring where the system "
+			"offers it, else by epoll"},
 	{IGNORED(G, PROCESS, "job_name"), .flags = SETTING_RESTART, .def = "pgbouncer",
 		.note = "names a service of another system"},
 	{ROW(G, ROUTING, TIME, "lag_check_interval", lag_check_interval_us), .flags = SETTING_OURS,

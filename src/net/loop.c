@@ -206,6 +206,11 @@ enum status loop_uring_offered(const char **why)
 	return E_IO;
 }
 
+const char *loop_engine_name(const struct loop *l)
+{
+	return loop_is_uring(l) ? "io_uring" : "epoll";
+}
+
 void loop_free(struct loop *l)
 {
 	struct list *node;

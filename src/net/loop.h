@@ -48,6 +48,8 @@ void loop_free(struct loop *l); /* connections and watches are gone before */
 /* Can a loop with io_uring be made here? OK, or E_IO and the reason for a log line, static. */
 enum status loop_uring_offered(const char **why) MUST_USE;
 
+const char *loop_engine_name(const struct loop *l); /* as io_engine has it; static */
+
 /*
  * One turn: sleep until an event or until `until_us` (monotonic; UINT64_MAX: no limit; in the past:
  * do not sleep) unless something stands on the ready list, run callbacks, serve the ready list.

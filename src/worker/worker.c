@@ -1,5 +1,6 @@
 #include "worker/worker.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -373,6 +374,26 @@ static enum loop_engine worker_engine(struct worker *w)
 	return offered ? LOOP_URING : LOOP_EPOLL;
 }
 
+static enum status worker_loop_new(struct worker *w)
+{
+	struct loop_conf conf = {.engine = worker_engine(w),
+		.rx_len = WORKER_RX_LEN,
+		.bufpool_keep_max = WORKER_BUFPOOL_KEEP,
+		.turn_budget = WORKER_TURN_BUDGET,
+		.on_wake = on_wake,
+		.arg = w,
+		.before_sleep = before_sleep,
+		.after_sleep = after_sleep};
+	enum status st = loop_new(&conf, &w->loop);
+
+	if (st == OK || conf.engine == LOOP_EPOLL)
+		return st;
+	log_warn(w->log, "no io_uring for this worker, its sockets are served by epoll",
+		"worker=%u error=\"%s\"", w->index, strerror(errno));
+	conf.engine = LOOP_EPOLL;
+	return loop_new(&conf, &w->loop);
+}
+
 enum status worker_new(struct shared *sh, uint32_t index, const struct worker_listen *listens,
 	uint32_t n_listens, struct worker **out)
 {
@@ -405,15 +426,7 @@ enum status worker_new(struct shared *sh, uint32_t index, const struct worker_li
 	w->reader = snap_register(&sh->snap);
 	if (w->reader == NULL)
 		goto fail;
-	if ((st = loop_new(&(struct loop_conf){.engine = worker_engine(w),
-				   .rx_len = WORKER_RX_LEN,
-				   .bufpool_keep_max = WORKER_BUFPOOL_KEEP,
-				   .turn_budget = WORKER_TURN_BUDGET,
-				   .on_wake = on_wake,
-				   .arg = w,
-				   .before_sleep = before_sleep,
-				   .after_sleep = after_sleep},
-		     &w->loop)) != OK ||
+	if ((st = worker_loop_new(w)) != OK ||
 		(st = settings_table_new(&sh->hash_key, WORKER_SETTINGS_BYTES, &w->settings)) !=
 			OK ||
 		(st = stmt_table_new(&sh->hash_key, WORKER_STMTS_BYTES, w->settings, &w->stmts)) !=
