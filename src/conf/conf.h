@@ -44,6 +44,7 @@ enum tls_mode {
 	TLS_MODE_VERIFY_FULL,
 };
 enum { TLS_PROTOCOL_1_2 = 1, TLS_PROTOCOL_1_3 = 2 }; /* bits of conf_tls.protocols */
+enum conf_io_engine { IO_ENGINE_AUTO, IO_ENGINE_EPOLL, IO_ENGINE_URING };
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
 struct conf_list {
@@ -233,7 +234,8 @@ struct conf {
 
 	/* names and sockets */
 	uint64_t dns_max_ttl_us, dns_nxdomain_ttl_us;
-	const char *resolv_conf;    /* * "": the system's */
+	const char *resolv_conf; /* * "": the system's */
+	enum conf_io_engine io_engine;
 	uint32_t max_packet_size;   /* bytes */
 	uint64_t relay_buffer;      /* bytes waiting to be sent at which the source is not read */
 	uint32_t tcp_defer_accept;  /* 0: off */

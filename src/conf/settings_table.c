@@ -97,6 +97,13 @@ static const struct setting_word tls_protocols[] = {
 	{"tlsv1", TLS_PROTOCOL_1_2},
 	{NULL, 0},
 };
+static const struct setting_word io_engines[] = {
+	{"auto", IO_ENGINE_AUTO},
+	{"epoll", IO_ENGINE_EPOLL},
+	{"io_uring", IO_ENGINE_URING},
+	{NULL, 0},
+};
+
 static const struct setting_word log_formats[] = {
 	{"text", LOG_FORMAT_TEXT},
 	{"json", LOG_FORMAT_JSON},
@@ -197,6 +204,10 @@ const struct setting settings[] = {
 		.help = "longest a client may be idle inside a transaction; 0: no limit"},
 	{ROW(G, POOL, LIST, "ignore_startup_parameters", ignore_startup_parameters), .def = "",
 		.help = "parameters of a client's start-up packet that are dropped"},
+	{ROW(G, NET, ENUM, "io_engine", io_engine), .flags = SETTING_RESTART | SETTING_OURS,
+		.def = "auto", .words = io_engines,
+		.help = "how the workers' sockets are served; auto: by io_uring where the system "
+			"offers it, else by epoll"},
 	{IGNORED(G, PROCESS, "job_name"), .flags = SETTING_RESTART, .def = "pgbouncer",
 		.note = "names a service of another system"},
 	{ROW(G, ROUTING, TIME, "lag_check_interval", lag_check_interval_us), .flags = SETTING_OURS,

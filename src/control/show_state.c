@@ -267,6 +267,7 @@ static const struct reply_column workers_columns[] = {
 	{"statements", I8},
 	{"statement_bytes", I8},
 	{"cpu_us", I8},
+	{"io_engine", T},
 };
 
 static size_t workers_row(const struct show_in *in, size_t pos, struct rows *out)
@@ -291,6 +292,7 @@ static size_t workers_row(const struct show_in *in, size_t pos, struct rows *out
 	rows_u64(out, w->statements);
 	rows_u64(out, w->statement_bytes);
 	rows_u64(out, w->cpu_us);
+	rows_text(out, w->io_engine);
 	rows_end(out);
 	return pos + 1;
 }

@@ -7,6 +7,7 @@
 
 #include "net/engine.h"
 #include "net/tls.h"
+#include "net/uring.h"
 
 /* Waiting input that is thrown away at a close, so that TCP does not answer it with a reset. */
 #define CLOSE_DISCARD_MAX (1u << 20)
@@ -59,11 +60,14 @@ static struct conn *conn_alloc(struct loop *l, int fd, const struct conn_ops *op
 /* Off the loop, but still there for the frames that are in its callbacks. */
 static void conn_unhook(struct conn *c)
 {
+	conn_tx_push(c); /* what was flushed is not lost by a close */
 	if (c->state != CONN_LEAVING && c->state != CONN_AWAY)
 		loop_io_del(c);
 	wheel_del(&c->loop->wheel, &c->timer);
 	list_del(&c->ready);
 	conn_tx_drop(c);
+	if (loop_is_uring(c->loop))
+		return; /* the descriptor outlives what is asked of it: uring_bury */
 	close(c->fd);
 	c->fd = -1;
 }
@@ -72,6 +76,17 @@ static void conn_dispose(struct conn *c)
 {
 	conn_rx_release(c);
 	tls_free(c->tls);
+	free(c->ahead);
+	c->loop->n_conns--;
+	if (loop_is_uring(c->loop))
+		uring_bury(c);
+	else
+		free(c);
+}
+
+/* One that no event could ever come for; its descriptor stays. */
+static void conn_discard(struct conn *c)
+{
 	c->loop->n_conns--;
 	free(c);
 }
@@ -121,7 +136,7 @@ enum status conn_new(struct loop *l, int fd, const struct conn_ops *ops, void *a
 	return OK;
 fail:
 	if (c != NULL)
-		conn_dispose(c);
+		conn_discard(c);
 	close(fd);
 	return st;
 }
@@ -151,7 +166,7 @@ enum status conn_connect(struct loop *l, const struct sockaddr *addr, socklen_t 
 fail:
 	if (c != NULL) {
 		list_del(&c->ready);
-		conn_dispose(c);
+		conn_discard(c);
 	}
 	close(fd);
 	return st;
@@ -183,6 +198,7 @@ void conn_free_flushed(struct conn *c, uint32_t linger_ms)
 	conn_flush(c);
 	if (c->tls != NULL && c->state != CONN_HANDSHAKE)
 		conn_tls_goodbye(c);
+	conn_tx_push(c);
 	if (c->tx_off) {
 		conn_destroy(c);
 	} else if (c->out_len == 0) {
@@ -211,8 +227,10 @@ void conn_end(struct conn *c, enum conn_end why, int err)
 	conn_become(c, CONN_ENDED);
 	c->why = (uint8_t)why;
 	c->err = err;
-	if (why != CONN_END_EOF)
+	if (why != CONN_END_EOF) {
+		conn_tx_push(c); /* a TLS alert */
 		conn_tx_drop(c);
+	}
 	conn_enter_call(c);
 	c->ops->on_end(c->arg, why);
 	conn_leave_call(c);
@@ -250,7 +268,8 @@ void conn_serve(struct conn *c)
 			conn_tls_run(c);
 		return;
 	case CONN_LEAVING:
-		conn_left(c);
+		if (!loop_is_uring(c->loop) || !uring_busy(c))
+			conn_left(c);
 		return;
 	case CONN_ENDED:
 	case CONN_LINGERING:
@@ -264,7 +283,7 @@ void conn_serve(struct conn *c)
 
 void conn_suspect(struct conn *c)
 {
-	if (c->hup)
+	if (c->hup || loop_is_uring(c->loop)) /* which tells a reset by itself */
 		return;
 	c->suspect = 1;
 	if (!wheel_is_armed(&c->timer))
@@ -331,10 +350,8 @@ static bool conn_connected(struct conn *c)
 }
 
 /* Returns false if the conn is gone. */
-static bool conn_on_writable(struct conn *c)
+static bool conn_after_send(struct conn *c, bool drained)
 {
-	bool drained = conn_tx_drain(c);
-
 	if (c->state == CONN_LINGERING) {
 		if (c->tx_off)
 			conn_destroy(c);
@@ -349,15 +366,23 @@ static bool conn_on_writable(struct conn *c)
 	return conn_leave_call(c);
 }
 
+void conn_on_sent(struct conn *c)
+{
+	c->blocked = c->out_first != NULL;
+	(void)conn_after_send(c, !c->blocked && !c->tx_off);
+}
+
 void conn_on_event(struct conn *c, int what)
 {
 	if ((what & (IO_READ | IO_CLOSED)) != 0)
 		c->sock_drained = false;
 	if ((what & IO_CLOSED) != 0)
 		c->hup = true;
+	if ((what & IO_ERROR) != 0 && c->err == 0)
+		c->err = sock_error(c);
 	if (c->state == CONN_CONNECTING && !conn_connected(c))
 		return;
-	if ((what & IO_WRITE) != 0 && c->blocked && !conn_on_writable(c))
+	if ((what & IO_WRITE) != 0 && c->blocked && !conn_after_send(c, conn_tx_drain(c)))
 		return;
 	if (c->state == CONN_HANDSHAKE) {
 		conn_tls_run(c);
@@ -390,6 +415,8 @@ void conn_rx_pause(struct conn *c)
 	c->paused = true;
 	if (c->hup && !c->hup_told)
 		conn_make_ready(c);
+	if (loop_is_uring(c->loop))
+		uring_flow_changed(c);
 }
 
 void conn_rx_resume(struct conn *c)
@@ -397,6 +424,8 @@ void conn_rx_resume(struct conn *c)
 	c->paused = false;
 	c->present = true;
 	conn_make_ready(c);
+	if (loop_is_uring(c->loop))
+		uring_flow_changed(c);
 }
 
 bool conn_rx_is_paused(const struct conn *c)

@@ -118,7 +118,8 @@ void conn_local(const struct conn *c, char *addr, size_t cap, uint16_t *port)
 
 size_t conn_memory(const struct conn *c)
 {
-	size_t n = sizeof *c + loop_io_size() + c->rx_cap;
+	size_t n = sizeof *c + loop_io_size() + c->rx_cap +
+		   (c->ahead != NULL ? sizeof *c->ahead + c->ahead->end : 0);
 
 	for (const struct out_buf *b = c->out_first; b != NULL; b = b->next)
 		n += b->cap;

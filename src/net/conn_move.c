@@ -5,24 +5,31 @@
 #include "net/conn.h"
 #include "net/engine.h"
 #include "net/tls.h"
+#include "net/uring.h"
 
 void conn_detach(struct conn *c, void (*done)(void *arg, struct conn *c), void *arg)
 {
 	PANIC_IF(c->state != CONN_OPEN);
 	conn_flush(c);
+	conn_tx_push(c);
 	loop_io_del(c);
 	wheel_del(&c->loop->wheel, &c->timer);
 	list_del(&c->ready);
 	conn_become(c, CONN_LEAVING);
 	c->detached = done;
 	c->arg = arg;
-	conn_make_ready(c);
+	if (loop_is_uring(c->loop))
+		uring_leave(c);
+	else
+		conn_make_ready(c);
 }
 
 void conn_left(struct conn *c)
 {
 	struct bufpool *bufs = &c->loop->bufs;
 
+	if (loop_is_uring(c->loop) && !uring_left(c))
+		c->pending_end = CONN_END_LIMIT;
 	if (c->rx != NULL)
 		bufpool_let_go(bufs, c->rx_cap);
 	for (struct out_buf *b = c->out_first; b != NULL; b = b->next)
@@ -84,6 +91,7 @@ void conn_free_detached(struct conn *c)
 	}
 	free_adopted(c->rx, c->rx_cap);
 	tls_free(c->tls);
+	free(c->ahead);
 	close(c->fd);
 	free(c);
 }

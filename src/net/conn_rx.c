@@ -1,9 +1,11 @@
 /* conn_rx - the receiving half of conn: from the socket to on_data, and what is kept. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "net/conn.h"
 #include "net/engine.h"
+#include "net/uring.h"
 
 /* Where a read goes: `have` kept bytes lie at `at` already, `room` more fit behind them. */
 struct rx_place {
@@ -117,27 +119,58 @@ static enum status rx_place(struct conn *c, struct rx_place *pl)
 	return OK;
 }
 
+static ssize_t ahead_take(struct conn *c, void *buf, size_t len)
+{
+	struct ahead *a = c->ahead;
+	size_t n = a->end - a->begin < len ? a->end - a->begin : len;
+
+	memcpy(buf, a->bytes + a->begin, n);
+	a->begin += n;
+	if (a->begin == a->end) {
+		free(a);
+		c->ahead = NULL;
+	}
+	return (ssize_t)n;
+}
+
+ssize_t conn_recv(struct conn *c, void *buf, size_t len)
+{
+	ssize_t n;
+
+	if (c->ahead != NULL)
+		return ahead_take(c, buf, len);
+	if (loop_is_uring(c->loop)) {
+		n = uring_recv(c, buf, len);
+	} else {
+		do {
+			n = recv(c->fd, buf, len, 0);
+		} while (n < 0 && errno == EINTR);
+	}
+	if (n > 0) {
+		c->sock_drained = (size_t)n < len && !(loop_is_uring(c->loop) && uring_is_bulk(c));
+		if (c->sock_drained)
+			conn_suspect(c);
+	} else if (n < 0 && errno == EAGAIN) {
+		c->sock_drained = true;
+	}
+	return n;
+}
+
+bool conn_is_read_out(const struct conn *c)
+{
+	return !loop_is_uring(c->loop) || uring_ended(c);
+}
+
 /* As conn_tls_read, from the bare socket. */
 static enum status sock_read(struct conn *c, uint8_t *buf, size_t cap, size_t *n)
 {
-	ssize_t r;
+	ssize_t r = conn_recv(c, buf, cap);
 
-	*n = 0;
-	do {
-		r = recv(c->fd, buf, cap, 0);
-	} while (r < 0 && errno == EINTR);
+	*n = r > 0 ? (size_t)r : 0;
 	if (r == 0)
 		return E_CLOSED;
-	if (r < 0) {
-		if (errno != EAGAIN)
-			return E_IO;
-		c->sock_drained = true;
-		return E_AGAIN;
-	}
-	*n = (size_t)r;
-	c->sock_drained = (size_t)r < cap;
-	if (c->sock_drained)
-		conn_suspect(c);
+	if (r < 0)
+		return errno == EAGAIN ? E_AGAIN : E_IO;
 	return OK;
 }
 
@@ -206,18 +239,42 @@ static bool rx_verdict(struct conn *c, enum status st)
 	}
 }
 
+/* What the engine has received is presented where it lies, if nothing is kept. */
+static bool rx_lent(struct conn *c, struct rx_place *pl, size_t *n, unsigned *id)
+{
+	if (!loop_is_uring(c->loop) || c->rx_len != 0 || c->tls != NULL || c->ahead != NULL)
+		return false;
+	pl->at = (uint8_t *)(uintptr_t)uring_take(c, c->rx_keep_max, n, id); /* only read from */
+	pl->have = 0;
+	pl->shared = true;
+	return pl->at != NULL;
+}
+
 /* One read and its on_data; `*budget` shrinks by what came. Returns whether to go on. */
 static bool rx_step(struct conn *c, size_t *budget)
 {
+	struct uring *u = c->loop->uring;
 	struct rx_place pl;
 	enum status st;
+	unsigned id;
 	size_t n;
 	int err;
 
+	if (rx_lent(c, &pl, &n, &id)) {
+		bool go_on;
+
+		*budget -= n < *budget ? n : *budget;
+		c->bytes_in += n;
+		go_on = rx_present(c, pl.at, n, true);
+		uring_give_back(u, id);
+		return go_on;
+	}
 	if (rx_place(c, &pl) != OK) {
 		conn_end(c, CONN_END_LIMIT, ENOMEM);
 		return false;
 	}
+	if (pl.room > *budget)
+		pl.room = *budget;
 	st = c->tls != NULL ? conn_tls_read(c, pl.at + pl.have, pl.room, &n)
 			    : sock_read(c, pl.at + pl.have, pl.room, &n);
 	err = errno;
@@ -273,7 +330,7 @@ void conn_rx_run(struct conn *c)
 	}
 	while (c->state == CONN_OPEN && !c->paused) {
 		if (c->sock_drained && !c->tls_more) {
-			if (c->hup)
+			if (c->hup && conn_is_read_out(c))
 				rx_verdict(c, E_CLOSED);
 			return;
 		}

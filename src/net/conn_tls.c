@@ -12,23 +12,13 @@
 static ssize_t transport_recv(void *arg, void *buf, size_t len)
 {
 	struct conn *c = arg;
-	ssize_t n;
+	ssize_t n = -1;
 
-	if (c->sock_drained) {
-		errno = EAGAIN;
-		return c->hup ? 0 : -1;
-	}
-	do {
-		n = recv(c->fd, buf, len, 0);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0 && errno == EAGAIN) {
-		c->sock_drained = true;
-		return c->hup ? 0 : -1;
-	}
-	if (n > 0 && (size_t)n < len) {
-		c->sock_drained = true;
-		conn_suspect(c);
-	}
+	errno = EAGAIN;
+	if (!c->sock_drained)
+		n = conn_recv(c, buf, len);
+	if (n < 0 && errno == EAGAIN && c->hup && conn_is_read_out(c))
+		return 0;
 	return n;
 }
 

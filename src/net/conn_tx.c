@@ -4,6 +4,7 @@
 
 #include "net/conn.h"
 #include "net/engine.h"
+#include "net/uring.h"
 
 _Static_assert(OUT_PIECE_MAX <= BUFPOOL_MAX, "a piece is one pool buffer");
 
@@ -25,10 +26,25 @@ void conn_tx_drop(struct conn *c)
 
 	if (g->conn == c)
 		g->conn = NULL;
+	if (loop_is_uring(c->loop) && c->out_first != NULL && uring_is_sending(c)) {
+		uring_hold(c, c->out_first);
+		c->out_first = NULL;
+		c->out_last = NULL;
+	}
 	while (c->out_first != NULL)
 		out_pop(c);
 	c->out_len = 0;
 	c->tx_off = true;
+}
+
+void conn_tx_let_go(struct loop *l, struct out_buf *b)
+{
+	while (b != NULL) {
+		struct out_buf *next = b->next;
+
+		bufpool_give(&l->bufs, (uint8_t *)b, b->cap);
+		b = next;
+	}
 }
 
 void conn_tx_fail(struct conn *c, enum conn_end why, int err)
@@ -41,6 +57,8 @@ void conn_tx_fail(struct conn *c, enum conn_end why, int err)
 	if (why == CONN_END_RESET) { /* what the peer sent before is read to its end */
 		c->hup = true;
 		c->sock_drained = false;
+		if (loop_is_uring(c->loop)) /* the receive that is asked for finds its end */
+			(void)shutdown(c->fd, SHUT_RD);
 	}
 	conn_make_ready(c);
 }
@@ -135,12 +153,31 @@ static size_t tx_write(struct conn *c, struct iovec *iov, unsigned n_iov, size_t
 	return (size_t)n;
 }
 
+/* Little is copied, and goes with the output of all conns when the kernel is entered. */
+static void tx_send_uring(struct conn *c, struct iovec *iov, unsigned n_iov, size_t len)
+{
+	size_t sent = 0;
+
+	if (c->out_len + len > URING_COPY_MAX) {
+		conn_tx_push(c);
+		if (!c->blocked && !c->tx_off)
+			sent = tx_write(c, iov, n_iov, len);
+	}
+	if (sent < len && !c->tx_off)
+		out_queue(c, iov, n_iov, len, sent);
+	uring_later(c);
+}
+
 void conn_tx_send(struct conn *c, struct iovec *iov, unsigned n_iov, size_t len)
 {
 	size_t sent = 0;
 
 	if (c->tx_off)
 		return;
+	if (loop_is_uring(c->loop)) {
+		tx_send_uring(c, iov, n_iov, len);
+		return;
+	}
 	if (!c->blocked)
 		sent = tx_write(c, iov, n_iov, len);
 	if (sent < len && !c->tx_off)
@@ -185,6 +222,19 @@ bool conn_tx_drain(struct conn *c)
 		out_advance(c, len);
 	}
 	return waited && c->out_first == NULL;
+}
+
+void conn_tx_push(struct conn *c)
+{
+	if (c->loop != NULL && loop_is_uring(c->loop) && !c->blocked && c->out_first != NULL)
+		(void)conn_tx_drain(c);
+}
+
+void conn_tx_sent(struct conn *c, size_t n, int err)
+{
+	out_advance(c, n);
+	if (err != 0)
+		conn_tx_fail(c, CONN_END_RESET, err);
 }
 
 /* --- gathering --- */
@@ -276,5 +326,8 @@ size_t conn_out_len(const struct conn *c)
 {
 	const struct gather *g = c->loop != NULL ? &c->loop->gather : NULL;
 
-	return c->out_len + (g != NULL && g->conn == c ? g->len : 0);
+	/* until the kernel is entered, what it will be given counts as sent */
+	size_t waits = c->loop != NULL && loop_is_uring(c->loop) && !c->blocked ? 0 : c->out_len;
+
+	return waits + (g != NULL && g->conn == c ? g->len : 0);
 }

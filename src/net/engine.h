@@ -1,7 +1,11 @@
 /*
- * engine - what the files of the epoll engine share: the bodies of `struct loop` and `struct conn`
- * and the calls between loop.c and the files of conn. listen.c and resolver.c use the loop's wheel.
+ * engine - what the two engines share: the bodies of `struct loop` and `struct conn` and the calls
+ * between loop.c, uring.c and the files of conn. listen.c and resolver.c use the loop's wheel.
  * Nothing outside net/ includes it.
+ *
+ * The seam. A conn is the same on both: what is kept, gathered, queued, paused and told. An engine
+ * says when bytes may be read or sent (conn_on_event, conn_on_sent); conn_recv and tx_write reach
+ * the socket, or with io_uring (loop_is_uring) what uring.c has received and will send (ADR 0013).
  *
  * Why the epoll events need help. libevent tells READ and WRITE for EPOLLERR, without CLOSED, which
  * for a connection registered once for everything looks like the arrival of data. A reset that
@@ -41,10 +45,18 @@ struct gather {
 	uint8_t copy[CONN_GATHER_LEN];
 };
 
+/* Bytes that an engine has read and the owner did not ask for yet; they travel with the conn. */
+struct ahead {
+	size_t begin;
+	size_t end;
+	uint8_t bytes[];
+};
+
 struct loop {
 	/* set at creation */
 	struct loop_conf conf;
-	struct event_base *base;
+	struct uring *uring;     /* NULL: the engine is epoll */
+	struct event_base *base; /* NULL: it is io_uring */
 	struct event *wake_ev;
 	struct event *sleep_ev;
 	int wake_fd;
@@ -117,7 +129,8 @@ struct conn {
 	uint32_t rx_cap;
 	uint32_t rx_off;
 	uint32_t rx_len;
-	uint32_t rx_done; /* by conn_consume inside on_data */
+	uint32_t rx_done;    /* by conn_consume inside on_data */
+	struct ahead *ahead; /* in front of what the socket has; NULL: none */
 	uint64_t bytes_in;
 
 	/* sending */
@@ -141,22 +154,29 @@ struct conn {
 	bool tls_more : 1;     /* the TLS stream may hold bytes: it was not read to its end */
 	bool hup : 1;          /* the peer's end is known: a FIN, or a reset in `err` */
 	bool hup_told : 1;
-	bool blocked : 1; /* the socket is full; a WRITE edge will come */
+	bool blocked : 1; /* the socket is full; the engine tells when it takes more */
 	bool tx_off : 1;  /* nothing can be sent any more */
 	bool stuffed : 1; /* plain bytes came in front of the TLS handshake */
 	bool is_unix : 1;
 };
 
 /* --- loop.c --- */
-enum { IO_READ = 1, IO_WRITE = 2, IO_CLOSED = 4 };
+enum { IO_READ = 1, IO_WRITE = 2, IO_CLOSED = 4, IO_ERROR = 8 };
+static inline bool loop_is_uring(const struct loop *l)
+{
+	return l->uring != NULL;
+}
 size_t loop_io_size(void); /* bytes that follow each conn for its event */
 enum status loop_io_add(struct conn *c) MUST_USE;
 void loop_io_del(struct conn *c);
+void loop_watched(struct loop_watch *w, int what);
+void loop_woken(struct loop *l);                     /* by loop_wake */
 enum status loop_need_wire(struct loop *l) MUST_USE; /* the loop gets its first TLS conn */
 
 /* --- conn.c --- */
 void conn_on_event(struct conn *c, int what);
-void conn_serve(struct conn *c); /* it stood on the ready list */
+void conn_on_sent(struct conn *c); /* after conn_tx_sent, when it may call back */
+void conn_serve(struct conn *c);   /* it stood on the ready list */
 void conn_make_ready(struct conn *c);
 void conn_become(struct conn *c, enum conn_state to); /* the only place that sets `state` */
 COLD void conn_end(struct conn *c, enum conn_end why, int err); /* calls on_end */
@@ -178,11 +198,18 @@ void conn_left(struct conn *c); /* no event can come any more */
 void conn_rx_run(struct conn *c); /* may call anything back; the conn may be gone */
 void conn_rx_release(struct conn *c);
 void conn_rx_consume(struct conn *c, size_t n);
+/* recv(2), or what the engine has received. Sets sock_drained. */
+ssize_t conn_recv(struct conn *c, void *buf, size_t len);
+/* The socket was read to its end. For conns whose `hup` is set, and that are drained. */
+bool conn_is_read_out(const struct conn *c);
 
 /* --- conn_tx.c --- */
 void conn_tx_send(struct conn *c, struct iovec *iov, unsigned n_iov, size_t len);
 bool conn_tx_drain(struct conn *c); /* true: something waited and has gone */
-void conn_tx_drop(struct conn *c);  /* lose the waiting output and what is gathered */
+void conn_tx_push(struct conn *c);  /* send now what an engine would send at the end of the turn */
+void conn_tx_sent(struct conn *c, size_t n, int err);   /* an engine has sent; err: errno or 0 */
+void conn_tx_let_go(struct loop *l, struct out_buf *b); /* and all behind it; NULL allowed */
+void conn_tx_drop(struct conn *c); /* lose the waiting output and what is gathered */
 /* Nothing can be sent any more; the owner hears of it from the ready list. */
 COLD void conn_tx_fail(struct conn *c, enum conn_end why, int err);
 

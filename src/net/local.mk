@@ -14,4 +14,5 @@ libcore_a_SOURCES += \
 	src/net/names.c src/net/names.h \
 	src/net/resolver.c src/net/resolver.h \
 	src/net/tls.c src/net/tls.h \
-	src/net/tls_words.c src/net/tls_words.h
+	src/net/tls_words.c src/net/tls_words.h \
+	src/net/uring.c src/net/uring.h

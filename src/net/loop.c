@@ -8,10 +8,12 @@
 #include <unistd.h>
 
 #include "net/engine.h"
+#include "net/uring.h"
 
 struct loop_watch {
 	struct loop *loop;
-	struct event *ev;
+	struct event *ev; /* NULL: */
+	struct uring_watch *uw;
 	void (*fn)(void *arg, int what);
 	void *arg;
 };
@@ -73,10 +75,13 @@ static void loop_forget(struct loop *l, const void *what)
  */
 static void on_wake(evutil_socket_t fd, short what, void *arg)
 {
-	struct loop *l = arg;
-
 	(void)fd;
 	(void)what;
+	loop_woken(arg);
+}
+
+void loop_woken(struct loop *l)
+{
 	loop_woke(l);
 	atomic_exchange(&l->wake_pending, false); /* before on_wake looks for what was posted */
 	if (l->conf.on_wake != NULL)
@@ -121,9 +126,6 @@ static enum status loop_init_base(struct loop *l)
 
 static enum status loop_init_events(struct loop *l)
 {
-	l->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (l->wake_fd < 0)
-		return E_IO;
 	l->wake_ev = event_new(l->base, l->wake_fd, EV_READ | EV_ET | EV_PERSIST, on_wake, l);
 	l->sleep_ev = event_new(l->base, -1, 0, on_slept, l);
 	if (l->wake_ev == NULL || l->sleep_ev == NULL)
@@ -131,9 +133,23 @@ static enum status loop_init_events(struct loop *l)
 	return event_add(l->wake_ev, NULL) == 0 ? OK : E_IO;
 }
 
+static enum status loop_init_engine(struct loop *l)
+{
+	enum status st;
+
+	l->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (l->wake_fd < 0)
+		return E_IO;
+	if (l->conf.engine == LOOP_URING)
+		return uring_new(l, &l->uring);
+	st = loop_init_base(l);
+	return st == OK ? loop_init_events(l) : st;
+}
+
 enum status loop_new(const struct loop_conf *conf, struct loop **out)
 {
 	enum status st;
+	int saved;
 	struct loop *l = calloc(1, sizeof *l);
 
 	if (l == NULL)
@@ -148,14 +164,51 @@ enum status loop_new(const struct loop_conf *conf, struct loop **out)
 	list_init(&l->ready);
 	list_init(&l->lingering);
 	st = E_NOMEM;
-	if ((l->rx = malloc(conf->rx_len)) == NULL || (st = loop_init_base(l)) != OK ||
-		(st = loop_init_events(l)) != OK)
+	if ((l->rx = malloc(conf->rx_len)) == NULL || (st = loop_init_engine(l)) != OK)
 		goto fail;
 	*out = l;
 	return OK;
 fail:
+	saved = errno;
 	loop_free(l);
+	errno = saved;
 	return st;
+}
+
+enum status loop_uring_offered(const char **why)
+{
+	const struct loop_conf conf = {.engine = LOOP_URING, .rx_len = 1};
+	struct loop *l;
+
+	if (loop_new(&conf, &l) == OK) {
+		loop_free(l);
+		return OK;
+	}
+	switch (errno) {
+	case ENOSYS:
+		*why = uring_is_built() ? "the kernel has no io_uring" : "built without liburing";
+		break;
+	case EPERM:
+	case EACCES:
+		*why = "the system forbids it (a container's seccomp filter, or "
+		       "kernel.io_uring_disabled)";
+		break;
+	case EINVAL:
+		*why = "the kernel is older than 6.1";
+		break;
+	case ENOMEM:
+		*why = "not enough memory (or locked memory, ulimit -l)";
+		break;
+	default:
+		*why = "io_uring_setup failed";
+		break;
+	}
+	return E_IO;
+}
+
+const char *loop_engine_name(const struct loop *l)
+{
+	return loop_is_uring(l) ? "io_uring" : "epoll";
 }
 
 void loop_free(struct loop *l)
@@ -177,6 +230,7 @@ void loop_free(struct loop *l)
 		(void)event_base_loop(l->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 		event_base_free(l->base);
 	}
+	uring_free(l->uring);
 	if (l->wake_fd >= 0)
 		close(l->wake_fd);
 	bufpool_fini(&l->bufs);
@@ -236,24 +290,28 @@ static void loop_settle(struct loop *l)
 enum status loop_turn(struct loop *l, uint64_t until_us)
 {
 	uint64_t own_us = wheel_next_us(&l->wheel);
-	int flags = EVLOOP_ONCE;
-	int r;
+	bool sleep;
+	enum status st = OK;
 
 	loop_settle(l);
 	if (own_us < until_us)
 		until_us = own_us;
-	if (!list_is_empty(&l->ready) || until_us <= l->now_us)
-		flags |= EVLOOP_NONBLOCK;
-	else if (loop_arm(l, until_us) != OK)
+	sleep = list_is_empty(&l->ready) && until_us > l->now_us;
+	if (sleep && !loop_is_uring(l) && loop_arm(l, until_us) != OK)
 		return E_IO;
 	if (l->conf.before_sleep != NULL)
 		l->conf.before_sleep(l->conf.arg);
 	l->asleep = true;
-	r = event_base_loop(l->base, flags);
+	if (loop_is_uring(l))
+		st = uring_turn(l->uring, until_us, sleep);
+	else if (event_base_loop(l->base, EVLOOP_ONCE | (sleep ? 0 : EVLOOP_NONBLOCK)) < 0)
+		st = E_IO;
 	loop_woke(l);
+	if (loop_is_uring(l))
+		loop_serve_ready(l); /* all that came for one conn at once */
 	wheel_run(&l->wheel, l->now_us, LOOP_TIMER_MAX, l);
 	loop_serve_ready(l);
-	return r < 0 ? E_IO : OK;
+	return st;
 }
 
 uint64_t loop_now_us(const struct loop *l)
@@ -282,7 +340,9 @@ struct event_base *loop_event_base(struct loop *l)
 
 size_t loop_io_size(void)
 {
-	return event_get_struct_event_size();
+	size_t n = event_get_struct_event_size();
+
+	return n > uring_io_size() ? n : uring_io_size(); /* a conn may move between engines */
 }
 
 static struct event *io_event(struct conn *c)
@@ -307,6 +367,10 @@ enum status loop_io_add(struct conn *c)
 	struct event *ev = io_event(c);
 	const short what = EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST;
 
+	if (loop_is_uring(c->loop)) {
+		uring_add(c);
+		return OK;
+	}
 	if (event_assign(ev, c->loop->base, c->fd, what, on_io, c) != 0)
 		return E_IO;
 	return event_add(ev, NULL) == 0 ? OK : E_IO;
@@ -315,7 +379,8 @@ enum status loop_io_add(struct conn *c)
 void loop_io_del(struct conn *c)
 {
 	loop_forget(c->loop, c);
-	event_del(io_event(c));
+	if (!loop_is_uring(c->loop)) /* else uring_leave or uring_bury follows */
+		event_del(io_event(c));
 }
 
 /* --- watches --- */
@@ -331,6 +396,11 @@ static void on_watch(evutil_socket_t fd, short what, void *arg)
 			      ((what & EV_WRITE) != 0 ? LOOP_WRITE : 0));
 }
 
+void loop_watched(struct loop_watch *w, int what)
+{
+	w->fn(w->arg, what);
+}
+
 static void on_signal(evutil_socket_t signo, short what, void *arg)
 {
 	struct loop_watch *w = arg;
@@ -338,6 +408,24 @@ static void on_signal(evutil_socket_t signo, short what, void *arg)
 	(void)what;
 	if (loop_woke_for(w->loop, w))
 		w->fn(w->arg, (int)signo);
+}
+
+static enum status watch_new_uring(
+	struct loop *l, int fd, int what, const struct loop_watch *like, struct loop_watch **out)
+{
+	struct loop_watch *w = malloc(sizeof *w);
+	enum status st;
+
+	if (w == NULL)
+		return E_NOMEM;
+	*w = *like;
+	if ((st = uring_watch_fd(l->uring, fd, what, w, &w->uw)) != OK) {
+		free(w);
+		return st;
+	}
+	l->n_watches++;
+	*out = w;
+	return OK;
 }
 
 static enum status watch_new(struct loop *l, int fd, short events, event_callback_fn on_event,
@@ -369,6 +457,8 @@ enum status loop_watch(struct loop *l, int fd, int what, void (*fn)(void *arg, i
 	short events = (short)(((what & LOOP_READ) != 0 ? EV_READ : 0) |
 			       ((what & LOOP_WRITE) != 0 ? EV_WRITE : 0));
 
+	if (loop_is_uring(l))
+		return watch_new_uring(l, fd, what, &w, out);
 	return watch_new(l, fd, events, on_watch, &w, out);
 }
 
@@ -386,6 +476,9 @@ void loop_unwatch(struct loop_watch *w)
 		return;
 	loop_forget(w->loop, w);
 	w->loop->n_watches--;
-	event_free(w->ev);
+	if (w->uw != NULL)
+		uring_unwatch(w->uw);
+	else
+		event_free(w->ev);
 	free(w);
 }

@@ -220,7 +220,8 @@ struct show_worker_row {
 	uint64_t bytes_kept; /* receive and send buffers in use */
 	uint64_t buffers_free;
 	uint64_t settings, statements, statement_bytes;
-	uint64_t cpu_us; /* of the thread */
+	uint64_t cpu_us;       /* of the thread */
+	const char *io_engine; /* static */
 };
 
 struct ask_rows {

@@ -296,6 +296,7 @@ static void show_worker(struct worker *w, struct table *t)
 	if (row == NULL)
 		return;
 	*row = (struct show_worker_row){
+		.io_engine = loop_engine_name(w->loop),
 		.clients = w->n_clients,
 		.servers = w->n_servers,
 		.login_clients = w->n_clients_login,

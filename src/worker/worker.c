@@ -1,5 +1,6 @@
 #include "worker/worker.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -358,6 +359,47 @@ static void on_borrow(void *ctx, struct wheel_timer *t)
 	dispatch_borrow(ctx);
 }
 
+/* io_uring if that is asked for and the system offers it; the first worker's log line tells. */
+static enum loop_engine worker_engine(struct worker *w)
+{
+	const struct conf *conf = atomic_load(&w->sh->conf);
+	const char *why = "";
+	bool offered;
+
+	if (conf == NULL || conf->io_engine == IO_ENGINE_EPOLL)
+		return LOOP_EPOLL;
+	offered = loop_uring_offered(&why) == OK;
+	if (w->index == 0 && offered)
+		log_info(w->log, "sockets are served by io_uring", "io_engine=%s",
+			conf->io_engine == IO_ENGINE_AUTO ? "auto" : "io_uring");
+	else if (w->index == 0 && conf->io_engine == IO_ENGINE_AUTO)
+		log_info(w->log, "sockets are served by epoll", "reason=\"%s\"", why);
+	else if (w->index == 0)
+		log_warn(w->log, "io_uring is not available, sockets are served by epoll",
+			"reason=\"%s\"", why);
+	return offered ? LOOP_URING : LOOP_EPOLL;
+}
+
+static enum status worker_loop_new(struct worker *w)
+{
+	struct loop_conf conf = {.engine = worker_engine(w),
+		.rx_len = WORKER_RX_LEN,
+		.bufpool_keep_max = WORKER_BUFPOOL_KEEP,
+		.turn_budget = WORKER_TURN_BUDGET,
+		.on_wake = on_wake,
+		.arg = w,
+		.before_sleep = before_sleep,
+		.after_sleep = after_sleep};
+	enum status st = loop_new(&conf, &w->loop);
+
+	if (st == OK || conf.engine == LOOP_EPOLL)
+		return st;
+	log_warn(w->log, "no io_uring for this worker, its sockets are served by epoll",
+		"worker=%u error=\"%s\"", w->index, strerror(errno));
+	conf.engine = LOOP_EPOLL;
+	return loop_new(&conf, &w->loop);
+}
+
 enum status worker_new(struct shared *sh, uint32_t index, const struct worker_listen *listens,
 	uint32_t n_listens, struct worker **out)
 {
@@ -391,14 +433,7 @@ enum status worker_new(struct shared *sh, uint32_t index, const struct worker_li
 	w->reader = snap_register(&sh->snap);
 	if (w->reader == NULL)
 		goto fail;
-	if ((st = loop_new(&(struct loop_conf){.rx_len = WORKER_RX_LEN,
-				   .bufpool_keep_max = WORKER_BUFPOOL_KEEP,
-				   .turn_budget = WORKER_TURN_BUDGET,
-				   .on_wake = on_wake,
-				   .arg = w,
-				   .before_sleep = before_sleep,
-				   .after_sleep = after_sleep},
-		     &w->loop)) != OK ||
+	if ((st = worker_loop_new(w)) != OK ||
 		(st = settings_table_new(&sh->hash_key, WORKER_SETTINGS_BYTES, &w->settings)) !=
 			OK ||
 		(st = stmt_table_new(&sh->hash_key, WORKER_STMTS_BYTES, w->settings, &w->stmts)) !=
@@ -453,6 +488,7 @@ void worker_run(struct worker *w)
 		worker_bury(w);
 	}
 	worker_close_all(w);
+	(void)!loop_turn(w->loop, 0); /* an engine lets go of what was closed, in this thread */
 	snap_offline(w->reader);
 	m = worker_mail(sizeof *m, ASK_STOPPED);
 	PANIC_IF(m == NULL);

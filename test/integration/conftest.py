@@ -36,11 +36,15 @@ HBA = ["host replication copier,app 127.0.0.1/32 scram-sha-256",
 def pytest_configure(config):
     config.addinivalue_line("markers", "threads: worth running under ThreadSanitizer")
     config.addinivalue_line("markers", "nodes: needs replicas to lag, nodes to fail; takes minutes")
+    config.addinivalue_line("markers", "engines: run on both engines by ./quickstart test")
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", 143))  # cleans up
 
 
+# Run on the other engine as well: what moves bytes, ends connections, hands them over.
+ENGINES = ("test_basics", "test_cancel", "test_copy", "test_limits", "test_many_clients",
+           "test_pipeline", "test_tls", "test_vanish")
 NODES = ("test_consistency", "test_failover", "test_promotion", "test_routing")
 
 
@@ -48,6 +52,8 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.module.__name__.startswith(NODES):
             item.add_marker(pytest.mark.nodes)
+        if item.module.__name__.startswith(ENGINES):
+            item.add_marker(pytest.mark.engines)
 
 
 @pytest.hookimpl(hookwrapper=True)

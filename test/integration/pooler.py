@@ -52,12 +52,13 @@ class Pgweir:
     setting stands for the daemon's own folder."""
 
     def __init__(self, site, databases, settings=None, users=None, passwords=None,
-                 secrets=None, args=(), environment=None):
+                 secrets=None, args=(), environment=None, before=()):
         self.site = site
         self.folder = site.new_folder()
         self.port = proc.free_port()
         self.stats_port = proc.free_port()
         self.args = list(args)
+        self.before = list(before)  # a command that runs it
         self.environment = {**SANITIZER_ENV, **(environment or {})}
         self.process = None
         self.databases = dict(databases)
@@ -70,6 +71,8 @@ class Pgweir:
             "stats_users": "stats", "monitor_user": "monitor",
             "monitor_password": site.passwords["monitor"], "stats_addr": "127.0.0.1",
             "stats_port": self.stats_port, "server_tls_sslmode": "disable",
+            # PGWEIR_IO_ENGINE=epoll runs all of this on the other engine
+            "io_engine": os.environ.get("PGWEIR_IO_ENGINE"),
             **(settings or {})}
         self.config = f"{self.folder}/pgweir.ini"
         self.log = f"{self.folder}/pgweir.log"
@@ -112,8 +115,8 @@ class Pgweir:
     def launch(self):
         """Start it without waiting."""
         self.write_config()
-        self.process = proc.spawn([self.site.binary, *self.args, self.config], self.log,
-                                  env=self.environment)
+        self.process = proc.spawn([*self.before, self.site.binary, *self.args, self.config],
+                                  self.log, env=self.environment)
         self.site.running.append(self)
 
     def start(self):

@@ -23,6 +23,7 @@ quickstart_test() {
 	step "Generating ./configure"
 	generate || test_give_up "./autogen.sh failed"
 	test_variant plain "" --enable-werror
+	test_other_engine
 	# what needs nodes to fail and to come back runs under ASan with --full only
 	test_variant asan "not nodes" --enable-werror --enable-asan CFLAGS="-O1 -g"
 	test_variant tsan threads --enable-werror --enable-tsan CFLAGS="-O1 -g"
@@ -63,8 +64,20 @@ test_show_unit_failures() {
 	done < <(grep -lrE --include='*.trs' '^:test-result: (FAIL|XPASS|ERROR)' "$1")
 }
 
-test_integration() {
-	local name=$1 mark=$2 dir=$BUILD/$1 xml=$BUILD/pytest-$1.xml again
+# Workers are served by io_uring where the system offers it; epoll is the engine elsewhere.
+test_other_engine() {
+	local why
+	if why=$("$PYTHON" test/tools/uring.py 2>&1); then
+		test_integration plain engines epoll
+	else
+		step "NOT TESTED: io_uring, for $why. All of the above ran on epoll."
+	fi
+}
+
+test_integration() { # VARIANT MARK [ENGINE]
+	local name=$1${3:+-$3} mark=$2 dir=$BUILD/$1 xml again
+	local -x PGWEIR_IO_ENGINE=${3:-auto}
+	xml=$BUILD/pytest-$name.xml
 	step "Variant $name: tests against a primary with two replicas${mark:+, those marked $mark}"
 	test_pytest "$dir" "$xml" ${mark:+-m "$mark"} test/integration
 	mapfile -t again < <(test_failed_ids "$xml")

@@ -228,7 +228,7 @@ START_TEST(our_own_tables)
 	console_query(&c, "SHOW PINS");
 	ck_row("7|8|app|appuser|10.0.0.1:5432|temp|2026-01-01 00:00:00 UTC|create temp table t()");
 	console_query(&c, "SHOW WORKERS");
-	ck_row("0|5|1|4|100|50|0|0|1024|2048|0|0|77|1500000");
+	ck_row("0|5|1|4|100|50|0|0|1024|2048|0|0|77|1500000|io_uring");
 	console_query(&c, "SHOW MEM");
 	ck_row("buffer_bytes|1|2048|4096|6144");
 	console_query(&c, "SHOW NODES");

@@ -183,6 +183,7 @@ static inline void views_fill(struct views *v)
 		k->bytes_kept = 1024;
 		k->buffers_free = 2048;
 		k->cpu_us = 1500000;
+		k->io_engine = "io_uring";
 		k->statement_bytes = 77;
 	}
 	{

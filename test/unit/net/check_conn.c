@@ -366,9 +366,10 @@ START_TEST(detached_connection_takes_its_bytes_along)
 	turn_until(b, t.total == 8);
 	ck_assert_int_eq(memcmp(t.got, "keptmore", 8), 0);
 	ck_assert_uint_eq(read_while_turning(b, fd[1], put), put);
-	turn_until(b, t.n_drained == 1);
+	/* io_uring sends on as soon as there is room, so all may have gone before it left */
+	turn_until(b, t.n_drained + (TEST_ENGINE == LOOP_URING ? s.n_drained : 0) == 1);
 	ck_assert_uint_eq(loop_bufpool(b)->used_bytes, 0);
-	ck_assert_uint_eq(s.n_drained, 0);
+	ck_assert_uint_le(s.n_drained, TEST_ENGINE == LOOP_URING ? 1 : 0);
 	conn_free(t.c);
 	close(fd[1]);
 	loop_free(b);
@@ -519,7 +520,8 @@ START_TEST(connection_travels_between_threads_under_load)
 
 	pair_tcp(fd);
 	for (unsigned i = 0; i < 2; i++) {
-		const struct loop_conf conf = {.rx_len = RX_LEN,
+		const struct loop_conf conf = {.engine = TEST_ENGINE,
+			.rx_len = RX_LEN,
 			.turn_budget = RX_LEN,
 			.on_wake = side_on_wake,
 			.arg = &sd[i]};
@@ -575,7 +577,7 @@ START_TEST(idle_connection_is_small)
 	seen_open(l, fd[0], &s);
 	write_all(fd[1], "abc", 3);
 	turn_until(l, s.n_data == 1);
-	ck_assert_uint_lt(conn_memory(s.c), 300);
+	ck_assert_uint_lt(conn_memory(s.c), 312);
 	ck_assert(conn_is_unix(s.c));
 	conn_remote(s.c, addr, sizeof addr, &port);
 	ck_assert_str_eq(addr, "unix");
@@ -609,5 +611,5 @@ int main(void)
 	tcase_add_test(tc, end_that_was_pending_is_told_to_the_next_loop);
 	tcase_add_test(tc, connection_travels_between_threads_under_load);
 	tcase_add_test(tc, idle_connection_is_small);
-	return unit_run("conn", tc);
+	return net_run("conn", tc);
 }

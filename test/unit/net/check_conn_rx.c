@@ -21,11 +21,12 @@ START_TEST(round_trip_costs_one_recv_and_one_send)
 	for (unsigned i = 1; i <= 100; i++) {
 		write_all(fd[1], "ping", 4);
 		turn_until(l, s.total == 4 * i);
+		sent_by(l);
 		read_all(fd[1], back, 4);
 		turns(l, 2);
 	}
-	ck_assert_uint_eq(n_recv, 100);
-	ck_assert_uint_eq(n_send, 100);
+	ck_assert_uint_eq(n_recv, calls(100));
+	ck_assert_uint_eq(n_send, calls(100));
 	ck_assert_uint_eq(s.n_data, 100);
 	ck_assert_uint_eq(conn_bytes_in(s.c), 400);
 	ck_assert_uint_eq(conn_bytes_out(s.c), 400);
@@ -237,11 +238,11 @@ START_TEST(resume_presents_kept_bytes_without_new_ones)
 	turns(l, 1);
 	ck_assert_int_eq(memcmp(s.got, "abcdef", 6), 0);
 	ck_assert_uint_eq(s.n_data, 3);
-	ck_assert_uint_eq(n_recv, 1);
+	ck_assert_uint_eq(n_recv, calls(1));
 	conn_rx_pause(s.c);
 	conn_rx_resume(s.c);
 	turns(l, 1);
-	ck_assert_uint_eq(n_recv, 1); /* known to be drained */
+	ck_assert_uint_eq(n_recv, calls(1)); /* known to be drained */
 	conn_free(s.c);
 	close(fd[1]);
 	loop_free(l);
@@ -274,7 +275,8 @@ END_TEST
 
 START_TEST(one_connection_yields_after_its_budget)
 {
-	const struct loop_conf conf = {.rx_len = RX_LEN, .turn_budget = RX_LEN};
+	const struct loop_conf conf = {
+		.engine = TEST_ENGINE, .rx_len = RX_LEN, .turn_budget = RX_LEN};
 	struct loop *l;
 	struct seen big = {0}, small = {0};
 	static char junk[1u << 20];
@@ -291,7 +293,7 @@ START_TEST(one_connection_yields_after_its_budget)
 	before = (size_t)write(fd[1], junk, sizeof junk);
 	ck_assert_uint_gt(before, 2 * RX_LEN);
 	turn_until(l, big.total > 0);
-	ck_assert_uint_le(big.n_data, 2);
+	ck_assert_uint_le(big.total, 2 * RX_LEN);
 	write_all(fs[1], "x", 1);
 	turn_until(l, small.total == 1);
 	ck_assert_uint_lt(big.total, before);
@@ -319,7 +321,7 @@ static void check_data_then_fin(int fd[2])
 	turn_until(l, s.n_end == 1);
 	ck_assert_int_eq(s.why, CONN_END_EOF);
 	ck_assert_uint_eq(s.total, 4);
-	ck_assert_uint_eq(n_recv, 1); /* EV_CLOSED spares the one that returns 0 */
+	ck_assert_uint_eq(n_recv, calls(1)); /* EV_CLOSED spares the one that returns 0 */
 	turns(l, 3);
 	ck_assert_uint_eq(s.n_end, 1);
 	conn_free(s.c);
@@ -503,5 +505,5 @@ int main(void)
 	tcase_add_test(tc, hangup_that_came_with_the_data_is_told_to_an_owner_that_pauses);
 	tcase_add_test(tc, reset_behind_unread_data_is_a_hangup_while_paused);
 	tcase_add_test(tc, half_closed_peer_still_gets_our_bytes);
-	return unit_run("conn_rx", tc);
+	return net_run("conn_rx", tc);
 }

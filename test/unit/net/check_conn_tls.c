@@ -162,8 +162,8 @@ START_TEST(encrypted_round_trip_costs_one_recv_and_one_send)
 		conn_flush(t.a.c);
 		turn_until(t.l, t.a.total == 4 * i);
 	}
-	ck_assert_uint_eq(n_send, 200);
-	ck_assert_uint_eq(n_recv, 200);
+	ck_assert_uint_eq(n_send, calls(200));
+	ck_assert_uint_eq(n_recv, calls(200));
 	ck_assert_uint_eq(conn_bytes_in(t.a.c), 400);
 	ck_assert_uint_eq(conn_bytes_out(t.a.c), 400);
 	both_close(&t);
@@ -465,5 +465,5 @@ int main(void)
 	tcase_add_test(tc, freeing_during_the_handshake);
 	tcase_add_test(tc, encrypted_connection_travels_with_all_its_bytes);
 	tcase_add_test(tc, output_above_the_limit_ends_an_encrypted_connection);
-	return unit_run("conn_tls", tc);
+	return net_run("conn_tls", tc);
 }

@@ -400,5 +400,5 @@ int main(void)
 	tcase_add_test(tc, paused_listener_leaves_connections_in_the_backlog);
 	tcase_add_test(tc, without_descriptors_accepting_rests_and_goes_on);
 	tcase_add_test(tc, listener_may_go_while_it_rests);
-	return unit_run("listen", tc);
+	return net_run("listen", tc);
 }

@@ -54,7 +54,8 @@ static void for_each_failure(bool (*scene)(long n))
 
 static bool scene_loop(long n)
 {
-	const struct loop_conf conf = {.rx_len = RX_LEN, .turn_budget = RX_LEN};
+	const struct loop_conf conf = {
+		.engine = TEST_ENGINE, .rx_len = RX_LEN, .turn_budget = RX_LEN};
 	struct loop *l = NULL;
 	enum status st;
 
@@ -148,12 +149,15 @@ static bool scene_tls(long n)
 		(st = tls_ctx_new(&cc, &cctx, err)) == OK &&
 		(st = conn_tls_accept(b.c, sctx)) == OK &&
 		(st = conn_tls_connect(a.c, cctx, "db.example")) == OK) {
-		for (unsigned i = 0; i < 200 && a.n_ready + b.n_ready < 2; i++)
+		for (unsigned i = 0; i < 200 && a.n_ready + b.n_ready < 2 && a.n_end + b.n_end == 0;
+			i++)
 			(void)!loop_turn(l, loop_now_us(l) + 10000);
 		whole = true;
 	}
 	failing_alloc_after(-1);
 	ck_assert(st == OK || st == E_NOMEM);
+	if (TEST_ENGINE == LOOP_URING && whole && a.n_end + b.n_end != 0)
+		whole = false; /* what is sent is copied, for which there was no memory */
 	ck_assert(!whole || a.n_ready + b.n_ready == 2);
 	conn_free(a.c);
 	conn_free(b.c);
@@ -235,6 +239,7 @@ int main(void)
 	tcase_add_test(tc, loop_is_made_or_not);
 	tcase_add_test(tc, connection_ends_by_its_limit);
 	tcase_add_test(tc, tls_starts_or_not);
-	tcase_add_test(tc, resolver_and_listener_report_it);
-	return unit_run("nomem", tc);
+	if (TEST_ENGINE == LOOP_EPOLL)
+		tcase_add_test(tc, resolver_and_listener_report_it);
+	return net_run("nomem", tc);
 }

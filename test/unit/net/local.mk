@@ -63,3 +63,52 @@ test_unit_net_check_nomem_SOURCES = test/unit/net/check_nomem.c $(FAILING_ALLOC_
 test_unit_net_check_nomem_LDADD = $(NET_UNIT_LIBS)
 test_unit_net_check_nomem_CFLAGS = $(NET_UNIT_CFLAGS)
 test_unit_net_check_nomem_LDFLAGS = $(FAILING_ALLOC_LINK)
+
+# The same on io_uring.
+NET_URING_CFLAGS = $(NET_UNIT_CFLAGS) -DTEST_ENGINE=LOOP_URING
+if HAVE_LIBURING
+
+check_PROGRAMS += test/unit/net/check_loop_uring
+test_unit_net_check_loop_uring_SOURCES = test/unit/net/check_loop.c
+test_unit_net_check_loop_uring_LDADD = $(NET_UNIT_LIBS)
+test_unit_net_check_loop_uring_CFLAGS = $(NET_URING_CFLAGS)
+
+check_PROGRAMS += test/unit/net/check_conn_uring
+test_unit_net_check_conn_uring_SOURCES = test/unit/net/check_conn.c
+test_unit_net_check_conn_uring_LDADD = $(NET_UNIT_LIBS)
+test_unit_net_check_conn_uring_CFLAGS = $(NET_URING_CFLAGS)
+
+check_PROGRAMS += test/unit/net/check_conn_rx_uring
+test_unit_net_check_conn_rx_uring_SOURCES = test/unit/net/check_conn_rx.c
+test_unit_net_check_conn_rx_uring_LDADD = $(NET_UNIT_LIBS)
+test_unit_net_check_conn_rx_uring_CFLAGS = $(NET_URING_CFLAGS)
+test_unit_net_check_conn_rx_uring_LDFLAGS = $(NET_CALLS_LINK)
+
+check_PROGRAMS += test/unit/net/check_conn_tx_uring
+test_unit_net_check_conn_tx_uring_SOURCES = test/unit/net/check_conn_tx.c
+test_unit_net_check_conn_tx_uring_LDADD = $(NET_UNIT_LIBS)
+test_unit_net_check_conn_tx_uring_CFLAGS = $(NET_URING_CFLAGS)
+test_unit_net_check_conn_tx_uring_LDFLAGS = $(NET_CALLS_LINK)
+
+check_PROGRAMS += test/unit/net/check_conn_tls_uring
+test_unit_net_check_conn_tls_uring_SOURCES = test/unit/net/check_conn_tls.c
+test_unit_net_check_conn_tls_uring_LDADD = $(NET_UNIT_LIBS)
+test_unit_net_check_conn_tls_uring_CFLAGS = $(NET_URING_CFLAGS)
+test_unit_net_check_conn_tls_uring_LDFLAGS = $(NET_CALLS_LINK)
+
+check_PROGRAMS += test/unit/net/check_listen_uring
+test_unit_net_check_listen_uring_SOURCES = test/unit/net/check_listen.c
+test_unit_net_check_listen_uring_LDADD = $(NET_UNIT_LIBS)
+test_unit_net_check_listen_uring_CFLAGS = $(NET_URING_CFLAGS)
+
+check_PROGRAMS += test/unit/net/check_nomem_uring
+test_unit_net_check_nomem_uring_SOURCES = test/unit/net/check_nomem.c $(FAILING_ALLOC_FILES)
+test_unit_net_check_nomem_uring_LDADD = $(NET_UNIT_LIBS)
+test_unit_net_check_nomem_uring_CFLAGS = $(NET_URING_CFLAGS)
+test_unit_net_check_nomem_uring_LDFLAGS = $(FAILING_ALLOC_LINK)
+
+check_PROGRAMS += test/unit/net/check_uring
+test_unit_net_check_uring_SOURCES = test/unit/net/check_uring.c
+test_unit_net_check_uring_LDADD = $(NET_UNIT_LIBS)
+test_unit_net_check_uring_CFLAGS = $(NET_URING_CFLAGS)
+endif

@@ -20,6 +20,10 @@
 #include "net/loop.h"
 #include "unit.h"
 
+#ifndef TEST_ENGINE
+#define TEST_ENGINE LOOP_EPOLL /* the programs check_*_uring are built with LOOP_URING */
+#endif
+
 #define RX_LEN  65536u
 #define WAIT_US 20000000u /* a test that waits longer has failed */
 
@@ -33,8 +37,10 @@ static inline uint64_t clock_now_us(void)
 
 static inline struct loop *loop_for_test(void)
 {
-	const struct loop_conf conf = {
-		.rx_len = RX_LEN, .bufpool_keep_max = 1u << 20, .turn_budget = 256u << 10};
+	const struct loop_conf conf = {.engine = TEST_ENGINE,
+		.rx_len = RX_LEN,
+		.bufpool_keep_max = 1u << 20,
+		.turn_budget = 256u << 10};
 	struct loop *l;
 
 	ck_assert_int_eq(loop_new(&conf, &l), OK);
@@ -55,6 +61,31 @@ static inline void turns(struct loop *l, unsigned n)
 {
 	while (n-- != 0)
 		ck_assert_int_eq(loop_turn(l, 0), OK);
+}
+
+/* As unit_run, on the engine that the program is built for. */
+static inline int net_run(const char *name, TCase *tc)
+{
+	const char *why = "";
+
+	if (TEST_ENGINE == LOOP_URING && loop_uring_offered(&why) != OK) {
+		fprintf(stderr, "SKIPPED: %s on io_uring was NOT tested: %s\n", name, why);
+		return 77;
+	}
+	return unit_run(name, tc);
+}
+
+/* What was flushed has gone: io_uring sends it when the kernel is entered. */
+static inline void sent_by(struct loop *l)
+{
+	if (TEST_ENGINE == LOOP_URING)
+		turns(l, 1);
+}
+
+/* Calls of recv and send that the scene costs; io_uring needs none. */
+static inline unsigned calls(unsigned n)
+{
+	return TEST_ENGINE == LOOP_URING ? 0 : n;
 }
 
 /* --- sockets --- */
