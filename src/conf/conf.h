@@ -237,6 +237,7 @@ struct conf {
 	const char *resolv_conf; /* * "": the system's */
 	enum conf_io_engine io_engine;
 	uint32_t max_packet_size;   /* bytes */
+	uint64_t notify_queue;      /* bytes of notifications that may wait for one client */
 	uint64_t relay_buffer;      /* bytes waiting to be sent at which the source is not read */
 	uint32_t tcp_defer_accept;  /* 0: off */
 	uint32_t tcp_socket_buffer; /* bytes, 0: the system's */

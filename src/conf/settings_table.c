@@ -288,6 +288,10 @@ const struct setting settings[] = {
 	{ROW(G, ROUTING, TIME, "node_timeout", node_timeout_us), .flags = SETTING_OURS, .def = "3",
 		.min = 100000, .max = 3600000000,
 		.help = "time without an answer that takes a node out"},
+	{ROW(G, CLIENT, SIZE, "notify_queue", notify_queue), .flags = SETTING_OURS, .def = "1MB",
+		.min = 16384, .max = 1073741824,
+		.help = "bytes of notifications that may wait for one client; with more of them it "
+			"is disconnected"},
 	{IGNORED(G, PROCESS, "peer_id"), .def = "0",
 		.note = "peers are not available in this version"},
 	{ROW(G, PROCESS, STRING, "pidfile", pidfile), .flags = SETTING_RESTART, .def = "",

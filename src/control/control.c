@@ -12,6 +12,7 @@
 #include "control/ending.h"
 #include "control/helpers.h"
 #include "control/http.h"
+#include "control/listening.h"
 #include "control/monitor.h"
 #include "control/pq.h"
 #include "control/resolve.h"
@@ -45,6 +46,7 @@ struct control {
 	struct resolve *resolve;
 	struct monitor *monitor;
 	struct catalog_load *catalogs;
+	struct listenings *listenings;
 	struct stats *stats;
 	struct reload *reload;
 	struct consoles *consoles;
@@ -58,6 +60,7 @@ static void conf_changed(struct control *c)
 {
 	resolve_conf_changed(c->resolve);
 	catalog_load_conf_changed(c->catalogs);
+	listenings_conf_changed(c->listenings);
 	stats_conf_changed(c->stats);
 	if (monitor_conf_changed(c->monitor) == OK)
 		return;
@@ -94,8 +97,10 @@ static void on_topology(void *arg, uint32_t cluster, unsigned bits)
 {
 	struct control *c = arg;
 
-	if ((bits & ROLES_PRIMARY) != 0)
+	if ((bits & ROLES_PRIMARY) != 0) {
 		catalog_load_primary_changed(c->catalogs, cluster);
+		listenings_primary_changed(c->listenings);
+	}
 	if ((bits & ~(unsigned)ROLES_SAMPLE) != 0)
 		(void)!tell_all(&c->env, TELL_REFRESH); /* units may wait for such a node */
 }
@@ -218,6 +223,12 @@ static void take_mail(struct control *c, struct mail *m)
 		break;
 	case ASK_PROBE:
 		take_probe(c, message);
+		break;
+	case ASK_LISTEN:
+		listenings_take(c->listenings, message);
+		break;
+	case ASK_BARRIER:
+		listenings_take_barrier(c->listenings, message);
 		break;
 	case ASK_ROWS:
 		collector_take(&c->collector, message);
@@ -363,6 +374,7 @@ static enum status new_modules(struct control *c)
 		(st = resolve_new(&c->env, &resolve_ops, c, &c->resolve)) != OK ||
 		(st = monitor_new(&c->env, &monitor_ops, c, &c->monitor)) != OK ||
 		(st = catalog_load_new(&c->env, &c->catalogs)) != OK ||
+		(st = listenings_new(&c->env, &c->listenings)) != OK ||
 		(st = reload_new(&c->env, c->args.conf_path, &reload_ops, c, &c->reload)) != OK)
 		return st;
 	return new_views(c);
@@ -425,6 +437,7 @@ static void free_modules(struct control *c)
 	consoles_free(c->consoles);
 	stats_free(c->stats);
 	reload_free(c->reload);
+	listenings_free(c->listenings);
 	catalog_load_free(c->catalogs);
 	monitor_free(c->monitor);
 	resolve_free(c->resolve);

@@ -17,6 +17,7 @@ libcore_a_SOURCES += \
 	src/control/http.c src/control/http.h \
 	src/control/json.c \
 	src/control/judgement.c src/control/judgement.h \
+	src/control/listening.c src/control/listening.h \
 	src/control/merge.c src/control/merge.h \
 	src/control/metrics.c \
 	src/control/monitor.c src/control/monitor.h \

@@ -259,6 +259,20 @@ static size_t pins(const struct show_in *in, const struct family *f, size_t pos,
 	return pos + 1;
 }
 
+static size_t notify(const struct show_in *in, const struct family *f, size_t pos, struct wr *w)
+{
+	const struct notify_counts *n = &in->env->shared->notify;
+	const _Atomic uint64_t *const values[] = {&n->channels, &n->subscribed, &n->received,
+		&n->delivered, &n->overflows, &n->losses, &n->not_shared};
+	struct labels l = {.n = 0};
+
+	if (pos != 0)
+		return SIZE_MAX;
+	exposition_u64(w, f->name, &l,
+		atomic_load_explicit(values[f->field], memory_order_relaxed));
+	return 1;
+}
+
 /* --- nodes --- */
 
 enum {
@@ -411,6 +425,16 @@ static const struct family families[] = {
 		QUERY_HIST},
 	{"pgweir_pins", "gauge", "Clients that keep their server, by cause.", pins, 0},
 	{"pgweir_pins_total", "counter", "Pins ever made, by cause.", pins, 1},
+	{"pgweir_listen_channels", "gauge", "Channels that are listened to.", notify, 0},
+	{"pgweir_listen_subscriptions", "gauge", "Clients' channels.", notify, 1},
+	{"pgweir_notifications_received_total", "counter", "Notifications received.", notify, 2},
+	{"pgweir_notifications_sent_total", "counter", "Notifications given to clients.", notify,
+		3},
+	{"pgweir_notify_overflows_total", "counter", "Clients that notify_queue disconnected.",
+		notify, 4},
+	{"pgweir_listen_losses_total", "counter", "Listening connections that were lost.", notify,
+		5},
+	{"pgweir_listen_pins_total", "counter", "LISTEN that could not be shared.", notify, 6},
 
 	{"pgweir_node_up", "gauge", "Whether the node answers.", nodes, NODE_UP},
 	{"pgweir_node_is_primary", "gauge", "Whether it is its cluster's primary.", nodes,

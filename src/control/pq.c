@@ -210,6 +210,23 @@ static void answer_done(struct pq *c)
 	(void)leave(c);
 }
 
+/* Returns false if the owner has ended it. */
+static bool take_notices(struct pq *c)
+{
+	PGnotify *n;
+
+	if (c->ops->on_notify == NULL)
+		return true;
+	enter(c);
+	while (c->state != PQ_FREED && (n = PQnotifies(c->conn)) != NULL) {
+		c->ops->on_notify(c->arg, &(struct pq_notice){.channel = n->relname,
+						  .payload = n->extra,
+						  .pid = (uint32_t)n->be_pid});
+		PQfreemem(n);
+	}
+	return leave(c);
+}
+
 /* Take in one result: a row, or the end of the answer. Returns false if this was the last. */
 static bool take_one(struct pq *c)
 {
@@ -222,7 +239,8 @@ static bool take_one(struct pq *c)
 		return false;
 	}
 	if (r == NULL && c->last != NULL) {
-		answer_done(c);
+		if (take_notices(c)) /* what came ahead of the answer's end is told before it */
+			answer_done(c);
 		return false;
 	}
 	if (st == PGRES_SINGLE_TUPLE) {
@@ -262,7 +280,7 @@ static bool consume(struct pq *c)
 	for (unsigned i = 0; i < 3; i++) {
 		if (PQconsumeInput(c->conn) == 0)
 			return false;
-		if (!PQisBusy(c->conn))
+		if (!PQisBusy(c->conn) && c->ops->on_notify == NULL)
 			break;
 	}
 	return PQstatus(c->conn) != CONNECTION_BAD;
@@ -292,7 +310,7 @@ static void on_socket(void *arg, int what)
 		return;
 	if (!consume(c))
 		fail_lost(c);
-	else if (c->state == PQ_ASKED)
+	else if (take_notices(c) && c->state == PQ_ASKED)
 		take_answer(c);
 }
 

@@ -46,6 +46,12 @@ struct pq_failure {
 	char text[PQ_TEXT_MAX]; /* one line, as the server or libpq says it */
 };
 
+/* Borrowed for the call. */
+struct pq_notice {
+	const char *channel, *payload;
+	uint32_t pid; /* of the notifying backend */
+};
+
 /* Callbacks come from the loop, never from inside pq_connect or pq_query; each may call pq_free. */
 struct pq_ops {
 	void (*on_ready)(void *arg); /* logged in: pq_query may be called */
@@ -53,6 +59,8 @@ struct pq_ops {
 	void (*on_row)(void *arg, const struct pq_result *r);
 	/* The end of the answer, maybe an error of SQL; the next pq_query may be called. */
 	void (*on_done)(void *arg, const struct pq_result *r);
+	/* A notification, at any time after on_ready; NULL: the owner does not listen. */
+	void (*on_notify)(void *arg, const struct pq_notice *n);
 	/* The connection is over; pq_free is still the owner's to call. */
 	void (*on_failed)(void *arg, const struct pq_failure *f);
 };

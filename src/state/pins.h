@@ -55,6 +55,7 @@ enum pin_undo {
 /* What the server needs before another client may have it. Ordered. */
 enum pin_after {
 	PIN_AFTER_NOTHING,
+	PIN_AFTER_UNLISTEN, /* UNLISTEN *: it listened for a moment */
 	PIN_AFTER_DISCARD, /* DISCARD ALL */
 	PIN_AFTER_CLOSE,   /* nothing undoes it: close the connection */
 };

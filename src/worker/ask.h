@@ -23,6 +23,8 @@ enum ask_kind {         /* worker -> control */
 	ASK_PROBE,   /* struct ask_probe: a node failed us; look at it now */
 	ASK_ROWS,    /* struct ask_rows: answer to TELL_SHOW */
 	ASK_DONE,    /* struct ask_done: answer to TELL_COMMAND */
+	ASK_LISTEN,  /* struct ask_listen: a worker's first client of a channel, or its last left */
+	ASK_BARRIER, /* struct ask_barrier: tell when all notifications until now have come */
 	ASK_STOPPED, /* struct mail: this worker has ended its loop */
 };
 
@@ -36,6 +38,9 @@ enum tell_kind {           /* control or worker -> worker */
 	TELL_DERIVED,      /* the struct ask_derive, answered */
 	TELL_SHOW,         /* struct tell_show */
 	TELL_COMMAND,      /* struct tell_command */
+	TELL_LISTENING, /* struct tell_listening: how the listening connection does */
+	TELL_NOTIFIED,  /* struct tell_notified: a notification */
+	TELL_BARRIER,   /* struct tell_barrier */
 	TELL_REFRESH, /* struct mail: a snapshot changed, load them now (else at the next turn) */
 	TELL_STOP,    /* struct mail: close everything and end the loop */
 };
@@ -76,6 +81,53 @@ struct ask_catalog {
 struct ask_probe {
 	struct mail mail;
 	uint32_t node;
+};
+
+#define CHANNEL_LEN 64u /* bytes of a channel's name, with the NUL: PostgreSQL's NAMEDATALEN */
+
+struct ask_listen {
+	struct mail mail;
+	char database[NAME_LEN]; /* the [databases] entry's name */
+	char channel[CHANNEL_LEN];
+	uint32_t worker;
+	bool wanted; /* else the worker's last client has left it */
+};
+
+/* Answered by TELL_BARRIER with the number; at once if nothing listens. */
+struct ask_barrier {
+	struct mail mail;
+	char database[NAME_LEN];
+	uint32_t worker;
+	uint64_t number; /* rises with each of a worker */
+};
+
+enum listening_what {
+	LISTENING_ON,   /* `channel` is listened to */
+	LISTENING_DOWN, /* the connection is lost: no channel of the database is */
+	LISTENING_LOST, /* all are again: what was notified meanwhile is not known */
+};
+
+struct tell_listening {
+	struct mail mail;
+	enum listening_what what;
+	char database[NAME_LEN];
+	char channel[CHANNEL_LEN];
+};
+
+struct tell_notified {
+	struct mail mail;
+	char database[NAME_LEN];
+	char channel[CHANNEL_LEN];
+	uint32_t pid; /* the notifier's, as its client knows it */
+	uint32_t len;
+	uint8_t message[]; /* NotificationResponse, whole */
+};
+
+/* All notifications of transactions that had ended when the barrier was asked for came before. */
+struct tell_barrier {
+	struct mail mail;
+	char database[NAME_LEN];
+	uint64_t number; /* this one, and all smaller ones of the database */
 };
 
 struct tell_socket {

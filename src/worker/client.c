@@ -14,6 +14,7 @@
 #include "worker/effects.h"
 #include "worker/handover.h"
 #include "worker/login.h"
+#include "worker/notify.h"
 #include "worker/relay.h"
 #include "worker/savepoints.h"
 #include "worker/server.h"
@@ -152,7 +153,7 @@ static bool is_quiet(const struct client *c)
 	return c->server == NULL || server_is_quiet(c->server);
 }
 
-static uint64_t client_deadline_us(struct worker *w, const struct client *c)
+static uint64_t own_deadline_us(struct worker *w, const struct client *c)
 {
 	switch (c->state) {
 	case CLIENT_STARTUP:
@@ -181,6 +182,11 @@ static uint64_t client_deadline_us(struct worker *w, const struct client *c)
 		break;
 	}
 	return UINT64_MAX;
+}
+
+static uint64_t client_deadline_us(struct worker *w, const struct client *c)
+{
+	return min_u64(own_deadline_us(w, c), notify_wait_until_us(w, c));
 }
 
 void client_watch(struct worker *w, struct client *c)
@@ -226,7 +232,11 @@ static void on_timer(void *ctx, struct wheel_timer *t)
 	struct worker *w = ctx;
 	struct client *c = list_entry(t, struct client, timer);
 
-	if (w->now_us >= client_deadline_us(w, c))
+	if (w->now_us >= notify_wait_until_us(w, c)) {
+		notify_wait_is_over(w, c);
+		if (c->state != CLIENT_CLOSED)
+			client_watch(w, c);
+	} else if (w->now_us >= client_deadline_us(w, c))
 		client_timed_out(w, c);
 	else
 		client_watch(w, c);
@@ -400,6 +410,7 @@ static void client_end(struct worker *w, struct client *c, enum client_end why, 
 	if (c->server != NULL)
 		relay_client_gone(w, c);
 	cancel_client_gone(w, c);
+	notify_client_gone(w, c);
 	pins_clear(&c->pins, &w->sh->pins);
 	wheel_del(&w->wheel, &c->timer);
 	if (c->acc != NULL)
@@ -478,11 +489,12 @@ void client_put_ready(struct worker *w, struct client *c)
 	struct wr out = wr_of(buf, sizeof buf);
 	char status = 'I';
 
-	(void)w;
 	if (c->txn == TXN_DEFERRED || c->txn == TXN_OPEN)
 		status = 'T';
 	else if (c->txn != TXN_NONE)
 		status = 'E';
+	else
+		notify_put_waiting(w, c);
 	reply_put_ready(&out, status);
 	conn_put_copy(c->conn, buf, out.len);
 }

@@ -19,6 +19,7 @@
 
 struct effects;
 struct hold;
+struct listening;
 struct login;
 struct savepoints;
 struct server;
@@ -109,6 +110,7 @@ struct unit {
 	bool ends_in_flush;  /* … and no Sync is in sight: it is streamed */
 	bool may_name_later; /* binds a statement whose name is not known (yet) */
 	bool uses_portal;    /* executes a named portal */
+	bool listens;        /* LISTEN, by the shared connection */
 	bool has_effects;    /* some statement has effects that are to be followed */
 	uint8_t cls;         /* enum sql_class, the gravest of its statements */
 	uint32_t n_stmts;    /* statements, as far as they are counted */
@@ -198,6 +200,7 @@ struct client {
 	struct unnamed *unnamed; /* the last unnamed Parse, or NULL */
 	struct effects *bound;   /* of the statement bound last, until it is executed */
 	struct pins pins;
+	struct listening *listening; /* what it listens to, notify.c's; NULL: nothing */
 	struct marks marks;
 	struct server *seq_server; /* where its last sequence advance was; may be gone */
 	uint64_t seq_server_id;
@@ -210,6 +213,7 @@ struct client {
 	bool unit_writes; /* it is no proven read: a mark is set when it ends */
 	bool ddl_sent;    /* … and has defined something: the catalog is loaded again */
 	bool schema_sent; /* … or has changed or dropped it: Parse is for the server again */
+	bool txn_notifies; /* the transaction has said NOTIFY */
 	bool commit_sent; /* a COMMIT is under way: if the server is lost, who knows */
 
 	uint32_t read_epoch;     /* of the replica when the unit was sent */

@@ -6,6 +6,7 @@
 #include "state/settings_class.h"
 #include "worker/forward.h"
 #include "worker/judge.h"
+#include "worker/notify.h"
 #include "worker/savepoints.h"
 
 struct effect_item {
@@ -53,6 +54,8 @@ static bool is_followed(const struct sql_effect *e)
 	case EFFECT_DISCARD_TEMP:
 	case EFFECT_DISCARD_SEQUENCES:
 	case EFFECT_ADVISORY_UNLOCK_ALL:
+	case EFFECT_LISTEN: /* unless it pins */
+	case EFFECT_UNLISTEN:
 	case EFFECT_UNLISTEN_ALL:
 	case EFFECT_CLOSE_ALL:
 	case EFFECT_DEALLOCATE_ALL:
@@ -76,7 +79,7 @@ static bool is_plain_end(const struct client *c, const struct server *s,
 	const struct sql_verdict *v, const struct sql_effect *e)
 {
 	return (e->kind == EFFECT_COMMIT || e->kind == EFFECT_ROLLBACK) && v->n_effects == 1 &&
-	       c->set.current == c->set.committed && !awaits_effects(s);
+	       c->set.current == c->set.committed && notify_n_ops(c) == 0 && !awaits_effects(s);
 }
 
 static char *decoded(enum status (*decode)(const char *, uint32_t, const struct sql_effect *,
@@ -106,6 +109,15 @@ static void add_item(struct worker *w, struct client *c, struct effects *out, co
 
 	*it = (struct effect_item){
 		.kind = e->kind, .flags = e->flags, .stmt = e->stmt, .modes = e->modes};
+	if (e->kind == EFFECT_LISTEN || e->kind == EFFECT_UNLISTEN) {
+		it->name = decoded(sql_effect_name, sql, c->sql_opts, e, SETTINGS_NAME_MAX);
+		if (it->name == NULL ||
+			(e->kind == EFFECT_LISTEN && !notify_follows(w, c, it->name))) {
+			pin(w, c, PIN_LISTEN, sql); /* the server listens for this client alone */
+			free(it->name);
+			return;
+		}
+	}
 	if (e->kind == EFFECT_SET || e->kind == EFFECT_RESET || e->kind == EFFECT_SAVEPOINT ||
 		e->kind == EFFECT_RELEASE || e->kind == EFFECT_ROLLBACK_TO) {
 		it->name = decoded(sql_effect_name, sql, c->sql_opts, e, SETTINGS_NAME_MAX);
@@ -141,7 +153,8 @@ enum status effects_begin(struct worker *w, struct client *c, struct server *s, 
 	for (uint8_t i = 0; i < v->n_effects; i++) {
 		enum pin_cause cause = judge_pin(&v->effects[i]);
 
-		if (cause != PIN_CAUSE_COUNT && v->effects[i].kind != EFFECT_UNKNOWN)
+		if (cause != PIN_CAUSE_COUNT && v->effects[i].kind != EFFECT_UNKNOWN &&
+			v->effects[i].kind != EFFECT_LISTEN)
 			pin(w, c, cause, sql);
 		if (v->effects[i].kind == EFFECT_COMMIT)
 			c->commit_sent = true;
@@ -262,18 +275,21 @@ static void discard_all(struct worker *w, struct client *c, struct server *s)
 	if (c->unnamed != NULL)
 		c->unnamed->len = 0;
 	c->seq_server_id = 0;
+	notify_note(w, c, NOTIFY_UNLISTEN_ALL, NULL);
 	undo(w, c, PIN_UNDO_DISCARD_ALL);
 }
 
 void effects_savepoint(struct worker *w, struct client *c, const char *name)
 {
-	if (savepoints_push(&c->savepoints, &c->set, name) != OK)
+	if (savepoints_push(&c->savepoints, &c->set, name, notify_n_ops(c)) != OK)
 		pin(w, c, PIN_SAVEPOINT_SET, "SAVEPOINT");
 }
 
 static void apply(struct worker *w, struct client *c, struct server *s, struct effect_item *it,
 	bool rolled_back)
 {
+	uint32_t n_ops;
+
 	switch ((enum sql_effect_kind)it->kind) {
 	case EFFECT_SET:
 		put_setting(w, c, it->name, it->value);
@@ -303,7 +319,14 @@ static void apply(struct worker *w, struct client *c, struct server *s, struct e
 	case EFFECT_ADVISORY_UNLOCK_ALL:
 		undo(w, c, PIN_UNDO_ADVISORY_UNLOCK_ALL);
 		break;
+	case EFFECT_LISTEN:
+		notify_note(w, c, NOTIFY_LISTEN, it->name);
+		break;
+	case EFFECT_UNLISTEN:
+		notify_note(w, c, NOTIFY_UNLISTEN, it->name);
+		break;
 	case EFFECT_UNLISTEN_ALL:
+		notify_note(w, c, NOTIFY_UNLISTEN_ALL, NULL);
 		undo(w, c, PIN_UNDO_UNLISTEN_ALL);
 		break;
 	case EFFECT_CLOSE_ALL:
@@ -315,18 +338,24 @@ static void apply(struct worker *w, struct client *c, struct server *s, struct e
 		undo(w, c, PIN_UNDO_DEALLOCATE_ALL);
 		break;
 	case EFFECT_COMMIT:
-		if (rolled_back)
+		if (rolled_back) {
 			settings_txn_rollback(&c->set);
-		else
+			notify_rollback(w, c);
+		} else {
 			settings_txn_commit(&c->set);
+			notify_commit(w, c);
+		}
 		settings_txn_begin(&c->set); /* for what follows; its end is ReadyForQuery's */
 		break;
 	case EFFECT_ROLLBACK:
 		settings_txn_rollback(&c->set);
+		notify_rollback(w, c);
 		settings_txn_begin(&c->set);
 		break;
 	case EFFECT_ROLLBACK_TO:
-		savepoints_rollback(c->savepoints, &c->set, it->name);
+		n_ops = notify_n_ops(c);
+		savepoints_rollback(c->savepoints, &c->set, it->name, &n_ops);
+		notify_rollback_to(c, n_ops);
 		break;
 	case EFFECT_RELEASE:
 		savepoints_release(c->savepoints, &c->set, it->name);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "proto/frame.h"
+#include "worker/notify.h"
 #include "worker/probe.h"
 
 /* Layout of a word. */
@@ -307,6 +308,10 @@ enum status judge_unit(struct worker *w, struct client *c, const uint8_t *data)
 			u); /* 26000 comes from the server; any will do, the primary is safe */
 	if (u->n_stmts == 0 && u->uses_portal)
 		unit_is_unknown(u);
+	if ((u->pins >> PIN_LISTEN & 1u) != 0 && notify_is_shared(w, c)) {
+		u->pins &= ~(1u << PIN_LISTEN);
+		u->listens = true;
+	}
 	u->judged = true;
 	return st;
 }

@@ -15,6 +15,7 @@ libcore_a_SOURCES += \
 	src/worker/keys.c src/worker/keys.h \
 	src/worker/local.c src/worker/local.h \
 	src/worker/login.c src/worker/login.h \
+	src/worker/notify.c src/worker/notify.h \
 	src/worker/probe.c src/worker/probe.h \
 	src/worker/relay.c src/worker/relay.h \
 	src/worker/replication.c src/worker/replication.h \

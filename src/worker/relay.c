@@ -19,6 +19,7 @@
 #include "worker/forward.h"
 #include "worker/hold.h"
 #include "worker/login.h"
+#include "worker/notify.h"
 #include "worker/probe.h"
 #include "worker/savepoints.h"
 #include "worker/unit.h"
@@ -244,6 +245,8 @@ void relay_unlink(struct worker *w, struct client *c)
 	after = pins_after(&c->pins);
 	if (after > s->after)
 		s->after = (uint8_t)after;
+	list_del(&s->barrier_link);
+	s->barrier = 0;
 	s->client = NULL;
 	c->server = NULL;
 	c->holding = false;
@@ -313,6 +316,13 @@ static void end_settings(struct worker *w, struct client *c, char status)
 		settings_txn_commit(&c->set);
 	else
 		settings_txn_begin(&c->set);
+	if (status == 'I' && c->listening != NULL) {
+		if (c->unit_error)
+			notify_rollback(w, c);
+		else
+			notify_commit(w, c);
+		notify_txn_ended(w, c);
+	}
 	if (c->set.current != before)
 		client_settings_changed(w, c);
 }
@@ -404,8 +414,10 @@ static void unit_ended(struct walk *k, struct owed_entry e, char status)
 	c->force_primary = false;
 	c->avoid_node = NODES_MAX;
 	c->unit_error = false;
-	if (status == 'I')
+	if (status == 'I') {
 		schema_changed(w, c);
+		c->txn_notifies = false;
+	}
 	if (c->ddl_sent && status == 'I') {
 		c->ddl_sent = false;
 		dbase_catalog_changed(w, c->db);
@@ -775,6 +787,11 @@ static void ready_came(struct walk *k, const struct frame *f, enum owed_step ste
 		return;
 	}
 	(void)step;
+	if (s->client != NULL && s->client->listening != NULL && status == 'I') {
+		pass_run(k);
+		pass_held(w, s->client);
+		notify_put_waiting(w, s->client);
+	}
 	k->at += f->total;
 	if (s->client == NULL) {
 		k->run = k->at;
@@ -792,6 +809,36 @@ static bool is_inspected(uint8_t type)
 {
 	return type != BACKEND_DATA_ROW && type != BACKEND_COPY_DATA &&
 	       type != BACKEND_FUNCTION_CALL_RESPONSE;
+}
+
+/*
+ * ReadyForQuery that ends a transaction of the client: it stays unread as long as notifications of
+ * that transaction may be on their way.
+ */
+static bool ready_waits(struct walk *k, const struct frame *f)
+{
+	struct server *s = k->s;
+	const struct owed_entry *head = owed_head(&s->owed);
+	uint8_t status;
+
+	if (f->type != BACKEND_READY_FOR_QUERY || s->client == NULL || head == NULL ||
+		head->who != OWED_CLIENT || s->client->state != CLIENT_ACTIVE ||
+		backend_read_ready(frame_body(k->data + k->at, f), &status) != OK ||
+		status != 'I' || !notify_ready_waits(k->w, s->client))
+		return false;
+	conn_rx_pause(s->conn);
+	return true;
+}
+
+/* The client listens by the shared connection; what its server says of the same is dropped. */
+static bool is_doubled(struct walk *k, const struct frame *f)
+{
+	struct msg_notification m;
+
+	return f->type == BACKEND_NOTIFICATION_RESPONSE && k->s->client != NULL &&
+	       k->s->client->listening != NULL &&
+	       backend_read_notification(frame_body(k->data + k->at, f), &m) == OK &&
+	       notify_owns(k->s->client, m.channel);
 }
 
 /* A message that is complete, or need not be. Returns false if the walk is over. */
@@ -831,7 +878,7 @@ static bool message_came(struct walk *k, const struct frame *f)
 		probe_row(k->w, s->client, frame_body(k->data + k->at, f));
 	if (f->type == BACKEND_COMMAND_COMPLETE)
 		command_completed(k, f);
-	if (step == OWED_DROP || s->client == NULL)
+	if (step == OWED_DROP || s->client == NULL || (there == f->total && is_doubled(k, f)))
 		skip(k, there);
 	else
 		k->at += there;
@@ -893,6 +940,8 @@ static bool walk_on(struct walk *k)
 		server_close(k->w, s, SERVER_END_PROTOCOL);
 		return false;
 	}
+	if (ready_waits(k, &f))
+		return false;
 	return message_came(k, &f);
 }
 
@@ -1084,6 +1133,9 @@ void relay_server_lost(struct worker *w, struct client *c, struct server *s, enu
 	}
 	savepoints_clear(&c->savepoints, &c->set);
 	settings_txn_rollback(&c->set);
+	notify_rollback(w, c);
+	notify_txn_ended(w, c);
+	c->txn_notifies = false;
 	client_settings_changed(w, c);
 	client_transition(w, c, CLIENT_UNLINKED);
 	if (c->sent_len != 0) {

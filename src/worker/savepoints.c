@@ -5,7 +5,8 @@
 
 #include "base/text.h"
 
-enum status savepoints_push(struct savepoints **s, const struct settings_txn *x, const char *name)
+enum status savepoints_push(
+	struct savepoints **s, const struct settings_txn *x, const char *name, uint32_t n_ops)
 {
 	struct savepoint *p;
 
@@ -18,6 +19,7 @@ enum status savepoints_push(struct savepoints **s, const struct settings_txn *x,
 	p = &(*s)->at[(*s)->n++];
 	text_copy(p->name, sizeof p->name, name);
 	p->set = settings_ref(x->current);
+	p->n_ops = n_ops;
 	return OK;
 }
 
@@ -37,7 +39,8 @@ static uint32_t find(const struct savepoints *s, const char *name)
 	return s->n;
 }
 
-void savepoints_rollback(struct savepoints *s, struct settings_txn *x, const char *name)
+void savepoints_rollback(
+	struct savepoints *s, struct settings_txn *x, const char *name, uint32_t *n_ops)
 {
 	uint32_t i = s != NULL ? find(s, name) : 0;
 
@@ -45,6 +48,7 @@ void savepoints_rollback(struct savepoints *s, struct settings_txn *x, const cha
 		return;
 	settings_unref(x->table, x->current);
 	x->current = settings_ref(s->at[i].set);
+	*n_ops = s->at[i].n_ops;
 	cut(s, x, i + 1); /* the savepoint itself stays */
 }
 

@@ -16,14 +16,19 @@ struct savepoints {
 	struct savepoint {
 		char name[64]; /* NAMEDATALEN of PostgreSQL */
 		struct settings *set;
+		uint32_t n_ops; /* notify_n_ops then */
 	} at[SAVEPOINTS_MAX];
 };
 
 /* Errors: E_LIMIT, E_NOMEM. *s is made with the first. */
 enum status savepoints_push(
-	struct savepoints **s, const struct settings_txn *x, const char *name) MUST_USE;
-/* ROLLBACK TO name: x->current is what it was. Unknown names are the server's to refuse. */
-void savepoints_rollback(struct savepoints *s, struct settings_txn *x, const char *name);
+	struct savepoints **s, const struct settings_txn *x, const char *name, uint32_t n_ops) MUST_USE;
+/*
+ * ROLLBACK TO name: x->current is what it was, *n_ops was given then. Unknown names are the server's
+ * to refuse; nothing changes.
+ */
+void savepoints_rollback(
+	struct savepoints *s, struct settings_txn *x, const char *name, uint32_t *n_ops);
 void savepoints_release(struct savepoints *s, struct settings_txn *x, const char *name);
 /* The transaction has ended. */
 void savepoints_clear(struct savepoints **s, struct settings_txn *x);

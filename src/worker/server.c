@@ -13,6 +13,7 @@
 #include "worker/dispatch.h"
 #include "worker/forward.h"
 #include "worker/handover.h"
+#include "worker/notify.h"
 #include "worker/relay.h"
 
 #define CHECK_HOLDS_US 1000000u /* so long a check counts with server_check_delay = 0 */
@@ -323,6 +324,7 @@ enum status server_open(struct worker *w, struct pool *p, struct client *only_fo
 	s->login_hash = p->acc->login_hash;
 	s->state = SERVER_CONNECTING;
 	s->opened_us = w->now_us;
+	list_init(&s->barrier_link);
 	s->used_us = w->now_us;
 	s->state_since_us = w->now_us;
 	s->txn_status = 'I';
@@ -395,6 +397,7 @@ void server_close(struct worker *w, struct server *s, enum server_end why)
 	s->wanted_by = NULL;
 	p->outstanding -= p->outstanding < s->owed.n_client ? p->outstanding : s->owed.n_client;
 	cancel_server_gone(w, s);
+	notify_server_gone(w, s);
 	wheel_del(&w->wheel, &s->timer);
 	if (s->conn != NULL) {
 		if (polite)
@@ -471,9 +474,8 @@ bool server_fast_close(struct worker *w, struct server *s)
 	return true;
 }
 
-static void server_reset(struct worker *w, struct server *s, const char *sql)
+static void server_clean(struct worker *w, struct server *s, const char *sql)
 {
-	s->is_reset_sent = true;
 	server_transition(w, s, SERVER_LEFT);
 	if (relay_put_hidden_query(w, s, sql) != OK) {
 		server_close(w, s, SERVER_END_MEMORY);
@@ -481,6 +483,12 @@ static void server_reset(struct worker *w, struct server *s, const char *sql)
 	}
 	conn_flush(s->conn);
 	server_watch(w, s);
+}
+
+static void server_reset(struct worker *w, struct server *s, const char *sql)
+{
+	s->is_reset_sent = true;
+	server_clean(w, s, sql);
 }
 
 void server_release(struct worker *w, struct server *s)
@@ -496,7 +504,10 @@ void server_release(struct worker *w, struct server *s)
 		server_close(w, s, SERVER_END_OUTDATED);
 	else if (share_pool_gives_back(s->pool->share))
 		server_close(w, s, SERVER_END_BUDGET);
-	else if (s->after != PIN_AFTER_NOTHING && !s->is_reset_sent) {
+	else if (s->after == PIN_AFTER_UNLISTEN && !s->is_reset_sent) {
+		s->after = PIN_AFTER_NOTHING;
+		server_clean(w, s, "UNLISTEN *");
+	} else if (s->after != PIN_AFTER_NOTHING && !s->is_reset_sent) {
 		if (s->after == PIN_AFTER_CLOSE)
 			server_close(w, s, SERVER_END_PIN);
 		else

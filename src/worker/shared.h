@@ -17,6 +17,7 @@
 #include "base/snap.h"
 #include "base/status.h"
 #include "route/marks.h"
+#include "state/backends.h"
 #include "state/pins.h"
 
 #define WORKERS_MAX  64u
@@ -87,6 +88,17 @@ struct cluster_shared {
 		marks_open; /* set by workers, cleared when a sample is begun */
 };
 
+/* Of the notifications that come by the shared listening connections. */
+struct notify_counts {
+	_Atomic uint64_t channels;     /* listened to now, over all databases */
+	_Atomic uint64_t subscribed;   /* pairs of a client and a channel now */
+	_Atomic uint64_t received;     /* by the listening connections */
+	_Atomic uint64_t delivered;    /* to clients */
+	_Atomic uint64_t overflows;    /* clients ended by notify_queue */
+	_Atomic uint64_t losses;       /* of a listening connection that listened */
+	_Atomic uint64_t not_shared;   /* LISTEN that had to pin its client */
+};
+
 struct worker_port {
 	struct mailbox mailbox; /* struct mail of worker/ask.h, TELL_* */
 	struct worker *worker;  /* for its own thread only */
@@ -111,6 +123,8 @@ struct shared {
 	struct mark_clock clock;       /* one for all clusters, whatever a reload makes of them */
 	struct share *share;           /* budgets, idle counts, oldest waiters; pool/share.h */
 	struct pin_counts pins;        /* by cause */
+	struct notify_counts notify;
+	struct backends backends;      /* who notifies, by backend */
 	_Atomic uint32_t n_clients;    /* logged in and logging in, against max_client_conn */
 	_Atomic uint64_t next_id;      /* ids of clients and servers, from 1 */
 	_Atomic uint64_t reconnect_no; /* counter that admin_state.reconnect* refer to */

@@ -10,6 +10,7 @@
 #include "worker/forward.h"
 #include "worker/judge.h"
 #include "worker/local.h"
+#include "worker/notify.h"
 #include "worker/relay.h"
 #include "worker/server.h"
 
@@ -305,8 +306,12 @@ static void send_unit(struct feed *fd)
 	bool retained = is_retained(c);
 	enum status st;
 
-	if (!(c->unit.flags & SQLV_REPLICA))
+	if (!(c->unit.flags & SQLV_REPLICA)) {
 		c->unit_writes = true;
+		notify_note_writer(fd->w, c);
+	}
+	if (c->unit.flags & SQLV_NOTIFY)
+		c->txn_notifies = true;
 	if (retained) {
 		c->holding = true;
 		c->unit_retained = true;
@@ -340,6 +345,8 @@ static bool launch(struct feed *fd)
 		protocol_error(fd, "malformed message");
 		return false;
 	}
+	if (c->unit.listens && !c->streaming && notify_unit_waits(fd->w, c, next_byte(fd)))
+		return false;
 	if (c->server == NULL && !c->streaming && local_answer(fd->w, c, next_byte(fd))) {
 		if (c->state == CLIENT_CLOSED)
 			return false;
@@ -353,6 +360,7 @@ static bool launch(struct feed *fd)
 		return c->state == CLIENT_ACTIVE && c->server != NULL && stall(c);
 	if (c->streaming) { /* its messages go one by one from here on */
 		c->unit_writes = true;
+		notify_note_writer(fd->w, c);
 		c->request_us = fd->w->now_us;
 		reset_unit(c);
 		return true;

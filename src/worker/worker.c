@@ -22,6 +22,7 @@
 #include "worker/handover.h"
 #include "worker/keys.h"
 #include "worker/login.h"
+#include "worker/notify.h"
 #include "worker/server.h"
 #include "worker/show.h"
 
@@ -304,6 +305,11 @@ static void worker_mail_in(struct worker *w, struct mail *m)
 	case TELL_COMMAND:
 		command_run(w, (const struct tell_command *)m);
 		break;
+	case TELL_LISTENING:
+	case TELL_NOTIFIED:
+	case TELL_BARRIER:
+		notify_take(w, m);
+		return;
 	case TELL_REFRESH:
 		break; /* the snapshots were loaded when the loop woke */
 	case TELL_STOP:
@@ -438,7 +444,8 @@ enum status worker_new(struct shared *sh, uint32_t index, const struct worker_li
 			OK ||
 		(st = stmt_table_new(&sh->hash_key, WORKER_STMTS_BYTES, w->settings, &w->stmts)) !=
 			OK ||
-		(st = keys_new(&sh->hash_key, &w->keys)) != OK)
+		(st = keys_new(&sh->hash_key, &w->keys)) != OK ||
+		(st = notify_new(w, &w->notify)) != OK)
 		goto fail;
 	w->now_us = loop_now_us(w->loop);
 	wheel_init(&w->wheel, w->now_us);
@@ -514,6 +521,7 @@ void worker_free(struct worker *w)
 	worker_stop_listening(w);
 	if (w->sh->workers[w->index].worker == w)
 		w->sh->workers[w->index].worker = NULL;
+	notify_free(w, w->notify);
 	dbase_free_all(w);
 	keys_free(w->keys);
 	if (w->stmts != NULL)

@@ -20,6 +20,7 @@
 struct client;
 struct keys;
 struct listener;
+struct notify;
 struct settings_table;
 struct stmt_table;
 
@@ -79,6 +80,7 @@ struct worker {
 	struct settings_table *settings;
 	struct stmt_table *stmts;
 	struct keys *keys;
+	struct notify *notify;
 	struct map dbases; /* struct dbase by name */
 	struct list dbase_list;
 	struct list clients;          /* all of them */

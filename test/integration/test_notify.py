@@ -1,0 +1,333 @@
+"""LISTEN and NOTIFY in transaction mode: thousands of listeners, one listening connection."""
+import asyncio
+import select
+import struct
+import time
+
+import asyncpg
+import psycopg2
+import pgwire
+import pytest
+from pgwire import cstr
+from tools import proc
+
+
+def notification(message):
+    """(pid, channel, payload) of a NotificationResponse."""
+    assert message.kind == "A", message.kind
+    pid, = struct.unpack_from(">I", message.body)
+    channel, payload, _ = message.body[4:].split(b"\0")
+    return pid, channel.decode(), payload.decode()
+
+
+def heard(client):
+    return notification(client.read_message())
+
+
+@pytest.fixture(scope="module")
+def pooler(site):
+    with site.pgweir(settings={"default_pool_size": 3, "workers": 2}) as p:
+        yield p
+
+
+def listening_pids(site):
+    rows = site.cluster.primary.sql(
+        "SELECT pid FROM pg_stat_activity WHERE application_name = 'pgweir-monitor' "
+        "AND datname = 'app' AND state = 'idle' AND query !~* 'recovery|lsn|catalog'")
+    return rows
+
+
+def metric(pooler, name):
+    import urllib.request
+    text = urllib.request.urlopen(f"http://127.0.0.1:{pooler.stats_port}/metrics").read().decode()
+    return next(int(line.split()[1]) for line in text.splitlines() if line.startswith(name + " "))
+
+
+def kill_listener(site):
+    """End the backend of the listening connection."""
+    killed = site.cluster.primary.sql(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+        "WHERE application_name = 'pgweir-listen'")
+    assert str(killed[0][0] if isinstance(killed, list) else killed).strip() == "1", killed
+
+
+def test_a_notification_reaches_an_idle_listener_that_holds_no_server(pooler):
+    with pooler.raw() as one, pooler.raw() as two:
+        assert one.query("LISTEN news").check().tags == ["LISTEN"]
+        assert [r for r in pooler.show("PINS")] == []
+        two.query("NOTIFY news, 'hello'").check()
+        assert heard(one) == (two.pid, "news", "hello")
+        two.query("SELECT pg_notify('news', repeat('x', 7999))").check()
+        assert heard(one) == (two.pid, "news", "x" * 7999)
+        one.query("UNLISTEN news").check()
+        two.query("NOTIFY news").check()
+        assert one.is_silent_for(0.2)
+
+
+def test_many_more_listeners_than_servers(pooler):
+    clients = [pooler.raw() for _ in range(60)]
+    try:
+        for i, c in enumerate(clients):
+            c.query(f"LISTEN all_of_them; LISTEN only_{i}").check()
+        with pooler.raw() as sender:
+            sender.query("NOTIFY all_of_them, '1'; NOTIFY all_of_them, '2'").check()
+            for c in clients:
+                assert [heard(c)[2] for _ in range(2)] == ["1", "2"]
+            sender.query("NOTIFY only_17").check()
+            assert heard(clients[17])[1] == "only_17"
+            assert clients[18].is_silent_for(0.1)
+        assert metric(pooler, "pgweir_listen_subscriptions") == 120
+    finally:
+        for c in clients:
+            c.close()
+    proc.wait_until("no channel", lambda: metric(pooler, "pgweir_listen_channels") == 0, 10)
+
+
+@pytest.mark.parametrize("statement, name", [
+    ("LISTEN MixedCase", "mixedcase"), ('LISTEN "MixedCase"', "MixedCase"),
+    ('LISTEN "a""b;c"', 'a"b;c'), ("LISTEN " + "n" * 70, "n" * 63),
+    ('LISTEN U&"d\\0061t"', "dat"), ("/* c */ listen\n X1 ;", "x1")])
+def test_names_are_folded_and_cut_as_the_server_does(pooler, statement, name):
+    with pooler.raw() as one, pooler.raw() as two:
+        one.query(statement).check()
+        assert pooler.show("PINS") == []
+        two.query("SELECT pg_notify('" + name + "', 'p')").check()
+        assert heard(one) == (two.pid, name, "p")
+
+
+def test_a_name_that_is_not_ascii_is_served_by_a_pinned_server(pooler):
+    with pooler.raw() as one, pooler.raw() as two:
+        one.query("LISTEN größe").check()
+        assert [r["cause"] for r in pooler.show("PINS")] == ["listen"]
+        two.query("NOTIFY größe, 'p'").check()
+        assert heard(one)[1:] == ("größe", "p")
+
+
+def test_own_notifications_come_before_the_answer_to_commit(pooler):
+    with pooler.raw() as one:
+        one.query("LISTEN own").check()
+        for i in range(50):
+            result = one.query(f"NOTIFY own, '{i}'").check()
+            assert result.kinds == "CAZ"
+            assert notification(result.messages[1]) == (one.pid, "own", str(i))
+        assert one.query("BEGIN").check().kinds == "CZ"
+        assert one.query("SELECT pg_notify('own', 'in')").check().kinds == "TDCZ"
+        assert one.query("COMMIT").check().kinds == "CAZ"
+        assert one.query("BEGIN; NOTIFY own; ROLLBACK").check().kinds == "CCCZ"
+        result = one.query("LISTEN fresh; NOTIFY fresh, 'f'").check()
+        assert result.kinds == "CCAZ"
+        assert one.is_silent_for(0.1)
+
+
+def test_a_trigger_notifies_its_own_client_before_the_answer(pooler):
+    with pooler.raw() as one:
+        one.query("CREATE TABLE noisy (a int); CREATE FUNCTION shout() RETURNS trigger "
+                  "LANGUAGE plpgsql AS $$BEGIN PERFORM pg_notify('noise', NEW.a::text); "
+                  "RETURN NEW; END$$; CREATE TRIGGER t AFTER INSERT ON noisy FOR EACH ROW "
+                  "EXECUTE FUNCTION shout()").check()
+        try:
+            one.query("LISTEN noise").check()
+            assert one.query("INSERT INTO noisy VALUES (5)").check().kinds == "CAZ"
+        finally:
+            one.query("UNLISTEN *; DROP TABLE noisy; DROP FUNCTION shout()").check()
+
+
+def test_listen_takes_effect_at_commit_and_is_undone_by_rollback(pooler):
+    with pooler.raw() as one, pooler.raw() as two:
+        one.query("BEGIN").check()
+        one.query("LISTEN later").check()
+        two.query("NOTIFY later, 'early'").check()
+        assert one.query("SELECT 1").check().kinds == "TDCZ"
+        one.query("COMMIT").check()
+        two.query("NOTIFY later, 'now'").check()
+        assert heard(one)[2] == "now"
+        one.query("BEGIN; UNLISTEN later; LISTEN never").check()
+        one.query("ROLLBACK").check()
+        two.query("NOTIFY later, 'still'; NOTIFY never").check()
+        assert heard(one)[2] == "still"
+        assert one.is_silent_for(0.2)
+        failed = one.query("LISTEN broken; SELECT 1/0")
+        assert failed.sqlstate == "22012"
+        one.query("BEGIN; LISTEN broken").check()
+        assert one.query("SELECT 1/0").sqlstate == "22012"
+        assert one.query("COMMIT").check().tags == ["ROLLBACK"]
+        two.query("NOTIFY broken").check()
+        assert one.is_silent_for(0.2)
+
+
+def test_rollback_to_a_savepoint_undoes_what_came_after_it(pooler):
+    with pooler.raw() as one, pooler.raw() as two:
+        one.query("BEGIN").check()
+        one.query("LISTEN sa").check()
+        one.query("SAVEPOINT s").check()
+        one.query("LISTEN sb; UNLISTEN sa").check()
+        one.query("ROLLBACK TO s").check()
+        one.query("LISTEN sc").check()
+        one.query("RELEASE s").check()
+        one.query("COMMIT").check()
+        two.query("NOTIFY sa; NOTIFY sb; NOTIFY sc").check()
+        assert [heard(one)[1], heard(one)[1]] == ["sa", "sc"]
+        assert one.is_silent_for(0.2)
+
+
+@pytest.mark.parametrize("undo", ["UNLISTEN *", "DISCARD ALL", "UNLISTEN gone"])
+def test_what_ends_listening(pooler, undo):
+    with pooler.raw() as one, pooler.raw() as two:
+        one.query("LISTEN gone").check()
+        one.query(undo).check()
+        two.query("NOTIFY gone").check()
+        assert one.is_silent_for(0.2)
+
+
+def test_none_comes_inside_a_transaction_or_an_answer(pooler):
+    with pooler.raw() as one, pooler.raw() as two:
+        one.query("LISTEN quiet").check()
+        one.query("BEGIN").check()
+        two.query("NOTIFY quiet, 'a'").check()
+        assert one.is_silent_for(0.2)
+        assert one.query("SELECT 1").check().kinds == "TDCZ"
+        two.query("NOTIFY quiet, 'b'").check()
+        assert one.query("COMMIT").check().kinds == "CAAZ"
+        one.send(pgwire.query("SELECT pg_sleep(0.4)"))
+        time.sleep(0.1)
+        two.query("NOTIFY quiet, 'c'").check()
+        assert one.result().check().kinds in ("TDCAZ", "TDACZ")
+        one.query("BEGIN").check()
+        one.query("SELECT 1/0")
+        two.query("NOTIFY quiet, 'd'").check()
+        assert one.query("ROLLBACK").check().kinds == "CAZ"
+
+
+def test_the_pid_is_the_one_that_the_notifier_knows(pooler):
+    with pooler.raw() as listener:
+        listener.query("LISTEN who").check()
+        senders = [pooler.raw() for _ in range(12)]
+        try:
+            for c in senders:  # all at once: servers change hands
+                c.send(b"".join(pgwire.query(f"NOTIFY who, '{c.pid}'") for _ in range(10)))
+            for c in senders:
+                for _ in range(10):
+                    c.result().check()
+            for _ in range(120):
+                pid, _, payload = heard(listener)
+                assert str(pid) == payload
+        finally:
+            for c in senders:
+                c.close()
+
+
+def test_the_extended_protocol_listens_too(pooler):
+    with pooler.connect3() as one, pooler.raw() as two:
+        one.execute("LISTEN ext")
+        one.execute("LISTEN ext2", prepare=True)
+        assert pooler.show("PINS") == []
+        two.query("NOTIFY ext, 'x'; NOTIFY ext2, 'y'").check()
+        got = [next(one.notifies()) for _ in range(1)]
+        assert (got[0].pid, got[0].channel, got[0].payload) == (two.pid, "ext", "x")
+
+
+def test_psycopg2_waits_by_select(pooler):
+    with pooler.raw() as two:
+        one = pooler.connect()
+        one.cursor().execute("LISTEN p2")
+        two.query("NOTIFY p2, 'x'").check()
+        assert select.select([one], [], [], 10)[0]
+        one.poll()
+        assert [(n.pid, n.channel, n.payload) for n in one.notifies] == [(two.pid, "p2", "x")]
+        one.close()
+
+
+def test_asyncpg_adds_and_removes_listeners(pooler):
+    async def run():
+        conn = await asyncpg.connect(host="127.0.0.1", port=pooler.port, user="app",
+                                     database="app", password=pooler.passwords["app"], ssl=False)
+        got = asyncio.Queue()
+        def callback(_conn, pid, channel, payload):
+            got.put_nowait((pid, channel, payload))
+        await conn.add_listener("ap", callback)
+        await conn.execute("SELECT pg_notify('ap', 'one')")
+        assert (await asyncio.wait_for(got.get(), 10))[1:] == ("ap", "one")
+        async with conn.transaction():
+            await conn.execute("NOTIFY ap, 'two'")
+            assert got.empty()
+        assert (await asyncio.wait_for(got.get(), 10))[2] == "two"
+        await conn.remove_listener("ap", callback)
+        await conn.execute("NOTIFY ap, 'three'")
+        await asyncio.sleep(0.2)
+        assert got.empty()
+        await conn.close()
+    asyncio.run(run())
+
+
+def test_a_lost_listening_connection_is_told_and_replaced(site, pooler):
+    with pooler.raw() as one, pooler.raw() as two, pooler.raw() as deaf:
+        one.query("LISTEN again").check()
+        deaf.query("SELECT 1").check()
+        kill_listener(site)
+        notice = one.read_message()
+        assert notice.kind == "N" and "missed" in notice.fields()["M"]
+        two.query("NOTIFY again, 'x'").check()
+        assert heard(one)[2] == "x"
+        assert deaf.is_silent_for(0.1)
+        kill_listener(site)
+        two.query("LISTEN another").check()  # waits for the next connection, pins nothing
+        assert pooler.show("PINS") == []
+
+
+def test_a_queue_that_overflows_ends_its_client_visibly(site):
+    with site.pgweir(settings={"notify_queue": "16kB"}) as p:
+        with p.raw() as one, p.raw() as two, p.raw() as three:
+            one.query("LISTEN much").check()
+            three.query("LISTEN much").check()
+            one.query("BEGIN").check()
+            for i in range(5):
+                two.query(f"SELECT pg_notify('much', repeat('{i}', 7000))").check()
+                assert heard(three)[2] == str(i) * 7000
+            end = one.read_message()
+            assert end.kind == "E" and end.fields()["C"] == "53400"
+            assert "notify_queue" in end.fields()["H"]
+
+
+def test_session_mode_is_the_servers_own(site):
+    with site.pgweir(settings={"pool_mode": "session"}) as p:
+        with p.raw() as one, p.raw() as two:
+            one.query("LISTEN plain").check()
+            two.query("NOTIFY plain, 'x'").check()
+            assert heard(one)[1:] == ("plain", "x")
+            assert one.query("NOTIFY plain, 'own'").check().kinds in ("CAZ",)
+            assert p.show("LISTENERS") == []
+
+
+def test_without_a_user_for_it_the_client_is_pinned(site):
+    with site.pgweir(settings={"monitor_user": "", "monitor_password": ""}) as p:
+        with p.raw() as one, p.raw() as two:
+            one.query("LISTEN pinned").check()
+            assert [r["cause"] for r in p.show("PINS")] == ["listen"]
+            two.query("NOTIFY pinned, 'x'").check()
+            assert heard(one)[1:] == ("pinned", "x")
+
+
+def test_a_listening_connection_that_cannot_log_in_pins_after_a_while(site):
+    settings = {"monitor_password": "wrong", "node_timeout": 1}
+    with site.pgweir(settings=settings) as p, p.raw() as one, p.raw() as two:
+        one.query("LISTEN fallback").check()
+        assert [r["cause"] for r in p.show("PINS")] == ["listen"]
+        two.query("NOTIFY fallback, 'x'").check()
+        assert heard(one)[1:] == ("fallback", "x")
+
+
+def test_listening_through_routing_is_on_the_primary(site):
+    with site.pgweir_routed() as p, p.raw() as one, p.raw() as two:
+        one.query("LISTEN routed").check()
+        for _ in range(5):
+            one.query("SELECT count(*) FROM pgbench_branches").check()
+        two.query("NOTIFY routed, 'x'").check()
+        assert heard(one) == (two.pid, "routed", "x")
+
+
+def test_servers_that_listened_for_a_moment_do_not_any_more(site, pooler):
+    with pooler.raw() as one, pooler.raw() as two:
+        for i in range(6):
+            one.query(f"LISTEN moment{i}").check()
+        for _ in range(12):
+            assert two.query("SELECT count(*) FROM pg_listening_channels()").value() == "0"
