@@ -353,7 +353,7 @@ static enum status new_views(struct control *c)
 	c->tools = (struct show_tools){
 		.gather = c->gather,
 		.collector = &c->collector,
-		.in = {&c->env, c->resolve, c->stats, c->consoles, NULL},
+		.in = {&c->env, c->resolve, c->stats, c->consoles, NULL, c->listenings},
 	};
 	if (env_conf(&c->env)->stats_port != 0)
 		st = http_new(&c->env, &c->tools, &c->http);

@@ -483,6 +483,7 @@ static void listening_connect(struct listening *l)
 		return;
 	}
 	t.pq.statement_timeout_us = timeout_us;
+	t.pq.application = LISTENING_APPLICATION;
 	l->state = LISTENING_LOGIN;
 	if (pq_connect(env, &t.pq, timeout_us, &listening_ops, l, &l->pq) != OK)
 		failed(l, "", "no memory, or a helper is busy with it");

@@ -13,6 +13,7 @@
 #include "control/env.h"
 #include "worker/ask.h"
 
+#define LISTENING_APPLICATION "pgweir-listen"
 #define LISTENING_MAX         1024u
 #define LISTENING_BATCH       200u
 #define LISTENING_BEAT_US     10000000u

@@ -268,8 +268,8 @@ static size_t notify(const struct show_in *in, const struct family *f, size_t po
 
 	if (pos != 0)
 		return SIZE_MAX;
-	exposition_u64(w, f->name, &l,
-		atomic_load_explicit(values[f->field], memory_order_relaxed));
+	exposition_u64(
+		w, f->name, &l, atomic_load_explicit(values[f->field], memory_order_relaxed));
 	return 1;
 }
 

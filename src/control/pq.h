@@ -29,6 +29,7 @@ struct pq_target {
 	uint16_t port;
 	const char *dbname, *user;
 	const char *password;       /* "": none */
+	const char *application;    /* NULL: PQ_APPLICATION */
 	const struct conf_tls *tls; /* of server connections */
 	uint64_t statement_timeout_us;
 };

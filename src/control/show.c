@@ -13,6 +13,7 @@ static const struct show_table *const tables[] = {
 	&show_dns_hosts,
 	&show_dns_zones,
 	&show_errors,
+	&show_listeners,
 	&show_lists,
 	&show_mem,
 	&show_node_pools,

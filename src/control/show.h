@@ -12,6 +12,7 @@
 #include "control/rows.h"
 
 struct consoles;
+struct listenings;
 struct resolve;
 struct stats;
 
@@ -28,6 +29,7 @@ struct show_in {
 	struct stats *stats;
 	struct consoles *consoles;
 	const struct gathered *gathered; /* what the table wants */
+	const struct listenings *listenings;
 };
 
 #define SHOW_STREAMS_MAX 2u
@@ -60,8 +62,8 @@ struct show_table {
 const struct show_table *show_find(const char *name);
 
 extern const struct show_table show_config, show_databases, show_dns_hosts, show_dns_zones,
-	show_lists, show_mem, show_node_pools, show_nodes, show_peer_pools, show_peers, show_pools,
-	show_state, show_users, show_version, show_workers;
+	show_lists, show_listeners, show_mem, show_node_pools, show_nodes, show_peer_pools,
+	show_peers, show_pools, show_state, show_users, show_version, show_workers;
 extern const struct show_table show_active_sockets, show_clients, show_pins, show_servers,
 	show_sockets;
 extern const struct show_table show_errors, show_routes, show_stats, show_stats_averages,

@@ -10,6 +10,7 @@
 #include "conf/setting_text.h"
 #include "control/admin.h"
 #include "control/console.h"
+#include "control/listening.h"
 #include "control/resolve.h"
 #include "net/resolver.h"
 #include "route/topology.h"
@@ -60,6 +61,28 @@ static size_t config_row(const struct show_in *in, size_t pos, struct rows *out)
 	rows_text(out, (s->flags & SETTING_RESTART) != 0 ? "no" : "yes");
 	rows_end(out);
 	return pos + 1;
+}
+
+/* --- LISTENERS --- */
+
+static const struct reply_column listeners_columns[] = {{"database", T}, {"node", T}, {"state", T},
+	{"channels", I8}, {"received", I8}, {"losses", I8}};
+
+static size_t listeners_row(const struct show_in *in, size_t pos, struct rows *out)
+{
+	struct listening_row row;
+
+	if (in->listenings == NULL || !listenings_next(in->listenings, &pos, &row))
+		return SIZE_MAX;
+	rows_begin(out);
+	rows_text(out, row.database);
+	rows_text(out, show_node_name(in->env, row.node));
+	rows_text(out, row.state);
+	rows_u64(out, row.channels);
+	rows_u64(out, row.received);
+	rows_u64(out, row.losses);
+	rows_end(out);
+	return pos;
 }
 
 /* --- STATE --- */
@@ -306,6 +329,7 @@ TABLE(config, config_columns, 0, config_row);
 TABLE(state, state_columns, 0, state_row);
 TABLE(lists, lists_columns, GATHER_POOLS | GATHER_WORKERS, lists_row);
 TABLE(mem, mem_columns, GATHER_WORKERS, mem_row);
+TABLE(listeners, listeners_columns, 0, listeners_row);
 TABLE(dns_hosts, dns_hosts_columns, 0, dns_hosts_row);
 TABLE(dns_zones, dns_zones_columns, 0, NULL);
 TABLE(peers, peers_columns, 0, NULL);
