@@ -198,11 +198,11 @@ def test_every_wait_is_seen(pooler, clients):
     pooler.wait_show("POOLS", waits, database="app", user="app")
     pooler.admin("RESUME app")
     clients[0].result().check()
-    clients[1].query("LISTEN x").check()  # of two servers one may be pinned
-    clients[2].send(pgwire.query("LISTEN y"))
+    clients[1].query("SELECT pg_advisory_lock(1)").check()  # of two servers one may be pinned
+    clients[2].send(pgwire.query("SELECT pg_advisory_lock(2)"))
     pooler.wait_show("POOLS", waits, database="app", user="app")
     pooler.wait_show("NODE_POOLS", waits, database="app", user="app")
-    clients[1].query("UNLISTEN *").check()
+    clients[1].query("SELECT pg_advisory_unlock_all()").check()
     clients[2].result().check()
     row = pooler.show_one("POOLS", database="app", user="app")
     assert (row["cl_waiting"], row["maxwait"], row["maxwait_us"]) == ("0", "0", "0")

@@ -14,7 +14,7 @@ STATES = [
     ("advisory lock", "SELECT pg_advisory_lock(4711)",
      "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711 "
      "AND pid = pg_backend_pid()", "1", "SELECT pg_advisory_unlock(4711)"),
-    ("listen", "LISTEN news", "SELECT pg_listening_channels()", "news", "UNLISTEN *"),
+    ("listen", "LISTEN größe", "SELECT pg_listening_channels()", "größe", "UNLISTEN *"),
     ("hold cursor", "DECLARE c SCROLL CURSOR WITH HOLD FOR SELECT 7",
      "FETCH ABSOLUTE 1 FROM c", "7", "CLOSE c"),
     ("custom parameter", "SET app.user_id = '7'", "SHOW app.user_id", "7", "RESET app.user_id"),
@@ -105,7 +105,7 @@ def test_prepared_statement_undoes_a_pin(pooler):
 
 def test_pin_ends_with_the_session(pooler):
     with pooler.raw() as one:
-        one.query("LISTEN news").check()
+        one.query("SELECT pg_advisory_lock(1)").check()
         assert len(pooler.show("PINS")) == 1
     with pooler.raw() as other:
         other.query("SELECT 1").check()
@@ -138,9 +138,9 @@ def test_notifications_reach_an_idle_listener(pooler):
 
 def test_one_more_pin_than_allowed_waits_and_fails(pooler):
     with pooler.raw() as one, pooler.raw() as two, pooler.raw() as three:
-        one.query("LISTEN a").check()
-        two.query("LISTEN b").check()
-        refused = three.query("LISTEN c")
+        one.query("SELECT pg_advisory_lock(1)").check()
+        two.query("SELECT pg_advisory_lock(2)").check()
+        refused = three.query("SELECT pg_advisory_lock(3)")
         assert refused.sqlstate == "53300" and "max_pinned" in str(refused.errors[0].fields)
         assert three.value("SELECT 1") == "1", "unpinned work goes on"
         assert len(pooler.show("PINS")) == 2
@@ -148,18 +148,18 @@ def test_one_more_pin_than_allowed_waits_and_fails(pooler):
 
 def test_waiting_pin_gets_the_place_that_becomes_free(pooler):
     with pooler.raw() as one, pooler.raw() as two, pooler.raw() as three:
-        one.query("LISTEN a").check()
-        two.query("LISTEN b").check()
-        three.send(pgwire.query("LISTEN c"))
+        one.query("SELECT pg_advisory_lock(1)").check()
+        two.query("SELECT pg_advisory_lock(2)").check()
+        three.send(pgwire.query("SELECT pg_advisory_lock(3)"))
         assert three.is_silent_for(0.3)
-        one.query("UNLISTEN *").check()
-        assert three.result().check().tags == ["LISTEN"]
+        one.query("SELECT pg_advisory_unlock_all()").check()
+        assert three.result().check().tags == ["SELECT 1"]
 
 
 def test_max_pinned_leaves_one_server_unpinned_by_default(site):
     with site.pgweir(settings={"default_pool_size": 1, "query_wait_timeout": 1}) as p:
         with p.raw() as one, p.raw() as two:
-            assert one.query("LISTEN a").sqlstate == "53300"
+            assert one.query("SELECT pg_advisory_lock(1)").sqlstate == "53300"
             assert two.value("SELECT 1") == "1"
 
 
