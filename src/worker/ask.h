@@ -38,9 +38,9 @@ enum tell_kind {           /* control or worker -> worker */
 	TELL_DERIVED,      /* the struct ask_derive, answered */
 	TELL_SHOW,         /* struct tell_show */
 	TELL_COMMAND,      /* struct tell_command */
-	TELL_LISTENING, /* struct tell_listening: how the listening connection does */
-	TELL_NOTIFIED,  /* struct tell_notified: a notification */
-	TELL_BARRIER,   /* struct tell_barrier */
+	TELL_LISTENING,    /* struct tell_listening: how the listening connection does */
+	TELL_NOTIFIED,     /* struct tell_notified: a notification */
+	TELL_BARRIER,      /* struct tell_barrier */
 	TELL_REFRESH, /* struct mail: a snapshot changed, load them now (else at the next turn) */
 	TELL_STOP,    /* struct mail: close everything and end the loop */
 };

@@ -209,12 +209,12 @@ struct client {
 	uint64_t unit_begun_us; /* sent to the server */
 	uint64_t txn_begun_us;
 	uint64_t wait_begun_us;
-	bool unit_error;  /* an ErrorResponse came in it */
-	bool unit_writes; /* it is no proven read: a mark is set when it ends */
-	bool ddl_sent;    /* … and has defined something: the catalog is loaded again */
-	bool schema_sent; /* … or has changed or dropped it: Parse is for the server again */
+	bool unit_error;   /* an ErrorResponse came in it */
+	bool unit_writes;  /* it is no proven read: a mark is set when it ends */
+	bool ddl_sent;     /* … and has defined something: the catalog is loaded again */
+	bool schema_sent;  /* … or has changed or dropped it: Parse is for the server again */
 	bool txn_notifies; /* the transaction has said NOTIFY */
-	bool commit_sent; /* a COMMIT is under way: if the server is lost, who knows */
+	bool commit_sent;  /* a COMMIT is under way: if the server is lost, who knows */
 
 	uint32_t read_epoch;     /* of the replica when the unit was sent */
 	struct baseline learned; /* while logging in: what its settings came to */

@@ -8,6 +8,7 @@
 #include "state/settings_diff.h"
 #include "worker/effects.h"
 #include "worker/judge.h"
+#include "worker/notify.h"
 #include "worker/relay.h"
 
 #define NO_IDLE_TIMEOUT "SET idle_session_timeout = 0"
@@ -638,9 +639,11 @@ static void begin_unit(struct worker *w, struct client *c)
 enum status forward_unit(struct worker *w, struct client *c, const uint8_t *data)
 {
 	struct going g = {.w = w, .c = c, .s = c->server, .in_unit = true, .unit_len = c->unit.len};
-	enum status st = forward_prefix(w, c);
+	enum status st = notify_shows_channels(c, data) ? notify_put_channels(w, c) : OK;
 	uint32_t at = 0;
 
+	if (st == OK)
+		st = forward_prefix(w, c);
 	c->unnamed_parsed = false;
 	if (c->unit.has_effects && c->unit.cls != SQL_TXN)
 		c->block_differs = true;

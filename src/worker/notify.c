@@ -2,11 +2,13 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/text.h"
 #include "conf/effective.h"
 #include "proto/frame.h"
 #include "proto/frontend.h"
+#include "worker/forward.h"
 #include "worker/judge.h"
 #include "worker/server.h"
 #include "worker/unit.h"
@@ -298,7 +300,7 @@ bool notify_is_shared(struct worker *w, const struct client *c)
 {
 	const struct conf_db *db = c->db->conf;
 
-	if (c->acc->mode != POOL_MODE_TRANSACTION || db == NULL || pins_has(&c->pins, PIN_LISTEN))
+	if (db == NULL || c->acc->mode != POOL_MODE_TRANSACTION || pins_has(&c->pins, PIN_LISTEN))
 		return false;
 	return (db->routing || db->n_nodes == 1) && *conf_monitor_user(w->conf, db) != '\0' &&
 	       is_encoding_shared(c);
@@ -445,6 +447,83 @@ bool notify_follows(struct worker *w, struct client *c, const char *channel)
 	if (c->server->after < PIN_AFTER_UNLISTEN)
 		c->server->after = PIN_AFTER_UNLISTEN;
 	return true;
+}
+
+static bool names_channels(const uint8_t *p, size_t len)
+{
+	static const char word[] = "pg_listening_channels";
+
+	for (size_t n = sizeof word - 1; len >= n; p++, len--)
+		if (strncasecmp((const char *)p, word, n) == 0)
+			return true;
+	return false;
+}
+
+/* Inside a transaction block LISTEN would come too late to be seen. */
+bool notify_shows_channels(const struct client *c, const uint8_t *data)
+{
+	const struct stmt_name *name;
+	struct msg_bind m;
+	struct frame f;
+
+	if (c->listening == NULL || c->begin_sent || (c->txn != TXN_NONE && c->txn != TXN_DEFERRED))
+		return false;
+	if (names_channels(data, c->unit.len))
+		return true;
+	for (uint32_t at = 0; at < c->unit.len; at += f.total) {
+		if (frame_peek(data + at, c->unit.len - at, FRAME_LEN_MAX, &f) != OK)
+			return false;
+		if (f.type != FRONTEND_BIND ||
+			frontend_read_bind(frame_body(data + at, &f), frame_body_len(&f), &m) != OK)
+			continue;
+		name = stmt_names_find(&c->names, m.stmt);
+		if (name != NULL &&
+			names_channels((const uint8_t *)name->stmt->query, name->stmt->query_len))
+			return true;
+	}
+	return false;
+}
+
+static size_t put_listen(char *to, const char *name)
+{
+	size_t n = 0;
+
+	memcpy(to, "LISTEN \"", 8);
+	n += 8;
+	for (; *name != '\0'; name++) {
+		if (*name == '"')
+			to[n++] = '"';
+		to[n++] = *name;
+	}
+	to[n++] = '"';
+	to[n++] = ';';
+	return n;
+}
+
+enum status notify_put_channels(struct worker *w, struct client *c)
+{
+	size_t n = 0, cap = (size_t)c->listening->n_subs * (CHANNEL_LEN * 2 + 16) + 1;
+	char *sql = malloc(cap);
+	struct list *it;
+	enum status st = OK;
+
+	(void)w;
+	if (sql == NULL)
+		return E_NOMEM;
+	list_foreach (it, &c->listening->subs) {
+		const struct sub *s = list_entry(it, struct sub, by_client);
+
+		if (s->is_on)
+			n += put_listen(sql + n, s->ch->name);
+	}
+	sql[n] = '\0';
+	if (n != 0) {
+		if (c->server->after < PIN_AFTER_UNLISTEN)
+			c->server->after = PIN_AFTER_UNLISTEN;
+		st = forward_hidden(c->server, sql, OWED_TAG_SETUP);
+	}
+	free(sql);
+	return st;
 }
 
 /* --- what a transaction does --- */

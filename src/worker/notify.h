@@ -41,6 +41,13 @@ void notify_wait_is_over(struct worker *w, struct client *c);
 /* LISTEN is about to be sent to the linked server. False: it is to pin the client. */
 bool notify_follows(struct worker *w, struct client *c, const char *channel);
 
+/*
+ * A unit about to be sent may ask the server for the channels of its session: let it listen to the
+ * client's for as long as it serves it. Errors: E_NOMEM, E_LIMIT.
+ */
+bool notify_shows_channels(const struct client *c, const uint8_t *data);
+enum status notify_put_channels(struct worker *w, struct client *c) MUST_USE;
+
 /* --- what a transaction does --- */
 enum notify_op { NOTIFY_LISTEN, NOTIFY_UNLISTEN, NOTIFY_UNLISTEN_ALL };
 void notify_note(struct worker *w, struct client *c, enum notify_op op, const char *channel);

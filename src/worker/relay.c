@@ -416,7 +416,7 @@ static void unit_ended(struct walk *k, struct owed_entry e, char status)
 	c->unit_error = false;
 	if (status == 'I') {
 		schema_changed(w, c);
-		c->txn_notifies = false;
+		c->txn_notifies = c->txn_notifies && s->owed.n_client != 0;
 	}
 	if (c->ddl_sent && status == 'I') {
 		c->ddl_sent = false;

@@ -21,11 +21,11 @@ struct savepoints {
 };
 
 /* Errors: E_LIMIT, E_NOMEM. *s is made with the first. */
-enum status savepoints_push(
-	struct savepoints **s, const struct settings_txn *x, const char *name, uint32_t n_ops) MUST_USE;
+enum status savepoints_push(struct savepoints **s, const struct settings_txn *x, const char *name,
+	uint32_t n_ops) MUST_USE;
 /*
- * ROLLBACK TO name: x->current is what it was, *n_ops was given then. Unknown names are the server's
- * to refuse; nothing changes.
+ * ROLLBACK TO name: x->current is what it was, *n_ops was given then. Unknown names are the
+ * server's to refuse; nothing changes.
  */
 void savepoints_rollback(
 	struct savepoints *s, struct settings_txn *x, const char *name, uint32_t *n_ops);

@@ -101,9 +101,9 @@ struct server {
 	struct stmt_lru stmts;
 	uint64_t seq_client; /* id of the client whose unit may have advanced a sequence last */
 
-	uint64_t barrier;    /* ReadyForQuery waits for it, see notify.h; 0: none */
+	uint64_t barrier; /* ReadyForQuery waits for it, see notify.h; 0: none */
 	struct list barrier_link;
-	uint32_t notifier;   /* BackendKeyData of who may have committed here last; 0: nobody */
+	uint32_t notifier; /* BackendKeyData of who may have committed here last; 0: nobody */
 	uint32_t backend_pid;
 	uint32_t backend_key_len;
 	uint8_t backend_key[32];

@@ -90,13 +90,13 @@ struct cluster_shared {
 
 /* Of the notifications that come by the shared listening connections. */
 struct notify_counts {
-	_Atomic uint64_t channels;     /* listened to now, over all databases */
-	_Atomic uint64_t subscribed;   /* pairs of a client and a channel now */
-	_Atomic uint64_t received;     /* by the listening connections */
-	_Atomic uint64_t delivered;    /* to clients */
-	_Atomic uint64_t overflows;    /* clients ended by notify_queue */
-	_Atomic uint64_t losses;       /* of a listening connection that listened */
-	_Atomic uint64_t not_shared;   /* LISTEN that had to pin its client */
+	_Atomic uint64_t channels;   /* listened to now, over all databases */
+	_Atomic uint64_t subscribed; /* pairs of a client and a channel now */
+	_Atomic uint64_t received;   /* by the listening connections */
+	_Atomic uint64_t delivered;  /* to clients */
+	_Atomic uint64_t overflows;  /* clients ended by notify_queue */
+	_Atomic uint64_t losses;     /* of a listening connection that listened */
+	_Atomic uint64_t not_shared; /* LISTEN that had to pin its client */
 };
 
 struct worker_port {
@@ -120,9 +120,9 @@ struct shared {
 	_Atomic(const struct tls_set *) tls;
 	_Atomic(const struct admin_state *) admin;
 
-	struct mark_clock clock;       /* one for all clusters, whatever a reload makes of them */
-	struct share *share;           /* budgets, idle counts, oldest waiters; pool/share.h */
-	struct pin_counts pins;        /* by cause */
+	struct mark_clock clock; /* one for all clusters, whatever a reload makes of them */
+	struct share *share;     /* budgets, idle counts, oldest waiters; pool/share.h */
+	struct pin_counts pins;  /* by cause */
 	struct notify_counts notify;
 	struct backends backends;      /* who notifies, by backend */
 	_Atomic uint32_t n_clients;    /* logged in and logging in, against max_client_conn */

@@ -347,6 +347,8 @@ static bool launch(struct feed *fd)
 	}
 	if (c->unit.listens && !c->streaming && notify_unit_waits(fd->w, c, next_byte(fd)))
 		return false;
+	if (c->listening != NULL && !c->streaming && is_in_flight(c))
+		return stall(c); /* what a unit has notified is told before its own answer */
 	if (c->server == NULL && !c->streaming && local_answer(fd->w, c, next_byte(fd))) {
 		if (c->state == CLIENT_CLOSED)
 			return false;
@@ -360,6 +362,7 @@ static bool launch(struct feed *fd)
 		return c->state == CLIENT_ACTIVE && c->server != NULL && stall(c);
 	if (c->streaming) { /* its messages go one by one from here on */
 		c->unit_writes = true;
+		c->txn_notifies = true; /* for all that is known */
 		notify_note_writer(fd->w, c);
 		c->request_us = fd->w->now_us;
 		reset_unit(c);

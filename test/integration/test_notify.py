@@ -322,3 +322,69 @@ def test_servers_that_listened_for_a_moment_do_not_any_more(site, pooler):
             one.query(f"LISTEN moment{i}").check()
         for _ in range(12):
             assert two.query("SELECT count(*) FROM pg_listening_channels()").value() == "0"
+
+
+def test_a_client_sees_its_own_channels(pooler):
+    look = "SELECT pg_listening_channels() ORDER BY 1"
+    with pooler.raw() as one, pooler.raw() as two:
+        one.query("LISTEN ca; LISTEN \"c\"\"B\"").check()
+        two.query("LISTEN cz").check()
+        for _ in range(4):
+            assert sorted(one.query(look).check().rows) == [('c"B',), ("ca",)]
+            assert two.query(look).check().rows == [("cz",)]
+        one.query("BEGIN").check()
+        assert len(one.query(look).check().rows) == 2
+        one.query("COMMIT").check()
+        one.query("UNLISTEN ca").check()
+        assert one.query(look).check().rows == [('c"B',)]
+
+
+def test_thousands_listen(site):
+    settings = {"default_pool_size": 4, "workers": 2, "max_client_conn": 3000}
+    with site.pgweir(settings=settings) as p:
+        clients = []
+        try:
+            for _ in range(2000):
+                clients.append(p.raw())
+            for c in clients:
+                c.send(pgwire.query("LISTEN crowd"))
+            for c in clients:
+                c.result().check()
+            begun = time.monotonic()
+            for i in range(3):
+                clients[i].query(f"NOTIFY crowd, '{i}'").check()
+            for n, c in enumerate(clients[3:]):
+                assert [heard(c) for _ in range(3)] == [
+                    (clients[i].pid, "crowd", str(i)) for i in range(3)], n
+            assert time.monotonic() - begun < 5 * p.slow
+            row = p.show_one("LISTENERS", database="app")
+            assert (row["channels"], row["received"], row["losses"]) == ("1", "3", "0")
+            assert p.show("PINS") == []
+        finally:
+            for c in clients:
+                c.close()
+
+
+def test_a_client_that_leaves_while_its_answer_waits_harms_nobody(pooler):
+    with pooler.raw() as listener:
+        listener.query("LISTEN leaving").check()
+        for i in range(30):
+            c = pooler.raw()
+            c.query("LISTEN leaving").check()
+            c.send(pgwire.query(f"NOTIFY leaving, '{i}'"))
+            c.close()
+        with pooler.raw() as last:
+            last.query("NOTIFY leaving, 'end'").check()
+        got = []
+        while not got or got[-1] != "end":
+            got.append(heard(listener)[2])
+        assert len(got) == len(set(got))
+
+
+def test_units_in_one_packet_are_answered_in_their_order(pooler):
+    with pooler.raw() as one:
+        one.send(b"".join(pgwire.query(q) for q in (
+            "SELECT 1", "LISTEN packed", "NOTIFY packed, 'a'", "UNLISTEN packed",
+            "NOTIFY packed, 'b'", "SELECT 2")))
+        kinds = [one.result().check().kinds for _ in range(6)]
+        assert kinds == ["TDCZ", "CZ", "CAZ", "CZ", "CZ", "TDCZ"]
