@@ -289,7 +289,7 @@ const struct setting settings[] = {
 		.min = 100000, .max = 3600000000,
 		.help = "time without an answer that takes a node out"},
 	{ROW(G, CLIENT, SIZE, "notify_queue", notify_queue), .flags = SETTING_OURS, .def = "1MB",
-		.min = 16384, .max = 1073741824,
+		.min = 16384, .max = 16777216,
 		.help = "bytes of notifications that may wait for one client; with more of them it "
 			"is disconnected"},
 	{IGNORED(G, PROCESS, "peer_id"), .def = "0",

@@ -63,6 +63,8 @@ def test_writes_follow_a_promotion_and_never_go_back(pooler, own_site, where):
     old, new, third = own_site.cluster.nodes
     old.sql("CREATE TABLE promoted (a int); ALTER TABLE promoted OWNER TO app", "app")
     own_site.cluster.wait_caught_up()
+    listener = pooler.raw()
+    listener.query("LISTEN promoted").check()
     with Writer(pooler) as writer:
         proc.wait_until("some writes", lambda: len(writer.acknowledged) > 50)
         old.kill()
@@ -88,6 +90,11 @@ def test_writes_follow_a_promotion_and_never_go_back(pooler, own_site, where):
         assert where.of(client, "SELECT count(*) FROM promoted FOR UPDATE"
                         .replace("count(*)", "a")) == new.name
     assert old.name not in reads(pooler, where), "an old timeline is not fit for reads"
+    assert "missed" in listener.read_message().fields()["M"]
+    with pooler.raw() as client:
+        client.query("NOTIFY promoted, 'new'").check()
+    assert listener.read_message().body[4:] == b"promoted\0new\0", "it listens on the new one"
+    listener.close()
 
 
 def reads(pooler, where):
