@@ -57,7 +57,8 @@ static void on_failed(void *arg, const struct pq_failure *f)
 	}
 }
 
-static const struct pq_ops ops = {on_ready, on_row, on_done, on_failed};
+static const struct pq_ops ops = {
+	.on_ready = on_ready, .on_row = on_row, .on_done = on_done, .on_failed = on_failed};
 
 static void setup(void)
 {
