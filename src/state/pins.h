@@ -56,8 +56,8 @@ enum pin_undo {
 enum pin_after {
 	PIN_AFTER_NOTHING,
 	PIN_AFTER_UNLISTEN, /* UNLISTEN *: it listened for a moment */
-	PIN_AFTER_DISCARD, /* DISCARD ALL */
-	PIN_AFTER_CLOSE,   /* nothing undoes it: close the connection */
+	PIN_AFTER_DISCARD,  /* DISCARD ALL */
+	PIN_AFTER_CLOSE,    /* nothing undoes it: close the connection */
 };
 
 /* Shared by all workers: pins now, and ever, by cause. */
