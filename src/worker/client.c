@@ -186,7 +186,9 @@ static uint64_t own_deadline_us(struct worker *w, const struct client *c)
 
 static uint64_t client_deadline_us(struct worker *w, const struct client *c)
 {
-	return min_u64(own_deadline_us(w, c), notify_wait_until_us(w, c));
+	uint64_t d = own_deadline_us(w, c);
+
+	return c->listening != NULL ? min_u64(d, notify_wait_until_us(w, c)) : d;
 }
 
 void client_watch(struct worker *w, struct client *c)

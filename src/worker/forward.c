@@ -639,9 +639,11 @@ static void begin_unit(struct worker *w, struct client *c)
 enum status forward_unit(struct worker *w, struct client *c, const uint8_t *data)
 {
 	struct going g = {.w = w, .c = c, .s = c->server, .in_unit = true, .unit_len = c->unit.len};
-	enum status st = notify_shows_channels(c, data) ? notify_put_channels(w, c) : OK;
+	enum status st = OK;
 	uint32_t at = 0;
 
+	if (c->listening != NULL && notify_shows_channels(c, data))
+		st = notify_put_channels(w, c);
 	if (st == OK)
 		st = forward_prefix(w, c);
 	c->unnamed_parsed = false;

@@ -821,8 +821,11 @@ static bool ready_waits(struct walk *k, const struct frame *f)
 	const struct owed_entry *head = owed_head(&s->owed);
 	uint8_t status;
 
-	if (f->type != BACKEND_READY_FOR_QUERY || s->client == NULL || head == NULL ||
-		head->who != OWED_CLIENT || s->client->state != CLIENT_ACTIVE ||
+	if (f->type != BACKEND_READY_FOR_QUERY || s->client == NULL)
+		return false;
+	if (s->client->listening == NULL && !s->client->txn_notifies && s->barrier == 0)
+		return false; /* nearly always */
+	if (head == NULL || head->who != OWED_CLIENT || s->client->state != CLIENT_ACTIVE ||
 		backend_read_ready(frame_body(k->data + k->at, f), &status) != OK ||
 		status != 'I' || !notify_ready_waits(k->w, s->client))
 		return false;
