@@ -1,7 +1,7 @@
 /*
  * listening - for each database that a client listens in, one connection to its primary that
  * listens for all of them. What it receives goes to the workers whose clients listen to the
- * channel, with the process id that the notifier's client knows as its own (ADR 0013). Owns:    the
+ * channel, with the process id that the notifier's client knows as its own (ADR 0014). Owns:    the
  * connections; of each channel, which workers want it. Bounds:  LISTENING_MAX databases;
  * LISTENING_BATCH channels a query, one query at a time, limited by node_timeout; back-off up to
  * LISTENING_REST_MAX_US; a look after LISTENING_BEAT_US of silence, and a connection that nobody

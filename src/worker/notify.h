@@ -1,7 +1,7 @@
 /*
  * notify - LISTEN and NOTIFY for clients that share servers. One connection of the control thread
  * listens for all clients of a database (control/listening); here is which client of this worker
- * listens to what, what it has not read yet, and whose its own notifications are (ADR 0013).
+ * listens to what, what it has not read yet, and whose its own notifications are (ADR 0014).
  * Owns:    the worker's channels; of each client its subscriptions, the changes that its open
  *          transaction makes to them, and the notifications that wait for its transaction's end.
  * Bounds:  notify_queue bytes wait for a client, then it is ended; NOTIFY_PER_TURN deliveries in a
