@@ -1,8 +1,10 @@
 #include "control/pq.h"
 
+#include <fcntl.h>
 #include <libpq-fe.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "control/env.h"
 #include "control/helpers.h"
@@ -31,6 +33,7 @@ struct pq {
 	PostgresPollingStatusType poll;
 	struct loop_watch *watch;
 	int watching; /* LOOP_* bits */
+	int fd;       /* what is watched: a duplicate of libpq's socket; -1: nothing is */
 	struct wheel_timer deadline;
 	struct wheel_timer more;    /* libpq holds rows that no event of the socket will tell of */
 	PGresult *last;             /* the end of the answer, until the server is ready again */
@@ -70,11 +73,19 @@ static void pq_destroy(struct pq *c)
 	free(c);
 }
 
-static void disarm(struct pq *c)
+static void unwatch(struct pq *c)
 {
 	loop_unwatch(c->watch);
 	c->watch = NULL;
 	c->watching = 0;
+	if (c->fd >= 0)
+		close(c->fd);
+	c->fd = -1;
+}
+
+static void disarm(struct pq *c)
+{
+	unwatch(c);
 	wheel_del(&c->env->wheel, &c->deadline);
 	wheel_del(&c->env->wheel, &c->more);
 }
@@ -331,14 +342,17 @@ enum status pq_query(struct pq *c, const char *sql, uint64_t timeout_us)
 
 /* --- login --- */
 
+/*
+ * libpq closes its socket as soon as it is broken, and a worker may have its number before
+ * unwatch: the duplicate's is ours until then.
+ */
 static enum status watch_for(struct pq *c, int what)
 {
 	if (c->watching == what)
 		return OK;
-	loop_unwatch(c->watch);
-	c->watch = NULL;
-	c->watching = 0;
-	if (loop_watch(c->env->loop, PQsocket(c->conn), what, on_socket, c, &c->watch) != OK)
+	unwatch(c);
+	c->fd = fcntl(PQsocket(c->conn), F_DUPFD_CLOEXEC, 0);
+	if (c->fd < 0 || loop_watch(c->env->loop, c->fd, what, on_socket, c, &c->watch) != OK)
 		return E_IO;
 	c->watching = what;
 	return OK;
@@ -417,9 +431,7 @@ static enum status step_start(struct pq *c)
 {
 	enum status st;
 
-	loop_unwatch(c->watch); /* the helper may close the socket and open another */
-	c->watch = NULL;
-	c->watching = 0;
+	unwatch(c); /* the helper may close the socket and open another */
 	st = helpers_submit(c->env->helpers, &c->step);
 	if (st == OK)
 		c->state = PQ_STEPPING;
@@ -454,6 +466,7 @@ enum status pq_connect(struct env *env, const struct pq_target *t, uint64_t time
 	if (c == NULL)
 		return E_NOMEM;
 	c->place = place;
+	c->fd = -1;
 	list_init(&c->orphan);
 	c->state = PQ_WAITING;
 	c->env = env;

@@ -87,7 +87,6 @@ static bool add_session(struct pq_params *p, const struct pq_target *t)
 		" -c statement_timeout=%llu",
 		(unsigned long long)(t->statement_timeout_us / 1000u));
 	return add(p, "options", options) && add(p, "client_encoding", "SQL_ASCII") &&
-
 	       add(p, "application_name", t->application != NULL ? t->application : PQ_APPLICATION);
 }
 

@@ -1,5 +1,7 @@
 #include "control/pq.h"
 
+#include <sys/syscall.h>
+
 #include "control_unit.h"
 #include "fake_server.h"
 
@@ -283,6 +285,48 @@ START_TEST(lost_connection_fails)
 }
 END_TEST
 
+/* --- libpq closes a broken socket itself --- */
+
+static atomic_uint n_closed, n_closed_watched;
+
+static bool epoll_watches(int epoll, int fd)
+{
+	char path[64], line[128];
+	bool found = false;
+	FILE *f;
+	int tfd;
+
+	snprintf(path, sizeof path, "/proc/self/fdinfo/%d", epoll);
+	f = fopen(path, "r");
+	while (f != NULL && !found && fgets(line, sizeof line, f) != NULL)
+		found = sscanf(line, "tfd: %d", &tfd) == 1 && tfd == fd;
+	if (f != NULL)
+		fclose(f);
+	return found;
+}
+
+/* In the place of libc's, for libpq too: does the loop watch what is being closed? */
+int close(int fd)
+{
+	n_closed++;
+	for (int i = 0; i < 64; i++)
+		if (i != fd && epoll_watches(i, fd))
+			n_closed_watched++;
+	return (int)syscall(SYS_close, fd);
+}
+
+START_TEST(no_watched_socket_is_closed)
+{
+	connect_to(vanish, 5000000);
+	world_turn_until(&w, n_ready == 1);
+	n_closed = n_closed_watched = 0;
+	ck_assert_int_eq(pq_query(pq, "SELECT 1", 5000000), OK);
+	world_turn_until(&w, n_failed == 1);
+	ck_assert_uint_ge(n_closed, 2); /* libpq's and ours */
+	ck_assert_uint_eq(n_closed_watched, 0);
+}
+END_TEST
+
 static void copy_out(struct fake_server *s)
 {
 	char sql[64];
@@ -402,6 +446,7 @@ int main(void)
 	tcase_add_test(tc, unanswered_query_ends_at_its_deadline);
 	tcase_add_test(tc, end_of_an_idle_session_is_noticed_with_its_reason);
 	tcase_add_test(tc, lost_connection_fails);
+	tcase_add_test(tc, no_watched_socket_is_closed);
 	tcase_add_test(tc, an_answer_of_another_kind_fails);
 	tcase_add_test(tc, connection_can_be_freed_in_any_callback);
 	tcase_add_test(tc, connection_can_be_freed_while_a_helper_works_on_it);
