@@ -9,7 +9,7 @@
 #include "conf/conf.h"
 #include "control/pq.h"
 #include "control/target.h"
-#include "proto/frame.h"
+#include "proto/sqlstate.h"
 #include "route/topology.h"
 
 #define QUOTED_MAX (CHANNEL_LEN * 2u + 16u) /* LISTEN "name"; */
@@ -110,7 +110,7 @@ static uint64_t workers_of(const struct listening *l)
 
 static void tell_barrier(struct listening *l, uint32_t worker, uint64_t number)
 {
-	struct tell_barrier *t = tell_new(sizeof *t, TELL_BARRIER);
+	struct ask_barrier *t = tell_new(sizeof *t, TELL_BARRIER);
 
 	if (t == NULL)
 		return; /* with the next */
@@ -242,11 +242,21 @@ static void rest(struct listening *l, uint64_t us)
 	env_timer(l->of->env, &l->timer, us);
 }
 
+/* The login is not allowed, and time will not change it: password, database, privilege. */
+static bool is_refusal(const char *sqlstate)
+{
+	return strncmp(sqlstate, "28", 2) == 0 ||
+	       strcmp(sqlstate, SQLSTATE_INVALID_CATALOG_NAME) == 0 ||
+	       strcmp(sqlstate, SQLSTATE_INSUFFICIENT_PRIVILEGE) == 0;
+}
+
 static void failed(struct listening *l, const char *sqlstate, const char *text)
 {
 	char db[NAME_LEN * 4], reason[PQ_TEXT_MAX * 2];
 	uint64_t us = l->rest_us;
 
+	if (l->state == LISTENING_LOGIN && is_refusal(sqlstate))
+		tell(l, workers_of(l), LISTENING_REFUSED, "");
 	if (!l->told)
 		log_warn(l->of->env->shared->log, "listening connection lost",
 			"db=%s sqlstate=%s reason=%s", log_q(db, sizeof db, l->database),
@@ -424,6 +434,7 @@ static void on_notify(void *arg, const struct pq_notice *n)
 		memcpy(t->database, l->database, sizeof t->database);
 		text_copy(t->channel, sizeof t->channel, n->channel);
 		t->pid = pid != 0 ? pid : n->pid;
+		t->is_ascii = text_is_ascii(n->channel) && text_is_ascii(n->payload);
 		t->len = (uint32_t)len;
 		put_message(t, n);
 		post(l, i, &t->mail);
@@ -591,31 +602,20 @@ void listenings_take(struct listenings *ls, struct ask_listen *a)
 	free(a);
 }
 
-/* Nothing listens: there is nothing to wait for. */
-static void answer_barrier(struct listenings *ls, const struct ask_barrier *a)
-{
-	struct tell_barrier *t = tell_new(sizeof *t, TELL_BARRIER);
-
-	if (t == NULL)
-		return;
-	memcpy(t->database, a->database, sizeof t->database);
-	t->number = a->number;
-	mailbox_post(&ls->env->shared->workers[a->worker].mailbox, &t->mail);
-}
-
 void listenings_take_barrier(struct listenings *ls, struct ask_barrier *a)
 {
 	struct listening *l = find(ls, a->database);
 
-	if (l == NULL) {
-		answer_barrier(ls, a);
-	} else {
-		l->barriers[a->worker].asked = a->number;
-		if (l->state == LISTENING_RESTING || l->state == LISTENING_LOGIN)
-			pass_barriers(l, false);
-		else
-			look(l);
+	if (l == NULL) { /* nothing listens: there is nothing to wait for */
+		a->mail.kind = TELL_BARRIER;
+		mailbox_post(&ls->env->shared->workers[a->worker].mailbox, &a->mail);
+		return;
 	}
+	l->barriers[a->worker].asked = a->number;
+	if (l->state == LISTENING_RESTING || l->state == LISTENING_LOGIN)
+		pass_barriers(l, false);
+	else
+		look(l);
 	free(a);
 }
 

@@ -40,7 +40,7 @@ enum tell_kind {           /* control or worker -> worker */
 	TELL_COMMAND,      /* struct tell_command */
 	TELL_LISTENING,    /* struct tell_listening: how the listening connection does */
 	TELL_NOTIFIED,     /* struct tell_notified: a notification */
-	TELL_BARRIER,      /* struct tell_barrier */
+	TELL_BARRIER,      /* struct ask_barrier, answered */
 	TELL_REFRESH, /* struct mail: a snapshot changed, load them now (else at the next turn) */
 	TELL_STOP,    /* struct mail: close everything and end the loop */
 };
@@ -93,7 +93,10 @@ struct ask_listen {
 	bool wanted; /* else the worker's last client has left it */
 };
 
-/* Answered by TELL_BARRIER with the number; at once if nothing listens. */
+/*
+ * As TELL_BARRIER: all notifications of transactions that had ended when this barrier, or a smaller
+ * one of the database, was asked for came before. At once if nothing listens.
+ */
 struct ask_barrier {
 	struct mail mail;
 	char database[NAME_LEN];
@@ -102,9 +105,10 @@ struct ask_barrier {
 };
 
 enum listening_what {
-	LISTENING_ON,   /* `channel` is listened to */
-	LISTENING_DOWN, /* the connection is lost: no channel of the database is */
-	LISTENING_LOST, /* all are again: what was notified meanwhile is not known */
+	LISTENING_ON,      /* `channel` is listened to */
+	LISTENING_DOWN,    /* the connection is lost: no channel of the database is */
+	LISTENING_REFUSED, /* the server refuses the login: who waits for it waits in vain */
+	LISTENING_LOST,    /* all are again: what was notified meanwhile is not known */
 };
 
 struct tell_listening {
@@ -118,16 +122,10 @@ struct tell_notified {
 	struct mail mail;
 	char database[NAME_LEN];
 	char channel[CHANNEL_LEN];
-	uint32_t pid; /* the notifier's, as its client knows it */
+	uint32_t pid;  /* the notifier's, as its client knows it */
+	bool is_ascii; /* the same in all encodings */
 	uint32_t len;
 	uint8_t message[]; /* NotificationResponse, whole */
-};
-
-/* All notifications of transactions that had ended when the barrier was asked for came before. */
-struct tell_barrier {
-	struct mail mail;
-	char database[NAME_LEN];
-	uint64_t number; /* this one, and all smaller ones of the database */
 };
 
 struct tell_socket {

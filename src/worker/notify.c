@@ -8,6 +8,7 @@
 #include "conf/effective.h"
 #include "proto/frame.h"
 #include "proto/frontend.h"
+#include "sql/lexer.h"
 #include "worker/forward.h"
 #include "worker/judge.h"
 #include "worker/server.h"
@@ -300,19 +301,22 @@ bool notify_is_shared(struct worker *w, const struct client *c)
 {
 	const struct conf_db *db = c->db->conf;
 
-	if (db == NULL || c->acc->mode != POOL_MODE_TRANSACTION || pins_has(&c->pins, PIN_LISTEN))
+	if (db == NULL || c->acc->mode == POOL_MODE_SESSION || pins_has(&c->pins, PIN_LISTEN))
 		return false;
 	return (db->routing || db->n_nodes == 1) && *conf_monitor_user(w->conf, db) != '\0' &&
 	       is_encoding_shared(c);
 }
 
-/* What the shared connection may be asked for: whatever the encoding, it reads the same. */
-static bool is_plain_name(const char *name)
+/*
+ * May the shared connection be asked for it, and does the server fold and cut it as we do? Not in
+ * an encoding of one byte, where that is for the locale to say.
+ */
+static bool is_name_shared(const struct client *c, const char *name)
 {
-	for (const char *p = name; *p != '\0'; p++)
-		if ((unsigned char)*p >= 0x80)
-			return false;
-	return true;
+	const char *server = baseline_get(&c->acc->baseline, "server_encoding");
+
+	return text_is_ascii(name) || (server != NULL && strcmp(server, "UTF8") == 0 &&
+					      lexer_inspect(name, strlen(name), true) != TEXT_BAD);
 }
 
 /* Want each channel that the text listens to. False: one cannot be shared. */
@@ -330,7 +334,7 @@ static bool want_channels(
 		if (v.effects[i].kind != EFFECT_LISTEN)
 			continue;
 		if (sql_effect_name(sql, c->sql_opts, &v.effects[i], name, sizeof name, &n) != OK ||
-			!is_plain_name(name))
+			!is_name_shared(c, name))
 			return false;
 		s = sub_find(c, name);
 		if (s == NULL)
@@ -352,10 +356,10 @@ static bool want_bound(struct worker *w, struct client *c, struct rd body, bool 
 		return true;
 	if (m.stmt_len != 0) {
 		name = stmt_names_find(&c->names, m.stmt);
-		return name == NULL ||
+		return name == NULL || !judge_has_effects(judge_stmt(w, c, name)) ||
 		       want_channels(w, c, name->stmt->query, name->stmt->query_len, wait);
 	}
-	if (c->unnamed == NULL || c->unnamed->len == 0 ||
+	if (c->unnamed == NULL || c->unnamed->len == 0 || !judge_has_effects(c->unnamed->word) ||
 		frontend_read_parse(rd_of(c->unnamed->body, c->unnamed->len), &p) != OK)
 		return true;
 	return want_channels(w, c, p.sql, p.sql_len, wait);
@@ -384,10 +388,14 @@ static bool want_unit(struct worker *w, struct client *c, const uint8_t *data, b
 }
 
 /* It listens on its own server then. */
-static void unit_pins(struct worker *w, struct client *c)
+static void client_pins(struct worker *w, struct client *c)
 {
-	c->unit.listens = false;
-	c->unit.pins |= 1u << PIN_LISTEN;
+	if (c->streaming) {
+		pins_add(&c->pins, &w->sh->pins, PIN_LISTEN, w->now_us, "LISTEN", 6);
+	} else {
+		c->unit.listens = false;
+		c->unit.pins |= 1u << PIN_LISTEN;
+	}
 	atomic_fetch_add_explicit(&w->sh->notify.not_shared, 1, memory_order_relaxed);
 	if (c->listening != NULL)
 		sweep(w, c);
@@ -399,25 +407,47 @@ static void wait_ended(struct listening *l)
 	list_del(&l->waiting);
 }
 
+static void wait_for_channel(struct worker *w, struct client *c)
+{
+	struct listening *l = c->listening;
+
+	if (l->waits)
+		return;
+	l->waits = true;
+	l->wait_since_us = w->now_us;
+	l->owner = c;
+	list_push_back(&w->notify->waiting, &l->waiting);
+	client_watch(w, c);
+}
+
+static bool is_failed(const struct client *c)
+{
+	return c->txn == TXN_FAILED || c->txn == TXN_FAILED_ALONE;
+}
+
 bool notify_unit_waits(struct worker *w, struct client *c, const uint8_t *data)
 {
 	bool wait = false;
 
-	if (!c->unit.listens || c->txn == TXN_FAILED || c->txn == TXN_FAILED_ALONE)
+	if (!c->unit.listens || is_failed(c))
 		return false;
 	if (!want_unit(w, c, data, &wait)) {
-		unit_pins(w, c);
+		client_pins(w, c);
 		return false;
 	}
-	if (!wait)
+	if (wait)
+		wait_for_channel(w, c);
+	return wait;
+}
+
+bool notify_bind_waits(struct worker *w, struct client *c, struct rd body)
+{
+	bool wait = false;
+
+	if (is_failed(c) || c->verbatim || !notify_is_shared(w, c) ||
+		!want_bound(w, c, body, &wait) || !wait)
 		return false;
-	if (!c->listening->waits) {
-		c->listening->waits = true;
-		c->listening->wait_since_us = w->now_us;
-		list_push_back(&w->notify->waiting, &c->listening->waiting);
-		c->listening->owner = c;
-		client_watch(w, c);
-	}
+	wait_for_channel(w, c);
 	return true;
 }
 
@@ -434,7 +464,7 @@ void notify_wait_is_over(struct worker *w, struct client *c)
 		"client=%lu db=%s reason=\"no listening connection\"", (unsigned long)c->id,
 		c->db->name);
 	wait_ended(c->listening);
-	unit_pins(w, c);
+	client_pins(w, c);
 	unit_go_on(w, c);
 }
 
@@ -718,6 +748,45 @@ static void give(struct worker *w, struct client *c, const uint8_t *p, size_t le
 	client_count_bytes(c);
 }
 
+/* When the transaction under way is committed, will it listen? */
+static bool will_be_on(const struct sub *s)
+{
+	const struct listening *l = s->c->listening;
+	bool on = s->is_on;
+
+	for (uint32_t i = 0; i < l->n_ops; i++)
+		if (l->ops[i].kind == NOTIFY_UNLISTEN_ALL)
+			on = false;
+		else if (strcmp(l->ops[i].channel, s->ch->name) == 0)
+			on = l->ops[i].kind == NOTIFY_LISTEN;
+	return on;
+}
+
+/* Its text is the database's, and the client reads another: that is said, not garbled. */
+static void put_unreadable(struct worker *w, struct client *c)
+{
+	uint8_t buf[REPORT_OWN_MAX];
+	struct wr out = wr_of(buf, sizeof buf);
+	struct report r = report_of("WARNING", SQLSTATE_UNTRANSLATABLE_CHARACTER,
+		"a notification could not be converted to client_encoding");
+
+	r.hint = "SET client_encoding before LISTEN.";
+	report_put(&out, 'N', &r);
+	PANIC_IF(out.bad);
+	give(w, c, out.buf, out.len);
+}
+
+static void give_notification(struct worker *w, struct sub *s, const struct tell_notified *t)
+{
+	/* One's own comes before one's transaction is over. */
+	if (t->pid == pid_of(w, s->c) ? !will_be_on(s) : !s->is_on)
+		return;
+	if (t->is_ascii || is_encoding_shared(s->c))
+		give(w, s->c, t->message, t->len);
+	else
+		put_unreadable(w, s->c);
+}
+
 /* Give a notification to some of those who listen. Returns what is left of `budget`. */
 static uint32_t deliver(struct worker *w, struct job *j, uint32_t budget)
 {
@@ -728,8 +797,8 @@ static uint32_t deliver(struct worker *w, struct job *j, uint32_t budget)
 
 		j->next = s->by_channel.next;
 		budget--;
-		if (s->since <= j->no && (s->is_on || t->pid == pid_of(w, s->c)))
-			give(w, s->c, t->message, t->len);
+		if (s->since <= j->no)
+			give_notification(w, s, t);
 	}
 	return budget;
 }
@@ -759,6 +828,23 @@ static void wake_waiting(struct worker *w)
 
 		l->waits = false;
 		unit_go_on(w, l->owner); /* it may wait again */
+	}
+}
+
+/* No channel of the database will be: the units that wait for one go on without. */
+static void refuse_waiting(struct worker *w, const struct dbase *db)
+{
+	struct list all;
+	struct list *it;
+
+	list_init(&all);
+	list_splice_back(&all, &w->notify->waiting);
+	while ((it = list_pop_front(&all)) != NULL) {
+		struct listening *l = list_entry(it, struct listening, waiting);
+
+		list_push_back(&w->notify->waiting, it);
+		if (l->owner->db == db)
+			notify_wait_is_over(w, l->owner);
 	}
 }
 
@@ -819,13 +905,16 @@ static void listening_told(struct worker *w, const struct tell_listening *t)
 			if (ch->db == db)
 				ch->is_on = false;
 		return;
+	case LISTENING_REFUSED:
+		refuse_waiting(w, db);
+		return;
 	case LISTENING_LOST:
 		tell_lost(w, db);
 		return;
 	}
 }
 
-static void barrier_passed(struct worker *w, const struct tell_barrier *t)
+static void barrier_passed(struct worker *w, const struct ask_barrier *t)
 {
 	struct list *it, *tmp;
 
@@ -867,7 +956,7 @@ static void work(struct worker *w)
 		} else if (j->mail->kind == TELL_LISTENING) {
 			listening_told(w, (const struct tell_listening *)(void *)j->mail);
 		} else {
-			barrier_passed(w, (const struct tell_barrier *)(void *)j->mail);
+			barrier_passed(w, (const struct ask_barrier *)(void *)j->mail);
 		}
 		job_free(j);
 	}
@@ -932,7 +1021,7 @@ static bool ask_barrier(struct worker *w, struct server *s)
  */
 static bool may_have_notified(const struct worker *w, const struct client *c)
 {
-	if (c->unit_error || c->server->in_recovery || c->acc->mode == POOL_MODE_SESSION)
+	if (c->server->in_recovery || c->acc->mode == POOL_MODE_SESSION)
 		return false;
 	if (c->listening != NULL && c->unit_writes)
 		return true;

@@ -34,6 +34,8 @@ bool notify_is_shared(struct worker *w, const struct client *c);
  * shared connection does; unit_go_on comes then. After node_timeout it pins instead.
  */
 bool notify_unit_waits(struct worker *w, struct client *c, const uint8_t *data);
+/* The same for a Bind of a stream, whose client holds its server meanwhile. */
+bool notify_bind_waits(struct worker *w, struct client *c, struct rd body);
 uint64_t notify_wait_until_us(
 	const struct worker *w, const struct client *c); /* UINT64_MAX: none */
 void notify_wait_is_over(struct worker *w, struct client *c);

@@ -844,6 +844,29 @@ static bool is_doubled(struct walk *k, const struct frame *f)
 	       notify_owns(k->s->client, m.channel);
 }
 
+/*
+ * Of a server that listens for its client alone: the backend's number becomes the one that the
+ * notifier's client knows. The head is ours then, the rest goes on as it is.
+ */
+static void put_notifier(struct walk *k, const struct frame *f)
+{
+	uint8_t head[FRAME_HEAD_LEN + 4];
+	struct wr out = wr_of(head, sizeof head);
+	struct msg_notification m;
+	uint32_t pid;
+
+	if (backend_read_notification(frame_body(k->data + k->at, f), &m) != OK)
+		return;
+	pid = backends_get(&k->w->sh->backends, k->s->pool->node, m.pid);
+	if (pid == 0)
+		return; /* nobody's of ours */
+	pass_run(k);
+	wr_bytes(&out, k->data + k->at, FRAME_HEAD_LEN);
+	wr_u32(&out, pid);
+	put_own(k->w, k->s->client, &out);
+	k->run = k->at + sizeof head;
+}
+
 /* A message that is complete, or need not be. Returns false if the walk is over. */
 static bool message_came(struct walk *k, const struct frame *f)
 {
@@ -883,8 +906,11 @@ static bool message_came(struct walk *k, const struct frame *f)
 		command_completed(k, f);
 	if (step == OWED_DROP || s->client == NULL || (there == f->total && is_doubled(k, f)))
 		skip(k, there);
-	else
+	else {
+		if (f->type == BACKEND_NOTIFICATION_RESPONSE)
+			put_notifier(k, f);
 		k->at += there;
+	}
 	s->body_left = (uint32_t)(f->total - there);
 	s->body_passed = step == OWED_PASS && s->client != NULL;
 	if (ends)

@@ -110,8 +110,12 @@ static bool stream_message(struct feed *fd, const struct frame *f)
 	struct worker *w = fd->w;
 	struct client *c = fd->c;
 	size_t used;
-	enum status st = forward_prefix(w, c);
+	enum status st;
 
+	if (f->type == FRONTEND_BIND && frame_is_complete(f, left(fd)) &&
+		notify_bind_waits(w, c, frame_body(next_byte(fd), f)))
+		return false;
+	st = forward_prefix(w, c);
 	c->body_dropped = false;
 	if (st == OK)
 		st = forward_message(w, c, next_byte(fd), left(fd), &used);

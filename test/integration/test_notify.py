@@ -77,7 +77,9 @@ def test_many_more_listeners_than_servers(pooler):
 @pytest.mark.parametrize("statement, name", [
     ("LISTEN MixedCase", "mixedcase"), ('LISTEN "MixedCase"', "MixedCase"),
     ('LISTEN "a""b;c"', 'a"b;c'), ("LISTEN " + "n" * 70, "n" * 63),
-    ('LISTEN U&"d\\0061t"', "dat"), ("/* c */ listen\n X1 ;", "x1")])
+    ('LISTEN U&"d\\0061t"', "dat"), ("/* c */ listen\n X1 ;", "x1"),
+    ("LISTEN GRÖßE", "grÖße"), ('LISTEN "Ä→😀"', "Ä→😀"), ("LISTEN " + "xä" * 22, "xä" * 21),
+    ('LISTEN U&"\\00e4"', "ä")])
 def test_names_are_folded_and_cut_as_the_server_does(pooler, statement, name):
     with pooler.raw() as one, pooler.raw() as two:
         one.query(statement).check()
@@ -86,12 +88,40 @@ def test_names_are_folded_and_cut_as_the_server_does(pooler, statement, name):
         assert heard(one) == (two.pid, name, "p")
 
 
-def test_a_name_that_is_not_ascii_is_served_by_a_pinned_server(pooler):
+@pytest.mark.parametrize("name", [b'""', b'"\xff"', b'"\xc3"', b'"\xed\xa0\x80"', b"x.y", b""])
+def test_a_name_that_the_server_refuses_does_not_reach_the_listening_connection(pooler, name):
     with pooler.raw() as one, pooler.raw() as two:
-        one.query("LISTEN größe").check()
+        one.query("LISTEN good").check()
+        before = pooler.show_one("LISTENERS", database="app")["losses"]
+        two.send(pgwire.msg("Q", b"LISTEN " + name + b"\0"))
+        assert two.result().sqlstate in ("42601", "22021")
+        two.query("NOTIFY good, 'p'").check()
+        assert heard(one)[1:] == ("good", "p")
+        assert pooler.show_one("LISTENERS", database="app")["losses"] == before
+
+
+def test_a_client_of_another_encoding_listens_on_a_pinned_server(pooler):
+    with pooler.raw(client_encoding="LATIN1") as one, pooler.raw() as two:
+        one.query("LISTEN abroad").check()
         assert [r["cause"] for r in pooler.show("PINS")] == ["listen"]
-        two.query("NOTIFY größe, 'p'").check()
-        assert heard(one)[1:] == ("größe", "p")
+        two.query("NOTIFY abroad, 'ä'").check()
+        message = one.read_message()
+        assert message.kind == "A" and message.body[4:] == b"abroad\0\xe4\0"
+        assert struct.unpack_from(">I", message.body)[0] == two.pid
+
+
+def test_another_encoding_after_listen_is_said_where_it_matters(pooler):
+    with pooler.raw() as one, pooler.raw() as two:
+        one.query("LISTEN abroad").check()
+        one.query("SET client_encoding = 'LATIN1'").check()
+        two.query("NOTIFY abroad, 'a'").check()
+        assert heard(one) == (two.pid, "abroad", "a")
+        two.query("NOTIFY abroad, 'ä'").check()
+        warning = one.read_message()
+        assert warning.kind == "N" and warning.fields()["C"] == "22P05"
+        one.query("RESET client_encoding").check()
+        two.query("NOTIFY abroad, 'ä'").check()
+        assert heard(one) == (two.pid, "abroad", "ä")
 
 
 def test_own_notifications_come_before_the_answer_to_commit(pooler):
@@ -108,6 +138,23 @@ def test_own_notifications_come_before_the_answer_to_commit(pooler):
         result = one.query("LISTEN fresh; NOTIFY fresh, 'f'").check()
         assert result.kinds == "CCAZ"
         assert one.is_silent_for(0.1)
+
+
+def test_what_fails_after_the_commit_does_not_hasten_the_answer(pooler):
+    with pooler.raw() as one:
+        one.query("LISTEN own").check()
+        for _ in range(20):
+            assert one.query("BEGIN; NOTIFY own; COMMIT; SELECT 1/0").kinds == "CCCEAZ"
+
+
+@pytest.mark.parametrize("end", ["UNLISTEN ceased", "UNLISTEN *"])
+def test_who_unlistens_does_not_hear_itself(pooler, end):
+    with pooler.raw() as one:
+        one.query("LISTEN ceased").check()
+        assert one.query(f"NOTIFY ceased; {end}").check().kinds == "CCZ"
+        assert one.is_silent_for(0.2)
+        one.query("LISTEN ceased").check()
+        assert one.query(f"NOTIFY ceased; {end}; LISTEN ceased").check().kinds == "CCCAZ"
 
 
 def test_a_trigger_notifies_its_own_client_before_the_answer(pooler):
@@ -217,6 +264,27 @@ def test_the_extended_protocol_listens_too(pooler):
         assert (got[0].pid, got[0].channel, got[0].payload) == (two.pid, "ext", "x")
 
 
+def in_stream(client, sql, name=""):
+    """A Parse with Flush, whose answer is waited for; then the rest."""
+    client.send(pgwire.parse(name, sql) + pgwire.FLUSH)
+    assert client.read_message().kind == "1"
+    client.send(pgwire.bind("", name) + pgwire.execute() + pgwire.SYNC)
+    return client.result()
+
+
+@pytest.mark.parametrize("name", ["", "named"])
+def test_listen_in_a_stream_is_shared_too(pooler, name):
+    with pooler.raw() as one, pooler.raw() as two:
+        assert in_stream(one, "LISTEN flushed", name).check().kinds == "2CZ"
+        assert pooler.show("PINS") == []
+        two.query("NOTIFY flushed, 'x'").check()
+        assert heard(one) == (two.pid, "flushed", "x")
+        assert in_stream(one, "NOTIFY flushed, 'own'", name and "b").check().kinds == "2CAZ"
+        assert in_stream(one, "UNLISTEN flushed", name and "c").check().kinds == "2CZ"
+        two.query("NOTIFY flushed, 'y'").check()
+        assert one.is_silent_for(0.2)
+
+
 def test_psycopg2_waits_by_select(pooler):
     with pooler.raw() as two:
         one = pooler.connect()
@@ -284,9 +352,24 @@ def test_session_mode_is_the_servers_own(site):
         with p.raw() as one, p.raw() as two:
             one.query("LISTEN plain").check()
             two.query("NOTIFY plain, 'x'").check()
-            assert heard(one)[1:] == ("plain", "x")
-            assert one.query("NOTIFY plain, 'own'").check().kinds in ("CAZ",)
+            assert heard(one) == (two.pid, "plain", "x")
+            result = one.query("NOTIFY plain, 'own'").check()
+            assert result.kinds == "CAZ"
+            assert notification(result.messages[1]) == (one.pid, "plain", "own")
+            site.cluster.primary.sql("NOTIFY plain, 'other'", db="app")
+            pid, _, payload = heard(one)
+            assert payload == "other" and pid not in (one.pid, two.pid)
             assert p.show("LISTENERS") == []
+
+
+def test_statement_mode_listens_as_well(site):
+    with site.pgweir(settings={"pool_mode": "statement"}) as p:
+        with p.raw() as one, p.raw() as two:
+            one.query("LISTEN single").check()
+            assert p.show("PINS") == []
+            two.query("NOTIFY single, 'x'").check()
+            assert heard(one) == (two.pid, "single", "x")
+            assert one.query("NOTIFY single, 'own'").check().kinds == "CAZ"
 
 
 def test_without_a_user_for_it_the_client_is_pinned(site):
@@ -295,16 +378,24 @@ def test_without_a_user_for_it_the_client_is_pinned(site):
             one.query("LISTEN pinned").check()
             assert [r["cause"] for r in p.show("PINS")] == ["listen"]
             two.query("NOTIFY pinned, 'x'").check()
-            assert heard(one)[1:] == ("pinned", "x")
+            assert heard(one) == (two.pid, "pinned", "x")
 
 
-def test_a_listening_connection_that_cannot_log_in_pins_after_a_while(site):
-    settings = {"monitor_password": "wrong", "node_timeout": 1}
+@pytest.mark.parametrize("limit", [None, 0], ids=["refused", "silent"])
+def test_a_listening_connection_that_cannot_log_in_pins(site, limit):
+    site.cluster.primary.sql("DROP ROLE IF EXISTS ear; CREATE ROLE ear LOGIN PASSWORD 'ear'"
+                             + (f" CONNECTION LIMIT {limit}" if limit is not None else ""))
+    settings = {"monitor_user": "ear", "node_timeout": 2 if limit is not None else 600,
+                "monitor_password": "ear" if limit is not None else "wrong"}
     with site.pgweir(settings=settings) as p, p.raw() as one, p.raw() as two:
         one.query("LISTEN fallback").check()
         assert [r["cause"] for r in p.show("PINS")] == ["listen"]
         two.query("NOTIFY fallback, 'x'").check()
         assert heard(one)[1:] == ("fallback", "x")
+        assert in_stream(two, "LISTEN fallback").check().kinds == "2CZ"
+        assert [r["cause"] for r in p.show("PINS")] == ["listen"] * 2
+        one.query("NOTIFY fallback, 'y'").check()
+        assert heard(two)[1:] == ("fallback", "y")
 
 
 def test_listening_through_routing_is_on_the_primary(site):
