@@ -324,6 +324,35 @@ static enum status put_parse_named(struct going *g, const struct msg_parse *m, s
 	return owe(g, OWED_PARSE, OWED_CLIENT, OWED_TAG_PARSE_NAMED, number, note);
 }
 
+static void pin_unjudged(struct going *g)
+{
+	static const char text[] = "a query too large to be judged";
+
+	pins_add(&g->c->pins, &g->w->sh->pins, PIN_UNKNOWN, g->w->now_us, text, sizeof text - 1);
+}
+
+/*
+ * The unnamed statement of a unit was judged with it; in a stream nobody has looked at it yet.
+ * E_AGAIN: it is not complete.
+ */
+static enum status judge_streamed(struct going *g)
+{
+	struct client *c = g->c;
+
+	if (g->in_unit || c->verbatim)
+		return OK;
+	if (frame_body_len(&g->f) > UNNAMED_KEEP_MAX) {
+		pin_unjudged(g);
+		if (c->unnamed != NULL)
+			c->unnamed->len = 0;
+		return OK;
+	}
+	if (!frame_is_complete(&g->f, g->len))
+		return E_AGAIN;
+	judge_unnamed(g->w, c, frame_body(g->p, &g->f));
+	return OK;
+}
+
 static enum status go_parse(struct going *g)
 {
 	struct client *c = g->c;
@@ -335,6 +364,8 @@ static enum status go_parse(struct going *g)
 	if (g->len == FRAME_HEAD_LEN)
 		return E_AGAIN; /* whether it has a name is not known yet */
 	if (c->verbatim || g->p[FRAME_HEAD_LEN] == '\0') {
+		if ((st = judge_streamed(g)) != OK)
+			return st;
 		c->db->stats.client_parses++;
 		put_verbatim(g);
 		g->c->unnamed_parsed = true;
@@ -565,10 +596,7 @@ static enum status go_query(struct going *g)
 	enum status st = OK;
 
 	if (!g->in_unit) {
-		static const char text[] = "a query too large to be judged";
-
-		pins_add(&c->pins, &g->w->sh->pins, PIN_UNKNOWN, g->w->now_us, text,
-			sizeof text - 1);
+		pin_unjudged(g);
 	} else if (c->unit.has_effects) {
 		if (frontend_read_query(frame_body(g->p, &g->f), &m) != OK)
 			return E_PROTO;

@@ -27,6 +27,11 @@ static inline bool judge_has_effects(uint64_t word)
 /* Judge the complete unit of c->unit.len bytes at `data`. Errors: E_PROTO a malformed message. */
 enum status judge_unit(struct worker *w, struct client *c, const uint8_t *data) MUST_USE;
 
+/* A Parse of the unnamed statement is sent, among others of its unit or in a stream: what follows
+ * binds this one.
+ */
+void judge_unnamed(struct worker *w, struct client *c, struct rd body);
+
 /* The pin that an effect causes in this version, or PIN_CAUSE_COUNT. */
 enum pin_cause judge_pin(const struct sql_effect *e);
 

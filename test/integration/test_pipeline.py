@@ -69,6 +69,31 @@ def test_server_is_held_between_flush_and_sync(pooler):
         assert neighbour.result().value() == "neighbour"
 
 
+@pytest.mark.parametrize("name", ["", "named"])
+def test_what_is_set_after_a_flush_stays_with_its_client(pooler, name):
+    with pooler.raw() as client, pooler.raw() as neighbour:
+        client.query("SELECT 'judged'").check()
+        client.send(parse(name, "SET work_mem = '5MB'") + pgwire.FLUSH)
+        client.read_until("1")
+        client.send(bind("", name) + execute() + pgwire.FLUSH)
+        client.read_until("C")
+        client.send(parse("", "SET lock_timeout = 7") + bind() + execute() + pgwire.SYNC)
+        client.result().check()
+        assert neighbour.value("SHOW work_mem") == "4MB"
+        assert neighbour.value("SHOW lock_timeout") == "0"
+        assert client.value("SHOW work_mem") == "5MB"
+        assert client.value("SHOW lock_timeout") == "7ms"
+
+
+def test_an_unnamed_statement_is_bound_after_a_flush_as_what_it_is(pooler):
+    with pooler.raw() as client, pooler.raw() as neighbour:
+        client.run(parse("", "SET work_mem = '5MB'") + pgwire.SYNC).check()
+        client.send(parse("", "SELECT 8") + pgwire.FLUSH)
+        client.read_until("1")
+        assert client.run(bind() + execute() + pgwire.SYNC).check().value() == "8"
+        assert neighbour.value("SHOW work_mem") == client.value("SHOW work_mem") == "4MB"
+
+
 def test_syncs_alone_are_each_answered(pooler):
     with pooler.raw() as client:
         client.send(pgwire.SYNC * 10)
