@@ -51,6 +51,8 @@ struct world {
 	/* a mail that the world does not know; may be NULL */
 	void (*on_mail)(void *arg, struct mail *m);
 	void *arg;
+	/* a mail to a worker that it does not know; moved; may be NULL */
+	void (*on_tell)(void *arg, uint32_t worker, struct mail *m);
 };
 
 /* --- configuration --- */
@@ -173,6 +175,10 @@ static inline void world_worker_mail(struct world *w, uint32_t i, struct mail *m
 	if (m->kind == TELL_DERIVED) {
 		k->n_derived++;
 		k->derived = (struct ask_derive *)(void *)m;
+		return;
+	}
+	if (w->on_tell != NULL && m->kind >= TELL_LISTENING && m->kind <= TELL_BARRIER) {
+		w->on_tell(w->arg, i, m);
 		return;
 	}
 	if (m->kind == TELL_SHOW && !k->is_silent)

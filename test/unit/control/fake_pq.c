@@ -31,6 +31,8 @@ enum status pq_connect(struct env *env, const struct pq_target *t, uint64_t time
 	snprintf(c->user, sizeof c->user, "%s", t->user);
 	snprintf(c->password, sizeof c->password, "%s", t->password);
 	snprintf(c->dbname, sizeof c->dbname, "%s", t->dbname);
+	snprintf(c->application, sizeof c->application, "%s",
+		t->application != NULL ? t->application : PQ_APPLICATION);
 	c->port = t->port;
 	c->timeout_us = timeout_us;
 	c->ops = ops;
@@ -45,6 +47,7 @@ enum status pq_query(struct pq *c, const char *sql, uint64_t timeout_us)
 	(void)timeout_us;
 	ck_assert(c->in_use && c->sql == NULL);
 	c->sql = sql;
+	snprintf(c->asked, sizeof c->asked, "%s", sql);
 	c->n_queries++;
 	return OK;
 }
@@ -132,6 +135,14 @@ void fake_pq_error(struct pq *c, const char *sqlstate, const char *text)
 	ck_assert(c->in_use && c->sql != NULL);
 	c->sql = NULL;
 	c->ops->on_done(c->arg, &r);
+}
+
+void fake_pq_notify(struct pq *c, const char *channel, const char *payload, uint32_t pid)
+{
+	struct pq_notice n = {.channel = channel, .payload = payload, .pid = pid};
+
+	ck_assert(c->in_use);
+	c->ops->on_notify(c->arg, &n);
 }
 
 void fake_pq_fail(struct pq *c, enum pq_failure_kind kind, const char *sqlstate, const char *text)

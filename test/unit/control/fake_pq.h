@@ -9,15 +9,17 @@
 
 #define FAKE_PQ_MAX     64u
 #define FAKE_PQ_COLUMNS 8u
+#define FAKE_PQ_ASKED   32768u /* bytes of a query's text */
 
 struct pq {
 	bool in_use;
-	char host[64], hostaddr[64], user[64], password[64], dbname[64];
+	char host[64], hostaddr[64], user[64], password[64], dbname[64], application[64];
 	uint16_t port;
 	uint64_t timeout_us;
 	const struct pq_ops *ops;
 	void *arg;
-	const char *sql; /* asked and not answered; NULL: none */
+	const char *sql;           /* asked and not answered; NULL: none */
+	char asked[FAKE_PQ_ASKED]; /* the text of the last one, cut */
 	unsigned n_queries;
 	int version;
 };
@@ -36,6 +38,7 @@ void fake_pq_ready(struct pq *c);
 void fake_pq_row(struct pq *c, const char *const *values, unsigned n);
 void fake_pq_done(struct pq *c);
 void fake_pq_error(struct pq *c, const char *sqlstate, const char *text);
+void fake_pq_notify(struct pq *c, const char *channel, const char *payload, uint32_t pid);
 void fake_pq_fail(struct pq *c, enum pq_failure_kind kind, const char *sqlstate, const char *text);
 
 #endif

@@ -39,6 +39,11 @@ test_unit_control_check_catalog_load_SOURCES = test/unit/control/check_catalog_l
 test_unit_control_check_catalog_load_LDADD = $(CONTROL_UNIT_LIBS)
 test_unit_control_check_catalog_load_CFLAGS = $(CONTROL_UNIT_CFLAGS)
 
+check_PROGRAMS += test/unit/control/check_listening
+test_unit_control_check_listening_SOURCES = test/unit/control/check_listening.c $(FAKE_PQ_FILES)
+test_unit_control_check_listening_LDADD = $(CONTROL_UNIT_LIBS)
+test_unit_control_check_listening_CFLAGS = $(CONTROL_UNIT_CFLAGS)
+
 check_PROGRAMS += test/unit/control/check_admin
 test_unit_control_check_admin_SOURCES = test/unit/control/check_admin.c
 test_unit_control_check_admin_LDADD = $(CONTROL_UNIT_LIBS)
