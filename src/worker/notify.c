@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "conf/effective.h"
+#include "proto/backend.h"
 #include "proto/frame.h"
 #include "proto/frontend.h"
 #include "sql/lexer.h"
@@ -45,7 +46,8 @@ struct listening {
 	uint32_t n_ops, cap_ops;
 	uint8_t *queue; /* messages that wait for the transaction's end */
 	size_t queue_len, queue_cap;
-	bool waits; /* its unit, for a channel to be listened to */
+	bool recheck; /* it may hold what is not to be told */
+	bool waits;   /* its unit, for a channel to be listened to */
 	uint64_t wait_since_us;
 	struct list waiting;
 	struct client *owner;
@@ -563,15 +565,16 @@ void notify_note(struct worker *w, struct client *c, enum notify_op op, const ch
 	struct listening *l = c->listening;
 	struct op *ops;
 
-	(void)w;
 	if (l == NULL)
 		return;
 	if (l->n_ops == l->cap_ops) {
 		uint32_t cap = l->cap_ops != 0 ? l->cap_ops * 2 : 4;
 
 		ops = realloc(l->ops, cap * sizeof *ops);
-		if (ops == NULL)
+		if (ops == NULL) { /* its server listens, and it keeps that */
+			pins_add(&c->pins, &w->sh->pins, PIN_LISTEN, w->now_us, "LISTEN", 6);
 			return;
+		}
 		l->ops = ops;
 		l->cap_ops = cap;
 	}
@@ -617,6 +620,7 @@ void notify_commit(struct worker *w, struct client *c)
 		return;
 	for (uint32_t i = 0; i < c->listening->n_ops; i++)
 		apply_op(c, &c->listening->ops[i]);
+	c->listening->recheck = c->listening->recheck || c->listening->n_ops != 0;
 	clear_ops(c->listening);
 }
 
@@ -715,6 +719,36 @@ static bool queue_put(struct listening *l, const uint8_t *p, size_t len)
 	return true;
 }
 
+static bool is_heard(const struct client *c, const uint8_t *p, const struct frame *f)
+{
+	struct msg_notification m;
+	const struct sub *s;
+
+	if (f->type != BACKEND_NOTIFICATION_RESPONSE ||
+		backend_read_notification(frame_body(p, f), &m) != OK)
+		return true;
+	s = sub_find(c, m.channel);
+	return s != NULL && s->is_on;
+}
+
+/* What came before an UNLISTEN, and one's own of what one does not listen to, is not told. */
+static void drop_unheard(struct client *c)
+{
+	struct listening *l = c->listening;
+	size_t to = 0;
+	struct frame f;
+
+	for (size_t at = 0; at < l->queue_len; at += f.total) {
+		PANIC_IF(frame_peek(l->queue + at, l->queue_len - at, FRAME_LEN_MAX, &f) != OK);
+		if (!is_heard(c, l->queue + at, &f))
+			continue;
+		memmove(l->queue + to, l->queue + at, f.total);
+		to += f.total;
+	}
+	l->queue_len = to;
+	l->recheck = false;
+}
+
 void notify_put_waiting(struct worker *w, struct client *c)
 {
 	struct listening *l = c->listening;
@@ -722,6 +756,8 @@ void notify_put_waiting(struct worker *w, struct client *c)
 	(void)w;
 	if (l == NULL || l->queue_len == 0)
 		return;
+	if (l->recheck)
+		drop_unheard(c);
 	conn_put_copy(c->conn, l->queue, l->queue_len);
 	free(l->queue);
 	l->queue = NULL;
@@ -748,20 +784,6 @@ static void give(struct worker *w, struct client *c, const uint8_t *p, size_t le
 	client_count_bytes(c);
 }
 
-/* When the transaction under way is committed, will it listen? */
-static bool will_be_on(const struct sub *s)
-{
-	const struct listening *l = s->c->listening;
-	bool on = s->is_on;
-
-	for (uint32_t i = 0; i < l->n_ops; i++)
-		if (l->ops[i].kind == NOTIFY_UNLISTEN_ALL)
-			on = false;
-		else if (strcmp(l->ops[i].channel, s->ch->name) == 0)
-			on = l->ops[i].kind == NOTIFY_LISTEN;
-	return on;
-}
-
 /* Its text is the database's, and the client reads another: that is said, not garbled. */
 static void put_unreadable(struct worker *w, struct client *c)
 {
@@ -776,15 +798,22 @@ static void put_unreadable(struct worker *w, struct client *c)
 	give(w, c, out.buf, out.len);
 }
 
+/*
+ * One's own may come before the answer that tells whether one listens by then: that is looked at
+ * when the answer's end has come.
+ */
 static void give_notification(struct worker *w, struct sub *s, const struct tell_notified *t)
 {
-	/* One's own comes before one's transaction is over. */
-	if (t->pid == pid_of(w, s->c) ? !will_be_on(s) : !s->is_on)
+	struct client *c = s->c;
+
+	if (!s->is_on && (t->pid != pid_of(w, c) || is_between(c)))
 		return;
-	if (t->is_ascii || is_encoding_shared(s->c))
-		give(w, s->c, t->message, t->len);
+	if (!s->is_on)
+		c->listening->recheck = true;
+	if (t->is_ascii || is_encoding_shared(c))
+		give(w, c, t->message, t->len);
 	else
-		put_unreadable(w, s->c);
+		put_unreadable(w, c);
 }
 
 /* Give a notification to some of those who listen. Returns what is left of `budget`. */

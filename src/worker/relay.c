@@ -316,13 +316,8 @@ static void end_settings(struct worker *w, struct client *c, char status)
 		settings_txn_commit(&c->set);
 	else
 		settings_txn_begin(&c->set);
-	if (status == 'I' && c->listening != NULL) {
-		if (c->unit_error)
-			notify_rollback(w, c);
-		else
-			notify_commit(w, c);
+	if (status == 'I' && c->listening != NULL)
 		notify_txn_ended(w, c);
-	}
 	if (c->set.current != before)
 		client_settings_changed(w, c);
 }
@@ -768,6 +763,18 @@ static void command_completed(struct walk *k, const struct frame *f)
 	effects_complete(k->w, k->s->client, k->s, head->ref, tag_read(tag).tag == TAG_ROLLBACK);
 }
 
+/* A transaction is over, its ReadyForQuery still to be passed on. */
+static void put_notifications(struct walk *k, struct client *c)
+{
+	pass_run(k);
+	pass_held(k->w, c);
+	if (c->unit_error)
+		notify_rollback(k->w, c);
+	else
+		notify_commit(k->w, c);
+	notify_put_waiting(k->w, c);
+}
+
 static void ready_came(struct walk *k, const struct frame *f, enum owed_step step)
 {
 	struct worker *w = k->w;
@@ -787,11 +794,8 @@ static void ready_came(struct walk *k, const struct frame *f, enum owed_step ste
 		return;
 	}
 	(void)step;
-	if (s->client != NULL && s->client->listening != NULL && status == 'I') {
-		pass_run(k);
-		pass_held(w, s->client);
-		notify_put_waiting(w, s->client);
-	}
+	if (s->client != NULL && s->client->listening != NULL && status == 'I')
+		put_notifications(k, s->client);
 	k->at += f->total;
 	if (s->client == NULL) {
 		k->run = k->at;

@@ -157,6 +157,16 @@ def test_who_unlistens_does_not_hear_itself(pooler, end):
         assert one.query(f"NOTIFY ceased; {end}; LISTEN ceased").check().kinds == "CCCAZ"
 
 
+def test_what_came_before_an_unlisten_is_not_told_after_it(pooler):
+    with pooler.raw() as one, pooler.raw() as two:
+        one.query("LISTEN kept; LISTEN ceased; BEGIN").check()
+        two.query("NOTIFY ceased; NOTIFY kept").check()
+        time.sleep(0.1)
+        one.query("UNLISTEN ceased").check()
+        result = one.query("COMMIT").check()
+        assert result.kinds == "CAZ" and notification(result.messages[1])[1] == "kept"
+
+
 def test_a_trigger_notifies_its_own_client_before_the_answer(pooler):
     with pooler.raw() as one:
         one.query("CREATE TABLE noisy (a int); CREATE FUNCTION shout() RETURNS trigger "

@@ -33,3 +33,9 @@ test_unit_worker_check_effects_SOURCES = test/unit/worker/check_effects.c $(FAIL
 test_unit_worker_check_effects_LDADD = $(WORKER_UNIT_LIBS)
 test_unit_worker_check_effects_CFLAGS = $(WORKER_UNIT_CFLAGS)
 test_unit_worker_check_effects_LDFLAGS = $(FAILING_ALLOC_LINK)
+
+check_PROGRAMS += test/unit/worker/check_notify
+test_unit_worker_check_notify_SOURCES = test/unit/worker/check_notify.c $(FAILING_ALLOC_FILES)
+test_unit_worker_check_notify_LDADD = $(WORKER_UNIT_LIBS)
+test_unit_worker_check_notify_CFLAGS = $(WORKER_UNIT_CFLAGS)
+test_unit_worker_check_notify_LDFLAGS = $(FAILING_ALLOC_LINK)
