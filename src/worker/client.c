@@ -153,7 +153,7 @@ static bool is_quiet(const struct client *c)
 	return c->server == NULL || server_is_quiet(c->server);
 }
 
-static uint64_t own_deadline_us(struct worker *w, const struct client *c)
+static uint64_t client_deadline_us(struct worker *w, const struct client *c)
 {
 	switch (c->state) {
 	case CLIENT_STARTUP:
@@ -182,13 +182,6 @@ static uint64_t own_deadline_us(struct worker *w, const struct client *c)
 		break;
 	}
 	return UINT64_MAX;
-}
-
-static uint64_t client_deadline_us(struct worker *w, const struct client *c)
-{
-	uint64_t d = own_deadline_us(w, c);
-
-	return c->listening != NULL ? min_u64(d, notify_wait_until_us(w, c)) : d;
 }
 
 void client_watch(struct worker *w, struct client *c)
@@ -234,11 +227,7 @@ static void on_timer(void *ctx, struct wheel_timer *t)
 	struct worker *w = ctx;
 	struct client *c = list_entry(t, struct client, timer);
 
-	if (w->now_us >= notify_wait_until_us(w, c)) {
-		notify_wait_is_over(w, c);
-		if (c->state != CLIENT_CLOSED)
-			client_watch(w, c);
-	} else if (w->now_us >= client_deadline_us(w, c))
+	if (w->now_us >= client_deadline_us(w, c))
 		client_timed_out(w, c);
 	else
 		client_watch(w, c);

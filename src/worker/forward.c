@@ -324,7 +324,7 @@ static enum status put_parse_named(struct going *g, const struct msg_parse *m, s
 	return owe(g, OWED_PARSE, OWED_CLIENT, OWED_TAG_PARSE_NAMED, number, note);
 }
 
-static void pin_unjudged(struct going *g)
+static COLD void pin_unjudged(struct going *g)
 {
 	static const char text[] = "a query too large to be judged";
 
@@ -335,12 +335,10 @@ static void pin_unjudged(struct going *g)
  * The unnamed statement of a unit was judged with it; in a stream nobody has looked at it yet.
  * E_AGAIN: it is not complete.
  */
-static enum status judge_streamed(struct going *g)
+static COLD enum status judge_streamed(struct going *g)
 {
 	struct client *c = g->c;
 
-	if (g->in_unit || c->verbatim)
-		return OK;
 	if (frame_body_len(&g->f) > UNNAMED_KEEP_MAX) {
 		pin_unjudged(g);
 		if (c->unnamed != NULL)
@@ -364,7 +362,7 @@ static enum status go_parse(struct going *g)
 	if (g->len == FRAME_HEAD_LEN)
 		return E_AGAIN; /* whether it has a name is not known yet */
 	if (c->verbatim || g->p[FRAME_HEAD_LEN] == '\0') {
-		if ((st = judge_streamed(g)) != OK)
+		if (!g->in_unit && !c->verbatim && (st = judge_streamed(g)) != OK)
 			return st;
 		c->db->stats.client_parses++;
 		put_verbatim(g);

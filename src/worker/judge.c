@@ -220,12 +220,12 @@ static enum status judge_parse(struct worker *w, struct client *c, struct rd bod
 	return OK;
 }
 
-void judge_unnamed(struct worker *w, struct client *c, struct rd body)
+COLD void judge_unnamed(struct worker *w, struct client *c, struct rd body)
 {
 	struct sql_verdict v;
 	struct msg_parse m;
 
-	if (!is_kept_unnamed(c, body) && frontend_read_parse(body, &m) == OK)
+	if (frontend_read_parse(body, &m) == OK)
 		keep_unnamed(c, body, judge_word(w, c, m.sql, m.sql_len, &v));
 }
 

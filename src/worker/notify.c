@@ -48,7 +48,7 @@ struct listening {
 	size_t queue_len, queue_cap;
 	bool recheck; /* it may hold what is not to be told */
 	bool waits;   /* its unit, for a channel to be listened to */
-	uint64_t wait_since_us;
+	struct wheel_timer wait;
 	struct list waiting;
 	struct client *owner;
 };
@@ -233,6 +233,8 @@ static void sub_free(struct worker *w, struct sub *s)
 	free(s);
 }
 
+static void on_wait_over(void *ctx, struct wheel_timer *t);
+
 static struct listening *listening_of(struct client *c)
 {
 	struct listening *l = c->listening;
@@ -241,6 +243,8 @@ static struct listening *listening_of(struct client *c)
 		return l;
 	list_init(&l->subs);
 	list_init(&l->waiting);
+	wheel_timer_init(&l->wait, on_wait_over);
+	l->owner = c;
 	c->listening = l;
 	return l;
 }
@@ -403,9 +407,10 @@ static void client_pins(struct worker *w, struct client *c)
 		sweep(w, c);
 }
 
-static void wait_ended(struct listening *l)
+static void wait_ended(struct worker *w, struct listening *l)
 {
 	l->waits = false;
+	wheel_del(&w->wheel, &l->wait);
 	list_del(&l->waiting);
 }
 
@@ -416,10 +421,18 @@ static void wait_for_channel(struct worker *w, struct client *c)
 	if (l->waits)
 		return;
 	l->waits = true;
-	l->wait_since_us = w->now_us;
-	l->owner = c;
+	if (!wheel_is_armed(&l->wait)) /* else it goes on waiting */
+		wheel_add(&w->wheel, &l->wait, w->now_us + w->conf->node_timeout_us);
 	list_push_back(&w->notify->waiting, &l->waiting);
-	client_watch(w, c);
+}
+
+static bool waits_on(struct worker *w, struct client *c, bool wait)
+{
+	if (wait)
+		wait_for_channel(w, c);
+	else if (c->listening != NULL)
+		wheel_del(&w->wheel, &c->listening->wait);
+	return wait;
 }
 
 static bool is_failed(const struct client *c)
@@ -437,9 +450,7 @@ bool notify_unit_waits(struct worker *w, struct client *c, const uint8_t *data)
 		client_pins(w, c);
 		return false;
 	}
-	if (wait)
-		wait_for_channel(w, c);
-	return wait;
+	return waits_on(w, c, wait);
 }
 
 bool notify_bind_waits(struct worker *w, struct client *c, struct rd body)
@@ -447,27 +458,27 @@ bool notify_bind_waits(struct worker *w, struct client *c, struct rd body)
 	bool wait = false;
 
 	if (is_failed(c) || c->verbatim || !notify_is_shared(w, c) ||
-		!want_bound(w, c, body, &wait) || !wait)
+		!want_bound(w, c, body, &wait))
 		return false;
-	wait_for_channel(w, c);
-	return true;
+	return waits_on(w, c, wait);
 }
 
-uint64_t notify_wait_until_us(const struct worker *w, const struct client *c)
-{
-	if (c->listening == NULL || !c->listening->waits)
-		return UINT64_MAX;
-	return c->listening->wait_since_us + w->conf->node_timeout_us;
-}
-
-void notify_wait_is_over(struct worker *w, struct client *c)
+static void give_up_waiting(struct worker *w, struct client *c)
 {
 	log_warn(w->log, "LISTEN is not shared",
 		"client=%lu db=%s reason=\"no listening connection\"", (unsigned long)c->id,
 		c->db->name);
-	wait_ended(c->listening);
+	wait_ended(w, c->listening);
 	client_pins(w, c);
 	unit_go_on(w, c);
+}
+
+static void on_wait_over(void *ctx, struct wheel_timer *t)
+{
+	struct listening *l = list_entry(t, struct listening, wait);
+
+	if (l->waits)
+		give_up_waiting(ctx, l->owner);
 }
 
 bool notify_follows(struct worker *w, struct client *c, const char *channel)
@@ -632,10 +643,11 @@ void notify_rollback(struct worker *w, struct client *c)
 }
 
 /* Nothing is left of it: an idle client that has unlistened costs what any other does. */
-static void listening_free(struct client *c)
+static void listening_free(struct worker *w, struct client *c)
 {
 	struct listening *l = c->listening;
 
+	wheel_del(&w->wheel, &l->wait);
 	clear_ops(l);
 	free(l->queue);
 	free(l);
@@ -650,7 +662,7 @@ void notify_txn_ended(struct worker *w, struct client *c)
 		return;
 	sweep(w, c);
 	if (l->n_subs == 0 && l->queue_len == 0 && l->n_ops == 0)
-		listening_free(c);
+		listening_free(w, c);
 }
 
 void notify_client_gone(struct worker *w, struct client *c)
@@ -660,18 +672,13 @@ void notify_client_gone(struct worker *w, struct client *c)
 	if (c->listening == NULL)
 		return;
 	if (c->listening->waits)
-		wait_ended(c->listening);
+		wait_ended(w, c->listening);
 	list_foreach_safe (it, tmp, &c->listening->subs)
 		sub_free(w, list_entry(it, struct sub, by_client));
-	listening_free(c);
+	listening_free(w, c);
 }
 
 /* --- notifications --- */
-
-static uint32_t pid_of(const struct worker *w, const struct client *c)
-{
-	return (w->index + 1) << WORKER_SLOT_BITS | c->slot;
-}
 
 bool notify_owns(const struct client *c, const char *channel)
 {
@@ -806,7 +813,7 @@ static void give_notification(struct worker *w, struct sub *s, const struct tell
 {
 	struct client *c = s->c;
 
-	if (!s->is_on && (t->pid != pid_of(w, c) || is_between(c)))
+	if (!s->is_on && (t->pid != notify_pid(w, c) || is_between(c)))
 		return;
 	if (!s->is_on)
 		c->listening->recheck = true;
@@ -873,7 +880,7 @@ static void refuse_waiting(struct worker *w, const struct dbase *db)
 
 		list_push_back(&w->notify->waiting, it);
 		if (l->owner->db == db)
-			notify_wait_is_over(w, l->owner);
+			give_up_waiting(w, l->owner);
 	}
 }
 
@@ -1011,12 +1018,9 @@ void notify_take(struct worker *w, struct mail *m)
 
 /* --- who has notified --- */
 
-void notify_note_writer(struct worker *w, struct client *c)
+void notify_writer_changed(struct worker *w, struct server *s, uint32_t pid)
 {
-	struct server *s = c->server;
-	uint32_t pid = pid_of(w, c);
-
-	if (s->in_recovery || s->notifier == pid)
+	if (s->in_recovery)
 		return;
 	s->notifier = pid;
 	backends_put(&w->sh->backends, s->pool->node, s->backend_pid, pid);

@@ -13,6 +13,7 @@
 
 #include "worker/ask.h"
 #include "worker/client.h"
+#include "worker/server.h"
 
 #define NOTIFY_PER_TURN     512u
 #define NOTIFY_CHANNELS_MAX 4096u
@@ -36,9 +37,6 @@ bool notify_is_shared(struct worker *w, const struct client *c);
 bool notify_unit_waits(struct worker *w, struct client *c, const uint8_t *data);
 /* The same for a Bind of a stream, whose client holds its server meanwhile. */
 bool notify_bind_waits(struct worker *w, struct client *c, struct rd body);
-uint64_t notify_wait_until_us(
-	const struct worker *w, const struct client *c); /* UINT64_MAX: none */
-void notify_wait_is_over(struct worker *w, struct client *c);
 
 /* LISTEN is about to be sent to the linked server. False: it is to pin the client. */
 bool notify_follows(struct worker *w, struct client *c, const char *channel);
@@ -68,8 +66,21 @@ bool notify_owns(const struct client *c, const char *channel);
 /* Put what waits for the client, which is between transactions. Nothing is flushed. */
 void notify_put_waiting(struct worker *w, struct client *c);
 
+/* The number in the client's BackendKeyData. */
+static inline uint32_t notify_pid(const struct worker *w, const struct client *c)
+{
+	return (w->index + 1) << WORKER_SLOT_BITS | c->slot;
+}
+
+void notify_writer_changed(struct worker *w, struct server *s, uint32_t pid);
+
 /* The linked client may be the next to commit something there. */
-void notify_note_writer(struct worker *w, struct client *c);
+static inline void notify_note_writer(struct worker *w, struct client *c)
+{
+	if (c->server->notifier != notify_pid(w, c))
+		notify_writer_changed(w, c->server, notify_pid(w, c));
+}
+
 void notify_server_gone(struct worker *w, struct server *s);
 /*
  * ReadyForQuery of the client's transaction stands at the head. True: it must wait until the

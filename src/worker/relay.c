@@ -245,8 +245,10 @@ void relay_unlink(struct worker *w, struct client *c)
 	after = pins_after(&c->pins);
 	if (after > s->after)
 		s->after = (uint8_t)after;
-	list_del(&s->barrier_link);
-	s->barrier = 0;
+	if (s->barrier != 0) {
+		list_del(&s->barrier_link);
+		s->barrier = 0;
+	}
 	s->client = NULL;
 	c->server = NULL;
 	c->holding = false;
@@ -411,7 +413,8 @@ static void unit_ended(struct walk *k, struct owed_entry e, char status)
 	c->unit_error = false;
 	if (status == 'I') {
 		schema_changed(w, c);
-		c->txn_notifies = c->txn_notifies && s->owed.n_client != 0;
+		if (c->txn_notifies)
+			c->txn_notifies = s->owed.n_client != 0;
 	}
 	if (c->ddl_sent && status == 'I') {
 		c->ddl_sent = false;
@@ -825,9 +828,7 @@ static bool ready_waits(struct walk *k, const struct frame *f)
 	const struct owed_entry *head = owed_head(&s->owed);
 	uint8_t status;
 
-	if (f->type != BACKEND_READY_FOR_QUERY || s->client == NULL)
-		return false;
-	if (s->client->listening == NULL && !s->client->txn_notifies && s->barrier == 0)
+	if (s->client == NULL || (s->client->listening == NULL && !s->client->txn_notifies))
 		return false; /* nearly always */
 	if (head == NULL || head->who != OWED_CLIENT || s->client->state != CLIENT_ACTIVE ||
 		backend_read_ready(frame_body(k->data + k->at, f), &status) != OK ||
@@ -973,7 +974,7 @@ static bool walk_on(struct walk *k)
 		server_close(k->w, s, SERVER_END_PROTOCOL);
 		return false;
 	}
-	if (ready_waits(k, &f))
+	if (f.type == BACKEND_READY_FOR_QUERY && ready_waits(k, &f))
 		return false;
 	return message_came(k, &f);
 }

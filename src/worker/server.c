@@ -504,11 +504,11 @@ void server_release(struct worker *w, struct server *s)
 		server_close(w, s, SERVER_END_OUTDATED);
 	else if (share_pool_gives_back(s->pool->share))
 		server_close(w, s, SERVER_END_BUDGET);
-	else if (s->after == PIN_AFTER_UNLISTEN && !s->is_reset_sent) {
-		s->after = PIN_AFTER_NOTHING;
-		server_clean(w, s, "UNLISTEN *");
-	} else if (s->after != PIN_AFTER_NOTHING && !s->is_reset_sent) {
-		if (s->after == PIN_AFTER_CLOSE)
+	else if (s->after != PIN_AFTER_NOTHING && !s->is_reset_sent) {
+		if (s->after == PIN_AFTER_UNLISTEN) {
+			s->after = PIN_AFTER_NOTHING;
+			server_clean(w, s, "UNLISTEN *");
+		} else if (s->after == PIN_AFTER_CLOSE)
 			server_close(w, s, SERVER_END_PIN);
 		else
 			server_reset(w, s, "DISCARD ALL");

@@ -340,6 +340,18 @@ static void send_unit(struct feed *fd)
 	client_watch(fd->w, c);
 }
 
+/* Of a client that listens, or is to. */
+static COLD bool is_its_turn(struct feed *fd)
+{
+	struct client *c = fd->c;
+
+	if (c->unit.listens && notify_unit_waits(fd->w, c, next_byte(fd)))
+		return false;
+	if (c->listening != NULL && is_in_flight(c))
+		return stall(c); /* what a unit has notified is told before its own answer */
+	return true;
+}
+
 /* The unit is complete (or begins a stream): judge it, find it a place. False: it waits. */
 static bool launch(struct feed *fd)
 {
@@ -349,10 +361,8 @@ static bool launch(struct feed *fd)
 		protocol_error(fd, "malformed message");
 		return false;
 	}
-	if (c->unit.listens && !c->streaming && notify_unit_waits(fd->w, c, next_byte(fd)))
+	if ((c->unit.listens || c->listening != NULL) && !c->streaming && !is_its_turn(fd))
 		return false;
-	if (c->listening != NULL && !c->streaming && is_in_flight(c))
-		return stall(c); /* what a unit has notified is told before its own answer */
 	if (c->server == NULL && !c->streaming && local_answer(fd->w, c, next_byte(fd))) {
 		if (c->state == CLIENT_CLOSED)
 			return false;

@@ -91,7 +91,8 @@ static void begin_worker(void)
 
 static void begin(void)
 {
-	conf = (struct conf){.monitor_user = "mon", .notify_queue = 16384, .node_timeout_us = 1000};
+	conf = (struct conf){
+		.monitor_user = "mon", .notify_queue = 16384, .node_timeout_us = 1000000};
 	entry = (struct conf_db){.monitor_user = "", .user = "", .auth_user = "", .n_nodes = 1};
 	memset(&db, 0, sizeof db);
 	db.conf = &entry;
@@ -237,12 +238,11 @@ START_TEST(a_unit_waits_until_its_channels_are_listened_to)
 	is_wanted("a", true);
 	ck_assert(unit_waits("LISTEN a")); /* still */
 	ck_assert_ptr_null(asked());
-	ck_assert_uint_eq(notify_wait_until_us(&w, &c), 1001);
 	tell(LISTENING_ON, "other");
 	ck_assert(unit_waits("LISTEN a"));
 	tell(LISTENING_ON, "a");
-	ck_assert_uint_eq(notify_wait_until_us(&w, &c), UINT64_MAX);
 	ck_assert(!unit_waits("LISTEN a"));
+	ck_assert_uint_eq(wheel_next_us(&w.wheel), UINT64_MAX);
 	tell(LISTENING_DOWN, "");
 	ck_assert(unit_waits("LISTEN a"));
 	tell(LISTENING_REFUSED, "");
@@ -251,6 +251,20 @@ START_TEST(a_unit_waits_until_its_channels_are_listened_to)
 	is_wanted("a", false);
 	notify_txn_ended(&w, &c);
 	ck_assert_ptr_null(c.listening);
+}
+END_TEST
+
+START_TEST(a_unit_that_has_waited_too_long_pins)
+{
+	ck_assert(unit_waits("LISTEN a"));
+	is_wanted("a", true);
+	wheel_run(&w.wheel, w.now_us += conf.node_timeout_us / 2, 10, &w);
+	ck_assert(unit_waits("LISTEN a"));
+	ck_assert(c.unit.listens);
+	wheel_run(&w.wheel, w.now_us += conf.node_timeout_us, 10, &w);
+	ck_assert(!c.unit.listens);
+	ck_assert_uint_eq(c.unit.pins, 1u << PIN_LISTEN);
+	is_wanted("a", false);
 }
 END_TEST
 
@@ -545,6 +559,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, begin, end);
 	tcase_add_test(tc, a_unit_waits_until_its_channels_are_listened_to);
+	tcase_add_test(tc, a_unit_that_has_waited_too_long_pins);
 	tcase_add_test(tc, names_that_cannot_be_shared_pin);
 	tcase_add_test(tc, which_clients_share);
 	tcase_add_test(tc, listen_counts_from_commit);
