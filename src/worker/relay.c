@@ -766,18 +766,6 @@ static void command_completed(struct walk *k, const struct frame *f)
 	effects_complete(k->w, k->s->client, k->s, head->ref, tag_read(tag).tag == TAG_ROLLBACK);
 }
 
-/* A transaction is over, its ReadyForQuery still to be passed on. */
-static void put_notifications(struct walk *k, struct client *c)
-{
-	pass_run(k);
-	pass_held(k->w, c);
-	if (c->unit_error)
-		notify_rollback(k->w, c);
-	else
-		notify_commit(k->w, c);
-	notify_put_waiting(k->w, c);
-}
-
 static void ready_came(struct walk *k, const struct frame *f, enum owed_step step)
 {
 	struct worker *w = k->w;
@@ -797,8 +785,6 @@ static void ready_came(struct walk *k, const struct frame *f, enum owed_step ste
 		return;
 	}
 	(void)step;
-	if (s->client != NULL && s->client->listening != NULL && status == 'I')
-		put_notifications(k, s->client);
 	k->at += f->total;
 	if (s->client == NULL) {
 		k->run = k->at;
@@ -818,24 +804,47 @@ static bool is_inspected(uint8_t type)
 	       type != BACKEND_FUNCTION_CALL_RESPONSE;
 }
 
+/* A transaction is over, its ReadyForQuery still to be passed on. */
+static void put_notifications(struct walk *k, struct client *c)
+{
+	pass_run(k);
+	pass_held(k->w, c);
+	if (c->unit_error)
+		notify_rollback(k->w, c);
+	else
+		notify_commit(k->w, c);
+	notify_put_waiting(k->w, c);
+}
+
 /*
- * ReadyForQuery that ends a transaction of the client: it stays unread as long as notifications of
- * that transaction may be on their way.
+ * ReadyForQuery of a client that listens or has notified. If it ends a transaction it stays unread
+ * as long as notifications of that transaction may be on their way; then they go ahead of it.
  */
-static bool ready_waits(struct walk *k, const struct frame *f)
+static COLD bool ready_waits(struct walk *k, const struct frame *f)
 {
 	struct server *s = k->s;
-	const struct owed_entry *head = owed_head(&s->owed);
+	struct client *c = s->client;
+	const struct owed_entry *head;
 	uint8_t status;
 
-	if (s->client == NULL || (s->client->listening == NULL && !s->client->txn_notifies))
-		return false; /* nearly always */
-	if (head == NULL || head->who != OWED_CLIENT || s->client->state != CLIENT_ACTIVE ||
-		backend_read_ready(frame_body(k->data + k->at, f), &status) != OK ||
-		status != 'I' || !notify_ready_waits(k->w, s->client))
+	pass_run(k);
+	answer_synthetic(k->w, s); /* what stands ahead of it */
+	head = owed_head(&s->owed);
+	if (head == NULL || head->who != OWED_CLIENT || c->state != CLIENT_ACTIVE ||
+		backend_read_ready(frame_body(k->data + k->at, f), &status) != OK || status != 'I')
 		return false;
-	conn_rx_pause(s->conn);
-	return true;
+	if (notify_ready_waits(k->w, c)) {
+		conn_rx_pause(s->conn);
+		return true;
+	}
+	if (c->listening != NULL)
+		put_notifications(k, c);
+	return false;
+}
+
+static bool hears(const struct client *c)
+{
+	return c != NULL && (c->listening != NULL || c->txn_notifies);
 }
 
 /* The client listens by the shared connection; what its server says of the same is dropped. */
@@ -974,7 +983,7 @@ static bool walk_on(struct walk *k)
 		server_close(k->w, s, SERVER_END_PROTOCOL);
 		return false;
 	}
-	if (f.type == BACKEND_READY_FOR_QUERY && ready_waits(k, &f))
+	if (f.type == BACKEND_READY_FOR_QUERY && hears(s->client) && ready_waits(k, &f))
 		return false;
 	return message_came(k, &f);
 }

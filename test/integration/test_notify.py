@@ -275,6 +275,21 @@ def test_the_extended_protocol_listens_too(pooler):
         assert (got[0].pid, got[0].channel, got[0].payload) == (two.pid, "ext", "x")
 
 
+def test_a_series_may_close_its_statement(pooler):
+    def closing(sql):
+        return (pgwire.parse("s", sql) + pgwire.bind("", "s") + pgwire.execute()
+                + pgwire.close("S", "s") + pgwire.SYNC)
+    with pooler.raw() as one, pooler.raw() as two:
+        assert one.run(closing("LISTEN closing")).check().kinds == "12C3Z"
+        two.query("NOTIFY closing, 'x'").check()
+        assert heard(one) == (two.pid, "closing", "x")
+        for _ in range(10):
+            assert one.run(closing("NOTIFY closing, 'own'")).check().kinds == "12C3AZ"
+        assert one.run(closing("UNLISTEN closing")).check().kinds == "12C3Z"
+        two.query("NOTIFY closing, 'y'").check()
+        assert one.is_silent_for(0.2)
+
+
 def in_stream(client, sql, name=""):
     """A Parse with Flush, whose answer is waited for; then the rest."""
     client.send(pgwire.parse(name, sql) + pgwire.FLUSH)
