@@ -14,7 +14,7 @@ STATES = [
     ("advisory lock", "SELECT pg_advisory_lock(4711)",
      "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711 "
      "AND pid = pg_backend_pid()", "1", "SELECT pg_advisory_unlock(4711)"),
-    ("listen", "LISTEN größe", "SELECT pg_listening_channels()", "größe", "UNLISTEN *"),
+    ("listen", "LISTEN mine", "SELECT pg_listening_channels()", "mine", "UNLISTEN *"),
     ("hold cursor", "DECLARE c SCROLL CURSOR WITH HOLD FOR SELECT 7",
      "FETCH ABSOLUTE 1 FROM c", "7", "CLOSE c"),
     ("custom parameter", "SET app.user_id = '7'", "SHOW app.user_id", "7", "RESET app.user_id"),
@@ -68,7 +68,7 @@ def test_state_ends_with_its_client(pooler, make, look, value, undo):
             assert seen.sqlstate or seen.rows != [(value,)], "a later client sees it"
 
 
-@states("sql prepare", "set_config", "role", "savepoint", "custom parameter")
+@states("sql prepare", "set_config", "role", "savepoint", "custom parameter", "listen")
 def test_show_pins_tells_and_forgets(pooler, make, look, value, undo):
     del look, value
     with pooler.raw() as one:
