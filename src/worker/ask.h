@@ -140,7 +140,7 @@ struct tell_cancel {
 	struct mail mail;
 	uint32_t pid;
 	uint32_t key_len;
-	uint8_t key[32];
+	uint8_t key[32];      /* a longer one is nobody's */
 	uint32_t from_worker; /* whose client brought it, to be told when it was served */
 	uint32_t from_slot;
 	uint64_t from_id;

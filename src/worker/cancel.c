@@ -1,11 +1,13 @@
 #include "worker/cancel.h"
 
 #include <openssl/crypto.h>
+#include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "conf/conf.h"
 #include "net/tls.h"
+#include "proto/reply.h"
 #include "proto/startup.h"
 #include "worker/dispatch.h"
 
@@ -27,6 +29,18 @@ struct cancel {
 bool cancel_is_sent(const struct cancel *x)
 {
 	return x != NULL && x->is_sent;
+}
+
+/* --- keys --- */
+
+void cancel_put_key(struct worker *w, struct client *c, uint32_t version, struct wr *out)
+{
+	/* The number says where the client lives; the key proves that a cancel is its own. */
+	uint32_t pid = (w->index + 1) << WORKER_SLOT_BITS | c->slot;
+	uint8_t len = version >= STARTUP_V3_2 ? CANCEL_KEY_MAX : STARTUP_KEY_MIN;
+
+	c->key_len = RAND_bytes(c->key, len) == 1 ? len : 0; /* 0: no cancel fits it */
+	reply_put_key_data(out, pid, c->key, len);
 }
 
 /* --- the requesting side --- */
@@ -243,8 +257,8 @@ static struct client *victim_of(struct worker *w, const struct tell_cancel *t)
 	uint32_t slot = t->pid & (WORKER_SLOTS_MAX - 1);
 	struct client *c = slot < w->n_slots ? w->slots[slot] : NULL;
 
-	if (c == NULL || !client_is_logged_in(c) || t->key_len != sizeof c->key ||
-		CRYPTO_memcmp(t->key, c->key, sizeof c->key) != 0)
+	if (c == NULL || !client_is_logged_in(c) || t->key_len != c->key_len ||
+		CRYPTO_memcmp(t->key, c->key, c->key_len) != 0)
 		return NULL;
 	return c;
 }

@@ -19,6 +19,13 @@
 
 struct cancel;
 
+/*
+ * Make the client's key, as long as protocol `version` has it, and put the BackendKeyData that
+ * tells it. Source: PostgreSQL manual, "Protocol Versions": 4 bytes in 3.0, PostgreSQL's own have
+ * 32 in 3.2.
+ */
+void cancel_put_key(struct worker *w, struct client *c, uint32_t version, struct wr *out);
+
 /* A client turned out to be a CancelRequest: find the victim's worker. */
 void cancel_requested(
 	struct worker *w, struct client *c, uint32_t pid, const uint8_t *key, uint32_t key_len);

@@ -86,6 +86,8 @@ enum client_end {
 	CLIENT_END_CONSOLE, /* handed to the control thread */
 };
 
+#define CANCEL_KEY_MAX 32u /* bytes of a key of ours; PostgreSQL's for protocol 3.2 */
+
 #define CLIENTS_SPARE    16u   /* beyond max_client_conn: for those who log in to the console */
 #define CLIENT_LINGER_MS 2000u /* for the last message to a client that does not read */
 
@@ -222,7 +224,8 @@ struct client {
 
 	/* facts */
 	uint64_t connected_us, request_us;
-	uint8_t key[4]; /* of its BackendKeyData */
+	uint8_t key_len;             /* of `key` */
+	uint8_t key[CANCEL_KEY_MAX]; /* of its BackendKeyData */
 	uint64_t state_since_us;
 	uint64_t bytes_in_seen, bytes_out_seen; /* already counted for the database */
 	struct wheel_timer timer; /* whatever it waits for first, see client_deadline_us */

@@ -105,6 +105,40 @@ def test_each_client_has_a_key_of_its_own(pooler):
     assert not {str(c.pid) for c in clients} & pids, "the server's own pid is told to clients"
 
 
+@pytest.mark.parametrize("version, length", [
+    (pgwire.PROTOCOL_3_0, 4), (pgwire.PROTOCOL_3_2, 32), (pgwire.PROTOCOL_3_0 + 9999, 32)],
+    ids=["3.0", "3.2", "newer"])
+def test_key_is_as_long_as_the_protocol_has_it(pooler, superuser, version, length):
+    with RawClient(pooler.port) as client:
+        client.login("app", pooler.passwords["app"], version=version)
+        assert len(client.key) == length
+        assert client.told_version == (pgwire.PROTOCOL_3_2 if version > pgwire.PROTOCOL_3_2
+                                       else None)
+        start_sleep(client, superuser, f"length{version}")
+        for key in (client.key[:4] + bytes(28), client.key[:-1], client.key + b"\0",
+                    os.urandom(256)):
+            if len(key) >= 4 and key != client.key:
+                with RawClient(pooler.port) as other:
+                    other.send(pgwire.cancel_request(client.pid, key))
+                    assert other.wait_closed() == []
+        assert client.is_silent_for(0.2)
+        client.send_cancel()
+        assert client.result().sqlstate == "57014"
+        assert client.value("SELECT 1") == "1"
+
+
+def test_client_in_line_with_a_long_key_is_cancelled(pooler, superuser):
+    with pooler.raw() as holder, RawClient(pooler.port) as waiter:
+        waiter.login("app", pooler.passwords["app"], version=pgwire.PROTOCOL_3_2)
+        start_sleep(holder, superuser, "longholder")
+        waiter.send(pgwire.query("SELECT 'never runs'"))
+        assert waiter.is_silent_for(0.2)
+        waiter.send_cancel()
+        assert waiter.result().sqlstate == "57014"
+        holder.send_cancel()
+        assert holder.result().sqlstate == "57014"
+
+
 @pytest.mark.threads
 def test_cancel_storm_hits_only_the_stormers_queries(pooler):
     """One client cancels itself all the time; its neighbours share the only server with it."""
