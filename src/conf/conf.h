@@ -22,6 +22,8 @@
 #define CONF_USERS_MAX    100000u
 #define CONF_NODES_MAX    256u /* in all; ids are 0 .. CONF_NODES_MAX-1 */
 #define CONF_DB_NODES_MAX 16u  /* per database */
+#define CONF_PEERS_MAX    128u
+#define CONF_PEER_ID_MAX  65535u
 #define CONF_NO_CLUSTER   UINT32_MAX
 
 /* In a conf_db or conf_user: not given there. conf/effective.h resolves it. */
@@ -127,6 +129,16 @@ struct conf_user {
 	uint64_t query_wait_timeout_us;
 };
 
+/* Another process behind the same address. */
+struct conf_peer {
+	const char *name; /* its id, as written */
+	uint32_t id;      /* 1 .. CONF_PEER_ID_MAX */
+	uint32_t position;
+	const char *host; /* one name or address, or the directory of a unix socket */
+	uint16_t port;
+	uint32_t pool_size; /* CONF_UNSET */
+};
+
 struct conf_tls {
 	enum tls_mode sslmode;
 	const char *ca_file, *cert_file, *key_file;
@@ -149,6 +161,7 @@ struct conf {
 	enum log_format log_format;
 	uint32_t workers;        /* * 0: as many as CPUs, at most 8 */
 	uint32_t helper_threads; /* * */
+	uint32_t peer_id;        /* 0: no peers */
 
 	/* listening */
 	struct conf_list listen_addr;  /* * "*": all */
@@ -246,9 +259,10 @@ struct conf {
 	uint32_t tcp_user_timeout;                         /* ms */
 
 	/* what is configured; sorted by name, "*" is in `fallback` as well */
-	size_t n_dbs, n_users, n_nodes, n_clusters;
+	size_t n_dbs, n_users, n_nodes, n_clusters, n_peers;
 	const struct conf_db *dbs;
 	const struct conf_user *users;
+	const struct conf_peer *peers;                            /* sorted by id */
 	const struct conf_db *fallback;                           /* "*", or NULL */
 	const struct conf_node *nodes;                            /* in the order of the file */
 	const struct conf_node *node_by_id[CONF_NODES_MAX];       /* NULL: no such node */
@@ -290,6 +304,9 @@ void conf_free(struct conf *c); /* NULL is allowed */
 /* The database as a client names it, else the fallback "*", else NULL. */
 const struct conf_db *conf_find_db(const struct conf *c, const char *name);
 const struct conf_user *conf_find_user(const struct conf *c, const char *name); /* or NULL */
+
+const struct conf_peer *conf_find_peer(const struct conf *c, uint32_t id); /* or NULL */
+uint32_t conf_peer_pool_size(const struct conf *c, const struct conf_peer *p);
 
 /* The database's name on the server, for a client that asked for `wanted`. */
 const char *conf_dbname(const struct conf_db *db, const char *wanted);

@@ -8,13 +8,15 @@
 #define INT_TOP  2147483647u
 #define TIME_TOP SETTING_TIME_MAX
 
-/* One row: G, D, U are the scopes, each with its struct. */
+/* One row: G, D, U, P are the scopes, each with its struct. */
 #define SCOPE_G SETTING_GLOBAL
 #define SCOPE_D SETTING_DB
 #define SCOPE_U SETTING_USER
+#define SCOPE_P SETTING_PEER
 #define BASE_G  struct conf
 #define BASE_D  struct conf_db
 #define BASE_U  struct conf_user
+#define BASE_P  struct conf_peer
 #define ROW_OF(scope_, group_, type_, name_) \
 	.name = (name_), .scope = SCOPE_##scope_, .group = SETTING_GROUP_##group_, .type = (type_)
 #define ROW(scope_, group_, type_, name_, field_)          \
@@ -292,8 +294,9 @@ const struct setting settings[] = {
 		.min = 16384, .max = 16777216,
 		.help = "bytes of notifications that may wait for one client; with more of them it "
 			"is disconnected"},
-	{IGNORED(G, PROCESS, "peer_id"), .def = "0",
-		.note = "peers are not available in this version"},
+	{ROW(G, PROCESS, INT, "peer_id", peer_id), .def = "0", .max = CONF_PEER_ID_MAX,
+		.help = "number of this process among [peers], which pass cancel requests on; 0: "
+			"none"},
 	{ROW(G, PROCESS, STRING, "pidfile", pidfile), .flags = SETTING_RESTART, .def = "",
 		.help = "file that holds the process number while the daemon runs; empty: none"},
 	{IGNORED(G, NET, "pkt_buf"), .flags = SETTING_RESTART, .def = "4096",
@@ -344,7 +347,8 @@ const struct setting settings[] = {
 			"fails"},
 	{ROW(G, SERVER, TIME, "server_cancel_timeout", server_cancel_timeout_us),
 		.flags = SETTING_OURS, .def = "10", .max = TIME_TOP,
-		.help = "time to cancel and roll back what a vanished client left, before closing"},
+		.help = "time for a cancel request to end, and to clean what a vanished client "
+			"left, before closing"},
 	{ROW(G, SERVER, TIME, "server_check_delay", server_check_delay_us), .def = "30",
 		.max = TIME_TOP,
 		.help = "idle time after which server_check_query is due; 0: before each use"},
@@ -541,6 +545,15 @@ const struct setting settings[] = {
 		.help = "more server connections for clients that wait long, on each node"},
 	{ROW(U, LIMIT, TIME, "transaction_timeout", transaction_timeout_us), .max = TIME_TOP,
 		.help = "longest a transaction may last; 0: the global limit"},
+
+	/* --- [peers] --- */
+	{ROW(P, TARGET, STRING, "host", host), .def = "",
+		.help = "name, address or socket directory of the process"},
+	{ROW(P, LIMIT, INT, "pool_size", pool_size), .min = 1, .max = COUNT,
+		.help = "cancel requests that are passed on to it at once; default: "
+			"default_pool_size"},
+	{ROW(P, TARGET, PORT, "port", port), .def = "6432", .min = 1, .max = UINT16_MAX,
+		.help = "its listen_port"},
 };
 
 const size_t n_settings = sizeof settings / sizeof settings[0];

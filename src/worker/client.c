@@ -9,7 +9,6 @@
 #include "proto/reply.h"
 #include "sql/lexer.h"
 #include "worker/ask.h"
-#include "worker/cancel.h"
 #include "worker/dispatch.h"
 #include "worker/effects.h"
 #include "worker/handover.h"
@@ -400,7 +399,6 @@ static void client_end(struct worker *w, struct client *c, enum client_end why, 
 	dispatch_forget(w, c);
 	if (c->server != NULL)
 		relay_client_gone(w, c);
-	cancel_client_gone(w, c);
 	notify_client_gone(w, c);
 	pins_clear(&c->pins, &w->sh->pins);
 	wheel_del(&w->wheel, &c->timer);
@@ -540,8 +538,7 @@ static uint8_t show_state(const struct client *c)
 	case CLIENT_IDLE:
 		return SHOW_CL_IDLE;
 	case CLIENT_CANCEL:
-		return cancel_is_sent(c->cancel) ? SHOW_CL_ACTIVE_CANCEL_REQ
-						 : SHOW_CL_WAITING_CANCEL_REQ;
+		return c->cancel_sent ? SHOW_CL_ACTIVE_CANCEL_REQ : SHOW_CL_WAITING_CANCEL_REQ;
 	case CLIENT_STARTUP:
 	case CLIENT_TLS:
 	case CLIENT_AUTH:

@@ -23,7 +23,6 @@ struct listening;
 struct login;
 struct savepoints;
 struct server;
-struct cancel;
 
 enum client_state {
 	CLIENT_BAD = 0,
@@ -142,7 +141,7 @@ struct client {
 	struct account *acc;   /* NULL before proof */
 	struct login *login;   /* while logging in */
 	struct server *server; /* linked */
-	struct cancel *cancel; /* of a CLIENT_CANCEL */
+	bool cancel_sent;      /* of a CLIENT_CANCEL: its request was */
 
 	bool wait_told;         /* query_wait_notify: it knows that it waits */
 	struct waiter waiter;   /* while CLIENT_WAITING or waiting for a welcome */

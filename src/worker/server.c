@@ -8,7 +8,7 @@
 #include "net/tls.h"
 #include "proto/frontend.h"
 #include "worker/ask.h"
-#include "worker/cancel.h"
+#include "worker/cancel_conn.h"
 #include "worker/client.h"
 #include "worker/dispatch.h"
 #include "worker/forward.h"
@@ -396,7 +396,7 @@ void server_close(struct worker *w, struct server *s, enum server_end why)
 	s->client = NULL;
 	s->wanted_by = NULL;
 	p->outstanding -= p->outstanding < s->owed.n_client ? p->outstanding : s->owed.n_client;
-	cancel_server_gone(w, s);
+	cancel_conn_server_gone(w, s);
 	notify_server_gone(w, s);
 	wheel_del(&w->wheel, &s->timer);
 	if (s->conn != NULL) {
