@@ -35,6 +35,12 @@ enum pool_mode { POOL_MODE_UNSET, POOL_MODE_SESSION, POOL_MODE_TRANSACTION, POOL
 enum routing_mode { ROUTING_UNSET, ROUTING_OFF, ROUTING_ON, ROUTING_AUTO /* several hosts: on */ };
 enum route { ROUTE_AUTO, ROUTE_PRIMARY, ROUTE_REPLICA };
 enum consistency { CONSISTENCY_UNSET, CONSISTENCY_EVENTUAL, CONSISTENCY_SESSION };
+enum sequence_state {
+	SEQUENCE_STATE_UNSET,
+	SEQUENCE_STATE_OFF,
+	SEQUENCE_STATE_AFFINITY,
+	SEQUENCE_STATE_PIN
+};
 enum host_balance { HOST_BALANCE_ROUND_ROBIN, HOST_BALANCE_DISABLE /* first that works */ };
 enum auth_type { AUTH_TYPE_ANY, AUTH_TYPE_TRUST, AUTH_TYPE_MD5, AUTH_TYPE_SCRAM };
 enum tls_mode {
@@ -107,6 +113,7 @@ struct conf_db {
 	uint32_t max_db_connections;                          /* over all nodes */
 	uint32_t max_db_client_connections;
 	uint32_t max_pinned;
+	enum sequence_state sequence_state;
 	uint64_t server_lifetime_us;
 	uint64_t query_wait_timeout_us;
 
@@ -196,7 +203,9 @@ struct conf {
 	uint32_t max_user_connections, max_user_client_connections;
 	uint32_t max_node_connections; /* 0: no limit */
 	uint32_t max_pinned;           /* CONF_UNSET: half of the pool */
-	uint32_t max_server_logins;    /* at once, per node */
+	uint64_t pin_idle_timeout_us;
+	enum sequence_state sequence_state;
+	uint32_t max_server_logins; /* at once, per node */
 	bool server_round_robin;
 	uint32_t max_prepared_statements;
 	struct conf_list ignore_startup_parameters;

@@ -73,6 +73,12 @@ static const struct setting_word consistencies[] = {
 	{"strong", SETTING_WORD_LATER},
 	{NULL, 0},
 };
+static const struct setting_word sequence_states[] = {
+	{"off", SEQUENCE_STATE_OFF},
+	{"affinity", SEQUENCE_STATE_AFFINITY},
+	{"pin", SEQUENCE_STATE_PIN},
+	{NULL, 0},
+};
 static const struct setting_word host_balances[] = {
 	{"round-robin", HOST_BALANCE_ROUND_ROBIN},
 	{"disable", HOST_BALANCE_DISABLE},
@@ -299,6 +305,9 @@ const struct setting settings[] = {
 			"none"},
 	{ROW(G, PROCESS, STRING, "pidfile", pidfile), .flags = SETTING_RESTART, .def = "",
 		.help = "file that holds the process number while the daemon runs; empty: none"},
+	{ROW(G, CLIENT, TIME, "pin_idle_timeout", pin_idle_timeout_us), .flags = SETTING_OURS,
+		.def = "0", .max = TIME_TOP,
+		.help = "idle time after which a pinned client is disconnected; 0: never"},
 	{IGNORED(G, NET, "pkt_buf"), .flags = SETTING_RESTART, .def = "4096",
 		.note = "buffers grow and shrink with the traffic"},
 	{IGNORED(G, POOL, "pool_idle_timeout"), .def = "0", .note = "empty pools are kept"},
@@ -345,6 +354,10 @@ const struct setting settings[] = {
 		.def = "100000", .min = 4096, .max = 10000000,
 		.help = "most iterations that a server may ask of us; a login that asks more "
 			"fails"},
+	{ROW(G, POOL, ENUM, "sequence_state", sequence_state), .flags = SETTING_OURS,
+		.def = "affinity", .words = sequence_states,
+		.help = "what is done for currval: off, affinity to the server until the next "
+			"unit, or a pin"},
 	{ROW(G, SERVER, TIME, "server_cancel_timeout", server_cancel_timeout_us),
 		.flags = SETTING_OURS, .def = "10", .max = TIME_TOP,
 		.help = "time for a cancel request to end, and to clean what a vanished client "
@@ -512,6 +525,9 @@ const struct setting settings[] = {
 	{ROW(D, TARGET, ENUM, "routing", routing_key), .flags = SETTING_OURS, .words = db_routings,
 		.help = "whether the hosts are a primary and its replicas; default: the global "
 			"routing"},
+	{ROW(D, LIMIT, ENUM, "sequence_state", sequence_state), .flags = SETTING_OURS,
+		.words = sequence_states,
+		.help = "what is done for currval, over the global sequence_state"},
 	{ROW(D, LIMIT, TIME, "server_lifetime", server_lifetime_us), .max = TIME_TOP,
 		.help = "age at which an unused server connection is closed"},
 	{ROW(D, SESSION, STRING, "timezone", timezone), .help = "timezone of server connections"},

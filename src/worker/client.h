@@ -205,6 +205,8 @@ struct client {
 	struct marks marks;
 	struct server *seq_server; /* where its last sequence advance was; may be gone */
 	uint64_t seq_server_id;
+	bool seq_advanced; /* the units since the last end of a transaction may have */
+	bool seq_kept;     /* PIN_SEQUENCE is only until its next unit has ended */
 
 	/* this unit's bookkeeping */
 	uint64_t unit_begun_us; /* sent to the server */

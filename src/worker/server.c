@@ -466,8 +466,8 @@ bool server_fast_close(struct worker *w, struct server *s)
 		"terminating connection because its server connection is replaced");
 
 	if (!w->conf->server_fast_close || c == NULL || c->state != CLIENT_ACTIVE || c->streaming ||
-		c->body_left != 0 || s->txn_status != 'I' || !server_is_quiet(s) ||
-		!server_is_replaced(w, s))
+		(c->seq_kept && !pins_hold_state(&c->pins)) || c->body_left != 0 ||
+		s->txn_status != 'I' || !server_is_quiet(s) || !server_is_replaced(w, s))
 		return false;
 	r.hint = "Connect again; see server_fast_close.";
 	client_fatal(w, c, &r, CLIENT_END_SERVER);
