@@ -225,6 +225,7 @@ struct show_socket_row { /* CLIENTS and SERVERS */
 	int32_t node; /* servers: node id; clients: of the linked server, or -1 */
 	uint32_t worker;
 	uint64_t pins;       /* bits of enum pin_cause */
+	uint64_t statement;  /* fingerprint of what runs, or ran last in its transaction; 0: none */
 	uint64_t bytes_kept; /* our memory for this connection */
 };
 

@@ -9,6 +9,7 @@
 #include "net/tls.h"
 #include "proto/reply.h"
 #include "sql/lexer.h"
+#include "worker/activity.h"
 #include "worker/ask.h"
 #include "worker/dispatch.h"
 #include "worker/effects.h"
@@ -620,6 +621,7 @@ void client_show(struct worker *w, const struct client *c, struct show_socket_ro
 		.worker = w->index,
 		.pins = c->pins.causes,
 		.replication = c->replication,
+		.statement = activity_fingerprint(c),
 		.bytes_kept = sizeof *c + conn_memory(c->conn) + c->names.bytes,
 	};
 	if (c->db != NULL)

@@ -6,6 +6,7 @@
 #include "proto/frame.h"
 #include "proto/frontend.h"
 #include "state/settings_diff.h"
+#include "worker/activity.h"
 #include "worker/effects.h"
 #include "worker/judge.h"
 #include "worker/notify.h"
@@ -704,6 +705,7 @@ enum status forward_unit(struct worker *w, struct client *c, const uint8_t *data
 		at += g.f.total;
 		st = go(&g);
 	}
+	activity_keep(g.s, data, c->unit.len);
 	begin_unit(w, c);
 	conn_flush(g.s->conn);
 	return st;
@@ -728,6 +730,8 @@ enum status forward_message(
 		return OK; /* the names of a Bind, or a named Parse, are not complete */
 	if (st != OK)
 		return st;
+	if (g.f.type == FRONTEND_QUERY || g.f.type == FRONTEND_PARSE || g.f.type == FRONTEND_BIND)
+		activity_keep(g.s, data, g.len);
 	*used = g.len;
 	c->body_left = (uint32_t)(g.f.total - g.len);
 	g.s->in_message = c->body_left != 0;

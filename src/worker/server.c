@@ -7,6 +7,7 @@
 #include "conf/conf.h"
 #include "net/tls.h"
 #include "proto/frontend.h"
+#include "worker/activity.h"
 #include "worker/ask.h"
 #include "worker/cancel_conn.h"
 #include "worker/client.h"
@@ -645,6 +646,7 @@ void server_show(struct worker *w, const struct server *s, struct show_socket_ro
 		.node = (int32_t)s->pool->node,
 		.worker = w->index,
 		.pins = s->client != NULL ? s->client->pins.causes : 0,
+		.statement = s->client != NULL ? activity_fingerprint(s->client) : 0,
 		.bytes_kept = sizeof *s + (s->conn != NULL ? conn_memory(s->conn) : 0),
 	};
 	text_copy(row->database, sizeof row->database, s->pool->acc->db->name);
