@@ -167,8 +167,8 @@ static uint64_t pin_deadline_us(struct worker *w, const struct client *c)
 {
 	uint64_t d = c->seq_kept ? idle_since_us(c) + DISPATCH_SEQUENCE_KEEP_US : UINT64_MAX;
 
-	if (c->acc->mode == POOL_MODE_SESSION || (c->seq_kept && !pins_hold_state(&c->pins)) ||
-		!pins_any(&c->pins))
+	if (c->acc->mode == POOL_MODE_SESSION || c->replication ||
+		(c->seq_kept && !pins_hold_state(&c->pins)) || !pins_any(&c->pins))
 		return d;
 	return min_u64(d, after(idle_since_us(c), w->conf->pin_idle_timeout_us));
 }

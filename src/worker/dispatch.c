@@ -715,7 +715,7 @@ void dispatch_pin_found(struct worker *w, struct client *c)
 	struct budget_want want = {.b = &p->share->pinned};
 	uint64_t wake = 0;
 
-	if (c->acc->mode == POOL_MODE_SESSION || c->streaming)
+	if (c->acc->mode == POOL_MODE_SESSION || c->streaming || c->replication)
 		return;
 	if (c->acc->pinned_max == 0 || budget_try_acquire(&want, 1, &wake) >= 0) {
 		budget_take_over(&p->share->pinned);
