@@ -126,6 +126,7 @@ static void refuse_full(struct worker *w, struct client *c)
 	struct report r = report_of(
 		"ERROR", SQLSTATE_TOO_MANY_CONNECTIONS, "too many units are waiting already");
 
+	r.hint = "Raise the pool's size (pool_size), or lower query_wait_timeout.";
 	if (c->state != CLIENT_WELCOME) {
 		unit_refuse(w, c, &r);
 		return;
@@ -1094,6 +1095,7 @@ static void tell_who_waits(struct worker *w, struct waitq *q)
 	struct report r = report_of("NOTICE", SQLSTATE_SUCCESSFUL_COMPLETION,
 		"No server connection available in postgres backend, client being queued");
 
+	r.hint = "See query_wait_notify, and SHOW POOLS on the console.";
 	if (notify_us == 0)
 		return;
 	report_put(&out, 'N', &r);
@@ -1430,10 +1432,12 @@ void dispatch_account_moved(struct worker *w, struct account *acc)
 	}
 }
 
-static bool over_limit(struct worker *w, struct client *c, const char *message, const char *hint)
+static bool over_limit(struct worker *w, struct client *c, const char *setting)
 {
-	struct report r = report_of("FATAL", SQLSTATE_TOO_MANY_CONNECTIONS, message);
+	char hint[64];
+	struct report r = report_of("FATAL", SQLSTATE_TOO_MANY_CONNECTIONS, setting);
 
+	snprintf(hint, sizeof hint, "Raise %s.", setting);
 	r.hint = hint;
 	client_fatal(w, c, &r, CLIENT_END_LIMIT);
 	return false;
@@ -1450,8 +1454,7 @@ bool account_client_enters(struct worker *w, struct client *c)
 	if (full >= 0) {
 		c->acc = NULL;
 		return over_limit(w, c,
-			full == 0 ? "max_db_client_connections" : "max_user_client_connections",
-			"No more clients are allowed here; see the setting of this name.");
+			full == 0 ? "max_db_client_connections" : "max_user_client_connections");
 	}
 	acc->n_clients++;
 	acc->db->n_clients++;

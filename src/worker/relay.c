@@ -438,6 +438,7 @@ static void unit_ended(struct walk *k, struct owed_entry e, char status)
 		struct report r = report_of("FATAL", SQLSTATE_PROTOCOL_VIOLATION,
 			"transaction blocks not allowed in statement pooling mode");
 
+		r.hint = "See pool_mode.";
 		client_fatal(w, c, &r, CLIENT_END_PROTOCOL);
 		return;
 	}
