@@ -9,6 +9,7 @@
 #include "conf/pairs.h"
 #include "conf/setting_text.h"
 #include "conf/setting_value.h"
+#include "conf/value.h"
 
 #define EXPECTED_MAX 512u /* bytes of setting_expected */
 
@@ -20,7 +21,8 @@ struct build {
 	struct conf *c;
 	struct conf_db *dbs;
 	struct conf_user *users;
-	const struct source_line **db_lines, **user_lines; /* by position */
+	struct conf_peer *peers;
+	const struct source_line **db_lines, **user_lines, **peer_lines; /* by position */
 };
 
 /* --- one value --- */
@@ -151,7 +153,7 @@ static enum status keep_fixed(struct build *b)
 	return OK;
 }
 
-/* --- databases and users --- */
+/* --- databases, users and peers --- */
 
 static bool is_reserved(const char *name)
 {
@@ -227,6 +229,31 @@ static enum status add_user(struct build *b, const struct source_line *line)
 	return st == OK ? apply_pairs(b, SETTING_USER, user, line) : st;
 }
 
+static enum status add_peer(struct build *b, const struct source_line *line)
+{
+	struct finding_at at = {.file = line->file, .line = line->line, .key = line->name};
+	uint32_t position = (uint32_t)b->c->n_peers++;
+	struct conf_peer *peer = &b->peers[position];
+	size_t n_errors = b->found->n_errors;
+	uint64_t id = 0;
+	enum status st;
+
+	peer->name = line->name;
+	peer->position = position;
+	b->peer_lines[position] = line;
+	if (!value_parse_uint(line->name, &id) || id == 0 || id > CONF_PEER_ID_MAX)
+		findings_add(b->found, FINDING_ERROR, &at, "expected a peer_id from 1 to %u",
+			CONF_PEER_ID_MAX);
+	peer->id = (uint32_t)id;
+	if ((st = set_defaults(b, SETTING_PEER, peer)) != OK ||
+		(st = apply_pairs(b, SETTING_PEER, peer, line)) != OK)
+		return st;
+	if (b->found->n_errors == n_errors && !nodes_is_host(peer->host))
+		findings_add(b->found, FINDING_ERROR, &at,
+			"expected host=: one name, address or socket directory");
+	return OK;
+}
+
 static bool is_too_many(struct build *b, enum source_section section, size_t max, const char *what)
 {
 	size_t n = b->own->source.n[section];
@@ -238,19 +265,23 @@ static bool is_too_many(struct build *b, enum source_section section, size_t max
 	return true;
 }
 
-static enum status add_dbs_and_users(struct build *b)
+static enum status add_sections(struct build *b)
 {
 	const size_t *n = b->own->source.n;
 	enum status st = OK;
 
 	if (is_too_many(b, SECTION_DATABASES, CONF_DBS_MAX, "[databases]") ||
-		is_too_many(b, SECTION_USERS, CONF_USERS_MAX, "[users]"))
+		is_too_many(b, SECTION_USERS, CONF_USERS_MAX, "[users]") ||
+		is_too_many(b, SECTION_PEERS, CONF_PEERS_MAX, "[peers]"))
 		return OK;
 	b->dbs = arena_take_array(b->a, n[SECTION_DATABASES], sizeof *b->dbs);
 	b->users = arena_take_array(b->a, n[SECTION_USERS], sizeof *b->users);
+	b->peers = arena_take_array(b->a, n[SECTION_PEERS], sizeof *b->peers);
+	b->peer_lines = arena_take_array(b->a, n[SECTION_PEERS], sizeof *b->peer_lines);
 	b->db_lines = arena_take_array(b->a, n[SECTION_DATABASES], sizeof *b->db_lines);
 	b->user_lines = arena_take_array(b->a, n[SECTION_USERS], sizeof *b->user_lines);
-	if (b->dbs == NULL || b->users == NULL || b->db_lines == NULL || b->user_lines == NULL)
+	if (b->dbs == NULL || b->users == NULL || b->peers == NULL || b->db_lines == NULL ||
+		b->user_lines == NULL || b->peer_lines == NULL)
 		return E_NOMEM;
 	for (const struct source_line *l = b->own->source.first; l != NULL && st == OK;
 		l = l->next) {
@@ -258,6 +289,8 @@ static enum status add_dbs_and_users(struct build *b)
 			st = add_db(b, l);
 		else if (l->section == SECTION_USERS)
 			st = add_user(b, l);
+		else if (l->section == SECTION_PEERS)
+			st = add_peer(b, l);
 	}
 	return st;
 }
@@ -317,6 +350,35 @@ static void sort_users(struct build *b)
 	}
 	c->n_users = kept;
 	c->users = b->users;
+}
+
+static int compare_peers(const void *x, const void *y)
+{
+	const struct conf_peer *a = x, *b = y;
+
+	if (a->id != b->id)
+		return a->id < b->id ? -1 : 1;
+	return (a->position > b->position) - (a->position < b->position);
+}
+
+static void sort_peers(struct build *b)
+{
+	struct conf *c = b->c;
+	size_t kept = 0;
+
+	if (c->n_peers > 1)
+		qsort(b->peers, c->n_peers, sizeof *b->peers, compare_peers);
+	for (size_t i = 0; i < c->n_peers; i++) {
+		const struct conf_peer *peer = &b->peers[i], *next = peer + 1;
+
+		if (i + 1 < c->n_peers && peer->id == next->id)
+			note_repetition(
+				b, b->peer_lines[peer->position], b->peer_lines[next->position]);
+		else if (kept++ != i)
+			b->peers[kept - 1] = *peer;
+	}
+	c->n_peers = kept;
+	c->peers = b->peers;
 }
 
 /* --- where databases lead --- */
@@ -384,11 +446,12 @@ static enum status run(struct build *b)
 	enum status st;
 
 	if ((st = set_defaults(b, SETTING_GLOBAL, b->c)) != OK || (st = apply_globals(b)) != OK ||
-		(st = keep_fixed(b)) != OK || (st = add_dbs_and_users(b)) != OK)
+		(st = keep_fixed(b)) != OK || (st = add_sections(b)) != OK)
 		return st;
 	check_globals(b->c, b->found);
 	sort_dbs(b);
 	sort_users(b);
+	sort_peers(b);
 	return resolve_dbs(b);
 }
 

@@ -60,6 +60,9 @@ void check_globals(const struct conf *c, struct findings *found)
 	check_listening(c, found);
 	check_tls(c, found);
 	check_auth(c, found);
+	if (c->n_peers != 0 && c->peer_id == 0)
+		findings_add(found, FINDING_NOTE, &(struct finding_at){.key = "[peers]"},
+			"no effect without peer_id");
 	if (c->n_dbs == 0)
 		findings_add(found, FINDING_NOTE, &(struct finding_at){.key = "[databases]"},
 			"empty: there is nothing to connect to");

@@ -181,6 +181,25 @@ const struct conf_user *conf_find_user(const struct conf *c, const char *name)
 	return bsearch(name, c->users, c->n_users, sizeof *c->users, compare_user);
 }
 
+static int compare_peer(const void *id, const void *peer)
+{
+	uint32_t a = *(const uint32_t *)id, b = ((const struct conf_peer *)peer)->id;
+
+	return (a > b) - (a < b);
+}
+
+const struct conf_peer *conf_find_peer(const struct conf *c, uint32_t id)
+{
+	if (c->n_peers == 0)
+		return NULL;
+	return bsearch(&id, c->peers, c->n_peers, sizeof *c->peers, compare_peer);
+}
+
+uint32_t conf_peer_pool_size(const struct conf *c, const struct conf_peer *p)
+{
+	return p->pool_size != CONF_UNSET ? p->pool_size : c->default_pool_size;
+}
+
 const char *conf_dbname(const struct conf_db *db, const char *wanted)
 {
 	return *db->dbname != '\0' ? db->dbname : wanted;

@@ -22,6 +22,8 @@
 #define CONF_USERS_MAX    100000u
 #define CONF_NODES_MAX    256u /* in all; ids are 0 .. CONF_NODES_MAX-1 */
 #define CONF_DB_NODES_MAX 16u  /* per database */
+#define CONF_PEERS_MAX    128u
+#define CONF_PEER_ID_MAX  65535u
 #define CONF_NO_CLUSTER   UINT32_MAX
 
 /* In a conf_db or conf_user: not given there. conf/effective.h resolves it. */
@@ -33,6 +35,12 @@ enum pool_mode { POOL_MODE_UNSET, POOL_MODE_SESSION, POOL_MODE_TRANSACTION, POOL
 enum routing_mode { ROUTING_UNSET, ROUTING_OFF, ROUTING_ON, ROUTING_AUTO /* several hosts: on */ };
 enum route { ROUTE_AUTO, ROUTE_PRIMARY, ROUTE_REPLICA };
 enum consistency { CONSISTENCY_UNSET, CONSISTENCY_EVENTUAL, CONSISTENCY_SESSION };
+enum sequence_state {
+	SEQUENCE_STATE_UNSET,
+	SEQUENCE_STATE_OFF,
+	SEQUENCE_STATE_AFFINITY,
+	SEQUENCE_STATE_PIN
+};
 enum host_balance { HOST_BALANCE_ROUND_ROBIN, HOST_BALANCE_DISABLE /* first that works */ };
 enum auth_type { AUTH_TYPE_ANY, AUTH_TYPE_TRUST, AUTH_TYPE_MD5, AUTH_TYPE_SCRAM };
 enum tls_mode {
@@ -105,6 +113,7 @@ struct conf_db {
 	uint32_t max_db_connections;                          /* over all nodes */
 	uint32_t max_db_client_connections;
 	uint32_t max_pinned;
+	enum sequence_state sequence_state;
 	uint64_t server_lifetime_us;
 	uint64_t query_wait_timeout_us;
 
@@ -125,6 +134,16 @@ struct conf_user {
 	uint64_t transaction_timeout_us;
 	uint64_t client_idle_timeout_us;
 	uint64_t query_wait_timeout_us;
+};
+
+/* Another process behind the same address. */
+struct conf_peer {
+	const char *name; /* its id, as written */
+	uint32_t id;      /* 1 .. CONF_PEER_ID_MAX */
+	uint32_t position;
+	const char *host; /* one name or address, or the directory of a unix socket */
+	uint16_t port;
+	uint32_t pool_size; /* CONF_UNSET */
 };
 
 struct conf_tls {
@@ -149,6 +168,7 @@ struct conf {
 	enum log_format log_format;
 	uint32_t workers;        /* * 0: as many as CPUs, at most 8 */
 	uint32_t helper_threads; /* * */
+	uint32_t peer_id;        /* 0: no peers */
 
 	/* listening */
 	struct conf_list listen_addr;  /* * "*": all */
@@ -183,7 +203,9 @@ struct conf {
 	uint32_t max_user_connections, max_user_client_connections;
 	uint32_t max_node_connections; /* 0: no limit */
 	uint32_t max_pinned;           /* CONF_UNSET: half of the pool */
-	uint32_t max_server_logins;    /* at once, per node */
+	uint64_t pin_idle_timeout_us;
+	enum sequence_state sequence_state;
+	uint32_t max_server_logins; /* at once, per node */
 	bool server_round_robin;
 	uint32_t max_prepared_statements;
 	struct conf_list ignore_startup_parameters;
@@ -246,9 +268,10 @@ struct conf {
 	uint32_t tcp_user_timeout;                         /* ms */
 
 	/* what is configured; sorted by name, "*" is in `fallback` as well */
-	size_t n_dbs, n_users, n_nodes, n_clusters;
+	size_t n_dbs, n_users, n_nodes, n_clusters, n_peers;
 	const struct conf_db *dbs;
 	const struct conf_user *users;
+	const struct conf_peer *peers;                            /* sorted by id */
 	const struct conf_db *fallback;                           /* "*", or NULL */
 	const struct conf_node *nodes;                            /* in the order of the file */
 	const struct conf_node *node_by_id[CONF_NODES_MAX];       /* NULL: no such node */
@@ -290,6 +313,9 @@ void conf_free(struct conf *c); /* NULL is allowed */
 /* The database as a client names it, else the fallback "*", else NULL. */
 const struct conf_db *conf_find_db(const struct conf *c, const char *name);
 const struct conf_user *conf_find_user(const struct conf *c, const char *name); /* or NULL */
+
+const struct conf_peer *conf_find_peer(const struct conf *c, uint32_t id); /* or NULL */
+uint32_t conf_peer_pool_size(const struct conf *c, const struct conf_peer *p);
 
 /* The database's name on the server, for a client that asked for `wanted`. */
 const char *conf_dbname(const struct conf_db *db, const char *wanted);

@@ -79,6 +79,26 @@ static void diff_users(struct diff *d, const struct conf *a, const struct conf *
 	}
 }
 
+static void diff_peers(struct diff *d, const struct conf *a, const struct conf *b)
+{
+	size_t i = 0, j = 0;
+
+	while (i < a->n_peers || j < b->n_peers) {
+		const struct conf_peer *x = i < a->n_peers ? &a->peers[i] : NULL;
+		const struct conf_peer *y = j < b->n_peers ? &b->peers[j] : NULL;
+		int cmp = x == NULL ? 1 : y == NULL ? -1 : (x->id > y->id) - (x->id < y->id);
+
+		if (cmp < 0)
+			tell(d, "peer", x->name, "configured", "");
+		else if (cmp > 0)
+			tell(d, "peer", y->name, "", "configured");
+		else
+			diff_rows(d, SETTING_PEER, "peer", x->name, x, y);
+		i += cmp <= 0;
+		j += cmp >= 0;
+	}
+}
+
 static void diff_nodes(struct diff *d, const struct conf *a, const struct conf *b)
 {
 	for (uint32_t id = 0; id < CONF_NODES_MAX; id++) {
@@ -104,6 +124,7 @@ enum status conf_diff(const struct conf *a, const struct conf *b,
 	diff_rows(&d, SETTING_GLOBAL, "setting", NULL, a, b);
 	diff_dbs(&d, a, b);
 	diff_users(&d, a, b);
+	diff_peers(&d, a, b);
 	diff_nodes(&d, a, b);
 	free(texts);
 	return OK;

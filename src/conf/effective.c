@@ -137,6 +137,11 @@ uint64_t conf_max_lag_us(const struct conf *c, const struct conf_db *db)
 	return db->max_lag_us != CONF_UNSET_US ? db->max_lag_us : c->max_lag_us;
 }
 
+enum sequence_state conf_sequence_state(const struct conf *c, const struct conf_db *db)
+{
+	return db->sequence_state != SEQUENCE_STATE_UNSET ? db->sequence_state : c->sequence_state;
+}
+
 enum consistency conf_consistency(
 	const struct conf *c, const struct conf_db *db, const struct conf_user *user)
 {

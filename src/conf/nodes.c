@@ -100,6 +100,13 @@ static bool is_host(const struct item *host)
 	return true;
 }
 
+bool nodes_is_host(const char *host)
+{
+	struct item item = {.p = host, .len = strlen(host)};
+
+	return item.len != 0 && strchr(host, ',') == NULL && is_host(&item);
+}
+
 static bool is_same(const struct conf_node *node, const struct item *host, uint16_t port)
 {
 	return node->port == port && strlen(node->host) == host->len &&

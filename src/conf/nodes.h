@@ -24,6 +24,9 @@ enum status nodes_init(struct nodes *ns, struct arena *a, struct findings *found
 enum status nodes_resolve(struct nodes *ns, struct conf_db *db, const char *default_host,
 	const struct finding_at *at) MUST_USE;
 
+/* A name, an address or a directory of a unix socket: one, of a length that can be. */
+bool nodes_is_host(const char *host);
+
 /* Give ids and move the nodes into `c`. previous: or NULL. */
 enum status nodes_finish(struct nodes *ns, struct conf *c, const struct conf *previous) MUST_USE;
 

@@ -89,6 +89,7 @@ const char *setting_scope_name(enum setting_scope scope)
 		[SETTING_GLOBAL] = "[pgweir]",
 		[SETTING_DB] = "[databases]",
 		[SETTING_USER] = "[users]",
+		[SETTING_PEER] = "[peers]",
 	};
 
 	return names[scope];

@@ -2,15 +2,15 @@
  * settings - the one table of all keys: type, unit, range, defaults, whether a reload changes it,
  * one line of help. Everything that reads, shows or documents a key comes from here.
  * Owns:    nothing; the table is constant.
- * Touches: the fields of struct conf, conf_db and conf_user, by the row's offset.
+ * Touches: the fields of struct conf, conf_db, conf_user and conf_peer, by the row's offset.
  */
 #ifndef PGWEIR_CONF_SETTINGS_H
 #define PGWEIR_CONF_SETTINGS_H
 
 #include "base/status.h"
 
-enum setting_scope { SETTING_GLOBAL, SETTING_DB, SETTING_USER };
-#define SETTING_SCOPES 3u
+enum setting_scope { SETTING_GLOBAL, SETTING_DB, SETTING_USER, SETTING_PEER };
+#define SETTING_SCOPES 4u
 
 #define SETTING_TIME_MAX (2147483647u * UINT64_C(1000000)) /* µs: 68 years; no limit is told */
 
@@ -64,7 +64,7 @@ struct setting {
 	enum setting_group group;
 	enum setting_type type;
 	uint32_t flags;
-	uint32_t offset;      /* in struct conf, conf_db or conf_user */
+	uint32_t offset;      /* in struct conf, conf_db, conf_user or conf_peer */
 	uint32_t field_len;   /* bytes of the field there; 0 for SETTING_NONE */
 	const char *def;      /* as text; NULL: the field's "unset" (databases and users) */
 	const char *def_weir; /* in a [pgweir] file, where it differs; else NULL */

@@ -8,13 +8,15 @@
 #define INT_TOP  2147483647u
 #define TIME_TOP SETTING_TIME_MAX
 
-/* One row: G, D, U are the scopes, each with its struct. */
+/* One row: G, D, U, P are the scopes, each with its struct. */
 #define SCOPE_G SETTING_GLOBAL
 #define SCOPE_D SETTING_DB
 #define SCOPE_U SETTING_USER
+#define SCOPE_P SETTING_PEER
 #define BASE_G  struct conf
 #define BASE_D  struct conf_db
 #define BASE_U  struct conf_user
+#define BASE_P  struct conf_peer
 #define ROW_OF(scope_, group_, type_, name_) \
 	.name = (name_), .scope = SCOPE_##scope_, .group = SETTING_GROUP_##group_, .type = (type_)
 #define ROW(scope_, group_, type_, name_, field_)          \
@@ -69,6 +71,12 @@ static const struct setting_word consistencies[] = {
 	{"session", CONSISTENCY_SESSION},
 	{"database", SETTING_WORD_LATER},
 	{"strong", SETTING_WORD_LATER},
+	{NULL, 0},
+};
+static const struct setting_word sequence_states[] = {
+	{"off", SEQUENCE_STATE_OFF},
+	{"affinity", SEQUENCE_STATE_AFFINITY},
+	{"pin", SEQUENCE_STATE_PIN},
 	{NULL, 0},
 };
 static const struct setting_word host_balances[] = {
@@ -292,10 +300,14 @@ const struct setting settings[] = {
 		.min = 16384, .max = 16777216,
 		.help = "bytes of notifications that may wait for one client; with more of them it "
 			"is disconnected"},
-	{IGNORED(G, PROCESS, "peer_id"), .def = "0",
-		.note = "peers are not available in this version"},
+	{ROW(G, PROCESS, INT, "peer_id", peer_id), .def = "0", .max = CONF_PEER_ID_MAX,
+		.help = "number of this process among [peers], which pass cancel requests on; 0: "
+			"none"},
 	{ROW(G, PROCESS, STRING, "pidfile", pidfile), .flags = SETTING_RESTART, .def = "",
 		.help = "file that holds the process number while the daemon runs; empty: none"},
+	{ROW(G, CLIENT, TIME, "pin_idle_timeout", pin_idle_timeout_us), .flags = SETTING_OURS,
+		.def = "0", .max = TIME_TOP,
+		.help = "idle time after which a pinned client is disconnected; 0: never"},
 	{IGNORED(G, NET, "pkt_buf"), .flags = SETTING_RESTART, .def = "4096",
 		.note = "buffers grow and shrink with the traffic"},
 	{IGNORED(G, POOL, "pool_idle_timeout"), .def = "0", .note = "empty pools are kept"},
@@ -342,9 +354,14 @@ const struct setting settings[] = {
 		.def = "100000", .min = 4096, .max = 10000000,
 		.help = "most iterations that a server may ask of us; a login that asks more "
 			"fails"},
+	{ROW(G, POOL, ENUM, "sequence_state", sequence_state), .flags = SETTING_OURS,
+		.def = "affinity", .words = sequence_states,
+		.help = "what is done for currval: off, affinity to the server until the next "
+			"unit, or a pin"},
 	{ROW(G, SERVER, TIME, "server_cancel_timeout", server_cancel_timeout_us),
 		.flags = SETTING_OURS, .def = "10", .max = TIME_TOP,
-		.help = "time to cancel and roll back what a vanished client left, before closing"},
+		.help = "time for a cancel request to end, and to clean what a vanished client "
+			"left, before closing"},
 	{ROW(G, SERVER, TIME, "server_check_delay", server_check_delay_us), .def = "30",
 		.max = TIME_TOP,
 		.help = "idle time after which server_check_query is due; 0: before each use"},
@@ -508,6 +525,9 @@ const struct setting settings[] = {
 	{ROW(D, TARGET, ENUM, "routing", routing_key), .flags = SETTING_OURS, .words = db_routings,
 		.help = "whether the hosts are a primary and its replicas; default: the global "
 			"routing"},
+	{ROW(D, LIMIT, ENUM, "sequence_state", sequence_state), .flags = SETTING_OURS,
+		.words = sequence_states,
+		.help = "what is done for currval, over the global sequence_state"},
 	{ROW(D, LIMIT, TIME, "server_lifetime", server_lifetime_us), .max = TIME_TOP,
 		.help = "age at which an unused server connection is closed"},
 	{ROW(D, SESSION, STRING, "timezone", timezone), .help = "timezone of server connections"},
@@ -541,6 +561,15 @@ const struct setting settings[] = {
 		.help = "more server connections for clients that wait long, on each node"},
 	{ROW(U, LIMIT, TIME, "transaction_timeout", transaction_timeout_us), .max = TIME_TOP,
 		.help = "longest a transaction may last; 0: the global limit"},
+
+	/* --- [peers] --- */
+	{ROW(P, TARGET, STRING, "host", host), .def = "",
+		.help = "name, address or socket directory of the process"},
+	{ROW(P, LIMIT, INT, "pool_size", pool_size), .min = 1, .max = COUNT,
+		.help = "cancel requests that are passed on to it at once; default: "
+			"default_pool_size"},
+	{ROW(P, TARGET, PORT, "port", port), .def = "6432", .min = 1, .max = UINT16_MAX,
+		.help = "its listen_port"},
 };
 
 const size_t n_settings = sizeof settings / sizeof settings[0];

@@ -119,9 +119,6 @@ static void enter_section(struct loader *l, const struct ini_item *item)
 			"unknown section [%.*s]; expected [pgweir] or [pgbouncer], [databases], "
 			"[users] or [peers]",
 			(int)(item->name_len < 64 ? item->name_len : 64), item->name);
-	else if (l->section == SECTION_PEERS)
-		findings_add(l->found, FINDING_NOTE, &at,
-			"[peers] has no effect: peers are not available in this version");
 	else if (l->src->has_section[SECTION_PGWEIR] && l->src->has_section[SECTION_PGBOUNCER])
 		findings_add(l->found, FINDING_ERROR, &at,
 			"expected one of [pgweir] and [pgbouncer], found both");

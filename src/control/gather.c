@@ -154,6 +154,10 @@ static void take_row(struct gather *g, const struct ask_rows *rows, size_t i)
 	case SHOW_ROWS_WORKER:
 		g->now->workers[rows->worker] = rows->row[i].worker;
 		break;
+	case SHOW_ROWS_PEERS:
+		if (g->now->n_peers < PEERS_MAX)
+			g->now->peers[g->now->n_peers++] = rows->row[i].peer;
+		break;
 	case SHOW_ROWS_CLIENTS:
 	case SHOW_ROWS_SERVERS:
 	case SHOW_ROWS_PINS:

@@ -21,6 +21,7 @@ enum { /* bits: what to gather */
 	GATHER_ROUTES = 1u << SHOW_ROWS_ROUTES,
 	GATHER_ERRORS = 1u << SHOW_ROWS_ERRORS,
 	GATHER_WORKERS = 1u << SHOW_ROWS_WORKER,
+	GATHER_PEERS = 1u << SHOW_ROWS_PEERS,
 };
 
 /* Of a name: a database or a user. */
@@ -41,6 +42,8 @@ struct gathered {
 	struct show_error_row **errors;
 	struct name_sum *databases, *users;          /* from the pools */
 	struct show_worker_row workers[WORKERS_MAX]; /* by worker */
+	size_t n_peers; /* those for which there are requests; each is served by one worker */
+	struct show_peer_row peers[PEERS_MAX];
 };
 
 struct gather;

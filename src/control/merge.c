@@ -19,8 +19,7 @@ uint32_t pool_sum_clients(const struct pool_sum *p)
 {
 	if (p->node >= 0)
 		return 0; /* those that wait there are among the clients already */
-	return p->cl_active + p->cl_waiting + p->cl_active_cancel_req + p->cl_waiting_cancel_req +
-	       p->cl_login;
+	return p->cl_active + p->cl_waiting + p->cl_login;
 }
 
 static void hist_merge(struct gather_hist *to, const struct hist_sum *from)

@@ -273,6 +273,17 @@ static size_t notify(const struct show_in *in, const struct family *f, size_t po
 	return 1;
 }
 
+static size_t pins_over(const struct show_in *in, const struct family *f, size_t pos, struct wr *w)
+{
+	struct labels l = {.n = 0};
+
+	if (pos != 0)
+		return SIZE_MAX;
+	exposition_u64(w, f->name, &l,
+		atomic_load_explicit(&in->env->shared->pins.over, memory_order_relaxed));
+	return 1;
+}
+
 /* --- nodes --- */
 
 enum {
@@ -425,6 +436,8 @@ static const struct family families[] = {
 		QUERY_HIST},
 	{"pgweir_pins", "gauge", "Clients that keep their server, by cause.", pins, 0},
 	{"pgweir_pins_total", "counter", "Pins ever made, by cause.", pins, 1},
+	{"pgweir_pins_over_max_total", "counter",
+		"Clients ever that were found to be pinned when max_pinned was met.", pins_over, 0},
 	{"pgweir_listen_channels", "gauge", "Channels that are listened to.", notify, 0},
 	{"pgweir_listen_subscriptions", "gauge", "Clients' channels.", notify, 1},
 	{"pgweir_notifications_received_total", "counter", "Notifications received.", notify, 2},

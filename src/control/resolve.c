@@ -9,11 +9,12 @@
 #include "net/resolver.h"
 
 #define LOOKUP_TIMEOUT_MS 5000u
-#define AGAIN_MIN_US      1000000u /* between two look-ups of a name */
+#define AGAIN_MIN_US      1000000u                /* between two look-ups of a name */
+#define LOOKUPS_MAX       (NODES_MAX + PEERS_MAX) /* the nodes by id, then the peers */
 
 struct lookup {
 	struct resolve *r;
-	uint32_t node;
+	uint32_t index;
 	bool used;
 	char host[256]; /* as long as conf allows; the resolver refuses what is no name */
 	uint16_t port;
@@ -30,7 +31,7 @@ struct resolve {
 	struct wheel_timer publish;
 	struct node_addrs *next; /* what is to be published; a copy is */
 	bool changed[NODES_MAX];
-	struct lookup lookups[NODES_MAX];
+	struct lookup lookups[LOOKUPS_MAX];
 };
 
 static void lookup_start(struct lookup *l);
@@ -61,13 +62,21 @@ static void on_publish(void *ctx, struct wheel_timer *t)
 	}
 }
 
-static void mark_changed(struct resolve *r, uint32_t node)
+static void mark_changed(struct resolve *r, uint32_t index)
 {
-	r->changed[node] = true;
+	if (index < NODES_MAX)
+		r->changed[index] = true;
 	env_timer(r->env, &r->publish, 0);
 }
 
-/* --- one node --- */
+/* --- one name --- */
+
+static struct node_addr *addr_of(const struct lookup *l)
+{
+	struct node_addrs *next = l->r->next;
+
+	return l->index < NODES_MAX ? &next->node[l->index] : &next->peer[l->index - NODES_MAX];
+}
 
 static void set_addr(struct node_addr *to, uint32_t i, const struct net_addr *a)
 {
@@ -97,7 +106,7 @@ static bool is_same(const struct node_addr *now, const struct net_addr *addrs, u
 
 static void take_addrs(struct lookup *l, const struct net_addr *addrs, size_t n)
 {
-	struct node_addr *to = &l->r->next->node[l->node];
+	struct node_addr *to = addr_of(l);
 	uint32_t keep = n < ADDRS_MAX ? (uint32_t)n : ADDRS_MAX;
 
 	if (is_same(to, addrs, keep))
@@ -106,7 +115,7 @@ static void take_addrs(struct lookup *l, const struct net_addr *addrs, size_t n)
 		set_addr(to, i, &addrs[i]);
 	to->n = keep;
 	to->error[0] = '\0';
-	mark_changed(l->r, l->node);
+	mark_changed(l->r, l->index);
 }
 
 static const char *error_text(enum status st)
@@ -126,7 +135,7 @@ static const char *error_text(enum status st)
 /* Old addresses, if there are any, go on being used. */
 static void take_error(struct lookup *l, enum status st)
 {
-	struct node_addr *to = &l->r->next->node[l->node];
+	struct node_addr *to = addr_of(l);
 	struct log *log = l->r->env->shared->log;
 	const char *text = error_text(st);
 	char name[256];
@@ -136,7 +145,7 @@ static void take_error(struct lookup *l, enum status st)
 	log_warn(log, "host name not resolved", "host=%s reason=\"%s\" addresses_kept=%u",
 		log_q(name, sizeof name, l->host), text, to->n);
 	text_copy(to->error, sizeof to->error, text);
-	mark_changed(l->r, l->node);
+	mark_changed(l->r, l->index);
 }
 
 static void on_answer(void *arg, enum status st, const struct resolver_answer *a)
@@ -176,7 +185,7 @@ static void on_timer(void *ctx, struct wheel_timer *t)
 
 static void lookup_stop(struct lookup *l)
 {
-	struct node_addr *to = &l->r->next->node[l->node];
+	struct node_addr *to = addr_of(l);
 
 	if (!l->used)
 		return;
@@ -186,17 +195,17 @@ static void lookup_stop(struct lookup *l)
 	wheel_del(&l->r->env->wheel, &l->timer);
 	l->used = false;
 	memset(to, 0, sizeof *to);
-	mark_changed(l->r, l->node);
+	mark_changed(l->r, l->index);
 }
 
-static void lookup_begin(struct lookup *l, const struct conf_node *node)
+static void lookup_begin(struct lookup *l, const char *host, uint16_t port)
 {
 	struct net_addr literal;
 
 	l->used = true;
-	l->port = node->port;
-	text_copy(l->host, sizeof l->host, node->host);
-	if (net_addr_parse(node->host, node->port, &literal) == OK)
+	l->port = port;
+	text_copy(l->host, sizeof l->host, host);
+	if (net_addr_parse(host, port, &literal) == OK)
 		take_addrs(l, &literal, 1); /* for good */
 	else
 		lookup_start(l);
@@ -214,6 +223,16 @@ static struct resolver_conf resolver_conf_of(const struct conf *conf)
 	};
 }
 
+/* host: NULL if there is no such node or peer now. */
+static void lookup_update(struct lookup *l, const char *host, uint16_t port)
+{
+	if (host != NULL && l->used && strcmp(host, l->host) == 0 && port == l->port)
+		return;
+	lookup_stop(l);
+	if (host != NULL)
+		lookup_begin(l, host, port);
+}
+
 void resolve_conf_changed(struct resolve *r)
 {
 	const struct conf *conf = env_conf(r->env);
@@ -224,14 +243,15 @@ void resolve_conf_changed(struct resolve *r)
 			"reason=memory");
 	for (uint32_t i = 0; i < NODES_MAX; i++) {
 		const struct conf_node *node = conf->node_by_id[i];
-		struct lookup *l = &r->lookups[i];
 
-		if (node != NULL && l->used && strcmp(node->host, l->host) == 0 &&
-			node->port == l->port)
-			continue;
-		lookup_stop(l);
-		if (node != NULL)
-			lookup_begin(l, node);
+		lookup_update(&r->lookups[i], node != NULL ? node->host : NULL,
+			node != NULL ? node->port : 0);
+	}
+	for (uint32_t i = 0; i < PEERS_MAX; i++) {
+		const struct conf_peer *peer = i < conf->n_peers ? &conf->peers[i] : NULL;
+
+		lookup_update(&r->lookups[NODES_MAX + i], peer != NULL ? peer->host : NULL,
+			peer != NULL ? peer->port : 0);
 	}
 }
 
@@ -263,9 +283,9 @@ enum status resolve_new(
 	r->ops = ops;
 	r->arg = arg;
 	wheel_timer_init(&r->publish, on_publish);
-	for (uint32_t i = 0; i < NODES_MAX; i++) {
+	for (uint32_t i = 0; i < LOOKUPS_MAX; i++) {
 		r->lookups[i].r = r;
-		r->lookups[i].node = i;
+		r->lookups[i].index = i;
 		wheel_timer_init(&r->lookups[i].timer, on_timer);
 	}
 	r->next = calloc(1, sizeof *r->next);
@@ -282,7 +302,7 @@ void resolve_free(struct resolve *r)
 {
 	if (r == NULL)
 		return;
-	for (uint32_t i = 0; i < NODES_MAX; i++)
+	for (uint32_t i = 0; i < LOOKUPS_MAX; i++)
 		lookup_stop(&r->lookups[i]);
 	wheel_del(&r->env->wheel, &r->publish);
 	resolver_free(r->resolver);

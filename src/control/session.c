@@ -208,7 +208,7 @@ static enum status on_describe(struct session *s, struct rd body)
 	w = session_wr(s);
 	if (m.kind == 'S')
 		reply_put_parameter_description(&w, NULL, 0);
-	if (!session_describe(&p->command, &w))
+	if (!session_describe(s, &p->command, &w))
 		reply_put_no_data(&w);
 	session_send(s, &w);
 	return OK;

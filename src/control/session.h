@@ -116,7 +116,7 @@ void session_run(struct session *s, bool with_columns);
 /* Rows of a suspended portal. */
 void session_go_on(struct session *s);
 /* The RowDescription of the command's answer; false: it has no rows. */
-bool session_describe(const struct console_command *c, struct wr *w);
+bool session_describe(const struct session *s, const struct console_command *c, struct wr *w);
 void session_drained(struct session *s); /* the output has gone */
 
 #endif

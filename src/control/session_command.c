@@ -48,9 +48,15 @@ static bool is_ignored(const char *name)
 	return false;
 }
 
-bool session_describe(const struct console_command *c, struct wr *w)
+/* By our own name: with columns of ours. Tools that know PgBouncer's tables ask by that one. */
+static const struct show_table *find_table(const struct session *s, const char *name)
 {
-	const struct show_table *t = show_find(c->name);
+	return show_find(name, strcmp(s->database, "pgweir") == 0);
+}
+
+bool session_describe(const struct session *s, const struct console_command *c, struct wr *w)
+{
+	const struct show_table *t = find_table(s, c->name);
 	struct reply_column one = {c->name, REPLY_TYPE_TEXT};
 
 	if (c->verb != VERB_SHOW)
@@ -118,7 +124,7 @@ static void forget_suspended(struct session *s)
 
 static void show(struct session *s, bool with_columns)
 {
-	const struct show_table *t = show_find(s->command.name);
+	const struct show_table *t = find_table(s, s->command.name);
 	const char *value = fixed_param(s->command.name);
 	struct wr w = session_wr(s);
 
@@ -130,7 +136,7 @@ static void show(struct session *s, bool with_columns)
 		refuse(s);
 		return;
 	}
-	if (with_columns && session_describe(&s->command, &w))
+	if (with_columns && session_describe(s, &s->command, &w))
 		session_send(s, &w);
 	if (t == NULL) {
 		show_fixed(s, value);

@@ -35,8 +35,13 @@ static const struct show_table *const tables[] = {
 	&show_workers,
 };
 
-const struct show_table *show_find(const char *name)
+static const struct show_table *const tables_ours[] = {&show_clients_ours, &show_servers_ours};
+
+const struct show_table *show_find(const char *name, bool is_ours)
 {
+	for (size_t i = 0; is_ours && i < sizeof tables_ours / sizeof *tables_ours; i++)
+		if (strcmp(tables_ours[i]->name, name) == 0)
+			return tables_ours[i];
 	for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
 		if (strcmp(tables[i]->name, name) == 0)
 			return tables[i];

@@ -58,12 +58,16 @@ struct show_table {
 	}
 #define SHOW_COLUMNS(c) (c), (uint16_t)(sizeof(c) / sizeof *(c))
 
-/* The table of SHOW `name` (lower case), or NULL. */
-const struct show_table *show_find(const char *name);
+/*
+ * The table of SHOW `name` (lower case), or NULL. is_ours: the console was asked for by our own
+ * name: some tables have columns of ours behind PgBouncer's then.
+ */
+const struct show_table *show_find(const char *name, bool is_ours);
 
 extern const struct show_table show_config, show_databases, show_dns_hosts, show_dns_zones,
 	show_lists, show_listeners, show_mem, show_node_pools, show_nodes, show_peer_pools,
 	show_peers, show_pools, show_state, show_users, show_version, show_workers;
+extern const struct show_table show_clients_ours, show_servers_ours;
 extern const struct show_table show_active_sockets, show_clients, show_pins, show_servers,
 	show_sockets;
 extern const struct show_table show_errors, show_routes, show_stats, show_stats_averages,

@@ -1,5 +1,7 @@
 #include "control/show.h"
 
+#include <stdio.h>
+
 #include "control/console.h"
 #include "proto/startup.h"
 #include "state/pins.h"
@@ -21,12 +23,18 @@
 /* CLIENTS and SERVERS. */
 static const struct reply_column peer_columns[] = {SOCKET_COLUMNS};
 
+/* The same on the console of our name. */
+static const struct reply_column our_columns[] = {
+	SOCKET_COLUMNS, {"linked_id", I8}, {"node", T}, {"statement", T}, {"pins", T}};
+
 /* SOCKETS: with the buffers' state, which we do not keep per connection. */
 static const struct reply_column socket_columns[] = {SOCKET_COLUMNS, {"recv_pos", I4},
 	{"pkt_pos", I4}, {"pkt_remain", I4}, {"send_pos", I4}, {"send_remain", I4},
 	{"pkt_avail", I4}, {"send_avail", I4}};
 
 #define BUFFER_COLUMNS 7u
+
+_Static_assert(sizeof our_columns != sizeof socket_columns, "told apart by their number");
 
 static const char *state_word(const struct show_socket_row *r)
 {
@@ -72,26 +80,53 @@ static void put_socket(const struct show_socket_row *r, struct rows *out)
 	rows_text(out, r->application_name);
 	rows_u64(out, r->prepared_statements);
 	rows_u64(out, r->id);
-	for (unsigned i = 0;
-		out->n_columns > sizeof peer_columns / sizeof *peer_columns && i < BUFFER_COLUMNS;
-		i++)
-		rows_u64(out, 0);
 }
 
-static void put_row(const struct show_socket_row *r, struct rows *out)
+/* Words for all causes, joined by commas; NULL: none. */
+static const char *pin_words(uint64_t causes, char *buf, size_t cap)
+{
+	size_t len = 0;
+
+	for (unsigned c = 0; c < PIN_CAUSE_COUNT; c++)
+		if ((causes >> c & 1u) != 0 && len < cap)
+			len += (size_t)snprintf(buf + len, cap - len, "%s%s", len != 0 ? "," : "",
+				pin_cause_name((enum pin_cause)c));
+	return len != 0 ? buf : NULL;
+}
+
+static void put_ours(const struct show_in *in, const struct show_socket_row *r, struct rows *out)
+{
+	char fingerprint[17], pins[256];
+
+	snprintf(fingerprint, sizeof fingerprint, "%016llx", (unsigned long long)r->statement);
+	if (r->link != 0)
+		rows_u64(out, r->link);
+	else
+		rows_text(out, NULL);
+	rows_text(out, r->node >= 0 ? show_node_name(in->env, r->node) : NULL);
+	rows_text(out, r->statement != 0 ? fingerprint : NULL);
+	rows_text(out, pin_words(r->pins, pins, sizeof pins));
+}
+
+static void put_row(const struct show_in *in, const struct show_socket_row *r, struct rows *out)
 {
 	if (r->type == 'C' && r->state == SHOW_CL_LOGIN)
 		return; /* as PgBouncer: clients that have not logged in belong to no pool */
 	rows_begin(out);
 	put_socket(r, out);
+	if (out->n_columns == sizeof our_columns / sizeof *our_columns)
+		put_ours(in, r, out);
+	for (unsigned i = 0; out->n_columns == sizeof socket_columns / sizeof *socket_columns &&
+			     i < BUFFER_COLUMNS;
+		i++)
+		rows_u64(out, 0);
 	rows_end(out);
 }
 
 static void stream_socket(
 	const struct show_in *in, const struct ask_rows *rows, size_t i, struct rows *out)
 {
-	(void)in;
-	put_row(&rows->row[i].socket, out);
+	put_row(in, &rows->row[i].socket, out);
 }
 
 static bool is_active(const struct show_socket_row *r)
@@ -105,9 +140,8 @@ static bool is_active(const struct show_socket_row *r)
 static void stream_active(
 	const struct show_in *in, const struct ask_rows *rows, size_t i, struct rows *out)
 {
-	(void)in;
 	if (is_active(&rows->row[i].socket))
-		put_row(&rows->row[i].socket, out);
+		put_row(in, &rows->row[i].socket, out);
 }
 
 /* The clients of the console itself. */
@@ -117,7 +151,7 @@ static size_t console_row(const struct show_in *in, size_t pos, struct rows *out
 
 	if (!consoles_row(in->consoles, pos, &r))
 		return SIZE_MAX;
-	put_row(&r, out);
+	put_row(in, &r, out);
 	return pos + 1;
 }
 
@@ -152,6 +186,10 @@ static void stream_pin(
 const struct show_table show_clients = {"clients", SHOW_COLUMNS(peer_columns), 0,
 	{SHOW_ROWS_CLIENTS, -1}, stream_socket, console_row, false};
 const struct show_table show_servers = {"servers", SHOW_COLUMNS(peer_columns), 0,
+	{SHOW_ROWS_SERVERS, -1}, stream_socket, NULL, false};
+const struct show_table show_clients_ours = {"clients", SHOW_COLUMNS(our_columns), 0,
+	{SHOW_ROWS_CLIENTS, -1}, stream_socket, console_row, false};
+const struct show_table show_servers_ours = {"servers", SHOW_COLUMNS(our_columns), 0,
 	{SHOW_ROWS_SERVERS, -1}, stream_socket, NULL, false};
 const struct show_table show_sockets = {"sockets", SHOW_COLUMNS(socket_columns), 0,
 	{SHOW_ROWS_CLIENTS, SHOW_ROWS_SERVERS}, stream_socket, console_row, false};

@@ -164,6 +164,11 @@ static uint64_t n_pools(const struct gathered *g)
 	return n;
 }
 
+static uint64_t n_peer_pools(const struct conf *conf)
+{
+	return conf->n_peers - (conf_find_peer(conf, conf->peer_id) != NULL);
+}
+
 static uint64_t list_items(const struct show_in *in, size_t pos)
 {
 	struct show_worker_row all = all_workers(in);
@@ -173,8 +178,12 @@ static uint64_t list_items(const struct show_in *in, size_t pos)
 		return n_databases(in);
 	case 1:
 		return n_users(in);
+	case 2:
+		return env_conf(in->env)->n_peers;
 	case 3:
 		return n_pools(in->gathered);
+	case 4:
+		return n_peer_pools(env_conf(in->env));
 	case 6:
 		return all.clients - all.login_clients + consoles_n(in->consoles);
 	case 7:
@@ -269,9 +278,56 @@ static const struct reply_column dns_zones_columns[] = {
 	{"zonename", T}, {"serial", I8}, {"count", I4}};
 static const struct reply_column peers_columns[] = {
 	{"peer_id", I4}, {"host", T}, {"port", I4}, {"pool_size", I4}};
+
+static size_t peers_row(const struct show_in *in, size_t pos, struct rows *out)
+{
+	const struct conf *conf = env_conf(in->env);
+	const struct conf_peer *p;
+
+	if (pos >= conf->n_peers)
+		return SIZE_MAX;
+	p = &conf->peers[pos];
+	rows_begin(out);
+	rows_u64(out, p->id);
+	rows_text(out, p->host);
+	rows_u64(out, p->port);
+	rows_u64(out, conf_peer_pool_size(conf, p));
+	rows_end(out);
+	return pos + 1;
+}
+
 static const struct reply_column peer_pools_columns[] = {{"peer_id", I4},
 	{"cl_active_cancel_req", I4}, {"cl_waiting_cancel_req", I4}, {"sv_active_cancel", I4},
 	{"sv_login", I4}};
+
+static struct show_peer_row peer_requests(const struct gathered *g, uint32_t id)
+{
+	for (size_t i = 0; i < g->n_peers; i++)
+		if (g->peers[i].id == id)
+			return g->peers[i];
+	return (struct show_peer_row){.id = id};
+}
+
+/* Ourselves apart: nothing is passed on to us by us. */
+static size_t peer_pools_row(const struct show_in *in, size_t pos, struct rows *out)
+{
+	const struct conf *conf = env_conf(in->env);
+	struct show_peer_row r;
+
+	if (pos >= conf->n_peers)
+		return SIZE_MAX;
+	if (conf->peers[pos].id == conf->peer_id)
+		return pos + 1;
+	r = peer_requests(in->gathered, conf->peers[pos].id);
+	rows_begin(out);
+	rows_u64(out, r.id);
+	rows_u64(out, r.cl_active_cancel_req);
+	rows_u64(out, r.cl_waiting_cancel_req);
+	rows_u64(out, r.cl_active_cancel_req); /* each has a connection of its own */
+	rows_u64(out, r.sv_login);
+	rows_end(out);
+	return pos + 1;
+}
 
 /* --- WORKERS --- */
 
@@ -332,6 +388,6 @@ TABLE(mem, mem_columns, GATHER_WORKERS, mem_row);
 TABLE(listeners, listeners_columns, 0, listeners_row);
 TABLE(dns_hosts, dns_hosts_columns, 0, dns_hosts_row);
 TABLE(dns_zones, dns_zones_columns, 0, NULL);
-TABLE(peers, peers_columns, 0, NULL);
-TABLE(peer_pools, peer_pools_columns, 0, NULL);
+TABLE(peers, peers_columns, 0, peers_row);
+TABLE(peer_pools, peer_pools_columns, GATHER_PEERS, peer_pools_row);
 TABLE(workers, workers_columns, GATHER_WORKERS, workers_row);

@@ -27,6 +27,7 @@
 #include <sys/socket.h>
 
 #include "base/status.h"
+#include "net/addr.h"
 #include "net/loop.h"
 
 struct conn;
@@ -170,6 +171,8 @@ uint64_t conn_bytes_out(const struct conn *c);
 bool conn_is_unix(const struct conn *c);
 /* "10.0.0.1" or "unix", and the port or 0; "" once the peer is gone: ask while it is there. */
 void conn_remote(const struct conn *c, char *addr, size_t cap, uint16_t *port);
+/* Where it leads, for another connection to the same. Errors: E_IO. */
+enum status conn_remote_addr(const struct conn *c, struct net_addr *out) MUST_USE;
 void conn_local(const struct conn *c, char *addr, size_t cap, uint16_t *port);
 size_t conn_memory(const struct conn *c); /* bytes of ours that it occupies now */
 

@@ -109,6 +109,12 @@ void conn_remote(const struct conn *c, char *addr, size_t cap, uint16_t *port)
 	tell_address(&a, getpeername(c->fd, &a.u.sa, &a.len) == 0, addr, cap, port);
 }
 
+enum status conn_remote_addr(const struct conn *c, struct net_addr *out)
+{
+	out->len = sizeof out->u;
+	return getpeername(c->fd, &out->u.sa, &out->len) == 0 ? OK : E_IO;
+}
+
 void conn_local(const struct conn *c, char *addr, size_t cap, uint16_t *port)
 {
 	struct net_addr a = {.len = sizeof a.u};

@@ -38,6 +38,11 @@ static bool take(struct budget *b, uint32_t extra)
 	return true;
 }
 
+void budget_take_over(struct budget *b)
+{
+	atomic_fetch_add(&b->n, 1);
+}
+
 void budget_release(struct budget *b, uint64_t *wake)
 {
 	PANIC_IF(atomic_fetch_sub(&b->n, 1) == 0);

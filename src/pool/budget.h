@@ -60,6 +60,9 @@ struct budget_want {
  */
 int budget_try_acquire(const struct budget_want *set, size_t n_set, uint64_t *wake) MUST_USE;
 
+/* One, whether there is one or not. */
+void budget_take_over(struct budget *b);
+
 /*
  * The same, for a worker that waits if it fails: it will be in a *wake when the full budget is
  * given back. A worker that is woken tries again for all that it waits for; it may be woken in

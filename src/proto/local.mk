@@ -4,6 +4,8 @@ libpure_a_SOURCES += \
 	src/proto/backend.h \
 	src/proto/base64.c \
 	src/proto/base64.h \
+	src/proto/cancel_key.c \
+	src/proto/cancel_key.h \
 	src/proto/frame.h \
 	src/proto/frontend.c \
 	src/proto/frontend.h \

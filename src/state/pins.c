@@ -25,6 +25,7 @@ static const struct {
 	[PIN_STREAM] = {"stream", PIN_AFTER_NOTHING},
 	[PIN_REPLICATION] = {"replication", PIN_AFTER_CLOSE},
 	[PIN_UNKNOWN] = {"unknown", PIN_AFTER_CLOSE},
+	[PIN_SEQUENCE] = {"sequence", PIN_AFTER_NOTHING},
 	[PIN_SESSION_MODE] = {"session_mode",
 		PIN_AFTER_NOTHING}, /* server_reset_query, the caller's */
 };
@@ -47,6 +48,7 @@ static const uint32_t undone[PIN_UNDO_COUNT] = {
 	[PIN_UNDO_RESET_ROLE] = BIT(PIN_ROLE),
 	[PIN_UNDO_RESET_AUTHORIZATION] = BIT(PIN_ROLE) | BIT(PIN_SESSION_AUTHORIZATION),
 	[PIN_UNDO_STREAM_END] = BIT(PIN_STREAM),
+	[PIN_UNDO_DISCARD_SEQUENCES] = BIT(PIN_SEQUENCE),
 };
 
 const char *pin_cause_name(enum pin_cause c)

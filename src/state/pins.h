@@ -30,6 +30,7 @@ enum pin_cause {
 	PIN_STREAM,        /* a unit with Flush or too large to hold left its Sync open */
 	PIN_REPLICATION,   /* a replication connection */
 	PIN_UNKNOWN,       /* text that names a session effect not told apart */
+	PIN_SEQUENCE,      /* it has advanced a sequence: see sequence_state */
 	PIN_SESSION_MODE,  /* pool_mode = session */
 	PIN_CAUSE_COUNT
 };
@@ -49,6 +50,7 @@ enum pin_undo {
 	PIN_UNDO_RESET_ROLE,          /* SET ROLE NONE too */
 	PIN_UNDO_RESET_AUTHORIZATION, /* RESET SESSION AUTHORIZATION: the role goes with it */
 	PIN_UNDO_STREAM_END,          /* its Sync has come */
+	PIN_UNDO_DISCARD_SEQUENCES,
 	PIN_UNDO_COUNT
 };
 
@@ -64,6 +66,7 @@ enum pin_after {
 struct pin_counts {
 	_Atomic uint64_t now[PIN_CAUSE_COUNT];
 	_Atomic uint64_t total[PIN_CAUSE_COUNT];
+	_Atomic uint64_t over; /* clients ever that were pinned though max_pinned was met */
 };
 
 struct pins {
@@ -79,6 +82,11 @@ void pins_init(struct pins *p);
 static inline bool pins_any(const struct pins *p)
 {
 	return p->causes != 0;
+}
+/* By something that is lost with the server; a sequence's last value is refused, not missed. */
+static inline bool pins_hold_state(const struct pins *p)
+{
+	return (p->causes & ~(1u << PIN_SEQUENCE)) != 0;
 }
 static inline bool pins_has(const struct pins *p, enum pin_cause c)
 {

@@ -9,6 +9,7 @@
 
 #include "base/hist.h"
 #include "base/mailbox.h"
+#include "proto/startup.h"
 #include "worker/shared.h"
 
 struct conn;
@@ -135,16 +136,29 @@ struct tell_socket {
 	bool is_admin_port;
 };
 
-/* Cancel the query that (pid, secret key) names. Posted to the worker that the pid encodes. */
+/* The client that is a CancelRequest; worker WORKERS_MAX: there is none. */
+struct cancel_from {
+	uint32_t worker;
+	uint32_t slot;
+	uint64_t id;
+};
+
+enum cancel_step {
+	CANCEL_ASKED,  /* to the victim's worker, or to the one that serves the peer */
+	CANCEL_SENT,   /* back: the server's node, or the peer, has been sent it */
+	CANCEL_SERVED, /* back: it is over, well or not */
+};
+
+/* Cancel the query that (pid, secret key) names. */
 struct tell_cancel {
 	struct mail mail;
+	enum cancel_step step;
+	struct cancel_from from;
+	uint32_t peer; /* 0: for a client of the worker that is told */
 	uint32_t pid;
+	uint32_t first_slot, slot_step; /* where that client may be */
 	uint32_t key_len;
-	uint8_t key[32];
-	uint32_t from_worker; /* whose client brought it, to be told when it was served */
-	uint32_t from_slot;
-	uint64_t from_id;
-	bool is_served; /* on its way back */
+	uint8_t key[STARTUP_KEY_MAX];
 };
 
 /* --- SHOW: each worker answers for its own objects, in bounded pieces --- */
@@ -156,6 +170,7 @@ enum show_what {
 	SHOW_ROWS_PINS,
 	SHOW_ROWS_ROUTES,
 	SHOW_ROWS_ERRORS,
+	SHOW_ROWS_PEERS,
 	SHOW_ROWS_WORKER,
 };
 
@@ -210,6 +225,7 @@ struct show_socket_row { /* CLIENTS and SERVERS */
 	int32_t node; /* servers: node id; clients: of the linked server, or -1 */
 	uint32_t worker;
 	uint64_t pins;       /* bits of enum pin_cause */
+	uint64_t statement;  /* fingerprint of what runs, or ran last in its transaction; 0: none */
 	uint64_t bytes_kept; /* our memory for this connection */
 };
 
@@ -274,6 +290,11 @@ struct show_worker_row {
 	const char *io_engine; /* static */
 };
 
+struct show_peer_row { /* cancel requests for a peer; none: no row */
+	uint32_t id;
+	uint32_t cl_active_cancel_req, cl_waiting_cancel_req, sv_login;
+};
+
 struct ask_rows {
 	struct mail mail;
 	uint32_t worker;
@@ -289,6 +310,7 @@ struct ask_rows {
 		struct show_route_row route;
 		struct show_error_row error;
 		struct show_worker_row worker;
+		struct show_peer_row peer;
 	} row[];
 };
 

@@ -1,272 +1,158 @@
 #include "worker/cancel.h"
 
 #include <openssl/crypto.h>
-#include <stdlib.h>
+#include <openssl/rand.h>
 #include <string.h>
 
 #include "conf/conf.h"
-#include "net/tls.h"
-#include "proto/startup.h"
+#include "proto/cancel_key.h"
+#include "proto/reply.h"
+#include "worker/cancel_conn.h"
 #include "worker/dispatch.h"
 
-/* A connection of ours that carries one CancelRequest to a node. */
-struct cancel {
-	struct worker *w;
-	struct list link; /* worker's cancels */
-	struct conn *conn;
-	struct server *server; /* whose unit it is meant for; NULL: gone */
-	uint64_t units;        /* … this very unit */
-	bool is_sent;
-	bool asked_tls;
-	bool sslmode_tls;
-	uint32_t from_worker; /* who waits for its end; WORKERS_MAX: nobody */
-	uint64_t from_id;
-	uint32_t from_slot;
-};
+#define KEY_TRIES 8u /* keys that are made until one is not taken already */
 
-bool cancel_is_sent(const struct cancel *x)
+_Static_assert(CANCEL_KEY_SLOT_BITS == WORKER_SLOT_BITS, "a number names any slot");
+_Static_assert(CANCEL_KEY_PEER_MAX == CONF_PEER_ID_MAX, "a number names any peer");
+_Static_assert(PEERS_MAX == CONF_PEERS_MAX, "one address for each");
+
+static struct cancel_key_scheme scheme_of(const struct worker *w)
 {
-	return x != NULL && x->is_sent;
+	return (struct cancel_key_scheme){
+		.peer_id = w->conf->peer_id, .n_workers = w->sh->n_workers};
+}
+
+static bool has_key(const struct client *c, const uint8_t *key, uint32_t len)
+{
+	return c != NULL && c->key_len == len && len != 0 && CRYPTO_memcmp(key, c->key, len) == 0;
+}
+
+/* The client, of those whose number may mean these slots, that has the key. */
+static struct client *find_key(struct worker *w, const struct cancel_key_place *at,
+	const uint8_t *key, uint32_t len, const struct client *but)
+{
+	for (uint32_t i = at->first; i < w->n_slots; i += at->step)
+		if (w->slots[i] != but && has_key(w->slots[i], key, len))
+			return w->slots[i];
+	return NULL;
+}
+
+void cancel_put_key(struct worker *w, struct client *c, uint32_t version, struct wr *out)
+{
+	struct cancel_key_scheme scheme = scheme_of(w);
+	uint32_t pid = cancel_key_number(&scheme, w->index, c->slot);
+	struct cancel_key_place at = cancel_key_find(&scheme, pid);
+	uint8_t len = version >= STARTUP_V3_2 ? CANCEL_KEY_MAX : STARTUP_KEY_MIN;
+
+	for (uint32_t i = 0; i < KEY_TRIES; i++) {
+		c->key_len = RAND_bytes(c->key, len) == 1 ? len : 0; /* 0: no cancel fits it */
+		cancel_key_fill(&scheme, c->key);
+		if (find_key(w, &at, c->key, len, c) == NULL)
+			break;
+	}
+	reply_put_key_data(out, pid, c->key, len);
 }
 
 /* --- the requesting side --- */
 
+/* To whom the request goes on: a worker. False: to nobody. */
+static bool address(struct worker *w, struct tell_cancel *t, uint32_t *to)
+{
+	struct cancel_key_scheme scheme = scheme_of(w);
+	uint32_t peer = scheme.peer_id != 0 ? cancel_key_peer(t->pid) : 0;
+	struct cancel_key_place at;
+
+	if (peer != scheme.peer_id && conf_find_peer(w->conf, peer) != NULL) {
+		t->peer = peer;
+		*to = peer % w->sh->n_workers;
+		return cancel_key_pass_on(t->key);
+	}
+	if (peer != scheme.peer_id)
+		scheme.peer_id = 0; /* of a client that was there before peer_id was set? */
+	cancel_key_fill(&scheme, t->key);
+	at = cancel_key_find(&scheme, t->pid);
+	t->first_slot = at.first;
+	t->slot_step = at.step;
+	*to = at.worker;
+	return at.worker < w->sh->n_workers;
+}
+
 void cancel_requested(
 	struct worker *w, struct client *c, uint32_t pid, const uint8_t *key, uint32_t key_len)
 {
-	uint32_t to = (pid >> WORKER_SLOT_BITS) - 1;
 	struct tell_cancel *t;
+	uint32_t to;
 
 	client_transition(w, c, CLIENT_IS_CANCEL);
 	client_watch(w, c);
-	if (to >= w->sh->n_workers || key_len > sizeof t->key) {
-		client_close(w, c, CLIENT_END_CANCEL);
-		return;
-	}
 	t = worker_mail(sizeof *t, TELL_CANCEL);
 	if (t == NULL) {
 		client_close(w, c, CLIENT_END_MEMORY);
 		return;
 	}
+	t->step = CANCEL_ASKED;
 	t->pid = pid;
 	t->key_len = key_len;
 	memcpy(t->key, key, key_len);
-	t->from_worker = w->index;
-	t->from_id = c->id;
-	t->from_slot = c->slot;
-	worker_tell(w, to, &t->mail);
-}
-
-static void served(struct worker *w, uint32_t from_worker, uint64_t from_id, uint32_t from_slot)
-{
-	struct tell_cancel *t;
-
-	if (from_worker == WORKERS_MAX)
-		return;
-	t = worker_mail(sizeof *t, TELL_CANCEL);
-	if (t == NULL)
-		return; /* cancel_wait_timeout ends it */
-	t->is_served = true;
-	t->from_id = from_id;
-	t->from_slot = from_slot;
-	worker_tell(w, from_worker, &t->mail);
-}
-
-static void take_served(struct worker *w, const struct tell_cancel *t)
-{
-	struct client *c = t->from_slot < w->n_slots ? w->slots[t->from_slot] : NULL;
-
-	if (c != NULL && c->id == t->from_id && c->state == CLIENT_CANCEL)
-		client_close(w, c, CLIENT_END_CANCEL);
-}
-
-void cancel_client_gone(struct worker *w, struct client *c)
-{
-	(void)w;
-	(void)c; /* a request that is under way goes on; nobody waits for it any more */
-}
-
-/* --- the connection to the node --- */
-
-static void cancel_free(struct worker *w, struct cancel *x)
-{
-	struct server *s = x->server;
-
-	list_del(&x->link);
-	w->n_cancels--;
-	conn_free(x->conn);
-	served(w, x->from_worker, x->from_id, x->from_slot);
-	free(x);
-	if (s == NULL)
-		return;
-	s->cancel = NULL;
-	if (s->state == SERVER_CANCELED)
-		server_was_reset(w, s);
-}
-
-/* Is the unit that it is meant for still under way? */
-static bool is_wanted(const struct cancel *x)
-{
-	const struct server *s = x->server;
-
-	return s != NULL && s->units == x->units && !owed_is_empty(&s->owed);
-}
-
-static void send_request(struct cancel *x)
-{
-	uint8_t buf[64];
-	struct wr out = wr_of(buf, sizeof buf);
-	struct server *s = x->server;
-
-	if (!is_wanted(x)) {
-		cancel_free(x->w, x);
+	t->from = (struct cancel_from){.worker = w->index, .id = c->id, .slot = c->slot};
+	if (address(w, t, &to)) {
+		worker_tell(w, to, &t->mail);
 		return;
 	}
-	startup_put_cancel(&out, s->backend_pid, s->backend_key, s->backend_key_len);
-	x->is_sent = true;
-	conn_put_copy(x->conn, buf, out.len);
-	conn_flush(x->conn);
+	free(t);
+	client_close(w, c, CLIENT_END_CANCEL);
 }
 
-static void on_ready(void *arg)
+static void take_step(struct worker *w, const struct tell_cancel *t)
 {
-	struct cancel *x = arg;
-	uint8_t buf[16];
-	struct wr out = wr_of(buf, sizeof buf);
+	struct client *c = t->from.slot < w->n_slots ? w->slots[t->from.slot] : NULL;
 
-	if (x->sslmode_tls && !x->asked_tls) {
-		x->asked_tls = true;
-		startup_put_ssl_request(&out);
-		conn_put_copy(x->conn, buf, out.len);
-		conn_flush(x->conn);
+	if (c == NULL || c->id != t->from.id || c->state != CLIENT_CANCEL)
 		return;
-	}
-	send_request(x);
-}
-
-static size_t on_data(void *arg, const uint8_t *data, size_t len)
-{
-	struct cancel *x = arg;
-	struct worker *w = x->w;
-
-	if (!x->asked_tls || x->is_sent || len != 1) {
-		cancel_free(w, x); /* PostgreSQL says nothing here */
-		return len;
-	}
-	if (data[0] == 'S' && w->tls != NULL && w->tls->server != NULL) {
-		if (conn_tls_connect(x->conn, w->tls->server, NULL) != OK)
-			cancel_free(w, x);
-		return len;
-	}
-	if (data[0] == 'N' && w->conf->server_tls.sslmode < TLS_MODE_REQUIRE)
-		send_request(x);
+	if (t->step == CANCEL_SENT)
+		c->cancel_sent = true;
 	else
-		cancel_free(w, x);
-	return len;
-}
-
-static void on_end(void *arg, enum conn_end why)
-{
-	struct cancel *x = arg;
-
-	(void)why; /* EOF: PostgreSQL has sent its signal */
-	cancel_free(x->w, x);
-}
-
-static const struct conn_ops cancel_ops = {
-	.on_data = on_data, .on_ready = on_ready, .on_end = on_end};
-
-static enum status cancel_open(struct worker *w, struct server *s, struct cancel **out)
-{
-	const struct node_addr *a = &w->addrs->node[s->pool->node];
-	static const struct conn_limits limits = {.rx_keep_max = 1024, .out_max = 65536};
-	struct cancel *x;
-	enum status st;
-
-	if (w->n_cancels >= CANCELS_MAX || a->n == 0 || s->backend_key_len == 0)
-		return E_LIMIT;
-	x = calloc(1, sizeof *x);
-	if (x == NULL)
-		return E_NOMEM;
-	x->w = w;
-	x->server = s;
-	x->units = s->units;
-	x->from_worker = WORKERS_MAX;
-	x->sslmode_tls = conn_tls(s->conn) != NULL;
-	st = conn_connect(w->loop, (const struct sockaddr *)&a->addr[0], a->addr_len[0],
-		&cancel_ops, x, &limits, &x->conn);
-	if (st != OK) {
-		free(x);
-		return st;
-	}
-	list_push_back(&w->cancels, &x->link);
-	w->n_cancels++;
-	s->cancel = x;
-	*out = x;
-	return OK;
-}
-
-void cancel_server(struct worker *w, struct server *s)
-{
-	struct cancel *x;
-
-	if (s->cancel == NULL && cancel_open(w, s, &x) != OK)
-		server_close(w, s, SERVER_END_CLIENT);
-}
-
-void cancel_server_gone(struct worker *w, struct server *s)
-{
-	(void)w;
-	if (s->cancel == NULL)
-		return;
-	s->cancel->server = NULL;
-	s->cancel = NULL;
-}
-
-void cancel_close_all(struct worker *w)
-{
-	while (!list_is_empty(&w->cancels)) {
-		struct cancel *x = list_entry(w->cancels.next, struct cancel, link);
-
-		x->from_worker = WORKERS_MAX;
-		if (x->server != NULL)
-			x->server->cancel = NULL;
-		x->server = NULL;
-		cancel_free(w, x);
-	}
+		client_close(w, c, CLIENT_END_CANCEL);
 }
 
 /* --- the victim's side --- */
 
-static struct client *victim_of(struct worker *w, const struct tell_cancel *t)
+/* True: who asked will be told when it is over. */
+static bool cancel_victim(struct worker *w, const struct tell_cancel *t)
 {
-	uint32_t slot = t->pid & (WORKER_SLOTS_MAX - 1);
-	struct client *c = slot < w->n_slots ? w->slots[slot] : NULL;
+	struct cancel_key_place at = {.first = t->first_slot, .step = t->slot_step};
+	struct client *c = find_key(w, &at, t->key, t->key_len, NULL);
 
-	if (c == NULL || !client_is_logged_in(c) || t->key_len != sizeof c->key ||
-		CRYPTO_memcmp(t->key, c->key, sizeof c->key) != 0)
-		return NULL;
-	return c;
+	if (c == NULL)
+		return false;
+	if (c->state == CLIENT_WAITING) {
+		dispatch_cancel(w, c);
+		return false;
+	}
+	return c->state == CLIENT_ACTIVE && c->server->owed.n_client != 0 &&
+	       cancel_conn_to_server(w, c->server, &t->from) == OK;
 }
 
 void cancel_told(struct worker *w, const struct tell_cancel *t)
 {
-	struct client *c;
-	struct cancel *x;
+	bool is_on_its_way;
 
-	if (t->is_served) {
-		take_served(w, t);
+	if (t->step != CANCEL_ASKED) {
+		take_step(w, t);
 		return;
 	}
-	c = victim_of(w, t);
-	if (c != NULL && c->state == CLIENT_WAITING) {
-		dispatch_cancel(w, c);
-	} else if (c != NULL && c->state == CLIENT_ACTIVE && c->server->owed.n_client != 0 &&
-		   c->server->cancel == NULL && cancel_open(w, c->server, &x) == OK) {
-		x->from_worker = t->from_worker;
-		x->from_id = t->from_id;
-		x->from_slot = t->from_slot;
-		return; /* told when it has ended */
-	}
-	served(w, t->from_worker, t->from_id, t->from_slot);
+	if (t->peer != 0)
+		is_on_its_way = cancel_conn_to_peer(w, t) == OK;
+	else
+		is_on_its_way = cancel_victim(w, t);
+	if (!is_on_its_way)
+		cancel_conn_tell(w, &t->from, CANCEL_SERVED);
+}
+
+void cancel_server(struct worker *w, struct server *s)
+{
+	enum status st = cancel_conn_to_server(w, s, NULL);
+
+	if (st != OK && st != E_EXISTS)
+		server_close(w, s, SERVER_END_CLIENT);
 }

@@ -1,5 +1,6 @@
 #include "worker/client.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -8,8 +9,8 @@
 #include "net/tls.h"
 #include "proto/reply.h"
 #include "sql/lexer.h"
+#include "worker/activity.h"
 #include "worker/ask.h"
-#include "worker/cancel.h"
 #include "worker/dispatch.h"
 #include "worker/effects.h"
 #include "worker/handover.h"
@@ -134,6 +135,14 @@ static uint64_t setting_time_us(const struct client *c, const char *name)
 	return (uint64_t)(n * 1e3);
 }
 
+/* It has asked for nothing since. On a server: since that has answered. */
+static uint64_t idle_since_us(const struct client *c)
+{
+	uint64_t us = c->state_since_us > c->request_us ? c->state_since_us : c->request_us;
+
+	return c->server != NULL && c->server->unit_begun_us > us ? c->server->unit_begun_us : us;
+}
+
 /* When the client has been in its transaction, or idle in it, for too long. */
 static uint64_t txn_deadline_us(const struct client *c, bool is_idle)
 {
@@ -141,7 +150,7 @@ static uint64_t txn_deadline_us(const struct client *c, bool is_idle)
 
 	if (!is_idle)
 		return d;
-	d = min_u64(d, after(c->state_since_us, c->acc->idle_transaction_timeout_us));
+	d = min_u64(d, after(idle_since_us(c), c->acc->idle_transaction_timeout_us));
 	if (c->server == NULL) /* else PostgreSQL itself watches */
 		d = min_u64(d, after(c->state_since_us,
 				       setting_time_us(c, "idle_in_transaction_session_timeout")));
@@ -151,6 +160,17 @@ static uint64_t txn_deadline_us(const struct client *c, bool is_idle)
 static bool is_quiet(const struct client *c)
 {
 	return c->server == NULL || server_is_quiet(c->server);
+}
+
+/* It is idle on its server. */
+static uint64_t pin_deadline_us(struct worker *w, const struct client *c)
+{
+	uint64_t d = c->seq_kept ? idle_since_us(c) + DISPATCH_SEQUENCE_KEEP_US : UINT64_MAX;
+
+	if (c->acc->mode == POOL_MODE_SESSION || c->replication ||
+		(c->seq_kept && !pins_hold_state(&c->pins)) || !pins_any(&c->pins))
+		return d;
+	return min_u64(d, after(idle_since_us(c), w->conf->pin_idle_timeout_us));
 }
 
 static uint64_t client_deadline_us(struct worker *w, const struct client *c)
@@ -171,7 +191,8 @@ static uint64_t client_deadline_us(struct worker *w, const struct client *c)
 		if (c->txn != TXN_NONE)
 			return txn_deadline_us(c, is_quiet(c));
 		if (is_quiet(c))
-			return after(c->request_us, c->acc->client_idle_timeout_us);
+			return min_u64(after(idle_since_us(c), c->acc->client_idle_timeout_us),
+				pin_deadline_us(w, c));
 		return UINT64_MAX;
 	case CLIENT_CANCEL:
 		return after(c->connected_us, w->conf->cancel_wait_timeout_us);
@@ -190,6 +211,20 @@ void client_watch(struct worker *w, struct client *c)
 
 	if (d != UINT64_MAX && (!wheel_is_armed(&c->timer) || c->timer.deadline_us > d))
 		wheel_add(&w->wheel, &c->timer, d);
+}
+
+static void pin_timed_out(struct worker *w, struct client *c)
+{
+	char message[PIN_TEXT_MAX + 128];
+	struct report r = report_of("FATAL", SQLSTATE_IDLE_SESSION_TIMEOUT, message);
+	const struct pins *p = &c->pins;
+
+	snprintf(message, sizeof message,
+		"terminating connection that was idle and kept its server for itself: %s%s%s%s",
+		pin_cause_name((enum pin_cause)p->first), p->text[0] != '\0' ? " (" : "", p->text,
+		p->text[0] != '\0' ? ")" : "");
+	r.hint = "See pin_idle_timeout, and SHOW PINS on the console.";
+	client_fatal(w, c, &r, CLIENT_END_TIMEOUT);
 }
 
 static void client_timed_out(struct worker *w, struct client *c)
@@ -215,6 +250,10 @@ static void client_timed_out(struct worker *w, struct client *c)
 		r = report_of("FATAL", SQLSTATE_IDLE_IN_TRANSACTION_TIMEOUT,
 			"terminating connection due to idle-in-transaction timeout");
 		r.hint = "See idle_transaction_timeout and idle_in_transaction_session_timeout.";
+	} else if (c->state == CLIENT_ACTIVE && pins_any(&c->pins) &&
+		   w->now_us >= pin_deadline_us(w, c)) {
+		pin_timed_out(w, c);
+		return;
 	} else {
 		r.message = "terminating connection due to idle-session timeout";
 		r.hint = "The client was idle for longer than client_idle_timeout.";
@@ -227,6 +266,8 @@ static void on_timer(void *ctx, struct wheel_timer *t)
 	struct worker *w = ctx;
 	struct client *c = list_entry(t, struct client, timer);
 
+	if (c->seq_kept && is_quiet(c) && w->now_us >= idle_since_us(c) + DISPATCH_SEQUENCE_KEEP_US)
+		relay_let_go(w, c);
 	if (w->now_us >= client_deadline_us(w, c))
 		client_timed_out(w, c);
 	else
@@ -400,7 +441,6 @@ static void client_end(struct worker *w, struct client *c, enum client_end why, 
 	dispatch_forget(w, c);
 	if (c->server != NULL)
 		relay_client_gone(w, c);
-	cancel_client_gone(w, c);
 	notify_client_gone(w, c);
 	pins_clear(&c->pins, &w->sh->pins);
 	wheel_del(&w->wheel, &c->timer);
@@ -540,8 +580,7 @@ static uint8_t show_state(const struct client *c)
 	case CLIENT_IDLE:
 		return SHOW_CL_IDLE;
 	case CLIENT_CANCEL:
-		return cancel_is_sent(c->cancel) ? SHOW_CL_ACTIVE_CANCEL_REQ
-						 : SHOW_CL_WAITING_CANCEL_REQ;
+		return c->cancel_sent ? SHOW_CL_ACTIVE_CANCEL_REQ : SHOW_CL_WAITING_CANCEL_REQ;
 	case CLIENT_STARTUP:
 	case CLIENT_TLS:
 	case CLIENT_AUTH:
@@ -582,6 +621,7 @@ void client_show(struct worker *w, const struct client *c, struct show_socket_ro
 		.worker = w->index,
 		.pins = c->pins.causes,
 		.replication = c->replication,
+		.statement = activity_fingerprint(c),
 		.bytes_kept = sizeof *c + conn_memory(c->conn) + c->names.bytes,
 	};
 	if (c->db != NULL)

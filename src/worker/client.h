@@ -23,7 +23,6 @@ struct listening;
 struct login;
 struct savepoints;
 struct server;
-struct cancel;
 
 enum client_state {
 	CLIENT_BAD = 0,
@@ -86,6 +85,8 @@ enum client_end {
 	CLIENT_END_CONSOLE, /* handed to the control thread */
 };
 
+#define CANCEL_KEY_MAX 32u /* bytes of a key of ours; PostgreSQL's for protocol 3.2 */
+
 #define CLIENTS_SPARE    16u   /* beyond max_client_conn: for those who log in to the console */
 #define CLIENT_LINGER_MS 2000u /* for the last message to a client that does not read */
 
@@ -140,7 +141,7 @@ struct client {
 	struct account *acc;   /* NULL before proof */
 	struct login *login;   /* while logging in */
 	struct server *server; /* linked */
-	struct cancel *cancel; /* of a CLIENT_CANCEL */
+	bool cancel_sent;      /* of a CLIENT_CANCEL: its request was */
 
 	bool wait_told;         /* query_wait_notify: it knows that it waits */
 	struct waiter waiter;   /* while CLIENT_WAITING or waiting for a welcome */
@@ -204,6 +205,8 @@ struct client {
 	struct marks marks;
 	struct server *seq_server; /* where its last sequence advance was; may be gone */
 	uint64_t seq_server_id;
+	bool seq_advanced; /* the units since the last end of a transaction may have */
+	bool seq_kept;     /* PIN_SEQUENCE is only until its next unit has ended */
 
 	/* this unit's bookkeeping */
 	uint64_t unit_begun_us; /* sent to the server */
@@ -222,7 +225,8 @@ struct client {
 
 	/* facts */
 	uint64_t connected_us, request_us;
-	uint8_t key[4]; /* of its BackendKeyData */
+	uint8_t key_len;             /* of `key` */
+	uint8_t key[CANCEL_KEY_MAX]; /* of its BackendKeyData */
 	uint64_t state_since_us;
 	uint64_t bytes_in_seen, bytes_out_seen; /* already counted for the database */
 	struct wheel_timer timer; /* whatever it waits for first, see client_deadline_us */

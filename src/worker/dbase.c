@@ -281,6 +281,14 @@ static uint64_t login_hash(const struct worker *w, const struct account *acc)
 	return hash_bytes(&w->sh->hash_key, h, sizeof h) | 1;
 }
 
+void dbase_follow_sequences(struct worker *w, struct dbase *db)
+{
+	enum sequence_state state = conf_sequence_state(w->conf, db->conf);
+
+	db->seq_follows =
+		state == SEQUENCE_STATE_PIN || (state == SEQUENCE_STATE_AFFINITY && db->seq_asked);
+}
+
 static enum status account_bind(struct worker *w, struct account *acc)
 {
 	const struct conf *conf = w->conf;
@@ -291,6 +299,7 @@ static enum status account_bind(struct worker *w, struct account *acc)
 
 	if (st != OK)
 		return st;
+	dbase_follow_sequences(w, acc->db);
 	acc->mode = conf_pool_mode(conf, db, user);
 	acc->pool_size = conf_pool_size(conf, db, user);
 	acc->min_pool_size = conf_min_pool_size(conf, db);

@@ -59,6 +59,10 @@ struct dbase {
 	bool paused, disabled;
 	uint64_t reconnect_no; /* servers opened under a smaller number are outdated */
 
+	/* sequences: what a unit that advances one does to its client */
+	bool seq_asked;   /* currval or lastval was called here */
+	bool seq_follows; /* … so, or by sequence_state = pin, it is followed at all */
+
 	struct map accounts; /* struct account by user */
 	struct list account_list;
 	uint32_t n_clients;
@@ -205,6 +209,9 @@ static inline uint64_t pool_latency_us(const struct pool *p, uint64_t now_us)
 
 	return halves < 64 ? p->latency_us >> halves : 0;
 }
+
+/* seq_follows, after seq_asked or the configuration has changed. */
+void dbase_follow_sequences(struct worker *w, struct dbase *db);
 
 /* A statement is about to be judged: have the catalog loaded if it is not. */
 void dbase_want_catalog(struct worker *w, struct dbase *db);

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "conf/conf.h"
+#include "conf/effective.h"
 #include "worker/ask.h"
 #include "worker/fit.h"
 #include "worker/forward.h"
@@ -125,6 +126,7 @@ static void refuse_full(struct worker *w, struct client *c)
 	struct report r = report_of(
 		"ERROR", SQLSTATE_TOO_MANY_CONNECTIONS, "too many units are waiting already");
 
+	r.hint = "Raise the pool's size (pool_size), or lower query_wait_timeout.";
 	if (c->state != CLIENT_WELCOME) {
 		unit_refuse(w, c, &r);
 		return;
@@ -645,6 +647,8 @@ static bool dispatch_currval(struct worker *w, struct client *c)
 {
 	struct server *s = c->seq_server_id != 0 ? find_server(w, c->seq_server_id) : NULL;
 
+	c->db->seq_asked = true;
+	dbase_follow_sequences(w, c->db);
 	c->route_reason = CHOOSE_BY_SESSION;
 	c->needs_primary = c->db->conf->routing;
 	if (s == NULL || s->seq_client != c->id || s->pool->acc != c->acc) {
@@ -706,10 +710,71 @@ void dispatch_pin_released(struct worker *w, struct client *c)
 	dispatch_wake_workers(w, wake);
 }
 
+void dispatch_pin_found(struct worker *w, struct client *c)
+{
+	struct pool *p = c->server->pool;
+	struct budget_want want = {.b = &p->share->pinned};
+	uint64_t wake = 0;
+
+	if (c->acc->mode == POOL_MODE_SESSION || c->streaming || c->replication)
+		return;
+	if (c->acc->pinned_max == 0 || budget_try_acquire(&want, 1, &wake) >= 0) {
+		budget_take_over(&p->share->pinned);
+		atomic_fetch_add_explicit(&w->sh->pins.over, 1, memory_order_relaxed);
+	}
+	dispatch_wake_workers(w, wake);
+	c->pin_counted = true;
+	c->pin_pool = p;
+}
+
+/* A place for as long as the client's next unit takes to come; there need not be one. */
+static bool take_sequence_place(struct worker *w, struct client *c)
+{
+	struct pool *p = c->server->pool;
+	struct budget_want want = {.b = &p->share->pinned};
+	uint64_t wake = 0;
+
+	if (c->pin_counted)
+		return true;
+	if (c->acc->pinned_max == 0 || budget_try_acquire(&want, 1, &wake) >= 0)
+		return false;
+	dispatch_wake_workers(w, wake);
+	c->pin_counted = true;
+	c->pin_pool = p;
+	return true;
+}
+
+void dispatch_keep_sequence(struct worker *w, struct client *c)
+{
+	enum sequence_state state;
+
+	if (!server_is_quiet(c->server) || c->server->txn_status != 'I' || c->db->conf == NULL)
+		return;
+	state = conf_sequence_state(w->conf, c->db->conf);
+	if (!c->seq_advanced) {
+		if (c->seq_kept)
+			pins_remove(&c->pins, &w->sh->pins, PIN_SEQUENCE);
+		c->seq_kept = false;
+		return;
+	}
+	c->seq_advanced = false;
+	if (c->acc->mode == POOL_MODE_SESSION || state == SEQUENCE_STATE_OFF ||
+		pins_has(&c->pins, PIN_SEQUENCE))
+		return;
+	if (state == SEQUENCE_STATE_AFFINITY &&
+		(server_is_outdated(w, c->server) || !take_sequence_place(w, c)))
+		return;
+	pins_add(&c->pins, &w->sh->pins, PIN_SEQUENCE, w->now_us, NULL, 0);
+	c->seq_kept = state == SEQUENCE_STATE_AFFINITY;
+}
+
 static bool dispatch_to(struct worker *w, struct client *c, struct pool *p)
 {
 	struct server *s;
 
+	if (c->unit.flags & SQLV_MAY_ADVANCE && c->db->seq_follows &&
+		conf_sequence_state(w->conf, c->db->conf) == SEQUENCE_STATE_PIN)
+		c->unit.pins |= 1u << PIN_SEQUENCE;
 	if (!take_pin_place(w, c, p))
 		return false;
 	s = waitq_len(&p->line) == 0 ? take_idle(w, p, c) : NULL;
@@ -751,7 +816,8 @@ bool dispatch_unit(struct worker *w, struct client *c)
 		return false;
 	}
 	if (c->unit.flags & SQLV_USES_SEQ && !(c->unit.flags & SQLV_MAY_ADVANCE) &&
-		c->acc->mode == POOL_MODE_TRANSACTION && c->txn == TXN_NONE)
+		c->acc->mode == POOL_MODE_TRANSACTION &&
+		(c->txn == TXN_NONE || c->txn == TXN_DEFERRED))
 		return dispatch_currval(w, c);
 	kind = kind_of(c);
 	for (uint32_t i = 0; i < CHOOSE_TRIES; i++) {
@@ -782,6 +848,7 @@ void dispatch_sent(struct worker *w, struct client *c)
 	if (c->unit.flags & SQLV_MAY_ADVANCE) {
 		s->seq_client = c->id;
 		c->seq_server_id = s->id;
+		c->seq_advanced = true;
 	}
 	if (c->unit.flags & SQLV_DDL)
 		c->ddl_sent = true;
@@ -1028,6 +1095,7 @@ static void tell_who_waits(struct worker *w, struct waitq *q)
 	struct report r = report_of("NOTICE", SQLSTATE_SUCCESSFUL_COMPLETION,
 		"No server connection available in postgres backend, client being queued");
 
+	r.hint = "See query_wait_notify, and SHOW POOLS on the console.";
 	if (notify_us == 0)
 		return;
 	report_put(&out, 'N', &r);
@@ -1364,10 +1432,12 @@ void dispatch_account_moved(struct worker *w, struct account *acc)
 	}
 }
 
-static bool over_limit(struct worker *w, struct client *c, const char *message, const char *hint)
+static bool over_limit(struct worker *w, struct client *c, const char *setting)
 {
-	struct report r = report_of("FATAL", SQLSTATE_TOO_MANY_CONNECTIONS, message);
+	char hint[64];
+	struct report r = report_of("FATAL", SQLSTATE_TOO_MANY_CONNECTIONS, setting);
 
+	snprintf(hint, sizeof hint, "Raise %s.", setting);
 	r.hint = hint;
 	client_fatal(w, c, &r, CLIENT_END_LIMIT);
 	return false;
@@ -1384,8 +1454,7 @@ bool account_client_enters(struct worker *w, struct client *c)
 	if (full >= 0) {
 		c->acc = NULL;
 		return over_limit(w, c,
-			full == 0 ? "max_db_client_connections" : "max_user_client_connections",
-			"No more clients are allowed here; see the setting of this name.");
+			full == 0 ? "max_db_client_connections" : "max_user_client_connections");
 	}
 	acc->n_clients++;
 	acc->db->n_clients++;

@@ -26,6 +26,15 @@ void dispatch_welcome(struct worker *w, struct client *c);
 void dispatch_sent(struct worker *w, struct client *c);   /* its unit was forwarded */
 void dispatch_forget(struct worker *w, struct client *c); /* take it out of every line */
 
+/* sequence_state = affinity: longest that a client keeps its server for its next unit. */
+#define DISPATCH_SEQUENCE_KEEP_US 1000000u
+
+/* A unit of the client has ended: does it stay on its server for what is asked of a sequence? */
+void dispatch_keep_sequence(struct worker *w, struct client *c);
+
+/* The client stays pinned and has no place under max_pinned: it was found out too late to wait. */
+COLD void dispatch_pin_found(struct worker *w, struct client *c);
+
 /* The unit that waits is cancelled (57014). */
 void dispatch_cancel(struct worker *w, struct client *c);
 

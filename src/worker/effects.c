@@ -275,6 +275,7 @@ static void discard_all(struct worker *w, struct client *c, struct server *s)
 	if (c->unnamed != NULL)
 		c->unnamed->len = 0;
 	c->seq_server_id = 0;
+	c->seq_advanced = false;
 	notify_note(w, c, NOTIFY_UNLISTEN_ALL, NULL);
 	undo(w, c, PIN_UNDO_DISCARD_ALL);
 }
@@ -315,6 +316,7 @@ static void apply(struct worker *w, struct client *c, struct server *s, struct e
 		break;
 	case EFFECT_DISCARD_SEQUENCES:
 		c->seq_server_id = 0;
+		undo(w, c, PIN_UNDO_DISCARD_SEQUENCES);
 		break;
 	case EFFECT_ADVISORY_UNLOCK_ALL:
 		undo(w, c, PIN_UNDO_ADVISORY_UNLOCK_ALL);

@@ -6,6 +6,7 @@
 #include "proto/frame.h"
 #include "proto/frontend.h"
 #include "state/settings_diff.h"
+#include "worker/activity.h"
 #include "worker/effects.h"
 #include "worker/judge.h"
 #include "worker/notify.h"
@@ -651,6 +652,22 @@ static enum status go(struct going *g)
 	return E_PROTO;
 }
 
+/*
+ * What the server knows of sequences is another client's: this one's currval must not find it. In
+ * a database where nobody has asked for one yet, advancing is left alone: every INSERT may.
+ */
+static enum status discard_sequences(struct client *c)
+{
+	struct server *s = c->server;
+
+	if (s->seq_client == c->id || s->seq_client == 0 || s->txn_status == 'E' || c->verbatim)
+		return OK;
+	if (c->unit.flags & SQLV_MAY_ADVANCE && !c->db->seq_asked)
+		return OK;
+	s->seq_client = 0;
+	return forward_hidden(s, "DISCARD SEQUENCES", OWED_TAG_SETUP);
+}
+
 static void begin_unit(struct worker *w, struct client *c)
 {
 	struct server *s = c->server;
@@ -672,6 +689,8 @@ enum status forward_unit(struct worker *w, struct client *c, const uint8_t *data
 		st = notify_put_channels(w, c);
 	if (st == OK)
 		st = forward_prefix(w, c);
+	if (c->unit.flags & (SQLV_USES_SEQ | SQLV_MAY_ADVANCE) && st == OK)
+		st = discard_sequences(c);
 	c->unnamed_parsed = false;
 	if (c->unit.has_effects && c->unit.cls != SQL_TXN)
 		c->block_differs = true;
@@ -686,6 +705,7 @@ enum status forward_unit(struct worker *w, struct client *c, const uint8_t *data
 		at += g.f.total;
 		st = go(&g);
 	}
+	activity_keep(g.s, data, c->unit.len);
 	begin_unit(w, c);
 	conn_flush(g.s->conn);
 	return st;
@@ -710,6 +730,8 @@ enum status forward_message(
 		return OK; /* the names of a Bind, or a named Parse, are not complete */
 	if (st != OK)
 		return st;
+	if (g.f.type == FRONTEND_QUERY || g.f.type == FRONTEND_PARSE || g.f.type == FRONTEND_BIND)
+		activity_keep(g.s, data, g.len);
 	*used = g.len;
 	c->body_left = (uint32_t)(g.f.total - g.len);
 	g.s->in_message = c->body_left != 0;

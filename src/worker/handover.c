@@ -8,7 +8,7 @@
 #include "conf/effective.h"
 #include "proto/scram.h"
 #include "worker/ask.h"
-#include "worker/cancel.h"
+#include "worker/cancel_conn.h"
 #include "worker/dispatch.h"
 #include "worker/login.h"
 #include "worker/relay.h"
@@ -257,7 +257,7 @@ void handover_server_out(struct worker *w, struct server *s, uint32_t to)
 	}
 	share_coming(tell->share, to, 1);
 	server_transition(w, s, SERVER_HANDED_OVER);
-	cancel_server_gone(w, s);
+	cancel_conn_server_gone(w, s);
 	if (s->wanted_by != NULL) {
 		struct client *c = s->wanted_by;
 

@@ -192,7 +192,7 @@ static void note_probe(struct worker *w, struct client *c, const struct stmt_nam
 {
 	struct sql_verdict v;
 
-	if (c->probe_due || !pins_any(&c->pins))
+	if (c->probe_due || !pins_hold_state(&c->pins))
 		return;
 	(void)judge_word(w, c, name->stmt->query, name->stmt->query_len, &v);
 	c->probe_due = probe_is_due(c, &v, name->stmt->query, name->stmt->query_len);

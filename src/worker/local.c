@@ -198,6 +198,7 @@ static bool begin(struct worker *w, struct client *c, const struct single *u)
 		struct report r = report_of("FATAL", SQLSTATE_PROTOCOL_VIOLATION,
 			"transaction blocks not allowed in statement pooling mode");
 
+		r.hint = "See pool_mode.";
 		client_fatal(w, c, &r, CLIENT_END_PROTOCOL);
 		return true;
 	}

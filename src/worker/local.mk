@@ -1,7 +1,9 @@
 # worker: floor 4, the data plane.
 libcore_a_SOURCES += \
+	src/worker/activity.c src/worker/activity.h \
 	src/worker/ask.h \
 	src/worker/cancel.c src/worker/cancel.h \
+	src/worker/cancel_conn.c src/worker/cancel_conn.h \
 	src/worker/client.c src/worker/client.h \
 	src/worker/command.c src/worker/command.h \
 	src/worker/dbase.c src/worker/dbase.h \

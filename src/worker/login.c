@@ -24,7 +24,7 @@
 #include "worker/keys.h"
 #include "worker/server.h"
 
-#define VERSION_SPOKEN STARTUP_V3_0 /* 3.2 is negotiated down */
+#define VERSION_SPOKEN STARTUP_V3_2 /* the newest; a newer one is negotiated down */
 
 void login_free(struct login *l)
 {
@@ -374,6 +374,7 @@ static void take_startup(struct worker *w, struct client *c, const struct startu
 
 	if (!startup_is_acceptable(w, c, s))
 		return;
+	l->version = s->version < VERSION_SPOKEN ? s->version : VERSION_SPOKEN;
 	snprintf(l->user, sizeof l->user, "%s", s->user);
 	snprintf(l->database, sizeof l->database, "%s", s->database);
 	c->replication = (uint8_t)s->replication;
@@ -702,16 +703,6 @@ void login_go_on(struct worker *w, struct client *c)
 	dispatch_welcome(w, c);
 }
 
-static void put_key_data(struct worker *w, struct client *c, struct wr *out)
-{
-	/* The number says where the client lives; the key proves that a cancel is its own. */
-	uint32_t pid = (w->index + 1) << WORKER_SLOT_BITS | c->slot;
-
-	if (random_bytes(c->key, sizeof c->key) != OK)
-		memset(c->key, 0, sizeof c->key);
-	reply_put_key_data(out, pid, c->key, sizeof c->key);
-}
-
 void login_greet(struct worker *w, struct client *c, const struct welcome *x)
 {
 	uint8_t buf[512];
@@ -721,7 +712,7 @@ void login_greet(struct worker *w, struct client *c, const struct welcome *x)
 	conn_put_copy(c->conn, buf, out.len);
 	conn_put_copy(c->conn, x->messages, x->len);
 	out.len = 0;
-	put_key_data(w, c, &out);
+	cancel_put_key(w, c, c->login->version, &out);
 	conn_put_copy(c->conn, buf, out.len);
 	client_transition(w, c, CLIENT_GREETED);
 	if (c->server != NULL) /* its own, see replication.h */

@@ -18,6 +18,7 @@ struct login {
 	char application_name[64]; /* for the console */
 	enum auth_ask ask;
 	bool doomed;
+	uint32_t version;          /* of the protocol that is spoken with it */
 	bool ssl_asked, gss_asked; /* at most one of each per socket */
 	bool is_console, is_console_admin;
 	bool has_learned;

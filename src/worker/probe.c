@@ -38,7 +38,7 @@ bool probe_is_due(const struct client *c, const struct sql_verdict *v, const cha
 {
 	const struct pins *p = &c->pins;
 
-	if (!pins_any(p))
+	if (!pins_hold_state(p))
 		return false;
 	if (pins_has(p, PIN_TEMP) && starts_with_drop(sql, len))
 		return true;
@@ -70,7 +70,7 @@ bool probe_send(struct worker *w, struct client *c)
 	if (!c->probe_due || !server_is_quiet(s) || s->txn_status != 'I')
 		return false;
 	c->probe_due = false;
-	if (!pins_any(&c->pins) || forward_hidden(s, query, OWED_TAG_PROBE) != OK)
+	if (!pins_hold_state(&c->pins) || forward_hidden(s, query, OWED_TAG_PROBE) != OK)
 		return false;
 	conn_flush(s->conn);
 	return true;

@@ -274,12 +274,22 @@ static void release(struct worker *w, struct client *c, struct server *s)
 	relay_unlink(w, c);
 	pins_clear(&c->pins, &w->sh->pins);
 	dispatch_pin_released(w, c);
+	c->seq_kept = false;
 	server_release(w, s);
 	if (c->state == CLIENT_CLOSED)
 		return;
 	client_watch(w, c);
 	if (conn_rx_len(c->conn) != 0 || conn_rx_is_paused(c->conn))
 		conn_rx_resume(c->conn);
+}
+
+void relay_let_go(struct worker *w, struct client *c)
+{
+	if (c->seq_kept)
+		pins_remove(&c->pins, &w->sh->pins, PIN_SEQUENCE);
+	c->seq_kept = false;
+	if (c->server != NULL && may_release(c, c->server))
+		release(w, c, c->server);
 }
 
 /* --- ends of units --- */
@@ -428,13 +438,18 @@ static void unit_ended(struct walk *k, struct owed_entry e, char status)
 		struct report r = report_of("FATAL", SQLSTATE_PROTOCOL_VIOLATION,
 			"transaction blocks not allowed in statement pooling mode");
 
+		r.hint = "See pool_mode.";
 		client_fatal(w, c, &r, CLIENT_END_PROTOCOL);
 		return;
 	}
+	if (c->db->seq_follows)
+		dispatch_keep_sequence(w, c);
 	if (may_release(c, s)) {
 		release(w, c, s);
 		return;
 	}
+	if (pins_any(&c->pins) && !c->pin_counted)
+		dispatch_pin_found(w, c);
 	if (server_fast_close(w, s))
 		return;
 	(void)probe_send(w, c);
@@ -1140,7 +1155,7 @@ static void answer_lost_units(struct worker *w, struct client *c, struct server 
 
 static bool loss_is_fatal(const struct client *c)
 {
-	return pins_any(&c->pins) || c->acc->mode == POOL_MODE_SESSION || c->body_left != 0;
+	return pins_hold_state(&c->pins) || c->acc->mode == POOL_MODE_SESSION || c->body_left != 0;
 }
 
 void relay_server_lost(struct worker *w, struct client *c, struct server *s, enum server_end why)
@@ -1181,6 +1196,9 @@ void relay_server_lost(struct worker *w, struct client *c, struct server *s, enu
 	c->txn_notifies = false;
 	client_settings_changed(w, c);
 	client_transition(w, c, CLIENT_UNLINKED);
+	pins_clear(&c->pins, &w->sh->pins); /* none that held anything */
+	dispatch_pin_released(w, c);
+	c->seq_kept = false;
 	if (c->sent_len != 0) {
 		conn_consume(c->conn, c->sent_len);
 		c->sent_len = 0;

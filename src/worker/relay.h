@@ -35,6 +35,8 @@ void relay_entry_lost(struct worker *w, struct server *s, struct owed_entry e);
 
 /* Detach a client from its server, which is quiet or not; no release. */
 void relay_unlink(struct worker *w, struct client *c);
+/* It has kept its server for its next unit (seq_kept) long enough. */
+void relay_let_go(struct worker *w, struct client *c);
 
 /* A Flush: give the answers that are ours alone and stand at the head now. */
 void relay_answer_synthetic(struct worker *w, struct client *c);

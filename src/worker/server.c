@@ -7,8 +7,9 @@
 #include "conf/conf.h"
 #include "net/tls.h"
 #include "proto/frontend.h"
+#include "worker/activity.h"
 #include "worker/ask.h"
-#include "worker/cancel.h"
+#include "worker/cancel_conn.h"
 #include "worker/client.h"
 #include "worker/dispatch.h"
 #include "worker/forward.h"
@@ -396,7 +397,7 @@ void server_close(struct worker *w, struct server *s, enum server_end why)
 	s->client = NULL;
 	s->wanted_by = NULL;
 	p->outstanding -= p->outstanding < s->owed.n_client ? p->outstanding : s->owed.n_client;
-	cancel_server_gone(w, s);
+	cancel_conn_server_gone(w, s);
 	notify_server_gone(w, s);
 	wheel_del(&w->wheel, &s->timer);
 	if (s->conn != NULL) {
@@ -466,8 +467,8 @@ bool server_fast_close(struct worker *w, struct server *s)
 		"terminating connection because its server connection is replaced");
 
 	if (!w->conf->server_fast_close || c == NULL || c->state != CLIENT_ACTIVE || c->streaming ||
-		c->body_left != 0 || s->txn_status != 'I' || !server_is_quiet(s) ||
-		!server_is_replaced(w, s))
+		(c->seq_kept && !pins_hold_state(&c->pins)) || c->body_left != 0 ||
+		s->txn_status != 'I' || !server_is_quiet(s) || !server_is_replaced(w, s))
 		return false;
 	r.hint = "Connect again; see server_fast_close.";
 	client_fatal(w, c, &r, CLIENT_END_SERVER);
@@ -645,6 +646,7 @@ void server_show(struct worker *w, const struct server *s, struct show_socket_ro
 		.node = (int32_t)s->pool->node,
 		.worker = w->index,
 		.pins = s->client != NULL ? s->client->pins.causes : 0,
+		.statement = s->client != NULL ? activity_fingerprint(s->client) : 0,
 		.bytes_kept = sizeof *s + (s->conn != NULL ? conn_memory(s->conn) : 0),
 	};
 	text_copy(row->database, sizeof row->database, s->pool->acc->db->name);

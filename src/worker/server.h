@@ -14,6 +14,8 @@
 #include "worker/dbase.h"
 #include "worker/worker.h"
 
+#define ACTIVITY_LEN_MAX 1023u /* bytes of a unit that are kept for SHOW; activity.h */
+
 struct cancel;
 struct client;
 struct server_login;
@@ -124,6 +126,8 @@ struct server {
 	uint32_t move_to; /* SERVER_MOVING: the worker it goes to */
 	uint8_t after;    /* enum pin_after: what its client's pins have left */
 	struct wheel_timer timer;
+	uint32_t unit_head_len;
+	uint8_t unit_head[ACTIVITY_LEN_MAX + 1]; /* of the last unit sent; a NUL follows */
 };
 
 /*

@@ -23,6 +23,7 @@
 #define WORKERS_MAX  64u
 #define NODES_MAX    256u /* over all databases; ids 0..NODES_MAX-1 */
 #define CLUSTERS_MAX 256u
+#define PEERS_MAX    128u
 #define ADDRS_MAX    8u   /* addresses of one name that are tried in turn */
 #define NAME_LEN     128u /* database and user names, with the NUL; longer ones are refused */
 
@@ -35,7 +36,10 @@ struct tls_ctx;
 struct loop;
 struct worker;
 
-/* Addresses of the nodes, by node id, kept current by the control thread's resolver. */
+/*
+ * Addresses of the nodes, by node id, and of the peers, in the order of conf->peers; kept current
+ * by the control thread's resolver. After a reload they follow the configuration a little later.
+ */
 struct node_addrs {
 	uint32_t generation;
 	struct node_addr {
@@ -43,7 +47,7 @@ struct node_addrs {
 		struct sockaddr_storage addr[ADDRS_MAX];
 		socklen_t addr_len[ADDRS_MAX];
 		char error[80];
-	} node[NODES_MAX];
+	} node[NODES_MAX], peer[PEERS_MAX];
 };
 
 /* The SQL catalogs loaded so far, one per (cluster, database on the server). */

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "conf/conf.h"
+#include "worker/cancel_conn.h"
 #include "worker/client.h"
 #include "worker/dispatch.h"
 #include "worker/server.h"
@@ -105,6 +106,7 @@ void show_account(struct worker *w, const struct account *acc, struct show_pool_
 	/* What is left: logins that have a server, or are on their way to one. */
 	row->cl_login = acc->n_clients - row->cl_active - row->cl_waiting;
 	row->maxwait_us = oldest_us != 0 ? w->now_us - oldest_us : 0;
+	cancel_conn_count(w, acc, &row->cl_waiting_cancel_req, &row->cl_active_cancel_req);
 	hist_sum_add(&row->wait, &acc->wait);
 	hist_sum_add(&row->query, &acc->query);
 }
@@ -313,6 +315,18 @@ static void show_worker(struct worker *w, struct table *t)
 	};
 }
 
+static void show_peers(struct worker *w, struct table *t)
+{
+	for (size_t i = 0; i < w->conf->n_peers; i++) {
+		struct show_peer_row one = {.id = w->conf->peers[i].id}, *row;
+
+		cancel_conn_show_peer(w, &one);
+		if (one.cl_active_cancel_req + one.cl_waiting_cancel_req != 0 &&
+			(row = next_row(t)) != NULL)
+			*row = one;
+	}
+}
+
 void show_answer(struct worker *w, const struct tell_show *tell)
 {
 	static void (*const tables[])(struct worker *, struct table *) = {
@@ -324,6 +338,7 @@ void show_answer(struct worker *w, const struct tell_show *tell)
 		[SHOW_ROWS_ROUTES] = show_routes,
 		[SHOW_ROWS_ERRORS] = show_errors,
 		[SHOW_ROWS_WORKER] = show_worker,
+		[SHOW_ROWS_PEERS] = show_peers,
 	};
 	struct ask_rows *out = worker_mail(sizeof *out + SHOW_ROWS_MAX * ROW_LEN, ASK_ROWS);
 	struct table t = {.out = out, .skip = tell->cursor};

@@ -15,6 +15,7 @@
 #include "state/stmts.h"
 #include "worker/ask.h"
 #include "worker/cancel.h"
+#include "worker/cancel_conn.h"
 #include "worker/client.h"
 #include "worker/command.h"
 #include "worker/dbase.h"
@@ -472,7 +473,7 @@ static void worker_close_all(struct worker *w)
 		client_shutdown(w, list_entry(it, struct client, link));
 	while (!list_is_empty(&w->servers))
 		server_close(w, list_entry(w->servers.next, struct server, link), SERVER_END_STOP);
-	cancel_close_all(w);
+	cancel_conn_close_all(w);
 	worker_bury(w);
 }
 

@@ -52,7 +52,7 @@ class Pgweir:
     setting stands for the daemon's own folder."""
 
     def __init__(self, site, databases, settings=None, users=None, passwords=None,
-                 secrets=None, args=(), environment=None, before=()):
+                 secrets=None, args=(), environment=None, before=(), peers=None):
         self.site = site
         self.folder = site.new_folder()
         self.port = proc.free_port()
@@ -63,6 +63,7 @@ class Pgweir:
         self.process = None
         self.databases = dict(databases)
         self.users = dict(users or {})
+        self.peers = dict(peers or {})
         self.passwords = {**site.passwords, **(passwords or {})}
         self.secrets = dict(secrets or {})  # what auth_file holds instead of the password, by user
         self.settings = {
@@ -97,6 +98,8 @@ class Pgweir:
         lines += [f"{name} = {value}" for name, value in self.databases.items()]
         lines += ["", "[users]"]
         lines += [f"{name} = {value}" for name, value in self.users.items()]
+        lines += ["", "[peers]"]
+        lines += [f"{number} = {value}" for number, value in self.peers.items()]
         lines += ["", "[pgweir]"]
         lines += [f"{name} = {value}" for name, value in self.settings.items()
                   if value is not None]

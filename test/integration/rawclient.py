@@ -61,6 +61,7 @@ class RawClient(Stream):
         self.parameters = {}
         self.pid = None
         self.key = None
+        self.told_version = None  # what NegotiateProtocolVersion said, if it came
 
     def request_tls(self, context, name=None):
         self.send(pgwire.SSL_REQUEST)
@@ -115,6 +116,8 @@ class RawClient(Stream):
     def _read_login_message(self):
         m = self.read_message()
         while m.kind in "Nv":
+            if m.kind == "v":
+                self.told_version, = struct.unpack_from(">i", m.body)
             m = self.read_message()
         if m.kind == "E":
             raise ServerError(m)

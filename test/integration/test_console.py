@@ -1,9 +1,10 @@
 """The console: its tables have PgBouncer's columns, over both protocols."""
 import re
 
+import pgwire
 import psycopg2
 import pytest
-from rawclient import ServerError
+from rawclient import RawClient, ServerError
 
 SOCKET = ("type user database replication state addr port local_addr local_port connect_time "
           "request_time wait wait_us close_needed ptr link remote_pid tls application_name "
@@ -47,6 +48,7 @@ COLUMNS = {
     "PEER_POOLS": "peer_id cl_active_cancel_req cl_waiting_cancel_req sv_active_cancel "
                   "sv_login".split(),
 }
+OUR_COLUMNS = ["linked_id", "node", "statement", "pins"]
 OWN_TABLES = ["NODES", "NODE_POOLS", "ROUTES", "WORKERS", "PINS"]
 LISTS = ["databases", "users", "peers", "pools", "peer_pools", "free_clients", "used_clients",
          "login_clients", "free_servers", "used_servers", "dns_names", "dns_zones",
@@ -68,7 +70,8 @@ def test_columns_are_pgbouncers_in_name_and_order(pooler, table, database):
         simple = console.query(f"SHOW {table}").check()
         extended = console.prepared(f"SHOW {table}").check()
     for result in (simple, extended):
-        assert [name for name, _ in result.columns] == COLUMNS[table]
+        ours = OUR_COLUMNS if database == "pgweir" and table in ("CLIENTS", "SERVERS") else []
+        assert [name for name, _ in result.columns] == COLUMNS[table] + ours
         assert result.tags == ["SHOW"]
         assert {oid for _, oid in result.columns} <= {TEXT, INT4, INT8, NUMERIC}
 
@@ -211,3 +214,48 @@ def test_config_lists_every_key_of_help_config(pooler):
     assert {row["changeable"] for row in pooler.show("CONFIG")} == {"yes", "no"}
     value = pooler.show_one("CONFIG", key="listen_port")["value"]
     assert value == str(pooler.port)
+
+
+# --- which server, which statement ------------------------------------------------------------
+
+def statement_of(pooler, client_name):
+    return pooler.show_one("CLIENTS", application_name=client_name)["statement"]
+
+
+def test_clients_and_servers_tell_what_runs(pooler):
+    with pooler.raw(application_name="who runs") as client:
+        client.query("SELECT 1").check()
+        row = pooler.show_one("CLIENTS", application_name="who runs")
+        assert row["linked_id"] is row["node"] is row["statement"] is row["pins"] is None
+        client.query("BEGIN").check()
+        client.query("SELECT count(*) FROM pg_class WHERE relname = 'a'").check()
+        row = pooler.show_one("CLIENTS", application_name="who runs")
+        server = pooler.show_one("SERVERS", id=row["linked_id"])
+        assert server["linked_id"] == row["id"] and server["remote_pid"] == row["remote_pid"]
+        assert row["node"] == server["node"] and row["node"].startswith("127.0.0.1:")
+        assert server["statement"] == row["statement"] and len(row["statement"]) == 16
+        client.query("CREATE TEMP TABLE seen ON COMMIT DROP AS SELECT 1 AS a").check()
+        assert pooler.show_one("CLIENTS", application_name="who runs")["pins"] == "temp"
+        client.query("ROLLBACK").check()
+
+
+def send_named(client, sql):
+    client.run(pgwire.parse("named", sql) + pgwire.SYNC).check()
+    return client.run(pgwire.bind("", "named") + pgwire.execute() + pgwire.SYNC)
+
+
+@pytest.mark.parametrize("send", [RawClient.query, RawClient.prepared, send_named],
+                         ids=["simple", "unnamed", "named"])
+def test_fingerprint_is_of_the_statement_however_it_is_sent(pooler, send):
+    with pooler.raw(application_name="finger") as client:
+        client.query("BEGIN").check()
+        found = []
+        for sql in ("SELECT 7 AS finger", "select  8 AS finger -- but", "SELECT 7 AS other"):
+            send(client, sql).check()
+            found.append(statement_of(pooler, "finger"))
+            client.run(pgwire.close("S", "named") + pgwire.SYNC).check()
+        assert found[0] == found[1] != found[2]
+        client.query("SELECT 9 AS finger").check()
+        assert statement_of(pooler, "finger") == found[0]
+        client.query("SELECT '" + "x" * 100_000 + "' AS large").check()
+        assert len(statement_of(pooler, "finger")) == 16

@@ -1,5 +1,7 @@
 """What cannot be carried to another server keeps the client on its own, visibly and bounded."""
+import threading
 import time
+import urllib.request
 
 import pgwire
 import pytest
@@ -204,3 +206,220 @@ def test_currval_is_never_another_clients_value(site, sequence):
         two.query(f"SELECT nextval('{sequence}')").check()
         refused = one.query(f"SELECT currval('{sequence}')")
         assert refused.sqlstate == "55000" and refused.errors[0].fields.get("H")
+
+
+# --- what is left behind ----------------------------------------------------------------------
+
+@pytest.mark.parametrize("cause, make", [
+    ("load", "LOAD 'plpgsql'"), ("setseed", "SELECT setseed(0.5)"),
+    ("dblink", "SELECT dblink_connect('mine', 'dbname=app user=app host=127.0.0.1 "
+               "port={port} password={password}')")], ids=["load", "setseed", "dblink"])
+def test_what_cannot_be_undone_closes_the_server(site, superuser, cause, make):
+    superuser("CREATE EXTENSION IF NOT EXISTS dblink; ALTER ROLE app SUPERUSER")
+    try:
+        with site.pgweir() as p:
+            with p.raw() as one, p.raw() as two:
+                one.query(make.format(port=site.cluster.primary.port,
+                                      password=site.passwords["app"])).check()
+                assert [r["cause"] for r in p.show("PINS")] == [cause]
+                pid = one.value("SELECT pg_backend_pid()")
+                for _ in range(5):
+                    assert two.value("SELECT pg_backend_pid()") != pid
+                    assert one.value("SELECT pg_backend_pid()") == pid
+            proc.wait_until("the server to be closed", lambda: superuser(
+                f"SELECT count(*) FROM pg_stat_activity WHERE pid = {pid}") == "0")
+            assert p.show("PINS") == []
+    finally:
+        superuser("ALTER ROLE app NOSUPERUSER; DROP EXTENSION dblink")
+
+
+@pytest.mark.parametrize("make, look", [
+    ("CREATE TEMP TABLE mine AS SELECT 7 AS a", "SELECT count(*) FROM pg_class "
+     "WHERE relnamespace = pg_my_temp_schema()"),
+    ("SELECT pg_advisory_lock(4711)", "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' "
+     "AND pid = pg_backend_pid()"),
+    ("DECLARE c CURSOR WITH HOLD FOR SELECT 7", "SELECT count(*) FROM pg_cursors "
+     "WHERE is_holdable")], ids=["temp", "lock", "cursor"])
+def test_server_is_cleaned_and_shared_again(site, make, look):
+    with site.pgweir(settings={"default_pool_size": 2, "max_pinned": 1, "workers": 1}) as p:
+        with p.raw() as one:
+            one.query(make).check()
+            pid = one.value("SELECT pg_backend_pid()")
+            assert p.show_one("CLIENTS", id=p.show("PINS")[0]["client"])["remote_pid"] == pid
+            assert p.show_one("SERVERS", id=p.show("PINS")[0]["server"])["remote_pid"] == pid
+        with p.raw() as two:
+            proc.wait_until("the server to be clean", lambda: p.show_one(
+                "SERVERS", remote_pid=pid)["state"] == "idle")
+            assert two.value("SELECT pg_backend_pid()") == pid
+            assert two.value(look) == "0"
+
+
+# --- sequences --------------------------------------------------------------------------------
+
+def busy_sequences(pooler, sequence, stop):
+    """Clients that advance sequences on every server all the time."""
+    def work():
+        with pooler.raw() as client:
+            while not stop.is_set():
+                client.query(f"SELECT nextval('{sequence}')").check()
+                client.query("INSERT INTO counted (v) VALUES ('x')").check()
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+@pytest.mark.threads
+def test_currval_follows_its_nextval_though_others_advance(site, sequence):
+    with site.pgweir(settings={"default_pool_size": 5, "max_pinned": 4, "workers": 1}) as p:
+        stop = threading.Event()
+        with p.raw() as one:
+            one.query(f"SELECT currval('{sequence}')")
+            threads = busy_sequences(p, sequence, stop)
+            try:
+                for _ in range(100):
+                    number = one.value(f"SELECT nextval('{sequence}')")
+                    assert one.value(f"SELECT currval('{sequence}')") == number
+            finally:
+                stop.set()
+                for thread in threads:
+                    thread.join()
+            assert one.value("SELECT 1") == "1"
+            proc.wait_until("nobody to be kept", lambda: p.show("PINS") == [])
+
+
+def test_client_is_kept_for_its_next_unit_only(site, sequence):
+    with site.pgweir(settings={"default_pool_size": 2, "workers": 1}) as p, p.raw() as one:
+        one.query(f"SELECT currval('{sequence}')")
+        one.query(f"SELECT nextval('{sequence}')").check()
+        assert [r["cause"] for r in p.show("PINS")] == ["sequence"]
+        one.query("SELECT 1").check()
+        assert p.show("PINS") == []
+        one.query(f"SELECT nextval('{sequence}')").check()
+        began = time.monotonic()
+        proc.wait_until("it to be let go", lambda: p.show("PINS") == [])
+        assert time.monotonic() - began > 0.3
+        assert one.value(f"SELECT currval('{sequence}')") == one.value("SELECT lastval()")
+        with p.raw() as two:  # a kept one is within the limit of pins, and none waits for it
+            two.query(f"SELECT nextval('{sequence}')").check()
+            one.query(f"SELECT nextval('{sequence}')").check()
+            assert len(p.show("PINS")) == 1
+            assert two.value("SELECT 1") == one.value("SELECT 1") == "1"
+
+
+def test_nobody_is_kept_where_nobody_asks(site, sequence):
+    with site.pgweir(settings={"workers": 1}) as p, p.raw() as one:
+        one.query(f"SELECT nextval('{sequence}')").check()
+        assert p.show("PINS") == []
+    with site.pgweir(settings={"workers": 1, "sequence_state": "off"}) as p, p.raw() as one:
+        one.query(f"SELECT currval('{sequence}')")
+        one.query(f"SELECT nextval('{sequence}')").check()
+        assert p.show("PINS") == []
+
+
+def test_sequence_state_pin_pins_with_the_first(site, sequence):
+    with site.pgweir(settings={"default_pool_size": 2, "query_wait_timeout": 1},
+                     databases=site.app_on([site.cluster.primary], "sequence_state=pin")) as p:
+        with p.raw() as one, p.raw() as two:
+            number = one.value(f"SELECT nextval('{sequence}')")
+            one.query("SELECT 1").check()
+            assert [r["cause"] for r in p.show("PINS")] == ["sequence"]
+            refused = two.query(f"SELECT nextval('{sequence}')")
+            assert refused.sqlstate == "53300" and "max_pinned" in refused.errors[0].fields["H"]
+            assert one.value(f"SELECT currval('{sequence}')") == number
+            one.query("DISCARD SEQUENCES").check()
+            assert p.show("PINS") == []
+            two.query(f"SELECT nextval('{sequence}')").check()
+
+
+def test_currval_in_a_transaction_is_never_another_clients(site, sequence):
+    with site.pgweir(settings={"default_pool_size": 1, "workers": 1}) as p:
+        with p.raw() as one, p.raw() as two:
+            one.query(f"SELECT nextval('{sequence}')").check()
+            for begin in (("BEGIN",), ("BEGIN", "SELECT 1")):
+                for sql in begin:
+                    two.query(sql).check()
+                refused = two.query(f"SELECT currval('{sequence}')")
+                assert refused.sqlstate == "55000" and refused.status == "E"
+                two.query("ROLLBACK").check()
+            two.query("BEGIN").check()
+            number = two.value(f"SELECT nextval('{sequence}')")
+            assert two.value(f"SELECT currval('{sequence}')") == number
+            two.query("COMMIT").check()
+
+
+def test_one_sequence_advanced_tells_nothing_of_another(site, sequence):
+    """Two clients advance different sequences on the only server."""
+    with site.pgweir(settings={"default_pool_size": 1, "workers": 1}) as p:
+        with p.raw() as one, p.raw() as two:
+            two.query(f"SELECT currval('{sequence}')")  # from now on it matters
+            one.query("INSERT INTO counted (v) VALUES ('x')").check()
+            number = two.value(f"SELECT nextval('{sequence}')")
+            assert two.query("SELECT currval('counted_id_seq')").sqlstate == "55000"
+            two.query(f"SELECT nextval('{sequence}')").check()
+            assert int(two.value("SELECT lastval()")) == int(number) + 1
+
+
+def test_kept_client_survives_the_loss_of_its_server(site, sequence, superuser):
+    with site.pgweir(settings={"default_pool_size": 2, "workers": 1}) as p, p.raw() as one:
+        one.query(f"SELECT currval('{sequence}')")
+        one.query(f"SELECT nextval('{sequence}')").check()
+        superuser(f"SELECT pg_terminate_backend({p.show('SERVERS')[0]['remote_pid']})")
+        proc.wait_until("the server to be gone", lambda: p.show("PINS") == [])
+        assert one.query(f"SELECT currval('{sequence}')").sqlstate in ("55000", "57P01", "08006")
+        assert one.value("SELECT 1") == "1"
+
+
+# --- too long, too many -------------------------------------------------------------------------
+
+def test_idle_pinned_client_is_ended_and_told_its_pin(site):
+    with site.pgweir(settings={"pin_idle_timeout": 1}) as p:
+        with p.raw() as pinned, p.raw() as free:
+            free.query("SELECT 1").check()
+            pinned.query("CREATE TEMP TABLE mine AS SELECT 7 AS a").check()
+            for _ in range(4):  # not idle, however long it takes together
+                pinned.query("SELECT pg_sleep(0.4)").check()
+            pinned.query("SELECT pg_sleep(1.2)").check()
+            assert pinned.value("SELECT a FROM mine") == "7"
+            began = time.monotonic()
+            fields = pinned.wait_closed()[0].fields()
+            assert time.monotonic() - began > 0.7
+            assert fields["C"] == "57P05" and fields["S"] == "FATAL"
+            assert "temp" in fields["M"] and "CREATE TEMP TABLE mine" in fields["M"]
+            assert "pin_idle_timeout" in fields["H"]
+            assert free.value("SELECT 1") == "1"
+            assert p.show("PINS") == []
+
+
+def test_idle_session_is_not_idle_pinned(site):
+    with site.pgweir(settings={"pin_idle_timeout": 0.5, "pool_mode": "session"}) as p:
+        with p.raw() as one:
+            one.query("CREATE TEMP TABLE mine AS SELECT 7 AS a").check()
+            assert one.is_silent_for(1.2)
+            assert one.value("SELECT a FROM mine") == "7"
+
+
+def metric(p, name):
+    with urllib.request.urlopen(f"http://127.0.0.1:{p.stats_port}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines
+            if line.startswith(name)}
+
+
+def test_pin_found_out_afterwards_is_granted_and_counted(site):
+    """Inside a transaction the client has its server already: it cannot wait for a place."""
+    with site.pgweir(settings={"default_pool_size": 3, "max_pinned": 1}) as p:
+        with p.raw() as one, p.raw() as two, p.raw() as three:
+            one.query("CREATE TEMP TABLE a (x int)").check()
+            two.query("BEGIN").check()
+            two.query("SELECT 1").check()
+            two.query("CREATE TEMP TABLE b (x int)").check()
+            two.query("COMMIT").check()
+            assert len(p.show("PINS")) == 2
+            assert metric(p, "pgweir_pins_over_max_total") == {"pgweir_pins_over_max_total": 1}
+            assert metric(p, "pgweir_pins{")['pgweir_pins{cause="temp"}'] == 2
+            one.query("DISCARD TEMP").check()
+            three.send(pgwire.query("CREATE TEMP TABLE c (x int)"))
+            assert three.is_silent_for(0.3), "the one over the limit has the only place"
+            two.query("DISCARD TEMP").check()
+            assert three.result().check().tags == ["CREATE TABLE"]

@@ -213,11 +213,62 @@ START_TEST(keys_without_effect_are_noted)
 				      "[peers]\n"
 				      "1 = host=h\n");
 
+	ck_assert(fixture_has(FINDING_NOTE, "[peers]: no effect without peer_id"));
+
 	ck_assert(fixture_has(FINDING_NOTE, "t.ini:2: pkt_buf = 8192: no effect: buffers"));
 	ck_assert(fixture_has(FINDING_NOTE, "t.ini:3: service_name = x: no effect"));
 	ck_assert(fixture_has(FINDING_NOTE, "t.ini:4: auth_query = SELECT 1: no effect"));
-	ck_assert(fixture_has(FINDING_NOTE, "t.ini:5: [peers] has no effect"));
 	conf_free(c);
+}
+END_TEST
+
+START_TEST(peers_are_sorted_by_id)
+{
+	struct conf *c = fixture_conf("[pgbouncer]\n"
+				      "peer_id = 2\n"
+				      "default_pool_size = 9\n"
+				      "[peers]\n"
+				      "10 = host=ten\n"
+				      "2 = host=/tmp/two port=5555 pool_size=3\n"
+				      "10 = host=other\n");
+
+	ck_assert_uint_eq(c->peer_id, 2);
+	ck_assert_uint_eq(c->n_peers, 2);
+	ck_assert_uint_eq(c->peers[0].id, 2);
+	ck_assert_str_eq(c->peers[0].host, "/tmp/two");
+	ck_assert_uint_eq(c->peers[0].port, 5555);
+	ck_assert_uint_eq(conf_peer_pool_size(c, &c->peers[0]), 3);
+	ck_assert_str_eq(conf_find_peer(c, 10)->host, "other");
+	ck_assert_uint_eq(conf_find_peer(c, 10)->port, 6432);
+	ck_assert_uint_eq(conf_peer_pool_size(c, conf_find_peer(c, 10)), 9);
+	ck_assert_ptr_null(conf_find_peer(c, 3));
+	ck_assert(fixture_has(FINDING_NOTE, "t.ini:5: 10: given again in t.ini:7"));
+	ck_assert(!fixture_has(FINDING_NOTE, "no effect without peer_id"));
+	conf_free(c);
+}
+END_TEST
+
+START_TEST(peers_need_an_id_and_one_host)
+{
+	fixture_errors("[pgweir]\n"
+		       "peer_id = 65536\n"
+		       "[peers]\n"
+		       "0 = host=h\n"
+		       "one = host=h\n"
+		       "65536 = host=h\n"
+		       "4 = port=1\n"
+		       "5 = host=a,b\n"
+		       "6 = host=h port=0\n"
+		       "7 = host=h user=u\n");
+	ck_assert_str_eq(fixture_lines(),
+		"t.ini:2: peer_id = 65536: expected a whole number from 0 to 65535\n"
+		"t.ini:4: 0: expected a peer_id from 1 to 65535\n"
+		"t.ini:5: one: expected a peer_id from 1 to 65535\n"
+		"t.ini:6: 65536: expected a peer_id from 1 to 65535\n"
+		"t.ini:7: 4: expected host=: one name, address or socket directory\n"
+		"t.ini:8: 5: expected host=: one name, address or socket directory\n"
+		"t.ini:9: 6: port = 0: expected a port number from 1 to 65535\n"
+		"t.ini:10: 7: user: unknown key here; it belongs to [pgweir]\n");
 }
 END_TEST
 
@@ -519,9 +570,10 @@ START_TEST(commented_examples_would_load)
 	free(all);
 	snprintf(text + len, sizeof text - len, "[pgweir]\nmonitor_user = m\nauth_file = f\n");
 	c = fixture_conf(text);
-	ck_assert_uint_eq(n, 8);
+	ck_assert_uint_eq(n, 10);
 	ck_assert_uint_eq(c->n_dbs, 5); /* app is shown in three ways */
 	ck_assert_uint_eq(c->n_users, 1);
+	ck_assert_uint_eq(c->n_peers, 2);
 	ck_assert_uint_eq(conf_find_db(c, "app")->nodes[2].weight, 4);
 	conf_free(c);
 }
@@ -611,6 +663,8 @@ int main(void)
 	tcase_add_test(tc, all_errors_are_told_with_line_key_value_and_expectation);
 	tcase_add_test(tc, no_finding_shows_a_password);
 	tcase_add_test(tc, keys_without_effect_are_noted);
+	tcase_add_test(tc, peers_are_sorted_by_id);
+	tcase_add_test(tc, peers_need_an_id_and_one_host);
 	tcase_add_test(tc, what_is_given_twice_counts_as_given_last);
 	tcase_add_test(tc, sections_exclude_each_other_and_come_first);
 	tcase_add_test(tc, included_files_are_read_in_place);

@@ -32,7 +32,10 @@ START_TEST(every_difference_is_told_and_nothing_else)
 				      "same = host=h2\n"
 				      "[users]\n"
 				      "bye = pool_size=1\n"
-				      "u = pool_size=1\n");
+				      "u = pool_size=1\n"
+				      "[peers]\n"
+				      "1 = host=h\n"
+				      "2 = host=h\n");
 	struct conf *b;
 
 	ck_assert_int_eq(fixture_load("[pgweir]\n"
@@ -45,7 +48,10 @@ START_TEST(every_difference_is_told_and_nothing_else)
 				      "same = host=h2\n"
 				      "[users]\n"
 				      "hello = pool_size=1\n"
-				      "u = pool_size=2\n",
+				      "u = pool_size=2\n"
+				      "[peers]\n"
+				      "2 = host=i\n"
+				      "3 = host=h\n",
 				 a, &b),
 		OK);
 
@@ -61,6 +67,9 @@ START_TEST(every_difference_is_told_and_nothing_else)
 			       "user bye: configured -> \n"
 			       "user hello:  -> configured\n"
 			       "user u pool_size: 1 -> 2\n"
+			       "peer 1: configured -> \n"
+			       "peer 2 host: h -> i\n"
+			       "peer 3:  -> configured\n"
 			       "node h1:5432: configured -> \n"
 			       "node h3:5432:  -> configured\n");
 	conf_free(a);

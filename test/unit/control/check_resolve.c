@@ -78,6 +78,28 @@ START_TEST(nodes_come_and_go_with_the_configuration)
 }
 END_TEST
 
+START_TEST(peers_have_addresses_too)
+{
+	const struct node_addr *p;
+	const struct sockaddr_in *in;
+
+	world_set_conf(&w, CONF "[peers]\n2 = host=10.0.0.2 port=7\n1 = host=/tmp/one\n");
+	resolve_conf_changed(r);
+	world_turn_until(&w, atomic_load(&w.sh.addrs)->peer[1].n == 1);
+	p = atomic_load(&w.sh.addrs)->peer;
+	in = (const struct sockaddr_in *)(const void *)&p[1].addr[0];
+	ck_assert_uint_eq(ntohl(in->sin_addr.s_addr), 0x0a000002);
+	ck_assert_uint_eq(ntohs(in->sin_port), 7);
+	ck_assert_str_eq(((const struct sockaddr_un *)(const void *)&p[0].addr[0])->sun_path,
+		"/tmp/one/.s.PGSQL.6432");
+	world_set_conf(&w, CONF "[peers]\n2 = host=10.0.0.2 port=7\n");
+	resolve_conf_changed(r);
+	world_turn_until(&w, atomic_load(&w.sh.addrs)->peer[1].n == 0);
+	in = (const struct sockaddr_in *)(const void *)&atomic_load(&w.sh.addrs)->peer[0].addr[0];
+	ck_assert_uint_eq(ntohs(in->sin_port), 7); /* now the first of them */
+}
+END_TEST
+
 START_TEST(what_is_no_name_is_told_and_tried_again)
 {
 	char conf[512] = "[databases]\na = host=";
@@ -104,6 +126,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, literals_and_names_get_addresses);
 	tcase_add_test(tc, nodes_come_and_go_with_the_configuration);
+	tcase_add_test(tc, peers_have_addresses_too);
 	tcase_add_test(tc, what_is_no_name_is_told_and_tried_again);
 	return unit_run("resolve", tc);
 }

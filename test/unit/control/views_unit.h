@@ -232,6 +232,8 @@ static inline void views_fill(struct views *v)
 		.close_needed = true,
 		.remote_pid = 4711,
 		.ptr = 8,
+		.statement = 0xab,
+		.pins = 1u << PIN_TEMP | 1u << PIN_LISTEN,
 		.node = 0};
 	strcpy(s->tls, "TLSv1.3");
 }

@@ -15,6 +15,11 @@ test_unit_proto_check_base64_SOURCES = test/unit/proto/check_base64.c
 test_unit_proto_check_base64_LDADD = $(UNIT_LIBS)
 test_unit_proto_check_base64_CFLAGS = $(UNIT_CFLAGS)
 
+check_PROGRAMS += test/unit/proto/check_cancel_key
+test_unit_proto_check_cancel_key_SOURCES = test/unit/proto/check_cancel_key.c
+test_unit_proto_check_cancel_key_LDADD = $(UNIT_LIBS)
+test_unit_proto_check_cancel_key_CFLAGS = $(UNIT_CFLAGS)
+
 check_PROGRAMS += test/unit/proto/check_frame
 test_unit_proto_check_frame_SOURCES = test/unit/proto/check_frame.c
 test_unit_proto_check_frame_LDADD = $(UNIT_LIBS)

@@ -72,6 +72,7 @@ START_TEST(what_undoes_which)
 		{PIN_UNDO_RESET_ROLE, 1u << PIN_ROLE},
 		{PIN_UNDO_RESET_AUTHORIZATION, 1u << PIN_ROLE | 1u << PIN_SESSION_AUTHORIZATION},
 		{PIN_UNDO_STREAM_END, 1u << PIN_STREAM},
+		{PIN_UNDO_DISCARD_SEQUENCES, 1u << PIN_SEQUENCE},
 		{PIN_UNDO_DISCARD_ALL,
 			((1u << PIN_CAUSE_COUNT) - 1) & ~(1u << PIN_STREAM | 1u << PIN_REPLICATION |
 								1u << PIN_SESSION_MODE)},
@@ -108,10 +109,15 @@ END_TEST
 START_TEST(what_the_server_needs_afterwards)
 {
 	ck_assert_int_eq(pins_after(&p), PIN_AFTER_NOTHING);
+	add(PIN_SEQUENCE);
+	ck_assert(!pins_hold_state(&p));
+	ck_assert_int_eq(pins_after(&p), PIN_AFTER_NOTHING);
+	ck_assert(pins_remove(&p, &counts, PIN_SEQUENCE));
 	add(PIN_SESSION_MODE);
 	ck_assert_int_eq(pins_after(&p), PIN_AFTER_NOTHING);
 	add(PIN_TEMP);
 	ck_assert_int_eq(pins_after(&p), PIN_AFTER_DISCARD);
+	ck_assert(pins_hold_state(&p));
 	add(PIN_CUSTOM_PARAMETER);
 	ck_assert_int_eq(pins_after(&p), PIN_AFTER_CLOSE);
 	ck_assert(!pins_undo(&p, &counts, PIN_UNDO_DISCARD_ALL));

@@ -29,6 +29,7 @@ static void begin(void)
 	acc.n_pools = 1;
 	acc.pools[0] = &pool;
 	pool.acc = &acc;
+	list_init(&w.cancels);
 	list_init(&pool.active);
 	dispatch_pool_init(&pool);
 	dispatch_account_init(&acc);
