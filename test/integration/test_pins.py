@@ -204,3 +204,15 @@ def test_currval_is_never_another_clients_value(site, sequence):
         two.query(f"SELECT nextval('{sequence}')").check()
         refused = one.query(f"SELECT currval('{sequence}')")
         assert refused.sqlstate == "55000" and refused.errors[0].fields.get("H")
+
+
+def test_unnamed_statement_outlives_the_end_of_a_pin_in_session_mode(site):
+    """Whether a pin still holds is asked by a simple query, which would end the server's own unnamed
+    statement."""
+    with site.pgweir(settings={"pool_mode": "session"}) as p, p.raw() as client:
+        client.query("CREATE TEMP TABLE t (a int)").check()
+        client.send(pgwire.query("DROP TABLE t") + pgwire.parse("", "SELECT 5") + pgwire.SYNC)
+        for _ in range(2):
+            client.result().check()
+        time.sleep(0.1)
+        assert client.run(pgwire.describe("S", "") + pgwire.SYNC).check().kinds == "tTZ"
