@@ -196,3 +196,13 @@ tell_behaviour last_insert_id => sub {
 	$all[0]->do('DROP TABLE d_serial');
 	return @seen;
 };
+tell_behaviour deallocate => sub {
+	my @all = open_all(3);
+	my @warnings;
+	local $SIG{__WARN__} = sub { push @warnings, $_[0] };
+	for my $c (@all) { # $s is prepared at its second use, and deallocated when it is gone
+		my $s = $c->prepare('SELECT ?::int + 3');
+		for (1 .. 3) { $s->execute(1); $s->finish; }
+	}
+	return scalar @warnings;
+};

@@ -29,12 +29,12 @@ async def code(answer):
 @behaviour
 async def prepared():
     async with connections(CLIENTS) as conns:
-        own = [await conn.prepare(f"SELECT $1::int * {k}") for k, conn in enumerate(conns)]
         seen = 0
         for i in range(8):
-            for conn, statement in zip(conns, own):
+            for k, conn in enumerate(conns):
                 async with conn.transaction() if i % 3 == 0 else contextlib.AsyncExitStack():
-                    seen += await statement.fetchval(i) + await conn.fetchval("SELECT $1::int + 1", i)
+                    seen += await conn.fetchval(f"SELECT $1::int * {k}", i)
+                    seen += await conn.fetchval("SELECT $1::int + 1", i)
             await asyncio.gather(*(conn.fetchval("SELECT pg_sleep(0.01)") for conn in conns))
         return seen
 
@@ -209,6 +209,14 @@ async def savepoints():
                         await conn.fetchval("SELECT 1/0")
                 seen += [await conn.fetchval("SELECT $1::int", i), conn.is_in_transaction()]
         return seen
+
+
+@behaviour
+async def prepare_many():
+    """Each prepares, before any of them executes: asyncpg sends no Sync in between."""
+    async with connections(CLIENTS) as conns:
+        own = [await conn.prepare(f"SELECT $1::int * {k}") for k, conn in enumerate(conns)]
+        return [await statement.fetchval(7) for statement in own]
 
 
 @behaviour
