@@ -67,7 +67,7 @@ enum status owed_push(struct owed *q, struct owed_entry e)
 	return OK;
 }
 
-struct owed_entry owed_pop(struct owed *q)
+static struct owed_entry take_head(struct owed *q)
 {
 	struct owed_entry e;
 
@@ -78,6 +78,26 @@ struct owed_entry owed_pop(struct owed *q)
 	if (e.who == OWED_CLIENT && ends_in_ready(e.kind))
 		q->n_client--;
 	return e;
+}
+
+struct owed_entry owed_pop(struct owed *q)
+{
+	struct owed_entry e = take_head(q);
+
+	while (q->n != 0 && owed_head(q)->kind == OWED_COPY_END)
+		(void)take_head(q); /* what it fenced has ended: nothing more is owed for it */
+	return e;
+}
+
+/* A statement of the head has ended. In a Query another may follow, with a COPY of its own. */
+static void end_copy(struct owed *q)
+{
+	q->in_copy = false;
+	if (q->n > 1 && owed_head(q)->kind == OWED_QUERY && owed_at(q, 1)->kind == OWED_COPY_END) {
+		*owed_at(q, 1) = *owed_head(q);
+		q->head++;
+		q->n--;
+	}
 }
 
 /*
@@ -193,7 +213,7 @@ size_t owed_pass_run(struct owed *q, const uint8_t *data, size_t len, uint32_t l
 			break;
 		at += f.total;
 		if (m == M_COMPLETE)
-			q->in_copy = false;
+			end_copy(q);
 		if ((replies[e->kind].last & m) != 0)
 			(void)owed_pop(q);
 	}
@@ -205,10 +225,9 @@ enum owed_step owed_on_reply(struct owed *q, char type, bool *ends)
 	struct owed_entry *e;
 
 	*ends = false;
-	while ((e = owed_head(q)) != NULL && e->kind == OWED_COPY_END)
-		(void)owed_pop(q);
 	if (type == 'A')
 		return OWED_PASS;
+	e = owed_head(q);
 	if (e == NULL)
 		return type == 'N' || type == 'S' || type == 'E' ? OWED_PASS : OWED_BAD;
 	if (type == 'N' || type == 'S')
@@ -224,7 +243,7 @@ enum owed_step owed_on_reply(struct owed *q, char type, bool *ends)
 	if (type == 'G' || type == 'W')
 		owed_enter_copy(q);
 	else if (type == 'C')
-		q->in_copy = false;
+		end_copy(q);
 	return step_of(e);
 }
 

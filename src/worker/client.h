@@ -173,6 +173,7 @@ struct client {
 	bool probe_due;       /* a statement may have undone a pin: ask, see probe.h */
 	bool wants_rest;      /* what stands at the front has to come whole: read on */
 	bool stalled;         /* what stands at the front waits for an answer of the server */
+	bool asked_to_flush;  /* the stream is far ahead of the server, which was asked to answer */
 	bool drop_next;       /* the message at the front was refused: its bytes are dropped */
 	bool feeding;         /* its bytes are being looked at: they are consumed at the end */
 	bool look_again;      /* … and something became possible meanwhile */

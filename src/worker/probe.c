@@ -70,6 +70,9 @@ bool probe_send(struct worker *w, struct client *c)
 	if (!c->probe_due || !server_is_quiet(s) || s->txn_status != 'I')
 		return false;
 	c->probe_due = false;
+	if (c->verbatim)
+		return false; /* it would end the unnamed statement, which is the server's own here
+			       */
 	if (!pins_hold_state(&c->pins) || forward_hidden(s, query, OWED_TAG_PROBE) != OK)
 		return false;
 	conn_flush(s->conn);

@@ -1021,6 +1021,8 @@ static void end_of_chunk(struct walk *k)
 	client_count_bytes(c);
 	if (conn_out_len(c->conn) > w->conf->relay_buffer)
 		conn_rx_pause(s->conn);
+	if (c->stalled && c->streaming && s->owed.n <= OWED_MAX / 4)
+		conn_rx_resume(c->conn); /* it was far ahead */
 }
 
 size_t relay_server_data(struct worker *w, struct server *s, const uint8_t *data, size_t len)

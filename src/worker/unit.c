@@ -71,6 +71,13 @@ static COLD void forward_failed(struct feed *fd, enum status st)
 	client_fatal(fd->w, fd->c, &r, CLIENT_END_LIMIT);
 }
 
+/* What stands at the front has to wait for the server; relay wakes us. Always false. */
+static bool stall(struct client *c)
+{
+	c->stalled = true;
+	return false;
+}
+
 /* --- streams --- */
 
 static void body_goes_on(struct feed *fd)
@@ -104,6 +111,26 @@ static void stream_ended(struct feed *fd)
 	pins_undo(&c->pins, &fd->w->sh->pins, PIN_UNDO_STREAM_END);
 }
 
+/*
+ * Does the server owe so much already that the stream has to wait? Then it is asked to send what it
+ * has: the client's Flush or Sync may be far behind.
+ */
+static bool is_far_ahead(struct worker *w, struct client *c)
+{
+	static const uint8_t flush[] = {FRONTEND_FLUSH, 0, 0, 0, FRAME_LEN_MIN};
+	struct server *s = c->server;
+
+	if (s->owed.n <= OWED_MAX / 2) {
+		c->asked_to_flush = false;
+		return false;
+	}
+	if (!c->asked_to_flush)
+		conn_put_copy(s->conn, flush, sizeof flush);
+	c->asked_to_flush = true;
+	relay_answer_synthetic(w, c);
+	return s->owed.n > OWED_MAX / 2;
+}
+
 /* One message of a stream: a series with a Flush, a unit too large to hold, COPY data. */
 static bool stream_message(struct feed *fd, const struct frame *f)
 {
@@ -115,6 +142,8 @@ static bool stream_message(struct feed *fd, const struct frame *f)
 	if (f->type == FRONTEND_BIND && frame_is_complete(f, left(fd)) &&
 		notify_bind_waits(w, c, frame_body(next_byte(fd), f)))
 		return false;
+	if (!(frontend_infos[f->type].flags & FRONTEND_IS_COPY) && is_far_ahead(w, c))
+		return stall(c);
 	st = forward_prefix(w, c);
 	c->body_dropped = false;
 	if (st == OK)
@@ -168,13 +197,6 @@ static bool ends_unit(uint8_t type)
 static bool is_in_flight(const struct client *c)
 {
 	return c->server != NULL && !owed_is_empty(&c->server->owed);
-}
-
-/* What stands at the front has to wait for the server; relay wakes us. Always false. */
-static bool stall(struct client *c)
-{
-	c->stalled = true;
-	return false;
 }
 
 /*

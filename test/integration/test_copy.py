@@ -113,6 +113,29 @@ def test_copy_among_other_statements_of_one_message(pooler, table):
         assert result.tags == ["COPY 1", "SELECT 1"] and result.rows == [("2",)]
 
 
+def test_two_copies_of_one_message(pooler, table):
+    with pooler.raw() as client:
+        client.send(pgwire.query(f"COPY {table} FROM STDIN; COPY {table} FROM STDIN"))
+        for i in range(2):
+            assert client.read_until("G")
+            client.send(copy_data(f"{i}\ta\n".encode()) + pgwire.COPY_DONE)
+        assert client.result().tags == ["COPY 1"]  # the other one came before the second G
+        assert client.value(f"SELECT sum(a) FROM {table}") == "1"
+
+
+@pytest.mark.parametrize("end", [pgwire.COPY_DONE, pgwire.copy_fail("no")])
+def test_server_is_free_after_a_copy(pooler, table, end):
+    """Its end is no message that is still owed an answer; another one may follow, as of a driver that
+    closes its stream twice."""
+    with pooler.raw() as client:
+        client.send(pgwire.query(f"COPY {table} FROM STDIN"))
+        assert client.read_message().kind == "G"
+        client.run(copy_data(b"1\ta\n") + end)
+        pooler.wait_show("SERVERS", lambda s: s["state"] == "idle", link="")
+        client.send(pgwire.copy_fail("again"))
+        assert client.value("SELECT 1") == "1"
+
+
 def test_copy_messages_outside_of_copy_are_ignored(pooler):
     """PostgreSQL drops CopyData, CopyDone and CopyFail that come when no COPY runs."""
     with pooler.raw() as client, pooler.raw() as neighbour:

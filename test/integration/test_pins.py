@@ -423,3 +423,15 @@ def test_pin_found_out_afterwards_is_granted_and_counted(site):
             assert three.is_silent_for(0.3), "the one over the limit has the only place"
             two.query("DISCARD TEMP").check()
             assert three.result().check().tags == ["CREATE TABLE"]
+
+
+def test_unnamed_statement_outlives_the_end_of_a_pin_in_session_mode(site):
+    """Whether a pin still holds is asked by a simple query, which would end the server's own unnamed
+    statement."""
+    with site.pgweir(settings={"pool_mode": "session"}) as p, p.raw() as client:
+        client.query("CREATE TEMP TABLE t (a int)").check()
+        client.send(pgwire.query("DROP TABLE t") + pgwire.parse("", "SELECT 5") + pgwire.SYNC)
+        for _ in range(2):
+            client.result().check()
+        time.sleep(0.1)
+        assert client.run(pgwire.describe("S", "") + pgwire.SYNC).check().kinds == "tTZ"

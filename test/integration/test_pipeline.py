@@ -234,3 +234,23 @@ def test_units_that_wait_are_not_read_far_ahead(site):
         print(f"{(highest - before) / len(clients):.0f} KiB for each client")
         if not site.sanitizer:
             assert highest - before < 112 * len(clients)
+
+
+@pytest.mark.parametrize("parts", ["BE", "PBDE", "CC", "BCE"])
+def test_more_messages_before_one_sync_than_a_server_may_owe(site, parts):
+    """The client is held back until the server has answered, as by PostgreSQL, not refused."""
+    count = 30_000
+    messages = {"P": parse("s", "SELECT 5"), "B": bind("", "s"), "D": describe("P"),
+                "E": execute(), "C": close("S", "none")}
+    if parts == "PBDE":
+        messages.update(P=parse("", "SELECT 5"), B=bind())
+    with site.pgweir() as p, p.raw() as client:
+        client.prepared("SELECT 5", name="" if "P" in parts else "s")
+        data = b"".join(messages[kind] for kind in parts) * count + pgwire.SYNC
+        sender = threading.Thread(target=client.send, args=(data,))
+        sender.start()
+        answers = {"P": "1", "B": "2", "D": "T", "E": "DC", "C": "3"}
+        expected = "".join(answers[kind] for kind in parts) * count
+        result = client.result()
+        sender.join()
+        assert result.kinds == expected + "Z"

@@ -3,8 +3,11 @@
 #
 # Each part runs to its end whatever became of those before it, and adds to two counts; the last
 # line tells them. A part that cannot run at all, such as a build that fails, is one failed test.
-TEST_PACKAGES=(python3-pytest python3-psycopg2 python3-psycopg python3-asyncpg prometheus)
-FULL_PACKAGES=(clang clang-format libclang-rt-dev)
+TEST_PACKAGES=(python3-pytest python3-psycopg2 python3-psycopg python3-asyncpg prometheus
+	libdbd-pg-perl libpostgresql-jdbc-java default-jdk-headless)
+FULL_PACKAGES=(clang clang-format libclang-rt-dev
+	python3-sqlalchemy python3-django ruby ruby-pg ruby-activerecord php-cli php-pgsql
+	golang-go golang-github-lib-pq-dev golang-github-jackc-pgx-v4-dev)
 FUZZ_SECONDS=60
 RETRY_MAX=8 # so many failures may be the machine's; more are ours
 N_PASSED=0
@@ -27,7 +30,15 @@ quickstart_test() {
 	# what needs nodes to fail and to come back runs under ASan with --full only
 	test_variant asan "not nodes" --enable-werror --enable-asan CFLAGS="-O1 -g"
 	test_variant tsan threads --enable-werror --enable-tsan CFLAGS="-O1 -g"
-	[ "$full" = 0 ] || test_full
+	step "Drivers, each against PostgreSQL and through pgweir"
+	if [ "$full" = 0 ]; then
+		test_counted drivers plain test/drivers/run --quick --work "$BUILD/drivers"
+	else
+		command -v npm >/dev/null || install_packages nodejs npm
+		test_counted drivers plain test/drivers/run --work "$BUILD/drivers"
+		test_counted "drivers asan" asan test/drivers/run --work "$BUILD/drivers"
+		test_full
+	fi
 	test_summary
 }
 
@@ -159,6 +170,23 @@ test_part() {
 	fi
 }
 
+# test_counted NAME VARIANT COMMAND…: a program of tests whose last line counts them; what it leaves
+# out is shown whatever comes of it.
+test_counted() {
+	local name=$1 variant=$2 log counts
+	shift 2
+	log=$BUILD/${name//[^a-z0-9]/-}.log
+	PGWEIR_BIN=$BUILD/$variant/src/pgweir PYTHONDONTWRITEBYTECODE=1 "$@" >"$log" 2>&1 </dev/null
+	grep '^SKIPPED' "$log"
+	counts=$(sed -nE '$s/^([0-9]+) passed, ([0-9]+) failed.*/\1 \2/p' "$log")
+	if [ "${counts#* }" != 0 ]; then
+		printf '%s\n' "--- the end of $log" >&2
+		tail -n 60 "$log" >&2
+	fi
+	# shellcheck disable=SC2086
+	test_count "$name" ${counts:-0 1}
+}
+
 # --- what does not fit CI's hour --------------------------------------------------------------
 
 test_full() {
@@ -168,6 +196,8 @@ test_full() {
 	step "Distribution and format"
 	test_part "make distcheck" make -C "$BUILD/plain" distcheck
 	test_part "make check-format" make -C "$BUILD/plain" check-format
+	step "PostgreSQL's regression suite"
+	test_counted "regression suite" plain test/drivers/regress
 	test_fuzz
 	test_long
 }

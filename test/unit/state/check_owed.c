@@ -290,8 +290,8 @@ START_TEST(copy_in_by_simple_query)
 	owe_all("c");
 	ck_assert(!q.in_copy);
 	passes("CZ", "Z");
-	is_bad('Z'); /* the fence itself was no entry that is answered */
-	ck_assert(owed_is_empty(&q));
+	ck_assert(owed_is_empty(&q)); /* the fence itself is no entry that is answered */
+	is_bad('Z');
 }
 END_TEST
 
@@ -333,6 +333,29 @@ START_TEST(second_copy_has_a_fence_of_its_own)
 	passes("GCG", "C");
 	ck_assert_uint_eq(q.n_client, 1);
 	passes("CZ", "CZ");
+	ck_assert(owed_is_empty(&q));
+}
+END_TEST
+
+START_TEST(second_copy_of_a_query_waits_for_its_own_data)
+{
+	owe_all("Q");
+	passes("G", "");
+	owe_all("c");
+	passes("CG", "");
+	ck_assert(q.in_copy);
+	owe_all("c");
+	passes("CCZ", "Z");
+	ck_assert(owed_is_empty(&q));
+}
+END_TEST
+
+START_TEST(nothing_is_owed_after_a_copy_that_failed)
+{
+	owe_all("Q");
+	passes("G", "");
+	owe_all("c");
+	passes("EZ", "Z");
 	ck_assert(owed_is_empty(&q));
 }
 END_TEST
@@ -738,6 +761,8 @@ int main(void)
 	tcase_add_test(tc, sync_sent_before_copy_began_is_ignored);
 	tcase_add_test(tc, sync_behind_the_fence_is_answered);
 	tcase_add_test(tc, second_copy_has_a_fence_of_its_own);
+	tcase_add_test(tc, second_copy_of_a_query_waits_for_its_own_data);
+	tcase_add_test(tc, nothing_is_owed_after_a_copy_that_failed);
 	tcase_add_test(tc, error_in_copy_ends_it);
 	tcase_add_test(tc, both_ways_copy_is_a_copy_in);
 	tcase_add_test(tc, fence_with_nothing_owed_is_ignored);
