@@ -143,13 +143,11 @@ static void advance(struct wheel *w, uint64_t to)
 		w->now_tick = to;
 }
 
-size_t wheel_run(struct wheel *w, uint64_t now_us, size_t max, void *ctx)
+size_t wheel_run_due(struct wheel *w, uint64_t now_us, size_t max, void *ctx)
 {
 	struct list batch, *node;
 	size_t n = 0;
 
-	if (w->next_known && now_us < w->next_us)
-		return 0;
 	w->next_known = false;
 	advance(w, now_us / WHEEL_TICK_US);
 	list_init(&batch);

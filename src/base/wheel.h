@@ -49,7 +49,14 @@ static inline bool wheel_is_armed(const struct wheel_timer *t)
  * which may add and delete any timer, itself included. Returns the number fired; when it equals
  * `max` more may be due.
  */
-size_t wheel_run(struct wheel *w, uint64_t now_us, size_t max, void *ctx);
+size_t wheel_run_due(struct wheel *w, uint64_t now_us, size_t max, void *ctx);
+
+static inline size_t wheel_run(struct wheel *w, uint64_t now_us, size_t max, void *ctx)
+{
+	if (w->next_known && now_us < w->next_us)
+		return 0;
+	return wheel_run_due(w, now_us, max, ctx);
+}
 
 /* A time at or before the earliest deadline's firing, to sleep until; UINT64_MAX if none is armed.
  */

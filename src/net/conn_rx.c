@@ -239,8 +239,14 @@ static bool rx_verdict(struct conn *c, enum status st)
 	}
 }
 
+void conn_rx_lent(struct conn *c, const uint8_t *p, size_t len)
+{
+	c->bytes_in += len;
+	(void)rx_present(c, p, len, true);
+}
+
 /* What the engine has received is presented where it lies, if nothing is kept. */
-static bool rx_lent(struct conn *c, struct rx_place *pl, size_t *n, unsigned *id)
+static bool rx_take(struct conn *c, struct rx_place *pl, size_t *n, unsigned *id)
 {
 	if (!loop_is_uring(c->loop) || c->rx_len != 0 || c->tls != NULL || c->ahead != NULL)
 		return false;
@@ -260,7 +266,7 @@ static bool rx_step(struct conn *c, size_t *budget)
 	size_t n;
 	int err;
 
-	if (rx_lent(c, &pl, &n, &id)) {
+	if (rx_take(c, &pl, &n, &id)) {
 		bool go_on;
 
 		*budget -= n < *budget ? n : *budget;

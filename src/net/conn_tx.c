@@ -8,6 +8,8 @@
 
 _Static_assert(OUT_PIECE_MAX <= BUFPOOL_MAX, "a piece is one pool buffer");
 
+#define OUT_SMALL (BUFPOOL_MIN - sizeof(struct out_buf)) /* bytes in the smallest buffer */
+
 /* --- what waits --- */
 
 static void out_pop(struct conn *c)
@@ -153,11 +155,35 @@ static size_t tx_write(struct conn *c, struct iovec *iov, unsigned n_iov, size_t
 	return (size_t)n;
 }
 
+/* The usual case of out_queue: nothing waits, and it fits the smallest buffer. */
+static void out_start(struct conn *c, const struct iovec *iov, unsigned n_iov, size_t len)
+{
+	struct out_buf *b = out_grow(c, len);
+	uint8_t *to;
+
+	if (b == NULL) {
+		conn_tx_fail(c, CONN_END_LIMIT, 0);
+		return;
+	}
+	to = (uint8_t *)b + b->begin;
+	for (unsigned i = 0; i < n_iov; i++) {
+		memcpy(to, iov[i].iov_base, iov[i].iov_len);
+		to += iov[i].iov_len;
+	}
+	b->end += (uint32_t)len;
+	c->out_len = (uint32_t)len;
+}
+
 /* Little is copied, and goes with the output of all conns when the kernel is entered. */
 static void tx_send_uring(struct conn *c, struct iovec *iov, unsigned n_iov, size_t len)
 {
 	size_t sent = 0;
 
+	if (c->out_first == NULL && len <= OUT_SMALL && len <= c->out_max) {
+		out_start(c, iov, n_iov, len);
+		uring_later(c);
+		return;
+	}
 	if (c->out_len + len > URING_COPY_MAX) {
 		conn_tx_push(c);
 		if (!c->blocked && !c->tx_off)
@@ -186,6 +212,11 @@ void conn_tx_send(struct conn *c, struct iovec *iov, unsigned n_iov, size_t len)
 
 static void out_advance(struct conn *c, size_t n)
 {
+	if (n == c->out_len && c->out_first == c->out_last && n != 0) {
+		c->out_len = 0;
+		out_pop(c);
+		return;
+	}
 	c->out_len -= (uint32_t)n;
 	while (n != 0) {
 		struct out_buf *b = c->out_first;

@@ -196,6 +196,8 @@ void conn_left(struct conn *c); /* no event can come any more */
 
 /* --- conn_rx.c --- */
 void conn_rx_run(struct conn *c); /* may call anything back; the conn may be gone */
+/* Present what an engine has received; nothing is kept, and nothing else is to be told before. */
+void conn_rx_lent(struct conn *c, const uint8_t *p, size_t len);
 void conn_rx_release(struct conn *c);
 void conn_rx_consume(struct conn *c, size_t n);
 /* recv(2), or what the engine has received. Sets sock_drained. */

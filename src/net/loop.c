@@ -248,6 +248,8 @@ static void loop_serve_ready(struct loop *l)
 	struct list now;
 	struct list *node;
 
+	if (list_is_empty(&l->ready))
+		return;
 	list_init(&now);
 	list_splice_back(&now, &l->ready);
 	while ((node = list_pop_front(&now)) != NULL)
@@ -308,7 +310,7 @@ enum status loop_turn(struct loop *l, uint64_t until_us)
 		st = E_IO;
 	loop_woke(l);
 	if (loop_is_uring(l))
-		loop_serve_ready(l); /* all that came for one conn at once */
+		loop_serve_ready(l); /* what came in several pieces for one conn, at once */
 	wheel_run(&l->wheel, l->now_us, LOOP_TIMER_MAX, l);
 	loop_serve_ready(l);
 	return st;

@@ -13,6 +13,7 @@
 #define SQ_LEN    1024u
 #define CQ_LEN    8192u
 #define BUFS      256u /* receive buffers; a power of two */
+#define BUFS_USED 32u  /* of them, until they do not suffice: the same few stay in the cache */
 #define BUF_LEN   4096u
 #define BUF_STEP  (BUF_LEN + 192u) /* so that the fronts of the buffers do not share cache sets */
 #define BUF_NONE  0xffffu
@@ -26,6 +27,7 @@
 /* The low bits of a request's user_data; the rest is the pointer of its conn or watch. */
 enum tag { TAG_RECV, TAG_SEND, TAG_SEND_NOW, TAG_POLL, TAG_CANCEL, TAG_WATCH, TAG_WAKE, TAG_NONE };
 #define TAG_MASK 7u
+#define TIMER    ((1u << 3) | TAG_NONE) /* user_data of the time that ends a sleep */
 
 struct chunk {
 	uint16_t next;
@@ -41,6 +43,7 @@ struct uring {
 	bool wake_armed;
 	bool one_shot; /* the kernel cannot bound a multishot receive (before 6.17) */
 	unsigned n_bufs;
+	unsigned n_used; /* of them; the others have never been given to the kernel */
 	struct io_uring_buf_ring *buf_ring;
 	uint8_t *bufs;
 	struct chunk *chunk; /* of each buffer */
@@ -53,6 +56,9 @@ struct uring {
 	unsigned n_asked; /* requests of the batch that is being made */
 	unsigned now_max; /* so many cannot fill the answers, so no failed send is missed */
 	unsigned n_msgs;
+	unsigned enter_flags;
+	uint64_t timer_us; /* the timer ends a sleep then; UINT64_MAX: it is not set */
+	struct __kernel_timespec timer;
 	struct msghdr msg[MSGS];
 	struct iovec iov[MSGS][OUT_IOV_MAX];
 };
@@ -99,6 +105,15 @@ void uring_give_back(struct uring *u, unsigned id)
 	io_uring_buf_ring_add(u->buf_ring, buf_at(u, id), BUF_LEN, (unsigned short)id,
 		io_uring_buf_ring_mask(u->n_bufs), 0);
 	io_uring_buf_ring_advance(u->buf_ring, 1);
+}
+
+/* They did not suffice: use twice as many. */
+static void use_more_bufs(struct uring *u)
+{
+	unsigned n = u->n_used < u->n_bufs / 2 ? u->n_used * 2 : u->n_bufs;
+
+	while (u->n_used < n)
+		uring_give_back(u, u->n_used++);
 }
 
 static void chunk_push(struct uring *u, struct uring_io *io, unsigned id, size_t len)
@@ -159,10 +174,20 @@ static bool chunks_set_aside(struct uring *u, struct conn *c)
 
 /* --- asking --- */
 
-static void ring_submit(struct uring *u)
+/*
+ * What io_uring_submit does, without its detours. The kernel finds request i at place i: ring_make
+ * has said so once.
+ */
+static int ring_enter(struct uring *u, unsigned n_wait, unsigned flags)
 {
-	(void)io_uring_submit(&u->ring);
-	u->n_msgs = 0; /* the kernel has copied what they say */
+	struct io_uring_sq *sq = &u->ring.sq;
+
+	sq->sqe_head = sq->sqe_tail;
+	io_uring_smp_store_release(sq->ktail, sq->sqe_tail);
+	u->n_msgs = 0; /* the kernel copies what they say */
+	return io_uring_enter((unsigned)u->ring.enter_ring_fd,
+		sq->sqe_tail - io_uring_smp_load_acquire(sq->khead), n_wait, flags | u->enter_flags,
+		NULL);
 }
 
 static struct io_uring_sqe *sqe_get(struct uring *u)
@@ -170,7 +195,7 @@ static struct io_uring_sqe *sqe_get(struct uring *u)
 	struct io_uring_sqe *e = io_uring_get_sqe(&u->ring);
 
 	for (unsigned i = 0; e == NULL && i < RETRIES; i++) {
-		ring_submit(u);
+		(void)ring_enter(u, 0, 0);
 		e = io_uring_get_sqe(&u->ring);
 	}
 	PANIC_IF(e == NULL);
@@ -223,7 +248,7 @@ static void ask_send(struct uring *u, struct conn *c, struct uring_io *io)
 	struct io_uring_sqe *e;
 
 	if (b->next != NULL && u->n_msgs == MSGS)
-		ring_submit(u);
+		(void)ring_enter(u, 0, 0);
 	e = sqe_get(u);
 	io->asked = 0;
 	if (b->next == NULL) {
@@ -432,8 +457,22 @@ static bool op_ended(struct uring *u, struct conn *c, struct uring_io *io)
 	return false;
 }
 
-static void on_bytes(struct uring *u, struct conn *c, struct uring_io *io, unsigned id, size_t len)
+/* The owner gets the bytes where they lie, and at once, if nothing else is to be told before. */
+static bool may_present(const struct conn *c, const struct uring_io *io, size_t len)
 {
+	return c->state == CONN_OPEN && !c->paused && io->first == BUF_NONE && c->rx_len == 0 &&
+	       c->tls == NULL && c->ahead == NULL && list_is_empty(&c->ready) &&
+	       len <= c->rx_keep_max;
+}
+
+static void on_bytes(struct uring *u, struct conn *c, struct uring_io *io, unsigned id, size_t len,
+	bool more_come)
+{
+	if (!io->buried && !more_come && may_present(c, io, len)) {
+		conn_rx_lent(c, buf_at(u, id), len);
+		uring_give_back(u, id);
+		return;
+	}
 	if (io->buried ||
 		(c->state != CONN_OPEN && c->state != CONN_HANDSHAKE && c->state != CONN_LEAVING)) {
 		uring_give_back(u, id);
@@ -450,13 +489,14 @@ static void on_bytes(struct uring *u, struct conn *c, struct uring_io *io, unsig
 }
 
 /* What a conn gets is told when all answers are looked at, from the ready list. */
-static void on_recv(struct uring *u, struct conn *c, struct uring_io *io, int res, unsigned flags)
+static void on_recv(struct uring *u, struct conn *c, struct uring_io *io, int res, unsigned flags,
+	bool more_come)
 {
 	if ((flags & IORING_CQE_F_BUFFER) != 0) {
 		unsigned id = flags >> IORING_CQE_BUFFER_SHIFT;
 
 		if (res > 0)
-			on_bytes(u, c, io, id, (size_t)res);
+			on_bytes(u, c, io, id, (size_t)res, more_come);
 		else
 			uring_give_back(u, id);
 	}
@@ -465,9 +505,11 @@ static void on_recv(struct uring *u, struct conn *c, struct uring_io *io, int re
 	io->receiving = false;
 	io->stopping = false;
 	io->bulk = res > 0 && (io->queued >= RECV_MAX / 2 || (u->one_shot && res == BUF_LEN));
-	if (res == -EINVAL && io->bounded) {
+	if (res == -ENOBUFS) {
+		use_more_bufs(u);
+	} else if (res == -EINVAL && io->bounded) {
 		u->one_shot = true;
-	} else if (res == 0 || (res != -ENOBUFS && hard_error(res) != 0)) {
+	} else if (res == 0 || hard_error(res) != 0) {
 		io->ended = true;
 		c->hup = true;
 		c->sock_drained = false;
@@ -542,14 +584,14 @@ static void on_watch(struct uring *u, struct uring_watch *uw, int res)
 		((res & POLLIN) != 0 ? LOOP_READ : 0) | ((res & POLLOUT) != 0 ? LOOP_WRITE : 0));
 }
 
-static void on_answer(struct uring *u, uint64_t data, int res, unsigned flags)
+static void on_answer(struct uring *u, uint64_t data, int res, unsigned flags, bool more_come)
 {
 	void *p = (void *)(uintptr_t)(data & ~(uint64_t)TAG_MASK);
 	struct conn *c = p;
 
 	switch ((enum tag)(data & TAG_MASK)) {
 	case TAG_RECV:
-		on_recv(u, c, io_of(c), res, flags);
+		on_recv(u, c, io_of(c), res, flags, more_come);
 		return;
 	case TAG_SEND:
 		on_sent(u, c, io_of(c), res);
@@ -568,8 +610,11 @@ static void on_answer(struct uring *u, uint64_t data, int res, unsigned flags)
 		if (!u->closing)
 			loop_woken(u->loop);
 		return;
-	case TAG_SEND_NOW: /* seen before */
 	case TAG_NONE:
+		if (data == TIMER)
+			u->timer_us = UINT64_MAX;
+		return;
+	case TAG_SEND_NOW: /* seen before */
 		return;
 	}
 }
@@ -602,19 +647,28 @@ static void settle_sent(struct uring *u)
 	}
 }
 
+static void reap_ring(struct uring *u)
+{
+	const struct io_uring_cq *cq = &u->ring.cq;
+	const unsigned tail = io_uring_smp_load_acquire(cq->ktail);
+
+	for (unsigned head = *cq->khead; head != tail;) {
+		const struct io_uring_cqe *cqe = &cq->cqes[head++ & cq->ring_mask];
+		const bool more_come =
+			head != tail && cq->cqes[head & cq->ring_mask].user_data == cqe->user_data;
+
+		on_answer(u, cqe->user_data, cqe->res, cqe->flags, more_come);
+		io_uring_smp_store_release(cq->khead, head);
+	}
+}
+
 static void reap(struct uring *u)
 {
-	struct io_uring_cqe *cqe;
 	struct list *it, *tmp;
 
-	while (io_uring_peek_cqe(&u->ring, &cqe) == 0) {
-		const uint64_t data = cqe->user_data;
-		const int res = cqe->res;
-		const unsigned flags = cqe->flags;
-
-		io_uring_cqe_seen(&u->ring, cqe);
-		on_answer(u, data, res, flags);
-	}
+	reap_ring(u);
+	while (io_uring_cq_has_overflow(&u->ring) && ring_enter(u, 0, IORING_ENTER_GETEVENTS) >= 0)
+		reap_ring(u);
 	list_foreach_safe (it, tmp, &u->graves) {
 		struct uring_io *io = list_entry(it, struct uring_io, later);
 
@@ -625,30 +679,27 @@ static void reap(struct uring *u)
 
 /* --- turning --- */
 
-static int ring_enter(struct uring *u, uint64_t until_us, bool sleep)
+/* The timer is moved only to an earlier time: most sleeps end otherwise, and leave it alone. */
+static void set_timer(struct uring *u, uint64_t until_us)
 {
-	struct io_uring_cqe *cqe;
-	struct __kernel_timespec ts;
-	int r;
+	struct io_uring_sqe *e = sqe_get(u);
 
-	if (!sleep) {
-		r = io_uring_submit_and_get_events(&u->ring);
-	} else if (until_us == UINT64_MAX) {
-		r = io_uring_submit_and_wait(&u->ring, 1);
-	} else {
-		uint64_t us = until_us - u->loop->now_us;
-
-		ts.tv_sec = (long long)(us / 1000000u);
-		ts.tv_nsec = (long long)(us % 1000000u) * 1000;
-		r = io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1, &ts, NULL);
+	u->timer.tv_sec = (long long)(until_us / 1000000u);
+	u->timer.tv_nsec = (long long)(until_us % 1000000u) * 1000;
+	if (u->timer_us == UINT64_MAX) {
+		io_uring_prep_timeout(e, &u->timer, 0, IORING_TIMEOUT_ABS);
+		io_uring_sqe_set_data64(e, TIMER);
+	} else { /* if it has just gone off, its answer says so */
+		io_uring_prep_timeout_update(e, &u->timer, TIMER, IORING_TIMEOUT_ABS);
+		e->flags |= IOSQE_CQE_SKIP_SUCCESS;
+		io_uring_sqe_set_data64(e, TAG_NONE);
 	}
-	u->n_msgs = 0;
-	return r;
+	u->timer_us = until_us;
 }
 
 static bool enter_is_fine(int r)
 {
-	return r >= 0 || r == -ETIME || r == -EINTR || r == -EAGAIN || r == -EBUSY || r == -ENOMEM;
+	return r >= 0 || r == -EINTR || r == -EAGAIN || r == -EBUSY || r == -ENOMEM;
 }
 
 static enum status ring_enable(struct uring *u)
@@ -659,7 +710,8 @@ static enum status ring_enable(struct uring *u)
 		errno = -r;
 		return E_IO;
 	}
-	(void)io_uring_register_ring_fd(&u->ring); /* spares a look-up; works without */
+	if (io_uring_register_ring_fd(&u->ring) == 1) /* spares a look-up; works without */
+		u->enter_flags = IORING_ENTER_REGISTERED_RING;
 	u->enabled = true;
 	return OK;
 }
@@ -671,10 +723,12 @@ enum status uring_turn(struct uring *u, uint64_t until_us, bool sleep)
 	if (!u->enabled && ring_enable(u) != OK)
 		return E_IO;
 	settle_all(u);
-	r = ring_enter(u, until_us, sleep);
+	if (sleep && until_us < u->timer_us)
+		set_timer(u, until_us);
+	r = ring_enter(u, sleep ? 1 : 0, IORING_ENTER_GETEVENTS);
 	for (unsigned i = 0; io_uring_sq_ready(&u->ring) != 0 && i < RETRIES && enter_is_fine(r);
 		i++)
-		r = ring_enter(u, until_us, false);
+		r = ring_enter(u, 0, IORING_ENTER_GETEVENTS);
 	if (!enter_is_fine(r) || io_uring_sq_ready(&u->ring) != 0) {
 		errno = r < 0 ? -r : EIO;
 		return E_IO;
@@ -705,6 +759,8 @@ static enum status ring_make(struct uring *u, const struct loop_uring_conf *conf
 	if (r < 0)
 		goto fail;
 	u->made = true;
+	for (unsigned i = 0; i < p.sq_entries; i++)
+		u->ring.sq.array[i] = i;
 	if ((p.features & IORING_FEAT_EXT_ARG) == 0 || (p.features & IORING_FEAT_CQE_SKIP) == 0) {
 		r = -EINVAL;
 		goto fail;
@@ -737,6 +793,7 @@ enum status uring_new(struct loop *l, struct uring **out)
 	if (u == NULL)
 		return E_NOMEM;
 	u->loop = l;
+	u->timer_us = UINT64_MAX;
 	u->one_shot = conf->one_shot;
 	u->n_bufs = or_default(conf->n_bufs, BUFS);
 	list_init(&u->later);
@@ -751,8 +808,8 @@ enum status uring_new(struct loop *l, struct uring **out)
 		(st = ring_make(u, conf)) != OK)
 		goto fail;
 	io_uring_buf_ring_init(u->buf_ring);
-	for (unsigned i = 0; i < u->n_bufs; i++)
-		uring_give_back(u, i);
+	for (u->n_used = 0; u->n_used < u->n_bufs && u->n_used < BUFS_USED;)
+		uring_give_back(u, u->n_used++);
 	*out = u;
 	return OK;
 fail:

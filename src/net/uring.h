@@ -69,8 +69,8 @@ void uring_add(struct conn *c);
 void uring_bury(struct conn *c);  /* free it and close its descriptor, when nothing is asked */
 void uring_leave(struct conn *c); /* it stands on the ready list when nothing is asked */
 bool uring_left(struct conn *c);  /* what was read goes with it. False: no memory, some is lost */
-bool uring_busy(const struct conn *c); /* something is asked */
-void uring_later(struct conn *c);      /* its needs may have changed */
+bool uring_busy(const struct conn *c);   /* something is asked */
+void uring_later(struct conn *c);        /* its needs may have changed */
 void uring_flow_changed(struct conn *c); /* it was paused, or resumed */
 bool uring_ended(const struct conn *c);
 bool uring_is_bulk(const struct conn *c); /* a read that is not full does not mean drained */

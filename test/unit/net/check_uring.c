@@ -211,7 +211,7 @@ START_TEST(a_sender_that_does_not_stop_is_read_whole)
 {
 	struct loop *l = loop_with(shapes[_i]);
 	struct seen s = {0};
-	struct flood f = {.left = 20u << 20};
+	struct flood f = {.left = 6u << 20};
 	uint64_t total = f.left, end = clock_now_us() + WAIT_US;
 	int fd[2];
 
@@ -244,7 +244,7 @@ START_TEST(a_paused_conn_does_not_gather_what_is_sent_to_it)
 {
 	struct loop *l = loop_with(shapes[_i]);
 	struct seen s = {.on_data_do = PAUSE};
-	struct flood f = {.left = 20u << 20};
+	struct flood f = {.left = 6u << 20};
 	uint64_t total = f.left;
 	int fd[2];
 
