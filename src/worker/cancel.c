@@ -50,6 +50,7 @@ void cancel_put_key(struct worker *w, struct client *c, uint32_t version, struct
 		if (find_key(w, &at, c->key, len, c) == NULL)
 			break;
 	}
+	c->number = pid;
 	reply_put_key_data(out, pid, c->key, len);
 }
 

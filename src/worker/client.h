@@ -226,7 +226,8 @@ struct client {
 
 	/* facts */
 	uint64_t connected_us, request_us;
-	uint8_t key_len;             /* of `key` */
+	uint32_t number; /* of its BackendKeyData: what it takes for its backend's pid */
+	uint8_t key_len; /* of `key` */
 	uint8_t key[CANCEL_KEY_MAX]; /* of its BackendKeyData */
 	uint64_t state_since_us;
 	uint64_t bytes_in_seen, bytes_out_seen; /* already counted for the database */

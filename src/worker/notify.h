@@ -69,7 +69,8 @@ void notify_put_waiting(struct worker *w, struct client *c);
 /* The number in the client's BackendKeyData. */
 static inline uint32_t notify_pid(const struct worker *w, const struct client *c)
 {
-	return (w->index + 1) << WORKER_SLOT_BITS | c->slot;
+	(void)w;
+	return c->number;
 }
 
 void notify_writer_changed(struct worker *w, struct server *s, uint32_t pid);

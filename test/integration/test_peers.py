@@ -107,6 +107,16 @@ def test_number_and_key_are_laid_out_as_pgbouncers(group):
             assert packed[7] & 3 == 3
 
 
+def test_own_notification_comes_from_the_number_that_the_client_was_told(group):
+    with group[0].raw() as one, group[0].raw() as two:
+        for client in (one, two):
+            client.query("LISTEN peers").check()
+        one.query("NOTIFY peers").check()
+        two.send(pgwire.query("SELECT 1"))
+        told = next(m for m in two.read_until("Z") if m.kind == "A")
+        assert struct.unpack_from(">i", told.body)[0] == one.pid
+
+
 def test_many_clients_of_one_process_are_told_apart(group, superuser):
     clients = [group[0].raw() for _ in range(40)]
     assert len({(c.pid, c.key) for c in clients}) == 40
