@@ -74,7 +74,7 @@ static enum status put_unnamed(struct stmt_names *n, struct stmt *s, struct stmt
 	stmt_unref(n->table, e->stmt);
 	e->stmt = s;
 	e->word = 0;
-	e->shape = 0;
+	e->seen = (struct stmt_seen){0};
 	*out = e;
 	return OK;
 }
@@ -100,6 +100,14 @@ enum status stmt_names_put(
 	e->stmt = stmt_ref(s);
 	*out = e;
 	return OK;
+}
+
+void stmt_names_change(struct stmt_names *n, struct stmt_name *e, struct stmt *s)
+{
+	stmt_ref(s); /* before the old one goes: it may be the same */
+	stmt_unref(n->table, e->stmt);
+	e->stmt = s;
+	e->word = 0;
 }
 
 bool stmt_names_remove(struct stmt_names *n, const char *name)

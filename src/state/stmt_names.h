@@ -11,9 +11,9 @@
 #define STMT_NAME_MAX 1024u /* bytes of a name; PostgreSQL has no limit of its own */
 
 struct stmt_name {
-	struct stmt *stmt; /* held by the entry */
-	uint64_t word;     /* the caller's: a cached verdict; 0 at first */
-	uint64_t shape;    /* the caller's: hash of the result shape the client was told; 0: none */
+	struct stmt *stmt;     /* held by the entry */
+	uint64_t word;         /* the caller's: a cached verdict; 0 at first */
+	struct stmt_seen seen; /* the caller's; zeroes at first */
 	uint32_t name_len;
 	char name[]; /* NUL-terminated */
 };
@@ -39,6 +39,9 @@ struct stmt_name *stmt_names_find(const struct stmt_names *n, const char *name);
  */
 enum status stmt_names_put(
 	struct stmt_names *n, const char *name, struct stmt *s, struct stmt_name **out) MUST_USE;
+
+/* The entry means the equal of its statement under other settings; takes a reference to `s`. */
+void stmt_names_change(struct stmt_names *n, struct stmt_name *e, struct stmt *s);
 
 /* Close, or a failed Parse. Returns false if there was none (no error in the protocol). */
 bool stmt_names_remove(struct stmt_names *n, const char *name);

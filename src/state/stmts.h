@@ -36,6 +36,16 @@ size_t stmt_table_n(const struct stmt_table *t);
 size_t stmt_table_bytes(const struct stmt_table *t);
 const struct hash_key *stmt_table_key(const struct stmt_table *t); /* for names of its clients */
 
+/*
+ * What a client knows of its statement. `shape` is a hash of its result's columns (proto/shape.h).
+ * `ddl` counts changes of definitions: a server that has parsed it before does not have what the
+ * client has parsed.
+ */
+struct stmt_seen {
+	uint64_t shape; /* as the client was told; 0: it was not */
+	uint64_t ddl;   /* when the client parsed it; 1 or more */
+};
+
 /* What makes a statement: the three fields of Parse and the settings it is parsed under. */
 struct stmt_text {
 	const char *query; /* need not be NUL-terminated */

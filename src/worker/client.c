@@ -436,6 +436,7 @@ void client_free(struct worker *w, struct client *c)
 	stmt_names_fini(&c->names);
 	free(c->deferred);
 	free(c->unnamed);
+	free(c->expected);
 	free(c);
 }
 

@@ -21,6 +21,7 @@ struct effects;
 struct hold;
 struct listening;
 struct login;
+struct prepared_note;
 struct savepoints;
 struct server;
 struct cancel;
@@ -122,7 +123,9 @@ struct unit {
 
 /* The last unnamed statement, kept as long as the client could Bind it again. */
 struct unnamed {
-	uint64_t word;     /* its verdict, see judge.h */
+	uint64_t word; /* its verdict, see judge.h */
+	struct stmt_seen seen;
+	uint32_t serial;   /* changes with each Parse */
 	uint32_t sql_opts; /* with which it was judged */
 	uint32_t cap;      /* of body */
 	uint32_t len;      /* 0: none */
@@ -171,10 +174,11 @@ struct client {
 	bool stream_is_query; /* the stream is one large Query: no Sync will follow it */
 	bool probe_due;       /* a statement may have undone a pin: ask, see probe.h */
 	bool wants_rest;      /* what stands at the front has to come whole: read on */
-	bool stalled;         /* what stands at the front waits for an answer of the server */
-	bool drop_next;       /* the message at the front was refused: its bytes are dropped */
-	bool feeding;         /* its bytes are being looked at: they are consumed at the end */
-	bool look_again;      /* … and something became possible meanwhile */
+	bool checking;   /* … a Describe of ours: does the result look as the client knows it? */
+	bool stalled;    /* what stands at the front waits for an answer of the server */
+	bool drop_next;  /* the message at the front was refused: its bytes are dropped */
+	bool feeding;    /* its bytes are being looked at: they are consumed at the end */
+	bool look_again; /* … and something became possible meanwhile */
 	uint32_t refused_len; /* … bytes of a unit that was refused meanwhile */
 	bool prefix_due;      /* newly linked: its settings go ahead of the next message */
 	bool rediff; /* … since a RESET: the values they come to are told to the client */
@@ -191,14 +195,16 @@ struct client {
 	struct deferred *deferred;
 	bool block_read_only;    /* the open block is READ ONLY and runs on a replica */
 	bool block_answered;     /* something of the block was passed on */
+	bool parse_differs;      /* … in what the meaning of a text depends on */
 	bool block_differs;      /* SET LOCAL and the like: it may parse as nothing else does */
 	struct settings_txn set; /* what it has set: at login, committed, now */
 	struct savepoints *savepoints; /* of the open transaction, or NULL */
 	uint32_t sql_opts;             /* for the lexer: strings and encoding */
 	bool default_serializable;     /* default_transaction_isolation is */
 	struct stmt_names names;
-	struct unnamed *unnamed; /* the last unnamed Parse, or NULL */
-	struct effects *bound;   /* of the statement bound last, until it is executed */
+	struct unnamed *unnamed;        /* the last unnamed Parse, or NULL */
+	struct prepared_note *expected; /* a Describe of the portal bound last is news, or NULL */
+	struct effects *bound;          /* of the statement bound last, until it is executed */
 	struct pins pins;
 	struct listening *listening; /* what it listens to, notify.c's; NULL: nothing */
 	struct marks marks;

@@ -11,6 +11,7 @@
 #include "worker/effects.h"
 #include "worker/forward.h"
 #include "worker/judge.h"
+#include "worker/prepared.h"
 #include "worker/savepoints.h"
 
 /* A unit that is one statement, in the protocol that the client used for it. */
@@ -149,6 +150,7 @@ static void leave_txn(struct client *c)
 	c->block_read_only = false;
 	c->block_answered = false;
 	c->block_differs = false;
+	c->parse_differs = false;
 	if (c->deferred != NULL) {
 		c->deferred->n = 0;
 		c->deferred->len = 0;
@@ -253,6 +255,7 @@ static bool answer_deferred(struct worker *w, struct client *c, const struct sin
 	}
 	if (sql_verdict_is(v, EFFECT_SET) && is_plain_set_local(&v->effects[0]) &&
 		keep_deferred(c, u)) {
+		c->parse_differs = c->parse_differs || prepared_differs(u->sql, c->sql_opts, v);
 		answer(w, c, u, "SET");
 		return true;
 	}
@@ -330,6 +333,7 @@ static bool answer_parse(struct worker *w, struct client *c, const uint8_t *data
 	stmt_unref(w->stmts, stmt);
 	if (!known)
 		return false;
+	name->seen.ddl = atomic_load(&w->sh->ddl_no) + 1;
 	reply_put_parse_complete(&out);
 	put(c, &out);
 	client_put_ready(w, c);

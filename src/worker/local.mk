@@ -16,6 +16,7 @@ libcore_a_SOURCES += \
 	src/worker/local.c src/worker/local.h \
 	src/worker/login.c src/worker/login.h \
 	src/worker/notify.c src/worker/notify.h \
+	src/worker/prepared.c src/worker/prepared.h \
 	src/worker/probe.c src/worker/probe.h \
 	src/worker/relay.c src/worker/relay.h \
 	src/worker/replication.c src/worker/replication.h \

@@ -20,6 +20,7 @@
 #include "worker/hold.h"
 #include "worker/login.h"
 #include "worker/notify.h"
+#include "worker/prepared.h"
 #include "worker/probe.h"
 #include "worker/savepoints.h"
 #include "worker/unit.h"
@@ -147,6 +148,9 @@ void relay_entry_lost(struct worker *w, struct server *s, struct owed_entry e)
 	case OWED_TAG_EFFECTS:
 		effects_free(e.ref);
 		break;
+	case OWED_TAG_SHAPE:
+		prepared_lost(s, &e);
+		break;
 	case OWED_TAG_NONE:
 		/* The Close of an evicted statement was skipped: the server still has it. */
 		if (e.kind == OWED_CLOSE && e.who == OWED_HIDDEN)
@@ -193,6 +197,7 @@ static void entry_done(struct worker *w, struct server *s, struct owed_entry e)
 	case OWED_TAG_EFFECTS:
 		effects_free(e.ref);
 		break;
+	case OWED_TAG_SHAPE: /* prepared_told */
 	case OWED_TAG_NONE:
 	case OWED_TAG_PROBE:
 	case OWED_TAG_CHECK:
@@ -254,6 +259,12 @@ void relay_unlink(struct worker *w, struct client *c)
 	c->holding = false;
 	c->unit_retained = false;
 	c->begin_sent = false;
+	if (s->has_odd)
+		prepared_drop_odd(s);
+	if (c->expected != NULL) {
+		free(c->expected);
+		c->expected = NULL;
+	}
 	if (conn_rx_is_paused(s->conn)) /* this client was slow; the next one is not */
 		conn_rx_resume(s->conn);
 	if (c->state == CLIENT_ACTIVE)
@@ -341,6 +352,7 @@ static void end_txn(struct client *c, char status)
 		c->block_read_only = false;
 		c->block_answered = false;
 		c->block_differs = false;
+		c->parse_differs = false;
 	}
 }
 
@@ -411,6 +423,8 @@ static void unit_ended(struct walk *k, struct owed_entry e, char status)
 	c->force_primary = false;
 	c->avoid_node = NODES_MAX;
 	c->unit_error = false;
+	if (status == 'I' && s->has_odd)
+		prepared_drop_odd(s);
 	if (status == 'I') {
 		schema_changed(w, c);
 		if (c->txn_notifies)
@@ -601,18 +615,24 @@ static void remember_fatal(struct server *s, const struct report *r)
 /* The server names its own statement in the error; the client shall read its own name. */
 static void put_name_error(struct worker *w, struct client *c, const struct name_note *note)
 {
+	static const char *const states[] = {
+		[NAME_IS_TAKEN] = SQLSTATE_DUPLICATE_PREPARED_STATEMENT,
+		[NAME_IS_MISSING] = SQLSTATE_INVALID_SQL_STATEMENT_NAME,
+		[NAME_HAS_ANOTHER_RESULT] = SQLSTATE_FEATURE_NOT_SUPPORTED,
+	};
 	char message[256];
-	struct report r;
+	struct report r = report_of("ERROR", states[note->error], message);
 
-	if (note->name[0] == '\0')
+	if (note->error == NAME_HAS_ANOTHER_RESULT) {
+		r.message = "cached plan must not change result type";
+		r.file = "plancache.c"; /* drivers know this error by where it comes from */
+		r.routine = "RevalidateCachedQuery";
+	} else if (note->name[0] == '\0') {
 		snprintf(message, sizeof message, "unnamed prepared statement does not exist");
-	else
+	} else {
 		snprintf(message, sizeof message, "prepared statement \"%.150s\" %s", note->name,
-			note->is_duplicate ? "already exists" : "does not exist");
-	r = report_of("ERROR",
-		note->is_duplicate ? SQLSTATE_DUPLICATE_PREPARED_STATEMENT
-				   : SQLSTATE_INVALID_SQL_STATEMENT_NAME,
-		message);
+			note->error == NAME_IS_TAKEN ? "already exists" : "does not exist");
+	}
 	put_report(w, c, &r);
 }
 
@@ -637,6 +657,23 @@ static void fatal_error(struct walk *k, const struct report *r, size_t total)
 		server_close(k->w, s, SERVER_END_LOST);
 }
 
+/* The unit that the error has ended runs once more; its statement is prepared anew. */
+static COLD void run_again(struct walk *k, size_t total)
+{
+	struct worker *w = k->w;
+	struct server *s = k->s;
+	bool ends;
+
+	(void)owed_on_reply(&s->owed, 'E', &ends);
+	drop_skipped(w, s);
+	owed_hide_head(&s->owed, OWED_TAG_SETUP);
+	skip(k, total);
+	log_debug(w->log, "a unit runs again", "client=%lu server=%lu reason=changed_result",
+		(unsigned long)s->client->id, (unsigned long)s->id);
+	if (forward_again(w, s->client) != OK)
+		server_close(w, s, SERVER_END_MEMORY);
+}
+
 static COLD void error_came(struct walk *k, const struct frame *f)
 {
 	struct worker *w = k->w;
@@ -650,6 +687,11 @@ static COLD void error_came(struct walk *k, const struct frame *f)
 
 	if (report_read(frame_body(k->data + k->at, f), 'E', &r) != OK)
 		r.message = "malformed ErrorResponse";
+	if (c != NULL && head != NULL && prepared_is_stale(w, s, &e, &r) && !c->holding &&
+		prepared_may_resend(c, s, &e)) {
+		run_again(k, f->total);
+		return;
+	}
 	if (c != NULL && c->holding && is_replayable(r.sqlstate) &&
 		!(c->block_read_only && report_has(&r, SQLSTATE_READ_ONLY_SQL_TRANSACTION))) {
 		(void)owed_on_reply(&s->owed, 'E', &ends);
@@ -676,7 +718,8 @@ static COLD void error_came(struct walk *k, const struct frame *f)
 	}
 	if (c != NULL) {
 		c->unit_error = true;
-		if (e.who != OWED_HIDDEN || e.tag == OWED_TAG_PARSE_HIDDEN)
+		if (e.who != OWED_HIDDEN || e.tag == OWED_TAG_PARSE_HIDDEN ||
+			e.tag == OWED_TAG_SHAPE)
 			dbase_count_error(c->db, r.sqlstate, false);
 	}
 	if (c != NULL && e.who == OWED_CLIENT && c->deferred_failed) {
@@ -688,7 +731,7 @@ static COLD void error_came(struct walk *k, const struct frame *f)
 	} else if (c != NULL && e.tag == OWED_TAG_NAME_ERROR) {
 		skip(k, f->total);
 		put_name_error(w, c, e.ref);
-	} else if (step == OWED_DROP && e.tag != OWED_TAG_PARSE_HIDDEN) {
+	} else if (step == OWED_DROP && e.tag != OWED_TAG_PARSE_HIDDEN && e.tag != OWED_TAG_SHAPE) {
 		skip(k, f->total);
 	} else {
 		k->at += f->total;
@@ -918,6 +961,8 @@ static bool message_came(struct walk *k, const struct frame *f)
 		probe_row(k->w, s->client, frame_body(k->data + k->at, f));
 	if (f->type == BACKEND_COMMAND_COMPLETE)
 		command_completed(k, f);
+	if (ends && owed_head(&s->owed)->tag == OWED_TAG_SHAPE && !described(k, f))
+		return true;
 	if (step == OWED_DROP || s->client == NULL || (there == f->total && is_doubled(k, f)))
 		skip(k, there);
 	else {
@@ -1149,6 +1194,7 @@ void relay_server_lost(struct worker *w, struct client *c, struct server *s, enu
 
 	(void)why;
 	c->server = NULL;
+	c->checking = false;
 	if (c->state == CLIENT_WELCOME) {
 		dispatch_welcome(w, c);
 		return;

@@ -421,6 +421,7 @@ void server_free(struct worker *w, struct server *s)
 		relay_entry_lost(w, s, owed_pop(&s->owed));
 	owed_fini(&s->owed);
 	stmt_lru_fini(&s->stmts);
+	free(s->kept);
 	settings_unref(w->settings, s->settings);
 	server_login_free(s->login);
 	free(s);

@@ -73,6 +73,13 @@ static COLD void forward_failed(struct feed *fd, enum status st)
 
 /* --- streams --- */
 
+/* What stands at the front has to wait for the server; relay wakes us. Always false. */
+static bool stall(struct client *c)
+{
+	c->stalled = true;
+	return false;
+}
+
 static void body_goes_on(struct feed *fd)
 {
 	struct client *c = fd->c;
@@ -112,6 +119,8 @@ static bool stream_message(struct feed *fd, const struct frame *f)
 	size_t used;
 	enum status st;
 
+	if (c->checking)
+		return stall(c);
 	if (f->type == FRONTEND_BIND && frame_is_complete(f, left(fd)) &&
 		notify_bind_waits(w, c, frame_body(next_byte(fd), f)))
 		return false;
@@ -123,6 +132,8 @@ static bool stream_message(struct feed *fd, const struct frame *f)
 		forward_failed(fd, st);
 		return false;
 	}
+	if (used == 0 && c->checking)
+		return stall(c);
 	if (used == 0) {
 		c->wants_rest = true;
 		return false;
@@ -168,13 +179,6 @@ static bool ends_unit(uint8_t type)
 static bool is_in_flight(const struct client *c)
 {
 	return c->server != NULL && !owed_is_empty(&c->server->owed);
-}
-
-/* What stands at the front has to wait for the server; relay wakes us. Always false. */
-static bool stall(struct client *c)
-{
-	c->stalled = true;
-	return false;
 }
 
 /*
@@ -306,7 +310,7 @@ static bool is_retained(const struct client *c)
 static void send_unit(struct feed *fd)
 {
 	struct client *c = fd->c;
-	uint32_t n = c->unit.len;
+	uint32_t n;
 	bool retained = is_retained(c);
 	enum status st;
 
@@ -325,12 +329,13 @@ static void send_unit(struct feed *fd)
 	if (c->txn == TXN_NONE && c->server->owed.n_client == 0)
 		c->txn_begun_us = fd->w->now_us;
 	c->request_us = fd->w->now_us;
-	st = forward_unit(fd->w, c, next_byte(fd));
-	if (st != OK) {
+	st = forward_unit(fd->w, c, next_byte(fd), &n);
+	if (st != OK && st != E_AGAIN) {
 		forward_failed(fd, st);
 		return;
 	}
 	dispatch_sent(fd->w, c);
+	c->streaming = st == E_AGAIN;
 	if (retained)
 		c->sent_len += n;
 	else

@@ -252,12 +252,13 @@ START_TEST(discard_all_leaves_nothing)
 {
 	struct stmt_text text = {.query = "SELECT 1", .query_len = 8, .parse = c.set.current};
 	struct stmt_name *name;
+	struct stmt_lru_entry *entry;
 	struct stmt *stmt;
-	uint64_t number, victim;
+	uint64_t victim;
 
 	ck_assert_int_eq(stmt_intern(w.stmts, &text, &stmt), OK);
 	ck_assert_int_eq(stmt_names_put(&c.names, "p", stmt, &name), OK);
-	ck_assert_int_eq(stmt_lru_add(&s.stmts, stmt, &number, &victim), OK);
+	ck_assert_int_eq(stmt_lru_add(&s.stmts, stmt, &entry, &victim), OK);
 	stmt_unref(w.stmts, stmt);
 	run("SET work_mem = '5MB'");
 	run("LISTEN x");
