@@ -243,7 +243,7 @@ enum status stmt_lru_adopt(struct stmt_lru *l, struct stmt_table *t)
 
 size_t stmt_server_name(uint64_t number, char name[STMT_SERVER_NAME_MAX])
 {
-	static const char prefix[] = "pgweir_";
+	static const char prefix[] = STMT_SERVER_NAME_PREFIX;
 	size_t len = sizeof prefix - 1;
 	unsigned shift = 60;
 

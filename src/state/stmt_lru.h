@@ -68,7 +68,8 @@ enum status stmt_lru_adopt(struct stmt_lru *l, struct stmt_table *t) MUST_USE;
 
 /* The name of statement `number` on a server, NUL-terminated; returns its length without the NUL.
  */
-#define STMT_SERVER_NAME_MAX 24u
+#define STMT_SERVER_NAME_MAX    24u
+#define STMT_SERVER_NAME_PREFIX "pgweir_"
 size_t stmt_server_name(uint64_t number, char name[STMT_SERVER_NAME_MAX]);
 
 #endif

@@ -1,7 +1,8 @@
 /*
  * stmt_names - one client's names for its prepared statements, the unnamed one included.
  * Owns:   its entries and a reference to each statement. An empty one owns no memory.
- * Bounds: n_max names; what `bytes` tells is their memory. One thread.
+ * Bounds: n_max names; bytes_max for them and the statements together, a statement that several
+ *         share being counted by each. One thread.
  */
 #ifndef PGWEIR_STATE_STMT_NAMES_H
 #define PGWEIR_STATE_STMT_NAMES_H
@@ -23,7 +24,9 @@ struct stmt_names {
 	struct map map;            /* of struct stmt_name, by name; "" is not in it */
 	struct stmt_name *unnamed; /* with a statement or kept for the next one; NULL: never used */
 	size_t n_max;
-	size_t bytes; /* of entries with their names */
+	size_t bytes;      /* of entries with their names */
+	size_t text_bytes; /* of the statements of named ones */
+	size_t bytes_max;  /* of both; SIZE_MAX at first, the owner's to set */
 };
 
 /* n_max: named statements at most. */
@@ -35,7 +38,8 @@ struct stmt_name *stmt_names_find(const struct stmt_names *n, const char *name);
 
 /*
  * Add; takes a reference of its own. "" replaces what it had.
- * Errors: E_EXISTS the name is taken (42P05), E_LIMIT n_max names or STMT_NAME_MAX, E_NOMEM.
+ * Errors: E_EXISTS the name is taken (42P05), E_LIMIT n_max names, bytes_max or STMT_NAME_MAX,
+ * E_NOMEM.
  */
 enum status stmt_names_put(
 	struct stmt_names *n, const char *name, struct stmt *s, struct stmt_name **out) MUST_USE;

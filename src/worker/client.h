@@ -90,7 +90,7 @@ enum client_end {
 #define CLIENTS_SPARE    16u   /* beyond max_client_conn: for those who log in to the console */
 #define CLIENT_LINGER_MS 2000u /* for the last message to a client that does not read */
 
-#define CLIENT_STATEMENTS_MAX 65536u /* names of prepared statements of one client */
+#define CLIENT_STATEMENTS_MAX 1048576u /* names of prepared statements of one client */
 
 #define DEFERRED_MAX 1024u /* bytes of BEGIN and what followed it, kept to be sent later */
 
@@ -119,13 +119,13 @@ struct unit {
 	uint32_t pins;       /* bits of enum pin_cause that it will cause */
 };
 
-#define UNNAMED_KEEP_MAX 65536u /* bytes of a Parse; a longer one serves its own unit only */
+#define UNNAMED_KEEP_MAX 1047552u /* bytes of a Parse; a longer one serves its own unit only */
+#define UNNAMED_LARGE    65536u   /* room for more than this is not kept for less */
 
 /* The last unnamed statement, kept as long as the client could Bind it again. */
 struct unnamed {
 	uint64_t word; /* its verdict, see judge.h */
 	struct stmt_seen seen;
-	uint32_t serial;   /* changes with each Parse */
 	uint32_t sql_opts; /* with which it was judged */
 	uint32_t cap;      /* of body */
 	uint32_t len;      /* 0: none */
@@ -203,6 +203,7 @@ struct client {
 	bool default_serializable;     /* default_transaction_isolation is */
 	struct stmt_names names;
 	struct unnamed *unnamed;        /* the last unnamed Parse, or NULL */
+	uint32_t unnamed_serial;        /* counts its Parses */
 	struct prepared_note *expected; /* a Describe of the portal bound last is news, or NULL */
 	struct effects *bound;          /* of the statement bound last, until it is executed */
 	struct pins pins;

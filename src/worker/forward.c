@@ -11,6 +11,7 @@
 #include "worker/notify.h"
 #include "worker/prepared.h"
 #include "worker/relay.h"
+#include "worker/sqlstmt.h"
 
 #define NO_IDLE_TIMEOUT "SET idle_session_timeout = 0"
 #define MISSING_NAME    "pgweir_missing" /* no server ever has a statement of this name */
@@ -376,6 +377,53 @@ static enum status put_parse_named(struct going *g, const struct msg_parse *m, s
 	return owe(g, OWED_PARSE, OWED_CLIENT, OWED_TAG_PARSE_NAMED, number, note);
 }
 
+/* A Parse that there is no room for: the server makes an error, which is replaced. */
+static COLD enum status put_parse_refused(struct going *g, const char *name)
+{
+	static const char wrong[] = "(";
+	uint8_t buf[64];
+	struct wr out = wr_of(buf, sizeof buf);
+	void *note = name_note_new(name, NAME_IS_TOO_MUCH);
+
+	if (note == NULL)
+		return E_NOMEM;
+	frontend_put_parse(&out, MISSING_NAME, wrong, sizeof wrong - 1, NULL, 0);
+	put(g->s, &out);
+	return owe(g, OWED_PARSE, OWED_CLIENT, OWED_TAG_NAME_ERROR, 0, note);
+}
+
+/*
+ * A named statement too large to be kept: it goes to the server under its own name, and the client
+ * stays with the server.
+ */
+static COLD enum status put_parse_large(struct going *g)
+{
+	static const char text[] = "a prepared statement too large to be kept";
+	struct client *c = g->c;
+	const char *name = (const char *)g->p + FRAME_HEAD_LEN;
+	char *note;
+	enum status st;
+
+	if (memchr(name, '\0', g->len - FRAME_HEAD_LEN) == NULL)
+		return g->len <= STMT_NAME_MAX + FRAME_HEAD_LEN ? E_AGAIN : E_LIMIT;
+	if ((note = strdup(name)) == NULL)
+		return E_NOMEM;
+	st = sqlstmt_large(g->w, c, name);
+	if (st != OK && st != E_EXISTS) {
+		free(note);
+		return st;
+	}
+	c->db->stats.client_parses++;
+	c->db->stats.server_parses++;
+	put_verbatim(g);
+	if (st == E_EXISTS) {
+		free(note);
+		return owe(g, OWED_PARSE, OWED_CLIENT, OWED_TAG_NONE, 0, NULL);
+	}
+	pins_add(&c->pins, &g->w->sh->pins, PIN_UNKNOWN, g->w->now_us, text, sizeof text - 1);
+	return owe(g, OWED_PARSE, OWED_CLIENT, OWED_TAG_SQL, 0, note);
+}
+
 static COLD void pin_unjudged(struct going *g)
 {
 	static const char text[] = "a query too large to be judged";
@@ -419,20 +467,21 @@ static enum status go_parse(struct going *g)
 		c->db->stats.client_parses++;
 		put_verbatim(g);
 		g->c->unnamed_parsed = true;
-		if (c->unnamed != NULL) {
+		c->unnamed_serial++;
+		if (c->unnamed != NULL)
 			c->unnamed->seen = (struct stmt_seen){.ddl = ddl_now(g->w)};
-			c->unnamed->serial++;
-		}
 		if (!c->verbatim)
 			c->db->stats.server_parses++;
 		return owe(g, OWED_PARSE, OWED_CLIENT, OWED_TAG_NONE, 0, NULL);
 	}
 	if (!frame_is_complete(&g->f, g->len))
-		return g->f.total <= g->w->client_limits.rx_keep_max ? E_AGAIN : E_LIMIT;
-	c->db->stats.client_parses++;
+		return g->f.total <= g->w->client_limits.rx_keep_max ? E_AGAIN : put_parse_large(g);
 	if (frontend_read_parse(frame_body(g->p, &g->f), &m) != OK)
 		return E_PROTO;
+	c->db->stats.client_parses++;
 	st = forward_intern(g->w, g->c, &m, &stmt);
+	if (st == E_LIMIT)
+		return put_parse_refused(g, m.name);
 	if (st != OK)
 		return st;
 	name = stmt_names_find(&c->names, m.name);
@@ -443,8 +492,11 @@ static enum status go_parse(struct going *g)
 	if (st == OK) {
 		name->seen.ddl = ddl_now(g->w);
 		st = put_parse_named(g, &m, stmt);
-	} else if (st == E_EXISTS)
+	} else if (st == E_EXISTS) {
 		st = put_parse_duplicate(g, &m, name);
+	} else if (st == E_LIMIT) {
+		st = put_parse_refused(g, m.name);
+	}
 	stmt_unref(g->w->stmts, stmt);
 	return st;
 }
@@ -454,6 +506,7 @@ static enum status bind_effects(struct going *g, const char *sql, size_t len, bo
 {
 	struct client *c = g->c;
 	struct sql_verdict v;
+	enum status st;
 
 	effects_free(c->bound);
 	c->bound = NULL;
@@ -461,7 +514,8 @@ static enum status bind_effects(struct going *g, const char *sql, size_t len, bo
 		return OK;
 	(void)judge_word(g->w, c, sql, len, &v);
 	c->parse_differs = c->parse_differs || prepared_differs(sql, c->sql_opts, &v);
-	return effects_begin(g->w, c, g->s, sql, &v, &c->bound);
+	st = sqlstmt_ahead(g->w, c, sql, &v, false);
+	return st == OK ? effects_begin(g->w, c, g->s, sql, &v, &c->bound) : st;
 }
 
 /* What a name means on this server. */
@@ -478,6 +532,7 @@ static enum status follow_settings(struct going *g, struct stmt_name *entry)
 	struct stmt_text text = {.query = st->query,
 		.query_len = st->query_len,
 		.n_types = st->n_types,
+		.is_sql = st->is_sql,
 		.types = st->types,
 		.parse = settings_parse_key(g->c->set.current)};
 	struct stmt *now;
@@ -595,8 +650,11 @@ static enum status server_stmt(struct going *g, const char *name, struct meant *
 	entry = stmt_names_find(&c->names, name);
 	if (entry == NULL)
 		return E_NOTFOUND;
-	if (entry->stmt->parse != settings_parse_key(c->set.current))
+	if (entry->stmt->parse != settings_parse_key(c->set.current) &&
+		!sqlstmt_is_large(entry->stmt))
 		st = follow_settings(g, entry);
+	if (st == OK && entry->stmt->is_sql) /* it has its own name there */
+		return sqlstmt_need(g->w, c, entry);
 	return st == OK ? find_numbered(g, entry->stmt, &entry->seen, entry->name, out) : st;
 }
 
@@ -618,7 +676,7 @@ static enum status effects_of_bind(struct going *g, const struct msg_bind *m)
 		return bind_effects(g, p.sql, p.sql_len, true);
 	}
 	entry = stmt_names_find(&c->names, m->stmt);
-	if (entry == NULL)
+	if (entry == NULL || entry->stmt->is_sql)
 		return OK;
 	return bind_effects(g, entry->stmt->query, entry->stmt->query_len,
 		judge_has_effects(judge_stmt(g->w, c, entry)));
@@ -686,6 +744,8 @@ static enum status go_bind(struct going *g)
 		return put_bind_refused(g, &m, NAME_IS_MISSING);
 	if (st == E_INVALID)
 		return put_bind_refused(g, &m, NAME_HAS_ANOTHER_RESULT);
+	if (st == E_LIMIT)
+		return put_bind_refused(g, &m, NAME_IS_TOO_MUCH);
 	if (st == OK)
 		st = effects_of_bind(g, &m);
 	if (st == OK && to.is_untold)
@@ -717,7 +777,7 @@ static enum status describe_unnamed(struct going *g)
 
 	put_verbatim(g);
 	return owe(g, OWED_DESCRIBE, OWED_CLIENT, u != NULL ? OWED_TAG_SHAPE : OWED_TAG_NONE,
-		u != NULL ? u->serial : 0, NULL);
+		g->c->unnamed_serial, NULL);
 }
 
 static enum status go_describe(struct going *g)
@@ -745,6 +805,10 @@ static enum status go_describe(struct going *g)
 		frontend_put_describe(&out, 'S', MISSING_NAME);
 		put(g->s, &out);
 		return owe(g, OWED_DESCRIBE, OWED_CLIENT, OWED_TAG_NAME_ERROR, 0, note);
+	}
+	if (st == OK && to.number == 0 && m.name_len != 0) { /* made by PREPARE */
+		put_verbatim(g);
+		return owe(g, OWED_DESCRIBE, OWED_CLIENT, OWED_TAG_NONE, 0, NULL);
 	}
 	if (st == OK && to.number == 0)
 		return describe_unnamed(g);
@@ -802,7 +866,9 @@ static enum status go_query(struct going *g)
 			return E_PROTO;
 		(void)judge_word(g->w, c, m.sql, m.sql_len, &v);
 		c->parse_differs = c->parse_differs || prepared_differs(m.sql, c->sql_opts, &v);
-		st = effects_begin(g->w, c, g->s, m.sql, &v, &e);
+		st = sqlstmt_ahead(g->w, c, m.sql, &v, true);
+		if (st == OK)
+			st = effects_begin(g->w, c, g->s, m.sql, &v, &e);
 		if (st != OK)
 			return st;
 	}

@@ -32,6 +32,7 @@ enum owed_tag {
 	OWED_TAG_SHAPE,        /* Describe: ref is a struct prepared_note, or NULL: of the unnamed
 				* statement with serial `no`
 				*/
+	OWED_TAG_SQL,          /* hidden: makes a statement under its name; ref is that, or NULL */
 	OWED_TAG_EFFECTS,      /* Query or Execute with effects: ref is a struct effects */
 };
 
@@ -46,6 +47,7 @@ enum name_error {
 	NAME_IS_TAKEN,           /* 42P05 */
 	NAME_IS_MISSING,         /* 26000 */
 	NAME_HAS_ANOTHER_RESULT, /* 0A000 */
+	NAME_IS_TOO_MUCH,        /* 53400: max_statement_memory */
 };
 
 struct name_note {

@@ -34,7 +34,7 @@ static bool bound_text(struct client *c, const struct msg_bind *bind, struct sin
 	if (bind->stmt_len == 0)
 		return false; /* rare enough for the server */
 	name = c->verbatim ? NULL : stmt_names_find(&c->names, bind->stmt);
-	if (name == NULL)
+	if (name == NULL || name->stmt->is_sql)
 		return false;
 	out->sql = name->stmt->query;
 	out->sql_len = name->stmt->query_len;

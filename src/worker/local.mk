@@ -25,5 +25,6 @@ libcore_a_SOURCES += \
 	src/worker/server_login.c \
 	src/worker/shared.h \
 	src/worker/show.c src/worker/show.h \
+	src/worker/sqlstmt.c src/worker/sqlstmt.h \
 	src/worker/unit.c src/worker/unit.h \
 	src/worker/worker.c src/worker/worker.h

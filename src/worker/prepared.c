@@ -18,7 +18,7 @@ struct prepared_note *prepared_note_new(
 	if (note == NULL)
 		return NULL;
 	note->number = number;
-	note->serial = c->unnamed != NULL ? c->unnamed->serial : 0;
+	note->serial = c->unnamed_serial;
 	memcpy(note->name, name, name_len);
 	note->portal = memcpy(note->name + name_len, portal, portal_len);
 	return note;
@@ -113,8 +113,8 @@ static struct stmt_seen *seen_of(
 	struct stmt_name *name;
 
 	if (note->name[0] == '\0')
-		return c->unnamed != NULL && c->unnamed->serial == note->serial ? &c->unnamed->seen
-										: NULL;
+		return c->unnamed != NULL && c->unnamed_serial == note->serial ? &c->unnamed->seen
+									       : NULL;
 	name = stmt_names_find(&c->names, note->name);
 	return name != NULL && entry != NULL && name->stmt == entry->stmt ? &name->seen : NULL;
 }
@@ -146,7 +146,7 @@ bool prepared_told(
 	if (has_rows && shape_read(&w->sh->hash_key, body, &shape) != OK)
 		shape = 0; /* not known */
 	if (note == NULL) {
-		if (c != NULL && c->unnamed != NULL && c->unnamed->serial == (uint32_t)e->no)
+		if (c != NULL && c->unnamed != NULL && c->unnamed_serial == (uint32_t)e->no)
 			c->unnamed->seen.shape = shape;
 		return true;
 	}

@@ -23,6 +23,7 @@
 #include "worker/prepared.h"
 #include "worker/probe.h"
 #include "worker/savepoints.h"
+#include "worker/sqlstmt.h"
 #include "worker/unit.h"
 
 /* A walk over one chunk of a server's messages. [run, at) is to be passed on. */
@@ -151,6 +152,9 @@ void relay_entry_lost(struct worker *w, struct server *s, struct owed_entry e)
 	case OWED_TAG_SHAPE:
 		prepared_lost(s, &e);
 		break;
+	case OWED_TAG_SQL:
+		sqlstmt_lost(s, &e);
+		break;
 	case OWED_TAG_NONE:
 		/* The Close of an evicted statement was skipped: the server still has it. */
 		if (e.kind == OWED_CLOSE && e.who == OWED_HIDDEN)
@@ -192,6 +196,7 @@ static void entry_done(struct worker *w, struct server *s, struct owed_entry e)
 		free(e.ref);
 		break;
 	case OWED_TAG_NAME_ERROR:
+	case OWED_TAG_SQL:
 		free(e.ref);
 		break;
 	case OWED_TAG_EFFECTS:
@@ -619,6 +624,7 @@ static void put_name_error(struct worker *w, struct client *c, const struct name
 		[NAME_IS_TAKEN] = SQLSTATE_DUPLICATE_PREPARED_STATEMENT,
 		[NAME_IS_MISSING] = SQLSTATE_INVALID_SQL_STATEMENT_NAME,
 		[NAME_HAS_ANOTHER_RESULT] = SQLSTATE_FEATURE_NOT_SUPPORTED,
+		[NAME_IS_TOO_MUCH] = SQLSTATE_CONFIGURATION_LIMIT_EXCEEDED,
 	};
 	char message[256];
 	struct report r = report_of("ERROR", states[note->error], message);
@@ -627,6 +633,9 @@ static void put_name_error(struct worker *w, struct client *c, const struct name
 		r.message = "cached plan must not change result type";
 		r.file = "plancache.c"; /* drivers know this error by where it comes from */
 		r.routine = "RevalidateCachedQuery";
+	} else if (note->error == NAME_IS_TOO_MUCH) {
+		r.message = "too many prepared statements, or too large ones";
+		r.hint = "Close those that are not needed, or raise max_statement_memory.";
 	} else if (note->name[0] == '\0') {
 		snprintf(message, sizeof message, "unnamed prepared statement does not exist");
 	} else {
@@ -674,6 +683,14 @@ static COLD void run_again(struct walk *k, size_t total)
 		server_close(w, s, SERVER_END_MEMORY);
 }
 
+/* An error that is the client's, for a message of its own or one that its message needs. */
+static bool is_for_client(const struct owed_entry *e)
+{
+	return e->who != OWED_HIDDEN || e->tag == OWED_TAG_PARSE_HIDDEN ||
+	       e->tag == OWED_TAG_SHAPE ||
+	       (e->tag == OWED_TAG_SQL && e->no != SQLSTMT_BEFORE_QUERY);
+}
+
 static COLD void error_came(struct walk *k, const struct frame *f)
 {
 	struct worker *w = k->w;
@@ -716,10 +733,13 @@ static COLD void error_came(struct walk *k, const struct frame *f)
 		s->hidden_failed = true;
 		remember_fatal(s, &r);
 	}
+	if (c != NULL && e.tag == OWED_TAG_SQL && e.no == SQLSTMT_BEFORE_QUERY) {
+		remember_fatal(s, &r); /* of the Query that follows */
+		c->deferred_failed = true;
+	}
 	if (c != NULL) {
 		c->unit_error = true;
-		if (e.who != OWED_HIDDEN || e.tag == OWED_TAG_PARSE_HIDDEN ||
-			e.tag == OWED_TAG_SHAPE)
+		if (is_for_client(&e))
 			dbase_count_error(c->db, r.sqlstate, false);
 	}
 	if (c != NULL && e.who == OWED_CLIENT && c->deferred_failed) {
@@ -731,7 +751,7 @@ static COLD void error_came(struct walk *k, const struct frame *f)
 	} else if (c != NULL && e.tag == OWED_TAG_NAME_ERROR) {
 		skip(k, f->total);
 		put_name_error(w, c, e.ref);
-	} else if (step == OWED_DROP && e.tag != OWED_TAG_PARSE_HIDDEN && e.tag != OWED_TAG_SHAPE) {
+	} else if (step == OWED_DROP && !is_for_client(&e)) {
 		skip(k, f->total);
 	} else {
 		k->at += f->total;
@@ -922,6 +942,21 @@ static void put_notifier(struct walk *k, const struct frame *f)
 	wr_u32(&out, pid);
 	put_own(k->w, k->s->client, &out);
 	k->run = k->at + sizeof head;
+}
+
+/* A description that tells something. False: the client has left, its unit runs elsewhere. */
+static COLD bool described(struct walk *k, const struct frame *f)
+{
+	struct server *s = k->s;
+	struct owed_entry *e = owed_head(&s->owed);
+
+	if (prepared_told(
+		    k->w, s, e, f->type == BACKEND_ROW_DESCRIPTION, frame_body(k->data + k->at, f)))
+		return true;
+	replay(k, SQLSTATE_FEATURE_NOT_SUPPORTED);
+	(void)owed_pop(&s->owed);
+	skip(k, f->total);
+	return false;
 }
 
 /* A message that is complete, or need not be. Returns false if the walk is over. */

@@ -63,8 +63,7 @@ static COLD void forward_failed(struct feed *fd, enum status st)
 		r.message = "malformed message";
 	} else if (st == E_LIMIT) {
 		r.sqlstate = SQLSTATE_CONFIGURATION_LIMIT_EXCEEDED;
-		r.message = "too much in flight, or a prepared statement that is too large";
-		r.hint = "A named statement has at most 1 MB; see also max_prepared_statements.";
+		r.message = "too much in flight, or a name that is too long";
 	}
 	if (s != NULL)
 		s->in_message = true; /* it cannot be used again */
