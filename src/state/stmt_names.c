@@ -9,6 +9,7 @@ void stmt_names_init(struct stmt_names *n, struct stmt_table *t, size_t n_max)
 	map_init(&n->map);
 	n->unnamed = NULL;
 	n->n_max = n_max;
+	n->last_serial = 0;
 	n->bytes = 0;
 	n->text_bytes = 0;
 	n->bytes_max = SIZE_MAX;
@@ -52,6 +53,7 @@ static struct stmt_name *entry_new(struct stmt_names *n, const char *name, size_
 
 	if (e == NULL)
 		return NULL;
+	e->serial = ++n->last_serial;
 	e->name_len = (uint32_t)len;
 	memcpy(e->name, name, len);
 	n->bytes += entry_bytes(len);

@@ -15,6 +15,7 @@ struct stmt_name {
 	struct stmt *stmt;     /* held by the entry */
 	uint64_t word;         /* the caller's: a cached verdict; 0 at first */
 	struct stmt_seen seen; /* the caller's; zeroes at first */
+	uint32_t serial;       /* another for each that is put */
 	uint32_t name_len;
 	char name[]; /* NUL-terminated */
 };
@@ -24,6 +25,7 @@ struct stmt_names {
 	struct map map;            /* of struct stmt_name, by name; "" is not in it */
 	struct stmt_name *unnamed; /* with a statement or kept for the next one; NULL: never used */
 	size_t n_max;
+	uint32_t last_serial;
 	size_t bytes;      /* of entries with their names */
 	size_t text_bytes; /* of the statements of named ones */
 	size_t bytes_max;  /* of both; SIZE_MAX at first, the owner's to set */

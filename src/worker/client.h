@@ -126,6 +126,7 @@ struct unit {
 struct unnamed {
 	uint64_t word; /* its verdict, see judge.h */
 	struct stmt_seen seen;
+	bool is_closed;    /* by a Close, as far as messages have been sent */
 	uint32_t sql_opts; /* with which it was judged */
 	uint32_t cap;      /* of body */
 	uint32_t len;      /* 0: none */

@@ -281,9 +281,10 @@ static enum status put_describe_hidden(struct going *g, const char *client_name,
 	return owe(g, OWED_DESCRIBE, OWED_HIDDEN, OWED_TAG_SHAPE, number, note);
 }
 
-static struct parse_note *parse_note_new(const char *name, struct stmt *st, uint64_t number)
+static struct parse_note *parse_note_new(
+	const struct stmt_name *entry, struct stmt *st, uint64_t number)
 {
-	size_t n = strlen(name) + 1;
+	size_t n = entry->name_len + 1u;
 	struct parse_note *note = malloc(sizeof *note + n);
 
 	if (note == NULL)
@@ -291,7 +292,8 @@ static struct parse_note *parse_note_new(const char *name, struct stmt *st, uint
 	note->stmt = stmt_ref(st);
 	note->number = number;
 	note->good = 0;
-	memcpy(note->name, name, n);
+	note->serial = entry->serial;
+	memcpy(note->name, entry->name, n);
 	return note;
 }
 
@@ -349,9 +351,11 @@ static bool parses_as_for_all(const struct client *c, const struct server *s)
 	       !(c->unit.flags & SQLV_SCHEMA);
 }
 
-static enum status put_parse_named(struct going *g, const struct msg_parse *m, struct stmt *st)
+static enum status put_parse_named(
+	struct going *g, const struct msg_parse *m, const struct stmt_name *as)
 {
 	char name[STMT_SERVER_NAME_MAX];
+	struct stmt *st = as->stmt;
 	struct parse_note *note;
 	const struct stmt_lru_entry *entry = stmt_lru_use(&g->s->stmts, st);
 	bool is_there = entry != NULL && entry->is.ddl == ddl_now(g->w) && !parses_for_itself(g->c);
@@ -364,7 +368,7 @@ static enum status put_parse_named(struct going *g, const struct msg_parse *m, s
 		rc = lru_add(g, st, &number);
 	if (rc != OK)
 		return rc;
-	note = parse_note_new(m->name, st, is_there ? 0 : number);
+	note = parse_note_new(as, st, is_there ? 0 : number);
 	if (note == NULL)
 		return E_NOMEM;
 	if (is_there)
@@ -468,8 +472,10 @@ static enum status go_parse(struct going *g)
 		put_verbatim(g);
 		g->c->unnamed_parsed = true;
 		c->unnamed_serial++;
-		if (c->unnamed != NULL)
+		if (c->unnamed != NULL) {
+			c->unnamed->is_closed = false;
 			c->unnamed->seen = (struct stmt_seen){.ddl = ddl_now(g->w)};
+		}
 		if (!c->verbatim)
 			c->db->stats.server_parses++;
 		return owe(g, OWED_PARSE, OWED_CLIENT, OWED_TAG_NONE, 0, NULL);
@@ -491,7 +497,7 @@ static enum status go_parse(struct going *g)
 		st = E_EXISTS;
 	if (st == OK) {
 		name->seen.ddl = ddl_now(g->w);
-		st = put_parse_named(g, &m, stmt);
+		st = put_parse_named(g, &m, name);
 	} else if (st == E_EXISTS) {
 		st = put_parse_duplicate(g, &m, name);
 	} else if (st == E_LIMIT) {
@@ -617,7 +623,8 @@ static enum status revive_unnamed(struct going *g, struct meant *out)
 	struct stmt *stmt;
 	enum status st;
 
-	if (u == NULL || u->len == 0 || frontend_read_parse(rd_of(u->body, u->len), &m) != OK)
+	if (u == NULL || u->len == 0 || u->is_closed ||
+		frontend_read_parse(rd_of(u->body, u->len), &m) != OK)
 		return E_NOTFOUND;
 	st = forward_intern(g->w, g->c, &m, &stmt);
 	if (st != OK)
@@ -823,22 +830,45 @@ static enum status go_describe(struct going *g)
 		numbered(g, to.number), note);
 }
 
+static struct close_note *close_note_new(struct stmt_names *names, const char *name)
+{
+	size_t n = strlen(name) + 1;
+	struct stmt_name *entry = stmt_names_find(names, name);
+	struct close_note *note = calloc(1, sizeof *note + n);
+
+	if (note == NULL)
+		return NULL;
+	memcpy(note->name, name, n);
+	if (entry != NULL) {
+		note->stmt = stmt_ref(entry->stmt);
+		note->seen = entry->seen;
+		stmt_names_remove(names, name);
+	}
+	return note;
+}
+
 static enum status go_close(struct going *g)
 {
+	struct client *c = g->c;
 	struct msg_target m;
-	char *name;
+	void *note;
 	enum status st = frontend_read_target(frame_body(g->p, &g->f), &m);
 
 	if (st != OK)
 		return st;
-	if (m.kind == 'P' || g->c->verbatim) {
+	if (m.kind == 'S' && m.name_len == 0 && !c->verbatim) {
+		c->unnamed_parsed = false;
+		if (c->unnamed != NULL)
+			c->unnamed->is_closed = true;
+	}
+	if (m.kind == 'P' || c->verbatim || m.name_len == 0) {
 		put_verbatim(g);
 		return owe(g, OWED_CLOSE, OWED_CLIENT, OWED_TAG_NONE, 0, NULL);
 	}
-	name = strdup(m.name);
-	if (name == NULL)
+	note = close_note_new(&c->names, m.name);
+	if (note == NULL)
 		return E_NOMEM;
-	return owe(g, OWED_CLOSE, OWED_SYNTH, OWED_TAG_CLOSE_NAME, 0, name);
+	return owe(g, OWED_CLOSE, OWED_SYNTH, OWED_TAG_CLOSE_NAME, 0, note);
 }
 
 static enum status go_execute(struct going *g)

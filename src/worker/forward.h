@@ -28,7 +28,7 @@ enum owed_tag {
 	OWED_TAG_NAME_ERROR,   /* the error that will come names our statement: ref is a struct
 				* name_note
 				*/
-	OWED_TAG_CLOSE_NAME,   /* client's Close of a statement: ref is its name */
+	OWED_TAG_CLOSE_NAME,   /* client's Close of a statement: ref is a struct close_note */
 	OWED_TAG_SHAPE,        /* Describe: ref is a struct prepared_note, or NULL: of the unnamed
 				* statement with serial `no`
 				*/
@@ -39,8 +39,16 @@ enum owed_tag {
 struct parse_note {
 	struct stmt *stmt; /* a reference; NULL: it cannot be interned, the client is pinned */
 	uint64_t number;   /* on the server */
+	uint32_t serial;   /* of the client's name */
 	uint64_t good;     /* what stmt->good becomes when it is parsed; 0: nothing is learned */
 	char name[];       /* the client's */
+};
+
+/* A Close takes the name away at once, since a Parse may follow; if it is skipped it comes back. */
+struct close_note {
+	struct stmt *stmt; /* a reference; NULL: the client had no such name */
+	struct stmt_seen seen;
+	char name[];
 };
 
 enum name_error {

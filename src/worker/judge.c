@@ -168,6 +168,7 @@ static void keep_unnamed(struct client *c, struct rd body, uint64_t word)
 		if (u == NULL)
 			return;
 		u->seen = (struct stmt_seen){0};
+		u->is_closed = false;
 		u->cap = cap;
 	}
 	u->word = word;

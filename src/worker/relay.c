@@ -124,10 +124,23 @@ static COLD void parse_lost(
 	struct stmt_name *name;
 
 	if (c != NULL && (name = stmt_names_find(&c->names, note->name)) != NULL &&
-		name->stmt == note->stmt)
+		name->serial == note->serial)
 		stmt_names_remove(&c->names, note->name);
 	if (e->who != OWED_SYNTH)
 		stmt_lru_remove_number(&s->stmts, note->number);
+	stmt_unref(w->stmts, note->stmt);
+	free(note);
+}
+
+static COLD void close_lost(struct worker *w, struct client *c, struct close_note *note)
+{
+	struct stmt_name *name;
+
+	if (c != NULL && note->stmt != NULL) {
+		stmt_names_remove(&c->names, note->name); /* a Parse behind it, lost as well */
+		if (stmt_names_put(&c->names, note->name, note->stmt, &name) == OK)
+			name->seen = note->seen;
+	}
 	stmt_unref(w->stmts, note->stmt);
 	free(note);
 }
@@ -143,8 +156,10 @@ void relay_entry_lost(struct worker *w, struct server *s, struct owed_entry e)
 		stmt_unref(w->stmts, e.ref);
 		break;
 	case OWED_TAG_NAME_ERROR:
-	case OWED_TAG_CLOSE_NAME:
 		free(e.ref);
+		break;
+	case OWED_TAG_CLOSE_NAME:
+		close_lost(w, s->client, e.ref);
 		break;
 	case OWED_TAG_EFFECTS:
 		effects_free(e.ref);
@@ -173,9 +188,8 @@ void relay_entry_lost(struct worker *w, struct server *s, struct owed_entry e)
 }
 
 /* The entry was answered as it should be. */
-static void entry_done(struct worker *w, struct server *s, struct owed_entry e)
+static void entry_done(struct worker *w, struct owed_entry e)
 {
-	struct client *c = s->client;
 	struct parse_note *note = e.ref;
 
 	switch ((enum owed_tag)e.tag) {
@@ -189,10 +203,7 @@ static void entry_done(struct worker *w, struct server *s, struct owed_entry e)
 		stmt_unref(w->stmts, e.ref);
 		break;
 	case OWED_TAG_CLOSE_NAME:
-		if (c != NULL && *(const char *)e.ref != '\0')
-			stmt_names_remove(&c->names, e.ref);
-		else if (c != NULL && c->unnamed != NULL)
-			c->unnamed->len = 0;
+		stmt_unref(w->stmts, ((struct close_note *)e.ref)->stmt);
 		free(e.ref);
 		break;
 	case OWED_TAG_NAME_ERROR:
@@ -232,7 +243,7 @@ static void answer_synthetic(struct worker *w, struct server *s)
 			reply_put_close_complete(&out);
 		if (s->client != NULL)
 			put_own(w, s->client, &out);
-		entry_done(w, s, e);
+		entry_done(w, e);
 	}
 }
 
@@ -853,11 +864,11 @@ static void ready_came(struct walk *k, const struct frame *f, enum owed_step ste
 		k->run = k->at;
 		if (s->pool->outstanding != 0)
 			s->pool->outstanding--;
-		entry_done(w, s, e);
+		entry_done(w, e);
 		drained_some(w, s);
 		return;
 	}
-	entry_done(w, s, e);
+	entry_done(w, e);
 	unit_ended(k, e, (char)status);
 }
 
@@ -1008,7 +1019,7 @@ static bool message_came(struct walk *k, const struct frame *f)
 	s->body_left = (uint32_t)(f->total - there);
 	s->body_passed = step == OWED_PASS && s->client != NULL;
 	if (ends)
-		entry_done(k->w, s, owed_pop(&s->owed));
+		entry_done(k->w, owed_pop(&s->owed));
 	return true;
 }
 
