@@ -208,6 +208,7 @@ struct conf {
 	uint32_t max_server_logins; /* at once, per node */
 	bool server_round_robin;
 	uint32_t max_prepared_statements;
+	uint64_t max_statement_memory; /* bytes, per worker; a client may have a quarter */
 	struct conf_list ignore_startup_parameters;
 	bool application_name_add_host;
 	bool disable_pqexec; /* * */

@@ -271,6 +271,9 @@ const struct setting settings[] = {
 		.def = "8", .min = 1, .max = 1000,
 		.help = "logins under way at once per node, so that one that comes back is not "
 			"stormed"},
+	{ROW(G, POOL, SIZE, "max_statement_memory", max_statement_memory), .flags = SETTING_OURS,
+		.def = "256MB", .min = 1048576, .max = 1ull << 40,
+		.help = "memory of a worker for prepared statements; a client may have a quarter"},
 	{ROW(G, ROUTING, SIZE, "max_unit_size", max_unit_size), .flags = SETTING_OURS,
 		.def = "256kB", .min = 8192, .max = 1048576,
 		.help = "largest query that is held and read as a whole; larger ones go to the "

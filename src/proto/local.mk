@@ -28,6 +28,8 @@ libpure_a_SOURCES += \
 	src/proto/scram_msg.h \
 	src/proto/scram_server.c \
 	src/proto/scram_server.h \
+	src/proto/shape.c \
+	src/proto/shape.h \
 	src/proto/sqlstate.h \
 	src/proto/startup.c \
 	src/proto/startup.h \

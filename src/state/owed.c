@@ -125,6 +125,17 @@ static void owed_enter_copy(struct owed *q)
 	q->in_copy = !fenced;
 }
 
+void owed_hide_head(struct owed *q, uint16_t tag)
+{
+	struct owed_entry *e = owed_head(q);
+
+	PANIC_IF(e == NULL);
+	PANIC_IF(e->who != OWED_CLIENT || !ends_in_ready(e->kind));
+	e->who = OWED_HIDDEN;
+	e->tag = tag;
+	q->n_client--;
+}
+
 static enum owed_step step_of(const struct owed_entry *e)
 {
 	return e->who == OWED_HIDDEN ? OWED_DROP : OWED_PASS;

@@ -98,6 +98,10 @@ struct owed_entry owed_pop(struct owed *q);
  */
 enum owed_step owed_on_reply(struct owed *q, char type, bool *ends);
 
+/* The head, which is the client's and ends in ReadyForQuery, is ours from now on: its unit is sent
+ * again behind it. */
+void owed_hide_head(struct owed *q, uint16_t tag);
+
 /*
  * Walk over complete messages at `data` that go to the client as they are, for as long as the heads
  * are the client's and entries with tag 0 end; those are taken off. Returns how many bytes: behind

@@ -133,17 +133,17 @@ uint64_t stmt_lru_find(const struct stmt_lru *l, const struct stmt *s)
 	return e != HEAD ? l->entries[e].number : 0;
 }
 
-uint64_t stmt_lru_use(struct stmt_lru *l, const struct stmt *s)
+struct stmt_lru_entry *stmt_lru_use(struct stmt_lru *l, const struct stmt *s)
 {
 	uint32_t e = entry_of(l, s);
 
 	if (e == HEAD)
-		return 0;
+		return NULL;
 	if (l->entries[HEAD].older != e) {
 		entry_unlink(l, e);
 		entry_link_newest(l, e);
 	}
-	return l->entries[e].number;
+	return &l->entries[e];
 }
 
 /* Take out entry e, which becomes free; returns its number. */
@@ -161,7 +161,8 @@ static uint64_t entry_remove(struct stmt_lru *l, uint32_t e)
 	return x->number;
 }
 
-enum status stmt_lru_add(struct stmt_lru *l, struct stmt *s, uint64_t *number, uint64_t *victim)
+enum status stmt_lru_add(
+	struct stmt_lru *l, struct stmt *s, struct stmt_lru_entry **out, uint64_t *victim)
 {
 	uint32_t e;
 
@@ -175,10 +176,12 @@ enum status stmt_lru_add(struct stmt_lru *l, struct stmt *s, uint64_t *number, u
 	l->free = l->entries[e].older;
 	l->entries[e].stmt = stmt_ref(s);
 	l->entries[e].number = ++l->last_number;
+	l->entries[e].is = (struct stmt_seen){0};
+	l->entries[e].is_odd = false;
 	entry_link_newest(l, e);
 	l->slots[slot_find(l, s)] = e;
 	l->n++;
-	*number = l->last_number;
+	*out = &l->entries[e];
 	return OK;
 }
 
@@ -189,17 +192,24 @@ uint64_t stmt_lru_remove(struct stmt_lru *l, const struct stmt *s)
 	return e != HEAD ? entry_remove(l, e) : 0;
 }
 
-bool stmt_lru_remove_number(struct stmt_lru *l, uint64_t number)
+struct stmt_lru_entry *stmt_lru_numbered(const struct stmt_lru *l, uint64_t number)
 {
 	const struct stmt_lru_entry *x = NULL;
 
-	while ((x = stmt_lru_next(l, x)) != NULL) {
-		if (x->number == number) {
-			(void)entry_remove(l, (uint32_t)(x - l->entries));
-			return true;
-		}
-	}
-	return false;
+	while ((x = stmt_lru_next(l, x)) != NULL)
+		if (x->number == number)
+			return &l->entries[x - l->entries];
+	return NULL;
+}
+
+bool stmt_lru_remove_number(struct stmt_lru *l, uint64_t number)
+{
+	const struct stmt_lru_entry *x = stmt_lru_numbered(l, number);
+
+	if (x == NULL)
+		return false;
+	(void)entry_remove(l, (uint32_t)(x - l->entries));
+	return true;
 }
 
 void stmt_lru_clear(struct stmt_lru *l)
@@ -233,7 +243,7 @@ enum status stmt_lru_adopt(struct stmt_lru *l, struct stmt_table *t)
 
 size_t stmt_server_name(uint64_t number, char name[STMT_SERVER_NAME_MAX])
 {
-	static const char prefix[] = "pgweir_";
+	static const char prefix[] = STMT_SERVER_NAME_PREFIX;
 	size_t len = sizeof prefix - 1;
 	unsigned shift = 60;
 

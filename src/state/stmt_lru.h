@@ -15,6 +15,10 @@
 struct stmt_lru_entry {
 	struct stmt *stmt; /* NULL: free */
 	uint64_t number;
+	/* the caller's, zeroes at first: its result there (0: not known), and as of which change of
+	 * definitions it was parsed (0: it must be parsed again) */
+	struct stmt_seen is;
+	bool is_odd;           /* the caller's, false at first */
 	uint32_t newer, older; /* entries; in a free one `older` is the next free */
 };
 
@@ -34,22 +38,25 @@ struct stmt_lru {
 void stmt_lru_init(struct stmt_lru *l, struct stmt_table *t, uint32_t n_max);
 void stmt_lru_fini(struct stmt_lru *l);
 
-/* Its number on this server, 1 or more, now most recently used; 0: the server does not have it. */
-uint64_t stmt_lru_use(struct stmt_lru *l, const struct stmt *s);
+/* Its entry, now most recently used; NULL: the server does not have it. Borrowed until a change. */
+struct stmt_lru_entry *stmt_lru_use(struct stmt_lru *l, const struct stmt *s);
 uint64_t stmt_lru_find(const struct stmt_lru *l, const struct stmt *s); /* without using it */
 
 /*
- * Add `s`, which is not in (else PANIC), under a new number; takes a reference. *victim is the
+ * Add `s`, which is not in (else PANIC), under a new number; takes a reference. *out is its entry,
+ * borrowed until a change. *victim is the
  * number of the statement that had to go for it (send Close ahead of Parse), or 0.
  * If the Parse fails or is skipped the caller removes `s`; if the victim's Close is skipped by an
  * error, the caller sends it again: the number is in use on the server until then.
  * Errors: E_NOMEM.
  */
 enum status stmt_lru_add(
-	struct stmt_lru *l, struct stmt *s, uint64_t *number, uint64_t *victim) MUST_USE;
+	struct stmt_lru *l, struct stmt *s, struct stmt_lru_entry **out, uint64_t *victim) MUST_USE;
 
 /* Take out. Returns its number (send Close if it is still there), 0 if it was not in. */
 uint64_t stmt_lru_remove(struct stmt_lru *l, const struct stmt *s);
+/* What has this number, borrowed until a change; NULL: nothing. Walks over all. */
+struct stmt_lru_entry *stmt_lru_numbered(const struct stmt_lru *l, uint64_t number);
 /* Take out whatever has this number; false if none has. */
 bool stmt_lru_remove_number(struct stmt_lru *l, uint64_t number);
 void stmt_lru_clear(struct stmt_lru *l); /* DEALLOCATE ALL, DISCARD ALL; numbers go on */
@@ -61,7 +68,8 @@ enum status stmt_lru_adopt(struct stmt_lru *l, struct stmt_table *t) MUST_USE;
 
 /* The name of statement `number` on a server, NUL-terminated; returns its length without the NUL.
  */
-#define STMT_SERVER_NAME_MAX 24u
+#define STMT_SERVER_NAME_MAX    24u
+#define STMT_SERVER_NAME_PREFIX "pgweir_"
 size_t stmt_server_name(uint64_t number, char name[STMT_SERVER_NAME_MAX]);
 
 #endif

@@ -9,7 +9,10 @@ void stmt_names_init(struct stmt_names *n, struct stmt_table *t, size_t n_max)
 	map_init(&n->map);
 	n->unnamed = NULL;
 	n->n_max = n_max;
+	n->last_serial = 0;
 	n->bytes = 0;
+	n->text_bytes = 0;
+	n->bytes_max = SIZE_MAX;
 }
 
 void stmt_names_fini(struct stmt_names *n)
@@ -50,6 +53,7 @@ static struct stmt_name *entry_new(struct stmt_names *n, const char *name, size_
 
 	if (e == NULL)
 		return NULL;
+	e->serial = ++n->last_serial;
 	e->name_len = (uint32_t)len;
 	memcpy(e->name, name, len);
 	n->bytes += entry_bytes(len);
@@ -74,7 +78,7 @@ static enum status put_unnamed(struct stmt_names *n, struct stmt *s, struct stmt
 	stmt_unref(n->table, e->stmt);
 	e->stmt = s;
 	e->word = 0;
-	e->shape = 0;
+	e->seen = (struct stmt_seen){0};
 	*out = e;
 	return OK;
 }
@@ -89,7 +93,8 @@ enum status stmt_names_put(
 		return put_unnamed(n, s, out);
 	if (stmt_names_find(n, name) != NULL)
 		return E_EXISTS;
-	if (n->map.n_items >= n->n_max || len > STMT_NAME_MAX)
+	if (n->map.n_items >= n->n_max || len > STMT_NAME_MAX ||
+		n->bytes + n->text_bytes + entry_bytes(len) + s->in.bytes > n->bytes_max)
 		return E_LIMIT;
 	if ((e = entry_new(n, name, len)) == NULL)
 		return E_NOMEM;
@@ -98,8 +103,19 @@ enum status stmt_names_put(
 		return E_NOMEM;
 	}
 	e->stmt = stmt_ref(s);
+	n->text_bytes += s->in.bytes;
 	*out = e;
 	return OK;
+}
+
+void stmt_names_change(struct stmt_names *n, struct stmt_name *e, struct stmt *s)
+{
+	stmt_ref(s); /* before the old one goes: it may be the same */
+	if (e != n->unnamed)
+		n->text_bytes += s->in.bytes - e->stmt->in.bytes;
+	stmt_unref(n->table, e->stmt);
+	e->stmt = s;
+	e->word = 0;
 }
 
 bool stmt_names_remove(struct stmt_names *n, const char *name)
@@ -114,6 +130,7 @@ bool stmt_names_remove(struct stmt_names *n, const char *name)
 		return true;
 	}
 	PANIC_IF(!map_remove(&n->map, name_hash(n, e->name, e->name_len), e));
+	n->text_bytes -= e->stmt->in.bytes;
 	entry_free(n, e);
 	return true;
 }
@@ -124,6 +141,7 @@ void stmt_names_clear(struct stmt_names *n)
 
 	map_foreach (e, pos, &n->map)
 		entry_free(n, e);
+	n->text_bytes = 0;
 	map_fini(&n->map);
 	(void)stmt_names_remove(n, "");
 }

@@ -48,6 +48,11 @@ void stmt_table_free(struct stmt_table *t)
 	free(t);
 }
 
+void stmt_table_limit(struct stmt_table *t, size_t bytes_max)
+{
+	t->in.bytes_max = bytes_max;
+}
+
 size_t stmt_table_n(const struct stmt_table *t)
 {
 	return t->in.map.n_items;
@@ -78,8 +83,8 @@ static bool text_equal(const void *item, const void *key)
 	const struct stmt *s = item;
 	const struct stmt_text *x = key;
 
-	return s->parse == x->parse && s->query_len == x->query_len && s->n_types == x->n_types &&
-	       memcmp(s->query, x->query, x->query_len) == 0 &&
+	return s->parse == x->parse && s->is_sql == x->is_sql && s->query_len == x->query_len &&
+	       s->n_types == x->n_types && memcmp(s->query, x->query, x->query_len) == 0 &&
 	       (x->n_types == 0 || memcmp(s->types, x->types, types_len(x->n_types)) == 0);
 }
 
@@ -99,6 +104,7 @@ static struct stmt *stmt_build(const struct stmt_text *x)
 	s->parse = settings_ref(x->parse);
 	s->query_len = x->query_len;
 	s->n_types = x->n_types;
+	s->is_sql = x->is_sql;
 	p = (uint8_t *)&s[1];
 	s->types = p;
 	if (x->n_types != 0)
@@ -149,6 +155,7 @@ enum status stmt_adopt(struct stmt_table *t, struct stmt **s)
 		.query = old->query,
 		.query_len = old->query_len,
 		.n_types = old->n_types,
+		.is_sql = old->is_sql,
 		.types = old->types,
 		.parse = old->parse,
 	};

@@ -21,6 +21,7 @@ struct stmt {
 	const char *query;      /* NUL-terminated */
 	uint32_t query_len;     /* without the NUL */
 	uint16_t n_types;
+	bool is_sql;          /* the text is a PREPARE, which makes the statement; else of Parse */
 	const uint8_t *types; /* n_types OIDs of 4 bytes in network order, as in Parse */
 	uint64_t good;        /* the caller's: for whom it was last parsed well; 0: for nobody */
 };
@@ -32,15 +33,27 @@ struct stmt {
 enum status stmt_table_new(const struct hash_key *key, size_t bytes_max, struct settings_table *st,
 	struct stmt_table **out) MUST_USE;
 void stmt_table_free(struct stmt_table *t); /* when no other worker's thread runs any more */
+void stmt_table_limit(struct stmt_table *t, size_t bytes_max); /* from now on */
 size_t stmt_table_n(const struct stmt_table *t);
 size_t stmt_table_bytes(const struct stmt_table *t);
 const struct hash_key *stmt_table_key(const struct stmt_table *t); /* for names of its clients */
+
+/*
+ * What a client knows of its statement. `shape` is a hash of its result's columns (proto/shape.h).
+ * `ddl` counts changes of definitions: a server that has parsed it before does not have what the
+ * client has parsed.
+ */
+struct stmt_seen {
+	uint64_t shape; /* as the client was told; 0: it was not */
+	uint64_t ddl;   /* when the client parsed it; 1 or more */
+};
 
 /* What makes a statement: the three fields of Parse and the settings it is parsed under. */
 struct stmt_text {
 	const char *query; /* need not be NUL-terminated */
 	uint32_t query_len;
 	uint16_t n_types;
+	bool is_sql; /* see struct stmt */
 	const uint8_t *types;
 	struct settings *parse; /* settings_parse_key, of the same worker */
 };

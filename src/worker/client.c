@@ -383,6 +383,7 @@ enum status client_new(struct worker *w, struct conn *conn, bool is_admin_port, 
 	login = settings_empty(w->settings);
 	settings_txn_init(&c->set, w->settings, &login);
 	stmt_names_init(&c->names, w->stmts, CLIENT_STATEMENTS_MAX);
+	c->names.bytes_max = w->conf->max_statement_memory / 4;
 	pins_init(&c->pins);
 	marks_init(&c->marks);
 	waiter_init(&c->waiter);
@@ -476,6 +477,7 @@ void client_free(struct worker *w, struct client *c)
 	stmt_names_fini(&c->names);
 	free(c->deferred);
 	free(c->unnamed);
+	free(c->expected);
 	free(c);
 }
 

@@ -21,6 +21,7 @@ struct effects;
 struct hold;
 struct listening;
 struct login;
+struct prepared_note;
 struct savepoints;
 struct server;
 
@@ -90,7 +91,7 @@ enum client_end {
 #define CLIENTS_SPARE    16u   /* beyond max_client_conn: for those who log in to the console */
 #define CLIENT_LINGER_MS 2000u /* for the last message to a client that does not read */
 
-#define CLIENT_STATEMENTS_MAX 65536u /* names of prepared statements of one client */
+#define CLIENT_STATEMENTS_MAX 1048576u /* names of prepared statements of one client */
 
 #define DEFERRED_MAX 1024u /* bytes of BEGIN and what followed it, kept to be sent later */
 
@@ -119,11 +120,14 @@ struct unit {
 	uint32_t pins;       /* bits of enum pin_cause that it will cause */
 };
 
-#define UNNAMED_KEEP_MAX 65536u /* bytes of a Parse; a longer one serves its own unit only */
+#define UNNAMED_KEEP_MAX 1047552u /* bytes of a Parse; a longer one serves its own unit only */
+#define UNNAMED_LARGE    65536u   /* room for more than this is not kept for less */
 
 /* The last unnamed statement, kept as long as the client could Bind it again. */
 struct unnamed {
-	uint64_t word;     /* its verdict, see judge.h */
+	uint64_t word; /* its verdict, see judge.h */
+	struct stmt_seen seen;
+	bool is_closed;    /* by a Close, as far as messages have been sent */
 	uint32_t sql_opts; /* with which it was judged */
 	uint32_t cap;      /* of body */
 	uint32_t len;      /* 0: none */
@@ -172,7 +176,8 @@ struct client {
 	bool stream_is_query; /* the stream is one large Query: no Sync will follow it */
 	bool probe_due;       /* a statement may have undone a pin: ask, see probe.h */
 	bool wants_rest;      /* what stands at the front has to come whole: read on */
-	bool stalled;         /* what stands at the front waits for an answer of the server */
+	bool checking; /* … a Describe of ours: does the result look as the client knows it? */
+	bool stalled;  /* what stands at the front waits for an answer of the server */
 	bool asked_to_flush;  /* the stream is far ahead of the server, which was asked to answer */
 	bool drop_next;       /* the message at the front was refused: its bytes are dropped */
 	bool feeding;         /* its bytes are being looked at: they are consumed at the end */
@@ -193,14 +198,17 @@ struct client {
 	struct deferred *deferred;
 	bool block_read_only;    /* the open block is READ ONLY and runs on a replica */
 	bool block_answered;     /* something of the block was passed on */
+	bool parse_differs;      /* … in what the meaning of a text depends on */
 	bool block_differs;      /* SET LOCAL and the like: it may parse as nothing else does */
 	struct settings_txn set; /* what it has set: at login, committed, now */
 	struct savepoints *savepoints; /* of the open transaction, or NULL */
 	uint32_t sql_opts;             /* for the lexer: strings and encoding */
 	bool default_serializable;     /* default_transaction_isolation is */
 	struct stmt_names names;
-	struct unnamed *unnamed; /* the last unnamed Parse, or NULL */
-	struct effects *bound;   /* of the statement bound last, until it is executed */
+	struct unnamed *unnamed;        /* the last unnamed Parse, or NULL */
+	uint32_t unnamed_serial;        /* counts its Parses */
+	struct prepared_note *expected; /* a Describe of the portal bound last is news, or NULL */
+	struct effects *bound;          /* of the statement bound last, until it is executed */
 	struct pins pins;
 	struct listening *listening; /* what it listens to, notify.c's; NULL: nothing */
 	struct marks marks;

@@ -8,6 +8,7 @@
 #include "worker/judge.h"
 #include "worker/notify.h"
 #include "worker/savepoints.h"
+#include "worker/sqlstmt.h"
 
 struct effect_item {
 	uint8_t kind; /* enum sql_effect_kind */
@@ -59,6 +60,8 @@ static bool is_followed(const struct sql_effect *e)
 	case EFFECT_UNLISTEN_ALL:
 	case EFFECT_CLOSE_ALL:
 	case EFFECT_DEALLOCATE_ALL:
+	case EFFECT_DEALLOCATE:
+	case EFFECT_PREPARE:
 		return true;
 	default:
 		return false;
@@ -102,6 +105,26 @@ static void pin(struct worker *w, struct client *c, enum pin_cause cause, const 
 	pins_add(&c->pins, &w->sh->pins, cause, w->now_us, sql, strlen(sql));
 }
 
+/* Name and text of a PREPARE, name of a DEALLOCATE. False: it is not carried. */
+static bool add_sql_statement(
+	struct client *c, struct effect_item *it, const char *sql, const struct sql_effect *e)
+{
+	struct sql_view text = {0, 0};
+
+	if (e->kind == EFFECT_PREPARE) {
+		text = sqlstmt_text(sql, strlen(sql), c->sql_opts, e);
+		if (text.len == 0)
+			return false;
+		it->value = strndup(sql + text.off, text.len);
+	}
+	it->name = decoded(sql_effect_name, sql, c->sql_opts, e, SQL_NAME_MAX);
+	if (it->name != NULL && (e->kind == EFFECT_DEALLOCATE || it->value != NULL))
+		return true;
+	free(it->name);
+	free(it->value);
+	return false;
+}
+
 static void add_item(struct worker *w, struct client *c, struct effects *out, const char *sql,
 	const struct sql_effect *e)
 {
@@ -131,6 +154,12 @@ static void add_item(struct worker *w, struct client *c, struct effects *out, co
 		if (it->value == NULL) {
 			pin(w, c, PIN_SET_CONFIG, sql);
 			free(it->name);
+			return;
+		}
+	}
+	if (e->kind == EFFECT_PREPARE || e->kind == EFFECT_DEALLOCATE) {
+		if (!add_sql_statement(c, it, sql, e)) {
+			pin(w, c, PIN_SQL_PREPARE, sql);
 			return;
 		}
 	}
@@ -270,7 +299,7 @@ static void undo(struct worker *w, struct client *c, enum pin_undo what)
 static void discard_all(struct worker *w, struct client *c, struct server *s)
 {
 	reset_all(w, c, s);
-	stmt_names_clear(&c->names);
+	sqlstmt_gone(c, s, NULL);
 	stmt_lru_clear(&s->stmts);
 	if (c->unnamed != NULL)
 		c->unnamed->len = 0;
@@ -334,8 +363,15 @@ static void apply(struct worker *w, struct client *c, struct server *s, struct e
 	case EFFECT_CLOSE_ALL:
 		undo(w, c, PIN_UNDO_CLOSE_ALL);
 		break;
+	case EFFECT_PREPARE:
+		if (!sqlstmt_made(w, c, s, it->name, it->value))
+			pin(w, c, PIN_SQL_PREPARE, it->value);
+		break;
+	case EFFECT_DEALLOCATE:
+		sqlstmt_gone(c, s, it->name);
+		break;
 	case EFFECT_DEALLOCATE_ALL: /* the protocol's statements go as well */
-		stmt_names_clear(&c->names);
+		sqlstmt_gone(c, s, NULL);
 		stmt_lru_clear(&s->stmts);
 		undo(w, c, PIN_UNDO_DEALLOCATE_ALL);
 		break;

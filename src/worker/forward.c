@@ -10,7 +10,9 @@
 #include "worker/effects.h"
 #include "worker/judge.h"
 #include "worker/notify.h"
+#include "worker/prepared.h"
 #include "worker/relay.h"
+#include "worker/sqlstmt.h"
 
 #define NO_IDLE_TIMEOUT "SET idle_session_timeout = 0"
 #define MISSING_NAME    "pgweir_missing" /* no server ever has a statement of this name */
@@ -24,8 +26,11 @@ struct going {
 	const uint8_t *p; /* the message */
 	size_t len;       /* bytes of it that are there */
 	struct frame f;
-	bool in_unit;      /* part of a complete unit */
-	uint32_t unit_len; /* of that unit, for the entry that ends it */
+	const uint8_t *unit; /* the complete unit that it is of, unit_len bytes; or NULL */
+	bool in_unit;        /* part of a complete unit */
+	bool is_first;       /* nothing ahead of it in the unit has run, or is bound */
+	bool is_numbered;    /* the first statement of the unit has a number on the server */
+	uint32_t unit_len;   /* of that unit, for the entry that ends it */
 };
 
 static enum status owe(struct going *g, enum owed_kind kind, enum owed_who who, uint16_t tag,
@@ -178,15 +183,40 @@ static enum status put_close_hidden(struct going *g, uint64_t number)
 	return owe(g, OWED_CLOSE, OWED_HIDDEN, OWED_TAG_NONE, number, NULL);
 }
 
+/* Changes of definitions so far; what is parsed from now on knows them. */
+static uint64_t ddl_now(const struct worker *w)
+{
+	return atomic_load(&w->sh->ddl_no) + 1;
+}
+
+/* The client's transaction has definitions or settings of its own, which others must not see. */
+static bool parses_for_itself(const struct client *c)
+{
+	return c->schema_sent || c->unit.flags & SQLV_SCHEMA || c->parse_differs;
+}
+
 /* Room for one more statement on the server; its number. */
 static enum status lru_add(struct going *g, struct stmt *st, uint64_t *number)
 {
+	struct stmt_lru_entry *entry;
 	uint64_t victim;
-	enum status rc = stmt_lru_add(&g->s->stmts, st, number, &victim);
+	enum status rc = stmt_lru_add(&g->s->stmts, st, &entry, &victim);
 
-	if (rc == OK && victim != 0)
-		rc = put_close_hidden(g, victim);
-	return rc;
+	if (rc != OK)
+		return rc;
+	entry->is.ddl = ddl_now(g->w);
+	entry->is_odd = parses_for_itself(g->c);
+	g->s->has_odd = g->s->has_odd || entry->is_odd;
+	*number = entry->number;
+	return victim != 0 ? put_close_hidden(g, victim) : OK;
+}
+
+/* The server's copy is too old: it gives its place to a new one. */
+static enum status lru_renew(struct going *g, struct stmt *st)
+{
+	uint64_t old = stmt_lru_remove(&g->s->stmts, st);
+
+	return old != 0 ? put_close_hidden(g, old) : OK;
 }
 
 /* A Parse of ours ahead of a message that needs the statement. */
@@ -216,25 +246,46 @@ static enum status put_parse_hidden(struct going *g, struct stmt *st, uint64_t *
 /* The number of `st` on the server, prepared there first if need be. */
 static enum status need_stmt(struct going *g, struct stmt *st, uint64_t *number)
 {
-	*number = stmt_lru_use(&g->s->stmts, st);
-	return *number != 0 ? OK : put_parse_hidden(g, st, number);
+	const struct stmt_lru_entry *entry = stmt_lru_use(&g->s->stmts, st);
+
+	if (entry == NULL)
+		return put_parse_hidden(g, st, number);
+	*number = entry->number;
+	return OK;
 }
 
-static void *name_note_new(const char *name, bool is_duplicate)
+static void *name_note_new(const char *name, enum name_error error)
 {
 	size_t n = strlen(name) + 1;
 	struct name_note *note = malloc(sizeof *note + n);
 
 	if (note == NULL)
 		return NULL;
-	note->is_duplicate = is_duplicate;
+	note->error = error;
 	memcpy(note->name, name, n);
 	return note;
 }
 
-static struct parse_note *parse_note_new(const char *name, struct stmt *st, uint64_t number)
+/* Ask what the statement's result looks like on the server; prepared_told hears the answer. */
+static enum status put_describe_hidden(struct going *g, const char *client_name, uint64_t number)
 {
-	size_t n = strlen(name) + 1;
+	uint8_t buf[64];
+	struct wr out = wr_of(buf, sizeof buf);
+	char name[STMT_SERVER_NAME_MAX];
+	void *note = prepared_note_new(g->c, client_name, "", number);
+
+	if (note == NULL)
+		return E_NOMEM;
+	stmt_server_name(number, name);
+	frontend_put_describe(&out, 'S', name);
+	put(g->s, &out);
+	return owe(g, OWED_DESCRIBE, OWED_HIDDEN, OWED_TAG_SHAPE, number, note);
+}
+
+static struct parse_note *parse_note_new(
+	const struct stmt_name *entry, struct stmt *st, uint64_t number)
+{
+	size_t n = entry->name_len + 1u;
 	struct parse_note *note = malloc(sizeof *note + n);
 
 	if (note == NULL)
@@ -242,7 +293,8 @@ static struct parse_note *parse_note_new(const char *name, struct stmt *st, uint
 	note->stmt = stmt_ref(st);
 	note->number = number;
 	note->good = 0;
-	memcpy(note->name, name, n);
+	note->serial = entry->serial;
+	memcpy(note->name, entry->name, n);
 	return note;
 }
 
@@ -281,7 +333,7 @@ static enum status put_parse_duplicate(
 
 	if (st != OK)
 		return st;
-	note = name_note_new(m->name, true);
+	note = name_note_new(m->name, NAME_IS_TAKEN);
 	if (note == NULL)
 		return E_NOMEM;
 	stmt_server_name(number, name);
@@ -300,19 +352,24 @@ static bool parses_as_for_all(const struct client *c, const struct server *s)
 	       !(c->unit.flags & SQLV_SCHEMA);
 }
 
-static enum status put_parse_named(struct going *g, const struct msg_parse *m, struct stmt *st)
+static enum status put_parse_named(
+	struct going *g, const struct msg_parse *m, const struct stmt_name *as)
 {
 	char name[STMT_SERVER_NAME_MAX];
+	struct stmt *st = as->stmt;
 	struct parse_note *note;
-	uint64_t number = stmt_lru_use(&g->s->stmts, st);
-	bool is_there = number != 0;
+	const struct stmt_lru_entry *entry = stmt_lru_use(&g->s->stmts, st);
+	bool is_there = entry != NULL && entry->is.ddl == ddl_now(g->w) && !parses_for_itself(g->c);
+	uint64_t number = is_there ? entry->number : 0;
 	enum status rc = OK;
 
-	if (!is_there)
+	if (!is_there && entry != NULL)
+		rc = lru_renew(g, st);
+	if (!is_there && rc == OK)
 		rc = lru_add(g, st, &number);
 	if (rc != OK)
 		return rc;
-	note = parse_note_new(m->name, st, is_there ? 0 : number);
+	note = parse_note_new(as, st, is_there ? 0 : number);
 	if (note == NULL)
 		return E_NOMEM;
 	if (is_there)
@@ -323,6 +380,53 @@ static enum status put_parse_named(struct going *g, const struct msg_parse *m, s
 	put_parse_as(g, m, name);
 	g->c->db->stats.server_parses++;
 	return owe(g, OWED_PARSE, OWED_CLIENT, OWED_TAG_PARSE_NAMED, number, note);
+}
+
+/* A Parse that there is no room for: the server makes an error, which is replaced. */
+static COLD enum status put_parse_refused(struct going *g, const char *name)
+{
+	static const char wrong[] = "(";
+	uint8_t buf[64];
+	struct wr out = wr_of(buf, sizeof buf);
+	void *note = name_note_new(name, NAME_IS_TOO_MUCH);
+
+	if (note == NULL)
+		return E_NOMEM;
+	frontend_put_parse(&out, MISSING_NAME, wrong, sizeof wrong - 1, NULL, 0);
+	put(g->s, &out);
+	return owe(g, OWED_PARSE, OWED_CLIENT, OWED_TAG_NAME_ERROR, 0, note);
+}
+
+/*
+ * A named statement too large to be kept: it goes to the server under its own name, and the client
+ * stays with the server.
+ */
+static COLD enum status put_parse_large(struct going *g)
+{
+	static const char text[] = "a prepared statement too large to be kept";
+	struct client *c = g->c;
+	const char *name = (const char *)g->p + FRAME_HEAD_LEN;
+	char *note;
+	enum status st;
+
+	if (memchr(name, '\0', g->len - FRAME_HEAD_LEN) == NULL)
+		return g->len <= STMT_NAME_MAX + FRAME_HEAD_LEN ? E_AGAIN : E_LIMIT;
+	if ((note = strdup(name)) == NULL)
+		return E_NOMEM;
+	st = sqlstmt_large(g->w, c, name);
+	if (st != OK && st != E_EXISTS) {
+		free(note);
+		return st;
+	}
+	c->db->stats.client_parses++;
+	c->db->stats.server_parses++;
+	put_verbatim(g);
+	if (st == E_EXISTS) {
+		free(note);
+		return owe(g, OWED_PARSE, OWED_CLIENT, OWED_TAG_NONE, 0, NULL);
+	}
+	pins_add(&c->pins, &g->w->sh->pins, PIN_UNKNOWN, g->w->now_us, text, sizeof text - 1);
+	return owe(g, OWED_PARSE, OWED_CLIENT, OWED_TAG_SQL, 0, note);
 }
 
 static COLD void pin_unjudged(struct going *g)
@@ -368,16 +472,23 @@ static enum status go_parse(struct going *g)
 		c->db->stats.client_parses++;
 		put_verbatim(g);
 		g->c->unnamed_parsed = true;
+		c->unnamed_serial++;
+		if (c->unnamed != NULL) {
+			c->unnamed->is_closed = false;
+			c->unnamed->seen = (struct stmt_seen){.ddl = ddl_now(g->w)};
+		}
 		if (!c->verbatim)
 			c->db->stats.server_parses++;
 		return owe(g, OWED_PARSE, OWED_CLIENT, OWED_TAG_NONE, 0, NULL);
 	}
 	if (!frame_is_complete(&g->f, g->len))
-		return g->f.total <= g->w->client_limits.rx_keep_max ? E_AGAIN : E_LIMIT;
-	c->db->stats.client_parses++;
+		return g->f.total <= g->w->client_limits.rx_keep_max ? E_AGAIN : put_parse_large(g);
 	if (frontend_read_parse(frame_body(g->p, &g->f), &m) != OK)
 		return E_PROTO;
+	c->db->stats.client_parses++;
 	st = forward_intern(g->w, g->c, &m, &stmt);
+	if (st == E_LIMIT)
+		return put_parse_refused(g, m.name);
 	if (st != OK)
 		return st;
 	name = stmt_names_find(&c->names, m.name);
@@ -385,10 +496,14 @@ static enum status go_parse(struct going *g)
 		st = stmt_names_put(&c->names, m.name, stmt, &name);
 	else if (!c->force_primary || name->stmt != stmt) /* not this very Parse, run again */
 		st = E_EXISTS;
-	if (st == OK)
-		st = put_parse_named(g, &m, stmt);
-	else if (st == E_EXISTS)
+	if (st == OK) {
+		name->seen.ddl = ddl_now(g->w);
+		st = put_parse_named(g, &m, name);
+	} else if (st == E_EXISTS) {
 		st = put_parse_duplicate(g, &m, name);
+	} else if (st == E_LIMIT) {
+		st = put_parse_refused(g, m.name);
+	}
 	stmt_unref(g->w->stmts, stmt);
 	return st;
 }
@@ -398,29 +513,124 @@ static enum status bind_effects(struct going *g, const char *sql, size_t len, bo
 {
 	struct client *c = g->c;
 	struct sql_verdict v;
+	enum status st;
 
 	effects_free(c->bound);
 	c->bound = NULL;
 	if (!has_effects)
 		return OK;
 	(void)judge_word(g->w, c, sql, len, &v);
-	return effects_begin(g->w, c, g->s, sql, &v, &c->bound);
+	c->parse_differs = c->parse_differs || prepared_differs(sql, c->sql_opts, &v);
+	st = sqlstmt_ahead(g->w, c, sql, &v, false);
+	return st == OK ? effects_begin(g->w, c, g->s, sql, &v, &c->bound) : st;
+}
+
+/* What a name means on this server. */
+struct meant {
+	char name[STMT_SERVER_NAME_MAX]; /* "": it goes as it is */
+	uint64_t number;                 /* 0: none */
+	bool is_untold; /* the client does not know yet what its result looks like there */
+};
+
+/* The statement as the client's present settings read it; what is shared must not differ. */
+static enum status follow_settings(struct going *g, struct stmt_name *entry)
+{
+	const struct stmt *st = entry->stmt;
+	struct stmt_text text = {.query = st->query,
+		.query_len = st->query_len,
+		.n_types = st->n_types,
+		.is_sql = st->is_sql,
+		.types = st->types,
+		.parse = settings_parse_key(g->c->set.current)};
+	struct stmt *now;
+	enum status rc = stmt_intern(g->w->stmts, &text, &now);
+
+	if (rc != OK)
+		return rc;
+	stmt_names_change(&g->c->names, entry, now);
+	stmt_unref(g->w->stmts, now);
+	return OK;
+}
+
+/*
+ * The client knows what its result looks like, the server has just got the Parse: the unit goes on
+ * when it has told. On a replica, where nothing of the answer is passed on yet, it goes on at once.
+ */
+static enum status await_shape(struct going *g, const char *client_name, uint64_t number)
+{
+	uint8_t buf[8];
+	struct wr out = wr_of(buf, sizeof buf);
+	enum status st = put_describe_hidden(g, client_name, number);
+
+	if (st != OK || g->c->holding)
+		return st;
+	frontend_put_flush(&out);
+	put(g->s, &out);
+	conn_flush(g->s->conn);
+	g->c->checking = true;
+	return E_AGAIN;
+}
+
+/* The rest of find_numbered: the server's statement is not there, or not what the client knows. */
+static COLD enum status make_numbered(struct going *g, struct stmt *st,
+	const struct stmt_seen *seen, const char *client_name, struct meant *out)
+{
+	struct stmt_lru_entry *entry = stmt_lru_use(&g->s->stmts, st);
+	bool trusts = g->f.type == FRONTEND_BIND && seen->shape != 0 &&
+		      !prepared_describes(g->unit, g->unit_len, g->p);
+	enum status rc = OK;
+
+	out->is_untold = true;
+	if (entry != NULL && (entry->is.ddl < seen->ddl || (trusts && entry->is.shape == 0))) {
+		rc = lru_renew(g, st);
+		entry = NULL;
+	}
+	if (rc == OK && entry == NULL) {
+		rc = put_parse_hidden(g, st, &out->number);
+		return rc == OK && trusts ? await_shape(g, client_name, out->number) : rc;
+	}
+	if (rc != OK)
+		return rc;
+	out->number = entry->number;
+	if (!trusts || entry->is.shape == seen->shape)
+		return OK;
+	prepared_ddl_found(g->w, entry);
+	return E_INVALID;
+}
+
+/* The client's statement `st` on this server, prepared if need be. E_INVALID: see server_stmt. */
+static enum status find_numbered(struct going *g, struct stmt *st, const struct stmt_seen *seen,
+	const char *client_name, struct meant *out)
+{
+	const struct stmt_lru_entry *entry = stmt_lru_use(&g->s->stmts, st);
+	enum status rc = OK;
+
+	if (entry != NULL && entry->is.shape == seen->shape && entry->is.ddl >= seen->ddl) {
+		out->number = entry->number;
+		out->is_untold = seen->shape == 0;
+	} else {
+		rc = make_numbered(g, st, seen, client_name, out);
+	}
+	if (rc == OK)
+		stmt_server_name(out->number, out->name);
+	return rc;
 }
 
 /* The unnamed statement of an earlier unit: it is kept as text, and prepared under a number. */
-static enum status revive_unnamed(struct going *g, uint64_t *number)
+static enum status revive_unnamed(struct going *g, struct meant *out)
 {
 	struct unnamed *u = g->c->unnamed;
 	struct msg_parse m;
 	struct stmt *stmt;
 	enum status st;
 
-	if (u == NULL || u->len == 0 || frontend_read_parse(rd_of(u->body, u->len), &m) != OK)
+	if (u == NULL || u->len == 0 || u->is_closed ||
+		frontend_read_parse(rd_of(u->body, u->len), &m) != OK)
 		return E_NOTFOUND;
 	st = forward_intern(g->w, g->c, &m, &stmt);
 	if (st != OK)
 		return st;
-	st = need_stmt(g, stmt, number);
+	st = find_numbered(g, stmt, &u->seen, "", out);
 	if (st == OK)
 		st = bind_effects(g, m.sql, m.sql_len, judge_has_effects(u->word));
 	stmt_unref(g->w->stmts, stmt);
@@ -428,32 +638,32 @@ static enum status revive_unnamed(struct going *g, uint64_t *number)
 }
 
 /*
- * What the client's statement `name` is called on this server, prepared if need be; "" if it goes
- * as it is. E_NOTFOUND: the client has no such statement.
+ * What the client's statement `name` is on this server, prepared if need be. E_NOTFOUND: the client
+ * has no such statement. E_INVALID: its result has changed since the client was told of it.
+ * E_AGAIN: whether it has changed is being asked; c->checking is set.
  */
-static enum status server_name_of(struct going *g, const char *name, char out[STMT_SERVER_NAME_MAX])
+static enum status server_stmt(struct going *g, const char *name, struct meant *out)
 {
 	struct client *c = g->c;
 	struct stmt_name *entry;
-	uint64_t number;
-	enum status st;
+	enum status st = OK;
 
-	out[0] = '\0';
+	out->name[0] = '\0';
+	out->number = 0;
+	out->is_untold = false;
 	if (c->verbatim)
 		return OK;
-	if (name[0] == '\0') {
-		if (c->unnamed_parsed)
-			return OK;
-		st = revive_unnamed(g, &number);
-	} else {
-		entry = stmt_names_find(&c->names, name);
-		if (entry == NULL)
-			return E_NOTFOUND;
-		st = need_stmt(g, entry->stmt, &number);
-	}
-	if (st == OK)
-		stmt_server_name(number, out);
-	return st;
+	if (name[0] == '\0')
+		return c->unnamed_parsed ? OK : revive_unnamed(g, out);
+	entry = stmt_names_find(&c->names, name);
+	if (entry == NULL)
+		return E_NOTFOUND;
+	if (entry->stmt->parse != settings_parse_key(c->set.current) &&
+		!sqlstmt_is_large(entry->stmt))
+		st = follow_settings(g, entry);
+	if (st == OK && entry->stmt->is_sql) /* it has its own name there */
+		return sqlstmt_need(g->w, c, entry);
+	return st == OK ? find_numbered(g, entry->stmt, &entry->seen, entry->name, out) : st;
 }
 
 /* Effects of what a Bind binds, when it is not the revived unnamed statement. */
@@ -474,7 +684,7 @@ static enum status effects_of_bind(struct going *g, const struct msg_bind *m)
 		return bind_effects(g, p.sql, p.sql_len, true);
 	}
 	entry = stmt_names_find(&c->names, m->stmt);
-	if (entry == NULL)
+	if (entry == NULL || entry->stmt->is_sql)
 		return OK;
 	return bind_effects(g, entry->stmt->query, entry->stmt->query_len,
 		judge_has_effects(judge_stmt(g->w, c, entry)));
@@ -491,11 +701,38 @@ static void put_bind_as(struct going *g, const struct msg_bind *m, const char *n
 		g->len - FRAME_HEAD_LEN - m->tail_at);
 }
 
+/* A Bind of what the client has no statement for, or no longer has: the server makes the error. */
+static COLD enum status put_bind_refused(
+	struct going *g, const struct msg_bind *m, enum name_error error)
+{
+	void *note = name_note_new(m->stmt, error);
+
+	if (note == NULL)
+		return E_NOMEM;
+	put_bind_as(g, m, MISSING_NAME);
+	return owe(g, OWED_BIND, OWED_CLIENT, OWED_TAG_NAME_ERROR, 0, note);
+}
+
+/* The number of a statement for the entry of the message that uses it. */
+static uint64_t numbered(struct going *g, uint64_t number)
+{
+	if (number == 0 || !g->is_first)
+		return number;
+	g->is_numbered = true;
+	return number | PREPARED_FIRST;
+}
+
+/* What a Describe of the portal will tell is news for the client. */
+static COLD enum status expect_shape(struct going *g, const struct msg_bind *m, uint64_t number)
+{
+	g->c->expected = prepared_note_new(g->c, m->stmt, m->portal, number);
+	return g->c->expected != NULL ? OK : E_NOMEM;
+}
+
 static enum status go_bind(struct going *g)
 {
-	char name[STMT_SERVER_NAME_MAX];
+	struct meant to;
 	struct msg_bind m;
-	void *note;
 	enum status st =
 		frontend_read_bind(frame_body_part(g->p, &g->f, g->len), frame_body_len(&g->f), &m);
 
@@ -503,77 +740,136 @@ static enum status go_bind(struct going *g)
 		return st;
 	if (m.portal_len > HEAD_MAX / 2)
 		return E_LIMIT;
+	st = server_stmt(g, m.stmt, &to);
+	if (st == E_AGAIN)
+		return st;
 	g->c->db->stats.binds++;
-	st = server_name_of(g, m.stmt, name);
-	if (st == E_NOTFOUND) {
-		note = name_note_new(m.stmt, false);
-		if (note == NULL)
-			return E_NOMEM;
-		put_bind_as(g, &m, MISSING_NAME);
-		return owe(g, OWED_BIND, OWED_CLIENT, OWED_TAG_NAME_ERROR, 0, note);
+	if (g->c->expected != NULL) {
+		free(g->c->expected);
+		g->c->expected = NULL;
 	}
+	if (st == E_NOTFOUND)
+		return put_bind_refused(g, &m, NAME_IS_MISSING);
+	if (st == E_INVALID)
+		return put_bind_refused(g, &m, NAME_HAS_ANOTHER_RESULT);
+	if (st == E_LIMIT)
+		return put_bind_refused(g, &m, NAME_IS_TOO_MUCH);
 	if (st == OK)
 		st = effects_of_bind(g, &m);
+	if (st == OK && to.is_untold)
+		st = expect_shape(g, &m, to.number);
 	if (st != OK)
 		return st;
-	if (name[0] == '\0')
+	if (to.number == 0)
 		put_verbatim(g);
 	else
-		put_bind_as(g, &m, name);
-	return owe(g, OWED_BIND, OWED_CLIENT, OWED_TAG_NONE, 0, NULL);
+		put_bind_as(g, &m, to.name);
+	return owe(g, OWED_BIND, OWED_CLIENT, OWED_TAG_NONE, numbered(g, to.number), NULL);
+}
+
+static enum status describe_portal(struct going *g, const struct msg_target *m)
+{
+	struct prepared_note *note = g->c->expected;
+
+	put_verbatim(g);
+	if (note == NULL || strcmp(note->portal, m->name) != 0)
+		return owe(g, OWED_DESCRIBE, OWED_CLIENT, OWED_TAG_NONE, 0, NULL);
+	g->c->expected = NULL;
+	return owe(g, OWED_DESCRIBE, OWED_CLIENT, OWED_TAG_SHAPE, note->number, note);
+}
+
+/* The unnamed statement, parsed in this series: it may be bound in another, elsewhere. */
+static enum status describe_unnamed(struct going *g)
+{
+	struct unnamed *u = g->c->unnamed;
+
+	put_verbatim(g);
+	return owe(g, OWED_DESCRIBE, OWED_CLIENT, u != NULL ? OWED_TAG_SHAPE : OWED_TAG_NONE,
+		g->c->unnamed_serial, NULL);
 }
 
 static enum status go_describe(struct going *g)
 {
-	char name[STMT_SERVER_NAME_MAX];
 	uint8_t buf[64];
 	struct wr out = wr_of(buf, sizeof buf);
+	struct meant to;
 	struct msg_target m;
-	void *note;
+	void *note = NULL;
 	enum status st = frontend_read_target(frame_body(g->p, &g->f), &m);
 
 	if (st != OK)
 		return st;
+	if (m.kind == 'P' && !g->c->verbatim)
+		return describe_portal(g, &m);
 	if (m.kind == 'P' || g->c->verbatim) {
 		put_verbatim(g);
 		return owe(g, OWED_DESCRIBE, OWED_CLIENT, OWED_TAG_NONE, 0, NULL);
 	}
-	st = server_name_of(g, m.name, name);
+	st = server_stmt(g, m.name, &to);
 	if (st == E_NOTFOUND) {
-		note = name_note_new(m.name, false);
+		note = name_note_new(m.name, NAME_IS_MISSING);
 		if (note == NULL)
 			return E_NOMEM;
 		frontend_put_describe(&out, 'S', MISSING_NAME);
 		put(g->s, &out);
 		return owe(g, OWED_DESCRIBE, OWED_CLIENT, OWED_TAG_NAME_ERROR, 0, note);
 	}
+	if (st == OK && to.number == 0 && m.name_len != 0) { /* made by PREPARE */
+		put_verbatim(g);
+		return owe(g, OWED_DESCRIBE, OWED_CLIENT, OWED_TAG_NONE, 0, NULL);
+	}
+	if (st == OK && to.number == 0)
+		return describe_unnamed(g);
+	if (st == OK && to.is_untold &&
+		(note = prepared_note_new(g->c, m.name, "", to.number)) == NULL)
+		st = E_NOMEM;
 	if (st != OK)
 		return st;
-	if (name[0] == '\0') {
-		put_verbatim(g);
-	} else {
-		frontend_put_describe(&out, 'S', name);
-		put(g->s, &out);
+	frontend_put_describe(&out, 'S', to.name);
+	put(g->s, &out);
+	return owe(g, OWED_DESCRIBE, OWED_CLIENT, note != NULL ? OWED_TAG_SHAPE : OWED_TAG_NONE,
+		numbered(g, to.number), note);
+}
+
+static struct close_note *close_note_new(struct stmt_names *names, const char *name)
+{
+	size_t n = strlen(name) + 1;
+	struct stmt_name *entry = stmt_names_find(names, name);
+	struct close_note *note = calloc(1, sizeof *note + n);
+
+	if (note == NULL)
+		return NULL;
+	memcpy(note->name, name, n);
+	if (entry != NULL) {
+		note->stmt = stmt_ref(entry->stmt);
+		note->seen = entry->seen;
+		stmt_names_remove(names, name);
 	}
-	return owe(g, OWED_DESCRIBE, OWED_CLIENT, OWED_TAG_NONE, 0, NULL);
+	return note;
 }
 
 static enum status go_close(struct going *g)
 {
+	struct client *c = g->c;
 	struct msg_target m;
-	char *name;
+	void *note;
 	enum status st = frontend_read_target(frame_body(g->p, &g->f), &m);
 
 	if (st != OK)
 		return st;
-	if (m.kind == 'P' || g->c->verbatim) {
+	if (m.kind == 'S' && m.name_len == 0 && !c->verbatim) {
+		c->unnamed_parsed = false;
+		if (c->unnamed != NULL)
+			c->unnamed->is_closed = true;
+	}
+	if (m.kind == 'P' || c->verbatim || m.name_len == 0) {
 		put_verbatim(g);
 		return owe(g, OWED_CLOSE, OWED_CLIENT, OWED_TAG_NONE, 0, NULL);
 	}
-	name = strdup(m.name);
-	if (name == NULL)
+	note = close_note_new(&c->names, m.name);
+	if (note == NULL)
 		return E_NOMEM;
-	return owe(g, OWED_CLOSE, OWED_SYNTH, OWED_TAG_CLOSE_NAME, 0, name);
+	return owe(g, OWED_CLOSE, OWED_SYNTH, OWED_TAG_CLOSE_NAME, 0, note);
 }
 
 static enum status go_execute(struct going *g)
@@ -600,7 +896,10 @@ static enum status go_query(struct going *g)
 		if (frontend_read_query(frame_body(g->p, &g->f), &m) != OK)
 			return E_PROTO;
 		(void)judge_word(g->w, c, m.sql, m.sql_len, &v);
-		st = effects_begin(g->w, c, g->s, m.sql, &v, &e);
+		c->parse_differs = c->parse_differs || prepared_differs(m.sql, c->sql_opts, &v);
+		st = sqlstmt_ahead(g->w, c, m.sql, &v, true);
+		if (st == OK)
+			st = effects_begin(g->w, c, g->s, m.sql, &v, &e);
 		if (st != OK)
 			return st;
 	}
@@ -679,9 +978,22 @@ static void begin_unit(struct worker *w, struct client *c)
 	server_watch(w, s);
 }
 
-enum status forward_unit(struct worker *w, struct client *c, const uint8_t *data)
+/* What may stand ahead of the first statement of a unit that can be sent again without it. */
+static bool goes_ahead(uint8_t type)
 {
-	struct going g = {.w = w, .c = c, .s = c->server, .in_unit = true, .unit_len = c->unit.len};
+	return type == FRONTEND_PARSE || type == FRONTEND_CLOSE;
+}
+
+enum status forward_unit(struct worker *w, struct client *c, const uint8_t *data, uint32_t *sent)
+{
+	struct going g = {.w = w,
+		.c = c,
+		.s = c->server,
+		.unit = data,
+		.in_unit = true,
+		.is_first = true,
+		.unit_len = c->unit.len};
+	bool alone = c->txn == TXN_NONE && g.s->owed.n_client == 0 && !c->unit_retained;
 	enum status st = OK;
 	uint32_t at = 0;
 
@@ -702,12 +1014,45 @@ enum status forward_unit(struct worker *w, struct client *c, const uint8_t *data
 		if (st != OK)
 			break;
 		g.len = g.f.total;
-		at += g.f.total;
 		st = go(&g);
+		if (st == E_AGAIN)
+			break;
+		if (g.is_first && !goes_ahead(g.f.type)) {
+			g.is_first = false;
+			g.s->kept_len = 0;
+			if (g.is_numbered && alone)
+				prepared_keep(g.s, data + at, c->unit.len - at);
+		}
+		at += g.f.total;
 	}
+	*sent = at;
+	if (st == E_AGAIN) /* the rest follows as a stream */
+		return st;
 	activity_keep(g.s, data, c->unit.len);
 	begin_unit(w, c);
 	conn_flush(g.s->conn);
+	return st;
+}
+
+enum status forward_again(struct worker *w, struct client *c)
+{
+	struct server *s = c->server;
+	uint32_t len = s->kept_len, at = 0;
+	struct going g = {
+		.w = w, .c = c, .s = s, .unit = s->kept, .in_unit = true, .unit_len = len};
+	enum status st = OK;
+
+	s->kept_len = 0; /* once */
+	while (at < len && st == OK) {
+		g.p = s->kept + at;
+		st = frame_peek(g.p, len - at, FRAME_LEN_MAX, &g.f);
+		if (st != OK)
+			break;
+		g.len = g.f.total;
+		at += g.f.total;
+		st = go(&g);
+	}
+	conn_flush(s->conn);
 	return st;
 }
 

@@ -28,20 +28,39 @@ enum owed_tag {
 	OWED_TAG_NAME_ERROR,   /* the error that will come names our statement: ref is a struct
 				* name_note
 				*/
-	OWED_TAG_CLOSE_NAME,   /* client's Close of a statement: ref is its name */
+	OWED_TAG_CLOSE_NAME,   /* client's Close of a statement: ref is a struct close_note */
+	OWED_TAG_SHAPE,        /* Describe: ref is a struct prepared_note, or NULL: of the unnamed
+				* statement with serial `no`
+				*/
+	OWED_TAG_SQL,          /* hidden: makes a statement under its name; ref is that, or NULL */
 	OWED_TAG_EFFECTS,      /* Query or Execute with effects: ref is a struct effects */
 };
 
 struct parse_note {
 	struct stmt *stmt; /* a reference; NULL: it cannot be interned, the client is pinned */
 	uint64_t number;   /* on the server */
+	uint32_t serial;   /* of the client's name */
 	uint64_t good;     /* what stmt->good becomes when it is parsed; 0: nothing is learned */
 	char name[];       /* the client's */
 };
 
+/* A Close takes the name away at once, since a Parse may follow; if it is skipped it comes back. */
+struct close_note {
+	struct stmt *stmt; /* a reference; NULL: the client had no such name */
+	struct stmt_seen seen;
+	char name[];
+};
+
+enum name_error {
+	NAME_IS_TAKEN,           /* 42P05 */
+	NAME_IS_MISSING,         /* 26000 */
+	NAME_HAS_ANOTHER_RESULT, /* 0A000 */
+	NAME_IS_TOO_MUCH,        /* 53400: max_statement_memory */
+};
+
 struct name_note {
-	bool is_duplicate; /* 42P05, else 26000 */
-	char name[];       /* the client's */
+	enum name_error error;
+	char name[]; /* the client's */
 };
 
 /* What a Parse of the client names. The caller owns a reference. Errors: as stmt_intern. */
@@ -52,8 +71,14 @@ enum status forward_intern(
  * Send the client's complete unit (c->unit.len bytes at `data`) to its server, everything that must
  * go ahead of it first, and flush. Errors: E_NOMEM, E_LIMIT (too much in flight), E_PROTO
  * (malformed message): the server is in an unknown state and has to be closed, the client too.
+ * E_AGAIN: only *sent bytes of it are sent, its next message waits for an answer (c->checking): it
+ * goes on as a stream.
  */
-enum status forward_unit(struct worker *w, struct client *c, const uint8_t *data) MUST_USE;
+enum status forward_unit(
+	struct worker *w, struct client *c, const uint8_t *data, uint32_t *sent) MUST_USE;
+
+/* Send what the server keeps of the client's unit once more. Errors: as forward_unit. */
+enum status forward_again(struct worker *w, struct client *c) MUST_USE;
 
 /*
  * Send what must go ahead of the first message to a newly linked server: settings, BEGIN.

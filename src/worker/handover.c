@@ -307,6 +307,7 @@ void handover_server_in(struct worker *w, struct mail *m)
 		p->borrowing--;
 	if (p == NULL || settings_adopt(w->settings, &s->settings) != OK ||
 		stmt_lru_adopt(&s->stmts, w->stmts) != OK ||
+		stmt_names_adopt(&s->real, w->stmts) != OK ||
 		conn_attach(s->conn, w->loop, &server_ops, s) != OK) {
 		discard_server(w, s, share);
 		return;

@@ -46,8 +46,6 @@ enum pin_cause judge_pin(const struct sql_effect *e)
 		return PIN_LISTEN;
 	case EFFECT_DECLARE:
 		return e->flags & SQL_EFFECT_HOLD ? PIN_WITH_HOLD : PIN_CAUSE_COUNT;
-	case EFFECT_PREPARE:
-		return PIN_SQL_PREPARE;
 	case EFFECT_LOAD:
 		return PIN_LOAD;
 	case EFFECT_SETSEED:
@@ -81,6 +79,7 @@ enum pin_cause judge_pin(const struct sql_effect *e)
 	case EFFECT_UNLISTEN_ALL:
 	case EFFECT_CLOSE:
 	case EFFECT_CLOSE_ALL:
+	case EFFECT_PREPARE: /* see sqlstmt.h */
 	case EFFECT_EXECUTE:
 	case EFFECT_DEALLOCATE:
 	case EFFECT_DEALLOCATE_ALL:
@@ -159,7 +158,7 @@ static void keep_unnamed(struct client *c, struct rd body, uint64_t word)
 			u->len = 0;
 		return;
 	}
-	if (u == NULL || u->cap < body.left) {
+	if (u == NULL || u->cap < body.left || (u->cap > UNNAMED_LARGE && body.left < u->cap / 4)) {
 		uint32_t cap = 256;
 
 		while (cap < body.left)
@@ -168,6 +167,8 @@ static void keep_unnamed(struct client *c, struct rd body, uint64_t word)
 		c->unnamed = u = malloc(sizeof *u + cap);
 		if (u == NULL)
 			return;
+		u->seen = (struct stmt_seen){0};
+		u->is_closed = false;
 		u->cap = cap;
 	}
 	u->word = word;
@@ -248,7 +249,9 @@ static enum status judge_bind(
 		return OK;
 	}
 	name = c->verbatim ? NULL : stmt_names_find(&c->names, m.stmt);
-	if (name != NULL && name->stmt != NULL) {
+	if (name != NULL && name->stmt->is_sql) {
+		unit_is_unknown(&c->unit); /* as its EXECUTE */
+	} else if (name != NULL) {
 		unit_add_word(&c->unit, judge_stmt(w, c, name));
 		note_probe(w, c, name);
 	} else {

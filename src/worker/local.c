@@ -11,6 +11,7 @@
 #include "worker/effects.h"
 #include "worker/forward.h"
 #include "worker/judge.h"
+#include "worker/prepared.h"
 #include "worker/savepoints.h"
 
 /* A unit that is one statement, in the protocol that the client used for it. */
@@ -33,7 +34,7 @@ static bool bound_text(struct client *c, const struct msg_bind *bind, struct sin
 	if (bind->stmt_len == 0)
 		return false; /* rare enough for the server */
 	name = c->verbatim ? NULL : stmt_names_find(&c->names, bind->stmt);
-	if (name == NULL)
+	if (name == NULL || name->stmt->is_sql)
 		return false;
 	out->sql = name->stmt->query;
 	out->sql_len = name->stmt->query_len;
@@ -149,6 +150,7 @@ static void leave_txn(struct client *c)
 	c->block_read_only = false;
 	c->block_answered = false;
 	c->block_differs = false;
+	c->parse_differs = false;
 	if (c->deferred != NULL) {
 		c->deferred->n = 0;
 		c->deferred->len = 0;
@@ -254,6 +256,7 @@ static bool answer_deferred(struct worker *w, struct client *c, const struct sin
 	}
 	if (sql_verdict_is(v, EFFECT_SET) && is_plain_set_local(&v->effects[0]) &&
 		keep_deferred(c, u)) {
+		c->parse_differs = c->parse_differs || prepared_differs(u->sql, c->sql_opts, v);
 		answer(w, c, u, "SET");
 		return true;
 	}
@@ -331,6 +334,7 @@ static bool answer_parse(struct worker *w, struct client *c, const uint8_t *data
 	stmt_unref(w->stmts, stmt);
 	if (!known)
 		return false;
+	name->seen.ddl = atomic_load(&w->sh->ddl_no) + 1;
 	reply_put_parse_complete(&out);
 	put(c, &out);
 	client_put_ready(w, c);

@@ -18,6 +18,7 @@ libcore_a_SOURCES += \
 	src/worker/local.c src/worker/local.h \
 	src/worker/login.c src/worker/login.h \
 	src/worker/notify.c src/worker/notify.h \
+	src/worker/prepared.c src/worker/prepared.h \
 	src/worker/probe.c src/worker/probe.h \
 	src/worker/relay.c src/worker/relay.h \
 	src/worker/replication.c src/worker/replication.h \
@@ -26,5 +27,6 @@ libcore_a_SOURCES += \
 	src/worker/server_login.c \
 	src/worker/shared.h \
 	src/worker/show.c src/worker/show.h \
+	src/worker/sqlstmt.c src/worker/sqlstmt.h \
 	src/worker/unit.c src/worker/unit.h \
 	src/worker/worker.c src/worker/worker.h

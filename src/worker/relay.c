@@ -20,8 +20,10 @@
 #include "worker/hold.h"
 #include "worker/login.h"
 #include "worker/notify.h"
+#include "worker/prepared.h"
 #include "worker/probe.h"
 #include "worker/savepoints.h"
+#include "worker/sqlstmt.h"
 #include "worker/unit.h"
 
 /* A walk over one chunk of a server's messages. [run, at) is to be passed on. */
@@ -122,10 +124,23 @@ static COLD void parse_lost(
 	struct stmt_name *name;
 
 	if (c != NULL && (name = stmt_names_find(&c->names, note->name)) != NULL &&
-		name->stmt == note->stmt)
+		name->serial == note->serial)
 		stmt_names_remove(&c->names, note->name);
 	if (e->who != OWED_SYNTH)
 		stmt_lru_remove_number(&s->stmts, note->number);
+	stmt_unref(w->stmts, note->stmt);
+	free(note);
+}
+
+static COLD void close_lost(struct worker *w, struct client *c, struct close_note *note)
+{
+	struct stmt_name *name;
+
+	if (c != NULL && note->stmt != NULL) {
+		stmt_names_remove(&c->names, note->name); /* a Parse behind it, lost as well */
+		if (stmt_names_put(&c->names, note->name, note->stmt, &name) == OK)
+			name->seen = note->seen;
+	}
 	stmt_unref(w->stmts, note->stmt);
 	free(note);
 }
@@ -141,11 +156,19 @@ void relay_entry_lost(struct worker *w, struct server *s, struct owed_entry e)
 		stmt_unref(w->stmts, e.ref);
 		break;
 	case OWED_TAG_NAME_ERROR:
-	case OWED_TAG_CLOSE_NAME:
 		free(e.ref);
+		break;
+	case OWED_TAG_CLOSE_NAME:
+		close_lost(w, s->client, e.ref);
 		break;
 	case OWED_TAG_EFFECTS:
 		effects_free(e.ref);
+		break;
+	case OWED_TAG_SHAPE:
+		prepared_lost(s, &e);
+		break;
+	case OWED_TAG_SQL:
+		sqlstmt_lost(s, &e);
 		break;
 	case OWED_TAG_NONE:
 		/* The Close of an evicted statement was skipped: the server still has it. */
@@ -165,9 +188,8 @@ void relay_entry_lost(struct worker *w, struct server *s, struct owed_entry e)
 }
 
 /* The entry was answered as it should be. */
-static void entry_done(struct worker *w, struct server *s, struct owed_entry e)
+static void entry_done(struct worker *w, struct owed_entry e)
 {
-	struct client *c = s->client;
 	struct parse_note *note = e.ref;
 
 	switch ((enum owed_tag)e.tag) {
@@ -181,18 +203,17 @@ static void entry_done(struct worker *w, struct server *s, struct owed_entry e)
 		stmt_unref(w->stmts, e.ref);
 		break;
 	case OWED_TAG_CLOSE_NAME:
-		if (c != NULL && *(const char *)e.ref != '\0')
-			stmt_names_remove(&c->names, e.ref);
-		else if (c != NULL && c->unnamed != NULL)
-			c->unnamed->len = 0;
+		stmt_unref(w->stmts, ((struct close_note *)e.ref)->stmt);
 		free(e.ref);
 		break;
 	case OWED_TAG_NAME_ERROR:
+	case OWED_TAG_SQL:
 		free(e.ref);
 		break;
 	case OWED_TAG_EFFECTS:
 		effects_free(e.ref);
 		break;
+	case OWED_TAG_SHAPE: /* prepared_told */
 	case OWED_TAG_NONE:
 	case OWED_TAG_PROBE:
 	case OWED_TAG_CHECK:
@@ -222,7 +243,7 @@ static void answer_synthetic(struct worker *w, struct server *s)
 			reply_put_close_complete(&out);
 		if (s->client != NULL)
 			put_own(w, s->client, &out);
-		entry_done(w, s, e);
+		entry_done(w, e);
 	}
 }
 
@@ -254,6 +275,12 @@ void relay_unlink(struct worker *w, struct client *c)
 	c->holding = false;
 	c->unit_retained = false;
 	c->begin_sent = false;
+	if (s->has_odd)
+		prepared_drop_odd(s);
+	if (c->expected != NULL) {
+		free(c->expected);
+		c->expected = NULL;
+	}
 	if (conn_rx_is_paused(s->conn)) /* this client was slow; the next one is not */
 		conn_rx_resume(s->conn);
 	if (c->state == CLIENT_ACTIVE)
@@ -351,6 +378,7 @@ static void end_txn(struct client *c, char status)
 		c->block_read_only = false;
 		c->block_answered = false;
 		c->block_differs = false;
+		c->parse_differs = false;
 	}
 }
 
@@ -421,6 +449,8 @@ static void unit_ended(struct walk *k, struct owed_entry e, char status)
 	c->force_primary = false;
 	c->avoid_node = NODES_MAX;
 	c->unit_error = false;
+	if (status == 'I' && s->has_odd)
+		prepared_drop_odd(s);
 	if (status == 'I') {
 		schema_changed(w, c);
 		if (c->txn_notifies)
@@ -616,18 +646,28 @@ static void remember_fatal(struct server *s, const struct report *r)
 /* The server names its own statement in the error; the client shall read its own name. */
 static void put_name_error(struct worker *w, struct client *c, const struct name_note *note)
 {
+	static const char *const states[] = {
+		[NAME_IS_TAKEN] = SQLSTATE_DUPLICATE_PREPARED_STATEMENT,
+		[NAME_IS_MISSING] = SQLSTATE_INVALID_SQL_STATEMENT_NAME,
+		[NAME_HAS_ANOTHER_RESULT] = SQLSTATE_FEATURE_NOT_SUPPORTED,
+		[NAME_IS_TOO_MUCH] = SQLSTATE_CONFIGURATION_LIMIT_EXCEEDED,
+	};
 	char message[256];
-	struct report r;
+	struct report r = report_of("ERROR", states[note->error], message);
 
-	if (note->name[0] == '\0')
+	if (note->error == NAME_HAS_ANOTHER_RESULT) {
+		r.message = "cached plan must not change result type";
+		r.file = "plancache.c"; /* drivers know this error by where it comes from */
+		r.routine = "RevalidateCachedQuery";
+	} else if (note->error == NAME_IS_TOO_MUCH) {
+		r.message = "too many prepared statements, or too large ones";
+		r.hint = "Close those that are not needed, or raise max_statement_memory.";
+	} else if (note->name[0] == '\0') {
 		snprintf(message, sizeof message, "unnamed prepared statement does not exist");
-	else
+	} else {
 		snprintf(message, sizeof message, "prepared statement \"%.150s\" %s", note->name,
-			note->is_duplicate ? "already exists" : "does not exist");
-	r = report_of("ERROR",
-		note->is_duplicate ? SQLSTATE_DUPLICATE_PREPARED_STATEMENT
-				   : SQLSTATE_INVALID_SQL_STATEMENT_NAME,
-		message);
+			note->error == NAME_IS_TAKEN ? "already exists" : "does not exist");
+	}
 	put_report(w, c, &r);
 }
 
@@ -652,6 +692,31 @@ static void fatal_error(struct walk *k, const struct report *r, size_t total)
 		server_close(k->w, s, SERVER_END_LOST);
 }
 
+/* The unit that the error has ended runs once more; its statement is prepared anew. */
+static COLD void run_again(struct walk *k, size_t total)
+{
+	struct worker *w = k->w;
+	struct server *s = k->s;
+	bool ends;
+
+	(void)owed_on_reply(&s->owed, 'E', &ends);
+	drop_skipped(w, s);
+	owed_hide_head(&s->owed, OWED_TAG_SETUP);
+	skip(k, total);
+	log_debug(w->log, "a unit runs again", "client=%lu server=%lu reason=changed_result",
+		(unsigned long)s->client->id, (unsigned long)s->id);
+	if (forward_again(w, s->client) != OK)
+		server_close(w, s, SERVER_END_MEMORY);
+}
+
+/* An error that is the client's, for a message of its own or one that its message needs. */
+static bool is_for_client(const struct owed_entry *e)
+{
+	return e->who != OWED_HIDDEN || e->tag == OWED_TAG_PARSE_HIDDEN ||
+	       e->tag == OWED_TAG_SHAPE ||
+	       (e->tag == OWED_TAG_SQL && e->no != SQLSTMT_BEFORE_QUERY);
+}
+
 static COLD void error_came(struct walk *k, const struct frame *f)
 {
 	struct worker *w = k->w;
@@ -665,6 +730,11 @@ static COLD void error_came(struct walk *k, const struct frame *f)
 
 	if (report_read(frame_body(k->data + k->at, f), 'E', &r) != OK)
 		r.message = "malformed ErrorResponse";
+	if (c != NULL && head != NULL && prepared_is_stale(w, s, &e, &r) && !c->holding &&
+		prepared_may_resend(c, s, &e)) {
+		run_again(k, f->total);
+		return;
+	}
 	if (c != NULL && c->holding && is_replayable(r.sqlstate) &&
 		!(c->block_read_only && report_has(&r, SQLSTATE_READ_ONLY_SQL_TRANSACTION))) {
 		(void)owed_on_reply(&s->owed, 'E', &ends);
@@ -689,9 +759,13 @@ static COLD void error_came(struct walk *k, const struct frame *f)
 		s->hidden_failed = true;
 		remember_fatal(s, &r);
 	}
+	if (c != NULL && e.tag == OWED_TAG_SQL && e.no == SQLSTMT_BEFORE_QUERY) {
+		remember_fatal(s, &r); /* of the Query that follows */
+		c->deferred_failed = true;
+	}
 	if (c != NULL) {
 		c->unit_error = true;
-		if (e.who != OWED_HIDDEN || e.tag == OWED_TAG_PARSE_HIDDEN)
+		if (is_for_client(&e))
 			dbase_count_error(c->db, r.sqlstate, false);
 	}
 	if (c != NULL && e.who == OWED_CLIENT && c->deferred_failed) {
@@ -703,7 +777,7 @@ static COLD void error_came(struct walk *k, const struct frame *f)
 	} else if (c != NULL && e.tag == OWED_TAG_NAME_ERROR) {
 		skip(k, f->total);
 		put_name_error(w, c, e.ref);
-	} else if (step == OWED_DROP && e.tag != OWED_TAG_PARSE_HIDDEN) {
+	} else if (step == OWED_DROP && !is_for_client(&e)) {
 		skip(k, f->total);
 	} else {
 		k->at += f->total;
@@ -805,11 +879,11 @@ static void ready_came(struct walk *k, const struct frame *f, enum owed_step ste
 		k->run = k->at;
 		if (s->pool->outstanding != 0)
 			s->pool->outstanding--;
-		entry_done(w, s, e);
+		entry_done(w, e);
 		drained_some(w, s);
 		return;
 	}
-	entry_done(w, s, e);
+	entry_done(w, e);
 	unit_ended(k, e, (char)status);
 }
 
@@ -896,6 +970,21 @@ static void put_notifier(struct walk *k, const struct frame *f)
 	k->run = k->at + sizeof head;
 }
 
+/* A description that tells something. False: the client has left, its unit runs elsewhere. */
+static COLD bool described(struct walk *k, const struct frame *f)
+{
+	struct server *s = k->s;
+	struct owed_entry *e = owed_head(&s->owed);
+
+	if (prepared_told(
+		    k->w, s, e, f->type == BACKEND_ROW_DESCRIPTION, frame_body(k->data + k->at, f)))
+		return true;
+	replay(k, SQLSTATE_FEATURE_NOT_SUPPORTED);
+	(void)owed_pop(&s->owed);
+	skip(k, f->total);
+	return false;
+}
+
 /* A message that is complete, or need not be. Returns false if the walk is over. */
 static bool message_came(struct walk *k, const struct frame *f)
 {
@@ -933,6 +1022,8 @@ static bool message_came(struct walk *k, const struct frame *f)
 		probe_row(k->w, s->client, frame_body(k->data + k->at, f));
 	if (f->type == BACKEND_COMMAND_COMPLETE)
 		command_completed(k, f);
+	if (ends && owed_head(&s->owed)->tag == OWED_TAG_SHAPE && !described(k, f))
+		return true;
 	if (step == OWED_DROP || s->client == NULL || (there == f->total && is_doubled(k, f)))
 		skip(k, there);
 	else {
@@ -943,7 +1034,7 @@ static bool message_came(struct walk *k, const struct frame *f)
 	s->body_left = (uint32_t)(f->total - there);
 	s->body_passed = step == OWED_PASS && s->client != NULL;
 	if (ends)
-		entry_done(k->w, s, owed_pop(&s->owed));
+		entry_done(k->w, owed_pop(&s->owed));
 	return true;
 }
 
@@ -1166,6 +1257,7 @@ void relay_server_lost(struct worker *w, struct client *c, struct server *s, enu
 
 	(void)why;
 	c->server = NULL;
+	c->checking = false;
 	if (c->state == CLIENT_WELCOME) {
 		dispatch_welcome(w, c);
 		return;

@@ -340,6 +340,7 @@ enum status server_open(struct worker *w, struct pool *p, struct client *only_fo
 	server_init_timer(s);
 	stmt_lru_init(&s->stmts, w->stmts,
 		w->conf->max_prepared_statements != 0 ? w->conf->max_prepared_statements : 1);
+	stmt_names_init(&s->real, w->stmts, 2 * CLIENT_STATEMENTS_MAX);
 	list_push_back(&w->servers, &s->link);
 	list_push_front(&p->logins, &s->pool_link);
 	p->n_login++;
@@ -422,6 +423,8 @@ void server_free(struct worker *w, struct server *s)
 		relay_entry_lost(w, s, owed_pop(&s->owed));
 	owed_fini(&s->owed);
 	stmt_lru_fini(&s->stmts);
+	stmt_names_fini(&s->real);
+	free(s->kept);
 	settings_unref(w->settings, s->settings);
 	server_login_free(s->login);
 	free(s);
@@ -536,6 +539,7 @@ void server_was_reset(struct worker *w, struct server *s)
 		server_set_settings(w, s, none);
 		settings_unref(w->settings, none);
 		stmt_lru_clear(&s->stmts);
+		stmt_names_clear(&s->real);
 		s->seq_client = 0;
 	}
 	server_release(w, s);

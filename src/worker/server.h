@@ -11,6 +11,7 @@
 #include "state/owed.h"
 #include "state/pins.h"
 #include "state/stmt_lru.h"
+#include "state/stmt_names.h"
 #include "worker/dbase.h"
 #include "worker/worker.h"
 
@@ -101,6 +102,11 @@ struct server {
 
 	struct settings *settings; /* what it has now; a reference */
 	struct stmt_lru stmts;
+	struct stmt_names real; /* statements there under their clients' own names, see sqlstmt.h */
+	bool has_odd;      /* statements that were parsed as only its client's transaction could */
+	uint8_t *kept;     /* the unit under way from its first statement on, see prepared.h */
+	uint32_t kept_len; /* 0: nothing is kept */
+	uint32_t kept_cap;
 	uint64_t seq_client; /* id of the client whose unit may have advanced a sequence last */
 
 	uint64_t barrier; /* ReadyForQuery waits for it, see notify.h; 0: none */

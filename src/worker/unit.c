@@ -63,8 +63,7 @@ static COLD void forward_failed(struct feed *fd, enum status st)
 		r.message = "malformed message";
 	} else if (st == E_LIMIT) {
 		r.sqlstate = SQLSTATE_CONFIGURATION_LIMIT_EXCEEDED;
-		r.message = "too much in flight, or a prepared statement that is too large";
-		r.hint = "A named statement has at most 1 MB; see also max_prepared_statements.";
+		r.message = "too much in flight, or a name that is too long";
 	}
 	if (s != NULL)
 		s->in_message = true; /* it cannot be used again */
@@ -79,6 +78,13 @@ static bool stall(struct client *c)
 }
 
 /* --- streams --- */
+
+/* What stands at the front has to wait for the server; relay wakes us. Always false. */
+static bool stall(struct client *c)
+{
+	c->stalled = true;
+	return false;
+}
 
 static void body_goes_on(struct feed *fd)
 {
@@ -139,6 +145,8 @@ static bool stream_message(struct feed *fd, const struct frame *f)
 	size_t used;
 	enum status st;
 
+	if (c->checking)
+		return stall(c);
 	if (f->type == FRONTEND_BIND && frame_is_complete(f, left(fd)) &&
 		notify_bind_waits(w, c, frame_body(next_byte(fd), f)))
 		return false;
@@ -152,6 +160,8 @@ static bool stream_message(struct feed *fd, const struct frame *f)
 		forward_failed(fd, st);
 		return false;
 	}
+	if (used == 0 && c->checking)
+		return stall(c);
 	if (used == 0) {
 		c->wants_rest = true;
 		return false;
@@ -328,7 +338,7 @@ static bool is_retained(const struct client *c)
 static void send_unit(struct feed *fd)
 {
 	struct client *c = fd->c;
-	uint32_t n = c->unit.len;
+	uint32_t n;
 	bool retained = is_retained(c);
 	enum status st;
 
@@ -347,12 +357,13 @@ static void send_unit(struct feed *fd)
 	if (c->txn == TXN_NONE && c->server->owed.n_client == 0)
 		c->txn_begun_us = fd->w->now_us;
 	c->request_us = fd->w->now_us;
-	st = forward_unit(fd->w, c, next_byte(fd));
-	if (st != OK) {
+	st = forward_unit(fd->w, c, next_byte(fd), &n);
+	if (st != OK && st != E_AGAIN) {
 		forward_failed(fd, st);
 		return;
 	}
 	dispatch_sent(fd->w, c);
+	c->streaming = st == E_AGAIN;
 	if (retained)
 		c->sent_len += n;
 	else

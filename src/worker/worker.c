@@ -35,7 +35,6 @@
 #define WORKER_JANITOR_US     100000u
 #define WORKER_DEFER_ACCEPT_S 45 /* as in PgBouncer, where the setting is on or off as well */
 #define WORKER_SETTINGS_BYTES (64u << 20)
-#define WORKER_STMTS_BYTES    (256u << 20)
 #define WORKER_RX_KEEP        BUFPOOL_MAX /* bytes kept of a connection: whole units */
 #define WORKER_OUT_MAX        (32u << 20) /* relay_buffer, and what one turn may add */
 
@@ -222,6 +221,7 @@ static void worker_load_snapshots(struct worker *w)
 		w->users_applied = w->users;
 		w->catalogs_applied = 0;
 		w->admin_applied = 0;
+		stmt_table_limit(w->stmts, w->conf->max_statement_memory);
 		worker_defer_accept(w);
 		dbase_apply_conf(w);
 	}
@@ -443,8 +443,7 @@ enum status worker_new(struct shared *sh, uint32_t index, const struct worker_li
 	if ((st = worker_loop_new(w)) != OK ||
 		(st = settings_table_new(&sh->hash_key, WORKER_SETTINGS_BYTES, &w->settings)) !=
 			OK ||
-		(st = stmt_table_new(&sh->hash_key, WORKER_STMTS_BYTES, w->settings, &w->stmts)) !=
-			OK ||
+		(st = stmt_table_new(&sh->hash_key, SIZE_MAX, w->settings, &w->stmts)) != OK ||
 		(st = keys_new(&sh->hash_key, &w->keys)) != OK ||
 		(st = notify_new(w, &w->notify)) != OK)
 		goto fail;

@@ -253,11 +253,100 @@ def test_named_statement_in_pieces_behind_a_flush(pooler, busy):
             assert run_named(client, "pieces").value() == "7"
 
 
-def test_named_statement_too_large_to_keep_is_refused(pooler):
+def pins(pooler):
+    return [row["cause"] for row in pooler.show("PINS")]
+
+
+@pytest.mark.parametrize("size", [1 << 20, 5_000_000])
+def test_named_statement_too_large_to_keep_stays_where_it_is(pooler, size):
+    with pooler.raw() as client, pooler.raw() as other:
+        client.send(parse("large", "SELECT length('" + "x" * size + "')") + pgwire.SYNC)
+        assert client.result().check().kinds == "1Z"
+        assert pins(pooler) == ["unknown"]
+        assert run_named(other, "large").sqlstate == "26000"
+        for _ in range(3):
+            other.query("SELECT 1").check()
+            assert run_named(client, "large").value() == str(size)
+            client.query("SET search_path = public").check()
+        assert client.run(parse("large", "SELECT 1") + pgwire.SYNC).sqlstate == "42P05"
+        client.send(parse("large", "SELECT length('" + "y" * size + "')") + pgwire.SYNC)
+        assert client.result().sqlstate == "42P05"
+        assert run_named(client, "large").value() == str(size)
+        assert client.run(close("S", "large") + pgwire.SYNC).check().kinds == "3Z"
+        assert run_named(client, "large").sqlstate == "26000"
+    for _ in range(4):
+        with pooler.raw() as other:
+            assert run_named(other, "large").sqlstate == "26000"
+            assert other.query("EXECUTE large").sqlstate == "26000"
+
+
+def test_large_statement_that_does_not_parse(pooler):
     with pooler.raw() as client:
-        client.send(parse("large", "SELECT length('" + "x" * (1 << 20) + "')"))
-        errors = [m.fields() for m in client.wait_closed() if m.kind == "E"]
-        assert [e["C"] for e in errors] == ["53400"] and "1 MB" in errors[0]["H"]
+        client.send(parse("large", "SELECT nothing('" + "x" * (1 << 20) + "')") + pgwire.SYNC)
+        assert client.result().sqlstate == "42883"
+        assert run_named(client, "large").sqlstate == "26000"
+        prepare(client, "large", "SELECT 1")
+        assert run_named(client, "large").value() == "1"
+
+
+@pytest.mark.parametrize("size", [100_000, 250_000])
+@pytest.mark.parametrize("before", [b"", parse("", "SELECT 1") + bind() + execute() + pgwire.FLUSH],
+                         ids=["alone", "behind a flush"])
+def test_large_unnamed_statement_bound_in_another_unit(pooler, busy, size, before):
+    """Go's lib/pq does so with every statement."""
+    with pooler.raw() as client:
+        client.send(before)
+        if before:
+            client.read_until("C")
+        client.send(parse("", "SELECT length('" + "x" * size + "')") + pgwire.SYNC)
+        client.result().check()
+        with busy(), busy():
+            assert run_named(client, "").value() == str(size)
+        assert client.prepared("SELECT 2").value() == "2"
+        with busy():
+            assert run_named(client, "").value() == "2"
+
+
+def test_memory_of_statements_is_bounded(site):
+    """100,000 texts of one client; where there is room no more, Parse says so, and all else goes
+    on."""
+    settings = {"default_pool_size": 2, "max_statement_memory": "8MB", "workers": 1}
+    with site.pgweir(settings=settings) as p, p.raw() as client, p.raw() as other:
+        before, refused, n = p.rss_kib(), 0, 1000
+        for start in range(0, 100_000, n):
+            units = [parse(f"s{i}", f"SELECT {i}") for i in range(start, start + n)]
+            client.send(b"".join(unit + pgwire.SYNC for unit in units))
+            for _ in range(n):
+                result = client.result()
+                if result.errors:
+                    assert result.sqlstate == "53400"
+                    assert "max_statement_memory" in result.errors[0].fields["H"]
+                    refused += 1
+        assert 80_000 < refused < 99_000
+        if not site.sanitizer:
+            assert p.rss_kib() - before < 12 << 10
+        assert run_named(client, "s0").value() == "0"
+        assert run_named(client, "s99999").sqlstate == "26000"
+        assert client.prepared("SELECT 5").value() == "5"
+        prepare(other, "s", "SELECT 'other'")
+        assert run_named(other, "s").value() == "other"
+        client.run(close("S", "s0") + pgwire.SYNC).check()
+        prepare(client, "s0", "SELECT 1")
+        client.query("DEALLOCATE ALL").check()
+        prepare(client, "s1", "SELECT 1")
+
+
+def test_refused_parse_ends_its_series_and_its_transaction(site):
+    settings = {"default_pool_size": 1, "max_statement_memory": "1MB", "workers": 1}
+    with site.pgweir(settings=settings) as p, p.raw() as client:
+        client.query("BEGIN").check()
+        for name, size in (("a", 200_000), ("b", 200_000)):
+            client.send(parse(name, "SELECT length('" + "x" * size + "')") + bind("", name) +
+                        execute() + pgwire.SYNC)
+            result = client.result()
+        assert result.kinds == "EZ" and result.sqlstate == "53400" and result.status == "E"
+        assert client.query("ROLLBACK").status == "I"
+        assert run_named(client, "a").value() == "200000"
 
 
 # --- a Parse that needs no server -----------------------------------------------------------------

@@ -74,6 +74,11 @@ test_unit_proto_check_scram_server_LDADD = $(UNIT_LIBS)
 test_unit_proto_check_scram_server_CFLAGS = $(UNIT_CFLAGS)
 test_unit_proto_check_scram_server_LDFLAGS = $(FAILING_CRYPTO_LINK)
 
+check_PROGRAMS += test/unit/proto/check_shape
+test_unit_proto_check_shape_SOURCES = test/unit/proto/check_shape.c
+test_unit_proto_check_shape_LDADD = $(UNIT_LIBS)
+test_unit_proto_check_shape_CFLAGS = $(UNIT_CFLAGS)
+
 check_PROGRAMS += test/unit/proto/check_startup
 test_unit_proto_check_startup_SOURCES = test/unit/proto/check_startup.c
 test_unit_proto_check_startup_LDADD = $(UNIT_LIBS)

@@ -47,11 +47,24 @@ static void end(void)
 
 static uint64_t add(struct stmt_lru *l, unsigned i, uint64_t want_victim)
 {
-	uint64_t number, victim;
+	struct stmt_lru_entry *e;
+	uint64_t victim;
 
-	ck_assert_int_eq(stmt_lru_add(l, stmts[i], &number, &victim), OK);
+	ck_assert_int_eq(stmt_lru_add(l, stmts[i], &e, &victim), OK);
 	ck_assert_uint_eq(victim, want_victim);
-	return number;
+	ck_assert_ptr_eq(e->stmt, stmts[i]);
+	ck_assert_uint_eq(e->is.shape + e->is.ddl + e->is_odd, 0);
+	e->is = (struct stmt_seen){.shape = e->number, .ddl = 1};
+	e->is_odd = true;
+	return e->number;
+}
+
+/* As stmt_lru_use, but the number, 0: none. */
+static uint64_t use(struct stmt_lru *l, unsigned i)
+{
+	const struct stmt_lru_entry *e = stmt_lru_use(l, stmts[i]);
+
+	return e != NULL ? e->number : 0;
 }
 
 START_TEST(the_least_recently_used_goes)
@@ -59,11 +72,11 @@ START_TEST(the_least_recently_used_goes)
 	struct stmt_lru l;
 
 	stmt_lru_init(&l, t, 3);
-	ck_assert_uint_eq(stmt_lru_use(&l, stmts[0]), 0);
+	ck_assert_uint_eq(use(&l, 0), 0);
 	ck_assert_uint_eq(add(&l, 0, 0), 1);
 	ck_assert_uint_eq(add(&l, 1, 0), 2);
 	ck_assert_uint_eq(add(&l, 2, 0), 3);
-	ck_assert_uint_eq(stmt_lru_use(&l, stmts[0]), 1);
+	ck_assert_uint_eq(use(&l, 0), 1);
 	ck_assert_uint_eq(stmt_lru_find(&l, stmts[1]), 2); /* looking is not using */
 	ck_assert_uint_eq(add(&l, 3, 2), 4);
 	ck_assert_uint_eq(stmt_lru_find(&l, stmts[1]), 0);
@@ -94,13 +107,16 @@ START_TEST(removal_by_number_and_clear)
 	ck_assert(!stmt_lru_remove_number(&l, 1));
 	for (unsigned i = 0; i < 10; i++)
 		add(&l, i, 0);
+	ck_assert_ptr_eq(stmt_lru_numbered(&l, 4)->stmt, stmts[3]);
+	ck_assert_uint_eq(stmt_lru_numbered(&l, 4)->is.shape, 4);
 	ck_assert(stmt_lru_remove_number(&l, 4));
+	ck_assert_ptr_null(stmt_lru_numbered(&l, 4));
 	ck_assert(!stmt_lru_remove_number(&l, 4));
 	ck_assert_uint_eq(stmt_lru_find(&l, stmts[3]), 0);
 	ck_assert_uint_eq(l.n, 9);
 	stmt_lru_clear(&l);
 	ck_assert_uint_eq(l.n, 0);
-	ck_assert_uint_eq(stmt_lru_use(&l, stmts[0]), 0);
+	ck_assert_uint_eq(use(&l, 0), 0);
 	ck_assert_uint_eq(add(&l, 0, 0), 11); /* a number is never used again */
 	stmt_lru_fini(&l);
 }
@@ -161,7 +177,7 @@ static void model_compare(const struct model *m, const struct stmt_lru *l)
 static void model_step_use(struct model *m, struct stmt_lru *l, unsigned id)
 {
 	unsigned i = model_index(m, id);
-	uint64_t number = stmt_lru_use(l, stmts[id]), want_victim = 0;
+	uint64_t number = use(l, id), want_victim = 0;
 
 	if (i < m->n) {
 		ck_assert_uint_eq(number, m->number[i]);
@@ -212,13 +228,14 @@ END_TEST
 START_TEST(no_memory_to_grow_keeps_what_is_there)
 {
 	struct stmt_lru l;
-	uint64_t number, victim;
+	struct stmt_lru_entry *e;
+	uint64_t victim;
 
 	stmt_lru_init(&l, t, N_STMTS);
 	for (unsigned i = 0; i < N_STMTS; i++) {
 		for (long fail_at = 0; fail_at < 2; fail_at++) {
 			failing_alloc_after(fail_at);
-			if (stmt_lru_add(&l, stmts[i], &number, &victim) == OK)
+			if (stmt_lru_add(&l, stmts[i], &e, &victim) == OK)
 				stmt_lru_remove(&l, stmts[i]);
 			failing_alloc_after(-1);
 			ck_assert_uint_eq(l.n, i);

@@ -59,7 +59,7 @@ START_TEST(a_name_is_found_with_the_callers_words)
 	ck_assert_int_eq(put("S_1", 1, &e), OK);
 	ck_assert_uint_eq(e->word, 0);
 	e->word = 42;
-	e->shape = 43;
+	e->seen.shape = 43;
 	ck_assert_ptr_eq(stmt_names_find(&n, "S_1"), e);
 	ck_assert_str_eq(e->name, "S_1");
 	ck_assert_str_eq(e->stmt->query, "SELECT 1");
@@ -85,6 +85,31 @@ START_TEST(a_taken_name_is_refused_until_it_is_closed)
 }
 END_TEST
 
+START_TEST(a_name_may_come_to_mean_another_statement)
+{
+	struct stmt_name *e;
+	struct stmt *s;
+
+	ck_assert_int_eq(put("S_1", 1, &e), OK);
+	e->word = 42;
+	e->seen = (struct stmt_seen){7, 8};
+	s = stmt_ref(e->stmt);
+	stmt_names_change(&n, e, s); /* the same: nothing is freed */
+	stmt_unref(t, s);
+	ck_assert_str_eq(e->stmt->query, "SELECT 1");
+	ck_assert_int_eq(put("other", 2, &e), OK);
+	s = stmt_ref(e->stmt);
+	e = stmt_names_find(&n, "S_1");
+	stmt_names_change(&n, e, s);
+	stmt_unref(t, s);
+	ck_assert_uint_eq(stmt_table_n(t), 1);
+	ck_assert_str_eq(e->stmt->query, "SELECT 2");
+	ck_assert_uint_eq(e->word, 0);
+	ck_assert_uint_eq(e->seen.shape, 7);
+	ck_assert_uint_eq(e->seen.ddl, 8);
+}
+END_TEST
+
 START_TEST(the_unnamed_statement_is_replaced)
 {
 	struct stmt_name *e;
@@ -93,10 +118,10 @@ START_TEST(the_unnamed_statement_is_replaced)
 	ck_assert(!stmt_names_remove(&n, ""));
 	ck_assert_int_eq(put("", 1, &e), OK);
 	e->word = 1;
-	e->shape = 2;
+	e->seen = (struct stmt_seen){2, 3};
 	ck_assert_int_eq(put("", 1, &e), OK);
 	ck_assert_uint_eq(e->word, 0);
-	ck_assert_uint_eq(e->shape, 0);
+	ck_assert_uint_eq(e->seen.shape + e->seen.ddl, 0);
 	ck_assert_int_eq(put("", 2, &e), OK);
 	ck_assert_uint_eq(stmt_table_n(t), 1);
 	ck_assert_str_eq(stmt_names_find(&n, "")->stmt->query, "SELECT 2");
@@ -267,6 +292,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, begin, end);
 	tcase_add_test(tc, a_name_is_found_with_the_callers_words);
 	tcase_add_test(tc, a_taken_name_is_refused_until_it_is_closed);
+	tcase_add_test(tc, a_name_may_come_to_mean_another_statement);
 	tcase_add_test(tc, the_unnamed_statement_is_replaced);
 	tcase_add_test(tc, names_are_bounded_in_number_and_length);
 	tcase_add_test(tc, clear_takes_named_and_unnamed);

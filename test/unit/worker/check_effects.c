@@ -144,7 +144,7 @@ START_TEST(what_cannot_follow_pins_before_it_is_sent)
 		enum pin_cause cause;
 	} t[] = {{"LISTEN x", PIN_LISTEN}, {"CREATE TEMP TABLE t (a int)", PIN_TEMP},
 		{"SELECT pg_advisory_lock(1)", PIN_ADVISORY_LOCK}, {"LOAD 'x'", PIN_LOAD},
-		{"PREPARE p AS SELECT 1", PIN_SQL_PREPARE}, {"SET ROLE x", PIN_ROLE},
+		{"SET ROLE x", PIN_ROLE},
 		{"SET a.b = 'c'", PIN_CUSTOM_PARAMETER},
 		{"SELECT set_config(a, b, false) FROM t", PIN_SET_CONFIG}};
 
@@ -252,12 +252,13 @@ START_TEST(discard_all_leaves_nothing)
 {
 	struct stmt_text text = {.query = "SELECT 1", .query_len = 8, .parse = c.set.current};
 	struct stmt_name *name;
+	struct stmt_lru_entry *entry;
 	struct stmt *stmt;
-	uint64_t number, victim;
+	uint64_t victim;
 
 	ck_assert_int_eq(stmt_intern(w.stmts, &text, &stmt), OK);
 	ck_assert_int_eq(stmt_names_put(&c.names, "p", stmt, &name), OK);
-	ck_assert_int_eq(stmt_lru_add(&s.stmts, stmt, &number, &victim), OK);
+	ck_assert_int_eq(stmt_lru_add(&s.stmts, stmt, &entry, &victim), OK);
 	stmt_unref(w.stmts, stmt);
 	run("SET work_mem = '5MB'");
 	run("LISTEN x");
