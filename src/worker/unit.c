@@ -79,13 +79,6 @@ static bool stall(struct client *c)
 
 /* --- streams --- */
 
-/* What stands at the front has to wait for the server; relay wakes us. Always false. */
-static bool stall(struct client *c)
-{
-	c->stalled = true;
-	return false;
-}
-
 static void body_goes_on(struct feed *fd)
 {
 	struct client *c = fd->c;
