@@ -144,8 +144,7 @@ START_TEST(what_cannot_follow_pins_before_it_is_sent)
 		enum pin_cause cause;
 	} t[] = {{"LISTEN x", PIN_LISTEN}, {"CREATE TEMP TABLE t (a int)", PIN_TEMP},
 		{"SELECT pg_advisory_lock(1)", PIN_ADVISORY_LOCK}, {"LOAD 'x'", PIN_LOAD},
-		{"SET ROLE x", PIN_ROLE},
-		{"SET a.b = 'c'", PIN_CUSTOM_PARAMETER},
+		{"SET ROLE x", PIN_ROLE}, {"SET a.b = 'c'", PIN_CUSTOM_PARAMETER},
 		{"SELECT set_config(a, b, false) FROM t", PIN_SET_CONFIG}};
 
 	for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
