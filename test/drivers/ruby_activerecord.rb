@@ -68,7 +68,7 @@ ActiveRecord::InternalMetadata.create_table
 behaviour :migration do
   [Migrator.with(CreateAccounts).migrate.size, Migrator.with(CreateAccounts, AddNote).migrate.size,
    connection.columns('d_accounts').map(&:name), connection.indexes('d_accounts').map(&:columns),
-   at_once(1) { connection.get_advisory_lock(87) }, connection.release_advisory_lock(88)]
+   at_once(1) { connection.get_advisory_lock(87) && connection.release_advisory_lock(87) }, connection.release_advisory_lock(88)]
 end
 
 behaviour :migrations_at_once do

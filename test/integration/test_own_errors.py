@@ -79,9 +79,12 @@ def unknown_statement(case):
     return client
 
 
-def large_statement(case):
+def large_statements(case):
     client = case.client()
-    client.send(pgwire.parse("large", "SELECT '" + "x" * (2 << 20) + "'") + pgwire.SYNC)
+    for name in ("first", "second"):
+        client.send(pgwire.parse(name, f"SELECT '{name:x<200000}'") + pgwire.SYNC)
+        if name == "first":
+            client.result().check()
     return client
 
 
@@ -245,7 +248,8 @@ CASES = [  # what happens, settings, SQLSTATE, severity, a word of the hint
     (currval, {}, "55000", "ERROR", "RETURNING"),
     (duplicate_statement, {}, "42P05", "ERROR", None),
     (unknown_statement, {}, "26000", "ERROR", None),
-    (large_statement, {}, "53400", "FATAL", "max_prepared_statements"),
+    (large_statements, {"max_statement_memory": "1MB", "workers": 1}, "53400", "ERROR",
+     "max_statement_memory"),
     (failed_alone, {}, "08006", "ERROR", "transaction was rolled back"),
     (wrong_password, {"auth_type": "md5"}, "28P01", "FATAL", None),
     (unknown_database, {}, "3D000", "FATAL", "[databases]"),
