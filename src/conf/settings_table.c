@@ -214,8 +214,8 @@ const struct setting settings[] = {
 		.help = "parameters of a client's start-up packet that are dropped"},
 	{ROW(G, NET, ENUM, "io_engine", io_engine), .flags = SETTING_RESTART | SETTING_OURS,
 		.def = "auto", .words = io_engines,
-		.help = "how the workers' sockets are served; auto: by io_uring where the system "
-			"offers it, else by epoll"},
+		.help = "how sockets are served; auto: io_uring where the system offers it, else "
+			"epoll"},
 	{IGNORED(G, PROCESS, "job_name"), .flags = SETTING_RESTART, .def = "pgbouncer",
 		.note = "names a service of another system"},
 	{ROW(G, ROUTING, TIME, "lag_check_interval", lag_check_interval_us), .flags = SETTING_OURS,

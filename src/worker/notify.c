@@ -813,7 +813,7 @@ static void give_notification(struct worker *w, struct sub *s, const struct tell
 {
 	struct client *c = s->c;
 
-	if (!s->is_on && (t->pid != notify_pid(w, c) || is_between(c)))
+	if (!s->is_on && (t->pid != notify_pid(c) || is_between(c)))
 		return;
 	if (!s->is_on)
 		c->listening->recheck = true;

@@ -67,9 +67,8 @@ bool notify_owns(const struct client *c, const char *channel);
 void notify_put_waiting(struct worker *w, struct client *c);
 
 /* The number in the client's BackendKeyData. */
-static inline uint32_t notify_pid(const struct worker *w, const struct client *c)
+static inline uint32_t notify_pid(const struct client *c)
 {
-	(void)w;
 	return c->number;
 }
 
@@ -78,8 +77,8 @@ void notify_writer_changed(struct worker *w, struct server *s, uint32_t pid);
 /* The linked client may be the next to commit something there. */
 static inline void notify_note_writer(struct worker *w, struct client *c)
 {
-	if (c->server->notifier != notify_pid(w, c))
-		notify_writer_changed(w, c->server, notify_pid(w, c));
+	if (c->server->notifier != notify_pid(c))
+		notify_writer_changed(w, c->server, notify_pid(c));
 }
 
 void notify_server_gone(struct worker *w, struct server *s);

@@ -53,7 +53,8 @@ static void begin_client(void)
 {
 	struct settings *login = settings_empty(w.settings);
 
-	c = (struct client){.w = &w, .slot = 7, .state = CLIENT_IDLE, .db = &db, .acc = &acc};
+	c = (struct client){
+		.w = &w, .slot = 7, .number = PID, .state = CLIENT_IDLE, .db = &db, .acc = &acc};
 	c.sql_opts = SQL_STD_STRINGS | SQL_ENC_UTF8;
 	settings_txn_init(&c.set, w.settings, &login);
 	stmt_names_init(&c.names, w.stmts, 10);
