@@ -908,13 +908,16 @@ static enum status go_query(struct going *g)
 		g->unit_len, e);
 }
 
+/* The server would ignore it, and we must not note what it will not do: it is not sent. */
+static bool is_skipped(const struct going *g)
+{
+	return g->s->owed.skipping && g->f.type != FRONTEND_SYNC &&
+	       frontend_infos[g->f.type].flags & FRONTEND_IS_EXTENDED;
+}
+
 static enum status go(struct going *g)
 {
-	struct server *s = g->s;
-
-	/* The server would ignore it, and we must not note what it will not do. */
-	if (s->owed.skipping && g->f.type != FRONTEND_SYNC &&
-		frontend_infos[g->f.type].flags & FRONTEND_IS_EXTENDED)
+	if (is_skipped(g))
 		return OK;
 	switch ((enum frontend_type)g->f.type) {
 	case FRONTEND_QUERY:
@@ -1070,6 +1073,7 @@ enum status forward_message(
 	if (info->flags & FRONTEND_IS_SMALL && !frame_is_complete(&g.f, len))
 		return OK; /* forwarded whole or not at all */
 	g.len = frame_part(g.f.total, len);
+	c->body_dropped = is_skipped(&g); /* what comes of it later, too */
 	st = go(&g);
 	if (st == E_AGAIN)
 		return OK; /* the names of a Bind, or a named Parse, are not complete */
@@ -1079,7 +1083,7 @@ enum status forward_message(
 		activity_keep(g.s, data, g.len);
 	*used = g.len;
 	c->body_left = (uint32_t)(g.f.total - g.len);
-	g.s->in_message = c->body_left != 0;
+	g.s->in_message = c->body_left != 0 && !c->body_dropped;
 	if (info->flags & FRONTEND_ENDS_UNIT)
 		begin_unit(w, c);
 	return OK;

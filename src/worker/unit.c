@@ -146,7 +146,6 @@ static bool stream_message(struct feed *fd, const struct frame *f)
 	if (!(frontend_infos[f->type].flags & FRONTEND_IS_COPY) && is_far_ahead(w, c))
 		return stall(c);
 	st = forward_prefix(w, c);
-	c->body_dropped = false;
 	if (st == OK)
 		st = forward_message(w, c, next_byte(fd), left(fd), &used);
 	if (st != OK) {

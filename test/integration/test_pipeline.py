@@ -50,6 +50,21 @@ def test_many_statements_before_one_sync(pooler):
         assert result.kinds == "12DC" * 100 + "Z"
 
 
+def test_a_message_that_is_skipped_is_skipped_to_its_end(pooler):
+    """After an error the server skips to Sync. What had come of a message was not sent to it, so what
+    comes later must not be either: it would be read as messages of their own."""
+    with pooler.raw() as client:
+        pid = client.value("SELECT pg_backend_pid()")
+        client.send(parse("", "SELECT 1/$1::int") + bind("", "", [b"0"]) + execute() + pgwire.FLUSH)
+        assert client.read_until("E")[-1].fields()["C"] == "22012"
+        message = bind("", "", [b"Q" * 100_000])
+        for part in (message[:1000], message[1000:50_000], message[50_000:] + execute()):
+            client.send(part)
+            time.sleep(0.05)
+        assert client.run(pgwire.SYNC).kinds == "Z"
+        assert client.value("SELECT pg_backend_pid()") == pid
+
+
 def test_flush_brings_answers_before_sync(pooler):
     with pooler.raw() as client:
         client.send(parse("", "SELECT 7") + bind() + describe("P") + pgwire.FLUSH)
