@@ -54,9 +54,37 @@ enum status settings_txn_reset(struct settings_txn *x, const char *name)
 	return st;
 }
 
+/* `to` with what `from` says of `name`; without memory it is left as it is. */
+static struct settings *keep(
+	struct settings_txn *x, struct settings *to, const struct settings *from, const char *name)
+{
+	const char *value = settings_get(from, name);
+	struct settings *out;
+	enum status st;
+
+	if (value == NULL && settings_get(to, name) == NULL)
+		return to;
+	st = value != NULL ? settings_put(x->table, to, name, value, &out)
+			   : settings_drop(x->table, to, name, &out);
+	if (st != OK)
+		return to;
+	settings_unref(x->table, to);
+	return out;
+}
+
 void settings_txn_reset_all(struct settings_txn *x)
 {
-	set_current(x, settings_ref(x->login));
+	struct settings *s = settings_ref(x->login);
+
+	s = keep(x, s, x->current, "role");
+	s = keep(x, s, x->current, "session_authorization");
+	set_current(x, s);
+}
+
+void settings_txn_found(struct settings_txn *x, struct settings *s)
+{
+	move_to(x, &x->current, settings_ref(s));
+	move_to(x, &x->committed, settings_ref(s));
 }
 
 void settings_txn_begin(struct settings_txn *x)
