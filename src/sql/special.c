@@ -86,21 +86,24 @@ static uint16_t param_number(const struct lexer *lx, const struct token *t)
 	return n <= UINT16_MAX ? (uint16_t)n : 0;
 }
 
-/* Step over ::type; `t` is the token behind it. */
+/* Step over ::text or ::boolean, which change nothing here; `t` is the token behind it. */
 static void skip_cast(struct lexer *ahead, struct token *t)
 {
-	while (t->kind == TOKEN_PUNCT && t->c == 0 && t->len == 2 && ahead->text[t->off] == ':' &&
-		ahead->text[t->off + 1] == ':') {
-		do {
-			lexer_next(ahead, t);
-			if (t->kind != TOKEN_WORD && t->kind != TOKEN_QUOTED)
-				return;
-			lexer_next(ahead, t);
-		} while (t->c == '.');
-	}
+	struct lexer type = *ahead;
+	struct token u;
+
+	if (t->kind != TOKEN_PUNCT || t->c != 0 || t->len != 2 || ahead->text[t->off] != ':' ||
+		ahead->text[t->off + 1] != ':')
+		return;
+	lexer_next(&type, &u);
+	if (u.hash != word_hash("text", 4) && u.hash != word_hash("boolean", 7) &&
+		u.hash != word_hash("bool", 4))
+		return;
+	lexer_next(&type, t);
+	*ahead = type;
 }
 
-/* To the comma or parenthesis that ends the argument. */
+/* To the comma or parenthesis that ends the argument. False: there is none, or a call inside. */
 static bool skip_argument(struct lexer *ahead, struct token *t)
 {
 	uint32_t depth = 0;
@@ -108,6 +111,8 @@ static bool skip_argument(struct lexer *ahead, struct token *t)
 	for (; t->kind != TOKEN_END && t->kind != TOKEN_BAD; lexer_next(ahead, t)) {
 		if (depth == 0 && (t->c == ',' || t->c == ')'))
 			return true;
+		if (token_is(t, WORD_SET_CONFIG))
+			return false;
 		if (t->c == '(' || t->c == '[')
 			depth++;
 		else if ((t->c == ')' || t->c == ']') && depth > 0)
@@ -170,17 +175,9 @@ static void accept_ahead(struct lexer *ahead, struct token *t, bool is)
 		lexer_next(ahead, t);
 }
 
-/* Do all arguments stand there as literals or parameters? */
-static bool is_told(const struct sql_effect *e)
-{
-	return (e->name.len != 0 || e->name_param != 0) &&
-	       (e->value.len != 0 || e->value_param != 0) &&
-	       (e->flags & SQL_EFFECT_MAYBE_LOCAL) == 0;
-}
-
 /*
  * Is the statement nothing but SELECT [pg_catalog.]set_config(name, value, is_local) [[AS] label]
- * [, …], the arguments literals or parameters? Then each call is executed exactly once.
+ * [, …]? Then each call is executed exactly once.
  */
 static bool is_plain_set_config(const struct scan *s)
 {
@@ -198,7 +195,7 @@ static bool is_plain_set_config(const struct scan *s)
 			lexer_next(&ahead, &t);
 			accept_ahead(&ahead, &t, t.c == '.');
 		}
-		if (!token_is(&t, WORD_SET_CONFIG) || !take_config_args(&ahead, &e) || !is_told(&e))
+		if (!token_is(&t, WORD_SET_CONFIG) || !take_config_args(&ahead, &e))
 			return false;
 		lexer_next(&ahead, &t);
 		accept_ahead(&ahead, &t, token_is(&t, WORD_AS));

@@ -116,6 +116,8 @@ enum sql_effect_kind {
 	EFFECT_SETSEED,
 	EFFECT_DBLINK,  /* dblink_connect and friends, disconnecting ones too */
 	EFFECT_SLOT,    /* temporary replication slot, exported snapshot … bound to its session */
+	EFFECT_RUNS,    /* code that the text does not show, and that may set parameters;
+			   SQL_EFFECT_CUSTOM: custom ones too */
 	EFFECT_UNKNOWN, /* CALL or DO that names a session effect */
 	EFFECT_COUNT,
 };

@@ -201,6 +201,9 @@ struct client {
 	bool parse_differs;      /* … in what the meaning of a text depends on */
 	bool block_differs;      /* SET LOCAL and the like: it may parse as nothing else does */
 	struct settings_txn set; /* what it has set: at login, committed, now */
+	struct settings *custom; /* custom parameters that it has seen, see custom.h */
+	struct settings *doubt_names; /* what is to be asked, see found_out.h; NULL: nothing */
+	bool doubt_all;               /* … of all ordinary parameters */
 	struct savepoints *savepoints; /* of the open transaction, or NULL */
 	uint32_t sql_opts;             /* for the lexer: strings and encoding */
 	bool default_serializable;     /* default_transaction_isolation is */

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "worker/found_out.h"
 #include "worker/line.h"
 #include "worker/pinning.h"
 #include "worker/prepared.h"
@@ -33,6 +34,10 @@ void link_break(struct worker *w, struct client *c)
 	if (c->state != CLIENT_WELCOME && !c->prefix_due) /* else it has not got them yet */
 		server_set_settings(w, s, c->set.current);
 	after = pins_after(&c->pins);
+	if (found_out_is_due(c)) { /* what it has set there is not known */
+		found_out_forget(w, c);
+		after = after > PIN_AFTER_DISCARD ? after : PIN_AFTER_DISCARD;
+	}
 	if (after > s->after)
 		s->after = (uint8_t)after;
 	if (s->barrier != 0) {

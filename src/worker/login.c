@@ -19,6 +19,7 @@
 #include "state/settings_class.h"
 #include "worker/account.h"
 #include "worker/ask.h"
+#include "worker/custom.h"
 #include "worker/cancel.h"
 #include "worker/dispatch.h"
 #include "worker/handover.h"
@@ -112,10 +113,7 @@ static bool list_has(const struct conf_list *l, const char *name)
 	return false;
 }
 
-/*
- * One start-up parameter becomes part of the client's settings. What cannot be carried (custom
- * parameters, role) pins the client as soon as it gets a server.
- */
+/* One start-up parameter becomes part of the client's settings. */
 static bool take_setting(struct worker *w, struct client *c, const char *name, const char *value)
 {
 	enum settings_class cls = settings_class_of(name);
@@ -126,15 +124,11 @@ static bool take_setting(struct worker *w, struct client *c, const char *name, c
 	if (cls == SETTINGS_TXN || cls == SETTINGS_SEED) /* no meaning before a transaction */
 		return true;
 	st = settings_txn_set(&c->set, name, value);
-	if (st == OK && cls != SETTINGS_CARRIED)
-		pins_add(&c->pins, &w->sh->pins,
-			cls == SETTINGS_ROLE ? PIN_ROLE : PIN_CUSTOM_PARAMETER, w->now_us, name,
-			strlen(name));
 	if (st == OK)
 		return true;
 	refuse(w, c, st == E_NOMEM ? SQLSTATE_OUT_OF_MEMORY : SQLSTATE_INVALID_PARAMETER_VALUE,
 		"a start-up parameter cannot be applied",
-		"Names have at most 64 bytes, values at most 8 kB; see also "
+		"Names have at most 63 bytes, values at most 8 kB; see also "
 		"ignore_startup_parameters.");
 	return false;
 }
@@ -193,7 +187,10 @@ static bool take_settings(struct worker *w, struct client *c, const struct start
 	login = settings_ref(c->set.current);
 	settings_txn_fini(&c->set);
 	settings_txn_init(&c->set, w->settings, &login);
-	return true;
+	if (custom_login(w, c) == OK)
+		return true;
+	refuse(w, c, SQLSTATE_CONFIGURATION_LIMIT_EXCEEDED, "too many custom parameters", NULL);
+	return false;
 }
 
 static bool is_console_name(const char *database)

@@ -15,12 +15,14 @@
 #include "worker/effects.h"
 #include "worker/entry.h"
 #include "worker/forward.h"
+#include "worker/found_out.h"
 #include "worker/hold.h"
 #include "worker/link.h"
 #include "worker/login.h"
 #include "worker/loss.h"
 #include "worker/notify.h"
 #include "worker/pass.h"
+#include "worker/pinning.h"
 #include "worker/prepared.h"
 #include "worker/probe.h"
 #include "worker/sqlstmt.h"
@@ -130,6 +132,18 @@ static void welcome_failed(struct worker *w, struct server *s)
 	s->fatal_sqlstate[0] = '\0';
 }
 
+/* What was asked about the client's last transaction is answered. */
+static void goes_on(struct worker *w, struct client *c)
+{
+	if (link_may_release(c, c->server)) {
+		link_release(w, c, c->server);
+		return;
+	}
+	if (pins_any(&c->pins) && !c->pin_counted)
+		pinning_found(w, c);
+	(void)probe_send(w, c);
+}
+
 static void hidden_ready(struct worker *w, struct server *s, struct owed_entry e)
 {
 	bool failed = s->hidden_failed;
@@ -148,6 +162,11 @@ static void hidden_ready(struct worker *w, struct server *s, struct owed_entry e
 	case OWED_TAG_PROBE:
 		if (s->client != NULL && link_may_release(s->client, s))
 			link_release(w, s->client, s);
+		break;
+	case OWED_TAG_FOUND:
+		found_out_done(w, s, e.ref, failed);
+		if (s->client != NULL)
+			goes_on(w, s->client);
 		break;
 	case OWED_TAG_CHECK:
 		server_was_checked(w, s, failed);
@@ -325,8 +344,11 @@ static COLD void error_came(struct walk *k, const struct frame *f)
 		remember_fatal(s, &r); /* of the Query that follows */
 		c->deferred_failed = true;
 	}
+	if (c != NULL && e.tag == OWED_TAG_EFFECTS && e.kind == OWED_QUERY)
+		effects_unsure(w, c, e.ref, false);
 	if (c != NULL) {
-		c->unit_error = true;
+		if (e.tag != OWED_TAG_FOUND && e.tag != OWED_TAG_PROBE)
+			c->unit_error = true;
 		if (is_for_client(&e))
 			dbase_count_error(c->db, r.sqlstate, false);
 	}
@@ -450,8 +472,12 @@ static void ready_came(struct walk *k, const struct frame *f, enum owed_step ste
 	unit_end(k->w, k->s, e, (char)status);
 }
 
-static bool is_inspected(uint8_t type)
+static bool is_inspected(const struct server *s, uint8_t type, uint32_t total)
 {
+	const struct owed_entry *head = owed_head(&s->owed);
+
+	if (type == BACKEND_DATA_ROW && head != NULL && head->tag == OWED_TAG_FOUND)
+		return total <= RELAY_INSPECT_MAX;
 	return type != BACKEND_DATA_ROW && type != BACKEND_COPY_DATA &&
 	       type != BACKEND_FUNCTION_CALL_RESPONSE;
 }
@@ -583,6 +609,13 @@ static bool message_came(struct walk *k, const struct frame *f)
 	if (f->type == BACKEND_DATA_ROW && step == OWED_DROP && there == f->total &&
 		s->client != NULL && owed_head(&s->owed)->tag == OWED_TAG_PROBE)
 		probe_row(k->w, s->client, frame_body(k->data + k->at, f));
+	if (f->type == BACKEND_DATA_ROW && step == OWED_DROP &&
+		owed_head(&s->owed)->tag == OWED_TAG_FOUND)
+		found_out_row(owed_head(&s->owed)->ref,
+			there == f->total ? frame_body(k->data + k->at, f) : rd_of(NULL, 0));
+	if (f->type == BACKEND_PORTAL_SUSPENDED && s->client != NULL && ends &&
+		owed_head(&s->owed)->tag == OWED_TAG_EFFECTS)
+		effects_unsure(k->w, s->client, owed_head(&s->owed)->ref, true);
 	if (f->type == BACKEND_COMMAND_COMPLETE)
 		command_completed(k, f);
 	if (ends && owed_head(&s->owed)->tag == OWED_TAG_SHAPE && !described(k, f))
@@ -642,7 +675,7 @@ static bool walk_on(struct walk *k)
 		too_large(k);
 		return false;
 	}
-	if (st == OK && !frame_is_complete(&f, k->len - k->at) && is_inspected(f.type)) {
+	if (st == OK && !frame_is_complete(&f, k->len - k->at) && is_inspected(s, f.type, f.total)) {
 		if (f.total <= RELAY_INSPECT_MAX)
 			return false;
 		if (f.type != BACKEND_ERROR_RESPONSE && f.type != BACKEND_NOTICE_RESPONSE)

@@ -38,6 +38,7 @@ static const char *const server_end_words[] = {
 	[SERVER_END_CHECK] = "server_check_query failed",
 	[SERVER_END_OUTDATED] = "outdated",
 	[SERVER_END_BUDGET] = "place needed by another pool",
+	[SERVER_END_CUSTOM] = "custom parameters that its next client has not",
 	[SERVER_END_PIN] = "session state that cannot be undone",
 	[SERVER_END_MEMORY] = "out of memory",
 	[SERVER_END_STOP] = "shutdown",
@@ -340,6 +341,7 @@ enum status server_open(struct worker *w, struct pool *p, struct client *only_fo
 		s->replication = only_for->replication;
 	}
 	s->settings = settings_empty(w->settings);
+	s->names = settings_empty(w->settings);
 	owed_init(&s->owed);
 	server_init_timer(s);
 	stmt_lru_init(&s->stmts, w->stmts,
@@ -430,6 +432,7 @@ void server_free(struct worker *w, struct server *s)
 	stmt_names_fini(&s->real);
 	free(s->kept);
 	settings_unref(w->settings, s->settings);
+	settings_unref(w->settings, s->names);
 	server_login_free(s->login);
 	free(s);
 }

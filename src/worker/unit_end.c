@@ -1,6 +1,7 @@
 #include "worker/unit_end.h"
 
 #include "conf/conf.h"
+#include "worker/found_out.h"
 #include "worker/link.h"
 #include "worker/notify.h"
 #include "worker/pass.h"
@@ -158,6 +159,8 @@ void unit_end(struct worker *w, struct server *s, struct owed_entry e, char stat
 	}
 	if (c->db->seq_follows)
 		pinning_keep_sequence(w, c);
+	if (status == 'I' && found_out_is_due(c))
+		(void)found_out_send(w, c);
 	if (link_may_release(c, s)) {
 		link_release(w, c, s);
 		return;
