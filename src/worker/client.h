@@ -204,6 +204,8 @@ struct client {
 	struct settings *custom; /* custom parameters that it has seen, see custom.h */
 	struct settings *doubt_names; /* what is to be asked, see found_out.h; NULL: nothing */
 	bool doubt_all;               /* … of all ordinary parameters */
+	bool has_reported; /* the transaction has changed what is followed by ParameterStatus … */
+	bool reported_commit; /* … maybe locally, and was committed in the midst of the unit */
 	struct savepoints *savepoints; /* of the open transaction, or NULL */
 	uint32_t sql_opts;             /* for the lexer: strings and encoding */
 	bool default_serializable;     /* default_transaction_isolation is */

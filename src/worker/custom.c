@@ -32,6 +32,17 @@ static bool add_name(struct worker *w, struct settings **place, const char *name
 	return true;
 }
 
+static bool add_names(struct worker *w, struct settings **place, const struct settings *names)
+{
+	struct settings *all;
+
+	if (settings_put_names(w->settings, *place, names, &all) != OK)
+		return false;
+	settings_unref(w->settings, *place);
+	*place = all;
+	return true;
+}
+
 static COLD void pin(struct worker *w, struct client *c, const char *name)
 {
 	pins_add(&c->pins, &w->sh->pins, PIN_CUSTOM_PARAMETER, w->now_us, name, strlen(name));
@@ -48,6 +59,8 @@ void custom_seen(struct worker *w, struct client *c, const char *name)
 {
 	if (!add_name(w, &c->custom, name))
 		pin(w, c, name);
+	if (c->server != NULL && settings_get(c->server->names, name) != NULL)
+		(void)add_name(w, &c->server->made, name); /* else it is made once more */
 }
 
 void custom_missing(struct worker *w, struct client *c, struct server *s, const char *name)
@@ -63,16 +76,9 @@ void custom_missing(struct worker *w, struct client *c, struct server *s, const 
 
 void custom_given(struct worker *w, struct client *c, struct server *s)
 {
-	struct settings *all;
-
-	if (s->names == c->custom)
-		return;
-	if (settings_put_names(w->settings, s->names, c->custom, &all) != OK) {
+	if (custom_is_due(c, s) && (!add_names(w, &s->names, c->custom) ||
+					   !add_names(w, &s->made, c->custom)))
 		pin(w, c, settings_name(c->custom, 0));
-		return;
-	}
-	settings_unref(w->settings, s->names);
-	s->names = all;
 }
 
 enum status custom_login(struct worker *w, struct client *c)

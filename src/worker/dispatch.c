@@ -87,7 +87,7 @@ static struct server *take_idle(struct worker *w, struct pool *p, const struct c
 			doubted = doubted != NULL ? doubted : s;
 			continue;
 		}
-		if (s->settings == c->set.current && s->names == c->custom)
+		if (s->settings == c->set.current && s->made == c->custom)
 			return s;
 		if (fits == NULL || w->conf->server_round_robin ||
 			(s->names == c->custom && fits->names != c->custom))

@@ -390,6 +390,37 @@ enum status effects_begin(struct worker *w, struct client *c, struct server *s,
 	return OK;
 }
 
+/* Of one effect; false: the name cannot be told. */
+static bool trace_one(struct noting *n, const struct sql_effect *e)
+{
+	char name[SETTINGS_NAME_MAX + 1];
+	size_t len;
+
+	if (e->kind == EFFECT_RUNS)
+		return (e->flags & SQL_EFFECT_CUSTOM) == 0;
+	if (e->kind != EFFECT_SET_CONFIG && (e->flags & SQL_EFFECT_CUSTOM) == 0)
+		return true;
+	if (e->name.len == 0 || sql_effect_name(n->of->sql, n->c->sql_opts, e, name, sizeof name,
+					&len) != OK)
+		return false;
+	if (custom_is_name(name))
+		(void)custom_sent(n->w, n->c, n->s, name);
+	return true;
+}
+
+void effects_trace(struct worker *w, struct client *c, struct server *s, const char *sql,
+	const struct sql_verdict *v)
+{
+	const struct effects_of of = {.sql = sql, .v = v};
+	struct noting n = {.w = w, .c = c, .s = s, .of = &of};
+
+	if (v->flags & SQLV_LOST)
+		s->after = PIN_AFTER_CLOSE;
+	for (uint8_t i = 0; i < v->n_effects; i++)
+		if (!trace_one(&n, &v->effects[i]))
+			s->after = PIN_AFTER_CLOSE;
+}
+
 void effects_unsure(
 	struct worker *w, struct client *c, const struct effects *e, bool value)
 {
@@ -631,20 +662,24 @@ static void apply(struct worker *w, struct client *c, struct server *s, struct e
 		break;
 	case EFFECT_COMMIT:
 		if (rolled_back) {
+			effects_behind(c, s);
 			settings_txn_rollback(&c->set);
 			notify_rollback(w, c);
 		} else {
 			settings_txn_commit(&c->set);
+			c->reported_commit = c->has_reported;
 			notify_commit(w, c);
 		}
 		settings_txn_begin(&c->set); /* for what follows; its end is ReadyForQuery's */
 		break;
 	case EFFECT_ROLLBACK:
+		effects_behind(c, s);
 		settings_txn_rollback(&c->set);
 		notify_rollback(w, c);
 		settings_txn_begin(&c->set);
 		break;
 	case EFFECT_ROLLBACK_TO:
+		effects_behind(c, s);
 		n_ops = notify_n_ops(c);
 		savepoints_rollback(c->savepoints, &c->set, it->name, &n_ops);
 		notify_rollback_to(c, n_ops);
@@ -664,11 +699,15 @@ void effects_complete(
 	struct worker *w, struct client *c, struct server *s, struct effects *e, bool rolled_back)
 {
 	struct settings *before = c->set.current;
+	bool was_due = c->prefix_due;
 
 	for (uint32_t i = 0; i < e->n; i++)
 		if (e->items[i].stmt == e->n_complete)
 			apply(w, c, s, &e->items[i], rolled_back);
 	e->n_complete++;
-	if (c->set.current != before)
-		client_settings_changed(w, c);
+	if (c->set.current == before)
+		return;
+	client_settings_changed(w, c);
+	if (was_due)
+		effects_behind(c, s);
 }

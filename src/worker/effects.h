@@ -36,6 +36,21 @@ enum status effects_begin(struct worker *w, struct client *c, struct server *s,
 void effects_unsure(
 	struct worker *w, struct client *c, const struct effects *e, bool value);
 
+/*
+ * What is set on the server has changed, or was rolled back. If that was sent before a RESET was
+ * answered, for which the client's settings are due, server.settings is wrong until they have gone
+ * there.
+ */
+static inline void effects_behind(const struct client *c, struct server *s)
+{
+	if (c->prefix_due && s->after < PIN_AFTER_DISCARD)
+		s->after = PIN_AFTER_DISCARD;
+}
+
+/* Session mode, where nothing else is followed: the custom parameters that the server gets to know. */
+void effects_trace(struct worker *w, struct client *c, struct server *s, const char *sql,
+	const struct sql_verdict *v);
+
 /* A value that the server has told: does it pin? */
 void effects_check_value(
 	struct worker *w, struct client *c, const char *name, const char *value);

@@ -97,14 +97,14 @@ static enum status put_settings(
 	struct worker *w, struct client *c, struct settings *to, uint16_t tag)
 {
 	struct server *s = c->server;
-	const struct settings_names names = {.made = s->names, .want = c->custom};
+	const struct settings_names names = {.made = s->made, .want = c->custom};
 	size_t cap, got;
 	struct settings_diff d;
 	uint8_t *buf;
 	struct wr out;
 	enum status st = OK;
 
-	if (s->settings == to && s->names == c->custom)
+	if (s->settings == to && !custom_is_due(c, s))
 		return OK;
 	cap = settings_diff_len_max(s->settings, to, &names);
 	buf = cap <= BUFPOOL_MAX ? bufpool_take(loop_bufpool(w->loop), cap, &got) : NULL;
@@ -471,6 +471,42 @@ static COLD enum status judge_streamed(struct going *g)
 	return OK;
 }
 
+/* Session mode: what the statement may leave in the server for ever. E_AGAIN: as judge_streamed. */
+static COLD enum status trace_verbatim(struct going *g)
+{
+	struct sql_verdict v;
+	struct msg_parse m;
+
+	if (!frame_is_complete(&g->f, g->len)) {
+		if (g->f.total <= g->w->client_limits.rx_keep_max)
+			return E_AGAIN;
+		g->s->after = PIN_AFTER_CLOSE;
+		return OK;
+	}
+	if (frontend_read_parse(frame_body(g->p, &g->f), &m) != OK)
+		return E_PROTO;
+	(void)judge_word(g->w, g->c, m.sql, m.sql_len, &v);
+	effects_trace(g->w, g->c, g->s, m.sql, &v);
+	return OK;
+}
+
+/*
+ * The last unnamed statement of a unit was judged with the unit; here are those before it, of which
+ * the Binds that follow are, and those that nobody has judged.
+ */
+static enum status judge_unnamed_again(struct going *g)
+{
+	struct client *c = g->c;
+
+	if (c->verbatim)
+		return g->in_unit && !c->unit.has_effects ? OK : trace_verbatim(g);
+	if (!g->in_unit)
+		return judge_streamed(g);
+	if (c->unit.has_effects && c->unit.n_stmts > 1)
+		judge_unnamed(g->w, c, frame_body(g->p, &g->f));
+	return OK;
+}
+
 static enum status go_parse(struct going *g)
 {
 	struct client *c = g->c;
@@ -482,7 +518,7 @@ static enum status go_parse(struct going *g)
 	if (g->len == FRAME_HEAD_LEN)
 		return E_AGAIN; /* whether it has a name is not known yet */
 	if (c->verbatim || g->p[FRAME_HEAD_LEN] == '\0') {
-		if (!g->in_unit && !c->verbatim && (st = judge_streamed(g)) != OK)
+		if ((st = judge_unnamed_again(g)) != OK)
 			return st;
 		c->db->stats.client_parses++;
 		put_verbatim(g);

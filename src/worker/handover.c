@@ -290,6 +290,7 @@ static void discard_server(struct worker *w, struct server *s, struct share_pool
 	owed_fini(&s->owed);
 	settings_unref(w->settings, s->settings);
 	settings_unref(w->settings, s->names);
+	settings_unref(w->settings, s->made);
 	free(s);
 }
 
@@ -309,6 +310,7 @@ void handover_server_in(struct worker *w, struct mail *m)
 		p->borrowing--;
 	if (p == NULL || settings_adopt(w->settings, &s->settings) != OK ||
 		settings_adopt(w->settings, &s->names) != OK ||
+		settings_adopt(w->settings, &s->made) != OK ||
 		stmt_lru_adopt(&s->stmts, w->stmts) != OK ||
 		stmt_names_adopt(&s->real, w->stmts) != OK ||
 		conn_attach(s->conn, w->loop, &server_ops, s) != OK) {

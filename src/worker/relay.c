@@ -376,10 +376,9 @@ static void follow_parameter(
 	struct worker *w, struct client *c, const struct msg_parameter_status *p)
 {
 	const char *base = baseline_get(&c->acc->baseline, p->name);
+	struct settings *before = c->set.current;
 	enum status st;
 
-	if (c->rediff && settings_get(c->set.login, p->name) != NULL)
-		return; /* a RESET: what the start-up packet said goes out again */
 	if (base == NULL || settings_class_of(p->name) != SETTINGS_CARRIED ||
 		strcmp(p->name, "session_authorization") == 0 ||
 		strcmp(p->name, "is_superuser") == 0)
@@ -391,7 +390,53 @@ static void follow_parameter(
 	if (st != OK)
 		pins_add(&c->pins, &w->sh->pins, PIN_SET_CONFIG, w->now_us, p->name,
 			strlen(p->name));
-	client_settings_changed(w, c);
+	if (c->set.current != before) {
+		c->has_reported = true;
+		effects_behind(c, c->server);
+		client_settings_changed(w, c);
+	}
+}
+
+/* Does what the start-up packet said decide what a parameter is after a RESET? */
+static bool login_tells(const struct client *c, const char *name)
+{
+	const struct settings *login = c->set.login;
+
+	if (settings_get(login, name) != NULL)
+		return true;
+	return (strcmp(name, "is_superuser") == 0 || strcmp(name, "session_authorization") == 0) &&
+	       (settings_get(login, "role") != NULL ||
+		       settings_get(login, "session_authorization") != NULL);
+}
+
+/*
+ * A RESET: the server has gone back to its own default, the client goes back to what its start-up
+ * packet said, which the server is about to be told.
+ */
+static COLD void put_login_value(struct worker *w, struct client *c, const char *name)
+{
+	const struct welcome *x = account_welcome(c->acc, c->set.login);
+	const char *value = x != NULL ? welcome_value(x, &name) : NULL;
+	uint8_t buf[1024];
+	struct wr out = wr_of(buf, sizeof buf);
+
+	if (value == NULL || strlen(name) + strlen(value) + 16 > sizeof buf)
+		return; /* the server's answer will tell */
+	reply_put_parameter_status(&out, name, value);
+	pass_own(w, c, &out);
+}
+
+/* The server may have nothing to report, where its own default is what it had. */
+static COLD void put_login_values(struct worker *w, struct client *c)
+{
+	const struct settings *login = c->set.login;
+
+	for (size_t i = 0; i < settings_n(login); i++)
+		put_login_value(w, c, settings_name(login, i));
+	if (login_tells(c, "is_superuser")) {
+		put_login_value(w, c, "is_superuser");
+		put_login_value(w, c, "session_authorization");
+	}
 }
 
 static void parameter_came(struct walk *k, const struct frame *f, enum owed_step step)
@@ -422,8 +467,14 @@ static void parameter_came(struct walk *k, const struct frame *f, enum owed_step
 		skip(k, f->total);
 		return;
 	}
-	if (head != NULL && head->tag != OWED_TAG_REDIFF)
+	if (head != NULL && head->tag != OWED_TAG_REDIFF) {
+		if (c->rediff && login_tells(c, p.name)) {
+			skip(k, f->total);
+			put_login_value(k->w, c, p.name);
+			return;
+		}
 		follow_parameter(k->w, c, &p);
+	}
 	k->at += f->total;
 }
 
@@ -431,12 +482,18 @@ static void command_completed(struct walk *k, const struct frame *f)
 {
 	struct owed_entry *head = owed_head(&k->s->owed);
 	const char *tag;
+	bool was_due;
 
 	if (head == NULL || head->tag != OWED_TAG_EFFECTS || k->s->client == NULL)
 		return;
 	if (backend_read_command_complete(frame_body(k->data + k->at, f), &tag) != OK)
 		tag = "";
+	was_due = k->s->client->rediff;
 	effects_complete(k->w, k->s->client, k->s, head->ref, tag_read(tag).tag == TAG_ROLLBACK);
+	if (k->s->client->rediff && !was_due) {
+		pass_run(k);
+		put_login_values(k->w, k->s->client);
+	}
 }
 
 static void ready_came(struct walk *k, const struct frame *f, enum owed_step step)

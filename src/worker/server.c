@@ -342,6 +342,7 @@ enum status server_open(struct worker *w, struct pool *p, struct client *only_fo
 	}
 	s->settings = settings_empty(w->settings);
 	s->names = settings_empty(w->settings);
+	s->made = settings_empty(w->settings);
 	owed_init(&s->owed);
 	server_init_timer(s);
 	stmt_lru_init(&s->stmts, w->stmts,
@@ -433,6 +434,7 @@ void server_free(struct worker *w, struct server *s)
 	free(s->kept);
 	settings_unref(w->settings, s->settings);
 	settings_unref(w->settings, s->names);
+	settings_unref(w->settings, s->made);
 	server_login_free(s->login);
 	free(s);
 }

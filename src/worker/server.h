@@ -102,7 +102,8 @@ struct server {
 	uint32_t timeline;   /* 0: unknown */
 
 	struct settings *settings; /* what it has now; a reference */
-	struct settings *names;    /* custom parameters that it may know, see custom.h; a reference */
+	struct settings *names; /* custom parameters that it may know, see custom.h; a reference */
+	struct settings *made;  /* those of them that it does know; a reference */
 	struct stmt_lru stmts;
 	struct stmt_names real; /* statements there under their clients' own names, see sqlstmt.h */
 	bool has_odd;      /* statements that were parsed as only its client's transaction could */
