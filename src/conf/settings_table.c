@@ -69,8 +69,8 @@ static const struct setting_word routes[] = {
 static const struct setting_word consistencies[] = {
 	{"eventual", CONSISTENCY_EVENTUAL},
 	{"session", CONSISTENCY_SESSION},
-	{"database", SETTING_WORD_LATER},
-	{"strong", SETTING_WORD_LATER},
+	{"database", CONSISTENCY_DATABASE},
+	{"strong", CONSISTENCY_STRONG},
 	{NULL, 0},
 };
 static const struct setting_word sequence_states[] = {
