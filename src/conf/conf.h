@@ -140,6 +140,7 @@ struct conf_user {
 	uint64_t transaction_timeout_us;
 	uint64_t client_idle_timeout_us;
 	uint64_t query_wait_timeout_us;
+	uint64_t max_lag_us; /* CONF_UNSET_US */
 };
 
 /* Another process behind the same address. */
@@ -246,6 +247,7 @@ struct conf {
 	enum routing_mode routing;
 	enum consistency consistency;
 	uint64_t max_lag_us;
+	uint64_t strong_wait_us;
 	uint64_t lag_check_interval_us;
 	uint64_t node_timeout_us;
 	const char *monitor_user, *monitor_password, *monitor_dbname;

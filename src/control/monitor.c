@@ -109,6 +109,8 @@ static void on_publish(void *ctx, struct wheel_timer *t)
 		m->changed[i] = 0;
 		if ((bits & ROLES_PRIMARY) != 0)
 			tell_primary(m, i);
+		if (mark_clock_is_awaited(&sh->clock, (uint16_t)i))
+			bits |= MONITOR_AWAITED;
 		if (bits != 0)
 			m->ops->on_change(m->arg, i, bits);
 	}

@@ -18,10 +18,12 @@
 #define MONITOR_REST_MAX_US    500000u
 #define MONITOR_REFUSED_MAX_US 5000000u
 
+#define MONITOR_AWAITED (1u << 16) /* beside ROLES_*: units stand and wait for what is published */
+
 struct monitor;
 
 struct monitor_ops {
-	/* After the topology was published: ROLES_* bits of a cluster's node. */
+	/* After the topology was published: ROLES_* bits of a cluster's node, MONITOR_AWAITED. */
 	void (*on_change)(void *arg, uint32_t cluster, unsigned bits);
 	void (*on_unreachable)(void *arg, uint32_t node); /* maybe its address is another one */
 };

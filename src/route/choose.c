@@ -191,6 +191,7 @@ struct candidates {
 	uint16_t n_fit;
 	unsigned unfit;      /* bits of all that are not fit */
 	uint16_t n_by_marks; /* that only a mark keeps from being fit */
+	bool may_come;       /* … one of them is not so far behind that waiting is vain */
 	uint16_t by_marks;   /* the cheapest of them */
 };
 
@@ -206,16 +207,28 @@ static uint64_t cost(const struct choose_load *l)
 	       (at_most(l->latency_us, LATENCY_MAX_US) + 1);
 }
 
+/*
+ * Can the replica be expected to have the present soon enough? Its lag is known no finer than the
+ * primary is sampled.
+ */
+static bool catches_up(const struct choose_in *in, uint16_t index)
+{
+	return in->topo->nodes[in->nodes[index]].lag_us <= in->wait_us + in->sample_grace_us;
+}
+
 static void candidates_find(const struct choose_in *in, struct candidates *c)
 {
 	c->n_fit = 0;
 	c->unfit = 0;
 	c->n_by_marks = 0;
 	c->by_marks = 0;
+	c->may_come = false;
 	for (uint16_t i = 0; i < in->n_nodes; i++) {
 		unsigned why = replica_check(in, i);
 
 		c->unfit |= why;
+		c->may_come = c->may_come || ((why & (UNFIT_WAITS | UNFIT_BEHIND)) != 0 &&
+						     catches_up(in, i));
 		if (why == FIT)
 			c->fit[c->n_fit++] = (uint8_t)i;
 		else if ((why & (UNFIT_WAITS | UNFIT_BEHIND)) != 0 &&
@@ -354,7 +367,7 @@ static void choose_replica(const struct choose_in *in, bool may_primary, enum ch
 	}
 	out->wants_sample = (c.unfit & UNFIT_WAITS) != 0;
 	out->reason = (uint8_t)why;
-	if (in->consistency == CHOOSE_STRONG && in->may_wait && c.n_by_marks != 0) {
+	if (in->consistency == CHOOSE_STRONG && in->wait_us != 0 && c.may_come) {
 		out->waits = true;
 		out->hint = CHOOSE_HINT_MARKS;
 		return;

@@ -99,7 +99,7 @@ struct choose_in {
 	enum choose_consistency consistency;
 	const struct marks *marks; /* settled; NULL: none */
 	const struct mark *arrival; /* CHOOSE_STRONG: set when the unit came, settled */
-	bool may_wait;              /* CHOOSE_STRONG: strong_wait is not over */
+	uint64_t wait_us;           /* CHOOSE_STRONG: what is left of strong_wait; 0: it is over */
 	struct wal_point floor;     /* pgweir.min_lsn, whatever the mode; lsn 0: none */
 	uint64_t max_lag_us;
 	uint64_t now_us;
