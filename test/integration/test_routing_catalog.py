@@ -47,8 +47,12 @@ def test_committed_catalog_is_what_the_query_gives(own_site, catalog):
     if not version.startswith("15"):
         pytest.skip(f"the committed one is of PostgreSQL 15, this is {version}")
     with open(f"{FOLDER}/catalog.tsv", encoding="utf-8") as f:
-        assert sorted(catalog.read_text(encoding="utf-8").splitlines()) \
-            == sorted(f.read().splitlines())
+        assert without_upgrade(catalog.read_text(encoding="utf-8")) == without_upgrade(f.read())
+
+
+def without_upgrade(rows):
+    """Functions for pg_upgrade alone come and go with minor versions."""
+    return sorted(row for row in rows.splitlines() if "\tbinary_upgrade_" not in row)
 
 
 def test_catalog_query_calls_nothing_of_a_user(own_site, catalog):  # pylint: disable=unused-argument
