@@ -9,13 +9,18 @@
 #include "net/tls.h"
 #include "proto/reply.h"
 #include "sql/lexer.h"
+#include "worker/account.h"
 #include "worker/activity.h"
 #include "worker/ask.h"
 #include "worker/dispatch.h"
 #include "worker/effects.h"
 #include "worker/handover.h"
+#include "worker/link.h"
 #include "worker/login.h"
+#include "worker/loss.h"
 #include "worker/notify.h"
+#include "worker/pass.h"
+#include "worker/pinning.h"
 #include "worker/relay.h"
 #include "worker/savepoints.h"
 #include "worker/server.h"
@@ -165,7 +170,7 @@ static bool is_quiet(const struct client *c)
 /* It is idle on its server. */
 static uint64_t pin_deadline_us(struct worker *w, const struct client *c)
 {
-	uint64_t d = c->seq_kept ? idle_since_us(c) + DISPATCH_SEQUENCE_KEEP_US : UINT64_MAX;
+	uint64_t d = c->seq_kept ? idle_since_us(c) + PINNING_SEQUENCE_KEEP_US : UINT64_MAX;
 
 	if (c->acc->mode == POOL_MODE_SESSION || c->replication ||
 		(c->seq_kept && !pins_hold_state(&c->pins)) || !pins_any(&c->pins))
@@ -266,8 +271,8 @@ static void on_timer(void *ctx, struct wheel_timer *t)
 	struct worker *w = ctx;
 	struct client *c = list_entry(t, struct client, timer);
 
-	if (c->seq_kept && is_quiet(c) && w->now_us >= idle_since_us(c) + DISPATCH_SEQUENCE_KEEP_US)
-		relay_let_go(w, c);
+	if (c->seq_kept && is_quiet(c) && w->now_us >= idle_since_us(c) + PINNING_SEQUENCE_KEEP_US)
+		link_let_go(w, c);
 	if (w->now_us >= client_deadline_us(w, c))
 		client_timed_out(w, c);
 	else
@@ -441,7 +446,7 @@ static void client_end(struct worker *w, struct client *c, enum client_end why, 
 		handover_client_closed(w, c);
 	dispatch_forget(w, c);
 	if (c->server != NULL)
-		relay_client_gone(w, c);
+		loss_of_client(w, c);
 	notify_client_gone(w, c);
 	pins_clear(&c->pins, &w->sh->pins);
 	wheel_del(&w->wheel, &c->timer);
@@ -469,7 +474,7 @@ void client_free(struct worker *w, struct client *c)
 {
 	(void)w;
 	login_free(c->login);
-	relay_hold_free(w, c);
+	pass_free(w, c);
 	baseline_fini(&c->learned);
 	effects_free(c->bound);
 	savepoints_clear(&c->savepoints, &c->set);

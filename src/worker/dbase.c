@@ -9,6 +9,7 @@
 #include "proto/reply.h"
 #include "sql/catalog.h"
 #include "state/settings.h"
+#include "worker/account.h"
 #include "worker/ask.h"
 #include "worker/client.h"
 #include "worker/dispatch.h"
@@ -185,7 +186,7 @@ static enum status pool_new(
 	list_init(&p->active);
 	list_init(&p->logins);
 	list_init(&p->checks);
-	dispatch_pool_init(p);
+	account_pool_init(p);
 	st = share_pool_get(w->sh->share, acc->db->name, acc->user, (uint16_t)node->id, &p->share);
 	if (st != OK) {
 		free(p);
@@ -205,7 +206,7 @@ struct pool *account_pool(struct account *acc, uint32_t node)
 
 static void account_wake(struct worker *w, uint64_t wake)
 {
-	dispatch_wake_workers(w, wake);
+	worker_wake(w, wake);
 }
 
 /* Limits are shared by all workers; each sets them to the same values. */
@@ -254,7 +255,7 @@ static enum status account_bind_pools(struct worker *w, struct account *acc)
 		for (uint32_t k = 0; k < n; k++)
 			kept = kept || pools[k] == acc->pools[i];
 		if (!kept)
-			dispatch_pool_retire(w, acc->pools[i]);
+			account_pool_retire(w, acc->pools[i]);
 	}
 	memcpy(acc->pools, pools, n * sizeof(struct pool *));
 	acc->n_pools = n;
@@ -316,7 +317,7 @@ static enum status account_bind(struct worker *w, struct account *acc)
 	account_set_limits(w, acc);
 	if (acc->login_hash != login) {
 		acc->login_hash = login;
-		dispatch_account_moved(w, acc);
+		account_moved(w, acc);
 	}
 	return OK;
 }
@@ -360,7 +361,7 @@ enum status account_find(struct worker *w, struct dbase *db, const char *user, s
 	acc->db = db;
 	text_copy(acc->user, NAME_LEN, user);
 	list_init(&acc->welcomes);
-	dispatch_account_init(acc);
+	account_init(acc);
 	if ((st = share_database_get(w->sh->share, db->name, &acc->share_db)) != OK ||
 		(st = share_user_get(w->sh->share, user, &acc->share_user)) != OK ||
 		(st = account_bind(w, acc)) != OK ||
@@ -507,7 +508,7 @@ void dbase_apply_conf(struct worker *w)
 			struct account *acc = list_entry(ia, struct account, link);
 
 			if (db->conf == NULL)
-				dispatch_account_gone(w, acc);
+				account_gone(w, acc);
 			else if (account_bind(w, acc) != OK)
 				log_error(w->log, "no memory to apply the configuration",
 					"db=%s user=%s", db->name, acc->user);
@@ -532,7 +533,7 @@ void dbase_apply_admin(struct worker *w)
 
 		dbase_bind_admin(w, db);
 		list_foreach (ia, &db->account_list)
-			dispatch_account_changed(w, list_entry(ia, struct account, link));
+			account_changed(w, list_entry(ia, struct account, link));
 	}
 }
 

@@ -8,6 +8,7 @@
 #include "state/settings_diff.h"
 #include "worker/activity.h"
 #include "worker/effects.h"
+#include "worker/entry.h"
 #include "worker/judge.h"
 #include "worker/notify.h"
 #include "worker/prepared.h"
@@ -41,12 +42,12 @@ static enum status owe(struct going *g, enum owed_kind kind, enum owed_who who, 
 
 	e.ref = ref;
 	if (owed_is_ignored(&g->s->owed, kind)) {
-		relay_entry_lost(g->w, g->s, e);
+		entry_lost(g->w, g->s, e);
 		return OK;
 	}
 	st = owed_push(&g->s->owed, e);
 	if (st != OK)
-		relay_entry_lost(g->w, g->s, e);
+		entry_lost(g->w, g->s, e);
 	return st;
 }
 

@@ -283,7 +283,7 @@ static void discard_server(struct worker *w, struct server *s, struct share_pool
 	uint64_t wake = 0;
 
 	share_close(share, &wake);
-	dispatch_wake_workers(w, wake);
+	worker_wake(w, wake);
 	conn_free_detached(s->conn);
 	stmt_lru_fini(&s->stmts);
 	owed_fini(&s->owed);

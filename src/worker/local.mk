@@ -1,5 +1,6 @@
 # worker: floor 4, the data plane.
 libcore_a_SOURCES += \
+	src/worker/account.c src/worker/account.h \
 	src/worker/activity.c src/worker/activity.h \
 	src/worker/ask.h \
 	src/worker/cancel.c src/worker/cancel.h \
@@ -9,15 +10,23 @@ libcore_a_SOURCES += \
 	src/worker/dbase.c src/worker/dbase.h \
 	src/worker/dispatch.c src/worker/dispatch.h \
 	src/worker/effects.c src/worker/effects.h \
+	src/worker/entry.c src/worker/entry.h \
 	src/worker/fit.c src/worker/fit.h \
 	src/worker/forward.c src/worker/forward.h \
 	src/worker/handover.c src/worker/handover.h \
 	src/worker/hold.c src/worker/hold.h \
 	src/worker/judge.c src/worker/judge.h \
 	src/worker/keys.c src/worker/keys.h \
+	src/worker/line.c src/worker/line.h \
+	src/worker/link.c src/worker/link.h \
 	src/worker/local.c src/worker/local.h \
 	src/worker/login.c src/worker/login.h \
+	src/worker/loss.c src/worker/loss.h \
 	src/worker/notify.c src/worker/notify.h \
+	src/worker/pass.c src/worker/pass.h \
+	src/worker/pick.c src/worker/pick.h \
+	src/worker/pinning.c src/worker/pinning.h \
+	src/worker/places.c src/worker/places.h \
 	src/worker/prepared.c src/worker/prepared.h \
 	src/worker/probe.c src/worker/probe.h \
 	src/worker/relay.c src/worker/relay.h \
@@ -29,4 +38,6 @@ libcore_a_SOURCES += \
 	src/worker/show.c src/worker/show.h \
 	src/worker/sqlstmt.c src/worker/sqlstmt.h \
 	src/worker/unit.c src/worker/unit.h \
+	src/worker/unit_end.c src/worker/unit_end.h \
+	src/worker/upkeep.c src/worker/upkeep.h \
 	src/worker/worker.c src/worker/worker.h

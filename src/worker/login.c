@@ -17,6 +17,7 @@
 #include "proto/saslprep.h"
 #include "proto/startup.h"
 #include "state/settings_class.h"
+#include "worker/account.h"
 #include "worker/ask.h"
 #include "worker/cancel.h"
 #include "worker/dispatch.h"

@@ -12,19 +12,19 @@
 #include "proto/report.h"
 #include "proto/tag.h"
 #include "state/settings_class.h"
-#include "worker/ask.h"
-#include "worker/cancel.h"
-#include "worker/dispatch.h"
 #include "worker/effects.h"
+#include "worker/entry.h"
 #include "worker/forward.h"
 #include "worker/hold.h"
+#include "worker/link.h"
 #include "worker/login.h"
+#include "worker/loss.h"
 #include "worker/notify.h"
+#include "worker/pass.h"
 #include "worker/prepared.h"
 #include "worker/probe.h"
-#include "worker/savepoints.h"
 #include "worker/sqlstmt.h"
-#include "worker/unit.h"
+#include "worker/unit_end.h"
 
 /* A walk over one chunk of a server's messages. [run, at) is to be passed on. */
 struct walk {
@@ -36,55 +36,7 @@ struct walk {
 	uint32_t len_max; /* largest length field */
 };
 
-static struct bufpool *pool_of(struct worker *w)
-{
-	return loop_bufpool(w->loop);
-}
-
 /* --- what the client gets --- */
-
-static COLD void give_up_memory(struct worker *w, struct client *c)
-{
-	client_close(w, c, CLIENT_END_MEMORY);
-}
-
-/* The held answer is too long, or complete: it goes out, and the unit cannot be run again. */
-static void pass_held(struct worker *w, struct client *c)
-{
-	if (c->hold != NULL)
-		hold_pass(c->hold, pool_of(w), c->conn);
-	c->holding = false;
-}
-
-static void put_bytes(struct worker *w, struct client *c, const void *p, size_t len, bool borrowed)
-{
-	enum status st = OK;
-
-	if (c->holding && c->hold == NULL) {
-		c->hold = calloc(1, sizeof *c->hold);
-		if (c->hold == NULL)
-			c->holding = false; /* it cannot be held, so it goes out */
-	}
-	if (!c->holding) {
-		if (borrowed)
-			conn_put(c->conn, p, len);
-		else
-			conn_put_copy(c->conn, p, len);
-		return;
-	}
-	st = borrowed ? hold_put(c->hold, pool_of(w), p, len)
-		      : hold_put_copy(c->hold, pool_of(w), p, len);
-	if (st != OK)
-		give_up_memory(w, c);
-	else if (hold_len(c->hold) > w->conf->replay_window)
-		pass_held(w, c);
-}
-
-static void put_own(struct worker *w, struct client *c, const struct wr *out)
-{
-	PANIC_IF(out->bad);
-	put_bytes(w, c, out->buf, out->len, false);
-}
 
 /* Pass on what has been walked over and not yet passed. */
 static void pass_run(struct walk *k)
@@ -92,7 +44,7 @@ static void pass_run(struct walk *k)
 	struct client *c = k->s->client;
 
 	if (k->at > k->run && c != NULL)
-		put_bytes(k->w, c, k->data + k->run, k->at - k->run, true);
+		pass_bytes(k->w, c, k->data + k->run, k->at - k->run, true);
 	k->run = k->at;
 }
 
@@ -104,128 +56,7 @@ static void skip(struct walk *k, size_t n)
 	k->run = k->at;
 }
 
-static COLD void put_report(struct worker *w, struct client *c, const struct report *r)
-{
-	uint8_t buf[REPORT_OWN_MAX];
-	struct wr out = wr_of(buf, sizeof buf);
-
-	report_put(&out, 'E', r);
-	put_own(w, c, &out);
-	c->db->stats.errors++;
-	dbase_count_error(c->db, r->sqlstate, true);
-}
-
 /* --- owed entries of ours --- */
-
-static COLD void parse_lost(
-	struct worker *w, struct server *s, const struct owed_entry *e, struct parse_note *note)
-{
-	struct client *c = s->client;
-	struct stmt_name *name;
-
-	if (c != NULL && (name = stmt_names_find(&c->names, note->name)) != NULL &&
-		name->serial == note->serial)
-		stmt_names_remove(&c->names, note->name);
-	if (e->who != OWED_SYNTH)
-		stmt_lru_remove_number(&s->stmts, note->number);
-	stmt_unref(w->stmts, note->stmt);
-	free(note);
-}
-
-static COLD void close_lost(struct worker *w, struct client *c, struct close_note *note)
-{
-	struct stmt_name *name;
-
-	if (c != NULL && note->stmt != NULL) {
-		stmt_names_remove(&c->names, note->name); /* a Parse behind it, lost as well */
-		if (stmt_names_put(&c->names, note->name, note->stmt, &name) == OK)
-			name->seen = note->seen;
-	}
-	stmt_unref(w->stmts, note->stmt);
-	free(note);
-}
-
-void relay_entry_lost(struct worker *w, struct server *s, struct owed_entry e)
-{
-	switch ((enum owed_tag)e.tag) {
-	case OWED_TAG_PARSE_NAMED:
-		parse_lost(w, s, &e, e.ref);
-		break;
-	case OWED_TAG_PARSE_HIDDEN:
-		stmt_lru_remove_number(&s->stmts, e.no);
-		stmt_unref(w->stmts, e.ref);
-		break;
-	case OWED_TAG_NAME_ERROR:
-		free(e.ref);
-		break;
-	case OWED_TAG_CLOSE_NAME:
-		close_lost(w, s->client, e.ref);
-		break;
-	case OWED_TAG_EFFECTS:
-		effects_free(e.ref);
-		break;
-	case OWED_TAG_SHAPE:
-		prepared_lost(s, &e);
-		break;
-	case OWED_TAG_SQL:
-		sqlstmt_lost(s, &e);
-		break;
-	case OWED_TAG_NONE:
-		/* The Close of an evicted statement was skipped: the server still has it. */
-		if (e.kind == OWED_CLOSE && e.who == OWED_HIDDEN)
-			s->after = PIN_AFTER_DISCARD;
-		break;
-	case OWED_TAG_PROBE:
-	case OWED_TAG_CHECK:
-	case OWED_TAG_SETUP:
-	case OWED_TAG_DIFF:
-	case OWED_TAG_REDIFF:
-	case OWED_TAG_WELCOME:
-	case OWED_TAG_BEGIN:
-	case OWED_TAG_RESET:
-		break;
-	}
-}
-
-/* The entry was answered as it should be. */
-static void entry_done(struct worker *w, struct owed_entry e)
-{
-	struct parse_note *note = e.ref;
-
-	switch ((enum owed_tag)e.tag) {
-	case OWED_TAG_PARSE_NAMED:
-		if (note->good != 0)
-			note->stmt->good = note->good;
-		stmt_unref(w->stmts, note->stmt);
-		free(note);
-		break;
-	case OWED_TAG_PARSE_HIDDEN:
-		stmt_unref(w->stmts, e.ref);
-		break;
-	case OWED_TAG_CLOSE_NAME:
-		stmt_unref(w->stmts, ((struct close_note *)e.ref)->stmt);
-		free(e.ref);
-		break;
-	case OWED_TAG_NAME_ERROR:
-	case OWED_TAG_SQL:
-		free(e.ref);
-		break;
-	case OWED_TAG_EFFECTS:
-		effects_free(e.ref);
-		break;
-	case OWED_TAG_SHAPE: /* prepared_told */
-	case OWED_TAG_NONE:
-	case OWED_TAG_PROBE:
-	case OWED_TAG_CHECK:
-	case OWED_TAG_SETUP:
-	case OWED_TAG_DIFF:
-	case OWED_TAG_REDIFF:
-	case OWED_TAG_WELCOME:
-	case OWED_TAG_BEGIN:
-	case OWED_TAG_RESET:
-		break;
-	}
-}
 
 /* Answer in the server's place what stands at the head, up to the first that the server answers. */
 static void answer_synthetic(struct worker *w, struct server *s)
@@ -242,7 +73,7 @@ static void answer_synthetic(struct worker *w, struct server *s)
 		else
 			reply_put_close_complete(&out);
 		if (s->client != NULL)
-			put_own(w, s->client, &out);
+			pass_own(w, s->client, &out);
 		entry_done(w, e);
 	}
 }
@@ -255,238 +86,7 @@ void relay_answer_synthetic(struct worker *w, struct client *c)
 
 /* --- linking --- */
 
-void relay_unlink(struct worker *w, struct client *c)
-{
-	struct server *s = c->server;
-	enum pin_after after;
-
-	PANIC_IF(s == NULL || s->client != c);
-	if (c->state != CLIENT_WELCOME && !c->prefix_due) /* else it has not got them yet */
-		server_set_settings(w, s, c->set.current);
-	after = pins_after(&c->pins);
-	if (after > s->after)
-		s->after = (uint8_t)after;
-	if (s->barrier != 0) {
-		list_del(&s->barrier_link);
-		s->barrier = 0;
-	}
-	s->client = NULL;
-	c->server = NULL;
-	c->holding = false;
-	c->unit_retained = false;
-	c->begin_sent = false;
-	if (s->has_odd)
-		prepared_drop_odd(s);
-	if (c->expected != NULL) {
-		free(c->expected);
-		c->expected = NULL;
-	}
-	if (conn_rx_is_paused(s->conn)) /* this client was slow; the next one is not */
-		conn_rx_resume(s->conn);
-	if (c->state == CLIENT_ACTIVE)
-		client_transition(w, c, CLIENT_UNLINKED);
-}
-
-static bool may_release(const struct client *c, const struct server *s)
-{
-	return server_is_quiet(s) && s->txn_status == 'I' && !pins_any(&c->pins) &&
-	       c->acc->mode != POOL_MODE_SESSION && !c->streaming && c->body_left == 0 &&
-	       c->sent_len == 0;
-}
-
-static void release(struct worker *w, struct client *c, struct server *s)
-{
-	conn_flush(c->conn);
-	client_count_bytes(c);
-	relay_unlink(w, c);
-	pins_clear(&c->pins, &w->sh->pins);
-	dispatch_pin_released(w, c);
-	c->seq_kept = false;
-	server_release(w, s);
-	if (c->state == CLIENT_CLOSED)
-		return;
-	client_watch(w, c);
-	if (conn_rx_len(c->conn) != 0 || conn_rx_is_paused(c->conn))
-		conn_rx_resume(c->conn);
-}
-
-void relay_let_go(struct worker *w, struct client *c)
-{
-	if (c->seq_kept)
-		pins_remove(&c->pins, &w->sh->pins, PIN_SEQUENCE);
-	c->seq_kept = false;
-	if (c->server != NULL && may_release(c, c->server))
-		release(w, c, c->server);
-}
-
 /* --- ends of units --- */
-
-static void count_unit(struct worker *w, struct client *c, struct server *s)
-{
-	struct dbase_stats *n = &c->db->stats;
-	uint64_t us = w->now_us - s->unit_begun_us, recent_us;
-	struct pool *p = s->pool;
-
-	n->queries++;
-	n->query_us += us;
-	hist_add(&c->acc->query, us);
-	recent_us = pool_latency_us(p, w->now_us);
-	p->latency_us = recent_us != 0 ? (recent_us * 7 + us) / 8 : us;
-	p->latency_at_us = w->now_us;
-	if (p->outstanding != 0)
-		p->outstanding--;
-	s->unit_begun_us = w->now_us; /* of the next one, if several are under way */
-	if (s->txn_status == 'I') {
-		n->xacts++;
-		n->xact_us += w->now_us - c->txn_begun_us;
-		c->txn_begun_us = w->now_us;
-	}
-}
-
-static void end_settings(struct worker *w, struct client *c, char status)
-{
-	struct settings *before = c->set.current;
-
-	if (status == 'I')
-		savepoints_clear(&c->savepoints, &c->set);
-	if (status == 'I' && c->unit_error)
-		settings_txn_rollback(&c->set);
-	else if (status == 'I')
-		settings_txn_commit(&c->set);
-	else
-		settings_txn_begin(&c->set);
-	if (status == 'I' && c->listening != NULL)
-		notify_txn_ended(w, c);
-	if (c->set.current != before)
-		client_settings_changed(w, c);
-}
-
-static void end_txn(struct client *c, char status)
-{
-	if (c->txn == TXN_DEFERRED && c->deferred != NULL) {
-		c->deferred->n = 0;
-		c->deferred->len = 0;
-	}
-	c->begin_sent = false;
-	c->block_answered = true;
-	if (status == 'T')
-		c->txn = TXN_OPEN;
-	else if (status == 'E')
-		c->txn = TXN_FAILED;
-	else {
-		c->txn = TXN_NONE;
-		c->block_read_only = false;
-		c->block_answered = false;
-		c->block_differs = false;
-		c->parse_differs = false;
-	}
-}
-
-static void leave_mark(struct worker *w, struct client *c, struct server *s)
-{
-	const struct conf_db *db = c->db->conf;
-	const struct topo_cluster *cluster;
-	struct mark_clock *clock;
-	uint64_t number;
-	bool wanted;
-
-	if (db == NULL || !db->routing)
-		return;
-	cluster = topology_cluster(w->topology, (uint16_t)db->cluster_id);
-	if (cluster == NULL)
-		return;
-	clock = &w->sh->clock;
-	number = mark_clock_load(clock);
-	if (s->in_recovery) {
-		marks_read(&c->marks, cluster, (uint16_t)s->pool->node, c->read_epoch, number);
-		return;
-	}
-	if (!c->unit_writes)
-		return;
-	marks_write(&c->marks, cluster, number);
-	wanted = mark_clock_is_wanted(clock, number);
-	mark_clock_want(clock, number);
-	if (!wanted)
-		w->sh->control.wake(w->sh->control.wake_arg);
-}
-
-static void end_retained(struct client *c, const struct owed_entry *e)
-{
-	if (!c->unit_retained)
-		return;
-	PANIC_IF(e->no > c->sent_len);
-	conn_consume(c->conn, e->no);
-	c->sent_len -= (uint32_t)e->no;
-	c->holding = c->sent_len != 0;
-	if (c->sent_len == 0)
-		c->unit_retained = false;
-}
-
-/* What it has done to definitions has ended: nothing is known of what parses now. */
-static void schema_changed(struct worker *w, struct client *c)
-{
-	if (c->schema_sent)
-		atomic_fetch_add(&w->sh->ddl_no, 1);
-	c->schema_sent = false;
-}
-
-/* ReadyForQuery of a unit of the client has been walked over. */
-static void unit_ended(struct walk *k, struct owed_entry e, char status)
-{
-	struct worker *w = k->w;
-	struct server *s = k->s;
-	struct client *c = s->client;
-
-	pass_run(k);
-	if (c->state == CLIENT_CLOSED)
-		return;
-	pass_held(w, c);
-	count_unit(w, c, s);
-	leave_mark(w, c, s);
-	end_settings(w, c, status);
-	end_txn(c, status);
-	end_retained(c, &e);
-	c->force_primary = false;
-	c->avoid_node = NODES_MAX;
-	c->unit_error = false;
-	if (status == 'I' && s->has_odd)
-		prepared_drop_odd(s);
-	if (status == 'I') {
-		schema_changed(w, c);
-		if (c->txn_notifies)
-			c->txn_notifies = s->owed.n_client != 0;
-	}
-	if (c->ddl_sent && status == 'I') {
-		c->ddl_sent = false;
-		dbase_catalog_changed(w, c->db);
-	}
-	if (s->owed.n_client == 0) {
-		c->unit_writes = false;
-		c->commit_sent = false;
-	}
-	if (status != 'I' && c->acc->mode == POOL_MODE_STATEMENT) {
-		struct report r = report_of("FATAL", SQLSTATE_PROTOCOL_VIOLATION,
-			"transaction blocks not allowed in statement pooling mode");
-
-		r.hint = "See pool_mode.";
-		client_fatal(w, c, &r, CLIENT_END_PROTOCOL);
-		return;
-	}
-	if (c->db->seq_follows)
-		dispatch_keep_sequence(w, c);
-	if (may_release(c, s)) {
-		release(w, c, s);
-		return;
-	}
-	if (pins_any(&c->pins) && !c->pin_counted)
-		dispatch_pin_found(w, c);
-	if (server_fast_close(w, s))
-		return;
-	(void)probe_send(w, c);
-	client_watch(w, c);
-	if (c->stalled)
-		conn_rx_resume(c->conn);
-}
 
 /* --- hidden queries --- */
 
@@ -498,12 +98,12 @@ static void welcome_done(struct worker *w, struct server *s)
 	if (c == NULL || !server_is_quiet(s))
 		return; /* a second message follows */
 	x = account_welcome_add(w, c->acc, c->set.current, &c->learned);
-	relay_unlink(w, c);
+	link_break(w, c);
 	server_release(w, s);
 	if (x != NULL)
 		login_greet(w, c, x);
 	else
-		give_up_memory(w, c);
+		pass_no_memory(w, c);
 }
 
 /* The settings could not be given to the server: what runs there now would run wrongly. */
@@ -530,25 +130,6 @@ static void welcome_failed(struct worker *w, struct server *s)
 	s->fatal_sqlstate[0] = '\0';
 }
 
-static void rollback_left(struct worker *w, struct server *s)
-{
-	if (forward_hidden(s, "ROLLBACK", OWED_TAG_RESET) != OK)
-		server_close(w, s, SERVER_END_MEMORY);
-	else
-		conn_flush(s->conn);
-}
-
-/* A server that a client has left: is it clean now? */
-static void drained_some(struct worker *w, struct server *s)
-{
-	if (s->state != SERVER_RESET || !server_is_quiet(s))
-		return;
-	if (s->txn_status != 'I')
-		rollback_left(w, s);
-	else
-		server_was_reset(w, s);
-}
-
 static void hidden_ready(struct worker *w, struct server *s, struct owed_entry e)
 {
 	bool failed = s->hidden_failed;
@@ -565,8 +146,8 @@ static void hidden_ready(struct worker *w, struct server *s, struct owed_entry e
 			s->client->deferred_failed = true;
 		break;
 	case OWED_TAG_PROBE:
-		if (s->client != NULL && may_release(s->client, s))
-			release(w, s->client, s);
+		if (s->client != NULL && link_may_release(s->client, s))
+			link_release(w, s->client, s);
 		break;
 	case OWED_TAG_CHECK:
 		server_was_checked(w, s, failed);
@@ -581,7 +162,7 @@ static void hidden_ready(struct worker *w, struct server *s, struct owed_entry e
 		break;
 	}
 	if (s->state == SERVER_RESET)
-		drained_some(w, s);
+		loss_drained(w, s);
 }
 
 /* --- errors --- */
@@ -604,25 +185,6 @@ static bool is_replayable(const char *sqlstate)
 	return false;
 }
 
-/* The replica's client goes on without it; what the replica still says is dropped. */
-static COLD void run_elsewhere(
-	struct worker *w, struct client *c, struct server *s, const char *why)
-{
-	log_debug(w->log, "a read runs elsewhere", "client=%lu server=%lu node=%s reason=%s",
-		(unsigned long)c->id, (unsigned long)s->id, dispatch_node_name(w, s->pool->node),
-		why);
-	c->db->stats.replays++;
-	if (c->hold != NULL)
-		hold_drop(c->hold, pool_of(w));
-	effects_free(c->bound);
-	c->bound = NULL;
-	c->sent_len = 0;
-	c->force_primary = true;
-	c->avoid_node = (uint16_t)s->pool->node;
-	c->unit_error = false;
-	conn_rx_resume(c->conn);
-}
-
 static void replay(struct walk *k, const char *sqlstate)
 {
 	struct worker *w = k->w;
@@ -630,11 +192,11 @@ static void replay(struct walk *k, const char *sqlstate)
 	struct client *c = s->client;
 
 	k->run = k->at;
-	relay_unlink(w, c);
+	link_break(w, c);
 	server_transition(w, s, SERVER_LEFT);
 	s->draining = true;
 	server_watch(w, s);
-	run_elsewhere(w, c, s, sqlstate);
+	loss_run_elsewhere(w, c, s, sqlstate);
 }
 
 static void remember_fatal(struct server *s, const struct report *r)
@@ -668,7 +230,7 @@ static void put_name_error(struct worker *w, struct client *c, const struct name
 		snprintf(message, sizeof message, "prepared statement \"%.150s\" %s", note->name,
 			note->error == NAME_IS_TAKEN ? "already exists" : "does not exist");
 	}
-	put_report(w, c, &r);
+	pass_report(w, c, &r);
 }
 
 /* After an error in a series nothing up to its Sync is answered any more. */
@@ -677,7 +239,7 @@ static void drop_skipped(struct worker *w, struct server *s)
 	struct owed_entry e;
 
 	while (owed_pop_skipped(&s->owed, &e))
-		relay_entry_lost(w, s, e);
+		entry_lost(w, s, e);
 }
 
 static void fatal_error(struct walk *k, const struct report *r, size_t total)
@@ -685,7 +247,7 @@ static void fatal_error(struct walk *k, const struct report *r, size_t total)
 	struct server *s = k->s;
 
 	remember_fatal(s, r);
-	skip(k, total); /* relay_server_lost tells the client, in words of ours */
+	skip(k, total); /* loss_of_server tells the client, in words of ours */
 	if (s->state == SERVER_IDLE)
 		server_close(k->w, s, SERVER_END_SHUTDOWN);
 	else
@@ -773,7 +335,7 @@ static COLD void error_came(struct walk *k, const struct frame *f)
 		c->deferred_failed = false;
 		skip(k, f->total);
 		r = report_of("ERROR", s->fatal_sqlstate, s->fatal_message);
-		put_report(w, c, &r);
+		pass_report(w, c, &r);
 	} else if (c != NULL && e.tag == OWED_TAG_NAME_ERROR) {
 		skip(k, f->total);
 		put_name_error(w, c, e.ref);
@@ -824,7 +386,7 @@ static void parameter_came(struct walk *k, const struct frame *f, enum owed_step
 	if (strcmp(p.name, "in_hot_standby") == 0) { /* of the server, not of the client */
 		if (s->in_recovery && strcmp(p.value, "off") == 0) {
 			s->close_needed = true;
-			dispatch_probe(k->w, s->pool->node);
+			worker_probe(k->w, s->pool->node);
 		}
 		skip(k, f->total);
 		if (s->close_needed && s->state == SERVER_IDLE)
@@ -834,7 +396,7 @@ static void parameter_came(struct walk *k, const struct frame *f, enum owed_step
 	if ((step == OWED_DROP && (head == NULL || head->tag != OWED_TAG_REDIFF)) || c == NULL) {
 		if (c != NULL && head != NULL && head->tag == OWED_TAG_WELCOME &&
 			baseline_put(&c->learned, p.name, p.value) != OK)
-			give_up_memory(k->w, c);
+			pass_no_memory(k->w, c);
 		skip(k, f->total);
 		return;
 	}
@@ -880,11 +442,12 @@ static void ready_came(struct walk *k, const struct frame *f, enum owed_step ste
 		if (s->pool->outstanding != 0)
 			s->pool->outstanding--;
 		entry_done(w, e);
-		drained_some(w, s);
+		loss_drained(w, s);
 		return;
 	}
 	entry_done(w, e);
-	unit_ended(k, e, (char)status);
+	pass_run(k);
+	unit_end(k->w, k->s, e, (char)status);
 }
 
 static bool is_inspected(uint8_t type)
@@ -966,7 +529,7 @@ static void put_notifier(struct walk *k, const struct frame *f)
 	pass_run(k);
 	wr_bytes(&out, k->data + k->at, FRAME_HEAD_LEN);
 	wr_u32(&out, pid);
-	put_own(k->w, k->s->client, &out);
+	pass_own(k->w, k->s->client, &out);
 	k->run = k->at + sizeof head;
 }
 
@@ -1056,7 +619,7 @@ static void too_large(struct walk *k)
 		"a message of the server is larger than max_packet_size");
 
 	pass_run(k);
-	remember_fatal(k->s, &r); /* what relay_server_lost tells the client */
+	remember_fatal(k->s, &r); /* what loss_of_server tells the client */
 	server_close(k->w, k->s, SERVER_END_PROTOCOL);
 }
 
@@ -1104,8 +667,8 @@ static void end_of_chunk(struct walk *k)
 	c = s->client;
 	if (c == NULL || c->conn == NULL)
 		return;
-	if (c->holding && c->hold != NULL && hold_keep(c->hold, pool_of(w)) != OK) {
-		give_up_memory(w, c);
+	if (c->holding && c->hold != NULL && hold_keep(c->hold, loop_bufpool(w->loop)) != OK) {
+		pass_no_memory(w, c);
 		return;
 	}
 	conn_flush(c->conn);
@@ -1153,174 +716,9 @@ void relay_press_client(struct worker *w, struct client *c)
 
 /* --- a client leaves --- */
 
-/* End what the client has begun, so that ReadyForQuery comes. */
-static enum status end_series(struct server *s, bool is_open)
-{
-	uint8_t buf[64];
-	struct wr out = wr_of(buf, sizeof buf);
-	enum status st = OK;
-
-	if (s->owed.in_copy) {
-		frontend_put_copy_fail(&out, "client has gone");
-		st = owed_push(&s->owed, (struct owed_entry){.kind = OWED_COPY_END});
-	}
-	if (st == OK && is_open) {
-		frontend_put_sync(&out);
-		st = owed_push(&s->owed, (struct owed_entry){.kind = OWED_SYNC});
-	}
-	if (out.len != 0)
-		conn_put_copy(s->conn, buf, out.len);
-	conn_flush(s->conn);
-	return st;
-}
-
-void relay_client_gone(struct worker *w, struct client *c)
-{
-	struct server *s = c->server;
-	bool was_quiet = server_is_quiet(s), in_copy = s->owed.in_copy;
-
-	schema_changed(w, c);
-	if (s->txn_status != 'I' || !was_quiet)
-		settings_txn_rollback(&c->set); /* what is open now will be rolled back */
-	if (c->unit.has_effects && !was_quiet)
-		s->after = PIN_AFTER_DISCARD;
-	for (uint32_t i = 0; i < s->owed.n; i++)
-		if (owed_at(&s->owed, i)->tag == OWED_TAG_EFFECTS)
-			s->after = PIN_AFTER_DISCARD;
-	relay_unlink(w, c);
-	s->body_passed = false;
-	if (s->in_message || s->replication) { /* nobody will end that message */
-		server_close(w, s, SERVER_END_CLIENT);
-		return;
-	}
-	if (was_quiet && s->txn_status == 'I' && !c->streaming) {
-		server_release(w, s);
-		return;
-	}
-	s->draining = true;
-	server_transition(w, s, SERVER_LEFT);
-	server_watch(w, s);
-	if (end_series(s, c->streaming || (in_copy && s->owed.n_client == 0)) != OK)
-		server_close(w, s, SERVER_END_MEMORY);
-	else if (owed_is_empty(&s->owed))
-		drained_some(w, s);
-	else
-		cancel_server(w, s);
-}
-
 /* --- a server is lost --- */
 
-static struct report lost_report(const struct client *c, const struct server *s)
-{
-	struct report r = report_of(
-		"ERROR", SQLSTATE_CONNECTION_FAILURE, "the connection to the server was lost");
-
-	if (s->fatal_sqlstate[0] != '\0') {
-		r.sqlstate = s->fatal_sqlstate;
-		r.message = s->fatal_message;
-	}
-	if (c->commit_sent) {
-		r.sqlstate = SQLSTATE_TRANSACTION_RESOLUTION_UNKNOWN;
-		r.message = "the connection to the server was lost during COMMIT";
-		r.hint = "Whether the transaction was committed is not known; it is not repeated.";
-	} else if (c->txn != TXN_NONE)
-		r.hint = "The transaction was rolled back; run it again.";
-	return r;
-}
-
-/* Every unit under way gets an error and, where its end was sent, ReadyForQuery. */
-static void answer_lost_units(struct worker *w, struct client *c, struct server *s)
-{
-	struct report r = lost_report(c, s);
-	uint32_t n_ready = s->owed.n_client;
-
-	for (uint32_t i = 0; i < n_ready; i++) {
-		client_put_error(w, c, &r);
-		client_put_ready(w, c);
-	}
-	if (c->streaming) {
-		if (n_ready == 0 || c->streaming)
-			client_put_error(w, c, &r);
-		c->streaming = false;
-		c->skip_to_sync = true;
-	}
-}
-
-static bool loss_is_fatal(const struct client *c)
-{
-	return pins_hold_state(&c->pins) || c->acc->mode == POOL_MODE_SESSION || c->body_left != 0;
-}
-
-void relay_server_lost(struct worker *w, struct client *c, struct server *s, enum server_end why)
-{
-	struct report r;
-
-	(void)why;
-	c->server = NULL;
-	c->checking = false;
-	if (c->state == CLIENT_WELCOME) {
-		dispatch_welcome(w, c);
-		return;
-	}
-	if (c->state == CLIENT_CLOSED)
-		return;
-	if (c->holding && c->unit_retained) {
-		c->holding = false;
-		c->unit_retained = false;
-		c->begin_sent = false;
-		client_transition(w, c, CLIENT_UNLINKED);
-		run_elsewhere(w, c, s, "server_lost");
-		return;
-	}
-	if (s->body_left != 0 && s->body_passed) { /* an error would be read as the row's bytes */
-		client_close(w, c, CLIENT_END_SERVER);
-		return;
-	}
-	r = lost_report(c, s);
-	if (loss_is_fatal(c)) {
-		r.severity = "FATAL";
-		r.severity_v = "FATAL";
-		client_fatal(w, c, &r, CLIENT_END_SERVER);
-		return;
-	}
-	savepoints_clear(&c->savepoints, &c->set);
-	settings_txn_rollback(&c->set);
-	notify_rollback(w, c);
-	notify_txn_ended(w, c);
-	c->txn_notifies = false;
-	client_settings_changed(w, c);
-	client_transition(w, c, CLIENT_UNLINKED);
-	pins_clear(&c->pins, &w->sh->pins); /* none that held anything */
-	dispatch_pin_released(w, c);
-	c->seq_kept = false;
-	if (c->sent_len != 0) {
-		conn_consume(c->conn, c->sent_len);
-		c->sent_len = 0;
-	}
-	c->holding = false;
-	c->unit_retained = false;
-	c->begin_sent = false;
-	if (c->txn != TXN_NONE) {
-		c->txn_lost = s->owed.n_client == 0 && !c->streaming;
-		c->txn = TXN_FAILED_ALONE;
-	}
-	answer_lost_units(w, c, s);
-	conn_flush(c->conn);
-	client_watch(w, c);
-	if (conn_rx_len(c->conn) != 0 || conn_rx_is_paused(c->conn))
-		conn_rx_resume(c->conn);
-}
-
 /* --- small things --- */
-
-void relay_hold_free(struct worker *w, struct client *c)
-{
-	if (c->hold == NULL)
-		return;
-	hold_drop(c->hold, pool_of(w));
-	free(c->hold);
-	c->hold = NULL;
-}
 
 void relay_put_terminate(struct server *s)
 {

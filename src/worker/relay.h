@@ -1,10 +1,9 @@
 /*
  * relay - from a server to its client: walks the server's messages by their heads, passes ranges on
- * without a copy, swallows the answers to hidden messages, gives the answers that we owe ourselves,
- * holds back a replica's answer while it could still be refused, and ends units and transactions.
- * Bounds:  REPLAY holds at most replay_window bytes; of messages that are inspected at most
- *          RELAY_INSPECT_MAX bytes; relay_buffer bytes wait for a slow side, then the other is not
- *          read.
+ * without a copy, swallows the answers to hidden messages, and gives the answers that we owe
+ * ourselves.
+ * Bounds:  of messages that are inspected at most RELAY_INSPECT_MAX bytes; relay_buffer bytes wait
+ *          for a slow side, then the other is not read.
  */
 #ifndef PGWEIR_WORKER_RELAY_H
 #define PGWEIR_WORKER_RELAY_H
@@ -24,24 +23,9 @@ void relay_server_drained(struct worker *w, struct server *s);
 /* After something was put to one side: stop reading the other if too much waits. */
 void relay_press_client(struct worker *w, struct client *c); /* the server's output waits */
 
-/* The client is being closed: leave its server, which is cleaned in the background. */
-void relay_client_gone(struct worker *w, struct client *c);
-
-/* The server has been closed: tell its client, or run its reads elsewhere. */
-void relay_server_lost(struct worker *w, struct client *c, struct server *s, enum server_end why);
-
-/* An owed entry gets no answer (any more): undo what was noted for it, free what it holds. */
-void relay_entry_lost(struct worker *w, struct server *s, struct owed_entry e);
-
-/* Detach a client from its server, which is quiet or not; no release. */
-void relay_unlink(struct worker *w, struct client *c);
-/* It has kept its server for its next unit (seq_kept) long enough. */
-void relay_let_go(struct worker *w, struct client *c);
-
 /* A Flush: give the answers that are ours alone and stand at the head now. */
 void relay_answer_synthetic(struct worker *w, struct client *c);
 
-void relay_hold_free(struct worker *w, struct client *c);
 void relay_put_terminate(struct server *s);
 enum status relay_put_hidden_query(struct worker *w, struct server *s, const char *sql) MUST_USE;
 

@@ -12,10 +12,14 @@
 #include "worker/cancel_conn.h"
 #include "worker/client.h"
 #include "worker/dispatch.h"
+#include "worker/entry.h"
 #include "worker/forward.h"
 #include "worker/handover.h"
+#include "worker/loss.h"
 #include "worker/notify.h"
+#include "worker/places.h"
 #include "worker/relay.h"
+#include "worker/upkeep.h"
 
 #define CHECK_HOLDS_US 1000000u /* so long a check counts with server_check_delay = 0 */
 
@@ -123,7 +127,7 @@ void server_transition(struct worker *w, struct server *s, enum server_event ev)
 	PANIC_IF(to == SERVER_BAD);
 	pool_server_moved(s->pool, s, to);
 	if (s->state == SERVER_IDLE || to == SERVER_IDLE)
-		dispatch_idle_changed(w, s->pool,
+		places_idle_changed(w, s->pool,
 			(s->state == SERVER_IDLE ? -1 : 0) + (to == SERVER_IDLE ? 1 : 0));
 	s->state = to;
 	s->state_since_us = w->now_us;
@@ -214,13 +218,13 @@ static void server_timed_out(struct worker *w, struct server *s)
 	case SERVER_IDLE:
 		if (w->now_us >= after(s->opened_us, s->pool->acc->server_lifetime_us))
 			server_close(w, s, SERVER_END_LIFETIME);
-		else if (dispatch_may_shrink(w, s->pool))
+		else if (places_may_shrink(w, s->pool))
 			server_close(w, s, SERVER_END_IDLE_TIMEOUT);
 		else
 			s->kept_us = w->now_us;
 		break;
 	case SERVER_CHECK:
-		dispatch_check_timed_out(w, s);
+		upkeep_check_timed_out(w, s);
 		break;
 	case SERVER_ACTIVE:
 		query_timed_out(w, s);
@@ -315,7 +319,7 @@ enum status server_open(struct worker *w, struct pool *p, struct client *only_fo
 	struct server *s = calloc(1, sizeof *s);
 
 	if (s == NULL) {
-		dispatch_server_gone(w, p, true);
+		places_server_gone(w, p, true);
 		return E_NOMEM;
 	}
 	s->w = w;
@@ -360,7 +364,7 @@ void server_login_uncount(struct worker *w, struct server *s)
 	if (!s->login_counted)
 		return;
 	s->login_counted = false;
-	dispatch_login_ended(w, s->pool);
+	places_login_ended(w, s->pool);
 }
 
 static void server_log_end(struct worker *w, const struct server *s, enum server_end why)
@@ -372,12 +376,12 @@ static void server_log_end(struct worker *w, const struct server *s, enum server
 		why == SERVER_END_LOST)
 		log_warn(w->log, "server closed",
 			"server=%lu node=%s db=%s user=%s reason=\"%s\" state=%s",
-			(unsigned long)s->id, dispatch_node_name(w, s->pool->node),
+			(unsigned long)s->id, worker_node_name(w, s->pool->node),
 			s->pool->acc->db->name, s->pool->acc->user, server_end_words[why],
 			server_state_word(s->state));
 	else
 		log_info(w->log, "server closed", "server=%lu node=%s db=%s user=%s reason=\"%s\"",
-			(unsigned long)s->id, dispatch_node_name(w, s->pool->node),
+			(unsigned long)s->id, worker_node_name(w, s->pool->node),
 			s->pool->acc->db->name, s->pool->acc->user, server_end_words[why]);
 }
 
@@ -411,16 +415,16 @@ void server_close(struct worker *w, struct server *s, enum server_end why)
 	list_del(&s->link);
 	list_push_back(&w->dead_servers, &s->link);
 	if (c != NULL)
-		relay_server_lost(w, c, s, why);
+		loss_of_server(w, c, s, why);
 	if (wanted_by != NULL)
 		dispatch_wanted_lost(w, wanted_by, s);
-	dispatch_server_gone(w, p, false);
+	places_server_gone(w, p, false);
 }
 
 void server_free(struct worker *w, struct server *s)
 {
 	while (!owed_is_empty(&s->owed))
-		relay_entry_lost(w, s, owed_pop(&s->owed));
+		entry_lost(w, s, owed_pop(&s->owed));
 	owed_fini(&s->owed);
 	stmt_lru_fini(&s->stmts);
 	stmt_names_fini(&s->real);

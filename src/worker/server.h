@@ -146,7 +146,7 @@ enum status server_open(struct worker *w, struct pool *p, struct client *only_fo
 void server_transition(struct worker *w, struct server *s, enum server_event ev);
 void server_watch(struct worker *w, struct server *s); /* arm the timer for its state */
 
-/* The one end. Unlinks its client first: relay_server_lost tells what that one gets. */
+/* The one end. Unlinks its client first: loss_of_server tells what that one gets. */
 COLD void server_close(struct worker *w, struct server *s, enum server_end why);
 
 /*

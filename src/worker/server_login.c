@@ -83,7 +83,7 @@ static void login_fails(struct worker *w, struct server *s, enum server_end why,
 	p->wants_tls = false; /* sslmode = allow begins with a plain connection again */
 	log_warn(w->log, "server login failed",
 		"server=%lu node=%s db=%s user=%s sqlstate=%s error=\"%s\"", (unsigned long)s->id,
-		dispatch_node_name(w, p->node), p->acc->db->name, p->acc->user, sqlstate, text);
+		worker_node_name(w, p->node), p->acc->db->name, p->acc->user, sqlstate, text);
 	server_login_uncount(w, s);
 	dispatch_login_failed(w, p, why == SERVER_END_LOGIN);
 	server_close(w, s, why);
@@ -495,13 +495,13 @@ static void setup_done(struct worker *w, struct server *s)
 		s->node_start_us = n->postmaster_start_us;
 	}
 	if (s->in_recovery)
-		dispatch_probe(w, p->node); /* it may not read before there is a new sample */
+		worker_probe(w, p->node); /* it may not read before there is a new sample */
 	p->last_error[0] = '\0';
 	p->retry_at_us = 0;
 	server_login_uncount(w, s);
 	log_info(w->log, "server ready", "server=%lu node=%s db=%s user=%s pid=%u",
-		(unsigned long)s->id, dispatch_node_name(w, p->node), p->acc->db->name,
-		p->acc->user, s->backend_pid);
+		(unsigned long)s->id, worker_node_name(w, p->node), p->acc->db->name, p->acc->user,
+		s->backend_pid);
 	s->checked_us = w->now_us;
 	server_transition(w, s, SERVER_READY);
 	if (s->replication) {
@@ -595,7 +595,7 @@ static void take_ready(struct worker *w, struct server *s)
 		setup_done(w, s);
 		return;
 	}
-	dispatch_probe(w, s->pool->node);
+	worker_probe(w, s->pool->node);
 	login_fails(w, s, SERVER_END_ROLE, SQLSTATE_CONNECTION_FAILURE,
 		"the node is not what the monitor takes it for");
 }

@@ -5,6 +5,7 @@
 
 #include "proto/frontend.h"
 #include "sql/word.h"
+#include "worker/entry.h"
 #include "worker/forward.h"
 #include "worker/relay.h"
 
@@ -35,7 +36,7 @@ static enum status owe(struct ahead *a, enum owed_kind kind, enum owed_tag tag, 
 		if (st == OK)
 			return OK;
 	}
-	relay_entry_lost(a->w, a->s, e);
+	entry_lost(a->w, a->s, e);
 	return st;
 }
 

@@ -26,6 +26,7 @@
 #include "worker/notify.h"
 #include "worker/server.h"
 #include "worker/show.h"
+#include "worker/upkeep.h"
 
 #define WORKER_RX_LEN         (128u << 10) /* shared receive buffer */
 #define WORKER_BUFPOOL_KEEP   (16u << 20)
@@ -237,7 +238,7 @@ static void worker_load_snapshots(struct worker *w)
 	}
 	if (w->topology != NULL && w->topology->generation != w->topology_applied) {
 		w->topology_applied = w->topology->generation;
-		dispatch_topology_changed(w);
+		upkeep_topology_changed(w);
 	}
 }
 
@@ -356,7 +357,7 @@ static void on_janitor(void *ctx, struct wheel_timer *t)
 {
 	struct worker *w = ctx;
 
-	dispatch_janitor(w);
+	upkeep_janitor(w);
 	wheel_add(&w->wheel, t, w->now_us + WORKER_JANITOR_US);
 }
 
@@ -534,4 +535,34 @@ void worker_free(struct worker *w)
 	free(w->slots);
 	free(w->slots_free);
 	free(w);
+}
+
+const char *worker_node_name(struct worker *w, uint32_t node)
+{
+	const struct conf_node *n = node < CONF_NODES_MAX ? w->conf->node_by_id[node] : NULL;
+
+	return n != NULL ? n->name : "-";
+}
+
+void worker_probe(struct worker *w, uint32_t node)
+{
+	struct ask_probe *ask = worker_mail(sizeof *ask, ASK_PROBE);
+
+	if (ask == NULL)
+		return;
+	ask->node = node;
+	worker_ask(w, &ask->mail);
+}
+
+void worker_wake(struct worker *w, uint64_t mask)
+{
+	for (uint32_t i = 0; i < w->sh->n_workers && mask != 0; i++, mask >>= 1) {
+		struct mail *m;
+
+		if (!(mask & 1))
+			continue;
+		m = worker_mail(sizeof *m, TELL_WAITER);
+		if (m != NULL)
+			worker_tell(w, i, m);
+	}
 }

@@ -130,7 +130,8 @@ static inline uint64_t worker_wall_us(const struct worker *w, uint64_t mono_us)
 	return mono_us != 0 ? mono_us - w->sh->start_mono_us + w->sh->start_wall_us : 0;
 }
 
-uint64_t worker_random(struct worker *w); /* fast, not for secrets */
+uint64_t worker_random(struct worker *w);                      /* fast, not for secrets */
+const char *worker_node_name(struct worker *w, uint32_t node); /* "-": it is not configured */
 
 /* Slots: E_LIMIT when the worker is full, E_NOMEM. */
 enum status worker_slot_take(struct worker *w, struct client *c, uint32_t *slot) MUST_USE;
@@ -139,6 +140,8 @@ void worker_slot_give(struct worker *w, uint32_t slot);
 /* Allocate a message for another thread; NULL: no memory. */
 void *worker_mail(size_t size, int kind);
 void worker_tell(struct worker *w, uint32_t to, struct mail *m); /* moves m */
-void worker_ask(struct worker *w, struct mail *m); /* to the control thread; moves m */
+void worker_ask(struct worker *w, struct mail *m);  /* to the control thread; moves m */
+void worker_wake(struct worker *w, uint64_t mask);  /* TELL_WAITER to each worker of the mask */
+void worker_probe(struct worker *w, uint32_t node); /* the monitor shall look at the node now */
 
 #endif

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "../unit.h"
+#include "worker/account.h"
 #include "worker/client.h"
 #include "worker/dispatch.h"
 #include "worker/server.h"
@@ -31,9 +32,9 @@ static void begin(void)
 	pool.acc = &acc;
 	list_init(&w.cancels);
 	list_init(&pool.active);
-	dispatch_pool_init(&pool);
-	dispatch_account_init(&acc);
-	dispatch_account_init(&other);
+	account_pool_init(&pool);
+	account_init(&acc);
+	account_init(&other);
 	for (unsigned i = 0; i < CLIENTS; i++) {
 		c[i] = (struct client){.id = i + 1, .state = CLIENT_WELCOME};
 		c[i].acc = i % 4 != 0 ? &acc : &other;

@@ -1,0 +1,89 @@
+#include "worker/link.h"
+
+#include <stdlib.h>
+
+#include "worker/line.h"
+#include "worker/pinning.h"
+#include "worker/prepared.h"
+#include "worker/worker.h"
+
+void link_make(struct worker *w, struct client *c, struct server *s)
+{
+	const struct topo_node *n = topology_node(w->topology, (uint16_t)s->pool->node);
+
+	line_note_wait(w, c);
+	c->db->stats.server_assignments += c->state != CLIENT_WELCOME;
+	c->server = s;
+	c->prefix_due = true;
+	c->rediff = false;
+	c->deferred_failed = false;
+	c->read_epoch = n != NULL ? n->epoch : 0;
+	s->client = c;
+	server_transition(w, s, SERVER_LINKED);
+	if (c->state != CLIENT_WELCOME)
+		client_transition(w, c, CLIENT_LINKED);
+}
+
+void link_break(struct worker *w, struct client *c)
+{
+	struct server *s = c->server;
+	enum pin_after after;
+
+	PANIC_IF(s == NULL || s->client != c);
+	if (c->state != CLIENT_WELCOME && !c->prefix_due) /* else it has not got them yet */
+		server_set_settings(w, s, c->set.current);
+	after = pins_after(&c->pins);
+	if (after > s->after)
+		s->after = (uint8_t)after;
+	if (s->barrier != 0) {
+		list_del(&s->barrier_link);
+		s->barrier = 0;
+	}
+	s->client = NULL;
+	c->server = NULL;
+	c->holding = false;
+	c->unit_retained = false;
+	c->begin_sent = false;
+	if (s->has_odd)
+		prepared_drop_odd(s);
+	if (c->expected != NULL) {
+		free(c->expected);
+		c->expected = NULL;
+	}
+	if (conn_rx_is_paused(s->conn)) /* this client was slow; the next one is not */
+		conn_rx_resume(s->conn);
+	if (c->state == CLIENT_ACTIVE)
+		client_transition(w, c, CLIENT_UNLINKED);
+}
+
+bool link_may_release(const struct client *c, const struct server *s)
+{
+	return server_is_quiet(s) && s->txn_status == 'I' && !pins_any(&c->pins) &&
+	       c->acc->mode != POOL_MODE_SESSION && !c->streaming && c->body_left == 0 &&
+	       c->sent_len == 0;
+}
+
+void link_release(struct worker *w, struct client *c, struct server *s)
+{
+	conn_flush(c->conn);
+	client_count_bytes(c);
+	link_break(w, c);
+	pins_clear(&c->pins, &w->sh->pins);
+	pinning_release(w, c);
+	c->seq_kept = false;
+	server_release(w, s);
+	if (c->state == CLIENT_CLOSED)
+		return;
+	client_watch(w, c);
+	if (conn_rx_len(c->conn) != 0 || conn_rx_is_paused(c->conn))
+		conn_rx_resume(c->conn);
+}
+
+void link_let_go(struct worker *w, struct client *c)
+{
+	if (c->seq_kept)
+		pins_remove(&c->pins, &w->sh->pins, PIN_SEQUENCE);
+	c->seq_kept = false;
+	if (c->server != NULL && link_may_release(c, c->server))
+		link_release(w, c, c->server);
+}

@@ -1,0 +1,205 @@
+#include "worker/loss.h"
+
+#include "proto/frontend.h"
+#include "worker/cancel.h"
+#include "worker/dispatch.h"
+#include "worker/effects.h"
+#include "worker/forward.h"
+#include "worker/hold.h"
+#include "worker/link.h"
+#include "worker/notify.h"
+#include "worker/pinning.h"
+#include "worker/savepoints.h"
+#include "worker/unit_end.h"
+#include "worker/worker.h"
+
+void loss_run_elsewhere(struct worker *w, struct client *c, struct server *s, const char *why)
+{
+	log_debug(w->log, "a read runs elsewhere", "client=%lu server=%lu node=%s reason=%s",
+		(unsigned long)c->id, (unsigned long)s->id, worker_node_name(w, s->pool->node),
+		why);
+	c->db->stats.replays++;
+	if (c->hold != NULL)
+		hold_drop(c->hold, loop_bufpool(w->loop));
+	effects_free(c->bound);
+	c->bound = NULL;
+	c->sent_len = 0;
+	c->force_primary = true;
+	c->avoid_node = (uint16_t)s->pool->node;
+	c->unit_error = false;
+	conn_rx_resume(c->conn);
+}
+
+static void rollback_left(struct worker *w, struct server *s)
+{
+	if (forward_hidden(s, "ROLLBACK", OWED_TAG_RESET) != OK)
+		server_close(w, s, SERVER_END_MEMORY);
+	else
+		conn_flush(s->conn);
+}
+
+void loss_drained(struct worker *w, struct server *s)
+{
+	if (s->state != SERVER_RESET || !server_is_quiet(s))
+		return;
+	if (s->txn_status != 'I')
+		rollback_left(w, s);
+	else
+		server_was_reset(w, s);
+}
+
+/* End what the client has begun, so that ReadyForQuery comes. */
+static enum status end_series(struct server *s, bool is_open)
+{
+	uint8_t buf[64];
+	struct wr out = wr_of(buf, sizeof buf);
+	enum status st = OK;
+
+	if (s->owed.in_copy) {
+		frontend_put_copy_fail(&out, "client has gone");
+		st = owed_push(&s->owed, (struct owed_entry){.kind = OWED_COPY_END});
+	}
+	if (st == OK && is_open) {
+		frontend_put_sync(&out);
+		st = owed_push(&s->owed, (struct owed_entry){.kind = OWED_SYNC});
+	}
+	if (out.len != 0)
+		conn_put_copy(s->conn, buf, out.len);
+	conn_flush(s->conn);
+	return st;
+}
+
+void loss_of_client(struct worker *w, struct client *c)
+{
+	struct server *s = c->server;
+	bool was_quiet = server_is_quiet(s), in_copy = s->owed.in_copy;
+
+	unit_end_schema(w, c);
+	if (s->txn_status != 'I' || !was_quiet)
+		settings_txn_rollback(&c->set); /* what is open now will be rolled back */
+	if (c->unit.has_effects && !was_quiet)
+		s->after = PIN_AFTER_DISCARD;
+	for (uint32_t i = 0; i < s->owed.n; i++)
+		if (owed_at(&s->owed, i)->tag == OWED_TAG_EFFECTS)
+			s->after = PIN_AFTER_DISCARD;
+	link_break(w, c);
+	s->body_passed = false;
+	if (s->in_message || s->replication) { /* nobody will end that message */
+		server_close(w, s, SERVER_END_CLIENT);
+		return;
+	}
+	if (was_quiet && s->txn_status == 'I' && !c->streaming) {
+		server_release(w, s);
+		return;
+	}
+	s->draining = true;
+	server_transition(w, s, SERVER_LEFT);
+	server_watch(w, s);
+	if (end_series(s, c->streaming || (in_copy && s->owed.n_client == 0)) != OK)
+		server_close(w, s, SERVER_END_MEMORY);
+	else if (owed_is_empty(&s->owed))
+		loss_drained(w, s);
+	else
+		cancel_server(w, s);
+}
+
+static struct report lost_report(const struct client *c, const struct server *s)
+{
+	struct report r = report_of(
+		"ERROR", SQLSTATE_CONNECTION_FAILURE, "the connection to the server was lost");
+
+	if (s->fatal_sqlstate[0] != '\0') {
+		r.sqlstate = s->fatal_sqlstate;
+		r.message = s->fatal_message;
+	}
+	if (c->commit_sent) {
+		r.sqlstate = SQLSTATE_TRANSACTION_RESOLUTION_UNKNOWN;
+		r.message = "the connection to the server was lost during COMMIT";
+		r.hint = "Whether the transaction was committed is not known; it is not repeated.";
+	} else if (c->txn != TXN_NONE)
+		r.hint = "The transaction was rolled back; run it again.";
+	return r;
+}
+
+/* Every unit under way gets an error and, where its end was sent, ReadyForQuery. */
+static void answer_lost_units(struct worker *w, struct client *c, struct server *s)
+{
+	struct report r = lost_report(c, s);
+	uint32_t n_ready = s->owed.n_client;
+
+	for (uint32_t i = 0; i < n_ready; i++) {
+		client_put_error(w, c, &r);
+		client_put_ready(w, c);
+	}
+	if (c->streaming) {
+		if (n_ready == 0 || c->streaming)
+			client_put_error(w, c, &r);
+		c->streaming = false;
+		c->skip_to_sync = true;
+	}
+}
+
+static bool loss_is_fatal(const struct client *c)
+{
+	return pins_hold_state(&c->pins) || c->acc->mode == POOL_MODE_SESSION || c->body_left != 0;
+}
+
+void loss_of_server(struct worker *w, struct client *c, struct server *s, enum server_end why)
+{
+	struct report r;
+
+	(void)why;
+	c->server = NULL;
+	c->checking = false;
+	if (c->state == CLIENT_WELCOME) {
+		dispatch_welcome(w, c);
+		return;
+	}
+	if (c->state == CLIENT_CLOSED)
+		return;
+	if (c->holding && c->unit_retained) {
+		c->holding = false;
+		c->unit_retained = false;
+		c->begin_sent = false;
+		client_transition(w, c, CLIENT_UNLINKED);
+		loss_run_elsewhere(w, c, s, "server_lost");
+		return;
+	}
+	if (s->body_left != 0 && s->body_passed) { /* an error would be read as the row's bytes */
+		client_close(w, c, CLIENT_END_SERVER);
+		return;
+	}
+	r = lost_report(c, s);
+	if (loss_is_fatal(c)) {
+		r.severity = "FATAL";
+		r.severity_v = "FATAL";
+		client_fatal(w, c, &r, CLIENT_END_SERVER);
+		return;
+	}
+	savepoints_clear(&c->savepoints, &c->set);
+	settings_txn_rollback(&c->set);
+	notify_rollback(w, c);
+	notify_txn_ended(w, c);
+	c->txn_notifies = false;
+	client_settings_changed(w, c);
+	client_transition(w, c, CLIENT_UNLINKED);
+	pins_clear(&c->pins, &w->sh->pins); /* none that held anything */
+	pinning_release(w, c);
+	c->seq_kept = false;
+	if (c->sent_len != 0) {
+		conn_consume(c->conn, c->sent_len);
+		c->sent_len = 0;
+	}
+	c->holding = false;
+	c->unit_retained = false;
+	c->begin_sent = false;
+	if (c->txn != TXN_NONE) {
+		c->txn_lost = s->owed.n_client == 0 && !c->streaming;
+		c->txn = TXN_FAILED_ALONE;
+	}
+	answer_lost_units(w, c, s);
+	conn_flush(c->conn);
+	client_watch(w, c);
+	if (conn_rx_len(c->conn) != 0 || conn_rx_is_paused(c->conn))
+		conn_rx_resume(c->conn);
+}

@@ -1,0 +1,23 @@
+/*
+ * loss - one side has gone: a client in the middle of its work leaves a server that is cleaned
+ * behind it; a server that is lost leaves a client that is told, or whose read runs elsewhere.
+ */
+#ifndef PGWEIR_WORKER_LOSS_H
+#define PGWEIR_WORKER_LOSS_H
+
+#include "worker/client.h"
+#include "worker/server.h"
+
+/* The client is being closed: leave its server, which is cleaned in the background. */
+void loss_of_client(struct worker *w, struct client *c);
+
+/* The server has been closed: tell its client, or run its reads elsewhere. */
+void loss_of_server(struct worker *w, struct client *c, struct server *s, enum server_end why);
+
+/* A server that a client has left has answered something: is it clean now? */
+void loss_drained(struct worker *w, struct server *s);
+
+/* The replica's client goes on without it; `why` is for the log. */
+COLD void loss_run_elsewhere(struct worker *w, struct client *c, struct server *s, const char *why);
+
+#endif

@@ -1,0 +1,74 @@
+#include "worker/pass.h"
+
+#include <stdlib.h>
+
+#include "conf/conf.h"
+#include "worker/hold.h"
+#include "worker/worker.h"
+
+static struct bufpool *pool_of(struct worker *w)
+{
+	return loop_bufpool(w->loop);
+}
+
+void pass_no_memory(struct worker *w, struct client *c)
+{
+	client_close(w, c, CLIENT_END_MEMORY);
+}
+
+void pass_held(struct worker *w, struct client *c)
+{
+	if (c->hold != NULL)
+		hold_pass(c->hold, pool_of(w), c->conn);
+	c->holding = false;
+}
+
+void pass_bytes(struct worker *w, struct client *c, const void *p, size_t len, bool borrowed)
+{
+	enum status st = OK;
+
+	if (c->holding && c->hold == NULL) {
+		c->hold = calloc(1, sizeof *c->hold);
+		if (c->hold == NULL)
+			c->holding = false; /* it cannot be held, so it goes out */
+	}
+	if (!c->holding) {
+		if (borrowed)
+			conn_put(c->conn, p, len);
+		else
+			conn_put_copy(c->conn, p, len);
+		return;
+	}
+	st = borrowed ? hold_put(c->hold, pool_of(w), p, len)
+		      : hold_put_copy(c->hold, pool_of(w), p, len);
+	if (st != OK)
+		pass_no_memory(w, c);
+	else if (hold_len(c->hold) > w->conf->replay_window)
+		pass_held(w, c);
+}
+
+void pass_own(struct worker *w, struct client *c, const struct wr *out)
+{
+	PANIC_IF(out->bad);
+	pass_bytes(w, c, out->buf, out->len, false);
+}
+
+void pass_report(struct worker *w, struct client *c, const struct report *r)
+{
+	uint8_t buf[REPORT_OWN_MAX];
+	struct wr out = wr_of(buf, sizeof buf);
+
+	report_put(&out, 'E', r);
+	pass_own(w, c, &out);
+	c->db->stats.errors++;
+	dbase_count_error(c->db, r->sqlstate, true);
+}
+
+void pass_free(struct worker *w, struct client *c)
+{
+	if (c->hold == NULL)
+		return;
+	hold_drop(c->hold, pool_of(w));
+	free(c->hold);
+	c->hold = NULL;
+}

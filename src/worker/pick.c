@@ -1,0 +1,220 @@
+#include "worker/pick.h"
+
+#include <strings.h>
+
+#include "conf/conf.h"
+#include "worker/fit.h"
+#include "worker/worker.h"
+
+struct chooser {
+	struct choose_in in;
+	uint16_t nodes[CONF_DB_NODES_MAX];
+	struct choose_load load[CONF_DB_NODES_MAX];
+};
+
+static bool is_read_only_block(const struct client *c)
+{
+	const struct sql_modes *m = &c->deferred->modes;
+	uint8_t read_only = m->read_only, isolation = m->isolation;
+	const char *v;
+
+	if (m->needs_primary)
+		return false;
+	if (read_only == TRI_UNSET) {
+		v = settings_get(c->set.current, "default_transaction_read_only");
+		if (v == NULL)
+			v = baseline_get(&c->acc->baseline, "default_transaction_read_only");
+		read_only = v != NULL && strcasecmp(v, "on") == 0 ? TRI_YES : TRI_NO;
+	}
+	if (isolation == ISOLATION_UNSET) {
+		v = settings_get(c->set.current, "default_transaction_isolation");
+		if (v != NULL && strcasecmp(v, "serializable") == 0)
+			isolation = ISOLATION_SERIALIZABLE;
+	}
+	return read_only == TRI_YES && isolation != ISOLATION_SERIALIZABLE;
+}
+
+enum choose_kind pick_kind(const struct client *c)
+{
+	const struct unit *u = &c->unit;
+
+	if (c->streaming)
+		return CHOOSE_STREAMED;
+	if (c->force_primary || c->default_serializable)
+		return CHOOSE_UNKNOWN;
+	if (c->txn == TXN_DEFERRED) {
+		/* A statement that only the primary answers rightly takes the block there. */
+		bool fits = u->flags & SQLV_REPLICA || u->flags & SQLV_USES_CURSOR ||
+			    (u->cls == SQL_SESSION && u->pins == 0);
+
+		return is_read_only_block(c) && fits ? CHOOSE_READ_BLOCK : CHOOSE_TRANSACTION;
+	}
+	if (u->flags & SQLV_REPLICA && u->pins == 0)
+		return CHOOSE_READ;
+	switch ((enum sql_class)u->cls) {
+	case SQL_WRITE:
+		return CHOOSE_WRITE;
+	case SQL_SESSION:
+		return CHOOSE_SESSION;
+	case SQL_TXN:
+		return CHOOSE_TRANSACTION;
+	case SQL_EMPTY:
+	case SQL_READ:
+	case SQL_UNKNOWN:
+		break;
+	}
+	return CHOOSE_UNKNOWN;
+}
+
+static enum choose_route route_of(const struct conf_db *db)
+{
+	if (!db->routing)
+		return CHOOSE_ROUTE_OFF;
+	switch (db->route) {
+	case ROUTE_PRIMARY:
+		return CHOOSE_ROUTE_PRIMARY;
+	case ROUTE_REPLICA:
+		return CHOOSE_ROUTE_REPLICA;
+	case ROUTE_AUTO:
+		break;
+	}
+	return CHOOSE_ROUTE_AUTO;
+}
+
+static void fill_load(struct worker *w, const struct client *c, struct chooser *ch, uint32_t i)
+{
+	const struct pool *p = c->acc->pools[i];
+	uint32_t open = budget_n(&p->share->open), size = p->acc->pool_size;
+	uint64_t latency_us = pool_latency_us(p, w->now_us);
+
+	ch->nodes[i] = (uint16_t)p->node;
+	ch->load[i] = (struct choose_load){
+		.outstanding = p->outstanding + (uint32_t)waitq_len(&p->line),
+		.latency_us = latency_us < UINT32_MAX ? (uint32_t)latency_us : UINT32_MAX,
+		.n_free = (uint16_t)(p->n_idle + (size > open ? size - open : 0)),
+		.weight = (uint8_t)c->db->conf->nodes[i].weight,
+		.conn_ok = w->now_us >= p->retry_at_us && p->node != c->avoid_node,
+	};
+}
+
+bool pick_keeps_host(const struct conf_db *db)
+{
+	return !db->routing && db->load_balance_hosts == HOST_BALANCE_DISABLE;
+}
+
+static uint32_t chooser_random(struct worker *w, const struct account *acc)
+{
+	if (acc->db->conf->routing)
+		return (uint32_t)worker_random(w);
+	return pick_keeps_host(acc->db->conf) ? atomic_load(&acc->share_db->host)
+					      : acc->round_robin;
+}
+
+static void chooser_fill(
+	struct worker *w, struct client *c, enum choose_kind kind, struct chooser *ch)
+{
+	const struct account *acc = c->acc;
+	const struct conf_db *db = c->db->conf;
+	const struct topo_cluster *cluster = fit_cluster(w, acc);
+
+	for (uint32_t i = 0; i < acc->n_pools; i++)
+		fill_load(w, c, ch, i);
+	if (cluster != NULL)
+		marks_settle(&c->marks, cluster);
+	ch->in = (struct choose_in){
+		.topo = w->topology,
+		.nodes = ch->nodes,
+		.load = ch->load,
+		.n_nodes = (uint16_t)acc->n_pools,
+		.cluster = (uint16_t)db->cluster_id,
+		.kind = kind,
+		.route = route_of(db),
+		.consistency = acc->consistency == CONSISTENCY_EVENTUAL ? CHOOSE_EVENTUAL
+									: CHOOSE_SESSION_MARKS,
+		.marks = &c->marks,
+		.max_lag_us = acc->max_lag_us,
+		.now_us = w->now_us,
+		.sample_grace_us = w->conf->lag_check_interval_us,
+		.random = chooser_random(w, acc),
+	};
+}
+
+static bool goes_to_replica(const struct choose_out *out)
+{
+	return out->reason == CHOOSE_BY_REPLICA_OK || out->reason == CHOOSE_BY_REPLICA_STAYS ||
+	       out->reason == CHOOSE_BY_ROUTE_REPLICA;
+}
+
+static void want_sample(struct worker *w)
+{
+	struct mark_clock *clock = &w->sh->clock;
+	uint64_t number = mark_clock_load(clock);
+	bool wanted = mark_clock_is_wanted(clock, number);
+
+	mark_clock_want(clock, number);
+	if (!wanted)
+		w->sh->control.wake(w->sh->control.wake_arg);
+}
+
+/* Where nothing is to be chosen: as choose_pool. */
+static struct pool *only_pool(struct worker *w, struct client *c)
+{
+	struct pool *p = c->acc->pools[0];
+	bool conn_ok = w->now_us >= p->retry_at_us && p->node != c->avoid_node;
+
+	c->route_reason = CHOOSE_BY_ONLY_NODE;
+	c->route_hint = conn_ok ? CHOOSE_HINT_NONE : CHOOSE_HINT_CONNECT;
+	c->needs_primary = false;
+	c->by_sample = false;
+	c->block_read_only = false;
+	return conn_ok ? p : NULL;
+}
+
+struct pool *pick_pool(struct worker *w, struct client *c, enum choose_kind kind)
+{
+	struct chooser ch;
+	struct choose_out out;
+
+	if (c->acc->n_pools == 1 && !c->db->conf->routing)
+		return only_pool(w, c);
+	chooser_fill(w, c, kind, &ch);
+	choose(&ch.in, &out);
+	c->route_reason = c->force_primary ? CHOOSE_BY_REPLAY : out.reason;
+	c->route_hint = out.hint;
+	c->needs_primary = !goes_to_replica(&out) && c->db->conf->routing &&
+			   c->db->conf->route != ROUTE_REPLICA;
+	c->by_sample = goes_to_replica(&out);
+	c->block_read_only = kind == CHOOSE_READ_BLOCK && goes_to_replica(&out);
+	if (out.wants_sample)
+		want_sample(w);
+	if (out.node == TOPO_NONE)
+		return NULL;
+	if (!c->db->conf->routing)
+		c->acc->round_robin++;
+	return c->acc->pools[out.index];
+}
+
+bool pick_is_fit(struct worker *w, struct client *c, const struct pool *p)
+{
+	struct chooser ch;
+	struct choose_out out;
+
+	if (c->state == CLIENT_WELCOME)
+		return true;
+	chooser_fill(w, c, pick_kind(c), &ch);
+	if (pick_keeps_host(c->db->conf)) {
+		choose(&ch.in, &out);
+		return out.node == p->node;
+	}
+	return choose_is_fit(&ch.in, (uint16_t)p->index);
+}
+
+void pick_leave_host(struct pool *p)
+{
+	const struct conf_db *db = p->acc->db->conf;
+	uint32_t here = p->index;
+
+	if (db != NULL && pick_keeps_host(db) && here != POOL_RETIRED)
+		atomic_compare_exchange_strong(
+			&p->acc->share_db->host, &here, (here + 1) % (uint32_t)db->n_nodes);
+}

@@ -1,0 +1,173 @@
+#include "worker/unit_end.h"
+
+#include "conf/conf.h"
+#include "worker/link.h"
+#include "worker/notify.h"
+#include "worker/pass.h"
+#include "worker/pinning.h"
+#include "worker/prepared.h"
+#include "worker/probe.h"
+#include "worker/savepoints.h"
+#include "worker/worker.h"
+
+static void count_unit(struct worker *w, struct client *c, struct server *s)
+{
+	struct dbase_stats *n = &c->db->stats;
+	uint64_t us = w->now_us - s->unit_begun_us, recent_us;
+	struct pool *p = s->pool;
+
+	n->queries++;
+	n->query_us += us;
+	hist_add(&c->acc->query, us);
+	recent_us = pool_latency_us(p, w->now_us);
+	p->latency_us = recent_us != 0 ? (recent_us * 7 + us) / 8 : us;
+	p->latency_at_us = w->now_us;
+	if (p->outstanding != 0)
+		p->outstanding--;
+	s->unit_begun_us = w->now_us; /* of the next one, if several are under way */
+	if (s->txn_status == 'I') {
+		n->xacts++;
+		n->xact_us += w->now_us - c->txn_begun_us;
+		c->txn_begun_us = w->now_us;
+	}
+}
+
+static void end_settings(struct worker *w, struct client *c, char status)
+{
+	struct settings *before = c->set.current;
+
+	if (status == 'I')
+		savepoints_clear(&c->savepoints, &c->set);
+	if (status == 'I' && c->unit_error)
+		settings_txn_rollback(&c->set);
+	else if (status == 'I')
+		settings_txn_commit(&c->set);
+	else
+		settings_txn_begin(&c->set);
+	if (status == 'I' && c->listening != NULL)
+		notify_txn_ended(w, c);
+	if (c->set.current != before)
+		client_settings_changed(w, c);
+}
+
+static void end_txn(struct client *c, char status)
+{
+	if (c->txn == TXN_DEFERRED && c->deferred != NULL) {
+		c->deferred->n = 0;
+		c->deferred->len = 0;
+	}
+	c->begin_sent = false;
+	c->block_answered = true;
+	if (status == 'T')
+		c->txn = TXN_OPEN;
+	else if (status == 'E')
+		c->txn = TXN_FAILED;
+	else {
+		c->txn = TXN_NONE;
+		c->block_read_only = false;
+		c->block_answered = false;
+		c->block_differs = false;
+		c->parse_differs = false;
+	}
+}
+
+static void leave_mark(struct worker *w, struct client *c, struct server *s)
+{
+	const struct conf_db *db = c->db->conf;
+	const struct topo_cluster *cluster;
+	struct mark_clock *clock;
+	uint64_t number;
+	bool wanted;
+
+	if (db == NULL || !db->routing)
+		return;
+	cluster = topology_cluster(w->topology, (uint16_t)db->cluster_id);
+	if (cluster == NULL)
+		return;
+	clock = &w->sh->clock;
+	number = mark_clock_load(clock);
+	if (s->in_recovery) {
+		marks_read(&c->marks, cluster, (uint16_t)s->pool->node, c->read_epoch, number);
+		return;
+	}
+	if (!c->unit_writes)
+		return;
+	marks_write(&c->marks, cluster, number);
+	wanted = mark_clock_is_wanted(clock, number);
+	mark_clock_want(clock, number);
+	if (!wanted)
+		w->sh->control.wake(w->sh->control.wake_arg);
+}
+
+static void end_retained(struct client *c, const struct owed_entry *e)
+{
+	if (!c->unit_retained)
+		return;
+	PANIC_IF(e->no > c->sent_len);
+	conn_consume(c->conn, e->no);
+	c->sent_len -= (uint32_t)e->no;
+	c->holding = c->sent_len != 0;
+	if (c->sent_len == 0)
+		c->unit_retained = false;
+}
+
+void unit_end_schema(struct worker *w, struct client *c)
+{
+	if (c->schema_sent)
+		atomic_fetch_add(&w->sh->ddl_no, 1);
+	c->schema_sent = false;
+}
+
+void unit_end(struct worker *w, struct server *s, struct owed_entry e, char status)
+{
+	struct client *c = s->client;
+
+	if (c->state == CLIENT_CLOSED)
+		return;
+	pass_held(w, c);
+	count_unit(w, c, s);
+	leave_mark(w, c, s);
+	end_settings(w, c, status);
+	end_txn(c, status);
+	end_retained(c, &e);
+	c->force_primary = false;
+	c->avoid_node = NODES_MAX;
+	c->unit_error = false;
+	if (status == 'I' && s->has_odd)
+		prepared_drop_odd(s);
+	if (status == 'I') {
+		unit_end_schema(w, c);
+		if (c->txn_notifies)
+			c->txn_notifies = s->owed.n_client != 0;
+	}
+	if (c->ddl_sent && status == 'I') {
+		c->ddl_sent = false;
+		dbase_catalog_changed(w, c->db);
+	}
+	if (s->owed.n_client == 0) {
+		c->unit_writes = false;
+		c->commit_sent = false;
+	}
+	if (status != 'I' && c->acc->mode == POOL_MODE_STATEMENT) {
+		struct report r = report_of("FATAL", SQLSTATE_PROTOCOL_VIOLATION,
+			"transaction blocks not allowed in statement pooling mode");
+
+		r.hint = "See pool_mode.";
+		client_fatal(w, c, &r, CLIENT_END_PROTOCOL);
+		return;
+	}
+	if (c->db->seq_follows)
+		pinning_keep_sequence(w, c);
+	if (link_may_release(c, s)) {
+		link_release(w, c, s);
+		return;
+	}
+	if (pins_any(&c->pins) && !c->pin_counted)
+		pinning_found(w, c);
+	if (server_fast_close(w, s))
+		return;
+	(void)probe_send(w, c);
+	client_watch(w, c);
+	if (c->stalled)
+		conn_rx_resume(c->conn);
+}
