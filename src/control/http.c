@@ -15,10 +15,14 @@
 
 #define PIECE_LEN (2u * ROWS_BUF_MIN)
 #define SWEEP_US  200000u
+/* bytes; more than evhttp refuses a head for, so that it sees one that is too long */
+#define INPUT_MAX (2u * HTTP_HEAD_MAX)
 
 /*
- * A connection. evhttp says nothing when it closes one, so we hold a reference to its bufferevent,
- * which evhttp leaves without callbacks.
+ * A connection. evhttp says nothing when it ends one, so we hold a reference to its bufferevent,
+ * which evhttp leaves without callbacks. The bufferevent owns the descriptor: evhttp would close it
+ * at once, while our reference keeps the events alive, which would then stand for whatever gets the
+ * same number next, in another thread perhaps.
  */
 struct visit {
 	struct list link;
@@ -94,11 +98,12 @@ static struct bufferevent *on_connection(struct event_base *base, void *arg)
 
 	loop_woke(h->env->loop);
 	v = malloc(sizeof *v);
-	bev = bufferevent_socket_new(base, -1, 0);
+	bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
 	if (v == NULL || bev == NULL) {
 		free(v);
 		return bev;
 	}
+	bufferevent_setwatermark(bev, EV_READ, 0, INPUT_MAX);
 	v->bev = bev;
 	bufferevent_incref(bev);
 	list_push_back(&h->visits, &v->link);

@@ -179,13 +179,27 @@ void conn_free(struct conn *c)
 }
 
 /*
+ * Throw away what TCP has received. The loop's buffer says how much at a time; it may be lent at
+ * the moment, and MSG_TRUNC leaves it as it is.
+ * Source: tcp(7), MSG_TRUNC.
+ */
+static void conn_discard_input(struct conn *c)
+{
+	const size_t piece = c->loop->conf.rx_len;
+
+	for (size_t n = 0; n < CLOSE_DISCARD_MAX; n += piece)
+		if (recv(c->fd, c->loop->rx, piece, MSG_TRUNC | MSG_DONTWAIT) < (ssize_t)piece)
+			return;
+}
+
+/*
  * Close a conn whose output has all been taken. Input that waits would make TCP reset the
  * connection, and the peer lose our last bytes with it.
  */
 static void conn_close_politely(struct conn *c)
 {
 	if (!conn_is_unix(c))
-		(void)recv(c->fd, NULL, CLOSE_DISCARD_MAX, MSG_TRUNC | MSG_DONTWAIT);
+		conn_discard_input(c);
 	conn_destroy(c);
 }
 

@@ -155,6 +155,17 @@ def test_bad_requests_harm_nobody(pooler, request_bytes):
     assert get(pooler, "/healthz")[0] == 200
 
 
+@pytest.mark.threads
+def test_connections_of_both_ports_come_and_go(pooler):
+    """A socket's number is free only when the loop that watched it has forgotten it."""
+    for _ in range(40):
+        assert get(pooler, "/healthz")[0] == 200
+        clients = [pooler.raw() for _ in range(3)]
+        assert [c.value("SELECT 1") for c in clients] == ["1"] * 3
+        for client in clients:
+            client.close()
+
+
 def test_silent_connections_to_the_stats_port_harm_nobody(pooler):
     import socket  # pylint: disable=import-outside-toplevel
     silent = [socket.create_connection(("127.0.0.1", pooler.stats_port)) for _ in range(100)]

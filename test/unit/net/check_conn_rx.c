@@ -484,6 +484,28 @@ START_TEST(half_closed_peer_still_gets_our_bytes)
 }
 END_TEST
 
+/* Input that nobody will read must not turn the close into a reset, which takes back our bytes. */
+START_TEST(unread_input_does_not_reset_what_was_sent_last)
+{
+	struct loop *l = loop_for_test();
+	struct seen s = {0};
+	int fd[2];
+	static char unread[50000]; /* what TCP takes at once */
+	char buf[6];
+
+	pair_tcp(fd);
+	seen_open(l, fd[0], &s);
+	conn_rx_pause(s.c);
+	write_all(fd[1], unread, sizeof unread);
+	conn_put(s.c, "answer", 6);
+	conn_free_flushed(s.c, 1000);
+	read_all(fd[1], buf, 6);
+	ck_assert_int_eq(read(fd[1], buf, 1), 0);
+	close(fd[1]);
+	loop_free(l);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("conn_rx");
@@ -505,5 +527,6 @@ int main(void)
 	tcase_add_test(tc, hangup_that_came_with_the_data_is_told_to_an_owner_that_pauses);
 	tcase_add_test(tc, reset_behind_unread_data_is_a_hangup_while_paused);
 	tcase_add_test(tc, half_closed_peer_still_gets_our_bytes);
+	tcase_add_test(tc, unread_input_does_not_reset_what_was_sent_last);
 	return net_run("conn_rx", tc);
 }
