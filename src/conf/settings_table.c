@@ -420,9 +420,10 @@ const struct setting settings[] = {
 		.def = "0", .max = 65535, .help = "port for metrics and health over HTTP; 0: none"},
 	{ROW(G, AUTH, LIST, "stats_users", stats_users), .def = "",
 		.help = "users who may run SHOW on the admin console"},
-	{ROW(G, ROUTING, TIME, "strong_wait", strong_wait_us), .flags = SETTING_OURS,
-		.def = "0.05", .max = 60000000,
-		.help = "longest a read of consistency strong waits for a replica to have caught up"},
+	{ROW(G, ROUTING, TIME, "strong_wait", strong_wait_us), .flags = SETTING_OURS, .def = "0.05",
+		.max = 60000000,
+		.help = "longest a read of consistency strong waits for a replica to have caught "
+			"up"},
 	{IGNORED(G, CLIENT, "suspend_timeout"), .def = "10",
 		.note = "SUSPEND is not available in this version"},
 	{ROW(G, PROCESS, BOOL, "syslog", syslog), .def = "0",

@@ -353,7 +353,7 @@ static void on_timer(void *ctx, struct wheel_timer *t)
 static void watch_now(struct watch *n)
 {
 	uint64_t at = n->started_us + (n->state == WATCH_READY && is_awaited(n) ? MONITOR_URGENT_US
-										 : MONITOR_FAST_US);
+										: MONITOR_FAST_US);
 
 	if (n->state == WATCH_RESTING || n->state == WATCH_READY)
 		wheel_add(&n->m->env->wheel, &n->timer, at);

@@ -4,7 +4,8 @@
  * Owns:    the connections, the judgement (struct roles), the published topology.
  * Bounds:  one query per node at a time, limited by node_timeout; an interval between them of
  *          lag_check_interval, MONITOR_FAST_US while marks are open, MONITOR_URGENT_US while
- *          units stand and wait; back-off up to MONITOR_REST_MAX_US (MONITOR_REFUSED_MAX_US after a refused login).
+ *          units stand and wait; back-off up to MONITOR_REST_MAX_US (MONITOR_REFUSED_MAX_US after a
+ * refused login).
  */
 #ifndef PGWEIR_CONTROL_MONITOR_H
 #define PGWEIR_CONTROL_MONITOR_H
@@ -18,7 +19,8 @@
 #define MONITOR_REST_MAX_US    500000u
 #define MONITOR_REFUSED_MAX_US 5000000u
 
-#define MONITOR_AWAITED (1u << 16) /* beside ROLES_*: units stand and wait for what is published */
+#define MONITOR_AWAITED (1u << 16) /* beside ROLES_*: units stand and wait for what is published \
+				    */
 
 struct monitor;
 

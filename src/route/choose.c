@@ -227,8 +227,8 @@ static void candidates_find(const struct choose_in *in, struct candidates *c)
 		unsigned why = replica_check(in, i);
 
 		c->unfit |= why;
-		c->may_come = c->may_come || ((why & (UNFIT_WAITS | UNFIT_BEHIND)) != 0 &&
-						     catches_up(in, i));
+		c->may_come = c->may_come ||
+			      ((why & (UNFIT_WAITS | UNFIT_BEHIND)) != 0 && catches_up(in, i));
 		if (why == FIT)
 			c->fit[c->n_fit++] = (uint8_t)i;
 		else if ((why & (UNFIT_WAITS | UNFIT_BEHIND)) != 0 &&

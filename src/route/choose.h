@@ -97,7 +97,7 @@ struct choose_in {
 	enum choose_kind kind;
 	enum choose_route route;
 	enum choose_consistency consistency;
-	const struct marks *marks; /* settled; NULL: none */
+	const struct marks *marks;  /* settled; NULL: none */
 	const struct mark *arrival; /* CHOOSE_STRONG: set when the unit came, settled */
 	uint64_t wait_us;           /* CHOOSE_STRONG: what is left of strong_wait; 0: it is over */
 	struct wal_point floor;     /* pgweir.min_lsn, whatever the mode; lsn 0: none */

@@ -112,7 +112,6 @@ static inline struct mark mark_at(uint64_t number)
 /* Close it if a sample of the cluster allows to. */
 void mark_settle(struct mark *k, const struct topo_cluster *c);
 
-
 /*
  * A unit on the primary has ended that was not a proven read (failed and cancelled ones too).
  * number: mark_clock_load after its ReadyForQuery was read.
@@ -128,7 +127,6 @@ void marks_read(struct marks *m, const struct topo_cluster *c, uint16_t node, ui
  * choose().
  */
 void marks_settle(struct marks *m, const struct topo_cluster *c);
-
 
 /* Whether replica `node` has all that the client's next read must not miss. */
 enum mark_answer marks_check(const struct marks *m, const struct topo_cluster *c, uint16_t node,

@@ -158,12 +158,12 @@ struct client {
 	struct pool *pin_pool;  /* … of this pool */
 
 	/* where its unit goes */
-	bool needs_primary;   /* the node must be the primary */
-	bool by_sample;       /* … or a replica, chosen by what its last sample told */
-	bool waits_fresh;     /* … or none yet: the next samples are waited for */
+	bool needs_primary;     /* the node must be the primary */
+	bool by_sample;         /* … or a replica, chosen by what its last sample told */
+	bool waits_fresh;       /* … or none yet: the next samples are waited for */
 	uint16_t fresh_cluster; /* while it does so: whose samples */
-	uint8_t route_reason; /* enum choose_reason */
-	uint8_t route_hint;   /* enum choose_hint, if there is no node */
+	uint8_t route_reason;   /* enum choose_reason */
+	uint8_t route_hint;     /* enum choose_hint, if there is no node */
 
 	/* input */
 	struct unit unit;

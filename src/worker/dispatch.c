@@ -141,8 +141,9 @@ static bool may_follow(const struct client *c)
 		c->acc->mode == POOL_MODE_SESSION)
 		return c->sent_len == 0;
 	if (s->in_recovery) /* a unit that must see what others wrote is chosen for on its own */
-		return pick_consistency(c) <= CHOOSE_SESSION_MARKS && c->unit_retained && c->unit.flags & SQLV_REPLICA && !c->streaming &&
-		       c->unit.pins == 0 && !c->force_primary;
+		return pick_consistency(c) <= CHOOSE_SESSION_MARKS && c->unit_retained &&
+		       c->unit.flags & SQLV_REPLICA && !c->streaming && c->unit.pins == 0 &&
+		       !c->force_primary;
 	return c->sent_len == 0;
 }
 

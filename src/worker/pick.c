@@ -145,8 +145,8 @@ static uint64_t fresh_until_us(const struct worker *w, const struct client *c)
 }
 
 /* The mark of the unit's arrival, and how long it may wait for it. */
-static void fill_arrival(
-	struct worker *w, struct client *c, const struct topo_cluster *cluster, struct choose_in *in)
+static void fill_arrival(struct worker *w, struct client *c, const struct topo_cluster *cluster,
+	struct choose_in *in)
 {
 	struct unit *u = &c->unit;
 

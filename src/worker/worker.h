@@ -106,10 +106,10 @@ struct worker {
 
 	struct wheel_timer janitor;
 	struct wheel_timer fresh_timer; /* the first of `fresh` has waited for strong_wait */
-	struct wheel_timer borrow; /* units have queued: see dispatch_borrow */
-	uint64_t janitor_slow_us;  /* when its slower half ran last */
-	uint64_t random;           /* state of worker_random */
-	uint32_t deal_next;        /* worker that gets the next unix-socket client */
+	struct wheel_timer borrow;      /* units have queued: see dispatch_borrow */
+	uint64_t janitor_slow_us;       /* when its slower half ran last */
+	uint64_t random;                /* state of worker_random */
+	uint32_t deal_next;             /* worker that gets the next unix-socket client */
 	struct worker_counts counts;
 	bool stopping;
 };

@@ -40,7 +40,7 @@ struct client {
 	/* what it may not miss on a replica */
 	uint64_t must_see;
 	struct mark arrival;
-	bool has_come; /* the next operation is known, and when it came */
+	bool has_come;         /* the next operation is known, and when it came */
 	uint64_t acknowledged; /* anybody's writes when it came */
 	uint64_t wrote;        /* its write, until it is acknowledged */
 };
@@ -272,7 +272,8 @@ static void client_run(struct client *c)
 		}
 	} else if (c->op_is_read && on_replica && n->in_recovery) {
 		h.n_replica_reads++;
-		h.n_stale += n->lsn < c->must_see || (asks_for_others() && n->lsn < c->acknowledged);
+		h.n_stale +=
+			n->lsn < c->must_see || (asks_for_others() && n->lsn < c->acknowledged);
 		if (n->lsn > c->must_see)
 			c->must_see = n->lsn;
 	}
