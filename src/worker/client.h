@@ -118,6 +118,8 @@ struct unit {
 	uint32_t n_stmts;    /* statements, as far as they are counted */
 	uint32_t flags;      /* SQLV_*, or'ed; SQLV_REPLICA and'ed */
 	uint32_t pins;       /* bits of enum pin_cause that it will cause */
+	uint64_t arrived_us; /* consistency = strong: when it was to be placed first; 0: not yet */
+	struct mark arrival; /* … and what had been acknowledged then */
 };
 
 #define UNNAMED_KEEP_MAX 1047552u /* bytes of a Parse; a longer one serves its own unit only */
@@ -156,10 +158,12 @@ struct client {
 	struct pool *pin_pool;  /* … of this pool */
 
 	/* where its unit goes */
-	bool needs_primary;   /* the node must be the primary */
-	bool by_sample;       /* … or a replica, chosen by what its last sample told */
-	uint8_t route_reason; /* enum choose_reason */
-	uint8_t route_hint;   /* enum choose_hint, if there is no node */
+	bool needs_primary;     /* the node must be the primary */
+	bool by_sample;         /* … or a replica, chosen by what its last sample told */
+	bool waits_fresh;       /* … or none yet: the next samples are waited for */
+	uint16_t fresh_cluster; /* while it does so: whose samples */
+	uint8_t route_reason;   /* enum choose_reason */
+	uint8_t route_hint;     /* enum choose_hint, if there is no node */
 
 	/* input */
 	struct unit unit;
