@@ -38,22 +38,30 @@ static void lookup_start(struct lookup *l);
 
 /* --- publication --- */
 
-static void on_publish(void *ctx, struct wheel_timer *t)
+static bool publish(struct resolve *r)
 {
-	struct resolve *r = list_entry(t, struct resolve, publish);
 	struct shared *sh = r->env->shared;
 	struct node_addrs *copy = malloc(sizeof *copy);
 	const struct node_addrs *old;
 
-	(void)ctx;
-	if (copy == NULL) {
-		env_timer(r->env, t, AGAIN_MIN_US);
-		return;
-	}
+	if (copy == NULL)
+		return false;
 	r->next->generation++;
 	*copy = *r->next;
 	old = atomic_exchange(&sh->addrs, copy);
 	snap_retire(&sh->snap, (void *)(uintptr_t)old, free);
+	return true;
+}
+
+static void on_publish(void *ctx, struct wheel_timer *t)
+{
+	struct resolve *r = list_entry(t, struct resolve, publish);
+
+	(void)ctx;
+	if (!publish(r)) {
+		env_timer(r->env, t, AGAIN_MIN_US);
+		return;
+	}
 	for (uint32_t i = 0; i < NODES_MAX; i++) {
 		if (!r->changed[i])
 			continue;
@@ -253,6 +261,9 @@ void resolve_conf_changed(struct resolve *r)
 		lookup_update(&r->lookups[NODES_MAX + i], peer != NULL ? peer->host : NULL,
 			peer != NULL ? peer->port : 0);
 	}
+	/* Who is answered next (RELOAD, say) finds the literal addresses; the timer tells the rest. */
+	if (wheel_is_armed(&r->publish))
+		(void)publish(r);
 }
 
 void resolve_again(struct resolve *r, uint32_t node)
