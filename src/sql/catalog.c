@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "sql/builtin.h"
+#include "sql/namefilter.h"
+#include "sql/plain.h"
 #include "sql/word.h"
 
 /* Bits of a row that decide at catalog_freeze and are not kept. */
@@ -13,6 +15,10 @@
 #define ROWS_MIN      256u
 #define TABLE_LOG_MIN 4u
 
+/* Of the filter: 64 KiB for 16,000 names, and one name in 30 that is not there looks like one. */
+#define FILTER_BITS_A_NAME 32u
+#define FILTER_LOG_MIN     12u
+
 struct catalog_builder {
 	bool all_unsafe;
 	bool encoding_known;
@@ -20,6 +26,9 @@ struct catalog_builder {
 	size_t n_rows;
 	size_t rows_cap;
 	uint64_t *rows; /* hash and bits, in the order they came */
+	size_t n_keys;
+	size_t keys_cap;
+	uint64_t *keys; /* namefilter_key of each name that came */
 };
 
 struct kind {
@@ -38,23 +47,35 @@ static const struct kind kinds[] = {
 	{"advances", CATALOG_ADVANCES},
 };
 
+/* Room for one more in an array of *cap. */
+static enum status make_room(uint64_t **array, size_t n, size_t *cap)
+{
+	size_t wider = *cap != 0 ? 2 * *cap : ROWS_MIN;
+	uint64_t *moved;
+
+	if (n < *cap)
+		return OK;
+	moved = realloc(*array, wider * sizeof *moved);
+	if (moved == NULL)
+		return E_NOMEM;
+	*array = moved;
+	*cap = wider;
+	return OK;
+}
+
 static enum status add_row(struct catalog_builder *b, const char *name, uint32_t bits)
 {
-	if (*name == '\0')
+	size_t len = strlen(name);
+
+	if (len == 0)
 		return E_INVALID;
 	if (b->n_rows == CATALOG_NAMES_MAX)
 		return E_LIMIT;
-	if (b->n_rows == b->rows_cap) {
-		size_t cap = b->rows_cap != 0 ? 2 * b->rows_cap : ROWS_MIN;
-		uint64_t *rows = realloc(b->rows, cap * sizeof *rows);
-
-		if (rows == NULL)
-			return E_NOMEM;
-		b->rows = rows;
-		b->rows_cap = cap;
-	}
-	b->rows[b->n_rows++] =
-		(word_hash(name, strlen(name)) & ~(uint64_t)CATALOG_BITS_MASK) | bits;
+	if (make_room(&b->rows, b->n_rows, &b->rows_cap) != OK ||
+		make_room(&b->keys, b->n_keys, &b->keys_cap) != OK)
+		return E_NOMEM;
+	b->rows[b->n_rows++] = (word_hash(name, len) & ~(uint64_t)CATALOG_BITS_MASK) | bits;
+	b->keys[b->n_keys++] = namefilter_key_of(name, len);
 	return OK;
 }
 
@@ -90,8 +111,10 @@ struct catalog_builder *catalog_builder_new(void)
 
 void catalog_builder_free(struct catalog_builder *b)
 {
-	if (b != NULL)
+	if (b != NULL) {
 		free(b->rows);
+		free(b->keys);
+	}
 	free(b);
 }
 
@@ -166,25 +189,49 @@ static void insert(struct catalog *c, uint64_t row)
 	c->slots[i] = row;
 }
 
+static uint32_t log_of(size_t n, uint32_t min)
+{
+	while (((size_t)1 << min) < n)
+		min++;
+	return min;
+}
+
+static void fill_filter(const struct catalog_builder *b, struct catalog *c)
+{
+	uint64_t *filter = c->slots + c->mask + 1;
+
+	for (size_t i = 0; i < b->n_keys; i++)
+		namefilter_add(filter, c->filter_shift, b->keys[i]);
+	for (int w = NOT_A_WORD + 1; w < WORD_COUNT; w++) {
+		const char *text = word_text((enum word)w);
+
+		if (plain_minds((enum word)w))
+			namefilter_add(
+				filter, c->filter_shift, namefilter_key_of(text, strlen(text)));
+	}
+}
+
 struct catalog *catalog_freeze(struct catalog_builder *b)
 {
 	struct catalog *c;
-	uint32_t log = TABLE_LOG_MIN;
+	uint32_t log, filter_log = log_of(FILTER_BITS_A_NAME * b->n_keys, FILTER_LOG_MIN);
 
 	merge_rows(b);
-	while (((size_t)1 << log) < 4 * b->n_rows)
-		log++;
-	c = calloc(1, sizeof *c + ((size_t)1 << log) * sizeof c->slots[0]);
+	log = log_of(4 * b->n_rows, TABLE_LOG_MIN);
+	c = calloc(1, sizeof *c + ((size_t)1 << log) * sizeof c->slots[0] +
+			      ((size_t)1 << filter_log) / 8);
 	if (c != NULL) {
 		c->all_unsafe = b->all_unsafe || !b->encoding_known;
 		c->utf8 = b->utf8;
 		c->shift = 64 - log;
 		c->mask = ((size_t)1 << log) - 1;
+		c->filter_shift = 64 - filter_log;
 		c->n_names = b->n_rows;
 		for (size_t i = 0; i < b->n_rows; i++) {
 			insert(c, b->rows[i]);
 			c->operators = c->operators || (b->rows[i] & CATALOG_OPERATOR) != 0;
 		}
+		fill_filter(b, c);
 	}
 	catalog_builder_free(b);
 	return c;
@@ -217,5 +264,6 @@ size_t catalog_n_names(const struct catalog *c)
 
 size_t catalog_mem_bytes(const struct catalog *c)
 {
-	return sizeof *c + (c->mask + 1) * sizeof c->slots[0];
+	return sizeof *c + (c->mask + 1) * sizeof c->slots[0] +
+	       ((size_t)1 << (64 - c->filter_shift)) / 8;
 }

@@ -32,8 +32,9 @@ struct catalog {
 	bool operators;
 	bool all_unsafe;
 	bool utf8;
+	uint32_t filter_shift;
 	size_t n_names;   /* occupied slots */
-	size_t mask;      /* number of slots - 1 */
+	size_t mask;      /* number of slots - 1; behind them lies the filter */
 	uint64_t slots[]; /* at most a quarter in use; hash and bits, 0: free */
 };
 
@@ -81,6 +82,18 @@ static inline uint32_t catalog_find(const struct catalog *c, uint64_t hash)
 		if (((c->slots[i] ^ hash) & ~(uint64_t)CATALOG_BITS_MASK) == 0)
 			return (uint32_t)c->slots[i] & CATALOG_BITS_MASK;
 	return 0;
+}
+
+/* Names of the catalog and the words that turn the walk (namefilter.h, shift filter_shift). */
+static inline const uint64_t *catalog_filter(const struct catalog *c)
+{
+	return c->slots + c->mask + 1;
+}
+
+/* No operator is known, nor anything that no text shows: names are all that matters. */
+static inline bool catalog_is_plain(const struct catalog *c)
+{
+	return !c->operators && !c->all_unsafe;
 }
 
 bool catalog_has_operators(const struct catalog *c); /* any name with CATALOG_OPERATOR */

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "sql/plain.h"
 #include "sql/scan.h"
 #include "sql/stmt.h"
 #include "sql/walk.h"
@@ -134,7 +135,7 @@ static void judge_bytes(struct scan *s, const char *sql, size_t len, uint32_t op
 	judge_text(s);
 }
 
-void sql_classify(const char *sql, size_t len, uint32_t opts, const struct catalog *cat,
+void sql_classify_walking(const char *sql, size_t len, uint32_t opts, const struct catalog *cat,
 	struct sql_verdict *out)
 {
 	struct scan s;
@@ -148,4 +149,11 @@ void sql_classify(const char *sql, size_t len, uint32_t opts, const struct catal
 		judge_unreadable(&s, CAUSE_TOO_LONG);
 	else
 		judge_bytes(&s, sql, len, opts);
+}
+
+void sql_classify(const char *sql, size_t len, uint32_t opts, const struct catalog *cat,
+	struct sql_verdict *out)
+{
+	if (!plain_judge(sql, len, opts, cat, out))
+		sql_classify_walking(sql, len, opts, cat, out);
 }

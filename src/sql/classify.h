@@ -21,4 +21,11 @@
 void sql_classify(const char *sql, size_t len, uint32_t opts, const struct catalog *cat,
 	struct sql_verdict *out);
 
+/*
+ * The same without the short way for plain statements (plain.h), for tests: the verdict must be
+ * the same.
+ */
+void sql_classify_walking(const char *sql, size_t len, uint32_t opts, const struct catalog *cat,
+	struct sql_verdict *out);
+
 #endif

@@ -9,6 +9,8 @@ libpure_a_SOURCES += \
 	src/sql/guc.c src/sql/guc.h \
 	src/sql/lexer.c src/sql/lexer.h \
 	src/sql/literal.c src/sql/literal.h \
+	src/sql/namefilter.h \
+	src/sql/plain.c src/sql/plain.h \
 	src/sql/scan.c src/sql/scan.h \
 	src/sql/special.c src/sql/special.h \
 	src/sql/stmt.h \

@@ -39,12 +39,14 @@ bool scan_accept_char(struct scan *s, char c)
 	return true;
 }
 
-/* The escape character that a UESCAPE clause after the current token names; 0: a wrong clause. */
+/* The escape character of the current name, if it has one at all; 0: a wrong UESCAPE clause. */
 static char uescape_of(const struct scan *s)
 {
 	struct lexer ahead = s->lx;
 	struct token t;
 
+	if (s->t.kind != TOKEN_UQUOTED)
+		return '\\';
 	lexer_next(&ahead, &t);
 	if (!token_is(&t, WORD_UESCAPE))
 		return '\\';

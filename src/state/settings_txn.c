@@ -54,9 +54,11 @@ enum status settings_txn_reset(struct settings_txn *x, const char *name)
 	return st;
 }
 
-/* `to` with what `from` says of `name`; without memory it is left as it is. */
-static struct settings *keep(
-	struct settings_txn *x, struct settings *to, const struct settings *from, const char *name)
+static const char *const roles[] = {"role", "session_authorization"};
+
+/* `to`, which is moved, with what `from` says of `name`; without memory it is left as it is. */
+static struct settings *keep(struct settings_table *t, struct settings *to,
+	const struct settings *from, const char *name)
 {
 	const char *value = settings_get(from, name);
 	struct settings *out;
@@ -64,11 +66,20 @@ static struct settings *keep(
 
 	if (value == NULL && settings_get(to, name) == NULL)
 		return to;
-	st = value != NULL ? settings_put(x->table, to, name, value, &out)
-			   : settings_drop(x->table, to, name, &out);
+	st = value != NULL ? settings_put(t, to, name, value, &out)
+			   : settings_drop(t, to, name, &out);
 	if (st != OK)
 		return to;
-	settings_unref(x->table, to);
+	settings_unref(t, to);
+	return out;
+}
+
+struct settings *settings_roles_of(struct settings_table *t, const struct settings *s)
+{
+	struct settings *out = settings_empty(t);
+
+	for (size_t i = 0; i < 2; i++)
+		out = keep(t, out, s, roles[i]);
 	return out;
 }
 
@@ -76,8 +87,8 @@ void settings_txn_reset_all(struct settings_txn *x)
 {
 	struct settings *s = settings_ref(x->login);
 
-	s = keep(x, s, x->current, "role");
-	s = keep(x, s, x->current, "session_authorization");
+	for (size_t i = 0; i < 2; i++)
+		s = keep(x->table, s, x->current, roles[i]);
 	set_current(x, s);
 }
 

@@ -28,6 +28,12 @@ enum status settings_txn_set(struct settings_txn *x, const char *name, const cha
 enum status settings_txn_reset(struct settings_txn *x, const char *name) MUST_USE;
 void settings_txn_reset_all(struct settings_txn *x); /* not of the roles, as the server */
 
+/*
+ * What RESET ALL leaves of `s`: role and session_authorization. Without memory, nothing. A new
+ * reference.
+ */
+struct settings *settings_roles_of(struct settings_table *t, const struct settings *s);
+
 /* Between transactions the server has told what holds: `s` is what is current and committed. */
 void settings_txn_found(struct settings_txn *x, struct settings *s);
 

@@ -415,10 +415,10 @@ void effects_trace(struct worker *w, struct client *c, struct server *s, const c
 	struct noting n = {.w = w, .c = c, .s = s, .of = &of};
 
 	if (v->flags & SQLV_LOST)
-		s->after = PIN_AFTER_CLOSE;
+		s->dirt |= CLEAN(CLOSE);
 	for (uint8_t i = 0; i < v->n_effects; i++)
 		if (!trace_one(&n, &v->effects[i]))
-			s->after = PIN_AFTER_CLOSE;
+			s->dirt |= CLEAN(CLOSE);
 }
 
 void effects_unsure(
@@ -531,23 +531,18 @@ static void reset_setting(struct worker *w, struct client *c, struct server *s, 
  */
 static void reset_all(struct worker *w, struct client *c, struct server *s, bool with_roles)
 {
-	struct settings_txn has = {.table = w->settings, .in_txn = true};
+	struct settings *has = with_roles ? settings_empty(w->settings)
+					  : settings_roles_of(w->settings, c->set.current);
 
-	has.login = settings_empty(w->settings);
-	has.committed = settings_ref(has.login);
-	has.current = settings_ref(c->set.current);
-	settings_txn_reset_all(&has);
-	if (with_roles)
-		settings_txn_rollback(&has);
 	settings_txn_reset_all(&c->set);
 	if (with_roles && (settings_txn_reset(&c->set, "role") != OK ||
 				  settings_txn_reset(&c->set, "session_authorization") != OK))
 		pin(w, c, PIN_ROLE, "DISCARD ALL");
 	if (settings_n(c->set.login) != 0)
-		server_lacks(w, c, s, has.current);
+		server_lacks(w, c, s, has);
 	else
-		server_set_settings(w, s, has.current);
-	settings_txn_fini(&has);
+		server_set_settings(w, s, has);
+	settings_unref(w->settings, has);
 	s->is_bare = true;
 	c->prefix_due = true;
 }

@@ -43,8 +43,8 @@ void effects_unsure(
  */
 static inline void effects_behind(const struct client *c, struct server *s)
 {
-	if (c->prefix_due && s->after < PIN_AFTER_DISCARD)
-		s->after = PIN_AFTER_DISCARD;
+	if (c->prefix_due)
+		s->dirt |= CLEAN(ALL);
 }
 
 /* Session mode, where nothing else is followed: the custom parameters that the server gets to know. */

@@ -336,6 +336,6 @@ void found_out_done(struct worker *w, struct server *s, struct found_note *n, bo
 	else if (c != NULL)
 		apply(w, c, n);
 	else /* it has left before the answer: what is set there is not known */
-		s->after = PIN_AFTER_DISCARD;
+		s->dirt |= CLEAN(ALL);
 	found_out_free(w, n);
 }

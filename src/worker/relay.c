@@ -25,6 +25,7 @@
 #include "worker/pinning.h"
 #include "worker/prepared.h"
 #include "worker/probe.h"
+#include "worker/server_clean.h"
 #include "worker/sqlstmt.h"
 #include "worker/unit_end.h"
 
@@ -171,6 +172,12 @@ static void hidden_ready(struct worker *w, struct server *s, struct owed_entry e
 	case OWED_TAG_CHECK:
 		server_was_checked(w, s, failed);
 		return;
+	case OWED_TAG_RESET:
+		if (failed && s->cleaning != 0) {
+			server_close(w, s, SERVER_END_CLEAN);
+			return;
+		}
+		break;
 	case OWED_TAG_WELCOME:
 		if (failed)
 			welcome_failed(w, s);
@@ -481,19 +488,38 @@ static void parameter_came(struct walk *k, const struct frame *f, enum owed_step
 static void command_completed(struct walk *k, const struct frame *f)
 {
 	struct owed_entry *head = owed_head(&k->s->owed);
+	struct client *c = k->s->client;
 	const char *tag;
 	bool was_due;
 
-	if (head == NULL || head->tag != OWED_TAG_EFFECTS || k->s->client == NULL)
+	if (head == NULL || (head->tag != OWED_TAG_EFFECTS && head->tag != OWED_TAG_RESET))
 		return;
 	if (backend_read_command_complete(frame_body(k->data + k->at, f), &tag) != OK)
 		tag = "";
-	was_due = k->s->client->rediff;
-	effects_complete(k->w, k->s->client, k->s, head->ref, tag_read(tag).tag == TAG_ROLLBACK);
-	if (k->s->client->rediff && !was_due) {
-		pass_run(k);
-		put_login_values(k->w, k->s->client);
+	if (head->tag == OWED_TAG_RESET) {
+		server_clean_told(k->s, tag);
+		return;
 	}
+	if (c == NULL)
+		return;
+	was_due = c->rediff;
+	effects_complete(k->w, c, k->s, head->ref, tag_read(tag).tag == TAG_ROLLBACK);
+	if (c->rediff && !was_due) {
+		pass_run(k);
+		put_login_values(k->w, c);
+	}
+}
+
+/* The client has sent a Flush, not a Sync: after an error it goes on with its Sync. */
+static void flush_ready(struct walk *k, const struct frame *f)
+{
+	struct client *c = k->s->client;
+
+	skip(k, f->total);
+	if (c == NULL)
+		return;
+	c->flushed = false;
+	c->skip_to_sync = c->unit_error;
 }
 
 static void ready_came(struct walk *k, const struct frame *f, enum owed_step step)
@@ -515,7 +541,10 @@ static void ready_came(struct walk *k, const struct frame *f, enum owed_step ste
 		return;
 	}
 	(void)step;
-	k->at += f->total;
+	if (e.tag == OWED_TAG_FLUSH)
+		flush_ready(k, f);
+	else
+		k->at += f->total;
 	if (s->client == NULL) {
 		k->run = k->at;
 		if (s->pool->outstanding != 0)
@@ -817,10 +846,4 @@ void relay_put_terminate(struct server *s)
 
 	frontend_put_terminate(&out);
 	conn_put_copy(s->conn, buf, out.len);
-}
-
-enum status relay_put_hidden_query(struct worker *w, struct server *s, const char *sql)
-{
-	(void)w;
-	return forward_hidden(s, sql, OWED_TAG_RESET);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "sql/classify.h"
+#include "sql/plain.h"
 
 #include "../unit/unit.h"
 #include "load.h"
@@ -26,7 +27,7 @@ static struct catalog *catalog;
 
 static void setup(void)
 {
-	catalog = load_catalog(ROUTING_DIR "/catalog.tsv");
+	catalog = load_catalog(ROUTING_DIR "/catalog.tsv", NULL);
 }
 
 static void teardown(void)
@@ -132,11 +133,39 @@ START_TEST(statement_before_a_write_changes_nothing)
 }
 END_TEST
 
+/* The short way for plain statements (plain.h) is not taken where an operator is dangerous. */
+START_TEST(plain_statements_have_the_same_verdict)
+{
+	struct catalog *cat = load_catalog(ROUTING_DIR "/catalog.tsv", "operator");
+	struct sql_verdict a, b;
+	unsigned n = 0, n_plain = 0;
+	const char *sql;
+	struct jsonl j;
+
+	jsonl_open(&j, ROUTING_DIR "/statements.jsonl");
+	while (jsonl_next(&j)) {
+		(void)judge(&j, cat, &sql);
+		n++;
+		if (!plain_judge(sql, strlen(sql), OPTS, cat, &a))
+			continue;
+		n_plain++;
+		sql_classify_walking(sql, strlen(sql), OPTS, cat, &b);
+		if (a.cls != b.cls || a.cause != b.cause || a.flags != b.flags ||
+			a.at.off != b.at.off || b.n_effects != 0)
+			ck_abort_msg("another verdict: %s", sql);
+	}
+	jsonl_close(&j);
+	catalog_free(cat);
+	ck_assert_uint_gt(n_plain, n / 5);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("routing");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, plain_statements_have_the_same_verdict);
 	tcase_add_test(tc, examples_are_judged_as_measured);
 	tcase_add_test(tc, own_statements_are_judged_as_expected);
 	tcase_add_test(tc, without_a_catalog_nothing_is_for_a_replica);

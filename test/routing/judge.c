@@ -64,7 +64,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "judge CATALOG STATEMENTS | judge --catalog-sql VERSION\n");
 		return EXIT_FAILURE;
 	}
-	cat = load_catalog(argv[1]);
+	cat = load_catalog(argv[1], NULL);
 	jsonl_open(&j, argv[2]);
 	while (jsonl_next(&j))
 		judge(&j, cat);

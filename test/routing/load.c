@@ -9,7 +9,7 @@ static void die(const char *what)
 	exit(EXIT_FAILURE);
 }
 
-struct catalog *load_catalog(const char *path)
+struct catalog *load_catalog(const char *path, const char *without)
 {
 	struct catalog_builder *b = catalog_builder_new();
 	FILE *f = fopen(path, "r");
@@ -27,6 +27,8 @@ struct catalog *load_catalog(const char *path)
 			die("catalog: a line without a tab");
 		line[n - 1] = '\0';
 		*tab = '\0';
+		if (without != NULL && strcmp(line, without) == 0)
+			continue;
 		if (catalog_builder_add(b, line, tab + 1) != OK)
 			die("catalog: a row is not accepted");
 	}

@@ -6,8 +6,11 @@
 
 #include "jsonl.h"
 
-/* A file of "kind<TAB>name" lines, as make_catalog.sh writes it. Exits if it cannot be read. */
-struct catalog *load_catalog(const char *path);
+/*
+ * A file of "kind<TAB>name" lines, as make_catalog.sh writes it, but for those of the kind
+ * `without` (NULL: all of them). Exits if it cannot be read.
+ */
+struct catalog *load_catalog(const char *path, const char *without);
 
 /*
  * The line's text: "sql", or the bytes that "sql_hex" spells, in `buf` of `cap` bytes.

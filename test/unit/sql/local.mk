@@ -8,6 +8,7 @@ SQL_TESTS = \
 	test/unit/sql/check_guc \
 	test/unit/sql/check_lexer \
 	test/unit/sql/check_literal \
+	test/unit/sql/check_plain \
 	test/unit/sql/check_word
 check_PROGRAMS += $(SQL_TESTS)
 test_unit_sql_check_body_SOURCES = test/unit/sql/check_body.c
@@ -35,6 +36,9 @@ test_unit_sql_check_lexer_CFLAGS = $(UNIT_CFLAGS)
 test_unit_sql_check_literal_SOURCES = test/unit/sql/check_literal.c
 test_unit_sql_check_literal_LDADD = $(UNIT_LIBS)
 test_unit_sql_check_literal_CFLAGS = $(UNIT_CFLAGS)
+test_unit_sql_check_plain_SOURCES = test/unit/sql/check_plain.c test/unit/sql/names.h
+test_unit_sql_check_plain_LDADD = $(UNIT_LIBS)
+test_unit_sql_check_plain_CFLAGS = $(UNIT_CFLAGS)
 test_unit_sql_check_word_SOURCES = test/unit/sql/check_word.c
 test_unit_sql_check_word_LDADD = $(UNIT_LIBS)
 test_unit_sql_check_word_CFLAGS = $(UNIT_CFLAGS)

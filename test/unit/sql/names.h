@@ -2,6 +2,8 @@
 #ifndef PGWEIR_TEST_UNIT_SQL_NAMES_H
 #define PGWEIR_TEST_UNIT_SQL_NAMES_H
 
+#include <string.h>
+
 #include "sql/catalog.h"
 
 #include "../unit.h"
@@ -27,14 +29,22 @@ static const char *const name_rows[][2] = {
 	{"function", "a23456789012345678901234567890123456789012345678901234567890123"},
 };
 
-static inline struct catalog *names_catalog(void)
+/* kind: rows of it are left out; NULL: none are. */
+static inline struct catalog *names_catalog_without(const char *kind)
 {
 	struct catalog_builder *b = catalog_builder_new();
 
 	ck_assert_ptr_nonnull(b);
 	for (size_t i = 0; i < sizeof name_rows / sizeof name_rows[0]; i++)
-		ck_assert_int_eq(catalog_builder_add(b, name_rows[i][0], name_rows[i][1]), OK);
+		if (kind == NULL || strcmp(kind, name_rows[i][0]) != 0)
+			ck_assert_int_eq(
+				catalog_builder_add(b, name_rows[i][0], name_rows[i][1]), OK);
 	return catalog_freeze(b);
+}
+
+static inline struct catalog *names_catalog(void)
+{
+	return names_catalog_without(NULL);
 }
 
 #endif

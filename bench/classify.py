@@ -1,0 +1,103 @@
+#!/usr/bin/python3
+"""Count the instructions that the classifier needs for a statement, with valgrind's callgrind.
+
+A count is the same on every run and every machine with the same compiler: it says what a change
+costs where a clock would not. Each statement is judged a thousand times, with another number in
+it each time, against the catalog of the routing tests. --write puts the table in
+docs/benchmarks.md. Exits with 1 if a routed statement of 200 bytes costs 3,000 instructions.
+"""
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+CATALOG = f"{TOP}/test/routing/catalog.tsv"
+TIMES = 1000
+BOUND = (200, 3000)  # bytes, instructions
+STATEMENTS = {
+    "pgbench's select": "SELECT abalance FROM pgbench_accounts WHERE aid = #",
+    "pgbench's update": "UPDATE pgbench_accounts SET abalance = abalance + 4711 WHERE aid = #",
+    "pgbench's insert": "INSERT INTO pgbench_history (tid, bid, aid, delta, mtime) "
+                        "VALUES (#, 1, 12, 4711, CURRENT_TIMESTAMP)",
+    "a join": "SELECT us.id, us.name, us.email, o.total FROM users us JOIN orders o "
+              "ON o.user_id = us.id WHERE o.status = 'shipped' AND o.created_at > '2024-01-01' "
+              "AND us.id = # ORDER BY o.created_at DESC LIMIT 5",
+    "Django's": 'SELECT "app_user"."id", "app_user"."username", "app_user"."email" FROM '
+                '"app_user" WHERE ("app_user"."is_active" AND "app_user"."id" = #) '
+                'ORDER BY "app_user"."username" ASC LIMIT 21',
+    "with WITH": "WITH recent AS (SELECT id, total FROM orders WHERE user_id = # ORDER BY id "
+                 "DESC LIMIT 10) SELECT count(*), sum(total), max(id) FROM recent",
+    "walked: two statements": "SELECT abalance FROM pgbench_accounts WHERE aid = #; SELECT 1",
+    "walked: a dangerous name": "SELECT nextval('orders_id_seq'), #",
+    "walked: BEGIN": "BEGIN",
+}
+
+
+def build(folder):
+    sources = [f"{TOP}/src/sql/{name}" for name in sorted(os.listdir(f"{TOP}/src/sql"))
+               if name.endswith(".c")]
+    sources += [f"{TOP}/src/base/status.c", f"{TOP}/test/routing/load.c",
+                f"{TOP}/test/routing/jsonl.c", f"{TOP}/bench/classify.c"]
+    program = f"{folder}/classify"
+    subprocess.run(["cc", "-std=gnu11", "-O2", "-D_GNU_SOURCE", f"-I{TOP}/src", "-o", program,
+                    *sources], check=True)
+    return program
+
+
+def count(program, folder, statement):
+    """(bytes, where, instructions) of one judgement."""
+    done = subprocess.run(
+        ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out",
+         "--collect-atstart=no", "--toggle-collect=sql_classify",
+         program, CATALOG, str(TIMES), statement],
+        check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    total = int(re.search(r"Collected : (\d+)", done.stderr).group(1))
+    length, where = done.stdout.split()
+    return int(length), where, total // TIMES
+
+
+def table(rows):
+    lines = ["| statement | bytes | for the | instructions | a byte |", "|---|--:|---|--:|--:|"]
+    for name, (length, where, instructions) in rows.items():
+        lines.append(f"| {name} | {length} | {where} | {instructions:,} "
+                     f"| {instructions / length:.1f} |")
+    return "\n".join(lines) + "\n"
+
+
+def write(text):
+    path = f"{TOP}/docs/benchmarks.md"
+    with open(path, encoding="utf-8") as f:
+        old = f.read()
+    new = re.sub(r"(<!-- classify: begin -->\n).*(<!-- classify: end -->)",
+                 lambda m: m.group(1) + text + m.group(2), old, flags=re.DOTALL)
+    if new.count("<!-- classify: begin -->") != 1:
+        raise SystemExit(f"{path} has no place for the table")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(new)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        program = build(folder)
+        rows = {name: count(program, folder, text) for name, text in STATEMENTS.items()}
+    text = table(rows)
+    print(text, end="")
+    if args.write:
+        write(text)
+    over = [name for name, (length, where, instructions) in rows.items()
+            if where == "replica" and instructions * BOUND[0] > BOUND[1] * length
+            and not name.startswith("walked")]
+    for name in over:
+        print(f"over {BOUND[1]:,} instructions for {BOUND[0]} bytes: {name}")
+    return 1 if over else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

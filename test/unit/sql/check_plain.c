@@ -1,0 +1,274 @@
+/* What is judged in one look, what is left to the walk, and that the two say the same. */
+#include "sql/plain.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "sql/classify.h"
+#include "sql/namefilter.h"
+
+#include "names.h"
+
+#define OPTS       (SQL_STD_STRINGS | SQL_ENC_UTF8)
+#define PIECES_MAX 14u
+#define N_TEXTS    300000u
+
+static struct catalog *catalog;
+
+static void setup(void)
+{
+	catalog = names_catalog_without("operator");
+}
+
+static void teardown(void)
+{
+	catalog_free(catalog);
+}
+
+static bool is_plain(const char *sql, uint32_t opts, const struct catalog *cat)
+{
+	struct sql_verdict v;
+
+	return plain_judge(sql, strlen(sql), opts, cat, &v);
+}
+
+/* clang-format off */
+static const char *const plain[] = {
+	"SELECT 1",
+	"select a.b, $1, 'it''s', -1.5 FROM t WHERE x = 'y' AND z::int <> ALL (ARRAY[1, 2]);",
+	"\n\tSELECT \"t\".\"id\" FROM \"t\" LIMIT 21 ; \n",
+	"SELECT a -- why\nFROM t /* and * where */",
+	"SELECT 'ü' AS u",
+	"SELECT '\\'",
+	"SELECT writer, a.writer FROM t AS writer, x",
+	"SELECT update, \"for\" FROM t",
+	"SELECT * FROM trig",
+	"WITH a AS (SELECT 1) SELECT * FROM a",
+	"SELECT (SELECT 1), ARRAY(select 2)",
+	"WITH recursive_name AS (SELECT 1) SELECT * FROM a",
+	"UPDATE t SET a = a + 1 WHERE b = 2",
+	"DELETE FROM t WHERE b IN (SELECT c FROM u)",
+	"insert into t values (1, default)",
+	"INSERT INTO t VALUES (1) ON CONFLICT DO UPDATE SET a = 1",
+};
+
+static const char *const not_plain[] = {
+	"",
+	"BEGIN",
+	"SELECTED",
+	"SELECT$ 1",
+	"SELECT\xc3\xbc 1",
+	"SELECT 1; SELECT 2",
+	"SELECT (1",
+	"SELECT 1)",
+	"SELECT (1;)",
+	"SELECT 1 \\",
+	"SELECT {",
+	"SELECT E'a'",
+	"SELECT N'a'",
+	"SELECT U&'a'",
+	"SELECT U&\"a\"",
+	"SELECT a'b'",
+	"SELECT $$a$$",
+	"SELECT $a$b$a$",
+	"SELECT 1for",
+	"SELECT 0x1f",
+	"SELECT \"a\"\"b\"",
+	"SELECT \"\"",
+	"SELECT ü",
+	"SELECT '\xff'",
+	"SELECT 'a",
+	"SELECT \"a",
+	"SELECT /* /* */ */ 1",
+	"SELECT /* 1",
+	"SELECT writer(1)",
+	"SELECT WRITER (1)",
+	"SELECT \"writer\"(1)",
+	"SELECT writer\n(1)",
+	"SELECT a.touch FROM t",
+	"SELECT * FROM unlog",
+	"SELECT * FROM wview",
+	"SELECT 1::dom",
+	"SELECT nextval('s')",
+	"SELECT 1 FOR UPDATE",
+	"SELECT 1 INTO t",
+	"SELECT 1 FROM t WHERE CURRENT OF c",
+	"WITH:it",
+	"SELECT x.select(1)",
+	"SELECT x. select(1)",
+	"SELECT x. -- a\nselect(1)",
+	"SELECT x./**/select(1)",
+	"WITH a AS (DELETE FROM t RETURNING 1) SELECT 1",
+	"WITH writer(a) AS (SELECT 1) SELECT 1",
+	"WITH \"a\" AS (SELECT 1) SELECT 1", /* only for its place */
+	"UPDATE t SET a = DEFAULT",
+	"UPDATE trig SET a = 1",
+	"INSERT t",
+	"(SELECT 1)",
+	"/* a hint */ SELECT 1",
+	"SELECT a23456789012345678901234567890123456789012345678901234567890123x4",
+};
+
+/* Pieces of statements: what stands in the catalog, what turns the walk, what ends or opens. */
+static const char *const pieces[] = {
+	"select", "SELECT", "insert into", "update", "delete", "merge", "with", "for", "for update",
+	"into", "current", "current of", "default", "from", "where", "as", "values", "table", "set",
+	"writer", "WRITER", "\"writer\"", "\"Mixed\"", "Mixed", "touch", "unlog", "wview", "dom",
+	"trig", "nextval", "set_config", "currval", "pg_reload_conf", "current_setting", "a", "b1",
+	"t", "x$", "_y", "a234567890123456789012345678901234567890123456789012345678901234",
+	"(", ")", "(", ")", "()", "[", "]", ",", ".", ".", "*", "+", "-", "--", "--\n", "/", "/*",
+	"*/", "/* c */", ";", "::", ":=", ":", "=", "<>", "&", "|", "||", "@!@", "%", "?", "\\",
+	"{", "$", "$1", "$$", "$a$", "'", "''", "'x'", "e", "E'a\\'", "n'", "u&", "U&\"a\"", "b",
+	"x'1'", "\"", "\"\"", "\"a\"", "1", "12", "1.", ".5", "1e5", "0x1", "\n", "\t", " ", "  ",
+	"\xc3\xbc", "\xff", "\x01", "substring", "overlay", "search", "cycle", "uescape", "'!'",
+};
+/* clang-format on */
+
+START_TEST(plain_statements_are_judged)
+{
+	for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++)
+		if (!is_plain(plain[i], OPTS, catalog))
+			ck_abort_msg("not plain: %s", plain[i]);
+}
+END_TEST
+
+START_TEST(others_are_left_to_the_walk)
+{
+	for (size_t i = 0; i < sizeof not_plain / sizeof not_plain[0]; i++)
+		if (is_plain(not_plain[i], OPTS, catalog))
+			ck_abort_msg("plain: %s", not_plain[i]);
+}
+END_TEST
+
+START_TEST(options_and_catalogs_are_minded)
+{
+	struct catalog *operators = names_catalog();
+	struct catalog_builder *b = catalog_builder_new();
+	struct catalog *all;
+	struct sql_verdict v;
+
+	ck_assert_int_eq(catalog_builder_add(b, "encoding", "UTF8"), OK);
+	ck_assert_int_eq(catalog_builder_add(b, "all", "="), OK);
+	all = catalog_freeze(b);
+	ck_assert(!is_plain("SELECT 1", OPTS, NULL));
+	ck_assert(!is_plain("SELECT 1", OPTS, operators));
+	ck_assert(!is_plain("SELECT 1", OPTS, all));
+	ck_assert(!is_plain("SELECT 1", OPTS | SQL_ENC_UNSAFE, catalog));
+	ck_assert(!is_plain("SELECT '\\'", SQL_ENC_UTF8, catalog));
+	ck_assert(is_plain("SELECT '\xff'", SQL_STD_STRINGS, catalog));
+	ck_assert(!plain_judge("SELECT '\0'", 10, SQL_STD_STRINGS, catalog, &v));
+	ck_assert(!plain_judge("SELECT 1\0", 9, SQL_STD_STRINGS, catalog, &v));
+	catalog_free(operators);
+	catalog_free(all);
+}
+END_TEST
+
+START_TEST(long_texts_are_left)
+{
+	static char text[SQL_LEN_MAX + 2];
+	struct sql_verdict v;
+
+	memset(text, ' ', sizeof text - 1);
+	memcpy(text, "SELECT 1", 8);
+	ck_assert(!plain_judge(text, SQL_LEN_MAX + 1, OPTS, catalog, &v));
+	text[SQL_LEN_MAX] = '\0';
+	ck_assert(plain_judge(text, SQL_LEN_MAX, OPTS, catalog, &v));
+}
+END_TEST
+
+static uint32_t below(uint64_t *r, size_t n)
+{
+	return (uint32_t)(unit_random(r) % n);
+}
+
+/* A text that looks like SQL more often than not. */
+static size_t make_text(uint64_t *r, char *buf)
+{
+	static const char *const verbs[] = {"SELECT ", "select ", "with a as (", "WITH ",
+		"UPDATE t SET ", "DELETE FROM ", "INSERT INTO t ", " insert\n into "};
+	uint32_t n = below(r, PIECES_MAX);
+	size_t len = (size_t)sprintf(buf, "%s", verbs[below(r, sizeof verbs / sizeof verbs[0])]);
+
+	while (n-- > 0)
+		len += (size_t)sprintf(buf + len, "%s%s",
+			pieces[below(r, sizeof pieces / sizeof pieces[0])],
+			below(r, 3) == 0 ? "" : " ");
+	return len;
+}
+
+static bool is_same(const struct sql_verdict *a, const struct sql_verdict *b)
+{
+	return a->cls == b->cls && a->cause == b->cause && a->n_effects == b->n_effects &&
+	       a->n_stmts == b->n_stmts && a->flags == b->flags && a->at.off == b->at.off &&
+	       a->at.len == b->at.len;
+}
+
+START_TEST(any_plain_text_has_the_verdict_of_the_walk)
+{
+	static const uint32_t opts[] = {OPTS, SQL_STD_STRINGS, SQL_ENC_UTF8, 0};
+	uint64_t r = 1;
+	struct sql_verdict a, b;
+	char text[2048];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < N_TEXTS; i++) {
+		size_t len = make_text(&r, text);
+		uint32_t o = opts[i % 4];
+
+		if (!plain_judge(text, len, o, catalog, &a))
+			continue;
+		sql_classify_walking(text, len, o, catalog, &b);
+		if (!is_same(&a, &b))
+			ck_abort_msg("options %x, flags %x and %x: %s", (unsigned)o,
+				(unsigned)a.flags, (unsigned)b.flags, text);
+		n++;
+	}
+	ck_assert_uint_gt(n, N_TEXTS / 20);
+}
+END_TEST
+
+START_TEST(filter_key_is_the_same_wherever_the_name_stands)
+{
+	static const char text[] = "12345678abcdefghijklm";
+
+	for (size_t len = 1; len < 13; len++)
+		for (size_t at = 8; at + len < sizeof text; at++)
+			ck_assert_uint_eq(namefilter_key((const uint8_t *)text + at + len, len),
+				namefilter_key_of(text + at, len));
+	ck_assert_uint_eq(namefilter_key_of("Update", 6), namefilter_key_of("uPDATE", 6));
+	ck_assert_uint_ne(namefilter_key_of("a12345678", 9), namefilter_key_of("12345678", 8));
+}
+END_TEST
+
+START_TEST(filter_has_every_name)
+{
+	const uint64_t *filter = catalog_filter(catalog);
+	unsigned n_others = 0;
+	char name[16];
+
+	for (size_t i = 0; i < sizeof name_rows / sizeof name_rows[0]; i++)
+		if (strcmp(name_rows[i][0], "encoding") != 0 &&
+			strcmp(name_rows[i][0], "operator") != 0)
+			ck_assert(namefilter_may_have(filter, catalog->filter_shift,
+				namefilter_key_of(name_rows[i][1], strlen(name_rows[i][1]))));
+	for (int i = 0; i < 1000; i++)
+		n_others += namefilter_may_have(filter, catalog->filter_shift,
+			namefilter_key_of(name, (size_t)snprintf(name, sizeof name, "col_%d", i)));
+	ck_assert_uint_lt(n_others, 100);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("plain");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, plain_statements_are_judged);
+	tcase_add_test(tc, others_are_left_to_the_walk);
+	tcase_add_test(tc, options_and_catalogs_are_minded);
+	tcase_add_test(tc, long_texts_are_left);
+	tcase_add_test(tc, any_plain_text_has_the_verdict_of_the_walk);
+	tcase_add_test(tc, filter_key_is_the_same_wherever_the_name_stands);
+	tcase_add_test(tc, filter_has_every_name);
+	return unit_run("plain", tc);
+}
