@@ -339,6 +339,12 @@ static void add_item(struct noting *n, const struct sql_effect *e)
 	case EFFECT_RUNS:
 		add_runs(n);
 		break;
+	case EFFECT_RESET_ALL:
+		/* It passes over what is set locally to its default, which comes back at the end. */
+		if (n->of->v->n_stmts > 1 || n->c->unit.n_stmts > 1 || n->c->txn != TXN_NONE)
+			found_out_doubt_everything(n->w, n->c);
+		(void)item_new(n, e);
+		break;
 	case EFFECT_LISTEN:
 	case EFFECT_UNLISTEN:
 	case EFFECT_SAVEPOINT:

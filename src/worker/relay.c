@@ -408,9 +408,10 @@ static void follow_parameter(
 static bool login_tells(const struct client *c, const char *name)
 {
 	const struct settings *login = c->set.login;
+	const char *value = settings_get(login, name), *now = settings_get(c->set.current, name);
 
-	if (settings_get(login, name) != NULL)
-		return true;
+	if (value != NULL)
+		return now != NULL && strcmp(value, now) == 0;
 	return (strcmp(name, "is_superuser") == 0 || strcmp(name, "session_authorization") == 0) &&
 	       (settings_get(login, "role") != NULL ||
 		       settings_get(login, "session_authorization") != NULL);
@@ -439,11 +440,20 @@ static COLD void put_login_values(struct worker *w, struct client *c)
 	const struct settings *login = c->set.login;
 
 	for (size_t i = 0; i < settings_n(login); i++)
-		put_login_value(w, c, settings_name(login, i));
+		if (login_tells(c, settings_name(login, i)))
+			put_login_value(w, c, settings_name(login, i));
 	if (login_tells(c, "is_superuser")) {
 		put_login_value(w, c, "is_superuser");
 		put_login_value(w, c, "session_authorization");
 	}
+}
+
+/* Has the server gone back to its own default? */
+static bool is_base(const struct client *c, const struct msg_parameter_status *p)
+{
+	const char *base = baseline_get(&c->acc->baseline, p->name);
+
+	return base != NULL && strcmp(base, p->value) == 0;
 }
 
 static void parameter_came(struct walk *k, const struct frame *f, enum owed_step step)
@@ -475,7 +485,7 @@ static void parameter_came(struct walk *k, const struct frame *f, enum owed_step
 		return;
 	}
 	if (head != NULL && head->tag != OWED_TAG_REDIFF) {
-		if (c->rediff && login_tells(c, p.name)) {
+		if (c->rediff && login_tells(c, p.name) && is_base(c, &p)) {
 			skip(k, f->total);
 			put_login_value(k->w, c, p.name);
 			return;

@@ -298,17 +298,18 @@ class Model:
 
     def unit(self, actor, may_begin):
         # RESET goes back to what the start-up packet said when its message has ended, so that what
-        # follows it in the same message, or is sent with it, does not see that yet.
+        # follows it in the same message, or is sent with it, does not see that yet; nor does SET
+        # LOCAL … TO DEFAULT (docs/compatibility.md).
         r = self.rng.random() * (0.6 if actor.has_login_settings else 1)
         if r < 0.45:
             text = self.statement(actor, may_begin)
             if actor.has_login_settings:
-                text = text.replace("NULL", "'x'")
+                text = text.replace("NULL", "'x'").replace("SET LOCAL", "SET")
             return text, pgwire.query(text), 1
         if r < 0.60:
             text = self.statement(actor, may_begin)
             if actor.has_login_settings:
-                text = text.replace("NULL", "'x'")
+                text = text.replace("NULL", "'x'").replace("SET LOCAL", "SET")
             return "extended: " + text, pgwire.prepared(text), 1
         if r < 0.70:
             texts = [self.statement(actor, False) for _ in range(self.rng.randint(2, 4))]
@@ -316,7 +317,7 @@ class Model:
             return "several: " + "; ".join(texts), pgwire.query("; ".join(texts)), 1
         if r < 0.80:
             return self.pipeline(actor, may_begin)
-        if r < 0.90:
+        if r < 0.90 and actor.status != "E":
             return self.named()
         if r < 0.92:
             return self.portal()
