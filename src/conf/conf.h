@@ -34,7 +34,13 @@
 enum pool_mode { POOL_MODE_UNSET, POOL_MODE_SESSION, POOL_MODE_TRANSACTION, POOL_MODE_STATEMENT };
 enum routing_mode { ROUTING_UNSET, ROUTING_OFF, ROUTING_ON, ROUTING_AUTO /* several hosts: on */ };
 enum route { ROUTE_AUTO, ROUTE_PRIMARY, ROUTE_REPLICA };
-enum consistency { CONSISTENCY_UNSET, CONSISTENCY_EVENTUAL, CONSISTENCY_SESSION };
+enum consistency {
+	CONSISTENCY_UNSET,
+	CONSISTENCY_EVENTUAL,
+	CONSISTENCY_SESSION,
+	CONSISTENCY_DATABASE,
+	CONSISTENCY_STRONG,
+};
 enum sequence_state {
 	SEQUENCE_STATE_UNSET,
 	SEQUENCE_STATE_OFF,
@@ -134,6 +140,7 @@ struct conf_user {
 	uint64_t transaction_timeout_us;
 	uint64_t client_idle_timeout_us;
 	uint64_t query_wait_timeout_us;
+	uint64_t max_lag_us; /* CONF_UNSET_US */
 };
 
 /* Another process behind the same address. */
@@ -240,6 +247,7 @@ struct conf {
 	enum routing_mode routing;
 	enum consistency consistency;
 	uint64_t max_lag_us;
+	uint64_t strong_wait_us;
 	uint64_t lag_check_interval_us;
 	uint64_t node_timeout_us;
 	const char *monitor_user, *monitor_password, *monitor_dbname;

@@ -132,8 +132,11 @@ uint64_t conf_server_lifetime_us(const struct conf *c, const struct conf_db *db)
 						       : c->server_lifetime_us;
 }
 
-uint64_t conf_max_lag_us(const struct conf *c, const struct conf_db *db)
+uint64_t conf_max_lag_us(
+	const struct conf *c, const struct conf_db *db, const struct conf_user *user)
 {
+	if (user != NULL && user->max_lag_us != CONF_UNSET_US)
+		return user->max_lag_us;
 	return db->max_lag_us != CONF_UNSET_US ? db->max_lag_us : c->max_lag_us;
 }
 

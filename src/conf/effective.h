@@ -29,7 +29,8 @@ uint32_t conf_max_pinned(
 enum sequence_state conf_sequence_state(const struct conf *c, const struct conf_db *db);
 enum consistency conf_consistency(
 	const struct conf *c, const struct conf_db *db, const struct conf_user *user);
-uint64_t conf_max_lag_us(const struct conf *c, const struct conf_db *db);
+uint64_t conf_max_lag_us(
+	const struct conf *c, const struct conf_db *db, const struct conf_user *user);
 uint64_t conf_server_lifetime_us(const struct conf *c, const struct conf_db *db);
 uint64_t conf_query_wait_timeout_us(
 	const struct conf *c, const struct conf_db *db, const struct conf_user *user);

@@ -69,8 +69,8 @@ static const struct setting_word routes[] = {
 static const struct setting_word consistencies[] = {
 	{"eventual", CONSISTENCY_EVENTUAL},
 	{"session", CONSISTENCY_SESSION},
-	{"database", SETTING_WORD_LATER},
-	{"strong", SETTING_WORD_LATER},
+	{"database", CONSISTENCY_DATABASE},
+	{"strong", CONSISTENCY_STRONG},
 	{NULL, 0},
 };
 static const struct setting_word sequence_states[] = {
@@ -420,6 +420,10 @@ const struct setting settings[] = {
 		.def = "0", .max = 65535, .help = "port for metrics and health over HTTP; 0: none"},
 	{ROW(G, AUTH, LIST, "stats_users", stats_users), .def = "",
 		.help = "users who may run SHOW on the admin console"},
+	{ROW(G, ROUTING, TIME, "strong_wait", strong_wait_us), .flags = SETTING_OURS, .def = "0.05",
+		.max = 60000000,
+		.help = "longest a read of consistency strong waits for a replica to have caught "
+			"up"},
 	{IGNORED(G, CLIENT, "suspend_timeout"), .def = "10",
 		.note = "SUSPEND is not available in this version"},
 	{ROW(G, PROCESS, BOOL, "syslog", syslog), .def = "0",
@@ -548,6 +552,8 @@ const struct setting settings[] = {
 	{ROW(U, LIMIT, TIME, "idle_transaction_timeout", idle_transaction_timeout_us),
 		.max = TIME_TOP,
 		.help = "longest to be idle inside a transaction; 0: the global limit"},
+	{ROW(U, LIMIT, TIME, "max_lag", max_lag_us), .flags = SETTING_OURS, .max = TIME_TOP,
+		.help = "a replica further behind gets no reads of this user, over the database's"},
 	{ROW(U, LIMIT, INT, "max_user_client_connections", max_user_client_connections),
 		.max = COUNT, .help = "client connections; 0: the global limit"},
 	{ROW(U, LIMIT, INT, "max_user_connections", max_user_connections), .max = COUNT,

@@ -22,8 +22,8 @@ static uint64_t lag_span_us(const struct conf *conf)
 	uint64_t max = LAG_SPAN_MIN_US / 4;
 
 	for (size_t i = 0; i < conf->n_dbs; i++)
-		if (conf_max_lag_us(conf, &conf->dbs[i]) > max)
-			max = conf_max_lag_us(conf, &conf->dbs[i]);
+		if (conf_max_lag_us(conf, &conf->dbs[i], NULL) > max)
+			max = conf_max_lag_us(conf, &conf->dbs[i], NULL);
 	return 4 * max;
 }
 

@@ -109,6 +109,8 @@ static void on_publish(void *ctx, struct wheel_timer *t)
 		m->changed[i] = 0;
 		if ((bits & ROLES_PRIMARY) != 0)
 			tell_primary(m, i);
+		if (mark_clock_is_awaited(&sh->clock, (uint16_t)i))
+			bits |= MONITOR_AWAITED;
 		if (bits != 0)
 			m->ops->on_change(m->arg, i, bits);
 	}
@@ -237,6 +239,12 @@ static void on_row(void *arg, const struct pq_result *r)
 		n->read = probe_read_sample(values, &n->answer, &n->hidden);
 }
 
+/* Units stand and wait (consistency = strong): for the primary's sample, then for a replica's. */
+static bool is_awaited(const struct watch *n)
+{
+	return mark_clock_is_awaited(&n->m->env->shared->clock, (uint16_t)n->cluster);
+}
+
 /* Samples follow each other fast while a client waits for one, and a little longer. */
 static uint64_t sample_interval(struct watch *n)
 {
@@ -244,6 +252,8 @@ static uint64_t sample_interval(struct watch *n)
 	uint64_t interval = env_conf(m->env)->lag_check_interval_us;
 	uint64_t now = env_now_us(m->env);
 
+	if (is_awaited(n) && interval > MONITOR_URGENT_US)
+		return MONITOR_URGENT_US;
 	if (mark_clock_is_wanted(&m->env->shared->clock, m->sampled[n->cluster]))
 		m->fast_until_us[n->cluster] = now + MONITOR_FAST_HOLD_US;
 	if (now < m->fast_until_us[n->cluster] && interval > MONITOR_FAST_US)
@@ -339,10 +349,11 @@ static void on_timer(void *ctx, struct wheel_timer *t)
 		watch_sample(n);
 }
 
-/* Whatever it waits for, begin now; but not twice within MONITOR_FAST_US. */
+/* Whatever it waits for, begin now; but not twice within MONITOR_FAST_US (MONITOR_URGENT_US). */
 static void watch_now(struct watch *n)
 {
-	uint64_t at = n->started_us + MONITOR_FAST_US;
+	uint64_t at = n->started_us + (n->state == WATCH_READY && is_awaited(n) ? MONITOR_URGENT_US
+										: MONITOR_FAST_US);
 
 	if (n->state == WATCH_RESTING || n->state == WATCH_READY)
 		wheel_add(&n->m->env->wheel, &n->timer, at);
@@ -362,7 +373,7 @@ void monitor_hurry(struct monitor *m)
 		struct watch *n = m->watches[i];
 
 		if (n != NULL && n->state == WATCH_READY &&
-			mark_clock_is_wanted(clock, m->sampled[n->cluster]))
+			(is_awaited(n) || mark_clock_is_wanted(clock, m->sampled[n->cluster])))
 			watch_now(n);
 	}
 }

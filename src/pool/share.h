@@ -19,6 +19,7 @@
 #include "base/map.h"
 #include "base/status.h"
 #include "pool/budget.h"
+#include "route/marks.h"
 
 #define SHARE_NAME_MAX  64u /* bytes of a database's or user's name, the NUL counted */
 #define SHARE_NODES_MAX 256u
@@ -55,6 +56,7 @@ struct share_database {
 	char name[SHARE_NAME_MAX];
 	_Atomic uint32_t host;    /* load_balance_hosts = disable: index of the host in use */
 	_Atomic uint64_t used_us; /* when a worker last had a client or a server of it */
+	struct mark_board board;  /* of the database of this name on the servers */
 };
 
 struct share_user {

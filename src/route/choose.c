@@ -143,6 +143,25 @@ static bool is_within_max_lag(const struct choose_in *in, const struct topo_node
 	return n->lag_known && age_us <= in->max_lag_us && n->lag_us <= in->max_lag_us - age_us;
 }
 
+/* Has the replica what the client's consistency asks for? */
+static enum mark_answer freshness(
+	const struct choose_in *in, uint16_t node, const struct topo_node *n)
+{
+	switch (in->consistency) {
+	case CHOOSE_EVENTUAL:
+		break;
+	case CHOOSE_SESSION_MARKS:
+	case CHOOSE_DATABASE_MARKS:
+		if (in->marks != NULL)
+			return marks_check(in->marks, cluster(in), node, n);
+		break;
+	case CHOOSE_STRONG:
+		/* All that the client has written or seen was acknowledged before it came. */
+		return in->arrival != NULL ? mark_check(in->arrival, n) : MARK_OK;
+	}
+	return MARK_OK;
+}
+
 static unsigned replica_check(const struct choose_in *in, uint16_t index)
 {
 	const struct topo_node *n = &in->topo->nodes[in->nodes[index]];
@@ -153,9 +172,10 @@ static unsigned replica_check(const struct choose_in *in, uint16_t index)
 		return UNFIT_CONNECT;
 	if (!is_within_max_lag(in, n))
 		return UNFIT_LAG;
-	if (in->marks == NULL || in->consistency == CHOOSE_EVENTUAL)
-		return FIT;
-	switch (marks_check(in->marks, cluster(in), in->nodes[index], n)) {
+	if (in->floor.lsn != 0 &&
+		!wal_point_covers((struct wal_point){n->timeline, n->lsn}, in->floor))
+		return UNFIT_BEHIND;
+	switch (freshness(in, in->nodes[index], n)) {
 	case MARK_OK:
 		return FIT;
 	case MARK_BEHIND:
@@ -171,6 +191,7 @@ struct candidates {
 	uint16_t n_fit;
 	unsigned unfit;      /* bits of all that are not fit */
 	uint16_t n_by_marks; /* that only a mark keeps from being fit */
+	bool may_come;       /* … one of them is not so far behind that waiting is vain */
 	uint16_t by_marks;   /* the cheapest of them */
 };
 
@@ -186,16 +207,28 @@ static uint64_t cost(const struct choose_load *l)
 	       (at_most(l->latency_us, LATENCY_MAX_US) + 1);
 }
 
+/*
+ * Can the replica be expected to have the present soon enough? Its lag is known no finer than the
+ * primary is sampled.
+ */
+static bool catches_up(const struct choose_in *in, uint16_t index)
+{
+	return in->topo->nodes[in->nodes[index]].lag_us <= in->wait_us + in->sample_grace_us;
+}
+
 static void candidates_find(const struct choose_in *in, struct candidates *c)
 {
 	c->n_fit = 0;
 	c->unfit = 0;
 	c->n_by_marks = 0;
 	c->by_marks = 0;
+	c->may_come = false;
 	for (uint16_t i = 0; i < in->n_nodes; i++) {
 		unsigned why = replica_check(in, i);
 
 		c->unfit |= why;
+		c->may_come = c->may_come ||
+			      ((why & (UNFIT_WAITS | UNFIT_BEHIND)) != 0 && catches_up(in, i));
 		if (why == FIT)
 			c->fit[c->n_fit++] = (uint8_t)i;
 		else if ((why & (UNFIT_WAITS | UNFIT_BEHIND)) != 0 &&
@@ -268,8 +301,10 @@ static uint16_t pick_better(const struct choose_in *in, const struct candidates 
 
 /* --- reads --- */
 
-static enum choose_reason why_not_replica(unsigned unfit)
+static enum choose_reason why_not_replica(const struct choose_in *in, unsigned unfit)
 {
+	if ((unfit & (UNFIT_WAITS | UNFIT_BEHIND)) != 0 && in->consistency == CHOOSE_STRONG)
+		return CHOOSE_BY_STRONG;
 	if ((unfit & UNFIT_WAITS) != 0)
 		return CHOOSE_BY_MARK_OPEN;
 	if ((unfit & UNFIT_BEHIND) != 0)
@@ -293,7 +328,8 @@ static enum choose_hint replica_hint(unsigned unfit)
 /* Marks keep the client from all replicas but that of its last read. */
 static bool is_bound(const struct choose_in *in, const struct candidates *c)
 {
-	return c->n_fit == 1 && c->n_by_marks != 0 && in->nodes[c->fit[0]] == in->marks->read_node;
+	return c->n_fit == 1 && c->n_by_marks != 0 && in->consistency != CHOOSE_STRONG &&
+	       in->marks != NULL && in->nodes[c->fit[0]] == in->marks->read_node;
 }
 
 /* What has not been measured is no better than what is known. */
@@ -331,8 +367,13 @@ static void choose_replica(const struct choose_in *in, bool may_primary, enum ch
 	}
 	out->wants_sample = (c.unfit & UNFIT_WAITS) != 0;
 	out->reason = (uint8_t)why;
+	if (in->consistency == CHOOSE_STRONG && in->wait_us != 0 && c.may_come) {
+		out->waits = true;
+		out->hint = CHOOSE_HINT_MARKS;
+		return;
+	}
 	if (may_primary)
-		to_primary(in, why_not_replica(c.unfit), out);
+		to_primary(in, why_not_replica(in, c.unfit), out);
 	/*
 	 * What keeps the nearest replica away says more than that there is no primary; but where
 	 * there never was one, no lag is known.
@@ -402,8 +443,6 @@ void choose(const struct choose_in *in, struct choose_out *out)
 	}
 	if (!is_read(in->kind))
 		to_primary(in, reason_of(in->kind), out);
-	else if (in->consistency == CHOOSE_STRONG)
-		to_primary(in, CHOOSE_BY_STRONG, out);
 	else
 		choose_replica(in, true, CHOOSE_BY_REPLICA_OK, out);
 }
@@ -413,8 +452,7 @@ static bool must_primary(const struct choose_in *in)
 {
 	if (in->route == CHOOSE_ROUTE_REPLICA)
 		return false;
-	return in->route == CHOOSE_ROUTE_PRIMARY || !is_read(in->kind) ||
-	       in->consistency == CHOOSE_STRONG;
+	return in->route == CHOOSE_ROUTE_PRIMARY || !is_read(in->kind);
 }
 
 bool choose_is_fit(const struct choose_in *in, uint16_t index)
@@ -426,4 +464,24 @@ bool choose_is_fit(const struct choose_in *in, uint16_t index)
 		return in->load[index].conn_ok &&
 		       (in->route != CHOOSE_ROUTE_REPLICA || is_read(in->kind));
 	return !must_primary(in) && replica_check(in, index) == FIT;
+}
+
+const char *choose_unfit_text(const struct choose_in *in, uint16_t index)
+{
+	PANIC_IF(index >= in->n_nodes);
+	switch (replica_check(in, index)) {
+	case FIT:
+		return "";
+	case UNFIT_CONNECT:
+		return "it cannot be connected to";
+	case UNFIT_LAG:
+		return in->topo->nodes[in->nodes[index]].lag_known ? "it is beyond max_lag"
+								   : "its lag is not known";
+	case UNFIT_BEHIND:
+		return "it has not replayed what must be seen";
+	case UNFIT_WAITS:
+		return "no sample covers yet what must be seen";
+	default:
+		return "it is not a usable replica";
+	}
 }

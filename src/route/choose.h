@@ -33,8 +33,8 @@ enum choose_route {
 enum choose_consistency {
 	CHOOSE_EVENTUAL,
 	CHOOSE_SESSION_MARKS,  /* marks: the client's */
-	CHOOSE_DATABASE_MARKS, /* marks: the database's */
-	CHOOSE_STRONG,         /* to the primary, until reads can wait for a sample */
+	CHOOSE_DATABASE_MARKS, /* marks: the client's, its write mark that of the whole database */
+	CHOOSE_STRONG,         /* the mark of the read's arrival: it waits for the next sample */
 };
 
 /* Why; each has a fixed word for SHOW ROUTES and metrics. */
@@ -46,7 +46,7 @@ enum choose_reason {
 	CHOOSE_BY_LAG,           /* read on the primary: replicas are beyond max_lag */
 	CHOOSE_BY_MARK_OPEN,     /* read on the primary: no sample covers the client's mark yet */
 	CHOOSE_BY_MARK_BEHIND,   /* read on the primary: replicas have not replayed the mark */
-	CHOOSE_BY_STRONG,        /* read on the primary: consistency = strong */
+	CHOOSE_BY_STRONG,        /* strong read on the primary: no replica had it in strong_wait */
 	CHOOSE_BY_WRITE,
 	CHOOSE_BY_UNKNOWN,
 	CHOOSE_BY_SESSION,
@@ -97,7 +97,10 @@ struct choose_in {
 	enum choose_kind kind;
 	enum choose_route route;
 	enum choose_consistency consistency;
-	const struct marks *marks; /* settled; NULL: none */
+	const struct marks *marks;  /* settled; NULL: none */
+	const struct mark *arrival; /* CHOOSE_STRONG: set when the unit came, settled */
+	uint64_t wait_us;           /* CHOOSE_STRONG: what is left of strong_wait; 0: it is over */
+	struct wal_point floor;     /* pgweir.min_lsn, whatever the mode; lsn 0: none */
 	uint64_t max_lag_us;
 	uint64_t now_us;
 	uint64_t sample_grace_us; /* lag_check_interval: so old a snapshot is as good as new */
@@ -110,6 +113,7 @@ struct choose_out {
 	uint8_t reason;    /* enum choose_reason; also set if there is no node */
 	uint8_t hint;      /* enum choose_hint, if there is no node */
 	bool wants_sample; /* a mark keeps it from better nodes: mark_clock_want */
+	bool waits; /* no node yet: the unit stands and waits for the next samples (strong) */
 };
 
 void choose(const struct choose_in *in, struct choose_out *out);
@@ -119,5 +123,8 @@ void choose(const struct choose_in *in, struct choose_out *out);
  * idle server, and before it is sent after a wait.
  */
 bool choose_is_fit(const struct choose_in *in, uint16_t index);
+
+/* Why the replica in->nodes[index] is not fit for a read, in words; "" if it is. */
+const char *choose_unfit_text(const struct choose_in *in, uint16_t index);
 
 #endif

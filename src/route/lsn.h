@@ -42,6 +42,15 @@ static inline bool wal_point_covers(struct wal_point have, struct wal_point need
 	return have.timeline >= need.timeline && have.lsn >= need.lsn;
 }
 
+#define WAL_POINT_TEXT_MAX (LSN_TEXT_MAX + 11u) /* "16/B374D848@2" and NUL */
+
+/*
+ * A point as text: the LSN, and "@" with the timeline. Of a point without a timeline (0) the LSN
+ * alone. Errors of parsing: E_INVALID.
+ */
+enum status wal_point_parse(const char *text, struct wal_point *out) MUST_USE;
+void wal_point_format(struct wal_point p, char text[WAL_POINT_TEXT_MAX]);
+
 /* The later of two: by timeline, then by LSN. */
 static inline struct wal_point wal_point_max(struct wal_point a, struct wal_point b)
 {

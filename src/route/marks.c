@@ -14,28 +14,23 @@ static void marks_bind(struct marks *m, const struct topo_cluster *c)
 	m->identity = c->identity;
 }
 
-static struct mark mark_open(uint64_t number)
-{
-	return (struct mark){.number = number, .state = MARK_OPEN};
-}
-
 void marks_write(struct marks *m, const struct topo_cluster *c, uint64_t number)
 {
 	marks_bind(m, c);
-	m->write = mark_open(number);
+	m->write = mark_at(number);
 }
 
 void marks_read(struct marks *m, const struct topo_cluster *c, uint16_t node, uint32_t epoch,
 	uint64_t number)
 {
 	marks_bind(m, c);
-	m->read = mark_open(number);
+	m->read = mark_at(number);
 	m->read_node = node;
 	m->read_epoch = epoch;
 }
 
 /* The first sample begun after the mark was set tells most narrowly what it stands for. */
-static void mark_settle(struct mark *k, const struct topo_cluster *c)
+void mark_settle(struct mark *k, const struct topo_cluster *c)
 {
 	if (k->state != MARK_OPEN)
 		return;
@@ -45,6 +40,22 @@ static void mark_settle(struct mark *k, const struct topo_cluster *c)
 	}
 }
 
+const struct mark *mark_of_all(
+	struct mark_of_all *m, const struct mark_board *b, const struct topo_cluster *c)
+{
+	uint64_t wrote = atomic_load(&b->wrote);
+
+	if (wrote == 0) {
+		m->mark = (struct mark){.state = MARK_NONE};
+	} else if (m->mark.state == MARK_NONE || m->mark.number != wrote - 1 ||
+		   m->identity != c->identity) {
+		m->mark = mark_at(wrote - 1);
+		m->identity = c->identity;
+	}
+	mark_settle(&m->mark, c);
+	return &m->mark;
+}
+
 void marks_settle(struct marks *m, const struct topo_cluster *c)
 {
 	marks_bind(m, c);
@@ -52,7 +63,7 @@ void marks_settle(struct marks *m, const struct topo_cluster *c)
 	mark_settle(&m->read, c);
 }
 
-static enum mark_answer mark_check(const struct mark *k, const struct topo_node *n)
+enum mark_answer mark_check(const struct mark *k, const struct topo_node *n)
 {
 	const struct wal_point have = {.timeline = n->timeline, .lsn = n->lsn};
 

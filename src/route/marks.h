@@ -20,6 +20,8 @@ struct mark_clock {
 	_Alignas(64) _Atomic uint64_t begun; /* samples begun; the monitor alone writes */
 	_Alignas(
 		64) _Atomic uint64_t wanted; /* a mark waits for a sample of this number or above */
+	/* units that stand and wait for a sample (consistency = strong), by cluster id */
+	_Alignas(64) _Atomic uint32_t waiting[TOPO_CLUSTERS_MAX];
 };
 
 /* Monitor, before it sends a query that may become a sample: the sample's number. */
@@ -39,6 +41,25 @@ static inline void mark_clock_want(struct mark_clock *c, uint64_t number)
 {
 	if (atomic_load_explicit(&c->wanted, memory_order_relaxed) <= number)
 		atomic_store_explicit(&c->wanted, number + 1, memory_order_relaxed);
+}
+
+/*
+ * Worker: a unit stands and waits for a sample of the cluster, or does so no more. `begin` returns
+ * true if nobody waited yet: the monitor is to be woken. Each begin has one end, by the same id.
+ */
+static inline bool mark_clock_wait_begin(struct mark_clock *c, uint16_t cluster)
+{
+	return atomic_fetch_add(&c->waiting[cluster], 1) == 0;
+}
+static inline void mark_clock_wait_end(struct mark_clock *c, uint16_t cluster)
+{
+	atomic_fetch_sub(&c->waiting[cluster], 1);
+}
+
+/* Monitor: whether units stand and wait, so that the next sample is to begin at once. */
+static inline bool mark_clock_is_awaited(const struct mark_clock *c, uint16_t cluster)
+{
+	return atomic_load(&c->waiting[cluster]) != 0;
 }
 
 /* Monitor: whether a mark waits for a sample above `number`, the last one answered. */
@@ -71,6 +92,26 @@ struct marks {
 
 void marks_init(struct marks *m);
 
+/* --- one mark --- */
+
+enum mark_answer {
+	MARK_OK,
+	MARK_WAITS,  /* an open mark: no sample covers it yet */
+	MARK_BEHIND, /* the node is not known to have replayed it */
+};
+
+/* Whether the node is known to have replayed it. */
+enum mark_answer mark_check(const struct mark *k, const struct topo_node *n);
+
+/* What was acknowledged when the count of samples was `number`: covered by the next one begun. */
+static inline struct mark mark_at(uint64_t number)
+{
+	return (struct mark){.number = number, .state = MARK_OPEN};
+}
+
+/* Close it if a sample of the cluster allows to. */
+void mark_settle(struct mark *k, const struct topo_cluster *c);
+
 /*
  * A unit on the primary has ended that was not a proven read (failed and cancelled ones too).
  * number: mark_clock_load after its ReadyForQuery was read.
@@ -87,15 +128,39 @@ void marks_read(struct marks *m, const struct topo_cluster *c, uint16_t node, ui
  */
 void marks_settle(struct marks *m, const struct topo_cluster *c);
 
-enum mark_answer {
-	MARK_OK,
-	MARK_WAITS,  /* an open mark: no sample covers it yet */
-	MARK_BEHIND, /* the node is not known to have replayed it */
-};
-
 /* Whether replica `node` has all that the client's next read must not miss. */
 enum mark_answer marks_check(const struct marks *m, const struct topo_cluster *c, uint16_t node,
 	const struct topo_node *n);
+
+/*
+ * The last write of one database through this process, whoever made it: consistency = database.
+ * Shared by all workers; each closes it for itself, see mark_of_all.
+ */
+struct mark_board {
+	_Atomic uint64_t wrote; /* count of samples at the last write, plus one; 0: none */
+};
+
+/*
+ * Worker: bytes that may acknowledge a write are about to be passed on; `number`: mark_clock_load
+ * after they were read. Who reads the board after the client was told finds it there.
+ */
+static inline void mark_board_write(struct mark_board *b, uint64_t number)
+{
+	uint64_t seen = atomic_load(&b->wrote);
+
+	while (seen <= number && !atomic_compare_exchange_weak(&b->wrote, &seen, number + 1))
+		;
+}
+
+/* This worker's view of a board: of one cluster, closed as soon as its samples allow. */
+struct mark_of_all {
+	struct mark mark;
+	uint32_t identity; /* of the cluster; a mark of another one is open anew */
+};
+
+/* Look at the board, and close what can be closed. Borrowed until the next call. */
+const struct mark *mark_of_all(
+	struct mark_of_all *m, const struct mark_board *b, const struct topo_cluster *c);
 
 /* Some mark is still open after marks_settle. */
 static inline bool marks_is_open(const struct marks *m)

@@ -109,7 +109,8 @@ struct unit {
 	bool complete;       /* its last message is in */
 	bool judged;         /* the rest is set */
 	bool is_simple;      /* one Query */
-	bool ends_in_flush;  /* … and no Sync is in sight: it is streamed */
+	bool runs;           /* there is more in it than Parse, Describe, Close and Flush */
+	bool ends_in_flush;  /* … only these, and a Flush: a Sync of ours goes in its place */
 	bool may_name_later; /* binds a statement whose name is not known (yet) */
 	bool uses_portal;    /* executes a named portal */
 	bool listens;        /* LISTEN, by the shared connection */
@@ -118,6 +119,8 @@ struct unit {
 	uint32_t n_stmts;    /* statements, as far as they are counted */
 	uint32_t flags;      /* SQLV_*, or'ed; SQLV_REPLICA and'ed */
 	uint32_t pins;       /* bits of enum pin_cause that it will cause */
+	uint64_t arrived_us; /* consistency = strong: when it was to be placed first; 0: not yet */
+	struct mark arrival; /* … and what had been acknowledged then */
 };
 
 #define UNNAMED_KEEP_MAX 1047552u /* bytes of a Parse; a longer one serves its own unit only */
@@ -156,10 +159,12 @@ struct client {
 	struct pool *pin_pool;  /* … of this pool */
 
 	/* where its unit goes */
-	bool needs_primary;   /* the node must be the primary */
-	bool by_sample;       /* … or a replica, chosen by what its last sample told */
-	uint8_t route_reason; /* enum choose_reason */
-	uint8_t route_hint;   /* enum choose_hint, if there is no node */
+	bool needs_primary;     /* the node must be the primary */
+	bool by_sample;         /* … or a replica, chosen by what its last sample told */
+	bool waits_fresh;       /* … or none yet: the next samples are waited for */
+	uint16_t fresh_cluster; /* while it does so: whose samples */
+	uint8_t route_reason;   /* enum choose_reason */
+	uint8_t route_hint;     /* enum choose_hint, if there is no node */
 
 	/* input */
 	struct unit unit;
@@ -169,6 +174,7 @@ struct client {
 	bool body_dropped;  /* … into nothing */
 	bool streaming;     /* messages go on one by one up to Sync: a Flush, or a large unit */
 	bool skip_to_sync;  /* we refused a message of an extended series */
+	bool flushed;       /* a Sync of ours, for a Flush, is not answered yet */
 	bool force_primary; /* the present unit was refused by a replica */
 	bool is_admin_port;
 	uint8_t replication;  /* enum startup_replication: what it has asked for */

@@ -290,6 +290,17 @@ void dbase_follow_sequences(struct worker *w, struct dbase *db)
 		state == SEQUENCE_STATE_PIN || (state == SEQUENCE_STATE_AFFINITY && db->seq_asked);
 }
 
+/* Entries that lead to one database on the servers have one board. */
+static void account_bind_board(struct worker *w, struct account *acc)
+{
+	struct share_database *shared;
+
+	if (share_database_get(w->sh->share, acc->db->dbname, &shared) == OK)
+		acc->board = &shared->board;
+	else /* too long for a database's name, or too many: this entry's own */
+		acc->board = &acc->share_db->board;
+}
+
 static enum status account_bind(struct worker *w, struct account *acc)
 {
 	const struct conf *conf = w->conf;
@@ -312,8 +323,9 @@ static enum status account_bind(struct worker *w, struct account *acc)
 	acc->transaction_timeout_us = conf_transaction_timeout_us(conf, user);
 	acc->client_idle_timeout_us = conf_client_idle_timeout_us(conf, user);
 	acc->server_lifetime_us = conf_server_lifetime_us(conf, db);
-	acc->max_lag_us = conf_max_lag_us(conf, db);
+	acc->max_lag_us = conf_max_lag_us(conf, db, user);
 	acc->consistency = conf_consistency(conf, db, user);
+	account_bind_board(w, acc);
 	account_set_limits(w, acc);
 	if (acc->login_hash != login) {
 		acc->login_hash = login;

@@ -49,6 +49,8 @@ struct dbase {
 	/* bound to the present configuration; rebound at the first turn with a new one */
 	const struct conf_db *conf; /* NULL: it has left the configuration */
 
+	struct mark_of_all wrote; /* what its board says: consistency = database */
+
 	/* bound to the present catalogs */
 	const struct catalog *catalog; /* NULL: not loaded: all goes to the primary */
 	uint64_t catalog_generation;   /* changes with it; 0: none */
@@ -97,6 +99,7 @@ struct account {
 	char user[NAME_LEN];
 	struct share_database *share_db;
 	struct share_user *share_user;
+	struct mark_board *board; /* of the database on the servers, whatever entry leads to it */
 
 	/* effective values of the present configuration */
 	enum pool_mode mode;

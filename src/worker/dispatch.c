@@ -140,9 +140,10 @@ static bool may_follow(const struct client *c)
 	if (c->txn == TXN_OPEN || c->txn == TXN_FAILED || pins_any(&c->pins) ||
 		c->acc->mode == POOL_MODE_SESSION)
 		return c->sent_len == 0;
-	if (s->in_recovery)
-		return c->unit_retained && c->unit.flags & SQLV_REPLICA && !c->streaming &&
-		       c->unit.pins == 0 && !c->force_primary;
+	if (s->in_recovery) /* a unit that must see what others wrote is chosen for on its own */
+		return pick_consistency(c) <= CHOOSE_SESSION_MARKS && c->unit_retained &&
+		       c->unit.flags & SQLV_REPLICA && !c->streaming && c->unit.pins == 0 &&
+		       !c->force_primary;
 	return c->sent_len == 0;
 }
 
@@ -269,7 +270,10 @@ bool dispatch_unit(struct worker *w, struct client *c)
 	}
 	c->avoid_node = avoid;
 	if (p == NULL) {
-		line_stand(w, c, NULL, false);
+		if (c->waits_fresh)
+			line_stand_fresh(w, c, c->unit.arrived_us + w->conf->strong_wait_us);
+		else
+			line_stand(w, c, NULL, false);
 		return false;
 	}
 	return dispatch_to(w, c, p);

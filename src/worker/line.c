@@ -4,6 +4,8 @@
 
 #include "conf/conf.h"
 #include "route/choose.h"
+#include "worker/dispatch.h"
+#include "worker/pick.h"
 #include "worker/server.h"
 #include "worker/unit.h"
 #include "worker/worker.h"
@@ -36,6 +38,24 @@ static void nowhere_changed(struct worker *w, struct account *acc)
 		list_push_back(&w->waiting_accounts, &acc->nowhere_link);
 }
 
+static void arm_fresh(struct worker *w)
+{
+	const struct waiter *first = waitq_first(&w->fresh);
+
+	if (first == NULL)
+		wheel_del(&w->wheel, &w->fresh_timer);
+	else
+		wheel_add(&w->wheel, &w->fresh_timer, first->deadline_us);
+}
+
+static void leave_fresh(struct worker *w, struct client *c)
+{
+	waitq_remove(&c->waiter);
+	mark_clock_wait_end(&w->sh->clock, c->fresh_cluster);
+	if (waitq_len(&w->fresh) == 0)
+		arm_fresh(w);
+}
+
 void line_leave(struct worker *w, struct client *c)
 {
 	struct pool *p = c->line_pool;
@@ -46,6 +66,10 @@ void line_leave(struct worker *w, struct client *c)
 	}
 	if (!waiter_waits(&c->waiter))
 		return;
+	if (c->waiter.in == &w->fresh) {
+		leave_fresh(w, c);
+		return;
+	}
 	waitq_remove(&c->waiter);
 	c->line_pool = NULL;
 	c->wants_pin = false;
@@ -108,6 +132,38 @@ void line_stand(struct worker *w, struct client *c, struct pool *p, bool wants_p
 		pool_waiters_changed(w, p);
 	else
 		nowhere_changed(w, c->acc);
+}
+
+void line_stand_fresh(struct worker *w, struct client *c, uint64_t deadline_us)
+{
+	uint64_t since = c->wait_begun_us != 0 ? c->wait_begun_us : w->now_us;
+
+	c->wait_begun_us = since;
+	if (waitq_push(&w->fresh, &c->waiter, since, deadline_us) != OK) {
+		refuse_full(w, c);
+		return;
+	}
+	c->line_pool = NULL;
+	c->wants_pin = false;
+	c->fresh_cluster = (uint16_t)c->db->conf->cluster_id;
+	if (c->state == CLIENT_IDLE)
+		client_transition(w, c, CLIENT_QUEUED);
+	if (mark_clock_wait_begin(&w->sh->clock, c->fresh_cluster))
+		w->sh->control.wake(w->sh->control.wake_arg);
+	if (!wheel_is_armed(&w->fresh_timer))
+		arm_fresh(w);
+}
+
+void line_look_fresh(struct worker *w)
+{
+	struct waiter *x = waitq_first(&w->fresh), *next;
+
+	for (; x != NULL; x = next) {
+		next = waitq_next(&w->fresh, x);
+		if (x->deadline_us <= w->now_us || !pick_waits_fresh(w, line_client(x)))
+			dispatch_choose_anew(w, line_client(x));
+	}
+	arm_fresh(w);
 }
 
 static const char *wait_hint(const struct client *c, const struct pool *p)

@@ -10,6 +10,7 @@
 #include "worker/notify.h"
 #include "worker/pinning.h"
 #include "worker/savepoints.h"
+#include "worker/server_clean.h"
 #include "worker/unit_end.h"
 #include "worker/worker.h"
 
@@ -24,6 +25,7 @@ void loss_run_elsewhere(struct worker *w, struct client *c, struct server *s, co
 	effects_free(c->bound);
 	c->bound = NULL;
 	c->sent_len = 0;
+	c->flushed = false;
 	c->force_primary = true;
 	c->avoid_node = (uint16_t)s->pool->node;
 	c->unit_error = false;
@@ -45,7 +47,7 @@ void loss_drained(struct worker *w, struct server *s)
 	if (s->txn_status != 'I')
 		rollback_left(w, s);
 	else
-		server_was_reset(w, s);
+		server_clean_done(w, s);
 }
 
 /* End what the client has begun, so that ReadyForQuery comes. */
@@ -78,10 +80,10 @@ void loss_of_client(struct worker *w, struct client *c)
 	if (s->txn_status != 'I' || !was_quiet)
 		settings_txn_rollback(&c->set); /* what is open now will be rolled back */
 	if (c->unit.has_effects && !was_quiet)
-		s->after = PIN_AFTER_DISCARD;
+		s->dirt |= CLEAN(ALL);
 	for (uint32_t i = 0; i < s->owed.n; i++)
 		if (owed_at(&s->owed, i)->tag == OWED_TAG_EFFECTS)
-			s->after = PIN_AFTER_DISCARD;
+			s->dirt |= CLEAN(ALL);
 	link_break(w, c);
 	s->body_passed = false;
 	if (s->in_message || s->replication) { /* nobody will end that message */
@@ -129,8 +131,11 @@ static void answer_lost_units(struct worker *w, struct client *c, struct server 
 
 	for (uint32_t i = 0; i < n_ready; i++) {
 		client_put_error(w, c, &r);
-		client_put_ready(w, c);
+		if (i + 1 < n_ready || !c->flushed)
+			client_put_ready(w, c);
 	}
+	c->skip_to_sync = c->flushed;
+	c->flushed = false;
 	if (c->streaming) {
 		if (n_ready == 0 || c->streaming)
 			client_put_error(w, c, &r);

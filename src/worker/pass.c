@@ -33,6 +33,8 @@ void pass_bytes(struct worker *w, struct client *c, const void *p, size_t len, b
 			c->holding = false; /* it cannot be held, so it goes out */
 	}
 	if (!c->holding) {
+		if (c->unit_writes) /* whoever the client tells of it shall find it */
+			mark_board_write(c->acc->board, mark_clock_load(&w->sh->clock));
 		if (borrowed)
 			conn_put(c->conn, p, len);
 		else

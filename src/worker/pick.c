@@ -8,9 +8,34 @@
 
 struct chooser {
 	struct choose_in in;
+	struct marks marks; /* consistency = database: the client's, and the database's write */
 	uint16_t nodes[CONF_DB_NODES_MAX];
 	struct choose_load load[CONF_DB_NODES_MAX];
 };
+
+enum choose_consistency pick_consistency(const struct client *c)
+{
+	static const enum choose_consistency modes[] = {
+		[CONSISTENCY_UNSET] = CHOOSE_SESSION_MARKS,
+		[CONSISTENCY_EVENTUAL] = CHOOSE_EVENTUAL,
+		[CONSISTENCY_SESSION] = CHOOSE_SESSION_MARKS,
+		[CONSISTENCY_DATABASE] = CHOOSE_DATABASE_MARKS,
+		[CONSISTENCY_STRONG] = CHOOSE_STRONG,
+	};
+
+	return modes[c->acc->consistency];
+}
+
+/*
+ * What others have written may have to be seen by each statement anew. In a block only one that
+ * has a single snapshot can do without: its first statement is the one that counts.
+ */
+static bool asks_for_others(const struct client *c)
+{
+	enum choose_consistency mode = pick_consistency(c);
+
+	return mode == CHOOSE_DATABASE_MARKS || mode == CHOOSE_STRONG;
+}
 
 static bool is_read_only_block(const struct client *c)
 {
@@ -30,7 +55,11 @@ static bool is_read_only_block(const struct client *c)
 		v = settings_get(c->set.current, "default_transaction_isolation");
 		if (v != NULL && strcasecmp(v, "serializable") == 0)
 			isolation = ISOLATION_SERIALIZABLE;
+		else if (v != NULL && strcasecmp(v, "repeatable read") == 0)
+			isolation = ISOLATION_REPEATABLE_READ;
 	}
+	if (asks_for_others(c) && isolation != ISOLATION_REPEATABLE_READ)
+		return false;
 	return read_only == TRI_YES && isolation != ISOLATION_SERIALIZABLE;
 }
 
@@ -110,17 +139,56 @@ static uint32_t chooser_random(struct worker *w, const struct account *acc)
 					      : acc->round_robin;
 }
 
+static uint64_t fresh_until_us(const struct worker *w, const struct client *c)
+{
+	return c->unit.arrived_us + w->conf->strong_wait_us;
+}
+
+/* The mark of the unit's arrival, and how long it may wait for it. */
+static void fill_arrival(struct worker *w, struct client *c, const struct topo_cluster *cluster,
+	struct choose_in *in)
+{
+	struct unit *u = &c->unit;
+
+	if (u->arrived_us == 0) {
+		u->arrived_us = w->now_us;
+		u->arrival = mark_at(mark_clock_load(&w->sh->clock));
+	}
+	mark_settle(&u->arrival, cluster);
+	in->arrival = &u->arrival;
+	in->wait_us = w->now_us < fresh_until_us(w, c) ? fresh_until_us(w, c) - w->now_us : 0;
+}
+
+/* What the unit must see, by its client's consistency. */
+static void fill_marks(struct worker *w, struct client *c, struct chooser *ch)
+{
+	const struct topo_cluster *cluster = fit_cluster(w, c->acc);
+	struct choose_in *in = &ch->in;
+
+	in->marks = &c->marks;
+	in->consistency = pick_consistency(c);
+	if (c->state == CLIENT_WELCOME)
+		in->consistency = CHOOSE_EVENTUAL; /* nothing is read */
+	if (cluster == NULL)
+		return;
+	marks_settle(&c->marks, cluster);
+	if (in->consistency == CHOOSE_DATABASE_MARKS) {
+		ch->marks = c->marks;
+		ch->marks.write = *mark_of_all(&c->db->wrote, c->acc->board, cluster);
+		in->marks = &ch->marks;
+	} else if (in->consistency == CHOOSE_STRONG) {
+		fill_arrival(w, c, cluster, in);
+	}
+}
+
 static void chooser_fill(
 	struct worker *w, struct client *c, enum choose_kind kind, struct chooser *ch)
 {
 	const struct account *acc = c->acc;
 	const struct conf_db *db = c->db->conf;
-	const struct topo_cluster *cluster = fit_cluster(w, acc);
 
 	for (uint32_t i = 0; i < acc->n_pools; i++)
 		fill_load(w, c, ch, i);
-	if (cluster != NULL)
-		marks_settle(&c->marks, cluster);
 	ch->in = (struct choose_in){
 		.topo = w->topology,
 		.nodes = ch->nodes,
@@ -129,14 +197,12 @@ static void chooser_fill(
 		.cluster = (uint16_t)db->cluster_id,
 		.kind = kind,
 		.route = route_of(db),
-		.consistency = acc->consistency == CONSISTENCY_EVENTUAL ? CHOOSE_EVENTUAL
-									: CHOOSE_SESSION_MARKS,
-		.marks = &c->marks,
 		.max_lag_us = acc->max_lag_us,
 		.now_us = w->now_us,
 		.sample_grace_us = w->conf->lag_check_interval_us,
 		.random = chooser_random(w, acc),
 	};
+	fill_marks(w, c, ch);
 }
 
 static bool goes_to_replica(const struct choose_out *out)
@@ -166,6 +232,7 @@ static struct pool *only_pool(struct worker *w, struct client *c)
 	c->route_hint = conn_ok ? CHOOSE_HINT_NONE : CHOOSE_HINT_CONNECT;
 	c->needs_primary = false;
 	c->by_sample = false;
+	c->waits_fresh = false;
 	c->block_read_only = false;
 	return conn_ok ? p : NULL;
 }
@@ -184,6 +251,7 @@ struct pool *pick_pool(struct worker *w, struct client *c, enum choose_kind kind
 	c->needs_primary = !goes_to_replica(&out) && c->db->conf->routing &&
 			   c->db->conf->route != ROUTE_REPLICA;
 	c->by_sample = goes_to_replica(&out);
+	c->waits_fresh = out.waits;
 	c->block_read_only = kind == CHOOSE_READ_BLOCK && goes_to_replica(&out);
 	if (out.wants_sample)
 		want_sample(w);
@@ -192,6 +260,18 @@ struct pool *pick_pool(struct worker *w, struct client *c, enum choose_kind kind
 	if (!c->db->conf->routing)
 		c->acc->round_robin++;
 	return c->acc->pools[out.index];
+}
+
+bool pick_waits_fresh(struct worker *w, struct client *c)
+{
+	struct chooser ch;
+	struct choose_out out;
+
+	if (c->db->conf == NULL || c->db->paused)
+		return false;
+	chooser_fill(w, c, pick_kind(c), &ch);
+	choose(&ch.in, &out);
+	return out.waits;
 }
 
 bool pick_is_fit(struct worker *w, struct client *c, const struct pool *p)

@@ -14,6 +14,12 @@ enum choose_kind pick_kind(const struct client *c); /* what the client's judged 
 /* The pool of the node for the client's unit; NULL: none is fit now. */
 struct pool *pick_pool(struct worker *w, struct client *c, enum choose_kind kind);
 
+/* Does the strong unit still have to wait for samples? */
+bool pick_waits_fresh(struct worker *w, struct client *c);
+
+/* What the client asks of its reads now. */
+enum choose_consistency pick_consistency(const struct client *c);
+
 /* May the unit that waits elsewhere run on this pool's node? */
 bool pick_is_fit(struct worker *w, struct client *c, const struct pool *p);
 

@@ -69,6 +69,8 @@ void upkeep_topology_changed(struct worker *w)
 		list_foreach (ia, &db->account_list)
 			account_topology_changed(w, list_entry(ia, struct account, link));
 	}
+	if (waitq_len(&w->fresh) != 0)
+		line_look_fresh(w);
 	list_foreach_safe (it, tmp, &w->waiting_accounts)
 		dispatch_recheck(w, &list_entry(it, struct account, nowhere_link)->nowhere, NULL);
 	list_foreach_safe (it, tmp, &w->waiting_pools) {

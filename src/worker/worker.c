@@ -22,6 +22,7 @@
 #include "worker/dispatch.h"
 #include "worker/handover.h"
 #include "worker/keys.h"
+#include "worker/line.h"
 #include "worker/login.h"
 #include "worker/notify.h"
 #include "worker/server.h"
@@ -361,6 +362,12 @@ static void on_janitor(void *ctx, struct wheel_timer *t)
 	wheel_add(&w->wheel, t, w->now_us + WORKER_JANITOR_US);
 }
 
+static void on_fresh(void *ctx, struct wheel_timer *t)
+{
+	(void)t;
+	line_look_fresh(ctx);
+}
+
 static void on_borrow(void *ctx, struct wheel_timer *t)
 {
 	(void)t;
@@ -434,6 +441,8 @@ enum status worker_new(struct shared *sh, uint32_t index, const struct worker_li
 	list_init(&w->dead_servers);
 	wheel_timer_init(&w->janitor, on_janitor);
 	wheel_timer_init(&w->borrow, on_borrow);
+	wheel_timer_init(&w->fresh_timer, on_fresh);
+	waitq_init(&w->fresh, LINE_MAX);
 	if (n_listens > WORKER_LISTENERS_MAX) {
 		st = E_LIMIT;
 		goto fail;

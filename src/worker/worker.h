@@ -15,6 +15,7 @@
 #include "base/map.h"
 #include "base/wheel.h"
 #include "net/conn.h"
+#include "pool/waitq.h"
 #include "worker/shared.h"
 
 struct client;
@@ -87,6 +88,7 @@ struct worker {
 	struct list servers;          /* all of them */
 	struct list waiting_pools;    /* somebody stands in a line of it */
 	struct list waiting_accounts; /* somebody waits for any node */
+	struct waitq fresh;           /* units that wait for samples: consistency = strong */
 	struct list cancels;          /* struct cancel */
 	uint32_t n_cancels;
 	struct list leaving;  /* connections that leave the loop at the end of the turn */
@@ -103,10 +105,11 @@ struct worker {
 	uint32_t n_listeners;
 
 	struct wheel_timer janitor;
-	struct wheel_timer borrow; /* units have queued: see dispatch_borrow */
-	uint64_t janitor_slow_us;  /* when its slower half ran last */
-	uint64_t random;           /* state of worker_random */
-	uint32_t deal_next;        /* worker that gets the next unix-socket client */
+	struct wheel_timer fresh_timer; /* the first of `fresh` has waited for strong_wait */
+	struct wheel_timer borrow;      /* units have queued: see dispatch_borrow */
+	uint64_t janitor_slow_us;       /* when its slower half ran last */
+	uint64_t random;                /* state of worker_random */
+	uint32_t deal_next;             /* worker that gets the next unix-socket client */
 	struct worker_counts counts;
 	bool stopping;
 };

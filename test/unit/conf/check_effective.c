@@ -60,8 +60,8 @@ START_TEST(user_is_over_database_is_over_global)
 	ck_assert_uint_eq(conf_query_wait_timeout_us(conf, own, u), 5 * S);
 	ck_assert_uint_eq(conf_server_lifetime_us(conf, plain), 10 * S);
 	ck_assert_uint_eq(conf_server_lifetime_us(conf, own), 0);
-	ck_assert_uint_eq(conf_max_lag_us(conf, plain), 2 * S);
-	ck_assert_uint_eq(conf_max_lag_us(conf, own), 3 * S);
+	ck_assert_uint_eq(conf_max_lag_us(conf, plain, NULL), 2 * S);
+	ck_assert_uint_eq(conf_max_lag_us(conf, own, NULL), 3 * S);
 	ck_assert_int_eq(conf_consistency(conf, plain, NULL), CONSISTENCY_SESSION);
 	ck_assert_int_eq(conf_consistency(conf, own, z), CONSISTENCY_EVENTUAL);
 	ck_assert_int_eq(conf_consistency(conf, own, u), CONSISTENCY_SESSION);

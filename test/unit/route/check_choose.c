@@ -68,7 +68,7 @@ static void check(uint16_t node, enum choose_reason reason, enum choose_hint hin
 			ck_assert(choose_is_fit(&in, out.index));
 	} else {
 		for (uint16_t i = 0; i < in.n_nodes; i++)
-			ck_assert(!choose_is_fit(&in, i));
+			ck_assert(!choose_is_fit(&in, i) || (out.waits && i == c->primary));
 	}
 }
 
@@ -146,10 +146,107 @@ START_TEST(with_routing_off_nodes_take_turns)
 }
 END_TEST
 
-START_TEST(strong_reads_go_to_the_primary)
+/* A strong read that came when 5 samples had been begun. */
+static struct mark arrival;
+
+static void strong(bool may_wait)
 {
 	in.consistency = CHOOSE_STRONG;
+	arrival = mark_at(5);
+	in.arrival = &arrival;
+	in.wait_us = may_wait ? 50000 : 0;
+}
+
+START_TEST(a_strong_read_waits_for_the_next_sample_and_for_a_replica_that_has_it)
+{
+	strong(true);
+	samples(5, 1000); /* begun before it came */
+	mark_settle(&arrival, c);
+	check(TOPO_NONE, CHOOSE_BY_REPLICA_OK, CHOOSE_HINT_MARKS);
+	ck_assert(out.waits && out.wants_sample);
+	samples(6, 1001);
+	mark_settle(&arrival, c);
+	check(TOPO_NONE, CHOOSE_BY_REPLICA_OK, CHOOSE_HINT_MARKS);
+	ck_assert(out.waits && !out.wants_sample);
+	topo->nodes[2].lsn = 1001;
+	check(2, CHOOSE_BY_REPLICA_OK, CHOOSE_HINT_NONE);
+	ck_assert(!out.waits);
+}
+END_TEST
+
+START_TEST(a_strong_read_that_has_waited_goes_to_the_primary)
+{
+	strong(false);
 	check(0, CHOOSE_BY_STRONG, CHOOSE_HINT_NONE);
+	samples(6, 1001);
+	mark_settle(&arrival, c);
+	check(0, CHOOSE_BY_STRONG, CHOOSE_HINT_NONE);
+	ck_assert(!out.waits);
+}
+END_TEST
+
+START_TEST(a_strong_read_does_not_wait_in_vain)
+{
+	strong(true);
+	topo->nodes[1].health = TOPO_DOWN;
+	topo->nodes[2].follows = false;
+	check(0, CHOOSE_BY_NO_REPLICA, CHOOSE_HINT_NONE);
+	ck_assert(!out.waits);
+	in.kind = CHOOSE_WRITE;
+	check(0, CHOOSE_BY_WRITE, CHOOSE_HINT_NONE);
+	ck_assert(!out.waits);
+	in.kind = CHOOSE_READ;
+	topo->nodes[2].follows = true;
+	topo->nodes[2].lag_us = 150001; /* strong_wait and the interval of samples are less */
+	check(0, CHOOSE_BY_STRONG, CHOOSE_HINT_NONE);
+	topo->nodes[2].lag_us = 150000;
+	choose(&in, &out);
+	ck_assert(out.waits);
+}
+END_TEST
+
+/* What a client has read on a replica does not bind a strong read: its arrival is later. */
+START_TEST(a_strong_read_is_not_bound_to_a_replica)
+{
+	marks_read(&marks, c, 2, 1, 5);
+	strong(true);
+	samples(6, 1001);
+	mark_settle(&arrival, c);
+	topo->nodes[1].lsn = 1001;
+	check(1, CHOOSE_BY_REPLICA_OK, CHOOSE_HINT_NONE);
+}
+END_TEST
+
+START_TEST(a_floor_keeps_reads_from_replicas_below_it)
+{
+	in.floor = (struct wal_point){.timeline = 1, .lsn = 1001};
+	check(0, CHOOSE_BY_MARK_BEHIND, CHOOSE_HINT_NONE);
+	in.consistency = CHOOSE_EVENTUAL;
+	check(0, CHOOSE_BY_MARK_BEHIND, CHOOSE_HINT_NONE);
+	in.floor.timeline = 2;
+	topo->nodes[1].lsn = 5000; /* of a history that the floor is not of */
+	check(0, CHOOSE_BY_MARK_BEHIND, CHOOSE_HINT_NONE);
+	topo->nodes[1].timeline = 2;
+	check(1, CHOOSE_BY_REPLICA_OK, CHOOSE_HINT_NONE);
+	in.floor = (struct wal_point){.timeline = 0, .lsn = 1000};
+	check_replica(CHOOSE_BY_REPLICA_OK);
+}
+END_TEST
+
+START_TEST(why_a_replica_is_not_fit_can_be_told)
+{
+	ck_assert_str_eq(choose_unfit_text(&in, 1), "");
+	ck_assert_str_eq(choose_unfit_text(&in, 0), "it is not a usable replica");
+	marks_write(&marks, c, 5);
+	ck_assert_str_eq(choose_unfit_text(&in, 1), "no sample covers yet what must be seen");
+	samples(6, 1001);
+	ck_assert_str_eq(choose_unfit_text(&in, 1), "it has not replayed what must be seen");
+	topo->nodes[1].lag_us = 2000000;
+	ck_assert_str_eq(choose_unfit_text(&in, 1), "it is beyond max_lag");
+	topo->nodes[1].lag_known = false;
+	ck_assert_str_eq(choose_unfit_text(&in, 1), "its lag is not known");
+	load[1].conn_ok = false;
+	ck_assert_str_eq(choose_unfit_text(&in, 1), "it cannot be connected to");
 }
 END_TEST
 
@@ -425,7 +522,12 @@ int main(void)
 	tcase_add_test(tc, reads_go_to_replicas_and_all_else_to_the_primary);
 	tcase_add_test(tc, route_says_what_the_database_is_for);
 	tcase_add_test(tc, with_routing_off_nodes_take_turns);
-	tcase_add_test(tc, strong_reads_go_to_the_primary);
+	tcase_add_test(tc, a_strong_read_waits_for_the_next_sample_and_for_a_replica_that_has_it);
+	tcase_add_test(tc, a_strong_read_that_has_waited_goes_to_the_primary);
+	tcase_add_test(tc, a_strong_read_does_not_wait_in_vain);
+	tcase_add_test(tc, a_strong_read_is_not_bound_to_a_replica);
+	tcase_add_test(tc, a_floor_keeps_reads_from_replicas_below_it);
+	tcase_add_test(tc, why_a_replica_is_not_fit_can_be_told);
 	tcase_add_test(tc, what_makes_a_replica_unfit);
 	tcase_add_test(tc, an_old_snapshot_counts_as_lag);
 	tcase_add_test(tc, own_writes_are_read_on_the_primary_until_a_replica_has_them);

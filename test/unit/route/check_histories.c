@@ -1,7 +1,8 @@
 /*
  * Random histories of a cluster of three nodes, its monitor and some clients, with roles, marks and
  * choose() as they are: whatever the order of events, no client reads on a replica less than it has
- * written or has read on a replica before.
+ * written or has read on a replica before; under `database` and `strong` no less than anybody's
+ * write that was acknowledged before the read came.
  */
 #include <string.h>
 
@@ -38,6 +39,10 @@ struct client {
 	int64_t op_started; /* of the node, to notice that it went away */
 	/* what it may not miss on a replica */
 	uint64_t must_see;
+	struct mark arrival;
+	bool has_come;         /* the next operation is known, and when it came */
+	uint64_t acknowledged; /* anybody's writes when it came */
+	uint64_t wrote;        /* its write, until it is acknowledged */
 };
 
 struct history {
@@ -51,6 +56,9 @@ struct history {
 	uint32_t timeline; /* of the true primary's branch */
 	bool fails_over;
 	enum choose_consistency consistency;
+	struct mark_board board;
+	struct mark_of_all of_all[2]; /* two workers */
+	uint64_t acknowledged;        /* the last write that a client was told of */
 	/* commits on the true branch: when, and up to where; and when samples were sent */
 	uint64_t commit_us[N_STEPS], commit_lsn[N_STEPS];
 	uint64_t sent_us[NUMBERS_MAX];
@@ -165,8 +173,14 @@ static void monitor_tick(void)
 
 /* --- clients --- */
 
+static bool asks_for_others(void)
+{
+	return h.consistency == CHOOSE_DATABASE_MARKS || h.consistency == CHOOSE_STRONG;
+}
+
 static void client_choose(struct client *c, struct choose_out *out)
 {
+	struct marks marks;
 	static const uint16_t nodes[N_NODES] = {0, 1, 2};
 	struct choose_load load[N_NODES];
 	struct choose_in in = {.topo = h.topo,
@@ -193,6 +207,15 @@ static void client_choose(struct client *c, struct choose_out *out)
 				topo_node_counts_for(&h.topo->nodes[i], n->conn_opened_us));
 	}
 	marks_settle(&c->marks, &h.topo->clusters[0]);
+	if (h.consistency == CHOOSE_DATABASE_MARKS) {
+		marks = c->marks;
+		marks.write = *mark_of_all(
+			&h.of_all[(c - h.clients) % 2], &h.board, &h.topo->clusters[0]);
+		in.marks = &marks;
+	}
+	mark_settle(&c->arrival, &h.topo->clusters[0]);
+	in.arrival = &c->arrival;
+	in.wait_us = dice(50) != 0 ? MAX_LAG_US : 0;
 	choose(&in, out);
 }
 
@@ -210,10 +233,16 @@ static void client_begin(struct client *c)
 {
 	struct choose_out out;
 
-	c->op_is_read = dice(4) != 0;
+	if (!c->has_come) {
+		c->has_come = true;
+		c->op_is_read = dice(4) != 0;
+		c->acknowledged = h.acknowledged;
+		c->arrival = mark_at(mark_clock_load(&h.clock));
+	}
 	client_choose(c, &out);
 	if (out.node == TOPO_NONE)
 		return;
+	c->has_come = false;
 	c->op_node = out.node;
 	c->op_epoch = h.topo->nodes[out.node].epoch;
 	c->op_started = h.nodes[out.node].started;
@@ -239,11 +268,12 @@ static void client_run(struct client *c)
 			h.timeline) { /* else it is lost: it was written to a dead branch */
 			h.commit_us[h.n_commits] = h.now_us;
 			h.commit_lsn[h.n_commits++] = n->lsn;
-			c->must_see = n->lsn;
+			c->must_see = c->wrote = n->lsn;
 		}
 	} else if (c->op_is_read && on_replica && n->in_recovery) {
 		h.n_replica_reads++;
-		h.n_stale += n->lsn < c->must_see;
+		h.n_stale +=
+			n->lsn < c->must_see || (asks_for_others() && n->lsn < c->acknowledged);
 		if (n->lsn > c->must_see)
 			c->must_see = n->lsn;
 	}
@@ -254,10 +284,15 @@ static void client_end(struct client *c)
 	const struct topo_cluster *cluster = &h.topo->clusters[0];
 	uint64_t number = mark_clock_load(&h.clock);
 
-	if (!c->op_is_read)
+	if (!c->op_is_read) {
 		marks_write(&c->marks, cluster, number);
-	else if (c->op_node != cluster->primary)
+		mark_board_write(&h.board, number);
+		if (c->wrote > h.acknowledged)
+			h.acknowledged = c->wrote;
+		c->wrote = 0;
+	} else if (c->op_node != cluster->primary) {
 		marks_read(&c->marks, cluster, c->op_node, c->op_epoch, number);
+	}
 	c->op = OP_NONE;
 }
 
@@ -307,9 +342,15 @@ static void promote(struct node *n)
 	n->in_recovery = false;
 	n->timeline = ++h.timeline;
 	h.n_promotions++;
-	for (unsigned i = 0; i < N_CLIENTS; i++)
+	for (unsigned i = 0; i < N_CLIENTS; i++) {
 		if (h.clients[i].must_see > fork)
 			h.clients[i].must_see = fork;
+		if (h.clients[i].acknowledged > fork)
+			h.clients[i].acknowledged = fork;
+		h.clients[i].wrote = 0;
+	}
+	if (h.acknowledged > fork)
+		h.acknowledged = fork;
 	for (unsigned i = 0; i < N_NODES; i++) {
 		struct node *other = &h.nodes[i];
 
@@ -394,6 +435,16 @@ START_TEST(no_read_is_stale_when_primaries_change)
 }
 END_TEST
 
+START_TEST(no_acknowledged_write_of_anybody_is_missed)
+{
+	static const enum choose_consistency modes[] = {CHOOSE_DATABASE_MARKS, CHOOSE_STRONG};
+
+	history_run((uint64_t)_i + 1, _i >= 10, modes[_i % 2]);
+	ck_assert_uint_eq(h.n_stale, 0);
+	ck_assert_uint_gt(h.n_replica_reads, 20);
+}
+END_TEST
+
 /* Without marks the same histories do show stale reads: the test can see them. */
 START_TEST(without_marks_reads_are_stale)
 {
@@ -408,6 +459,7 @@ int main(void)
 
 	tcase_add_loop_test(tc, no_read_is_stale, 0, 10);
 	tcase_add_loop_test(tc, no_read_is_stale_when_primaries_change, 0, 20);
+	tcase_add_loop_test(tc, no_acknowledged_write_of_anybody_is_missed, 0, 20);
 	tcase_add_loop_test(tc, without_marks_reads_are_stale, 0, 2);
 	return unit_run("histories", tc);
 }

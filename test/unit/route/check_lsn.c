@@ -55,6 +55,29 @@ START_TEST(what_is_written_reads_the_same)
 }
 END_TEST
 
+START_TEST(points_have_a_timeline)
+{
+	static const char *const good[] = {"16/B374D848", "16/B374D848@2", "0/0@4294967295"};
+	static const char *const bad[] = {"", "@", "0/0@", "0/0@0", "0/0@-1", "0/0@4294967296",
+		"0/0@1 ", "@1", "0/0@1@1", "00000000000000000000/0"};
+	char text[WAL_POINT_TEXT_MAX];
+	struct wal_point p;
+
+	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+		ck_assert_int_eq(wal_point_parse(good[i], &p), OK);
+		wal_point_format(p, text);
+		ck_assert_str_eq(text, good[i]);
+	}
+	ck_assert_int_eq(wal_point_parse("1/2@3", &p), OK);
+	ck_assert_uint_eq(p.lsn, 0x100000002);
+	ck_assert_uint_eq(p.timeline, 3);
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		ck_assert_int_eq(wal_point_parse(bad[i], &p), E_INVALID);
+	wal_point_format((struct wal_point){UINT32_MAX, UINT64_MAX}, text);
+	ck_assert_str_eq(text, "FFFFFFFF/FFFFFFFF@4294967295");
+}
+END_TEST
+
 START_TEST(a_position_behind_a_page_header_is_the_page)
 {
 	static const struct {
@@ -104,6 +127,7 @@ int main(void)
 	tcase_add_test(tc, text_is_read);
 	tcase_add_test(tc, other_text_is_refused);
 	tcase_add_test(tc, what_is_written_reads_the_same);
+	tcase_add_test(tc, points_have_a_timeline);
 	tcase_add_test(tc, a_position_behind_a_page_header_is_the_page);
 	tcase_add_test(tc, points_compare_by_timeline_and_lsn);
 	return unit_run("lsn", tc);

@@ -162,6 +162,48 @@ START_TEST(the_clock_counts_and_tells_what_is_wanted)
 }
 END_TEST
 
+START_TEST(a_board_tells_the_last_write_of_anybody)
+{
+	struct mark_board board = {0};
+	struct mark_of_all mine = {0}, other = {0};
+
+	ck_assert_int_eq(mark_of_all(&mine, &board, &c)->state, MARK_NONE);
+	mark_board_write(&board, 0); /* before the first sample */
+	ck_assert_int_eq(mark_of_all(&mine, &board, &c)->state, MARK_OPEN);
+	mark_board_write(&board, 5);
+	mark_board_write(&board, 4); /* a worker that was slower: it changes nothing */
+	samples_up_to(5, 3);
+	ck_assert_int_eq(mark_of_all(&mine, &board, &c)->state, MARK_OPEN);
+	samples_up_to(9, 9);
+	ck_assert_uint_eq(mark_of_all(&mine, &board, &c)->at.lsn, 60);
+	samples_up_to(20, 9); /* a closed one does not move; who looks late gets a later one */
+	ck_assert_uint_eq(mark_of_all(&mine, &board, &c)->at.lsn, 60);
+	ck_assert_uint_eq(mark_of_all(&other, &board, &c)->at.lsn, 120);
+	mark_board_write(&board, 20);
+	ck_assert_int_eq(mark_of_all(&mine, &board, &c)->state, MARK_OPEN);
+	samples_up_to(21, 1);
+	ck_assert_int_eq(mark_of_all(&mine, &board, &c)->state, MARK_CLOSED);
+	c.identity = 2; /* another system: its samples close it anew */
+	c.n_samples = 0;
+	ck_assert_int_eq(mark_of_all(&mine, &board, &c)->state, MARK_OPEN);
+}
+END_TEST
+
+START_TEST(the_clock_knows_of_units_that_wait)
+{
+	struct mark_clock clock = {0};
+
+	ck_assert(!mark_clock_is_awaited(&clock, 3));
+	ck_assert(mark_clock_wait_begin(&clock, 3));
+	ck_assert(!mark_clock_wait_begin(&clock, 3));
+	ck_assert(!mark_clock_is_awaited(&clock, 4));
+	mark_clock_wait_end(&clock, 3);
+	ck_assert(mark_clock_is_awaited(&clock, 3));
+	mark_clock_wait_end(&clock, 3);
+	ck_assert(!mark_clock_is_awaited(&clock, 3));
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("marks");
@@ -177,5 +219,7 @@ int main(void)
 	tcase_add_test(tc, the_replica_of_the_last_read_must_still_have_the_writes);
 	tcase_add_test(tc, marks_of_another_system_lapse);
 	tcase_add_test(tc, the_clock_counts_and_tells_what_is_wanted);
+	tcase_add_test(tc, a_board_tells_the_last_write_of_anybody);
+	tcase_add_test(tc, the_clock_knows_of_units_that_wait);
 	return unit_run("marks", tc);
 }
