@@ -19,8 +19,9 @@
 #define MONITOR_REST_MAX_US    500000u
 #define MONITOR_REFUSED_MAX_US 5000000u
 
-#define MONITOR_AWAITED (1u << 16) /* beside ROLES_*: units stand and wait for what is published \
-				    */
+#define MONITOR_AWAITED                                                          \
+	(1u << 16) /* beside ROLES_*: units stand and wait for what is published \
+		    */
 
 struct monitor;
 

@@ -31,8 +31,8 @@ struct scan {
 	uint16_t stmt;           /* index of the current statement */
 	/* of the current statement */
 	struct lexer start; /* at its first token */
-	uint8_t only_sets;  /* enum scan_only_sets: is it SELECT set_config(…) and nothing else? */
-	bool modifies;      /* it is an INSERT, UPDATE, DELETE or MERGE, or has one in its WITH */
+	uint8_t only_sets; /* enum scan_only_sets: is it SELECT set_config(…) and nothing else? */
+	bool modifies;     /* it is an INSERT, UPDATE, DELETE or MERGE, or has one in its WITH */
 };
 
 _Static_assert(offsetof(struct token, word) == 2, "prev is the head of a token");

@@ -348,9 +348,8 @@ static bool has_value(const struct sql_effect *e)
 {
 	if (e->value.len == 0)
 		return false;
-	return e->kind == EFFECT_SET_CONFIG ||
-	       ((e->kind == EFFECT_SET || e->kind == EFFECT_ROLE) &&
-		       (e->flags & SQL_EFFECT_UNTRACKED) == 0);
+	return e->kind == EFFECT_SET_CONFIG || ((e->kind == EFFECT_SET || e->kind == EFFECT_ROLE) &&
+						       (e->flags & SQL_EFFECT_UNTRACKED) == 0);
 }
 
 enum status sql_effect_value(const char *text, uint32_t opts, const struct sql_effect *e, char *buf,

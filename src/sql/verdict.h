@@ -235,8 +235,8 @@ enum status sql_effect_name(const char *text, uint32_t opts, const struct sql_ef
 	size_t cap, size_t *len) MUST_USE;
 
 /*
- * Value of EFFECT_SET, _ROLE or _SET_CONFIG as the string that the server will hold: literals decoded,
- * list items joined by ", " and quoted as quote_identifier() does for search_path,
+ * Value of EFFECT_SET, _ROLE or _SET_CONFIG as the string that the server will hold: literals
+ * decoded, list items joined by ", " and quoted as quote_identifier() does for search_path,
  * temp_tablespaces and the *_preload_libraries. What the server normalises itself ('1024kB' to
  * 1MB, a time zone's spelling) is left to it.
  * Errors: as sql_effect_name; E_NOTFOUND also for SQL_EFFECT_UNTRACKED (but a set_config whose

@@ -129,8 +129,7 @@ enum settings_class settings_class_of(const char *name)
 
 bool settings_is_for_parsing(const char *name)
 {
-	return strchr(name, '.') == NULL &&
-	       !is_among(name, not_for_parsing, N_OF(not_for_parsing));
+	return strchr(name, '.') == NULL && !is_among(name, not_for_parsing, N_OF(not_for_parsing));
 }
 
 bool settings_needs_superuser(const char *name)

@@ -75,8 +75,8 @@ static size_t value_len_max(const struct settings *s, const char *name)
 	return value != NULL ? 2 * strlen(value) : 0;
 }
 
-size_t settings_diff_len_max(const struct settings *from, const struct settings *to,
-	const struct settings_names *names)
+size_t settings_diff_len_max(
+	const struct settings *from, const struct settings *to, const struct settings_names *names)
 {
 	struct diff_walk d = walk_of(from, to);
 	size_t len = 2 * MSG_TEXT_MAX + IDENTITY_TEXT_MAX;

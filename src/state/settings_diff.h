@@ -23,8 +23,8 @@ struct settings_diff {
  * Write the Query messages that turn a server that has `from` into one that has `to`; nothing if
  * they are equal. Several statements of one message are joined by "; ": a role that is given up,
  * client_encoding, the others, then session_authorization and role (the one resets the other).
- * names: NULL, or a custom name that only `want` has, and `to` gives no value, is made by its RESET.
- * There are two messages when client_encoding changes and another value has non-ASCII bytes:
+ * names: NULL, or a custom name that only `want` has, and `to` gives no value, is made by its
+ * RESET. There are two messages when client_encoding changes and another value has non-ASCII bytes:
  * PostgreSQL converts the text of a message as a whole before it runs any of it.
  * Where: ahead of a unit, outside a failed transaction; inside one it is undone by ROLLBACK.
  * w->bad is set if the buffer is too small.
@@ -33,8 +33,8 @@ struct settings_diff settings_diff_write(const struct settings *from, const stru
 	const struct settings_names *names, struct wr *w);
 
 /* Upper bound, in bytes, of what settings_diff_write writes. */
-size_t settings_diff_len_max(const struct settings *from, const struct settings *to,
-	const struct settings_names *names);
+size_t settings_diff_len_max(
+	const struct settings *from, const struct settings *to, const struct settings_names *names);
 
 /* How many statements it takes to turn one set into the other. */
 size_t settings_diff_count(const struct settings *from, const struct settings *to);

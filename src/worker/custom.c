@@ -76,8 +76,8 @@ void custom_missing(struct worker *w, struct client *c, struct server *s, const 
 
 void custom_given(struct worker *w, struct client *c, struct server *s)
 {
-	if (custom_is_due(c, s) && (!add_names(w, &s->names, c->custom) ||
-					   !add_names(w, &s->made, c->custom)))
+	if (custom_is_due(c, s) &&
+		(!add_names(w, &s->names, c->custom) || !add_names(w, &s->made, c->custom)))
 		pin(w, c, settings_name(c->custom, 0));
 }
 

@@ -5,9 +5,9 @@
  * Owns:    server.names, server.made and client.custom, sets of names (state/settings.h), interned:
  *          mostly equal pointers are compared.
  * Rules:   what a server may have is noted when a message is sent (names), what it has and what its
- *          client has when the statement is complete (made, custom). custom_parameters = exact: a client is given no server that knows a name
- *          which the client does not.
- * Bounds:  CUSTOM_NAMES_MAX names; one more pins its client, and the server is closed after it.
+ *          client has when the statement is complete (made, custom). custom_parameters = exact: a
+ * client is given no server that knows a name which the client does not. Bounds:  CUSTOM_NAMES_MAX
+ * names; one more pins its client, and the server is closed after it.
  */
 #ifndef PGWEIR_WORKER_CUSTOM_H
 #define PGWEIR_WORKER_CUSTOM_H

@@ -301,8 +301,7 @@ static void add_execute(struct noting *n, const struct sql_effect *e)
 static void add_named(struct noting *n, const struct sql_effect *e)
 {
 	struct effect_item *it;
-	char *name =
-		decoded(sql_effect_name, n->of->sql, n->c->sql_opts, e, SETTINGS_NAME_MAX);
+	char *name = decoded(sql_effect_name, n->of->sql, n->c->sql_opts, e, SETTINGS_NAME_MAX);
 
 	if (name == NULL || (e->kind == EFFECT_LISTEN && !notify_follows(n->w, n->c, name))) {
 		/* the server listens for this client alone */
@@ -340,7 +339,8 @@ static void add_item(struct noting *n, const struct sql_effect *e)
 		add_runs(n);
 		break;
 	case EFFECT_RESET_ALL:
-		/* It passes over what is set locally to its default, which comes back at the end. */
+		/* It passes over what is set locally to its default, which comes back at the end.
+		 */
 		if (n->of->v->n_stmts > 1 || n->c->unit.n_stmts > 1 || n->c->txn != TXN_NONE)
 			found_out_doubt_everything(n->w, n->c);
 		(void)item_new(n, e);
@@ -406,8 +406,8 @@ static bool trace_one(struct noting *n, const struct sql_effect *e)
 		return (e->flags & SQL_EFFECT_CUSTOM) == 0;
 	if (e->kind != EFFECT_SET_CONFIG && (e->flags & SQL_EFFECT_CUSTOM) == 0)
 		return true;
-	if (e->name.len == 0 || sql_effect_name(n->of->sql, n->c->sql_opts, e, name, sizeof name,
-					&len) != OK)
+	if (e->name.len == 0 ||
+		sql_effect_name(n->of->sql, n->c->sql_opts, e, name, sizeof name, &len) != OK)
 		return false;
 	if (custom_is_name(name))
 		(void)custom_sent(n->w, n->c, n->s, name);
@@ -427,8 +427,7 @@ void effects_trace(struct worker *w, struct client *c, struct server *s, const c
 			s->dirt |= CLEAN(CLOSE);
 }
 
-void effects_unsure(
-	struct worker *w, struct client *c, const struct effects *e, bool value)
+void effects_unsure(struct worker *w, struct client *c, const struct effects *e, bool value)
 {
 	for (uint32_t i = 0; i < e->n; i++) {
 		const struct effect_item *it = &e->items[i];
@@ -474,8 +473,7 @@ static bool is_carried(struct worker *w, struct client *c, const char *name, con
 	return true;
 }
 
-void effects_check_value(
-	struct worker *w, struct client *c, const char *name, const char *value)
+void effects_check_value(struct worker *w, struct client *c, const char *name, const char *value)
 {
 	(void)is_carried(w, c, name, value);
 }
@@ -497,8 +495,7 @@ static void put_setting(struct worker *w, struct client *c, const char *name, co
 		return;
 	if (!is_reported(c, name) && settings_txn_set(&c->set, name, value) != OK)
 		pin(w, c, PIN_SET_CONFIG, name);
-	if (strcmp(name, "session_authorization") == 0 &&
-		settings_txn_reset(&c->set, "role") != OK)
+	if (strcmp(name, "session_authorization") == 0 && settings_txn_reset(&c->set, "role") != OK)
 		pin(w, c, PIN_ROLE, name);
 }
 

@@ -17,8 +17,9 @@ struct effects;
 /* A statement that is about to be sent. */
 struct effects_of {
 	const char *sql;
-	const struct sql_verdict *v;        /* on `sql` */
-	const struct msg_bind_tail *values; /* of its Bind; NULL: none, or not all of them are there */
+	const struct sql_verdict *v; /* on `sql` */
+	const struct msg_bind_tail
+		*values; /* of its Bind; NULL: none, or not all of them are there */
 };
 
 /*
@@ -33,8 +34,7 @@ enum status effects_begin(struct worker *w, struct client *c, struct server *s,
  * server when the transaction is over. value: not the traces of custom parameters alone, which is
  * all that an error leaves.
  */
-void effects_unsure(
-	struct worker *w, struct client *c, const struct effects *e, bool value);
+void effects_unsure(struct worker *w, struct client *c, const struct effects *e, bool value);
 
 /*
  * What is set on the server has changed, or was rolled back. If that was sent before a RESET was
@@ -47,13 +47,13 @@ static inline void effects_behind(const struct client *c, struct server *s)
 		s->dirt |= CLEAN(ALL);
 }
 
-/* Session mode, where nothing else is followed: the custom parameters that the server gets to know. */
+/* Session mode, where nothing else is followed: the custom parameters that the server gets to know.
+ */
 void effects_trace(struct worker *w, struct client *c, struct server *s, const char *sql,
 	const struct sql_verdict *v);
 
 /* A value that the server has told: does it pin? */
-void effects_check_value(
-	struct worker *w, struct client *c, const char *name, const char *value);
+void effects_check_value(struct worker *w, struct client *c, const char *name, const char *value);
 
 /*
  * The next statement of the message is complete: apply what it has done.

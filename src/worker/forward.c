@@ -76,10 +76,8 @@ enum status forward_hidden_ref(struct server *s, const char *sql, enum owed_tag 
 	struct wr out = wr_of(head, sizeof head);
 	size_t n = strlen(sql) + 1;
 	enum status st = owed_push(&s->owed,
-		(struct owed_entry){.kind = OWED_QUERY,
-			.who = OWED_HIDDEN,
-			.tag = (uint16_t)tag,
-			.ref = ref});
+		(struct owed_entry){
+			.kind = OWED_QUERY, .who = OWED_HIDDEN, .tag = (uint16_t)tag, .ref = ref});
 
 	if (st != OK)
 		return st;

@@ -95,10 +95,9 @@ static void write_query(struct wr *out, const struct settings *names, bool all)
 	if (n != 0 && all)
 		wr_str(out, " UNION ALL ");
 	if (all)
-		wr_str(out,
-			"SELECT name, pg_catalog.current_setting(name, true)"
-			" FROM pg_catalog.pg_settings"
-			" WHERE source OPERATOR(pg_catalog.=) 'session'");
+		wr_str(out, "SELECT name, pg_catalog.current_setting(name, true)"
+			    " FROM pg_catalog.pg_settings"
+			    " WHERE source OPERATOR(pg_catalog.=) 'session'");
 	wr_u8(out, 0);
 }
 

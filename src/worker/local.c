@@ -236,8 +236,7 @@ static bool end_deferred(
  * SET LOCAL of a literal; should the server refuse it, the first statement tells. Not of what the
  * server reports: the client expects its ParameterStatus.
  */
-static bool is_plain_set_local(
-	const struct client *c, const char *sql, const struct sql_effect *e)
+static bool is_plain_set_local(const struct client *c, const char *sql, const struct sql_effect *e)
 {
 	char name[SETTINGS_NAME_MAX + 1];
 	size_t len;

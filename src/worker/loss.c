@@ -156,7 +156,8 @@ static bool was_asked(const struct server *s)
 
 static bool loss_is_fatal(const struct client *c, const struct server *s)
 {
-	return was_asked(s) || pins_hold_state(&c->pins) || c->acc->mode == POOL_MODE_SESSION || c->body_left != 0;
+	return was_asked(s) || pins_hold_state(&c->pins) || c->acc->mode == POOL_MODE_SESSION ||
+	       c->body_left != 0;
 }
 
 void loss_of_server(struct worker *w, struct client *c, struct server *s, enum server_end why)

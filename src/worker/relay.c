@@ -771,7 +771,8 @@ static bool walk_on(struct walk *k)
 		too_large(k);
 		return false;
 	}
-	if (st == OK && !frame_is_complete(&f, k->len - k->at) && is_inspected(s, f.type, f.total)) {
+	if (st == OK && !frame_is_complete(&f, k->len - k->at) &&
+		is_inspected(s, f.type, f.total)) {
 		if (f.total <= RELAY_INSPECT_MAX)
 			return false;
 		if (f.type != BACKEND_ERROR_RESPONSE && f.type != BACKEND_NOTICE_RESPONSE)

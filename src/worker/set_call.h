@@ -1,7 +1,8 @@
 /*
  * set_call - the arguments of a set_config() in a client's statement: literals of its text, or
  * values that its Bind carries.
- * Source: PostgreSQL manual, "System Administration Functions", set_config; "Message Formats", Bind.
+ * Source: PostgreSQL manual, "System Administration Functions", set_config; "Message Formats",
+ * Bind.
  */
 #ifndef PGWEIR_WORKER_SET_CALL_H
 #define PGWEIR_WORKER_SET_CALL_H

@@ -38,7 +38,8 @@ static void end_settings(struct worker *w, struct client *c, char status)
 {
 	struct settings *before = c->set.current;
 
-	/* SET LOCAL of a reported parameter was taken for committed: what has undone it came later. */
+	/* SET LOCAL of a reported parameter was taken for committed: what has undone it came later.
+	 */
 	if (c->reported_commit && (status != 'I' || c->unit_error))
 		found_out_doubt_all(c);
 	c->reported_commit = false;

@@ -40,7 +40,8 @@ static size_t add_modes(char *out, const struct sql_modes *m)
 
 static size_t add_effect(char *out, const char *sql, uint32_t opts, const struct sql_effect *e)
 {
-	static const char letters[] = "SCLKUHO?"; /* start chain local custom(K) untracked hold once */
+	static const char letters[] =
+		"SCLKUHO?"; /* start chain local custom(K) untracked hold once */
 	char name[128], value[256];
 	size_t n, len;
 

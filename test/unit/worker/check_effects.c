@@ -444,7 +444,8 @@ int main(void)
 	tcase_add_test(tc, commit_keeps_and_a_commit_that_says_rollback_does_not);
 	tcase_add_test(tc, rollback_to_a_savepoint_brings_back_what_was_set_there);
 	tcase_add_test(tc, more_savepoints_than_are_kept_are_found_out);
-	tcase_add_test(tc, a_custom_parameter_is_the_servers_when_sent_and_the_clients_when_complete);
+	tcase_add_test(
+		tc, a_custom_parameter_is_the_servers_when_sent_and_the_clients_when_complete);
 	tcase_add_test(tc, a_role_is_a_setting_that_reset_all_leaves);
 	tcase_add_test(tc, set_config_is_a_set_where_it_surely_runs_once);
 	tcase_add_test(tc, set_config_of_parameters_is_told_by_their_bind);
