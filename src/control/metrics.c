@@ -273,6 +273,18 @@ static size_t notify(const struct show_in *in, const struct family *f, size_t po
 	return 1;
 }
 
+static size_t cleaned(const struct show_in *in, const struct family *f, size_t pos, struct wr *w)
+{
+	struct labels l = {.n = 0};
+
+	if (pos >= CLEAN_KIND_COUNT)
+		return SIZE_MAX;
+	labels_add(&l, "kind", clean_kind_name((enum clean_kind)pos));
+	exposition_u64(w, f->name, &l,
+		atomic_load_explicit(&in->env->shared->pins.cleaned[pos], memory_order_relaxed));
+	return pos + 1;
+}
+
 static size_t pins_over(const struct show_in *in, const struct family *f, size_t pos, struct wr *w)
 {
 	struct labels l = {.n = 0};
@@ -438,6 +450,8 @@ static const struct family families[] = {
 	{"pgweir_pins_total", "counter", "Pins ever made, by cause.", pins, 1},
 	{"pgweir_pins_over_max_total", "counter",
 		"Clients ever that were found to be pinned when max_pinned was met.", pins_over, 0},
+	{"pgweir_server_cleanings_total", "counter",
+		"Server connections cleaned of what a client left, by kind.", cleaned, 0},
 	{"pgweir_listen_channels", "gauge", "Channels that are listened to.", notify, 0},
 	{"pgweir_listen_subscriptions", "gauge", "Clients' channels.", notify, 1},
 	{"pgweir_notifications_received_total", "counter", "Notifications received.", notify, 2},

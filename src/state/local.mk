@@ -1,6 +1,7 @@
 # state: floor 2, what follows a client across servers. Pure.
 libpure_a_SOURCES += \
 	src/state/backends.c src/state/backends.h \
+	src/state/clean.c src/state/clean.h \
 	src/state/intern.c src/state/intern.h \
 	src/state/owed.c src/state/owed.h \
 	src/state/pins.c src/state/pins.h \

@@ -4,31 +4,33 @@ _Static_assert(PIN_CAUSE_COUNT <= 32, "causes are bits of an uint32_t");
 
 #define BIT(cause) (1u << (cause))
 
+/* What the state that a cause stands for needs, where its client has left it. */
 static const struct {
 	const char *name;
-	enum pin_after after;
+	uint32_t clean;
 } causes[PIN_CAUSE_COUNT] = {
-	[PIN_TEMP] = {"temp", PIN_AFTER_DISCARD},
-	[PIN_LISTEN] = {"listen", PIN_AFTER_DISCARD},
-	[PIN_ADVISORY_LOCK] = {"advisory_lock", PIN_AFTER_DISCARD},
-	[PIN_WITH_HOLD] = {"with_hold", PIN_AFTER_DISCARD},
-	[PIN_LOAD] = {"load", PIN_AFTER_CLOSE},
-	[PIN_SETSEED] = {"setseed", PIN_AFTER_CLOSE},
-	[PIN_DBLINK] = {"dblink", PIN_AFTER_CLOSE},
-	[PIN_SQL_PREPARE] = {"sql_prepare", PIN_AFTER_DISCARD},
-	[PIN_CUSTOM_PARAMETER] = {"custom_parameter", PIN_AFTER_CLOSE},
-	[PIN_SET_CONFIG] = {"set_config",
-		PIN_AFTER_CLOSE}, /* its name may have been a custom one */
-	[PIN_ROLE] = {"role", PIN_AFTER_DISCARD},
-	[PIN_SESSION_AUTHORIZATION] = {"session_authorization", PIN_AFTER_DISCARD},
-	[PIN_SAVEPOINT_SET] = {"savepoint_set", PIN_AFTER_DISCARD},
-	[PIN_STREAM] = {"stream", PIN_AFTER_NOTHING},
-	[PIN_REPLICATION] = {"replication", PIN_AFTER_CLOSE},
-	[PIN_UNKNOWN] = {"unknown", PIN_AFTER_CLOSE},
-	[PIN_SEQUENCE] = {"sequence", PIN_AFTER_NOTHING},
-	[PIN_SESSION_MODE] = {"session_mode",
-		PIN_AFTER_NOTHING}, /* server_reset_query, the caller's */
+	[PIN_TEMP] = {"temp", CLEAN(TEMP)},
+	[PIN_LISTEN] = {"listen", CLEAN(CHANNELS)},
+	[PIN_ADVISORY_LOCK] = {"advisory_lock", CLEAN(LOCKS)},
+	[PIN_WITH_HOLD] = {"with_hold", CLEAN(CURSORS)},
+	[PIN_LOAD] = {"load", CLEAN(CLOSE)},
+	[PIN_SETSEED] = {"setseed", CLEAN(SEED)},
+	[PIN_DBLINK] = {"dblink", CLEAN(CLOSE)},
+	[PIN_SQL_PREPARE] = {"sql_prepare", CLEAN(STATEMENTS)},
+	[PIN_CUSTOM_PARAMETER] = {"custom_parameter", CLEAN(CLOSE)},
+	[PIN_SET_CONFIG] = {"set_config", CLEAN(CLOSE)}, /* its name may have been a custom one */
+	[PIN_ROLE] = {"role", CLEAN(ALL)},
+	[PIN_SESSION_AUTHORIZATION] = {"session_authorization", CLEAN(ALL)},
+	[PIN_SAVEPOINT_SET] = {"savepoint_set", CLEAN(SETTINGS)},
+	[PIN_STREAM] = {"stream", 0},
+	[PIN_REPLICATION] = {"replication", CLEAN(CLOSE)},
+	[PIN_UNKNOWN] = {"unknown", CLEAN(CLOSE)},
+	[PIN_SEQUENCE] = {"sequence", 0},
+	[PIN_SESSION_MODE] = {"session_mode", 0}, /* server_reset_query, the caller's */
 };
+
+/* What stays on the server though the client has given it up, by DISCARD ALL say. */
+#define STAYS (CLEAN(CLOSE) | CLEAN(SEED))
 
 /*
  * What DISCARD ALL leaves alone: pins that are not of session state. It ends the session in the
@@ -116,8 +118,7 @@ static bool give_up(struct pins *p, struct pin_counts *n, uint32_t gone)
 		if ((gone & BIT(c)) == 0)
 			continue;
 		atomic_fetch_sub_explicit(&n->now[c], 1, memory_order_relaxed);
-		if (causes[c].after == PIN_AFTER_CLOSE)
-			p->after = PIN_AFTER_CLOSE;
+		p->left |= causes[c].clean & STAYS;
 	}
 	p->causes &= ~gone;
 	return p->causes == 0;
@@ -135,16 +136,12 @@ bool pins_undo(struct pins *p, struct pin_counts *n, enum pin_undo what)
 	return give_up(p, n, undone[what]);
 }
 
-enum pin_after pins_after(const struct pins *p)
+uint32_t pins_after(const struct pins *p)
 {
-	enum pin_after after = p->after;
+	uint32_t after = p->left;
 
-	for (uint32_t left = p->causes; left != 0; left &= left - 1) {
-		unsigned c = (unsigned)__builtin_ctz(left);
-
-		if (causes[c].after > after)
-			after = causes[c].after;
-	}
+	for (uint32_t left = p->causes; left != 0; left &= left - 1)
+		after |= causes[__builtin_ctz(left)].clean;
 	return after;
 }
 

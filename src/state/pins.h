@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "base/status.h"
+#include "state/clean.h"
 
 #define PIN_TEXT_MAX 64u /* bytes, the NUL counted */
 
@@ -54,24 +55,17 @@ enum pin_undo {
 	PIN_UNDO_COUNT
 };
 
-/* What the server needs before another client may have it. Ordered. */
-enum pin_after {
-	PIN_AFTER_NOTHING,
-	PIN_AFTER_UNLISTEN, /* UNLISTEN *: it listened for a moment */
-	PIN_AFTER_DISCARD,  /* DISCARD ALL */
-	PIN_AFTER_CLOSE,    /* nothing undoes it: close the connection */
-};
-
 /* Shared by all workers: pins now, and ever, by cause. */
 struct pin_counts {
 	_Atomic uint64_t now[PIN_CAUSE_COUNT];
 	_Atomic uint64_t total[PIN_CAUSE_COUNT];
 	_Atomic uint64_t over; /* clients ever that were pinned though max_pinned was met */
+	_Atomic uint64_t cleaned[CLEAN_KIND_COUNT]; /* server connections ever, by kind */
 };
 
 struct pins {
 	uint32_t causes;         /* bit per enum pin_cause: pinned by it now */
-	uint8_t after;           /* enum pin_after: left by causes already given up */
+	uint32_t left;           /* CLEAN bits: what causes that were given up have left */
 	uint8_t first;           /* enum pin_cause of the first, while causes != 0 */
 	uint64_t since_us;       /* of the first; it counts on when the first is given up */
 	char text[PIN_TEXT_MAX]; /* the first's statement up to its first string, on one line */
@@ -106,8 +100,8 @@ bool pins_remove(struct pins *p, struct pin_counts *n, enum pin_cause c);
 /* `what` was done on the server. Returns true if the client was pinned and is free now. */
 bool pins_undo(struct pins *p, struct pin_counts *n, enum pin_undo what);
 
-/* What the server of this client needs now, for pins present and given up. */
-enum pin_after pins_after(const struct pins *p);
+/* CLEAN bits: what the server of this client needs now, for pins present and given up. */
+uint32_t pins_after(const struct pins *p);
 
 /* The client has left its server: no pins, nothing left. */
 void pins_clear(struct pins *p, struct pin_counts *n);

@@ -7,6 +7,7 @@
 #include "net/addr.h"
 #include "net/tls.h"
 #include "proto/startup.h"
+#include "worker/server_clean.h"
 
 struct cancel {
 	struct worker *w;
@@ -71,7 +72,7 @@ static void cancel_free(struct worker *w, struct cancel *x)
 	cancel_conn_tell(w, &x->from, CANCEL_SERVED);
 	free(x);
 	if (s != NULL && s->state == SERVER_CANCELED)
-		server_was_reset(w, s);
+		server_clean_done(w, s);
 	if (peer != 0)
 		peer_next(w, peer);
 }

@@ -64,7 +64,7 @@ void entry_lost(struct worker *w, struct server *s, struct owed_entry e)
 	case OWED_TAG_NONE:
 		/* The Close of an evicted statement was skipped: the server still has it. */
 		if (e.kind == OWED_CLOSE && e.who == OWED_HIDDEN)
-			s->after = PIN_AFTER_DISCARD;
+			s->dirt |= CLEAN(STATEMENTS);
 		break;
 	case OWED_TAG_PROBE:
 	case OWED_TAG_CHECK:

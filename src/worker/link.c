@@ -27,14 +27,13 @@ void link_make(struct worker *w, struct client *c, struct server *s)
 void link_break(struct worker *w, struct client *c)
 {
 	struct server *s = c->server;
-	enum pin_after after;
 
 	PANIC_IF(s == NULL || s->client != c);
 	if (c->state != CLIENT_WELCOME && !c->prefix_due) /* else it has not got them yet */
 		server_set_settings(w, s, c->set.current);
-	after = pins_after(&c->pins);
-	if (after > s->after)
-		s->after = (uint8_t)after;
+	s->dirt |= pins_after(&c->pins);
+	if (c->state == CLIENT_WELCOME) /* nothing of its own has run there */
+		s->is_reset_done = true;
 	if (s->barrier != 0) {
 		list_del(&s->barrier_link);
 		s->barrier = 0;

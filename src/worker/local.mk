@@ -33,6 +33,7 @@ libcore_a_SOURCES += \
 	src/worker/replication.c src/worker/replication.h \
 	src/worker/savepoints.c src/worker/savepoints.h \
 	src/worker/server.c src/worker/server.h \
+	src/worker/server_clean.c src/worker/server_clean.h \
 	src/worker/server_login.c \
 	src/worker/shared.h \
 	src/worker/show.c src/worker/show.h \

@@ -10,6 +10,7 @@
 #include "worker/notify.h"
 #include "worker/pinning.h"
 #include "worker/savepoints.h"
+#include "worker/server_clean.h"
 #include "worker/unit_end.h"
 #include "worker/worker.h"
 
@@ -45,7 +46,7 @@ void loss_drained(struct worker *w, struct server *s)
 	if (s->txn_status != 'I')
 		rollback_left(w, s);
 	else
-		server_was_reset(w, s);
+		server_clean_done(w, s);
 }
 
 /* End what the client has begun, so that ReadyForQuery comes. */
@@ -78,10 +79,10 @@ void loss_of_client(struct worker *w, struct client *c)
 	if (s->txn_status != 'I' || !was_quiet)
 		settings_txn_rollback(&c->set); /* what is open now will be rolled back */
 	if (c->unit.has_effects && !was_quiet)
-		s->after = PIN_AFTER_DISCARD;
+		s->dirt |= CLEAN(ALL);
 	for (uint32_t i = 0; i < s->owed.n; i++)
 		if (owed_at(&s->owed, i)->tag == OWED_TAG_EFFECTS)
-			s->after = PIN_AFTER_DISCARD;
+			s->dirt |= CLEAN(ALL);
 	link_break(w, c);
 	s->body_passed = false;
 	if (s->in_message || s->replication) { /* nobody will end that message */

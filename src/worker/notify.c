@@ -487,8 +487,7 @@ bool notify_follows(struct worker *w, struct client *c, const char *channel)
 
 	if (s == NULL || !notify_is_shared(w, c) || c->listening->n_ops >= NOTIFY_OPS_MAX)
 		return false;
-	if (c->server->after < PIN_AFTER_UNLISTEN)
-		c->server->after = PIN_AFTER_UNLISTEN;
+	c->server->dirt |= CLEAN(CHANNELS);
 	return true;
 }
 
@@ -561,8 +560,7 @@ enum status notify_put_channels(struct worker *w, struct client *c)
 	}
 	sql[n] = '\0';
 	if (n != 0) {
-		if (c->server->after < PIN_AFTER_UNLISTEN)
-			c->server->after = PIN_AFTER_UNLISTEN;
+		c->server->dirt |= CLEAN(CHANNELS);
 		st = forward_hidden(c->server, sql, OWED_TAG_SETUP);
 	}
 	free(sql);

@@ -23,6 +23,7 @@
 #include "worker/pass.h"
 #include "worker/prepared.h"
 #include "worker/probe.h"
+#include "worker/server_clean.h"
 #include "worker/sqlstmt.h"
 #include "worker/unit_end.h"
 
@@ -152,6 +153,12 @@ static void hidden_ready(struct worker *w, struct server *s, struct owed_entry e
 	case OWED_TAG_CHECK:
 		server_was_checked(w, s, failed);
 		return;
+	case OWED_TAG_RESET:
+		if (failed && s->cleaning != 0) {
+			server_close(w, s, SERVER_END_CLEAN);
+			return;
+		}
+		break;
 	case OWED_TAG_WELCOME:
 		if (failed)
 			welcome_failed(w, s);
@@ -410,11 +417,15 @@ static void command_completed(struct walk *k, const struct frame *f)
 	struct owed_entry *head = owed_head(&k->s->owed);
 	const char *tag;
 
-	if (head == NULL || head->tag != OWED_TAG_EFFECTS || k->s->client == NULL)
+	if (head == NULL || (head->tag != OWED_TAG_EFFECTS && head->tag != OWED_TAG_RESET))
 		return;
 	if (backend_read_command_complete(frame_body(k->data + k->at, f), &tag) != OK)
 		tag = "";
-	effects_complete(k->w, k->s->client, k->s, head->ref, tag_read(tag).tag == TAG_ROLLBACK);
+	if (head->tag == OWED_TAG_RESET)
+		server_clean_told(k->s, tag);
+	else if (k->s->client != NULL)
+		effects_complete(
+			k->w, k->s->client, k->s, head->ref, tag_read(tag).tag == TAG_ROLLBACK);
 }
 
 static void ready_came(struct walk *k, const struct frame *f, enum owed_step step)
@@ -727,10 +738,4 @@ void relay_put_terminate(struct server *s)
 
 	frontend_put_terminate(&out);
 	conn_put_copy(s->conn, buf, out.len);
-}
-
-enum status relay_put_hidden_query(struct worker *w, struct server *s, const char *sql)
-{
-	(void)w;
-	return forward_hidden(s, sql, OWED_TAG_RESET);
 }

@@ -27,6 +27,5 @@ void relay_press_client(struct worker *w, struct client *c); /* the server's out
 void relay_answer_synthetic(struct worker *w, struct client *c);
 
 void relay_put_terminate(struct server *s);
-enum status relay_put_hidden_query(struct worker *w, struct server *s, const char *sql) MUST_USE;
 
 #endif

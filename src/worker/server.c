@@ -19,6 +19,7 @@
 #include "worker/notify.h"
 #include "worker/places.h"
 #include "worker/relay.h"
+#include "worker/server_clean.h"
 #include "worker/upkeep.h"
 
 #define CHECK_HOLDS_US 1000000u /* so long a check counts with server_check_delay = 0 */
@@ -39,6 +40,7 @@ static const char *const server_end_words[] = {
 	[SERVER_END_OUTDATED] = "outdated",
 	[SERVER_END_BUDGET] = "place needed by another pool",
 	[SERVER_END_PIN] = "session state that cannot be undone",
+	[SERVER_END_CLEAN] = "cleaning failed",
 	[SERVER_END_MEMORY] = "out of memory",
 	[SERVER_END_STOP] = "shutdown",
 };
@@ -60,7 +62,9 @@ static const uint8_t next_state[SERVER_STATE_COUNT][SERVER_EVENT_COUNT] = {
 		[SERVER_LEFT] = SERVER_RESET,
 		[SERVER_CANCEL_PENDING] = SERVER_CANCELED,
 		[SERVER_LOST] = SERVER_CLOSED},
-	[SERVER_CANCELED] = {[SERVER_READY] = SERVER_IDLE, [SERVER_LOST] = SERVER_CLOSED},
+	[SERVER_CANCELED] = {[SERVER_READY] = SERVER_IDLE,
+		[SERVER_LEFT] = SERVER_RESET,
+		[SERVER_LOST] = SERVER_CLOSED},
 	[SERVER_MOVING] = {[SERVER_ARRIVED] = SERVER_IDLE, [SERVER_LOST] = SERVER_CLOSED},
 };
 
@@ -482,23 +486,6 @@ bool server_fast_close(struct worker *w, struct server *s)
 	return true;
 }
 
-static void server_clean(struct worker *w, struct server *s, const char *sql)
-{
-	server_transition(w, s, SERVER_LEFT);
-	if (relay_put_hidden_query(w, s, sql) != OK) {
-		server_close(w, s, SERVER_END_MEMORY);
-		return;
-	}
-	conn_flush(s->conn);
-	server_watch(w, s);
-}
-
-static void server_reset(struct worker *w, struct server *s, const char *sql)
-{
-	s->is_reset_sent = true;
-	server_clean(w, s, sql);
-}
-
 void server_release(struct worker *w, struct server *s)
 {
 	PANIC_IF(s->client != NULL);
@@ -508,45 +495,17 @@ void server_release(struct worker *w, struct server *s)
 	}
 	s->used_us = w->now_us;
 	s->draining = false;
-	if (server_is_outdated(w, s))
+	if (server_is_outdated(w, s)) {
 		server_close(w, s, SERVER_END_OUTDATED);
-	else if (share_pool_gives_back(s->pool->share))
+	} else if (share_pool_gives_back(s->pool->share)) {
 		server_close(w, s, SERVER_END_BUDGET);
-	else if (s->after != PIN_AFTER_NOTHING && !s->is_reset_sent) {
-		if (s->after == PIN_AFTER_UNLISTEN) {
-			s->after = PIN_AFTER_NOTHING;
-			server_clean(w, s, "UNLISTEN *");
-		} else if (s->after == PIN_AFTER_CLOSE)
-			server_close(w, s, SERVER_END_PIN);
-		else
-			server_reset(w, s, "DISCARD ALL");
-	} else if ((s->pool->acc->mode == POOL_MODE_SESSION ||
-			   w->conf->server_reset_query_always) &&
-		   !s->is_reset_sent && w->conf->server_reset_query[0] != '\0') {
-		server_reset(w, s, w->conf->server_reset_query);
-	} else if (s->cancel != NULL) {
+	} else if (s->cancel != NULL) { /* it may hit whatever comes next */
 		server_transition(w, s, SERVER_CANCEL_PENDING);
 		server_watch(w, s);
-	} else {
-		s->is_reset_sent = false;
-		s->after = PIN_AFTER_NOTHING;
+	} else if (!server_clean_next(w, s)) {
 		server_transition(w, s, s->state == SERVER_ACTIVE ? SERVER_RELEASED : SERVER_READY);
 		dispatch_server_free(w, s);
 	}
-}
-
-void server_was_reset(struct worker *w, struct server *s)
-{
-	if (s->is_reset_sent) { /* DISCARD ALL, or the operator's choice */
-		struct settings *none = settings_empty(w->settings);
-
-		server_set_settings(w, s, none);
-		settings_unref(w->settings, none);
-		stmt_lru_clear(&s->stmts);
-		stmt_names_clear(&s->real);
-		s->seq_client = 0;
-	}
-	server_release(w, s);
 }
 
 /* --- does it still answer? --- */

@@ -68,6 +68,7 @@ enum server_end {
 	SERVER_END_OUTDATED, /* RECONNECT, PAUSE, or the configuration changed */
 	SERVER_END_BUDGET,   /* its place is given to another pool */
 	SERVER_END_PIN,      /* a pin left something that cannot be cleaned */
+	SERVER_END_CLEAN,    /* what should have cleaned it failed */
 	SERVER_END_MEMORY,
 	SERVER_END_STOP,
 };
@@ -95,7 +96,7 @@ struct server {
 	bool in_recovery;    /* what it said when it was set up */
 	uint8_t replication; /* enum startup_replication: a private one, see replication.h */
 	bool login_counted;  /* holds a place in the node's budget of logins */
-	bool is_reset_sent;  /* server_reset_query is on its way */
+	bool is_reset_done;  /* server_reset_query was sent since its client left */
 	bool is_bare;        /* RESET ALL has undone our own set-up: it goes out again */
 	uint8_t txn_status;  /* of its last ReadyForQuery */
 	uint32_t timeline;   /* 0: unknown */
@@ -129,8 +130,9 @@ struct server {
 	uint64_t reconnect_no;  /* sh->reconnect_no when it was opened */
 	char fatal_sqlstate[6]; /* of an ErrorResponse that ends the connection */
 	char fatal_message[128];
-	uint32_t move_to; /* SERVER_MOVING: the worker it goes to */
-	uint8_t after;    /* enum pin_after: what its client's pins have left */
+	uint32_t move_to;  /* SERVER_MOVING: the worker it goes to */
+	uint32_t dirt;     /* CLEAN bits: what its client has left */
+	uint32_t cleaning; /* … of what is under way, see server_clean.h */
 	struct wheel_timer timer;
 	uint32_t unit_head_len;
 	uint8_t unit_head[ACTIVITY_LEN_MAX + 1]; /* of the last unit sent; a NUL follows */
@@ -177,9 +179,6 @@ const char *server_state_word(enum server_state st); /* PgBouncer's */
 bool server_needs_check(struct worker *w, const struct server *s);
 void server_check(struct worker *w, struct server *s);
 void server_was_checked(struct worker *w, struct server *s, bool failed);
-
-/* The hidden query of a SERVER_RESET, or the cancel of a SERVER_CANCELED, is done. */
-void server_was_reset(struct worker *w, struct server *s);
 
 /* Its login has ended, well or not: give its place in the node's budget of logins back. */
 void server_login_uncount(struct worker *w, struct server *s);

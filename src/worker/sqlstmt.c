@@ -206,7 +206,7 @@ static COLD enum status clear_ours(struct ahead *a, const char *name, enum sql_e
 	if (kind == EFFECT_PREPARE) {
 		pins_add(&a->c->pins, &a->w->sh->pins, PIN_SQL_PREPARE, a->w->now_us, name,
 			strlen(name));
-		a->s->after = PIN_AFTER_CLOSE;
+		a->s->dirt |= CLEAN(CLOSE);
 	}
 	while ((e = stmt_lru_next(&a->s->stmts, e)) != NULL) {
 		stmt_server_name(e->number, ours);

@@ -211,9 +211,9 @@ def test_currval_is_never_another_clients_value(site, sequence):
 # --- what is left behind ----------------------------------------------------------------------
 
 @pytest.mark.parametrize("cause, make", [
-    ("load", "LOAD 'plpgsql'"), ("setseed", "SELECT setseed(0.5)"),
+    ("load", "LOAD 'plpgsql'"),
     ("dblink", "SELECT dblink_connect('mine', 'dbname=app user=app host=127.0.0.1 "
-               "port={port} password={password}')")], ids=["load", "setseed", "dblink"])
+               "port={port} password={password}')")], ids=["load", "dblink"])
 def test_what_cannot_be_undone_closes_the_server(site, superuser, cause, make):
     superuser("CREATE EXTENSION IF NOT EXISTS dblink; ALTER ROLE app SUPERUSER")
     try:
@@ -233,25 +233,111 @@ def test_what_cannot_be_undone_closes_the_server(site, superuser, cause, make):
         superuser("ALTER ROLE app NOSUPERUSER; DROP EXTENSION dblink")
 
 
-@pytest.mark.parametrize("make, look", [
-    ("CREATE TEMP TABLE mine AS SELECT 7 AS a", "SELECT count(*) FROM pg_class "
-     "WHERE relnamespace = pg_my_temp_schema()"),
-    ("SELECT pg_advisory_lock(4711)", "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' "
-     "AND pid = pg_backend_pid()"),
-    ("DECLARE c CURSOR WITH HOLD FOR SELECT 7", "SELECT count(*) FROM pg_cursors "
-     "WHERE is_holdable")], ids=["temp", "lock", "cursor"])
-def test_server_is_cleaned_and_shared_again(site, make, look):
+LOCKS = ("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' "
+         "AND pid = pg_backend_pid()")
+CURSORS = "SELECT count(*) FROM pg_cursors WHERE is_holdable"
+TEMP = "SELECT count(*) FROM pg_class WHERE relnamespace = pg_my_temp_schema()"
+
+
+@pytest.fixture
+def one_server(site):
+    """Clients come and go on one server that may be pinned."""
     with site.pgweir(settings={"default_pool_size": 2, "max_pinned": 1, "workers": 1}) as p:
-        with p.raw() as one:
+        yield p
+
+
+def cleanings(p):
+    """{kind: servers that were cleaned so}, those that are not 0."""
+    found = metric(p, "pgweir_server_cleanings_total")
+    return {k.split('"')[1]: v for k, v in found.items() if v}
+
+
+@pytest.mark.parametrize("make, look, kinds", [
+    ("CREATE TEMP TABLE mine AS SELECT 7 AS a", TEMP, ["temp"]),
+    ("SELECT pg_advisory_lock(4711)", LOCKS, ["locks"]),
+    ("DECLARE c CURSOR WITH HOLD FOR SELECT 7", CURSORS, ["cursors"]),
+    ("LISTEN mine", "SELECT count(*) FROM pg_listening_channels()", ["channels"]),
+    ("BEGIN; CREATE TEMP TABLE mine AS SELECT 7 AS a; SELECT pg_advisory_lock(4711); "
+     "DECLARE c CURSOR WITH HOLD FOR TABLE mine; COMMIT",
+     f"SELECT ({TEMP}) + ({LOCKS}) + ({CURSORS})", ["cursors", "locks", "temp"])],
+    ids=["temp", "lock", "cursor", "listen", "several"])
+def test_only_what_a_client_has_left_is_cleaned(one_server, make, look, kinds):
+    """What others have on the server, prepared statements and settings, stays there."""
+    p = one_server
+    with p.raw(application_name="other") as other:
+        other.run(pgwire.parse("s", "SELECT 'mine', pg_backend_pid()") + pgwire.SYNC).check()
+        with p.raw(application_name="other") as one:
             one.query(make).check()
             pid = one.value("SELECT pg_backend_pid()")
-            assert p.show_one("CLIENTS", id=p.show("PINS")[0]["client"])["remote_pid"] == pid
-            assert p.show_one("SERVERS", id=p.show("PINS")[0]["server"])["remote_pid"] == pid
-        with p.raw() as two:
-            proc.wait_until("the server to be clean", lambda: p.show_one(
-                "SERVERS", remote_pid=pid)["state"] == "idle")
-            assert two.value("SELECT pg_backend_pid()") == pid
-            assert two.value(look) == "0"
+            one.run(pgwire.parse("s", "SELECT 'mine', pg_backend_pid()") + pgwire.SYNC).check()
+            assert one.run(pgwire.bind("", "s") + pgwire.execute() + pgwire.SYNC).rows == [
+                ("mine", pid)]
+        proc.wait_until("the server to be clean",
+                        lambda: cleanings(p) == dict.fromkeys(kinds, 1))
+        parses = p.show_one("STATS", database="app")["total_server_parse_count"]
+        for _ in range(3):
+            ran = other.run(pgwire.bind("", "s") + pgwire.execute() + pgwire.SYNC).check()
+            assert ran.rows == [("mine", pid)], "the server is another one, or was not shared"
+        assert p.show_one("STATS", database="app")["total_server_parse_count"] == parses
+        assert other.value(look) == "0"
+        assert other.value("SHOW application_name") == "other"
+
+
+def test_seed_is_random_again(one_server):
+    rows = []
+    for _ in range(2):
+        with one_server.raw() as one:
+            one.query("SELECT setseed(0.5)").check()
+            pid = one.value("SELECT pg_backend_pid()")
+            assert [r["cause"] for r in one_server.show("PINS")] == ["setseed"]
+        proc.wait_until("the server to be clean", lambda: one_server.show_one(
+            "SERVERS", remote_pid=pid)["state"] == "idle")
+        with one_server.raw() as other:
+            rows.append((other.value("SELECT pg_backend_pid()"), other.value("SELECT random()")))
+    assert rows[0][0] == rows[1][0], "the server was closed"
+    assert rows[0][1] != rows[1][1], "the seed has stayed"
+    assert cleanings(one_server) == {"seed": 2}
+
+
+def test_discard_all_does_not_undo_a_seed(one_server):
+    with one_server.raw() as one:
+        one.query("SELECT setseed(0.5)").check()
+        first = one.value("SELECT random()")
+        one.query("SELECT setseed(0.5)").check()
+        one.query("DISCARD ALL").check()
+        assert one_server.show("PINS") == []
+        assert one.value("SELECT random()") != first
+
+
+def test_cleaning_that_fails_closes_the_server(site):
+    with site.pgweir(settings={"default_pool_size": 1, "workers": 1, "pool_mode": "session",
+                               "server_reset_query": "SELECT 1/0"}) as p:
+        with p.raw() as one:
+            pid = one.value("SELECT pg_backend_pid()")
+        with p.raw() as other:
+            assert other.value("SELECT pg_backend_pid()") != pid
+        p.wait_log("cleaning failed")
+
+
+@pytest.mark.parametrize("settings, left", [
+    ({"server_reset_query": "DISCARD ALL"}, ("", "0")),
+    ({"server_reset_query": "RESET ALL"}, ("", "1")),
+    ({"server_reset_query": "DEALLOCATE ALL"}, ("", "0")),
+    ({"server_reset_query": ""}, ("", "1"))], ids=["all", "reset", "deallocate", "none"])
+def test_reset_query_of_the_operator(site, settings, left):
+    """It runs when a session ends; what it leaves, SQL PREPARE here, is PgBouncer's meaning."""
+    with site.pgweir(settings={**settings, "pool_mode": "session", "default_pool_size": 1,
+                               "workers": 1}) as p:
+        with p.raw() as one:
+            one.query("SET application_name = 'left behind'; PREPARE q AS SELECT 1").check()
+            one.query("CREATE TEMP TABLE mine AS SELECT 7 AS a").check()
+            pid = one.value("SELECT pg_backend_pid()")
+        with p.raw(application_name="") as other:
+            assert other.value("SELECT pg_backend_pid()") == pid
+            assert other.value(TEMP) == "0"
+            assert (other.value("SHOW application_name"), other.value(
+                "SELECT count(*) FROM pg_prepared_statements WHERE name = 'q'")) == left
+            assert cleanings(p).get("reset_query", 0) == (settings["server_reset_query"] != "")
 
 
 # --- sequences --------------------------------------------------------------------------------

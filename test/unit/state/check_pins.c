@@ -101,30 +101,36 @@ START_TEST(a_client_is_free_when_its_last_pin_is_undone)
 	ck_assert(!pins_undo(&p, &counts, PIN_UNDO_UNLISTEN_ALL));
 	ck_assert(pins_undo(&p, &counts, PIN_UNDO_DISCARD_TEMP));
 	ck_assert(!pins_undo(&p, &counts, PIN_UNDO_DISCARD_TEMP));
-	ck_assert_int_eq(pins_after(&p), PIN_AFTER_NOTHING);
+	ck_assert_uint_eq(pins_after(&p), 0);
 	check_none_now();
 }
 END_TEST
 
 START_TEST(what_the_server_needs_afterwards)
 {
-	ck_assert_int_eq(pins_after(&p), PIN_AFTER_NOTHING);
+	ck_assert_uint_eq(pins_after(&p), 0);
 	add(PIN_SEQUENCE);
 	ck_assert(!pins_hold_state(&p));
-	ck_assert_int_eq(pins_after(&p), PIN_AFTER_NOTHING);
+	ck_assert_uint_eq(pins_after(&p), 0);
 	ck_assert(pins_remove(&p, &counts, PIN_SEQUENCE));
 	add(PIN_SESSION_MODE);
-	ck_assert_int_eq(pins_after(&p), PIN_AFTER_NOTHING);
+	ck_assert_uint_eq(pins_after(&p), 0);
 	add(PIN_TEMP);
-	ck_assert_int_eq(pins_after(&p), PIN_AFTER_DISCARD);
+	ck_assert_uint_eq(pins_after(&p), CLEAN(TEMP));
+	add(PIN_ADVISORY_LOCK);
+	ck_assert_uint_eq(pins_after(&p), CLEAN(TEMP) | CLEAN(LOCKS));
+	pins_undo(&p, &counts, PIN_UNDO_DISCARD_TEMP);
+	ck_assert_uint_eq(pins_after(&p), CLEAN(LOCKS));
+	add(PIN_SETSEED);
 	ck_assert(pins_hold_state(&p));
 	add(PIN_CUSTOM_PARAMETER);
-	ck_assert_int_eq(pins_after(&p), PIN_AFTER_CLOSE);
+	ck_assert_uint_eq(pins_after(&p), CLEAN(CLOSE) | CLEAN(LOCKS) | CLEAN(SEED));
 	ck_assert(!pins_undo(&p, &counts, PIN_UNDO_DISCARD_ALL));
 	ck_assert(pins_remove(&p, &counts, PIN_SESSION_MODE));
-	ck_assert_int_eq(pins_after(&p), PIN_AFTER_CLOSE); /* the placeholder stays */
+	/* DISCARD ALL leaves the placeholder and the seed */
+	ck_assert_uint_eq(pins_after(&p), CLEAN(CLOSE) | CLEAN(SEED));
 	pins_clear(&p, &counts);
-	ck_assert_int_eq(pins_after(&p), PIN_AFTER_NOTHING);
+	ck_assert_uint_eq(pins_after(&p), 0);
 	check_none_now();
 }
 END_TEST

@@ -4,6 +4,11 @@ test_unit_state_check_backends_SOURCES = test/unit/state/check_backends.c
 test_unit_state_check_backends_LDADD = $(UNIT_LIBS)
 test_unit_state_check_backends_CFLAGS = $(UNIT_CFLAGS)
 
+check_PROGRAMS += test/unit/state/check_clean
+test_unit_state_check_clean_SOURCES = test/unit/state/check_clean.c
+test_unit_state_check_clean_LDADD = $(UNIT_LIBS)
+test_unit_state_check_clean_CFLAGS = $(UNIT_CFLAGS)
+
 check_PROGRAMS += test/unit/state/check_intern
 test_unit_state_check_intern_SOURCES = test/unit/state/check_intern.c $(FAILING_ALLOC_FILES)
 test_unit_state_check_intern_LDADD = $(UNIT_LIBS)
