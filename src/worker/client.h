@@ -112,7 +112,8 @@ struct unit {
 	bool complete;       /* its last message is in */
 	bool judged;         /* the rest is set */
 	bool is_simple;      /* one Query */
-	bool ends_in_flush;  /* … and no Sync is in sight: it is streamed */
+	bool runs;           /* there is more in it than Parse, Describe, Close and Flush */
+	bool ends_in_flush;  /* … only these, and a Flush: a Sync of ours goes in its place */
 	bool may_name_later; /* binds a statement whose name is not known (yet) */
 	bool uses_portal;    /* executes a named portal */
 	bool listens;        /* LISTEN, by the shared connection */
@@ -179,6 +180,7 @@ struct client {
 	bool body_dropped;  /* … into nothing */
 	bool streaming;     /* messages go on one by one up to Sync: a Flush, or a large unit */
 	bool skip_to_sync;  /* we refused a message of an extended series */
+	bool flushed;       /* a Sync of ours, for a Flush, is not answered yet */
 	bool force_primary; /* the present unit was refused by a replica */
 	bool is_admin_port;
 	uint8_t replication;  /* enum startup_replication: what it has asked for */

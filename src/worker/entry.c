@@ -74,6 +74,7 @@ void entry_lost(struct worker *w, struct server *s, struct owed_entry e)
 	case OWED_TAG_WELCOME:
 	case OWED_TAG_BEGIN:
 	case OWED_TAG_RESET:
+	case OWED_TAG_FLUSH:
 		break;
 	}
 }
@@ -113,6 +114,7 @@ void entry_done(struct worker *w, struct owed_entry e)
 	case OWED_TAG_WELCOME:
 	case OWED_TAG_BEGIN:
 	case OWED_TAG_RESET:
+	case OWED_TAG_FLUSH:
 		break;
 	}
 }

@@ -909,10 +909,28 @@ static enum status go_query(struct going *g)
 		g->unit_len, e);
 }
 
+static bool ends_in_flush(const struct going *g)
+{
+	return g->f.type == FRONTEND_FLUSH && g->unit != NULL &&
+	       g->p + g->len == g->unit + g->unit_len;
+}
+
+/* A Flush that ends its unit: the server is let go when it has answered. */
+static enum status go_flush(struct going *g)
+{
+	uint8_t buf[8];
+	struct wr out = wr_of(buf, sizeof buf);
+
+	frontend_put_sync(&out);
+	put(g->s, &out);
+	g->c->unnamed_parsed = false;
+	return owe(g, OWED_SYNC, OWED_CLIENT, OWED_TAG_FLUSH, g->unit_len, NULL);
+}
+
 /* The server would ignore it, and we must not note what it will not do: it is not sent. */
 static bool is_skipped(const struct going *g)
 {
-	return g->s->owed.skipping && g->f.type != FRONTEND_SYNC &&
+	return g->s->owed.skipping && g->f.type != FRONTEND_SYNC && !ends_in_flush(g) &&
 	       frontend_infos[g->f.type].flags & FRONTEND_IS_EXTENDED;
 }
 
@@ -945,6 +963,10 @@ static enum status go(struct going *g)
 		put_verbatim(g);
 		return owe(g, OWED_COPY_END, OWED_CLIENT, OWED_TAG_NONE, 0, NULL);
 	case FRONTEND_FLUSH:
+		if (ends_in_flush(g))
+			return go_flush(g);
+		put_verbatim(g);
+		return OK;
 	case FRONTEND_COPY_DATA:
 		put_verbatim(g);
 		return OK;

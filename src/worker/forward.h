@@ -23,6 +23,7 @@ enum owed_tag {
 	OWED_TAG_RESET, /* hidden query: server_reset_query and the like; ROLLBACK of a client that
 			 * left
 			 */
+	OWED_TAG_FLUSH, /* the Sync that was sent in place of the client's Flush */
 	OWED_TAG_PARSE_NAMED,  /* client's Parse: ref is a struct parse_note */
 	OWED_TAG_PARSE_HIDDEN, /* our Parse: ref is a reference to the struct stmt */
 	OWED_TAG_NAME_ERROR,   /* the error that will come names our statement: ref is a struct

@@ -296,7 +296,14 @@ static void answer_failed(
 
 /* --- without a transaction --- */
 
-/* The series Parse - Sync of a named statement. */
+/* After a Flush the client's own Sync is still to come. */
+static void end_series(struct worker *w, struct client *c)
+{
+	if (!c->unit.ends_in_flush)
+		client_put_ready(w, c);
+}
+
+/* The series Parse - Sync of a named statement, or Parse - Flush. */
 static bool read_lone_parse(const struct client *c, const uint8_t *data, struct msg_parse *m)
 {
 	struct frame f;
@@ -308,7 +315,7 @@ static bool read_lone_parse(const struct client *c, const uint8_t *data, struct 
 	if (frame_peek(data, len, FRAME_LEN_MAX, &f) != OK ||
 		frontend_read_parse(frame_body(data, &f), m) != OK)
 		return false;
-	return f.total < len && data[f.total] == FRONTEND_SYNC;
+	return f.total < len && (data[f.total] == FRONTEND_SYNC || data[f.total] == FRONTEND_FLUSH);
 }
 
 /*
@@ -337,7 +344,7 @@ static bool answer_parse(struct worker *w, struct client *c, const uint8_t *data
 	name->seen.ddl = atomic_load(&w->sh->ddl_no) + 1;
 	reply_put_parse_complete(&out);
 	put(c, &out);
-	client_put_ready(w, c);
+	end_series(w, c);
 	c->db->stats.client_parses++;
 	c->db->stats.queries++;
 	c->db->stats.xacts += c->txn == TXN_NONE;
@@ -354,7 +361,7 @@ static bool answer_closes(struct worker *w, struct client *c, const uint8_t *dat
 	for (uint32_t at = 0; at < c->unit.len; at += f.total) {
 		if (frame_peek(data + at, c->unit.len - at, FRAME_LEN_MAX, &f) != OK)
 			return false;
-		if (f.type != FRONTEND_CLOSE && f.type != FRONTEND_SYNC)
+		if (f.type != FRONTEND_CLOSE && f.type != FRONTEND_SYNC && f.type != FRONTEND_FLUSH)
 			return false;
 		if (f.type == FRONTEND_CLOSE &&
 			(frontend_read_target(frame_body(data + at, &f), &target) != OK ||
@@ -375,7 +382,7 @@ static bool answer_closes(struct worker *w, struct client *c, const uint8_t *dat
 		reply_put_close_complete(&out);
 		put(c, &out);
 	}
-	client_put_ready(w, c);
+	end_series(w, c);
 	return true;
 }
 

@@ -25,6 +25,7 @@ void loss_run_elsewhere(struct worker *w, struct client *c, struct server *s, co
 	effects_free(c->bound);
 	c->bound = NULL;
 	c->sent_len = 0;
+	c->flushed = false;
 	c->force_primary = true;
 	c->avoid_node = (uint16_t)s->pool->node;
 	c->unit_error = false;
@@ -130,8 +131,11 @@ static void answer_lost_units(struct worker *w, struct client *c, struct server 
 
 	for (uint32_t i = 0; i < n_ready; i++) {
 		client_put_error(w, c, &r);
-		client_put_ready(w, c);
+		if (i + 1 < n_ready || !c->flushed)
+			client_put_ready(w, c);
 	}
+	c->skip_to_sync = c->flushed;
+	c->flushed = false;
 	if (c->streaming) {
 		if (n_ready == 0 || c->streaming)
 			client_put_error(w, c, &r);

@@ -428,6 +428,18 @@ static void command_completed(struct walk *k, const struct frame *f)
 			k->w, k->s->client, k->s, head->ref, tag_read(tag).tag == TAG_ROLLBACK);
 }
 
+/* The client has sent a Flush, not a Sync: after an error it goes on with its Sync. */
+static void flush_ready(struct walk *k, const struct frame *f)
+{
+	struct client *c = k->s->client;
+
+	skip(k, f->total);
+	if (c == NULL)
+		return;
+	c->flushed = false;
+	c->skip_to_sync = c->unit_error;
+}
+
 static void ready_came(struct walk *k, const struct frame *f, enum owed_step step)
 {
 	struct worker *w = k->w;
@@ -447,7 +459,10 @@ static void ready_came(struct walk *k, const struct frame *f, enum owed_step ste
 		return;
 	}
 	(void)step;
-	k->at += f->total;
+	if (e.tag == OWED_TAG_FLUSH)
+		flush_ready(k, f);
+	else
+		k->at += f->total;
 	if (s->client == NULL) {
 		k->run = k->at;
 		if (s->pool->outstanding != 0)

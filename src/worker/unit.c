@@ -241,6 +241,19 @@ static bool take_between(struct feed *fd, const struct frame *f, bool *go_on)
 	return true;
 }
 
+/*
+ * A series that only prepares, and ends in a Flush while its Sync is not in sight: outside a
+ * transaction nothing of it is lost when the server is let go. A Sync of ours goes in place of the
+ * Flush, and what is said of errors up to the client's own Sync is ours, too.
+ */
+static bool may_flush(const struct client *c)
+{
+	const struct unit *u = &c->unit;
+
+	return !u->runs && u->len <= UNNAMED_KEEP_MAX && c->txn == TXN_NONE &&
+	       c->acc->mode != POOL_MODE_SESSION && !c->replication && !pins_any(&c->pins);
+}
+
 static void begin_stream(struct client *c, const struct frame *f)
 {
 	c->stream_is_query = c->unit.len == 0 && ends_unit(f->type);
@@ -258,6 +271,12 @@ static size_t unit_max(const struct worker *w)
 	return w->conf->max_unit_size < keep ? w->conf->max_unit_size : keep;
 }
 
+static bool only_prepares(uint8_t type)
+{
+	return type == FRONTEND_PARSE || type == FRONTEND_DESCRIBE || type == FRONTEND_CLOSE ||
+	       type == FRONTEND_FLUSH;
+}
+
 /* Look at the next message of the unit. Returns false if more bytes are needed first. */
 static bool gather_message(struct feed *fd, const struct frame *f)
 {
@@ -271,10 +290,19 @@ static bool gather_message(struct feed *fd, const struct frame *f)
 	}
 	if (!frame_is_complete(f, avail))
 		return false;
+	if (f->type == FRONTEND_FLUSH && u->len == 0 && c->sent_len == 0) {
+		fd->at += f->total; /* there is nothing to flush */
+		return true;
+	}
 	u->len += f->total;
 	u->complete = ends_unit(f->type);
-	if (f->type == FRONTEND_FLUSH && avail == f->total)
-		begin_stream(c, f); /* the client waits for answers before it goes on */
+	u->runs = u->runs || !only_prepares(f->type);
+	if (f->type == FRONTEND_FLUSH && avail == f->total) { /* it waits for answers now */
+		if (may_flush(c))
+			u->complete = u->ends_in_flush = true;
+		else
+			begin_stream(c, f);
+	}
 	return true;
 }
 
@@ -356,6 +384,7 @@ static void send_unit(struct feed *fd)
 	}
 	dispatch_sent(fd->w, c);
 	c->streaming = st == E_AGAIN;
+	c->flushed = st == OK && c->unit.ends_in_flush;
 	if (retained)
 		c->sent_len += n;
 	else
@@ -417,6 +446,8 @@ static bool step(struct feed *fd)
 	struct frame f;
 	bool go_on;
 
+	if (c->flushed)
+		return stall(c);
 	if (c->unit.complete || (c->streaming && c->unit.judged))
 		return launch(fd);
 	if (!check_message(fd, next_byte(fd) + c->unit.len, left(fd) - c->unit.len, &f))
@@ -517,6 +548,7 @@ void unit_refuse(struct worker *w, struct client *c, const struct report *r)
 	if (c->txn != TXN_NONE)
 		c->txn = TXN_FAILED_ALONE;
 	if (!c->streaming) {
+		c->skip_to_sync = c->unit.ends_in_flush;
 		if (c->feeding)
 			c->refused_len = c->unit.len;
 		else
