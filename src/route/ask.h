@@ -1,9 +1,8 @@
 /*
- * ask - what a client asks of the routing beyond its configuration: by parameters (SET pgweir.…), or
- * by a hint in a comment ahead of a statement. Pure.
- * Owns:   nothing; no allocation.
- * Order:  a statement's hint goes before its block's, that before the client's parameters, these
- *         before the configuration's.
+ * ask - what a client asks of the routing beyond its configuration: by parameters (SET pgweir.…),
+ * or by a hint in a comment ahead of a statement. Pure. Owns:   nothing; no allocation. Order:  a
+ * statement's hint goes before its block's, that before the client's parameters, these before the
+ * configuration's.
  */
 #ifndef PGWEIR_ROUTE_ASK_H
 #define PGWEIR_ROUTE_ASK_H
@@ -48,9 +47,9 @@ void ask_merge(struct ask *a, const struct ask *over);
 const char *ask_consistency_name(enum choose_consistency c);
 
 /*
- * Read the hints of a comment at the beginning of a text: slash, star, "pgweir:", words separated by
- * blanks or commas. Other comments may stand before it. True if there are any.
- * unknown: the first word that is none, cut at ASK_VALUE_MAX; "" if all were understood.
+ * Read the hints of a comment at the beginning of a text: slash, star, "pgweir:", words separated
+ * by blanks or commas. Other comments may stand before it. True if there are any. unknown: the
+ * first word that is none, cut at ASK_VALUE_MAX; "" if all were understood.
  */
 bool ask_read_hints(const char *sql, size_t len, struct ask *out, char unknown[ASK_VALUE_MAX]);
 

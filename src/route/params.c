@@ -48,8 +48,8 @@ const struct ask *params_login(const struct params *p)
 }
 
 /* One parameter, from `from`, to where SET puts it. */
-static void put(struct params *p, enum ask_param which, const struct ask *from, bool local,
-	bool in_txn)
+static void put(
+	struct params *p, enum ask_param which, const struct ask *from, bool local, bool in_txn)
 {
 	if (local && !in_txn)
 		return;

@@ -115,10 +115,9 @@ static bool read_explain(struct cursor *c, struct weir_stmt *out)
 {
 	out->kind = WEIR_EXPLAIN_ROUTE;
 	next(c);
-	if (c->t.kind != TOKEN_WORD || c->t.len != 5 ||
-		(c->text[c->t.off] | 0x20) != 'r' || (c->text[c->t.off + 1] | 0x20) != 'o' ||
-		(c->text[c->t.off + 2] | 0x20) != 'u' || (c->text[c->t.off + 3] | 0x20) != 't' ||
-		(c->text[c->t.off + 4] | 0x20) != 'e')
+	if (c->t.kind != TOKEN_WORD || c->t.len != 5 || (c->text[c->t.off] | 0x20) != 'r' ||
+		(c->text[c->t.off + 1] | 0x20) != 'o' || (c->text[c->t.off + 2] | 0x20) != 'u' ||
+		(c->text[c->t.off + 3] | 0x20) != 't' || (c->text[c->t.off + 4] | 0x20) != 'e')
 		return false;
 	out->inner.off = c->t.off + c->t.len;
 	while (c->t.kind != TOKEN_END) /* all of the rest is what is asked about */

@@ -21,9 +21,9 @@ enum weir_kind {
 struct weir_stmt {
 	uint8_t kind; /* enum weir_kind */
 	bool local;
-	bool is_set;         /* written as SET, also where it resets */
-	bool bad_syntax;     /* it is for us, and its end is not understood */
-	bool is_only;        /* no other statement follows */
+	bool is_set;              /* written as SET, also where it resets */
+	bool bad_syntax;          /* it is for us, and its end is not understood */
+	bool is_only;             /* no other statement follows */
 	char name[WEIR_NAME_MAX]; /* lower case */
 	char value[WEIR_VALUE_MAX];
 	struct sql_view inner; /* of EXPLAIN ROUTE: the statement */
@@ -36,12 +36,16 @@ bool weir_read(const char *text, size_t len, uint32_t opts, struct weir_stmt *ou
 /* Cheap: may it be? Of other texts weir_read is false. */
 static inline bool weir_may_be(const char *text, size_t len)
 {
-	uint8_t c = len > 8 ? (uint8_t)text[0] | 0x20 : 0;
-	uint8_t d = len > 8 ? (uint8_t)text[1] | 0x20 : 0;
+	uint32_t head;
 
-	return (c == 's' && (d == 'e' || d == 'h')) || (c == 'r' && d == 'e') ||
-	       (c == 'e' && d == 'x') || c == ' ' || c == ('/' | 0x20) || c == ('-' | 0x20) ||
-	       (c & ~0x20u) < ' ';
-}
+	if (len < sizeof "SET pgweir.x" - 1)
+		return false;
+	if ((uint8_t)text[0] <= ' ' || text[0] == '/' || text[0] == '-' || text[0] == ';')
+		return true; /* what stands ahead hides it */
+	head = ((uint32_t)(uint8_t)text[0] << 16 | (uint32_t)(uint8_t)text[1] << 8 |
+		       (uint8_t)text[2]) |
+	       0x202020u;
+	return head == 0x736574u || head == 0x73686fu || head == 0x726573u || head == 0x657870u;
+} /* set, sho, res, exp */
 
 #endif

@@ -1,5 +1,5 @@
-#include "route/params.h"
 #include "worker/client.h"
+#include "route/params.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -156,6 +156,7 @@ struct client {
 	struct server *server; /* linked */
 	bool cancel_sent;      /* of a CLIENT_CANCEL: its request was */
 
+	bool hint_told;         /* an unknown hint was told of */
 	bool wait_told;         /* query_wait_notify: it knows that it waits */
 	struct waiter waiter;   /* while CLIENT_WAITING or waiting for a welcome */
 	struct pool *line_pool; /* whose line it stands in; NULL: the account's `nowhere` */

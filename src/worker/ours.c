@@ -35,8 +35,8 @@ static bool in_txn(const struct client *c)
 }
 
 /*
- * An error of ours fails the client's transaction. That of its server, if it has one, by a statement
- * that has no other effect.
+ * An error of ours fails the client's transaction. That of its server, if it has one, by a
+ * statement that has no other effect.
  */
 static void refuse(struct worker *w, struct client *c, const struct report *r)
 {
@@ -186,8 +186,8 @@ static bool has_params(struct client *c)
 
 static void warn_local(struct client *c)
 {
-	struct report r = report_of(
-		"WARNING", "25P01", "SET LOCAL can only be used in transaction blocks");
+	struct report r =
+		report_of("WARNING", "25P01", "SET LOCAL can only be used in transaction blocks");
 	uint8_t buf[REPORT_OWN_MAX];
 	struct wr out = wr_of(buf, sizeof buf);
 
@@ -197,6 +197,8 @@ static void warn_local(struct client *c)
 
 static bool run_set(struct worker *w, struct client *c, const struct weir_stmt *s, enum ask_param p)
 {
+	/* What follows in the same text is of one transaction with it. */
+	bool decides_later = in_txn(c) || !s->is_only;
 	uint8_t buf[32];
 	struct wr out = wr_of(buf, sizeof buf);
 	char message[MESSAGE_MAX];
@@ -207,25 +209,25 @@ static bool run_set(struct worker *w, struct client *c, const struct weir_stmt *
 	snprintf(message, sizeof message, "invalid value for parameter \"%s\": \"%s\"", ask_name(p),
 		s->value);
 	if (p == ASK_LAST_LSN) {
-		snprintf(message, sizeof message, "parameter \"%s\" cannot be changed", ask_name(p));
+		snprintf(
+			message, sizeof message, "parameter \"%s\" cannot be changed", ask_name(p));
 		r.sqlstate = "55P02";
 		st = E_INVALID;
 	} else if (!has_params(c)) {
 		r = error_of(SQLSTATE_OUT_OF_MEMORY, "out of memory", "");
 		st = E_NOMEM;
 	} else if (s->kind == WEIR_RESET) {
-		params_reset(c->params, p, s->local, in_txn(c));
+		params_reset(c->params, p, s->local, decides_later);
 	} else {
-		st = params_set(c->params, p, s->value, s->local, in_txn(c));
+		st = params_set(c->params, p, s->value, s->local, decides_later);
 	}
 	if (st != OK) {
 		refuse(w, c, &r);
 		return false;
 	}
-	if (s->local && !in_txn(c))
+	if (s->local && !decides_later)
 		warn_local(c);
-	reply_put_command_complete(
-		&out, s->kind == WEIR_RESET && !s->is_set ? "RESET" : "SET");
+	reply_put_command_complete(&out, s->kind == WEIR_RESET && !s->is_set ? "RESET" : "SET");
 	put(c, &out);
 	return true;
 }
@@ -241,8 +243,8 @@ static const struct report *wrong(
 		return r;
 	}
 	if (s->kind != WEIR_EXPLAIN_ROUTE && ask_find(s->name) == ASK_PARAMS) {
-		snprintf(message, MESSAGE_MAX,
-			"unrecognized configuration parameter \"pgweir.%s\"", s->name);
+		snprintf(message, MESSAGE_MAX, "unrecognized configuration parameter \"pgweir.%s\"",
+			s->name);
 		*r = error_of("42704", message,
 			"There are pgweir.consistency, last_lsn, max_lag, min_lsn and route.");
 		return r;
@@ -287,6 +289,7 @@ static enum ours_result answer_query(struct worker *w, struct client *c, struct 
 	struct weir_stmt s;
 	struct msg_query m;
 	char *text;
+	bool ok;
 
 	if (frontend_read_query(body, &m) != OK || !weir_read(m.sql, m.sql_len, c->sql_opts, &s))
 		return OURS_NOT;
@@ -296,7 +299,10 @@ static enum ours_result answer_query(struct worker *w, struct client *c, struct 
 		(s.kind == WEIR_EXPLAIN_ROUTE || ask_find(s.name) != ASK_PARAMS) &&
 		!(is_last_lsn(&s) && ours_waits(w, c)))
 		put_description(c, column_of(&s));
-	if (!run(w, c, &s, m.sql) || s.is_only) {
+	ok = run(w, c, &s, m.sql);
+	if (!ok || s.is_only) {
+		if (!in_txn(c))
+			ours_txn_ended(c, ok);
 		client_put_ready(w, c);
 		return OURS_DONE;
 	}
@@ -356,7 +362,8 @@ static bool bind_text(struct client *c, struct series *s, struct rd body)
 		return false;
 	s->portal = text_of(c, s, m.stmt, &s->portal_len);
 	rd_skip(&body, m.tail_at);
-	return s->portal != NULL && frontend_read_bind_tail(body, &tail) == OK && tail.n_values == 0;
+	return s->portal != NULL && frontend_read_bind_tail(body, &tail) == OK &&
+	       tail.n_values == 0;
 }
 
 static void parse_text(struct series *s, const struct msg_parse *m)
@@ -443,8 +450,8 @@ static void describe(struct client *c, const struct weir_stmt *s, bool is_statem
 static bool obey(struct worker *w, struct client *c, const struct series *s, const struct frame *f,
 	struct rd body, const struct weir_stmt *stmt)
 {
-	struct report r = error_of(
-		"42P05", "prepared statement already exists, or there are too many", "");
+	struct report r =
+		error_of("42P05", "prepared statement already exists, or there are too many", "");
 	uint8_t buf[16];
 	struct wr out = wr_of(buf, sizeof buf);
 
