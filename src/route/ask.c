@@ -5,7 +5,7 @@
 #include <strings.h>
 
 #include "base/text.h"
-#include "conf/value.h"
+#include "base/value.h"
 
 static const char *const names[ASK_PARAMS] = {
 	[ASK_CONSISTENCY] = "pgweir.consistency",

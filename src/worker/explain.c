@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/value.h"
 #include "conf/conf.h"
-#include "conf/value.h"
 #include "proto/reply.h"
 #include "sql/classify.h"
 #include "worker/fit.h"

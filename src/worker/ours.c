@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/value.h"
 #include "conf/conf.h"
-#include "conf/value.h"
 #include "proto/frame.h"
 #include "proto/frontend.h"
 #include "proto/reply.h"
