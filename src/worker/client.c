@@ -1,4 +1,5 @@
 #include "worker/client.h"
+#include "route/params.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -484,6 +485,7 @@ void client_free(struct worker *w, struct client *c)
 	settings_unref(w->settings, c->custom);
 	settings_txn_fini(&c->set);
 	stmt_names_fini(&c->names);
+	params_free(c->params);
 	free(c->deferred);
 	free(c->unnamed);
 	free(c->expected);

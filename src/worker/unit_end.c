@@ -5,6 +5,7 @@
 #include "worker/found_out.h"
 #include "worker/link.h"
 #include "worker/notify.h"
+#include "worker/ours.h"
 #include "worker/pass.h"
 #include "worker/pinning.h"
 #include "worker/prepared.h"
@@ -47,6 +48,8 @@ static void end_settings(struct worker *w, struct client *c, char status)
 		c->has_reported = false;
 	if (status == 'I')
 		savepoints_clear(&c->savepoints, &c->set);
+	if (status == 'I')
+		ours_txn_ended(c, !c->unit_error);
 	if (status == 'I' && c->unit_error) {
 		effects_behind(c, c->server);
 		settings_txn_rollback(&c->set);
