@@ -194,6 +194,8 @@
 "SELECT 'f'" TEXT ", p.oid FROM pg_catalog.pg_proc p" \
 " WHERE CASE WHEN " IS_BUILTIN_FUNCTION \
 "  THEN (p.provolatile" EQ "'v' AND NOT p.proname" TEXT EQ "ANY (" ARRAY_OF(BUILTIN_HARMLESS) "))" \
+"   OR (p.proname" TEXT LIKE "'pg\\_%\\_size' AND p.provolatile" EQ "'v' AND EXISTS" \
+"    (SELECT FROM pg_catalog.pg_class u WHERE u.relpersistence" EQ "'u'))" \
 "   OR p.proname" TEXT EQ "ANY (" ARRAY_OF(BUILTIN_FUNCTIONS) ")" \
 "   OR p.proname" TEXT LIKE "'pg\\_stat\\_%'" \
 "  ELSE p.provolatile" EQ "'v' OR p.proname" TEXT LIKE "'pg\\_stat\\_%' END" \
