@@ -1,5 +1,5 @@
-"""Every function of PostgreSQL's own against a primary and its standby: one that the classifier lets
-run on a replica gives the same answer there, and none is kept on the primary without a reason."""
+"""Every function of PostgreSQL's own against a primary and its standby: one that the classifier
+lets run on a replica gives the same answer there, and none is kept without a reason."""
 import itertools
 import os
 import re
@@ -23,8 +23,9 @@ pytestmark = [
 # Literals of each type, the likeliest first; a type that is not here gets NULL.
 ARGUMENTS = {
     "bool": ["true"], "bytea": [r"'\x6162'"], '"char"': ["'r'"], "name": ["'pg_class'", "'utf8'"],
-    "int8": ["1", "100"], "int2": ["1"], "int4": ["1", "2"], "text": ["'abc'", "'UTF8'", "'1'", "'YYYY'"],
-    "oid": ["1259", "1"], "tid": ["'(0,1)'"], "xid": ["'3'"], "cid": ["'0'"], "json": ["'{\"a\": 1}'", "'[1, 2]'"],
+    "int8": ["1", "100"], "int2": ["1"], "int4": ["1", "2"],
+    "text": ["'abc'", "'UTF8'", "'1'", "'YYYY'"], "oid": ["1259", "1"], "tid": ["'(0,1)'"],
+    "xid": ["'3'"], "cid": ["'0'"], "json": ["'{\"a\": 1}'", "'[1, 2]'"],
     "jsonb": ["'{\"a\": 1}'", "'[1, 2]'"], "jsonpath": ["'$.a'"], "xml": ["'<a>1</a>'"],
     "point": ["'(1,2)'"], "lseg": ["'[(0,0),(1,1)]'"], "path": ["'((0,0),(1,1),(2,0))'"],
     "box": ["'(1,1),(0,0)'"], "polygon": ["'((0,0),(1,1),(2,0))'"], "line": ["'{1,2,3}'"],
@@ -68,11 +69,11 @@ SELECT DISTINCT p.oid::int, p.proname, p.prokind::text, p.provolatile::text,
 """
 # Kept on the primary, and not even tried on the standby: they act on the server.
 ACTS = re.compile(
-    r"^(pg_(promote|wal_replay_|terminate_backend|cancel_backend|reload_conf|rotate_logfile|switch_wal"
-    r"|start_backup|stop_backup|backup_|create_|drop_|copy_|logical_|replication_|sync_|sleep"
-    r"|stat_reset|log_|advisory|try_advisory|import_|export_|nextoid|stop_making|read_|ls_|stat_file"
-    r"|file|current_logfile|set_)|binary_upgrade_|lo_|lowrite|loread|brin_|gin_clean|ts_stat|ts_rewrite"
-    r"|.*_to_xml|setseed|set_config|nextval|setval|currtid)")
+    r"^(pg_(promote|wal_replay_|terminate_backend|cancel_backend|reload_conf|rotate_logfile"
+    r"|switch_wal|start_backup|stop_backup|backup_|create_|drop_|copy_|logical_|replication_|sync_"
+    r"|sleep|stat_reset|log_|advisory|try_advisory|import_|export_|nextoid|stop_making|read_|ls_"
+    r"|stat_file|file|current_logfile|set_)|binary_upgrade_|lo_|lowrite|loread|brin_|gin_clean"
+    r"|ts_stat|ts_rewrite|.*_to_xml|setseed|set_config|nextval|setval|currtid)")
 # Kept on the primary although the standby gave the same answer here, and why.
 KEPT = {
     "statistics, locks, memory or connections of one server":
@@ -84,14 +85,15 @@ KEPT = {
         r"|database_collation|control_)",
     "transactions as one server numbers them, of which a standby lags behind":
         r"txid_|pg_(current_snapshot|current_xact|xact_|last_committed|get_multixact)",
-    "of one session": r"current_setting|currval|lastval|pg_(cursor|prepared_statement|my_temp|listening)",
+    "of one session":
+        r"current_setting|currval|lastval|pg_(cursor|prepared_statement|my_temp|listening)",
     "a sequence, of which a standby is ahead": r"pg_sequence_last_value",
     "for CREATE EXTENSION and CREATE FUNCTION": r"pg_extension_config_dump|plpgsql_validator",
 }
 # Volatile ones that a replica may answer, as builtin.h has them (BUILTIN_HARMLESS).
 HARMLESS = {
-    "random", "random_normal", "clock_timestamp", "timeofday", "gen_random_uuid", "uuidv4", "uuidv7",
-    "pg_sleep", "pg_sleep_for", "pg_sleep_until", "pg_database_size", "pg_tablespace_size",
+    "random", "random_normal", "clock_timestamp", "timeofday", "gen_random_uuid", "uuidv4",
+    "uuidv7", "pg_sleep", "pg_sleep_for", "pg_sleep_until", "pg_database_size", "pg_tablespace_size",
     "pg_relation_size", "pg_table_size", "pg_indexes_size", "pg_total_relation_size",
     "pg_partition_tree", "pg_partition_ancestors", "lo_get", "system", "bernoulli", "amvalidate",
     "current_query"}
@@ -113,7 +115,8 @@ def sessions(own_site):
 
 def calls(name, kind, types):
     """Texts that call it, until one works."""
-    values = [[v if t in UNTYPED else f"{v}::{t}" for v in ARGUMENTS.get(t, ["NULL"])] for t in types]
+    values = [[v if t in UNTYPED else f"{v}::{t}" for v in ARGUMENTS.get(t, ["NULL"])]
+              for t in types]
     if kind == "a" and not types:
         return [f"SELECT {name}(*)"]
     over = " OVER (ORDER BY g) FROM generate_series(1, 2) g" if kind == "w" else ""
@@ -186,6 +189,25 @@ def test_sizes_are_kept_where_a_relation_is_unlogged(sessions):
     sessions.run("CREATE UNLOGGED TABLE is_empty_there (a int)")
     sessions.refresh()
     assert sessions.judge.ask(sql).where == "primary"
-    sessions.run("DROP TABLE is_empty_there")
+    forget(sessions, "TABLE is_empty_there")
+
+
+def forget(sessions, what):
+    sessions.run(f"DROP {what} CASCADE")
     sessions.outdated = True
     sessions.refresh()
+
+
+def test_default_operator_class_of_a_builtin_type_taints_everything(sessions):
+    sql = "SELECT '(1,1)'::point"
+    for volatility in ("IMMUTABLE", "VOLATILE"):
+        sessions.run("CREATE FUNCTION compares(point, point) RETURNS int LANGUAGE sql "
+                     f"{volatility} AS 'SELECT 0'").check()
+        sessions.run("CREATE OPERATOR CLASS of_points DEFAULT FOR TYPE point USING btree AS "
+                     "FUNCTION 1 compares(point, point)").check()
+        sessions.outdated = True
+        sessions.refresh()
+        where = "replica" if volatility == "IMMUTABLE" else "primary"
+        assert sessions.judge.ask(sql).where == where
+        forget(sessions, "OPERATOR FAMILY of_points USING btree")
+        forget(sessions, "FUNCTION compares")
