@@ -122,7 +122,8 @@ uint64_t judge_word(
 	struct worker *w, struct client *c, const char *sql, size_t len, struct sql_verdict *v)
 {
 	dbase_want_catalog(w, c->db);
-	sql_classify(sql, len, c->sql_opts, c->db->catalog, v);
+	sql_classify(
+		sql, len, c->sql_opts, c->db->catalog != NULL ? c->db->catalog : w->no_catalog, v);
 	return (is_ours(c, sql, len) ? WORD_OURS : 0) |
 	       (v->n_effects != 0 || v->flags & SQLV_LOST ? WORD_EFFECTS : 0) |
 	       (uint64_t)v->cls << WORD_CLS_SHIFT | (uint64_t)verdict_pins(v) << WORD_PINS_SHIFT |
