@@ -11,5 +11,6 @@ libpure_a_SOURCES += \
 	src/base/snap.c src/base/snap.h \
 	src/base/status.c src/base/status.h \
 	src/base/text.h \
+	src/base/value.c src/base/value.h \
 	src/base/wheel.c src/base/wheel.h \
 	src/base/wr.h

@@ -3,13 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/value.h"
 #include "conf/check.h"
 #include "conf/clusters.h"
 #include "conf/nodes.h"
 #include "conf/pairs.h"
 #include "conf/setting_text.h"
 #include "conf/setting_value.h"
-#include "conf/value.h"
 
 #define EXPECTED_MAX 512u /* bytes of setting_expected */
 

@@ -2,9 +2,9 @@
 
 #include <string.h>
 
+#include "base/value.h"
 #include "conf/chars.h"
 #include "conf/own.h"
-#include "conf/value.h"
 
 #define WEIGHT_MAX     100u
 #define SOCKET_DIR_MAX 90u /* bytes: with "/.s.PGSQL.65535" it fits sockaddr_un */

@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/value.h"
 #include "conf/conf.h"
 #include "conf/setting_value.h"
-#include "conf/value.h"
 
 /* --- what is expected --- */
 

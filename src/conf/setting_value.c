@@ -3,9 +3,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/value.h"
 #include "conf/chars.h"
 #include "conf/conf.h"
-#include "conf/value.h"
 
 #define SEPARATORS ",:"
 

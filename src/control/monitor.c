@@ -252,8 +252,6 @@ static uint64_t sample_interval(struct watch *n)
 	uint64_t interval = env_conf(m->env)->lag_check_interval_us;
 	uint64_t now = env_now_us(m->env);
 
-	if (is_awaited(n) && interval > MONITOR_URGENT_US)
-		return MONITOR_URGENT_US;
 	if (mark_clock_is_wanted(&m->env->shared->clock, m->sampled[n->cluster]))
 		m->fast_until_us[n->cluster] = now + MONITOR_FAST_HOLD_US;
 	if (now < m->fast_until_us[n->cluster] && interval > MONITOR_FAST_US)
@@ -277,7 +275,10 @@ static void take_sample(struct watch *n)
 	tell_answer(n, bits);
 	mark_changed(m, n->cluster, bits);
 	n->state = WATCH_READY;
-	wheel_add(&env->wheel, &n->timer, n->started_us + sample_interval(n));
+	if (is_awaited(n)) /* who came since waits for the next one: without a pause */
+		watch_sample(n);
+	else
+		wheel_add(&env->wheel, &n->timer, n->started_us + sample_interval(n));
 }
 
 static void on_done(void *arg, const struct pq_result *r)
@@ -349,11 +350,10 @@ static void on_timer(void *ctx, struct wheel_timer *t)
 		watch_sample(n);
 }
 
-/* Whatever it waits for, begin now; but not twice within MONITOR_FAST_US (MONITOR_URGENT_US). */
+/* Whatever it waits for, begin now; but not twice within MONITOR_FAST_US. */
 static void watch_now(struct watch *n)
 {
-	uint64_t at = n->started_us + (n->state == WATCH_READY && is_awaited(n) ? MONITOR_URGENT_US
-										: MONITOR_FAST_US);
+	uint64_t at = n->started_us + MONITOR_FAST_US;
 
 	if (n->state == WATCH_RESTING || n->state == WATCH_READY)
 		wheel_add(&n->m->env->wheel, &n->timer, at);
@@ -372,9 +372,14 @@ void monitor_hurry(struct monitor *m)
 	for (uint32_t i = 0; i < NODES_MAX; i++) {
 		struct watch *n = m->watches[i];
 
-		if (n != NULL && n->state == WATCH_READY &&
-			(is_awaited(n) || mark_clock_is_wanted(clock, m->sampled[n->cluster])))
+		if (n == NULL || n->state != WATCH_READY)
+			continue;
+		if (is_awaited(n)) {
+			wheel_del(&m->env->wheel, &n->timer);
+			watch_sample(n);
+		} else if (mark_clock_is_wanted(clock, m->sampled[n->cluster])) {
 			watch_now(n);
+		}
 	}
 }
 

@@ -3,8 +3,8 @@
  * route/roles and publishes shared->topology.
  * Owns:    the connections, the judgement (struct roles), the published topology.
  * Bounds:  one query per node at a time, limited by node_timeout; an interval between them of
- *          lag_check_interval, MONITOR_FAST_US while marks are open, MONITOR_URGENT_US while
- *          units stand and wait; back-off up to MONITOR_REST_MAX_US (MONITOR_REFUSED_MAX_US after a
+ *          lag_check_interval, MONITOR_FAST_US while marks are open, none while units stand
+ *          and wait; back-off up to MONITOR_REST_MAX_US (MONITOR_REFUSED_MAX_US after a
  * refused login).
  */
 #ifndef PGWEIR_CONTROL_MONITOR_H
@@ -14,13 +14,13 @@
 
 #define MONITOR_FAST_US        10000u
 #define MONITOR_FAST_HOLD_US   500000u /* stay fast for so long after a mark was seen open */
-#define MONITOR_URGENT_US      1000u   /* between samples while units stand and wait for them */
 #define MONITOR_REST_MIN_US    50000u
 #define MONITOR_REST_MAX_US    500000u
 #define MONITOR_REFUSED_MAX_US 5000000u
 
-#define MONITOR_AWAITED (1u << 16) /* beside ROLES_*: units stand and wait for what is published \
-				    */
+#define MONITOR_AWAITED                                                          \
+	(1u << 16) /* beside ROLES_*: units stand and wait for what is published \
+		    */
 
 struct monitor;
 

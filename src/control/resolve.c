@@ -261,7 +261,8 @@ void resolve_conf_changed(struct resolve *r)
 		lookup_update(&r->lookups[NODES_MAX + i], peer != NULL ? peer->host : NULL,
 			peer != NULL ? peer->port : 0);
 	}
-	/* Who is answered next (RELOAD, say) finds the literal addresses; the timer tells the rest. */
+	/* Who is answered next (RELOAD, say) finds the literal addresses; the timer tells the rest.
+	 */
 	if (wheel_is_armed(&r->publish))
 		(void)publish(r);
 }

@@ -44,6 +44,7 @@ static const char *const reason_names[CHOOSE_REASON_COUNT] = {
 	[CHOOSE_BY_ONLY_NODE] = "only_node",
 	[CHOOSE_BY_PINNED] = "pinned",
 	[CHOOSE_BY_IN_TRANSACTION] = "in_transaction",
+	[CHOOSE_BY_HINT] = "hint",
 	[CHOOSE_BY_REPLAY] = "replay",
 };
 

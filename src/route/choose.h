@@ -58,7 +58,8 @@ enum choose_reason {
 	CHOOSE_BY_ONLY_NODE,      /* the database has one node and routing = off */
 	CHOOSE_BY_PINNED,         /* not from choose(): the client is pinned */
 	CHOOSE_BY_IN_TRANSACTION, /* not from choose(): the transaction holds its server */
-	CHOOSE_BY_REPLAY,         /* not from choose(): refused by a replica, run again */
+	CHOOSE_BY_HINT,   /* not from choose(): the client has said so (a hint, pgweir.route) */
+	CHOOSE_BY_REPLAY, /* not from choose(): refused by a replica, run again */
 	CHOOSE_REASON_COUNT
 };
 const char *choose_reason_name(enum choose_reason r);

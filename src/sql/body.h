@@ -15,4 +15,10 @@ bool body_has_effect(const char *body, size_t len);
 /* Does it name currval or lastval? */
 bool body_asks_sequences(const char *body, size_t len);
 
+/*
+ * Does it name CREATE, ALTER, DROP or IMPORT? SQLV_SCHEMA, and SQLV_DDL unless only DROP is named,
+ * as those statements themselves have; else 0. Read in the same way.
+ */
+uint32_t body_definitions(const char *body, size_t len);
+
 #endif

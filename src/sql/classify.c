@@ -134,20 +134,36 @@ static void judge_bytes(struct scan *s, const char *sql, size_t len, uint32_t op
 	judge_text(s);
 }
 
+static void walk(struct scan *s, const char *sql, size_t len, uint32_t opts)
+{
+	/* The effects beyond n_effects stay as they are. */
+	memset(s->v, 0, offsetof(struct sql_verdict, effects));
+	if ((opts & SQL_ENC_UNSAFE) != 0)
+		judge_unreadable(s, CAUSE_ENCODING);
+	else if (len > SQL_LEN_MAX)
+		judge_unreadable(s, CAUSE_TOO_LONG);
+	else
+		judge_bytes(s, sql, len, opts);
+}
+
 void sql_classify_walking(const char *sql, size_t len, uint32_t opts, const struct catalog *cat,
 	struct sql_verdict *out)
 {
 	struct scan s;
 
 	scan_init(&s, sql, opts, cat, out);
-	/* The effects beyond n_effects stay as they are. */
-	memset(out, 0, offsetof(struct sql_verdict, effects));
-	if ((opts & SQL_ENC_UNSAFE) != 0)
-		judge_unreadable(&s, CAUSE_ENCODING);
-	else if (len > SQL_LEN_MAX)
-		judge_unreadable(&s, CAUSE_TOO_LONG);
-	else
-		judge_bytes(&s, sql, len, opts);
+	walk(&s, sql, len, opts);
+}
+
+void sql_classify_objections(const char *sql, size_t len, uint32_t opts, const struct catalog *cat,
+	struct sql_verdict *out, struct sql_objections *all)
+{
+	struct scan s;
+
+	all->n = 0;
+	scan_init(&s, sql, opts, cat, out);
+	s.objections = all;
+	walk(&s, sql, len, opts);
 }
 
 void sql_classify(const char *sql, size_t len, uint32_t opts, const struct catalog *cat,

@@ -28,4 +28,8 @@ void sql_classify(const char *sql, size_t len, uint32_t opts, const struct catal
 void sql_classify_walking(const char *sql, size_t len, uint32_t opts, const struct catalog *cat,
 	struct sql_verdict *out);
 
+/* The same, and every reason against a replica, not only the first. */
+void sql_classify_objections(const char *sql, size_t len, uint32_t opts, const struct catalog *cat,
+	struct sql_verdict *out, struct sql_objections *all);
+
 #endif

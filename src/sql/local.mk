@@ -20,6 +20,7 @@ libpure_a_SOURCES += \
 	src/sql/stmt_txn.c \
 	src/sql/verdict.c src/sql/verdict.h \
 	src/sql/walk.c src/sql/walk.h \
+	src/sql/weir.c src/sql/weir.h \
 	src/sql/word.c src/sql/word.h src/sql/word_list.h \
 	src/sql/word_multiplier.h src/sql/word_table.h
 EXTRA_DIST += src/sql/word_gen.py

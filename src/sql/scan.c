@@ -12,6 +12,7 @@ void scan_init(struct scan *s, const char *text, uint32_t opts, const struct cat
 	s->opts = opts;
 	s->cat = cat;
 	s->v = v;
+	s->objections = NULL;
 	s->txn_open = false;
 	s->stmt = 0;
 	s->modifies = false;
@@ -118,6 +119,10 @@ bool scan_take_string(struct scan *s, struct sql_view *out)
 
 void scan_object(struct scan *s, enum sql_cause cause)
 {
+	struct sql_objections *all = s->objections;
+
+	if (all != NULL && all->n < SQL_OBJECTIONS_MAX)
+		all->at[all->n++] = (struct sql_objection){(uint8_t)cause, view_of(&s->t)};
 	if (s->v->cause != CAUSE_NONE)
 		return;
 	s->v->cause = (uint8_t)cause;

@@ -24,9 +24,10 @@ struct scan {
 	bool ascii;                /* the text has no byte >= 0x80 */
 	const struct catalog *cat; /* NULL: not loaded */
 	struct sql_verdict *v;
-	struct sql_effect spill; /* written instead of an effect that has no place */
-	bool txn_open;           /* a transaction begun in this text is open */
-	uint16_t stmt;           /* index of the current statement */
+	struct sql_objections *objections; /* where all of them are noted, or NULL */
+	struct sql_effect spill;           /* written instead of an effect that has no place */
+	bool txn_open;                     /* a transaction begun in this text is open */
+	uint16_t stmt;                     /* index of the current statement */
 	/* of the current statement */
 	struct lexer start; /* at its first token */
 	bool modifies;      /* it is an INSERT, UPDATE, DELETE or MERGE, or has one in its WITH */

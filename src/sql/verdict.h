@@ -167,6 +167,17 @@ enum sql_implied {
 	IMPLIED_COUNT,
 };
 
+#define SQL_OBJECTIONS_MAX 16u
+
+/* All reasons against a replica, in the order of the text: for people (EXPLAIN ROUTE). */
+struct sql_objections {
+	uint8_t n; /* 0..SQL_OBJECTIONS_MAX; further ones are left out */
+	struct sql_objection {
+		uint8_t cause; /* enum sql_cause */
+		struct sql_view at;
+	} at[SQL_OBJECTIONS_MAX];
+};
+
 struct sql_verdict {
 	uint8_t cls;        /* enum sql_class */
 	uint8_t cause;      /* enum sql_cause: the first reason not to use a replica */

@@ -1,4 +1,5 @@
 #include "worker/client.h"
+#include "route/params.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -480,6 +481,7 @@ void client_free(struct worker *w, struct client *c)
 	savepoints_clear(&c->savepoints, &c->set);
 	settings_txn_fini(&c->set);
 	stmt_names_fini(&c->names);
+	params_free(c->params);
 	free(c->deferred);
 	free(c->unnamed);
 	free(c->expected);

@@ -10,6 +10,7 @@
 
 #include "pool/waitq.h"
 #include "proto/report.h"
+#include "route/ask.h"
 #include "route/marks.h"
 #include "state/pins.h"
 #include "state/settings_txn.h"
@@ -21,6 +22,7 @@ struct effects;
 struct hold;
 struct listening;
 struct login;
+struct params;
 struct prepared_note;
 struct savepoints;
 struct server;
@@ -98,6 +100,7 @@ enum client_end {
 /* BEGIN and SET TRANSACTION, SAVEPOINT after it, answered by us and not yet sent. */
 struct deferred {
 	struct sql_modes modes; /* what the block will run with */
+	struct ask ask;         /* hints of its statements: they hold for the block */
 	uint32_t len;
 	uint32_t n;             /* statements in `sql` */
 	char sql[DEFERRED_MAX]; /* each ended by a NUL */
@@ -114,6 +117,8 @@ struct unit {
 	bool may_name_later; /* binds a statement whose name is not known (yet) */
 	bool uses_portal;    /* executes a named portal */
 	bool listens;        /* LISTEN, by the shared connection */
+	bool ours;           /* some statement is for pgweir itself: ours.h */
+	bool asks_replica;   /* its client says that a replica can run it; see judge.h */
 	bool has_effects;    /* some statement has effects that are to be followed */
 	uint8_t cls;         /* enum sql_class, the gravest of its statements */
 	uint32_t n_stmts;    /* statements, as far as they are counted */
@@ -121,6 +126,7 @@ struct unit {
 	uint32_t pins;       /* bits of enum pin_cause that it will cause */
 	uint64_t arrived_us; /* consistency = strong: when it was to be placed first; 0: not yet */
 	struct mark arrival; /* … and what had been acknowledged then */
+	struct ask ask;      /* hints */
 };
 
 #define UNNAMED_KEEP_MAX 1047552u /* bytes of a Parse; a longer one serves its own unit only */
@@ -150,6 +156,7 @@ struct client {
 	struct server *server; /* linked */
 	bool cancel_sent;      /* of a CLIENT_CANCEL: its request was */
 
+	bool hint_told;         /* an unknown hint was told of */
 	bool wait_told;         /* query_wait_notify: it knows that it waits */
 	struct waiter waiter;   /* while CLIENT_WAITING or waiting for a welcome */
 	struct pool *line_pool; /* whose line it stands in; NULL: the account's `nowhere` */
@@ -206,6 +213,7 @@ struct client {
 	bool block_answered;     /* something of the block was passed on */
 	bool parse_differs;      /* … in what the meaning of a text depends on */
 	bool block_differs;      /* SET LOCAL and the like: it may parse as nothing else does */
+	struct params *params;   /* pgweir.*: ours.h; NULL: it has set none */
 	struct settings_txn set; /* what it has set: at login, committed, now */
 	struct savepoints *savepoints; /* of the open transaction, or NULL */
 	uint32_t sql_opts;             /* for the lexer: strings and encoding */

@@ -129,6 +129,12 @@ void dispatch_borrow(struct worker *w)
 
 /* --- units --- */
 
+/* Hints and parameters are heeded where a node is chosen. */
+static bool has_own_wish(const struct client *c)
+{
+	return c->params != NULL || c->unit.ask.route != 0 || c->unit.ask.has_max_lag;
+}
+
 /* On the server that the client has already, behind what is under way there? */
 static bool may_follow(const struct client *c)
 {
@@ -142,9 +148,9 @@ static bool may_follow(const struct client *c)
 		c->acc->mode == POOL_MODE_SESSION)
 		return c->sent_len == 0;
 	if (s->in_recovery) /* a unit that must see what others wrote is chosen for on its own */
-		return pick_consistency(c) <= CHOOSE_SESSION_MARKS && c->unit_retained &&
-		       c->unit.flags & SQLV_REPLICA && !c->streaming && c->unit.pins == 0 &&
-		       !c->force_primary;
+		return pick_consistency(c) <= CHOOSE_SESSION_MARKS && !has_own_wish(c) &&
+		       c->unit_retained && c->unit.flags & SQLV_REPLICA && !c->streaming &&
+		       c->unit.pins == 0 && !c->force_primary;
 	return c->sent_len == 0;
 }
 

@@ -7,6 +7,7 @@
 #include "worker/forward.h"
 #include "worker/judge.h"
 #include "worker/notify.h"
+#include "worker/ours.h"
 #include "worker/savepoints.h"
 #include "worker/sqlstmt.h"
 
@@ -82,6 +83,7 @@ static bool is_plain_end(const struct client *c, const struct server *s,
 	const struct sql_verdict *v, const struct sql_effect *e)
 {
 	return (e->kind == EFFECT_COMMIT || e->kind == EFFECT_ROLLBACK) && v->n_effects == 1 &&
+	       (c->params == NULL || !params_is_pending(c->params)) &&
 	       c->set.current == c->set.committed && notify_n_ops(c) == 0 && !awaits_effects(s);
 }
 
@@ -320,6 +322,7 @@ static void apply(struct worker *w, struct client *c, struct server *s, struct e
 {
 	uint32_t n_ops;
 
+	ours_effect(c, (enum sql_effect_kind)it->kind, it->name, rolled_back);
 	switch ((enum sql_effect_kind)it->kind) {
 	case EFFECT_SET:
 		put_setting(w, c, it->name, it->value);

@@ -1,10 +1,13 @@
 #include "worker/judge.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "proto/frame.h"
+#include "sql/weir.h"
 #include "worker/notify.h"
+#include "worker/pick.h"
 #include "worker/probe.h"
 
 /* Layout of a word. */
@@ -13,7 +16,8 @@
 #define WORD_PINS_SHIFT 40u /* 20 bits: enum pin_cause */
 #define WORD_FLAG_SHIFT 24u /* 16 bits: SQLV_* */
 #define WORD_PINS_MASK  0xfffffu
-#define WORD_GEN_MASK   0x00ffffffull
+#define WORD_OURS       (1ull << 23) /* for pgweir itself, see ours.h */
+#define WORD_GEN_MASK   0x007fffffull
 _Static_assert(PIN_CAUSE_COUNT <= 20, "pins fit their bits");
 _Static_assert((SQLV_BODY | SQLV_SCHEMA) < 0x10000u, "flags fit their bits");
 _Static_assert(SQL_UNKNOWN < 8, "classes fit their bits");
@@ -107,12 +111,20 @@ static uint32_t catalog_bits(const struct client *c)
 	return (uint32_t)(c->db->catalog_generation & WORD_GEN_MASK);
 }
 
+static bool is_ours(const struct client *c, const char *sql, size_t len)
+{
+	struct weir_stmt s;
+
+	return weir_may_be(sql, len) && weir_read(sql, len, c->sql_opts, &s);
+}
+
 uint64_t judge_word(
 	struct worker *w, struct client *c, const char *sql, size_t len, struct sql_verdict *v)
 {
 	dbase_want_catalog(w, c->db);
 	sql_classify(sql, len, c->sql_opts, c->db->catalog, v);
-	return (v->n_effects != 0 || v->flags & SQLV_LOST ? WORD_EFFECTS : 0) |
+	return (is_ours(c, sql, len) ? WORD_OURS : 0) |
+	       (v->n_effects != 0 || v->flags & SQLV_LOST ? WORD_EFFECTS : 0) |
 	       (uint64_t)v->cls << WORD_CLS_SHIFT | (uint64_t)verdict_pins(v) << WORD_PINS_SHIFT |
 	       (uint64_t)(v->flags & 0xffffu) << WORD_FLAG_SHIFT | catalog_bits(c);
 }
@@ -139,7 +151,81 @@ static void unit_add_word(struct unit *u, uint64_t word)
 		u->cls = cls;
 	u->pins |= (uint32_t)(word >> WORD_PINS_SHIFT) & WORD_PINS_MASK;
 	u->has_effects = u->has_effects || judge_has_effects(word);
+	u->ours = u->ours || (word & WORD_OURS) != 0;
 	u->n_stmts++;
+}
+
+/* A word of a hint is not known, or its value is wrong: once a client, it is told. */
+static COLD void hint_is_unknown(struct worker *w, struct client *c, const char *word)
+{
+	char message[ASK_VALUE_MAX + 64];
+	struct report r = report_of("WARNING", "01000", message);
+	uint8_t buf[REPORT_OWN_MAX];
+	struct wr out = wr_of(buf, sizeof buf);
+
+	if (c->hint_told || c->server != NULL) /* not into the middle of an answer */
+		return;
+	c->hint_told = true;
+	snprintf(message, sizeof message, "pgweir does not know the hint \"%s\"", word);
+	r.hint = "Hints are primary, replica, auto, consistency=… and max_lag=….";
+	report_put(&out, 'N', &r);
+	conn_put_copy(c->conn, buf, out.len);
+	log_info(w->log, "unknown hint", "client=%lu db=%s", (unsigned long)c->id, c->db->name);
+}
+
+/* The hints of a statement of the unit. */
+static COLD void take_hints(struct worker *w, struct client *c, const char *sql, size_t len)
+{
+	char unknown[ASK_VALUE_MAX];
+	struct ask hints;
+
+	if (!ask_read_hints(sql, len, &hints, unknown))
+		return;
+	ask_merge(&c->unit.ask, &hints);
+	if (unknown[0] != '\0')
+		hint_is_unknown(w, c, unknown);
+}
+
+/*
+ * The client says that a replica can run what is not proved. It is believed about the functions,
+ * views and other objects of the database, and about what differs from server to server; not about
+ * what the text itself tells to write or to leave something in the session.
+ */
+bool judge_may_ask_replica(struct worker *w, const struct client *c, const char *sql, size_t len)
+{
+	const uint32_t never = ~(uint32_t)(SQLV_REPLICA | SQLV_COPY_OUT | SQLV_BODY);
+	struct sql_verdict v;
+
+	if (w->plain_catalog == NULL)
+		return false;
+	sql_classify(sql, len, c->sql_opts, w->plain_catalog, &v);
+	if (v.n_effects != 0 || (v.flags & never) != 0)
+		return false;
+	switch ((enum sql_cause)v.cause) {
+	case CAUSE_NONE:
+	case CAUSE_SERVER:
+	case CAUSE_FUNCTION:
+	case CAUSE_RELATION:
+	case CAUSE_OPERATOR:
+	case CAUSE_TYPE:
+	case CAUSE_NAME:
+		return v.cls == SQL_READ || v.cause == CAUSE_FUNCTION;
+	default:
+		return false;
+	}
+}
+
+/* What the client asks for about one statement of its unit. */
+static void heed(struct worker *w, struct client *c, const char *sql, size_t len)
+{
+	struct unit *u = &c->unit;
+	bool is_first = u->n_stmts <= 1;
+
+	if (ask_may_have_hints(sql, len))
+		take_hints(w, c, sql, len);
+	if ((u->flags & SQLV_REPLICA) == 0 && pick_asks_replica(c))
+		u->asks_replica =
+			(is_first || u->asks_replica) && judge_may_ask_replica(w, c, sql, len);
 }
 
 static void unit_is_unknown(struct unit *u)
@@ -210,6 +296,8 @@ static enum status judge_parse(struct worker *w, struct client *c, struct rd bod
 	if (is_kept_unnamed(c, body)) {
 		dbase_want_catalog(w, c->db);
 		unit_add_word(u, c->unnamed->word);
+		if (frontend_read_parse(body, &m) == OK)
+			heed(w, c, m.sql, m.sql_len);
 		return OK;
 	}
 	if (frontend_read_parse(body, &m) != OK)
@@ -219,6 +307,7 @@ static enum status judge_parse(struct worker *w, struct client *c, struct rd bod
 	if (m.name_len == 0 && !c->verbatim)
 		keep_unnamed(c, body, word);
 	unit_add_word(u, word);
+	heed(w, c, m.sql, m.sql_len);
 	return OK;
 }
 
@@ -239,6 +328,8 @@ static enum status judge_bind(
 
 	if (frontend_read_bind(body, (uint32_t)body.left, &m) != OK)
 		return E_PROTO;
+	if (m.stmt_len != 0 && c->verbatim && stmt_names_find(&c->names, m.stmt) != NULL)
+		c->unit.ours = true; /* the server's names are its own, but for ours */
 	if (m.stmt_len == 0) {
 		if (unnamed_parsed)
 			return OK;
@@ -254,6 +345,7 @@ static enum status judge_bind(
 		unit_is_unknown(&c->unit); /* as its EXECUTE */
 	} else if (name != NULL) {
 		unit_add_word(&c->unit, judge_stmt(w, c, name));
+		heed(w, c, name->stmt->query, name->stmt->query_len);
 		note_probe(w, c, name);
 	} else {
 		c->unit.may_name_later = true; /* parsed in this very unit, or unknown */
@@ -269,6 +361,7 @@ static enum status judge_simple(struct worker *w, struct client *c, struct rd bo
 	if (frontend_read_query(body, &m) != OK)
 		return E_PROTO;
 	unit_add_word(&c->unit, judge_word(w, c, m.sql, m.sql_len, &v));
+	heed(w, c, m.sql, m.sql_len);
 	c->probe_due = c->probe_due || probe_is_due(c, &v, m.sql, m.sql_len);
 	return OK;
 }

@@ -27,6 +27,11 @@ static inline bool judge_has_effects(uint64_t word)
 /* Judge the complete unit of c->unit.len bytes at `data`. Errors: E_PROTO a malformed message. */
 enum status judge_unit(struct worker *w, struct client *c, const uint8_t *data) MUST_USE;
 
+/* May a client's word send this text to a replica, though it is not proved that it can run there?
+ */
+bool judge_may_ask_replica(
+	struct worker *w, const struct client *c, const char *sql, size_t len) MUST_USE;
+
 /* A Parse of the unnamed statement is sent, among others of its unit or in a stream: what follows
  * binds this one.
  */

@@ -11,6 +11,7 @@
 #include "worker/effects.h"
 #include "worker/forward.h"
 #include "worker/judge.h"
+#include "worker/ours.h"
 #include "worker/prepared.h"
 #include "worker/savepoints.h"
 
@@ -144,8 +145,9 @@ static void answer(struct worker *w, struct client *c, const struct single *u, c
 	c->db->stats.queries++;
 }
 
-static void leave_txn(struct client *c)
+static void leave_txn(struct client *c, bool committed)
 {
+	ours_txn_ended(c, committed);
 	c->txn = TXN_NONE;
 	c->block_read_only = false;
 	c->block_answered = false;
@@ -154,6 +156,7 @@ static void leave_txn(struct client *c)
 	if (c->deferred != NULL) {
 		c->deferred->n = 0;
 		c->deferred->len = 0;
+		c->deferred->ask = (struct ask){0};
 	}
 	savepoints_clear(&c->savepoints, &c->set);
 	settings_txn_rollback(&c->set); /* nothing ran in it */
@@ -171,7 +174,11 @@ static bool keep_deferred(struct client *c, const struct single *u)
 			return false;
 		d->n = 0;
 		d->len = 0;
+		d->ask = (struct ask){0};
 	}
+	if (d->n == 0)
+		d->ask = (struct ask){0};
+	ask_merge(&d->ask, &c->unit.ask);
 	if (u->sql_len + 1 > sizeof d->sql - d->len)
 		return false;
 	memcpy(d->sql + d->len, u->sql, u->sql_len);
@@ -226,7 +233,7 @@ static bool end_deferred(
 		answer(w, c, u, tag);
 		return true;
 	}
-	leave_txn(c);
+	leave_txn(c, u->verdict.effects[0].kind == EFFECT_COMMIT);
 	c->db->stats.xacts++;
 	answer(w, c, u, tag);
 	return true;
@@ -265,6 +272,7 @@ static bool answer_deferred(struct worker *w, struct client *c, const struct sin
 			OK &&
 		keep_deferred(c, u)) {
 		effects_savepoint(w, c, name);
+		ours_effect(c, EFFECT_SAVEPOINT, name, false);
 		answer(w, c, u, "SAVEPOINT");
 		return true;
 	}
@@ -286,7 +294,7 @@ static void answer_failed(
 		r.hint = "The transaction was rolled back; run it again.";
 	} else if (is_single && (sql_verdict_is(&u->verdict, EFFECT_ROLLBACK) ||
 					sql_verdict_is(&u->verdict, EFFECT_COMMIT))) {
-		leave_txn(c);
+		leave_txn(c, false);
 		answer(w, c, u, "ROLLBACK");
 		return;
 	}

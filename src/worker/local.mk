@@ -11,6 +11,7 @@ libcore_a_SOURCES += \
 	src/worker/dispatch.c src/worker/dispatch.h \
 	src/worker/effects.c src/worker/effects.h \
 	src/worker/entry.c src/worker/entry.h \
+	src/worker/explain.c src/worker/explain.h \
 	src/worker/fit.c src/worker/fit.h \
 	src/worker/forward.c src/worker/forward.h \
 	src/worker/handover.c src/worker/handover.h \
@@ -23,6 +24,7 @@ libcore_a_SOURCES += \
 	src/worker/login.c src/worker/login.h \
 	src/worker/loss.c src/worker/loss.h \
 	src/worker/notify.c src/worker/notify.h \
+	src/worker/ours.c src/worker/ours.h \
 	src/worker/pass.c src/worker/pass.h \
 	src/worker/pick.c src/worker/pick.h \
 	src/worker/pinning.c src/worker/pinning.h \

@@ -8,6 +8,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "net/listen.h"
 #include "net/tls.h"
 #include "proto/frame.h"
@@ -23,6 +24,7 @@
 #include "worker/dispatch.h"
 #include "worker/handover.h"
 #include "worker/keys.h"
+#include "worker/ours.h"
 #include "worker/server.h"
 
 #define VERSION_SPOKEN STARTUP_V3_2 /* the newest; a newer one is negotiated down */
@@ -112,6 +114,34 @@ static bool list_has(const struct conf_list *l, const char *name)
 	return false;
 }
 
+static bool take_our_parameter(
+	struct worker *w, struct client *c, const char *name, const char *value)
+{
+	char message[2 * ASK_VALUE_MAX + 64], lower[ASK_NAME_MAX];
+	enum status st;
+
+	text_copy(lower, sizeof lower, name + strlen("pgweir."));
+	for (char *p = lower; *p != '\0'; p++)
+		*p = *p >= 'A' && *p <= 'Z' ? (char)(*p | 0x20) : *p;
+	st = ours_start(c, lower, value);
+	if (st == OK)
+		return true;
+	if (st == E_NOTFOUND)
+		snprintf(message, sizeof message,
+			"unrecognized configuration parameter \"pgweir.%.*s\"", (int)ASK_VALUE_MAX,
+			lower);
+	else
+		snprintf(message, sizeof message,
+			"invalid value for parameter \"pgweir.%s\": \"%.*s\"", lower,
+			(int)ASK_VALUE_MAX, value);
+	refuse(w, c,
+		st == E_NOTFOUND  ? "42704"
+		: st == E_INVALID ? SQLSTATE_INVALID_PARAMETER_VALUE
+				  : SQLSTATE_OUT_OF_MEMORY,
+		message, ask_values(ask_find(lower)));
+	return false;
+}
+
 /*
  * One start-up parameter becomes part of the client's settings. What cannot be carried (custom
  * parameters, role) pins the client as soon as it gets a server.
@@ -123,6 +153,8 @@ static bool take_setting(struct worker *w, struct client *c, const char *name, c
 
 	if (list_has(&w->conf->ignore_startup_parameters, name))
 		return true;
+	if (strncasecmp(name, "pgweir.", strlen("pgweir.")) == 0)
+		return take_our_parameter(w, c, name, value);
 	if (cls == SETTINGS_TXN || cls == SETTINGS_SEED) /* no meaning before a transaction */
 		return true;
 	st = settings_txn_set(&c->set, name, value);

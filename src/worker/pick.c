@@ -1,9 +1,12 @@
 #include "worker/pick.h"
 
+#include <string.h>
 #include <strings.h>
 
 #include "conf/conf.h"
+#include "route/params.h"
 #include "worker/fit.h"
+#include "worker/ours.h"
 #include "worker/worker.h"
 
 struct chooser {
@@ -13,7 +16,7 @@ struct chooser {
 	struct choose_load load[CONF_DB_NODES_MAX];
 };
 
-enum choose_consistency pick_consistency(const struct client *c)
+enum choose_consistency pick_configured(const struct client *c)
 {
 	static const enum choose_consistency modes[] = {
 		[CONSISTENCY_UNSET] = CHOOSE_SESSION_MARKS,
@@ -24,6 +27,33 @@ enum choose_consistency pick_consistency(const struct client *c)
 	};
 
 	return modes[c->acc->consistency];
+}
+
+/* All that the client asks for: by parameters, a hint of its block, hints of the unit. */
+static struct ask asked(const struct client *c)
+{
+	struct ask a = {0};
+
+	if (c->params != NULL)
+		a = *params_now(c->params);
+	if (c->txn == TXN_DEFERRED && c->deferred != NULL)
+		ask_merge(&a, &c->deferred->ask);
+	ask_merge(&a, &c->unit.ask);
+	return a;
+}
+
+enum choose_consistency pick_consistency(const struct client *c)
+{
+	struct ask a = asked(c);
+
+	return a.consistency != 0 ? (enum choose_consistency)(a.consistency - 1)
+				  : pick_configured(c);
+}
+
+bool pick_asks_replica(const struct client *c)
+{
+	return asked(c).route == CHOOSE_ROUTE_REPLICA + 1 && c->db->conf != NULL &&
+	       pick_route(c->db->conf) == CHOOSE_ROUTE_AUTO;
 }
 
 /*
@@ -73,12 +103,12 @@ enum choose_kind pick_kind(const struct client *c)
 		return CHOOSE_UNKNOWN;
 	if (c->txn == TXN_DEFERRED) {
 		/* A statement that only the primary answers rightly takes the block there. */
-		bool fits = u->flags & SQLV_REPLICA || u->flags & SQLV_USES_CURSOR ||
-			    (u->cls == SQL_SESSION && u->pins == 0);
+		bool fits = u->flags & SQLV_REPLICA || u->asks_replica ||
+			    u->flags & SQLV_USES_CURSOR || (u->cls == SQL_SESSION && u->pins == 0);
 
 		return is_read_only_block(c) && fits ? CHOOSE_READ_BLOCK : CHOOSE_TRANSACTION;
 	}
-	if (u->flags & SQLV_REPLICA && u->pins == 0)
+	if ((u->flags & SQLV_REPLICA && u->pins == 0) || u->asks_replica)
 		return CHOOSE_READ;
 	switch ((enum sql_class)u->cls) {
 	case SQL_WRITE:
@@ -95,7 +125,7 @@ enum choose_kind pick_kind(const struct client *c)
 	return CHOOSE_UNKNOWN;
 }
 
-static enum choose_route route_of(const struct conf_db *db)
+enum choose_route pick_route(const struct conf_db *db)
 {
 	if (!db->routing)
 		return CHOOSE_ROUTE_OFF;
@@ -186,6 +216,7 @@ static void chooser_fill(
 {
 	const struct account *acc = c->acc;
 	const struct conf_db *db = c->db->conf;
+	const struct ask a = asked(c);
 
 	for (uint32_t i = 0; i < acc->n_pools; i++)
 		fill_load(w, c, ch, i);
@@ -196,12 +227,15 @@ static void chooser_fill(
 		.n_nodes = (uint16_t)acc->n_pools,
 		.cluster = (uint16_t)db->cluster_id,
 		.kind = kind,
-		.route = route_of(db),
-		.max_lag_us = acc->max_lag_us,
+		.route = pick_route(db),
+		.max_lag_us = a.has_max_lag ? a.max_lag_us : acc->max_lag_us,
+		.floor = a.min_lsn,
 		.now_us = w->now_us,
 		.sample_grace_us = w->conf->lag_check_interval_us,
 		.random = chooser_random(w, acc),
 	};
+	if (a.route == CHOOSE_ROUTE_PRIMARY + 1 && ch->in.route == CHOOSE_ROUTE_AUTO)
+		ch->in.route = CHOOSE_ROUTE_PRIMARY; /* never against what the entry is for */
 	fill_marks(w, c, ch);
 }
 
@@ -237,6 +271,17 @@ static struct pool *only_pool(struct worker *w, struct client *c)
 	return conn_ok ? p : NULL;
 }
 
+/* Was it the client's own word that decided? */
+static uint8_t reason_of(
+	const struct client *c, const struct choose_in *in, const struct choose_out *out)
+{
+	if (out->reason == CHOOSE_BY_ROUTE_PRIMARY && pick_route(c->db->conf) == CHOOSE_ROUTE_AUTO)
+		return CHOOSE_BY_HINT;
+	if (c->unit.asks_replica && in->kind <= CHOOSE_READ_BLOCK && goes_to_replica(out))
+		return CHOOSE_BY_HINT;
+	return out->reason;
+}
+
 struct pool *pick_pool(struct worker *w, struct client *c, enum choose_kind kind)
 {
 	struct chooser ch;
@@ -246,7 +291,7 @@ struct pool *pick_pool(struct worker *w, struct client *c, enum choose_kind kind
 		return only_pool(w, c);
 	chooser_fill(w, c, kind, &ch);
 	choose(&ch.in, &out);
-	c->route_reason = c->force_primary ? CHOOSE_BY_REPLAY : out.reason;
+	c->route_reason = c->force_primary ? CHOOSE_BY_REPLAY : reason_of(c, &ch.in, &out);
 	c->route_hint = out.hint;
 	c->needs_primary = !goes_to_replica(&out) && c->db->conf->routing &&
 			   c->db->conf->route != ROUTE_REPLICA;
@@ -262,6 +307,24 @@ struct pool *pick_pool(struct worker *w, struct client *c, enum choose_kind kind
 	return c->acc->pools[out.index];
 }
 
+void pick_look(struct worker *w, struct client *c, struct pick_view *v)
+{
+	struct chooser ch;
+
+	chooser_fill(w, c, pick_kind(c), &ch);
+	ch.in.wait_us = 0; /* a strong read: as the present samples tell */
+	choose(&ch.in, &v->out);
+	v->asked = asked(c);
+	v->reason = reason_of(c, &ch.in, &v->out);
+	v->in = ch.in;
+	v->marks = *ch.in.marks;
+	memcpy(v->nodes, ch.nodes, sizeof v->nodes);
+	memcpy(v->load, ch.load, sizeof v->load);
+	v->in.nodes = v->nodes;
+	v->in.load = v->load;
+	v->in.marks = &v->marks;
+}
+
 bool pick_waits_fresh(struct worker *w, struct client *c)
 {
 	struct chooser ch;
@@ -269,6 +332,8 @@ bool pick_waits_fresh(struct worker *w, struct client *c)
 
 	if (c->db->conf == NULL || c->db->paused)
 		return false;
+	if (c->unit.ours)
+		return ours_waits(w, c);
 	chooser_fill(w, c, pick_kind(c), &ch);
 	choose(&ch.in, &out);
 	return out.waits;

@@ -17,8 +17,26 @@ struct pool *pick_pool(struct worker *w, struct client *c, enum choose_kind kind
 /* Does the strong unit still have to wait for samples? */
 bool pick_waits_fresh(struct worker *w, struct client *c);
 
-/* What the client asks of its reads now. */
+/* What the client asks of its reads now: by hints, parameters, configuration. */
 enum choose_consistency pick_consistency(const struct client *c);
+enum choose_consistency pick_configured(const struct client *c); /* … by configuration alone */
+enum choose_route pick_route(const struct conf_db *db);          /* of the entry */
+
+/* Does it say that its unit can run on a replica? The entry's route must be auto. */
+bool pick_asks_replica(const struct client *c);
+
+/* What choosing for the client's unit would be given, and what would come of it; nothing is noted.
+ */
+struct pick_view {
+	struct choose_in in;
+	struct choose_out out;
+	struct ask asked; /* by hints and parameters */
+	struct marks marks;
+	uint16_t nodes[CONF_DB_NODES_MAX];
+	struct choose_load load[CONF_DB_NODES_MAX];
+	uint8_t reason; /* enum choose_reason */
+};
+void pick_look(struct worker *w, struct client *c, struct pick_view *v);
 
 /* May the unit that waits elsewhere run on this pool's node? */
 bool pick_is_fit(struct worker *w, struct client *c, const struct pool *p);

@@ -11,6 +11,7 @@
 #include "worker/judge.h"
 #include "worker/local.h"
 #include "worker/notify.h"
+#include "worker/ours.h"
 #include "worker/relay.h"
 #include "worker/sequences.h"
 #include "worker/server.h"
@@ -407,6 +408,17 @@ static COLD bool is_its_turn(struct feed *fd)
 	return true;
 }
 
+/* The unit needed no server. */
+static void answered_here(struct feed *fd)
+{
+	struct client *c = fd->c;
+
+	fd->at += c->unit.len;
+	c->request_us = fd->w->now_us;
+	reset_unit(c);
+	client_watch(fd->w, c);
+}
+
 /* The unit is complete (or begins a stream): judge it, find it a place. False: it waits. */
 static bool launch(struct feed *fd)
 {
@@ -418,13 +430,26 @@ static bool launch(struct feed *fd)
 	}
 	if ((c->unit.listens || c->listening != NULL) && !c->streaming && !is_its_turn(fd))
 		return false;
+	if (c->unit.ours && !c->streaming) {
+		switch (ours_answer(fd->w, c, next_byte(fd))) {
+		case OURS_NOT:
+			break;
+		case OURS_DONE:
+			answered_here(fd);
+			return true;
+		case OURS_STALL:
+			return stall(c);
+		case OURS_WAITS:
+			return false;
+		case OURS_AGAIN:
+			c->unit = (struct unit){.len = c->unit.len, .complete = true};
+			return true; /* what is left of it is judged anew */
+		}
+	}
 	if (c->server == NULL && !c->streaming && local_answer(fd->w, c, next_byte(fd))) {
 		if (c->state == CLIENT_CLOSED)
 			return false;
-		fd->at += c->unit.len;
-		c->request_us = fd->w->now_us;
-		reset_unit(c);
-		client_watch(fd->w, c);
+		answered_here(fd);
 		return true;
 	}
 	if (!dispatch_unit(fd->w, c)) /* it stands in line, or behind what its server owes it */
@@ -554,6 +579,8 @@ void unit_refuse(struct worker *w, struct client *c, const struct report *r)
 	client_put_error(w, c, r);
 	if (c->txn != TXN_NONE)
 		c->txn = TXN_FAILED_ALONE;
+	else
+		ours_txn_ended(c, false); /* what its text began with */
 	if (!c->streaming) {
 		c->skip_to_sync = c->unit.ends_in_flush;
 		if (c->feeding)

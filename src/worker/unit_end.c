@@ -3,6 +3,7 @@
 #include "conf/conf.h"
 #include "worker/link.h"
 #include "worker/notify.h"
+#include "worker/ours.h"
 #include "worker/pass.h"
 #include "worker/pinning.h"
 #include "worker/prepared.h"
@@ -38,6 +39,8 @@ static void end_settings(struct worker *w, struct client *c, char status)
 
 	if (status == 'I')
 		savepoints_clear(&c->savepoints, &c->set);
+	if (status == 'I')
+		ours_txn_ended(c, !c->unit_error);
 	if (status == 'I' && c->unit_error)
 		settings_txn_rollback(&c->set);
 	else if (status == 'I')

@@ -1,4 +1,5 @@
 #include "worker/worker.h"
+#include "sql/catalog.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -415,6 +416,20 @@ static enum status worker_loop_new(struct worker *w)
 	return loop_new(&conf, &w->loop);
 }
 
+/* What is known of the built-in names alone: of a database that has no objects of its own. */
+static struct catalog *plain_catalog_new(void)
+{
+	struct catalog_builder *b = catalog_builder_new();
+
+	if (b == NULL)
+		return NULL;
+	if (catalog_builder_add(b, "encoding", "UTF8") != OK) {
+		catalog_builder_free(b);
+		return NULL;
+	}
+	return catalog_freeze(b);
+}
+
 enum status worker_new(struct shared *sh, uint32_t index, const struct worker_listen *listens,
 	uint32_t n_listens, struct worker **out)
 {
@@ -441,6 +456,7 @@ enum status worker_new(struct shared *sh, uint32_t index, const struct worker_li
 	list_init(&w->dead_servers);
 	wheel_timer_init(&w->janitor, on_janitor);
 	wheel_timer_init(&w->borrow, on_borrow);
+	w->plain_catalog = plain_catalog_new();
 	wheel_timer_init(&w->fresh_timer, on_fresh);
 	waitq_init(&w->fresh, LINE_MAX);
 	if (n_listens > WORKER_LISTENERS_MAX) {
@@ -543,6 +559,7 @@ void worker_free(struct worker *w)
 	map_fini(&w->dbases);
 	free(w->slots);
 	free(w->slots_free);
+	catalog_free(w->plain_catalog);
 	free(w);
 }
 

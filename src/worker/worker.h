@@ -82,7 +82,8 @@ struct worker {
 	struct stmt_table *stmts;
 	struct keys *keys;
 	struct notify *notify;
-	struct map dbases; /* struct dbase by name */
+	struct catalog *plain_catalog; /* of the built-in names alone; NULL: no memory */
+	struct map dbases;             /* struct dbase by name */
 	struct list dbase_list;
 	struct list clients;          /* all of them */
 	struct list servers;          /* all of them */

@@ -198,6 +198,11 @@ test_full() {
 	test_part "make check-format" make -C "$BUILD/plain" check-format
 	step "PostgreSQL's regression suite"
 	test_counted "regression suite" plain test/drivers/regress
+	step "The classifier against a primary and its standby"
+	test_counted "classifier suite" plain test/routing/corpus \
+		--judge "$BUILD/plain/test/routing/judge"
+	test_counted "classifier random" plain test/routing/fuzz_standby \
+		--judge "$BUILD/plain/test/routing/judge"
 	test_fuzz
 	test_long
 }

@@ -2,9 +2,15 @@
 EXTRA_DIST += \
 	test/routing/README.md \
 	test/routing/catalog.tsv \
+	test/routing/corpus \
 	test/routing/examples.jsonl \
 	test/routing/extra.sql \
+	test/routing/fuzz_standby \
+	test/routing/generate.py \
 	test/routing/make_catalog.sh \
+	test/routing/pair.py \
+	test/routing/psqlscript.py \
+	test/routing/sample.sql \
 	test/routing/schema.sql \
 	test/routing/scripts.jsonl \
 	test/routing/search_path.sh \

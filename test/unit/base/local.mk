@@ -61,3 +61,8 @@ check_PROGRAMS += test/unit/base/check_wr
 test_unit_base_check_wr_SOURCES = test/unit/base/check_wr.c
 test_unit_base_check_wr_LDADD = $(UNIT_LIBS)
 test_unit_base_check_wr_CFLAGS = $(UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/base/check_value
+test_unit_base_check_value_SOURCES = test/unit/base/check_value.c
+test_unit_base_check_value_LDADD = $(UNIT_LIBS)
+test_unit_base_check_value_CFLAGS = $(UNIT_CFLAGS)

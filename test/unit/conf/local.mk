@@ -51,8 +51,3 @@ check_PROGRAMS += test/unit/conf/check_settings
 test_unit_conf_check_settings_SOURCES = test/unit/conf/check_settings.c
 test_unit_conf_check_settings_LDADD = $(UNIT_LIBS)
 test_unit_conf_check_settings_CFLAGS = $(UNIT_CFLAGS)
-
-check_PROGRAMS += test/unit/conf/check_value
-test_unit_conf_check_value_SOURCES = test/unit/conf/check_value.c
-test_unit_conf_check_value_LDADD = $(UNIT_LIBS)
-test_unit_conf_check_value_CFLAGS = $(UNIT_CFLAGS)

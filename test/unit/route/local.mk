@@ -1,4 +1,9 @@
 # unit tests of src/route
+check_PROGRAMS += test/unit/route/check_ask
+test_unit_route_check_ask_SOURCES = test/unit/route/check_ask.c
+test_unit_route_check_ask_LDADD = $(UNIT_LIBS)
+test_unit_route_check_ask_CFLAGS = $(UNIT_CFLAGS)
+
 check_PROGRAMS += test/unit/route/check_choose
 test_unit_route_check_choose_SOURCES = test/unit/route/check_choose.c
 test_unit_route_check_choose_LDADD = $(UNIT_LIBS)
@@ -23,6 +28,11 @@ check_PROGRAMS += test/unit/route/check_marks
 test_unit_route_check_marks_SOURCES = test/unit/route/check_marks.c
 test_unit_route_check_marks_LDADD = $(UNIT_LIBS)
 test_unit_route_check_marks_CFLAGS = $(UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/route/check_params
+test_unit_route_check_params_SOURCES = test/unit/route/check_params.c
+test_unit_route_check_params_LDADD = $(UNIT_LIBS)
+test_unit_route_check_params_CFLAGS = $(UNIT_CFLAGS)
 
 check_PROGRAMS += test/unit/route/check_roles
 test_unit_route_check_roles_SOURCES = test/unit/route/check_roles.c $(FAILING_ALLOC_FILES)

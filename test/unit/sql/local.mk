@@ -9,6 +9,7 @@ SQL_TESTS = \
 	test/unit/sql/check_lexer \
 	test/unit/sql/check_literal \
 	test/unit/sql/check_plain \
+	test/unit/sql/check_weir \
 	test/unit/sql/check_word
 check_PROGRAMS += $(SQL_TESTS)
 test_unit_sql_check_body_SOURCES = test/unit/sql/check_body.c
@@ -44,3 +45,6 @@ test_unit_sql_check_word_LDADD = $(UNIT_LIBS)
 test_unit_sql_check_word_CFLAGS = $(UNIT_CFLAGS)
 
 include test/routing/local.mk
+test_unit_sql_check_weir_SOURCES = test/unit/sql/check_weir.c
+test_unit_sql_check_weir_LDADD = $(UNIT_LIBS)
+test_unit_sql_check_weir_CFLAGS = $(UNIT_CFLAGS)

@@ -1,4 +1,4 @@
-#include "conf/value.h"
+#include "base/value.h"
 
 #include "../unit.h"
 

@@ -2,8 +2,8 @@
  * value - numbers with units, as text and back. No locale, no floating point: what is written is
  * what is read.
  */
-#ifndef PGWEIR_CONF_VALUE_H
-#define PGWEIR_CONF_VALUE_H
+#ifndef PGWEIR_BASE_VALUE_H
+#define PGWEIR_BASE_VALUE_H
 
 #include "base/status.h"
 

@@ -1,0 +1,220 @@
+#include "worker/explain.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/value.h"
+#include "conf/conf.h"
+#include "proto/reply.h"
+#include "sql/classify.h"
+#include "worker/fit.h"
+#include "worker/judge.h"
+#include "worker/pick.h"
+#include "worker/worker.h"
+
+#define LINE_TEXT_MAX 256u
+#define WORD_TEXT_MAX 64u /* of a token that is shown */
+
+/* The answer under construction. */
+struct lines {
+	struct client *c;
+	unsigned n;
+};
+
+static void say(struct lines *l, const char *format, ...) PRINTF_LIKE(2, 3);
+
+static void say(struct lines *l, const char *format, ...)
+{
+	char text[LINE_TEXT_MAX];
+	uint8_t buf[LINE_TEXT_MAX + 32];
+	struct wr out = wr_of(buf, sizeof buf);
+	size_t mark;
+	va_list ap;
+
+	if (l->n >= EXPLAIN_LINES_MAX)
+		return;
+	l->n++;
+	va_start(ap, format);
+	vsnprintf(text, sizeof text, format, ap);
+	va_end(ap);
+	mark = reply_row_begin(&out, 1);
+	reply_put_text(&out, text);
+	reply_row_end(&out, mark);
+	PANIC_IF(out.bad);
+	conn_put_copy(l->c->conn, out.buf, out.len);
+}
+
+/* --- the statement --- */
+
+static void say_objections(struct lines *l, const char *sql, const struct sql_verdict *v,
+	const struct sql_objections *all)
+{
+	for (uint8_t i = 0; i < all->n; i++) {
+		const struct sql_objection *o = &all->at[i];
+		int n = (int)(o->at.len < WORD_TEXT_MAX ? o->at.len : WORD_TEXT_MAX);
+
+		say(l, "  Not for a replica: %s, \"%.*s\" at byte %u",
+			sql_cause_text((enum sql_cause)o->cause), n, sql + o->at.off,
+			(unsigned)o->at.off + 1);
+	}
+	if (all->n == 0 && v->cause != CAUSE_NONE)
+		say(l, "  Not for a replica: %s", sql_cause_text((enum sql_cause)v->cause));
+	for (uint8_t i = 0; i < v->n_effects; i++)
+		say(l, "  Effect on the session: %s",
+			sql_effect_kind_name((enum sql_effect_kind)v->effects[i].kind));
+}
+
+static void say_statement(struct worker *w, struct lines *l, const char *sql, size_t len)
+{
+	struct client *c = l->c;
+	struct sql_objections all;
+	struct sql_verdict v;
+
+	(void)w;
+	sql_classify_objections(sql, len, c->sql_opts, c->db->catalog, &v, &all);
+	say(l, "Statement: %s%s", sql_class_name((enum sql_class)v.cls),
+		v.flags & SQLV_REPLICA ? ", proved to run on a replica" : "");
+	say_objections(l, sql, &v, &all);
+	if (c->db->catalog == NULL)
+		say(l, "  Catalog of \"%s\": not loaded yet", c->db->dbname);
+	else
+		say(l, "  Catalog of \"%s\": %zu names, generation %" PRIu64, c->db->dbname,
+			catalog_n_names(c->db->catalog), c->db->catalog_generation);
+}
+
+/* --- what must be seen --- */
+
+static void say_mark(struct lines *l, const char *what, const struct mark *k)
+{
+	char text[WAL_POINT_TEXT_MAX];
+
+	if (k->state == MARK_NONE)
+		return;
+	wal_point_format(k->at, text);
+	say(l, "  Must have: %s (%s)",
+		k->state == MARK_CLOSED ? text : "a sample later than those that there are", what);
+}
+
+static void say_demands(struct lines *l, const struct pick_view *v)
+{
+	char lag[VALUE_TEXT_MAX], floor[WAL_POINT_TEXT_MAX];
+	const struct choose_in *in = &v->in;
+
+	say(l, "Consistency: %s%s; max_lag %s%s", ask_consistency_name(in->consistency),
+		v->asked.consistency != 0 ? " (asked for)" : "",
+		value_format_time_unit(in->max_lag_us, lag),
+		v->asked.has_max_lag ? " (asked for)" : "");
+	if (in->consistency == CHOOSE_STRONG) {
+		say_mark(l, "all that was acknowledged until now", in->arrival);
+	} else if (in->consistency != CHOOSE_EVENTUAL) {
+		say_mark(l,
+			in->consistency == CHOOSE_DATABASE_MARKS ? "the last write of any client"
+								 : "this client's last write",
+			&in->marks->write);
+		say_mark(l, "this client's last read on another replica", &in->marks->read);
+	}
+	if (in->floor.lsn != 0) {
+		wal_point_format(in->floor, floor);
+		say(l, "  Must have: %s (pgweir.min_lsn)", floor);
+	}
+}
+
+/* --- nodes --- */
+
+static void say_node(struct worker *w, struct lines *l, const struct pick_view *v, uint16_t i)
+{
+	const struct topo_node *n = &v->in.topo->nodes[v->in.nodes[i]];
+	const struct topo_cluster *cluster = &v->in.topo->clusters[v->in.cluster];
+	bool chosen = v->out.node != TOPO_NONE && v->out.index == i;
+	bool is_primary = cluster->primary == v->in.nodes[i];
+	const char *name = worker_node_name(w, v->in.nodes[i]);
+	const char *why = is_primary || n->role != TOPO_ROLE_REPLICA
+				  ? is_primary ? "primary" : n->text
+				  : choose_unfit_text(&v->in, i);
+	char at[WAL_POINT_TEXT_MAX], lag[VALUE_TEXT_MAX];
+
+	wal_point_format((struct wal_point){n->timeline, n->lsn}, at);
+	say(l, "%s Node %s: %s, %s, at %s, lag %s, %" PRIu64 " bytes", chosen ? "->" : "  ", name,
+		topo_role_name((enum topo_role)n->role),
+		topo_health_name((enum topo_health)n->health), at,
+		n->role != TOPO_ROLE_REPLICA ? "0"
+		: n->lag_known               ? value_format_time_unit(n->lag_us, lag)
+					     : "unknown",
+		n->lag_bytes);
+	say(l, "     %s; %u units outstanding, %u us, weight %u",
+		chosen         ? "chosen"
+		: *why == '\0' ? "fit, another was preferred"
+		: is_primary   ? "the primary: not needed"
+			       : why,
+		v->in.load[i].outstanding, v->in.load[i].latency_us, v->in.load[i].weight);
+}
+
+static void say_route(struct worker *w, struct client *c, struct lines *l)
+{
+	struct pick_view v;
+
+	if (!c->db->conf->routing) {
+		say(l, "Route: any host, in turn (routing is off for this database)");
+		return;
+	}
+	pick_look(w, c, &v);
+	say(l, "Route: %s (%s)",
+		v.out.node == TOPO_NONE ? "waits, no node is fit" : worker_node_name(w, v.out.node),
+		choose_reason_name((enum choose_reason)v.reason));
+	if (v.out.node == TOPO_NONE)
+		say(l, "  Hint: %s", choose_hint_text((enum choose_hint)v.out.hint));
+	say_demands(l, &v);
+	for (uint16_t i = 0; i < v.in.n_nodes; i++)
+		say_node(w, l, &v, i);
+}
+
+/* --- all of it --- */
+
+/* Judge the text as a simple query of the client's. */
+static void judge_text(struct worker *w, struct client *c, const char *sql, size_t len)
+{
+	uint8_t *msg = malloc(len + 6);
+	struct wr out;
+
+	c->unit = (struct unit){0};
+	if (msg == NULL)
+		return;
+	out = wr_of(msg, len + 6);
+	wr_u8(&out, FRONTEND_QUERY);
+	wr_u32(&out, (uint32_t)len + 5);
+	wr_bytes(&out, sql, len);
+	wr_u8(&out, '\0');
+	c->unit.len = (uint32_t)out.len;
+	if (judge_unit(w, c, msg) != OK)
+		c->unit.cls = SQL_UNKNOWN;
+	free(msg);
+}
+
+void explain_route(struct worker *w, struct client *c, const char *sql, size_t len)
+{
+	const struct unit kept = c->unit;
+	struct lines l = {.c = c};
+	uint8_t buf[32];
+	struct wr out = wr_of(buf, sizeof buf);
+	bool probe_due = c->probe_due;
+	char *text = strndup(sql, len); /* ends where the statement does */
+
+	if (text != NULL) {
+		judge_text(w, c, text, strlen(text));
+		if (c->server != NULL)
+			say(&l, "Route: stays on %s (%s)",
+				worker_node_name(w, c->server->pool->node),
+				pins_any(&c->pins) ? "pinned" : "in_transaction");
+		else
+			say_route(w, c, &l);
+		say_statement(w, &l, text, strlen(text));
+		free(text);
+	}
+	c->unit = kept;
+	c->probe_due = probe_due;
+	reply_put_command_complete(&out, "EXPLAIN");
+	conn_put_copy(c->conn, out.buf, out.len);
+}

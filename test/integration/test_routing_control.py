@@ -1,0 +1,320 @@
+"""What a client can say about its routing: pgweir.* parameters, hints, EXPLAIN ROUTE."""
+import psycopg
+import psycopg2
+import pytest
+from test_routing import is_replica
+from where import Where, wait_replica_read, wait_routing
+
+OBJECTS = """
+    CREATE FUNCTION moody() RETURNS int VOLATILE LANGUAGE sql AS 'SELECT 1';
+    CREATE TABLE notes (n int); INSERT INTO notes VALUES (0);
+    CREATE FUNCTION note() RETURNS int VOLATILE LANGUAGE sql
+        AS 'UPDATE notes SET n = n + 1 RETURNING n';
+    CREATE SEQUENCE tickets;
+    ALTER TABLE notes OWNER TO app; ALTER SEQUENCE tickets OWNER TO app;
+"""
+DROP = "DROP FUNCTION moody, note; DROP TABLE notes; DROP SEQUENCE tickets;"
+
+
+@pytest.fixture(scope="module")
+def where(site):
+    finder = Where(site.cluster)
+    yield finder
+    finder.close()
+
+
+@pytest.fixture(scope="module")
+def pooler(site, where):
+    site.cluster.primary.sql(OBJECTS, "app")
+    site.cluster.wait_caught_up()
+    with site.pgweir_routed("max_lag=10s", settings={"default_pool_size": 5}) as p:
+        wait_routing(p, where)
+        yield p
+    site.cluster.primary.sql(DROP, "app")
+
+
+@pytest.fixture
+def client(pooler, where):
+    with pooler.raw() as one:
+        wait_replica_read(one, where)
+        yield one
+
+
+def run(client, sql, extended):
+    return client.prepared(sql) if extended else client.query(sql)
+
+
+both = pytest.mark.parametrize("extended", [False, True], ids=["simple", "extended"])
+
+
+@both
+def test_parameters_are_set_shown_and_reset(client, extended):
+    for name, default, value, shown in [
+            ("consistency", "session", "'strong'", "strong"),
+            ("consistency", "session", "Eventual", "eventual"),
+            ("max_lag", "10s", "'200ms'", "200ms"), ("route", "auto", "primary", "primary"),
+            ("max_lag", "10s", "2", "2s"), ("min_lsn", "", "'16/B374D848'", "16/B374D848"),
+            ("min_lsn", "", "'16/B374D848@3'", "16/B374D848@3")]:
+        for set_sql in (f"SET pgweir.{name} = {value}", f"set session PGWEIR.{name} to {value};"):
+            assert run(client, f"SHOW pgweir.{name}", extended).value() == default
+            result = run(client, set_sql, extended).check()
+            assert result.tags == ["SET"]
+            assert run(client, f"SHOW pgweir.{name}", extended).value() == shown
+            assert run(client, f"RESET pgweir.{name}", extended).check().tags == ["RESET"]
+    client.query("SET pgweir.consistency = 'strong'").check()
+    client.query("SET pgweir.consistency TO DEFAULT").check()
+    assert client.value("SHOW pgweir.consistency") == "session"
+    client.query("SET pgweir.route = 'primary'").check()
+    client.query("RESET ALL").check()
+    assert client.value("SHOW pgweir.route") == "auto"
+
+
+@both
+@pytest.mark.parametrize("sql, sqlstate, text", [
+    ("SET pgweir.consistency = 'strange'", "22023",
+     'invalid value for parameter "pgweir.consistency": "strange"'),
+    ("SET pgweir.max_lag = '5 parsec'", "22023", "pgweir.max_lag"),
+    ("SET pgweir.min_lsn = 'x'", "22023", "pgweir.min_lsn"),
+    ("SET pgweir.last_lsn = '0/1'", "55P02", "cannot be changed"),
+    ("SET pgweir.colour = 'red'", "42704",
+     'unrecognized configuration parameter "pgweir.colour"'),
+    ("SHOW pgweir.colour", "42704", "pgweir.colour"),
+    ("RESET pgweir.colour", "42704", "pgweir.colour"),
+    ("SET pgweir.route = primary, replica", "42601", "syntax error"),
+])
+def test_wrong_ones_are_refused_in_postgresqls_terms(client, sql, sqlstate, text, extended):
+    result = run(client, sql, extended)
+    assert result.sqlstate == sqlstate
+    assert text in result.errors[0].fields["M"]
+    if sqlstate == "22023":
+        assert result.errors[0].fields["H"]
+    assert client.value("SELECT 1") == "1"
+
+
+def show(client):
+    return client.value("SHOW pgweir.consistency")
+
+
+def begin_on_server(client):
+    client.query("BEGIN").check()
+    client.query("SELECT 1").check()
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["deferred", "open"])
+def test_transactions_undo_what_they_set(client, held):
+    def begin():
+        client.query("BEGIN").check()
+        if held:
+            client.query("SELECT 1").check()
+    begin()
+    client.query("SET pgweir.consistency = 'strong'").check()
+    assert show(client) == "strong"
+    client.query("ROLLBACK").check()
+    assert show(client) == "session"
+    begin()
+    client.query("SET pgweir.consistency = 'strong'").check()
+    client.query("COMMIT").check()
+    assert show(client) == "strong"
+    begin()
+    client.query("SET LOCAL pgweir.consistency = 'eventual'").check()
+    assert show(client) == "eventual"
+    client.query("COMMIT").check()
+    assert show(client) == "strong"
+    begin()
+    client.query("SAVEPOINT a").check()
+    client.query("SET pgweir.consistency = 'database'").check()
+    client.query("SAVEPOINT b").check()
+    client.query("SET pgweir.consistency = 'eventual'").check()
+    client.query("ROLLBACK TO b").check()
+    assert show(client) == "database"
+    client.query("ROLLBACK TO a").check()
+    assert show(client) == "strong"
+    client.query("SET pgweir.consistency = 'database'").check()
+    client.query("RELEASE a").check()
+    client.query("COMMIT").check()
+    assert show(client) == "database"
+    client.query("DISCARD ALL").check()
+    assert show(client) == "session"
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["deferred", "open"])
+def test_an_error_fails_the_transaction(client, held):
+    client.query("BEGIN").check()
+    if held:
+        client.query("SELECT 1").check()
+    result = client.query("SET pgweir.route = 'nowhere'")
+    assert result.sqlstate == "22023" and result.status == "E"
+    assert client.query("SELECT 1").sqlstate == "25P02"
+    assert client.query("SET pgweir.route = 'primary'").sqlstate == "25P02"
+    assert client.query("COMMIT").check().tags == ["ROLLBACK"]
+    assert client.value("SHOW pgweir.route") == "auto"
+
+
+def test_set_local_outside_a_transaction_warns(client):
+    result = client.query("SET LOCAL pgweir.route = 'primary'").check()
+    assert result.tags == ["SET"] and result.notices[0]["C"] == "25P01"
+    assert client.value("SHOW pgweir.route") == "auto"
+
+
+def test_start_up_options_set_parameters_and_are_what_reset_goes_to(pooler):
+    with pooler.raw(options="-c pgweir.consistency=strong -c pgweir.max_lag=3s") as client:
+        assert show(client) == "strong"
+        client.query("SET pgweir.consistency = 'eventual'").check()
+        client.query("RESET pgweir.consistency").check()
+        assert show(client) == "strong"
+        assert client.value("SHOW pgweir.max_lag") == "3s"
+    for options, text in [("-c pgweir.consistency=strange", "invalid value"),
+                          ("-c pgweir.colour=red", "unrecognized configuration parameter")]:
+        with pytest.raises(psycopg2.OperationalError, match=text):
+            pooler.connect(options=options)
+
+
+def test_set_at_the_beginning_of_a_text_counts_for_its_rest(client, where):
+    mark = "/* together 1 */"
+    result = client.query(f"SET pgweir.route = primary; SELECT 42 {mark}").check()
+    assert result.tags == ["SET", "SELECT 1"] and result.rows[-1][0] == "42"
+    assert where.ran(mark) == {"primary"}
+    assert client.query("SET pgweir.route = replica; SELECT 1/0").sqlstate == "22012"
+    assert client.value("SHOW pgweir.route") == "primary"
+
+
+def test_drivers_can_set_and_show(pooler):
+    with psycopg.connect(pooler.dsn() if hasattr(pooler, "dsn") else
+                         pooler.connect3().info.dsn + " password=app-secret",
+                         autocommit=True) as conn:
+        conn.execute("SET pgweir.consistency = 'strong'")
+        for _ in range(3):
+            assert conn.execute("SHOW pgweir.consistency", prepare=True).fetchone() == ("strong",)
+
+
+def test_route_decides_for_what_can_be_chosen(client, where):
+    client.query("SET pgweir.route = primary").check()
+    assert where.of(client) == "primary"
+    client.query("SET pgweir.route = replica").check()
+    assert is_replica({where.of(client)})
+    assert is_replica({where.of(client, "SELECT moody()")}), "on the client's word"
+    assert is_replica({where.of(client, "SELECT pg_is_in_recovery()")})
+    assert where.of(client, "UPDATE notes SET n = n") == "primary", "never a write"
+    assert where.of(client, "SELECT * FROM notes FOR UPDATE") == "primary"
+    assert where.of(client, "SELECT nextval('tickets')") == "primary"
+    wait_replica_read(client, where)
+    result = client.query("SELECT note()")
+    assert result.sqlstate == "25006", "the replica's own error"
+
+
+@both
+def test_hints_decide_for_their_statement(client, where, extended):
+    def ran(hint, sql="SELECT 1"):
+        result, nodes = where.run(client, f"/* {hint} */ {sql}", extended)
+        result.check()
+        return nodes
+
+    assert ran("pgweir: primary") == {"primary"}
+    assert ran("PGWEIR:primary,max_lag=200ms") == {"primary"}
+    assert is_replica(ran("just a comment"))
+    assert is_replica(ran("pgweir: replica", "SELECT moody()"))
+    assert ran("", "SELECT moody()") == {"primary"}
+    wait_replica_read(client, where)
+    assert ran("pgweir: replica", "UPDATE notes SET n = n") == {"primary"}
+    wait_replica_read(client, where)
+    assert is_replica(ran("pgweir: consistency=eventual"))
+    assert is_replica(ran("pgweir: consistency=strong"))
+
+
+def test_a_hint_of_begin_counts_for_the_block(client, where):
+    client.query("/* pgweir: primary */ BEGIN READ ONLY").check()
+    assert where.of(client) == "primary"
+    client.query("COMMIT").check()
+    wait_replica_read(client, where)
+    client.query("BEGIN READ ONLY").check()
+    assert is_replica({where.of(client)})
+    client.query("COMMIT").check()
+
+
+def test_consistency_of_a_statement_reads_past_the_clients_own_mark(site, client, where):
+    for standby in site.cluster.standbys:
+        standby.pause_replay()
+    try:
+        client.query("UPDATE notes SET n = 77").check()
+        assert client.value("SELECT n FROM notes") == "77"
+        seen = client.value("/* pgweir: consistency=eventual */ SELECT n FROM notes")
+        assert seen != "77", "it may be old"
+        assert client.value("/* pgweir: consistency=strong */ SELECT n FROM notes") == "77"
+    finally:
+        for standby in site.cluster.standbys:
+            standby.resume_replay()
+
+
+def test_an_unknown_hint_is_told_once(client):
+    result = client.query("/* pgweir: faster */ SELECT 1").check()
+    assert "faster" in result.notices[0]["M"] and result.notices[0]["S"] == "WARNING"
+    assert not client.query("/* pgweir: faster */ SELECT 1").check().notices
+
+
+def test_causality_is_handed_from_process_to_process(site, pooler, where):
+    """Another pgweir with the mark of a write reads nothing older, without it it does."""
+    with site.pgweir_routed("max_lag=30s") as other, pooler.raw() as writer:
+        wait_routing(other, where)
+        with other.raw() as reader:
+            wait_replica_read(reader, where)
+            for standby in site.cluster.standbys:
+                standby.pause_replay()
+            try:
+                writer.query("UPDATE notes SET n = 123").check()
+                mark = writer.value("SHOW pgweir.last_lsn")
+                assert "/" in mark and mark.endswith("@1")
+                assert reader.value("SELECT n FROM notes") != "123"
+                reader.query(f"SET pgweir.min_lsn = '{mark}'").check()
+                assert reader.value("SELECT n FROM notes") == "123"
+                assert reader.value("SHOW pgweir.last_lsn") == mark, "it is handed on"
+                reader.query("SET pgweir.min_lsn = ''").check()
+                assert reader.value("SELECT n FROM notes") != "123"
+            finally:
+                for standby in site.cluster.standbys:
+                    standby.resume_replay()
+
+
+def test_last_lsn_in_a_transaction_that_has_written_is_not_known(client):
+    client.query("BEGIN").check()
+    client.query("UPDATE notes SET n = 5").check()
+    client.query("COMMIT").check()
+    client.query("BEGIN").check()
+    client.query("UPDATE notes SET n = 6").check()
+    assert client.query("SHOW pgweir.last_lsn").sqlstate == "55000"
+    client.query("ROLLBACK").check()
+    assert "/" in client.value("SHOW pgweir.last_lsn")
+
+
+def explain(client, sql, extended=False):
+    rows = run(client, f"EXPLAIN ROUTE {sql}", extended).check().rows
+    return "\n".join(r[0] for r in rows)
+
+
+@both
+def test_explain_route_tells_where_and_why(site, client, where, extended):
+    text = explain(client, "SELECT 1", extended)
+    assert "(replica_" in text and "proved to run on a replica" in text
+    assert text.count("Node 127.0.0.1:") == 3 and "-> Node" in text
+    text = explain(client, "SELECT moody(), nextval('tickets') FROM notes FOR UPDATE", extended)
+    assert "(write)" in text
+    for token in ('"moody"', '"nextval"', '"FOR"'):
+        assert token in text, text
+    text = explain(client, "UPDATE notes SET n = 1000", extended)
+    assert f"Route: 127.0.0.1:{site.cluster.primary.port} (write)" in text
+    assert client.value("SELECT count(*) FROM notes WHERE n = 1000") == "0", "nothing is run"
+    assert "(hint)" in explain(client, "/* pgweir: primary */ SELECT 1", extended)
+    for standby in site.cluster.standbys:
+        standby.pause_replay()
+    try:
+        client.query("UPDATE notes SET n = 1").check()
+        client.value("SHOW pgweir.last_lsn")  # its sample has come
+        text = explain(client, "SELECT 1", extended)
+        assert "(mark_behind)" in text and "has not replayed what must be seen" in text
+        assert "this client's last write" in text
+    finally:
+        for standby in site.cluster.standbys:
+            standby.resume_replay()
+    client.query("BEGIN").check()
+    where.of(client)
+    assert "in_transaction" in explain(client, "SELECT 1", extended)
+    client.query("ROLLBACK").check()
