@@ -146,7 +146,8 @@ static void unit_add_word(struct unit *u, uint64_t word)
 
 	bool replica = flags & SQLV_REPLICA && (u->n_stmts == 0 || u->flags & SQLV_REPLICA);
 
-	u->flags = ((u->flags | flags) & ~SQLV_REPLICA) | (replica ? SQLV_REPLICA : 0);
+	u->flags = ((u->flags | flags) & ~SQLV_REPLICA) | (replica ? SQLV_REPLICA : 0) |
+		   (cls == SQL_UNKNOWN ? SQLV_MAY_ADVANCE : 0);
 	if (cls > u->cls)
 		u->cls = cls;
 	u->pins |= (uint32_t)(word >> WORD_PINS_SHIFT) & WORD_PINS_MASK;
@@ -230,7 +231,7 @@ static void heed(struct worker *w, struct client *c, const char *sql, size_t len
 
 static void unit_is_unknown(struct unit *u)
 {
-	u->flags &= ~SQLV_REPLICA;
+	u->flags = (u->flags & ~SQLV_REPLICA) | SQLV_MAY_ADVANCE;
 	u->cls = SQL_UNKNOWN;
 	u->n_stmts++;
 }
