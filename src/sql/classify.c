@@ -83,6 +83,7 @@ static void judge_statement(struct scan *s)
 	if (s->v->n_stmts < UINT16_MAX)
 		s->v->n_stmts++;
 	s->modifies = false;
+	s->only_sets = ONLY_SETS_UNKNOWN;
 	s->start = s->lx;
 	s->start.p = s->start.text + s->t.off;
 	if (s->t.c == '(')

@@ -6,6 +6,8 @@
 #include "auth/decide.h"
 #include "base/text.h"
 #include "conf/effective.h"
+#include "proto/backend.h"
+#include "proto/frame.h"
 #include "proto/reply.h"
 #include "sql/catalog.h"
 #include "state/settings.h"
@@ -131,6 +133,28 @@ const struct welcome *account_welcome(struct account *acc, const struct settings
 		list_del(&x->link);
 		list_push_front(&acc->welcomes, &x->link);
 		return x;
+	}
+	return NULL;
+}
+
+const char *welcome_value(const struct welcome *x, const char **name)
+{
+	struct rd r = rd_of(x->messages, x->len);
+
+	while (r.left != 0) {
+		struct msg_parameter_status p;
+		struct rd body;
+		uint32_t len;
+
+		rd_skip(&r, 1);
+		len = rd_u32(&r) - (uint32_t)FRAME_LEN_MIN;
+		body = rd_of(rd_bytes(&r, len), len);
+		if (r.bad || backend_read_parameter_status(body, &p) != OK)
+			return NULL;
+		if (strcasecmp(p.name, *name) == 0) {
+			*name = p.name;
+			return p.value;
+		}
 	}
 	return NULL;
 }

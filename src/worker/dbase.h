@@ -182,6 +182,8 @@ void dbase_free_all(struct worker *w);
 
 /* The welcome for `set`, or NULL. */
 const struct welcome *account_welcome(struct account *acc, const struct settings *set);
+/* The value of a ParameterStatus in it, and its name as the server spells it; NULL: none. */
+const char *welcome_value(const struct welcome *x, const char **name);
 /* Remember one. `changes` are the ParameterStatus values that differ from the baseline. */
 const struct welcome *account_welcome_add(struct worker *w, struct account *acc,
 	struct settings *set, const struct baseline *changes);

@@ -24,11 +24,10 @@ _Static_assert(SQL_UNKNOWN < 8, "classes fit their bits");
 
 static enum pin_cause pin_of_set(const struct sql_effect *e)
 {
-	if (e->flags & SQL_EFFECT_LOCAL)
-		return PIN_CAUSE_COUNT;
-	if (e->flags & SQL_EFFECT_CUSTOM)
-		return PIN_CUSTOM_PARAMETER;
-	if (e->flags & SQL_EFFECT_UNTRACKED || e->kind == EFFECT_SET_CONFIG)
+	if (e->kind == EFFECT_SET_CONFIG) /* a name that nobody can tell */
+		return e->name.len == 0 && e->name_param == 0 ? PIN_SET_CONFIG : PIN_CAUSE_COUNT;
+	if (e->kind == EFFECT_SET && (e->flags & SQL_EFFECT_PG_TEMP) != 0 &&
+		(e->flags & SQL_EFFECT_LOCAL) == 0)
 		return PIN_SET_CONFIG;
 	return PIN_CAUSE_COUNT;
 }
@@ -40,8 +39,8 @@ enum pin_cause judge_pin(const struct sql_effect *e)
 	case EFFECT_SET_CONFIG:
 	case EFFECT_RESET:
 		return pin_of_set(e);
-	case EFFECT_ROLE:
-		return e->flags & SQL_EFFECT_LOCAL ? PIN_CAUSE_COUNT : PIN_ROLE;
+	case EFFECT_RUNS:
+		return e->flags & SQL_EFFECT_CUSTOM ? PIN_SET_CONFIG : PIN_CAUSE_COUNT;
 	case EFFECT_TEMP:
 		return PIN_TEMP;
 	case EFFECT_ADVISORY_LOCK:
@@ -72,6 +71,7 @@ enum pin_cause judge_pin(const struct sql_effect *e)
 	case EFFECT_SET_CONSTRAINTS:
 	case EFFECT_PREPARE_TXN:
 	case EFFECT_END_PREPARED:
+	case EFFECT_ROLE:
 	case EFFECT_RESET_ALL:
 	case EFFECT_DISCARD_ALL:
 	case EFFECT_DISCARD_PLANS:

@@ -49,6 +49,8 @@ struct worker_counts { /* SHOW WORKERS */
 	uint64_t units;
 	uint64_t handovers_in;
 	uint64_t handovers_out;
+	uint64_t found_out;     /* times that a server was asked what had been set */
+	uint64_t custom_closed; /* servers closed for the custom parameters that they knew */
 };
 
 struct worker {
