@@ -29,7 +29,7 @@ struct catalog_builder {
 	uint64_t *rows; /* hash and bits, in the order they came */
 	size_t n_keys;
 	size_t keys_cap;
-	uint64_t *keys; /* namefilter_key of each name that came */
+	uint64_t *keys;     /* namefilter_key of each name that came */
 	char *custom_names; /* each ended by a NUL */
 	size_t custom_len, n_custom;
 	bool custom_lost;

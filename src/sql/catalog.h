@@ -59,11 +59,11 @@ void catalog_builder_free(struct catalog_builder *b); /* NULL is allowed */
  * kind:   "builtin" (function of pg_catalog), "function", "attribute", "relation" (a sequence,
  *         unlogged or foreign table …), "view" (a relation whose reading runs user's code),
  *         "type", "operator", "advances"; "sets", "relation_sets", both also with "_custom": see
- *         CATALOG_SETS; "custom_name" (a custom parameter that a body sets by name); "encoding" (name: the server's encoding); "all" (what no
- *         text shows is dangerous: no statement of this database is for a replica). The query
- *         always gives an "encoding"; a catalog without one is as if "all" had been given.
- * Errors: E_INVALID unknown kind or empty name; E_LIMIT; E_NOMEM. The builder stays usable, but
- *         what it lacks then must not be frozen: give the load up.
+ *         CATALOG_SETS; "custom_name" (a custom parameter that a body sets by name); "encoding"
+ * (name: the server's encoding); "all" (what no text shows is dangerous: no statement of this
+ * database is for a replica). The query always gives an "encoding"; a catalog without one is as if
+ * "all" had been given. Errors: E_INVALID unknown kind or empty name; E_LIMIT; E_NOMEM. The builder
+ * stays usable, but what it lacks then must not be frozen: give the load up.
  */
 enum status catalog_builder_add(
 	struct catalog_builder *b, const char *kind, const char *name) MUST_USE;
@@ -115,8 +115,8 @@ static inline bool catalog_is_plain(const struct catalog *c)
 }
 
 /*
- * Custom parameters that function bodies set by name: n_custom names, each ended by a NUL, borrowed.
- * custom_lost: there are more.
+ * Custom parameters that function bodies set by name: n_custom names, each ended by a NUL,
+ * borrowed. custom_lost: there are more.
  */
 const char *catalog_custom_names(const struct catalog *c, size_t *n, bool *lost);
 

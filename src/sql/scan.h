@@ -109,8 +109,8 @@ static inline void scan_flag(struct scan *s, uint32_t flags)
 struct sql_effect *scan_effect(struct scan *s, enum sql_effect_kind kind);
 
 /*
- * Something of these catalog bits runs: it may set parameters out of sight (EFFECT_RUNS). Noted once
- * for a text.
+ * Something of these catalog bits runs: it may set parameters out of sight (EFFECT_RUNS). Noted
+ * once for a text.
  */
 void scan_runs(struct scan *s, uint32_t bits);
 

@@ -269,7 +269,8 @@ static void add_runs(struct noting *n)
 {
 	const struct catalog *cat = n->c->db->catalog;
 	size_t n_names = 0;
-	bool lost; /* scan_runs has said so: it pins (judge_pin), as a name that cannot be told does */
+	bool lost; /* scan_runs has said so: it pins (judge_pin), as a name that cannot be told does
+		    */
 	const char *name = cat != NULL ? catalog_custom_names(cat, &n_names, &lost) : NULL;
 
 	found_out_doubt_everything(n->w, n->c);
