@@ -97,6 +97,8 @@ static size_t database(const struct show_in *in, const struct family *f, size_t 
 	return pos + 1;
 }
 
+enum { ROUTE_UNITS, ROUTE_US };
+
 static size_t routes(const struct show_in *in, const struct family *f, size_t pos, struct wr *w)
 {
 	const struct show_route_row *r;
@@ -109,7 +111,11 @@ static size_t routes(const struct show_in *in, const struct family *f, size_t po
 	labels_add(&l, "verdict", show_verdict(r->verdict));
 	labels_add(&l, "node", show_node_name(in->env, r->node));
 	labels_add(&l, "reason", choose_reason_name(r->reason));
-	exposition_u64(w, f->name, &l, r->n);
+	labels_add(&l, "mode", r->shadow ? "shadow" : "on");
+	if (f->field == ROUTE_UNITS)
+		exposition_u64(w, f->name, &l, r->n);
+	else
+		exposition_seconds(w, f->name, &l, r->us);
 	return pos + 1;
 }
 
@@ -430,7 +436,10 @@ static const struct family families[] = {
 		"Units that a replica refused or lost and that ran elsewhere."),
 	DATABASE("wait_timeouts_total", timeouts, "Units that query_wait_timeout ended."),
 
-	{"pgweir_units_total", "counter", "Units by verdict, node and reason.", routes, 0},
+	{"pgweir_units_total", "counter", "Units by verdict, node and reason; mode shadow: "
+		"as they would be.", routes, ROUTE_UNITS},
+	{"pgweir_unit_server_seconds_total", "counter",
+		"Time of servers on units, by verdict, node and reason.", routes, ROUTE_US},
 	{"pgweir_errors_total", "counter", "ErrorResponses by SQLSTATE class and source.", errors,
 		0},
 

@@ -269,8 +269,9 @@ struct show_route_row { /* units by verdict, node and reason */
 	char database[NAME_LEN];
 	uint8_t verdict; /* enum of sql/classify */
 	uint8_t reason;  /* enum of route/choose */
+	bool shadow;     /* routing = shadow: where it would have gone */
 	int32_t node;    /* -1: no server was needed, or none fit */
-	uint64_t n;
+	uint64_t n, us;  /* units, and what servers spent on them */
 };
 
 struct show_error_row { /* ErrorResponses passed on or made, by SQLSTATE class */

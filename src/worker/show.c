@@ -252,7 +252,12 @@ static void show_routes(struct worker *w, struct table *t)
 			if (row == NULL)
 				continue;
 			*row = (struct show_route_row){
-				.verdict = r.cls, .reason = r.reason, .node = -1, .n = r.n};
+				.verdict = r.cls,
+				.reason = r.reason,
+				.shadow = db->shadow,
+				.node = -1,
+				.n = r.n,
+				.us = r.us};
 			if (db->conf != NULL && r.node_index >= 0 &&
 				(size_t)r.node_index < db->conf->n_nodes)
 				row->node = (int32_t)db->conf->nodes[r.node_index].node->id;
