@@ -98,8 +98,7 @@ static bool route_eq(const void *item, const void *key)
 	const struct show_route_row *a = item, *b = key;
 
 	return a->verdict == b->verdict && a->reason == b->reason && a->node == b->node &&
-	       a->shadow == b->shadow &&
-	       strcmp(a->database, b->database) == 0;
+	       a->shadow == b->shadow && strcmp(a->database, b->database) == 0;
 }
 
 static void take_route(struct gather *g, const struct show_route_row *row)
@@ -164,6 +163,7 @@ static void take_row(struct gather *g, const struct ask_rows *rows, size_t i)
 	case SHOW_ROWS_CLIENTS:
 	case SHOW_ROWS_SERVERS:
 	case SHOW_ROWS_PINS:
+	case SHOW_ROWS_LEARNED:
 		break;
 	}
 }

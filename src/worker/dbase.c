@@ -13,6 +13,7 @@
 #include "worker/ask.h"
 #include "worker/client.h"
 #include "worker/dispatch.h"
+#include "worker/learned.h"
 #include "worker/server.h"
 
 #define CATALOG_RETRY_US 5000000u
@@ -448,6 +449,8 @@ void dbase_catalog_changed(struct worker *w, struct dbase *db)
 
 static void dbase_bind_catalog(struct worker *w, struct dbase *db)
 {
+	uint64_t was = db->catalog_generation;
+
 	db->catalog = NULL;
 	db->catalog_generation = 0;
 	if (db->conf == NULL || db->conf->cluster_id == CONF_NO_CLUSTER)
@@ -461,6 +464,8 @@ static void dbase_bind_catalog(struct worker *w, struct dbase *db)
 		db->catalog = e->catalog;
 		db->catalog_generation = e->generation;
 	}
+	if (db->catalog_generation != was)
+		learned_forget(w, db); /* the catalog may know better now */
 }
 
 void dbase_want_catalog(struct worker *w, struct dbase *db)
@@ -563,6 +568,7 @@ static void dbase_free(struct worker *w, struct dbase *db)
 	list_del(&db->link);
 	while ((it = list_pop_front(&db->account_list)) != NULL)
 		account_free(w, list_entry(it, struct account, link));
+	learned_forget(w, db);
 	map_fini(&db->accounts);
 	free(db->routes);
 	free(db);

@@ -20,6 +20,7 @@
 
 struct auth_learned;
 struct catalog;
+struct learned;
 struct settings;
 
 #define WELCOMES_MAX     64u        /* distinct start-up settings remembered per account */
@@ -63,6 +64,9 @@ struct dbase {
 	uint64_t catalog_outdated;     /* generation that does not know DDL of here; 0: none */
 	uint64_t catalog_asked_us;     /* when it was asked for last */
 
+	struct learned *learned; /* statements found to write, see learned.h; NULL: none */
+	uint32_t learn_no;       /* changes with it: verdicts that are kept are old */
+
 	/* bound to the present admin_state */
 	bool paused, disabled;
 	uint64_t reconnect_no; /* servers opened under a smaller number are outdated */
@@ -77,7 +81,8 @@ struct dbase {
 	uint64_t used_us; /* when it last had a client or a server here; of "*" databases */
 
 	struct dbase_stats stats;
-	struct route_count *routes; /* [SQL classes][reasons][nodes of the database + 1], see route_count */
+	struct route_count
+		*routes; /* [SQL classes][reasons][nodes of the database + 1], see route_count */
 	struct error_count errors[SQLSTATE_CLASSES];
 	uint32_t n_errors;
 };
