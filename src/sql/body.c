@@ -64,12 +64,33 @@ static bool body_word_has_effect(const struct body *b)
 	}
 }
 
+static struct body body_of(const char *text, size_t len)
+{
+	return (struct body){.p = (const uint8_t *)text,
+		.end = (const uint8_t *)text + len,
+		.last = ';',
+		.word = WORD_BEGIN};
+}
+
+uint32_t body_definitions(const char *body, size_t len)
+{
+	struct body b = body_of(body, len);
+	uint32_t flags = 0;
+
+	while (body_next(&b)) {
+		if (b.word == WORD_CREATE || b.word == WORD_ALTER || b.word == WORD_IMPORT)
+			return SQLV_DDL | SQLV_SCHEMA;
+		if (b.word == WORD_DROP)
+			flags = SQLV_SCHEMA;
+	}
+	return flags;
+}
+
 bool body_has_effect(const char *body, size_t len)
 {
-	struct body b = {.p = (const uint8_t *)body, .last = ';', .word = WORD_BEGIN};
+	struct body b = body_of(body, len);
 	bool set = false; /* the previous word was a SET that begins a statement */
 
-	b.end = b.p + len;
 	while (body_next(&b)) {
 		if (set && b.word != WORD_LOCAL && b.word != WORD_TRANSACTION &&
 			b.word != WORD_CONSTRAINTS)
@@ -78,5 +99,15 @@ bool body_has_effect(const char *body, size_t len)
 			return true;
 		set = b.word == WORD_SET && body_starts_statement(&b);
 	}
+	return false;
+}
+
+bool body_asks_sequences(const char *body, size_t len)
+{
+	struct body b = {.p = (const uint8_t *)body, .end = (const uint8_t *)body + len};
+
+	while (body_next(&b))
+		if (b.word == WORD_CURRVAL || b.word == WORD_LASTVAL)
+			return true;
 	return false;
 }

@@ -1,5 +1,5 @@
 /*
- * body - a look into the code of a DO block. Used by stmt_session only.
+ * body - a look into the code of a DO block or a function. Used by stmt_session and scan only.
  */
 #ifndef PGWEIR_SQL_BODY_H
 #define PGWEIR_SQL_BODY_H
@@ -11,5 +11,14 @@
  * strings and comments included: EXECUTE 'LISTEN x' is to be seen too.
  */
 bool body_has_effect(const char *body, size_t len);
+
+/* Does it name currval or lastval? */
+bool body_asks_sequences(const char *body, size_t len);
+
+/*
+ * Does it name CREATE, ALTER, DROP or IMPORT? SQLV_SCHEMA, and SQLV_DDL unless only DROP is named,
+ * as those statements themselves have; else 0. Read in the same way.
+ */
+uint32_t body_definitions(const char *body, size_t len);
 
 #endif

@@ -16,6 +16,7 @@
 	/* which server is this, and how does it do */ \
 	X("pg_is_in_recovery") X("pg_backend_pid") X("pg_postmaster_start_time") \
 	X("pg_conf_load_time") X("inet_server_addr") X("inet_server_port") X("inet_client_port") \
+	X("inet_client_addr") \
 	X("pg_walfile_name") X("pg_walfile_name_offset") X("pg_config") \
 	X("pg_show_all_settings") X("pg_show_all_file_settings") X("pg_get_replication_slots") \
 	X("pg_tablespace_location") X("pg_tablespace_databases") X("pg_available_extensions") \
@@ -27,13 +28,14 @@
 	X("txid_current") X("txid_current_if_assigned") X("txid_current_snapshot") \
 	X("txid_status") X("pg_current_xact_id") X("pg_current_xact_id_if_assigned") \
 	X("pg_current_snapshot") X("pg_xact_status") X("pg_xact_commit_timestamp") \
-	X("pg_last_committed_xact") \
+	X("pg_last_committed_xact") X("pg_replication_origin_oid") \
 	/* state of one session */ \
 	X("pg_listening_channels") X("pg_prepared_statement") X("pg_cursor") \
 	/* refused or without effect on a primary, effective on a standby */ \
 	X("pg_promote") X("pg_wal_replay_pause") X("pg_wal_replay_resume") \
 	X("pg_log_standby_snapshot") \
-	/* run the SQL, or read the relation, that they are given */ \
+	/* run the SQL, read the relation, or use the type's input, that they are given */ \
+	X("pg_input_is_valid") X("pg_input_error_info") \
 	X("query_to_xml") X("query_to_xmlschema") X("query_to_xml_and_xmlschema") \
 	X("cursor_to_xml") X("cursor_to_xmlschema") X("table_to_xml") X("table_to_xmlschema") \
 	X("table_to_xml_and_xmlschema") X("schema_to_xml") X("schema_to_xmlschema") \
@@ -59,13 +61,18 @@
 	X("pg_replication_origin_status") X("pg_wait_events") X("pg_aios") \
 	X("pg_dsm_registry_allocations")
 
-/* Volatile, but a replica answers as the primary would (as far as the answer is determined). */
+/*
+ * Volatile, but a replica answers as the primary would (as far as the answer is determined); the
+ * pg_…_size ones only while the database has no unlogged relation, which is empty on a replica.
+ * test_routing_builtins.py runs every function of PostgreSQL on both and compares.
+ */
 #define BUILTIN_HARMLESS(X) \
 	X("random") X("random_normal") X("clock_timestamp") X("timeofday") X("gen_random_uuid") \
 	X("uuidv4") X("uuidv7") X("pg_sleep") X("pg_sleep_for") X("pg_sleep_until") \
 	X("pg_database_size") X("pg_tablespace_size") X("pg_relation_size") X("pg_table_size") \
 	X("pg_indexes_size") X("pg_total_relation_size") X("pg_partition_tree") \
-	X("pg_partition_ancestors") X("lo_get") X("system") X("bernoulli")
+	X("pg_partition_ancestors") X("lo_get") X("system") X("bernoulli") X("amvalidate") \
+	X("current_query")
 /* clang-format on */
 
 #endif

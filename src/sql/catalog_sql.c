@@ -84,6 +84,10 @@
 	" UNION ALL "                                                                       \
 	"SELECT 't', n.contypid, n.conbin" TEXT " FROM pg_catalog.pg_constraint n"          \
 	" WHERE n.contypid" NE "0" OID " AND n.conbin IS NOT NULL"                          \
+	" UNION ALL " /* generated columns that are computed when they are read (18) */     \
+	"SELECT 'r', d.adrelid, d.adbin" TEXT " FROM pg_catalog.pg_attrdef d"               \
+	" JOIN pg_catalog.pg_attribute a ON a.attrelid" EQ "d.adrelid AND a.attnum" EQ      \
+	"d.adnum WHERE a.attgenerated" EQ "'v'"                                             \
 	" UNION ALL "                                                                       \
 	"SELECT 'f', p.oid, p.proargdefaults" TEXT " FROM pg_catalog.pg_proc p"             \
 	" WHERE p.oid" GE USER_OID " AND p.proargdefaults IS NOT NULL"
@@ -194,6 +198,8 @@
 "SELECT 'f'" TEXT ", p.oid FROM pg_catalog.pg_proc p" \
 " WHERE CASE WHEN " IS_BUILTIN_FUNCTION \
 "  THEN (p.provolatile" EQ "'v' AND NOT p.proname" TEXT EQ "ANY (" ARRAY_OF(BUILTIN_HARMLESS) "))" \
+"   OR (p.proname" TEXT LIKE "'pg\\_%\\_size' AND p.provolatile" EQ "'v' AND EXISTS" \
+"    (SELECT FROM pg_catalog.pg_class u WHERE u.relpersistence" EQ "'u'))" \
 "   OR p.proname" TEXT EQ "ANY (" ARRAY_OF(BUILTIN_FUNCTIONS) ")" \
 "   OR p.proname" TEXT LIKE "'pg\\_stat\\_%'" \
 "  ELSE p.provolatile" EQ "'v' OR p.proname" TEXT LIKE "'pg\\_stat\\_%' END" \
@@ -268,6 +274,15 @@
 "SELECT 'all', 'cast' FROM bad b" \
 " JOIN pg_catalog.pg_cast k ON b.cls" EQ "'f' AND b.oid" EQ "k.castfunc" \
 " WHERE k.oid" GE USER_OID " AND k.castsource" LE USER_OID " AND k.casttarget" LE USER_OID \
+" UNION " \
+"SELECT 'all', 'operator class' FROM bad b JOIN (" \
+"SELECT m.amprocfamily AS family, m.amproc" OID " AS oid FROM pg_catalog.pg_amproc m" \
+" UNION ALL " \
+"SELECT m.amopfamily, q.oprcode" OID " FROM pg_catalog.pg_amop m" \
+" JOIN pg_catalog.pg_operator q ON q.oid" EQ "m.amopopr" \
+") m ON b.cls" EQ "'f' AND b.oid" EQ "m.oid" \
+" JOIN pg_catalog.pg_opclass o ON o.opcfamily" EQ "m.family" \
+" WHERE o.oid" GE USER_OID " AND o.opcintype" LE USER_OID " AND o.opcdefault" \
 " UNION " \
 "SELECT 'advances', c.relname" TEXT " FROM advances a" \
 " JOIN pg_catalog.pg_class c ON c.oid" EQ "a.oid"

@@ -112,6 +112,12 @@ struct sql_effect *scan_effect(struct scan *s, enum sql_effect_kind kind);
 void scan_temp_schema(struct scan *s);
 
 /*
+ * From the current token to the end of the statement, in plain text or inside a string, currval or
+ * lastval is named, for something that is stored or runs out of sight. Looks on a copy.
+ */
+void scan_for_asking(struct scan *s);
+
+/*
  * A statement that touches the session, in a form that is not understood: SQL_UNKNOWN and
  * EFFECT_UNKNOWN, and on to its end.
  */

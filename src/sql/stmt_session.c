@@ -57,6 +57,7 @@ void stmt_prepare(struct scan *s)
 		return;
 	}
 	scan_effect(s, EFFECT_PREPARE)->name = name;
+	scan_for_asking(s);
 	walk_rest(s);
 }
 
@@ -200,9 +201,12 @@ void stmt_do(struct scan *s)
 	bool noted = false;
 
 	runs_body(s);
+	scan_for_asking(s);
 	for (scan_next(s); !scan_at_end(s); scan_next(s)) {
-		if (noted || !token_is_string(&s->t) ||
-			!body_has_effect(s->text + s->t.off, s->t.len))
+		if (!token_is_string(&s->t))
+			continue;
+		scan_flag(s, body_definitions(s->text + s->t.off, s->t.len));
+		if (noted || !body_has_effect(s->text + s->t.off, s->t.len))
 			continue;
 		scan_effect(s, EFFECT_UNKNOWN);
 		noted = true;

@@ -112,7 +112,7 @@ struct unit {
 	bool complete;       /* its last message is in */
 	bool judged;         /* the rest is set */
 	bool is_simple;      /* one Query */
-	bool runs;           /* there is more in it than Parse, Describe, Close and Flush */
+	bool runs;           /* there is more in it than Parse, Describe, Close, Flush and Sync */
 	bool ends_in_flush;  /* … only these, and a Flush: a Sync of ours goes in its place */
 	bool may_name_later; /* binds a statement whose name is not known (yet) */
 	bool uses_portal;    /* executes a named portal */

@@ -296,10 +296,10 @@ static void account_bind_board(struct worker *w, struct account *acc)
 {
 	struct share_database *shared;
 
-	if (share_database_get(w->sh->share, acc->db->dbname, &shared) == OK)
-		acc->board = &shared->board;
-	else /* too long for a database's name, or too many: this entry's own */
-		acc->board = &acc->share_db->board;
+	if (share_database_get(w->sh->share, acc->db->dbname, &shared) != OK)
+		shared = acc->share_db; /* too long a name, or too many: this entry's own */
+	acc->board = &shared->board;
+	acc->shared = shared;
 }
 
 static enum status account_bind(struct worker *w, struct account *acc)

@@ -110,6 +110,7 @@ struct account {
 	char user[NAME_LEN];
 	struct share_database *share_db;
 	struct share_user *share_user;
+	struct share_database *shared; /* of the database on the servers, not of the entry */
 	struct mark_board *board; /* of the database on the servers, whatever entry leads to it */
 
 	/* effective values of the present configuration */

@@ -17,6 +17,7 @@
 #include "worker/pinning.h"
 #include "worker/places.h"
 #include "worker/replication.h"
+#include "worker/sequences.h"
 #include "worker/unit.h"
 
 #define CHOOSE_TRIES     3u
@@ -181,11 +182,9 @@ static bool dispatch_currval(struct worker *w, struct client *c)
 {
 	struct server *s = c->seq_server_id != 0 ? find_server(w, c->seq_server_id) : NULL;
 
-	c->db->seq_asked = true;
-	dbase_follow_sequences(w, c->db);
 	c->route_reason = CHOOSE_BY_SESSION;
 	c->needs_primary = c->db->conf->routing;
-	if (s == NULL || s->seq_client != c->id || s->pool->acc != c->acc) {
+	if (s == NULL || !sequences_are_own(c, s) || s->pool->acc != c->acc) {
 		refuse_currval(w, c);
 		return false;
 	}
@@ -243,6 +242,8 @@ bool dispatch_unit(struct worker *w, struct client *c)
 	struct pool *p;
 
 	c->shadow_index = -1;
+	if (c->unit.flags & SQLV_USES_SEQ)
+		sequences_asked(c->acc);
 	if (c->server != NULL) {
 		if (pins_any(&c->pins))
 			c->route_reason = CHOOSE_BY_PINNED;
@@ -259,7 +260,7 @@ bool dispatch_unit(struct worker *w, struct client *c)
 		line_stand(w, c, NULL, false);
 		return false;
 	}
-	if (c->unit.flags & SQLV_USES_SEQ && !(c->unit.flags & SQLV_MAY_ADVANCE) &&
+	if (c->unit.flags & SQLV_USES_SEQ && c->unit.runs && !(c->unit.flags & SQLV_MAY_ADVANCE) &&
 		c->acc->mode == POOL_MODE_TRANSACTION &&
 		(c->txn == TXN_NONE || c->txn == TXN_DEFERRED))
 		return dispatch_currval(w, c);
@@ -290,14 +291,10 @@ void dispatch_sent(struct worker *w, struct client *c)
 {
 	struct server *s = c->server;
 
-	(void)w;
 	c->route_counted = dbase_count_route(c->db, c->unit.cls, c->route_reason,
 		c->shadow_index >= 0 ? c->shadow_index : (int32_t)s->pool->index);
-	if (c->unit.flags & SQLV_MAY_ADVANCE) {
-		s->seq_client = c->id;
-		c->seq_server_id = s->id;
-		c->seq_advanced = true;
-	}
+	if (c->unit.flags & (SQLV_MAY_ADVANCE | SQLV_DDL) && c->unit.runs)
+		sequences_sent(w, c, c->unit.flags);
 	if (c->unit.flags & SQLV_DDL)
 		c->ddl_sent = true;
 	if (c->unit.flags & SQLV_SCHEMA)
@@ -407,7 +404,7 @@ void dispatch_server_free(struct worker *w, struct server *s)
 	}
 	server_watch(w, s);
 	if (c != NULL) {
-		if (s->seq_client == c->id)
+		if (sequences_are_own(c, s))
 			serve(w, c, s);
 		else {
 			s->wanted_by = NULL;

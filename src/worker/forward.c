@@ -13,6 +13,7 @@
 #include "worker/notify.h"
 #include "worker/prepared.h"
 #include "worker/relay.h"
+#include "worker/sequences.h"
 #include "worker/sqlstmt.h"
 
 #define NO_IDLE_TIMEOUT "SET idle_session_timeout = 0"
@@ -977,22 +978,6 @@ static enum status go(struct going *g)
 	return E_PROTO;
 }
 
-/*
- * What the server knows of sequences is another client's: this one's currval must not find it. In
- * a database where nobody has asked for one yet, advancing is left alone: every INSERT may.
- */
-static enum status discard_sequences(struct client *c)
-{
-	struct server *s = c->server;
-
-	if (s->seq_client == c->id || s->seq_client == 0 || s->txn_status == 'E' || c->verbatim)
-		return OK;
-	if (c->unit.flags & SQLV_MAY_ADVANCE && !c->db->seq_asked)
-		return OK;
-	s->seq_client = 0;
-	return forward_hidden(s, "DISCARD SEQUENCES", OWED_TAG_SETUP);
-}
-
 static void begin_unit(struct worker *w, struct client *c)
 {
 	struct server *s = c->server;
@@ -1027,8 +1012,8 @@ enum status forward_unit(struct worker *w, struct client *c, const uint8_t *data
 		st = notify_put_channels(w, c);
 	if (st == OK)
 		st = forward_prefix(w, c);
-	if (c->unit.flags & (SQLV_USES_SEQ | SQLV_MAY_ADVANCE) && st == OK)
-		st = discard_sequences(c);
+	if (c->unit.flags & (SQLV_USES_SEQ | SQLV_MAY_ADVANCE) && c->unit.runs && st == OK)
+		st = sequences_ahead(w, c, c->unit.flags);
 	c->unnamed_parsed = false;
 	if (c->unit.has_effects && c->unit.cls != SQL_TXN)
 		c->block_differs = true;

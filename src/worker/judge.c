@@ -125,7 +125,8 @@ uint64_t judge_word(
 	struct worker *w, struct client *c, const char *sql, size_t len, struct sql_verdict *v)
 {
 	dbase_want_catalog(w, c->db);
-	sql_classify(sql, len, c->sql_opts, c->db->catalog, v);
+	sql_classify(
+		sql, len, c->sql_opts, c->db->catalog != NULL ? c->db->catalog : w->no_catalog, v);
 	if (c->db->learned != NULL && v->flags & SQLV_REPLICA)
 		learned_apply(c->db, sql, len, c->sql_opts, v);
 	return (is_ours(c, sql, len) ? WORD_OURS : 0) |
@@ -150,7 +151,8 @@ static void unit_add_word(struct unit *u, uint64_t word)
 
 	bool replica = flags & SQLV_REPLICA && (u->n_stmts == 0 || u->flags & SQLV_REPLICA);
 
-	u->flags = ((u->flags | flags) & ~SQLV_REPLICA) | (replica ? SQLV_REPLICA : 0);
+	u->flags = ((u->flags | flags) & ~SQLV_REPLICA) | (replica ? SQLV_REPLICA : 0) |
+		   (cls == SQL_UNKNOWN ? SQLV_MAY_ADVANCE : 0);
 	if (cls > u->cls)
 		u->cls = cls;
 	u->pins |= (uint32_t)(word >> WORD_PINS_SHIFT) & WORD_PINS_MASK;
@@ -234,7 +236,7 @@ static void heed(struct worker *w, struct client *c, const char *sql, size_t len
 
 static void unit_is_unknown(struct unit *u)
 {
-	u->flags &= ~SQLV_REPLICA;
+	u->flags = (u->flags & ~SQLV_REPLICA) | SQLV_MAY_ADVANCE;
 	u->cls = SQL_UNKNOWN;
 	u->n_stmts++;
 }

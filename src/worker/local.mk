@@ -35,6 +35,7 @@ libcore_a_SOURCES += \
 	src/worker/relay.c src/worker/relay.h \
 	src/worker/replication.c src/worker/replication.h \
 	src/worker/savepoints.c src/worker/savepoints.h \
+	src/worker/sequences.c src/worker/sequences.h \
 	src/worker/server.c src/worker/server.h \
 	src/worker/server_clean.c src/worker/server_clean.h \
 	src/worker/server_login.c \

@@ -108,7 +108,8 @@ struct server {
 	uint8_t *kept;     /* the unit under way from its first statement on, see prepared.h */
 	uint32_t kept_len; /* 0: nothing is kept */
 	uint32_t kept_cap;
-	uint64_t seq_client; /* id of the client whose unit may have advanced a sequence last */
+	uint64_t seq_client; /* id of a client, see sequences.h */
+	bool seq_mixed;
 
 	uint64_t barrier; /* ReadyForQuery waits for it, see notify.h; 0: none */
 	struct list barrier_link;

@@ -93,8 +93,10 @@ void server_clean_done(struct worker *w, struct server *s)
 		stmt_lru_clear(&s->stmts);
 		stmt_names_clear(&s->real);
 	}
-	if (done & CLEAN(ALL))
+	if (done & CLEAN(ALL)) {
 		s->seq_client = 0;
+		s->seq_mixed = false;
+	}
 	count(w, done & CLEAN(RESET_QUERY) ? CLEAN(RESET_QUERY) : done);
 	server_release(w, s);
 }

@@ -82,6 +82,7 @@ struct worker {
 	struct stmt_table *stmts;
 	struct keys *keys;
 	struct notify *notify;
+	struct catalog *no_catalog;    /* of a database that has none yet; NULL: no memory */
 	struct catalog *plain_catalog; /* of the built-in names alone; NULL: no memory */
 	struct map dbases;             /* struct dbase by name */
 	struct list dbase_list;

@@ -3,6 +3,7 @@
 CREATE TABLE plain (id int PRIMARY KEY, a int, b text, j jsonb);
 INSERT INTO plain SELECT i, i % 3, 'row ' || i, jsonb_build_object('n', i) FROM generate_series(1, 30) i;
 CREATE UNLOGGED TABLE volatile_rows (id int, a int);
+INSERT INTO volatile_rows SELECT i, i FROM generate_series(1, 2000) i;
 CREATE TABLE ranged (id int, a int) PARTITION BY RANGE (id);
 CREATE TABLE ranged_1 PARTITION OF ranged FOR VALUES FROM (0) TO (10) PARTITION BY RANGE (a);
 CREATE UNLOGGED TABLE ranged_1_1 PARTITION OF ranged_1 FOR VALUES FROM (0) TO (10);
@@ -10,6 +11,7 @@ CREATE TABLE ranged_ok (id int) PARTITION BY HASH (id);
 CREATE TABLE ranged_ok_0 PARTITION OF ranged_ok FOR VALUES WITH (MODULUS 1, REMAINDER 0);
 CREATE SEQUENCE numbers;
 SELECT nextval('numbers');
+SELECT pg_relation_size('volatile_rows') >= 0, pg_table_size('volatile_rows') > 8192;
 SELECT last_value FROM numbers;
 SELECT * FROM volatile_rows;
 SELECT * FROM ranged;

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "sql/verdict.h"
+
 #include "../unit.h"
 
 static bool has_effect(const char *body)
@@ -65,11 +67,34 @@ START_TEST(ordinary_bodies_have_no_effect)
 }
 END_TEST
 
+START_TEST(definitions_are_seen)
+{
+	static const struct {
+		const char *body;
+		uint32_t flags;
+	} cases[] = {
+		{"BEGIN CREATE TYPE a AS ENUM (); EXCEPTION WHEN others THEN NULL; END",
+			SQLV_DDL | SQLV_SCHEMA},
+		{"BEGIN EXECUTE format('alter table %I ...', t); END", SQLV_DDL | SQLV_SCHEMA},
+		{"BEGIN IMPORT FOREIGN SCHEMA a FROM SERVER b INTO c; END", SQLV_DDL | SQLV_SCHEMA},
+		{"BEGIN DROP TABLE a; CREATE TABLE a (); END", SQLV_DDL | SQLV_SCHEMA},
+		{"BEGIN DROP TABLE a; END", SQLV_SCHEMA},
+		{"BEGIN UPDATE t SET created = now(), dropped = true; END", 0},
+		{"", 0},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		ck_assert_uint_eq(
+			body_definitions(cases[i].body, strlen(cases[i].body)), cases[i].flags);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("body");
 
 	tcase_add_test(tc, effects_are_seen_wherever_they_are_named);
+	tcase_add_test(tc, definitions_are_seen);
 	tcase_add_test(tc, ordinary_bodies_have_no_effect);
 	return unit_run("body", tc);
 }

@@ -148,7 +148,8 @@ START_TEST(word_says_the_same_for_every_class)
 		query(texts[i]);
 		judge();
 		ck_assert_uint_eq(c.unit.cls, v.cls);
-		ck_assert_uint_eq(c.unit.flags, v.flags);
+		ck_assert_uint_eq(c.unit.flags, /* what is not understood may do this, too */
+			v.flags | (v.cls == SQL_UNKNOWN ? SQLV_MAY_ADVANCE : 0));
 	}
 }
 END_TEST
