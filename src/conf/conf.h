@@ -32,7 +32,13 @@
 
 /* Of every enum, 0 is "not given here" where a database or user may leave it to the level above. */
 enum pool_mode { POOL_MODE_UNSET, POOL_MODE_SESSION, POOL_MODE_TRANSACTION, POOL_MODE_STATEMENT };
-enum routing_mode { ROUTING_UNSET, ROUTING_OFF, ROUTING_ON, ROUTING_AUTO /* several hosts: on */ };
+enum routing_mode {
+	ROUTING_UNSET,
+	ROUTING_OFF,
+	ROUTING_ON,
+	ROUTING_SHADOW, /* all on the primary; what `on` would do is counted */
+	ROUTING_AUTO,   /* several hosts: on */
+};
 enum route { ROUTE_AUTO, ROUTE_PRIMARY, ROUTE_REPLICA };
 enum consistency {
 	CONSISTENCY_UNSET,
@@ -46,6 +52,11 @@ enum sequence_state {
 	SEQUENCE_STATE_OFF,
 	SEQUENCE_STATE_AFFINITY,
 	SEQUENCE_STATE_PIN
+};
+enum custom_parameters {
+	CUSTOM_PARAMETERS_UNSET,
+	CUSTOM_PARAMETERS_EXACT, /* no server that has seen a name which its client has not set */
+	CUSTOM_PARAMETERS_SHARED
 };
 enum host_balance { HOST_BALANCE_ROUND_ROBIN, HOST_BALANCE_DISABLE /* first that works */ };
 enum auth_type { AUTH_TYPE_ANY, AUTH_TYPE_TRUST, AUTH_TYPE_MD5, AUTH_TYPE_SCRAM };
@@ -95,6 +106,8 @@ struct conf_db {
 	const char *dbname; /* on the server; "": as the client asked (conf_dbname) */
 	uint32_t position;  /* in the order of the file, from 0 */
 
+	bool shadow; /* with `routing`: all goes to the primary, what would be done is counted */
+
 	/* where */
 	size_t n_nodes; /* 1 .. CONF_DB_NODES_MAX, none twice */
 	struct conf_db_node nodes[CONF_DB_NODES_MAX];
@@ -120,6 +133,7 @@ struct conf_db {
 	uint32_t max_db_client_connections;
 	uint32_t max_pinned;
 	enum sequence_state sequence_state;
+	enum custom_parameters custom_parameters;
 	uint64_t server_lifetime_us;
 	uint64_t query_wait_timeout_us;
 
@@ -212,6 +226,7 @@ struct conf {
 	uint32_t max_pinned;           /* CONF_UNSET: half of the pool */
 	uint64_t pin_idle_timeout_us;
 	enum sequence_state sequence_state;
+	enum custom_parameters custom_parameters;
 	uint32_t max_server_logins; /* at once, per node */
 	bool server_round_robin;
 	uint32_t max_prepared_statements;

@@ -51,13 +51,13 @@ static const struct setting_word routings[] = {
 	{"off", ROUTING_OFF},
 	{"on", ROUTING_ON},
 	{"auto", ROUTING_AUTO},
-	{"shadow", SETTING_WORD_LATER},
+	{"shadow", ROUTING_SHADOW},
 	{NULL, 0},
 };
 static const struct setting_word db_routings[] = {
 	{"off", ROUTING_OFF},
 	{"on", ROUTING_ON},
-	{"shadow", SETTING_WORD_LATER},
+	{"shadow", ROUTING_SHADOW},
 	{NULL, 0},
 };
 static const struct setting_word routes[] = {
@@ -71,6 +71,11 @@ static const struct setting_word consistencies[] = {
 	{"session", CONSISTENCY_SESSION},
 	{"database", CONSISTENCY_DATABASE},
 	{"strong", CONSISTENCY_STRONG},
+	{NULL, 0},
+};
+static const struct setting_word customs[] = {
+	{"exact", CUSTOM_PARAMETERS_EXACT},
+	{"shared", CUSTOM_PARAMETERS_SHARED},
 	{NULL, 0},
 };
 static const struct setting_word sequence_states[] = {
@@ -189,6 +194,10 @@ const struct setting settings[] = {
 	{ROW(G, ROUTING, ENUM, "consistency", consistency), .flags = SETTING_OURS, .def = "session",
 		.words = consistencies,
 		.help = "how fresh reads on a replica are; session: a client sees its own writes"},
+	{ROW(G, POOL, ENUM, "custom_parameters", custom_parameters), .flags = SETTING_OURS,
+		.def = "exact", .words = customs,
+		.help = "whether a server may be reused that knows custom parameters which its "
+			"client does not"},
 	{ROW(G, POOL, INT, "default_pool_size", default_pool_size), .def = "20", .min = 1,
 		.max = COUNT,
 		.help = "server connections per database and user; with several nodes, on each of "
@@ -345,8 +354,8 @@ const struct setting settings[] = {
 		.help = "file that names the DNS servers; empty: the system's"},
 	{ROW(G, ROUTING, ENUM, "routing", routing), .flags = SETTING_OURS, .def = "off",
 		.def_weir = "auto", .words = routings,
-		.help = "send writes to the primary, reads to replicas; auto: where a database has "
-			"several hosts"},
+		.help = "send reads to replicas; auto: where a database has several hosts; shadow: "
+			"only count"},
 	{IGNORED(G, NET, "sbuf_loopcnt"), .def = "5",
 		.note = "a connection's share of each turn is fixed"},
 	{ROW(G, AUTH, INT, "scram_iterations", scram_iterations), .def = "4096", .min = 1,
@@ -485,6 +494,9 @@ const struct setting settings[] = {
 	{ROW(D, TARGET, ENUM, "consistency", consistency), .flags = SETTING_OURS,
 		.words = consistencies,
 		.help = "how fresh reads on a replica are, over the global consistency"},
+	{ROW(D, LIMIT, ENUM, "custom_parameters", custom_parameters), .flags = SETTING_OURS,
+		.words = customs,
+		.help = "what is done for custom parameters, over the global custom_parameters"},
 	{ROW(D, SESSION, STRING, "datestyle", datestyle),
 		.help = "datestyle of server connections"},
 	{ROW(D, TARGET, STRING, "dbname", dbname), .max = NAME,

@@ -172,6 +172,8 @@ struct client {
 	uint16_t fresh_cluster; /* while it does so: whose samples */
 	uint8_t route_reason;   /* enum choose_reason */
 	uint8_t route_hint;     /* enum choose_hint, if there is no node */
+	int16_t shadow_index; /* routing = shadow: of the node where it would go; -1: as it does */
+	uint32_t route_counted; /* where its unit is counted: dbase_count_route */
 
 	/* input */
 	struct unit unit;
@@ -215,6 +217,11 @@ struct client {
 	bool block_differs;      /* SET LOCAL and the like: it may parse as nothing else does */
 	struct params *params;   /* pgweir.*: ours.h; NULL: it has set none */
 	struct settings_txn set; /* what it has set: at login, committed, now */
+	struct settings *custom; /* custom parameters that it has seen, see custom.h */
+	struct settings *doubt_names; /* what is to be asked, see found_out.h; NULL: nothing */
+	bool doubt_all;               /* … of all ordinary parameters */
+	bool has_reported; /* the transaction has changed what is followed by ParameterStatus … */
+	bool reported_commit; /* … maybe locally, and was committed in the midst of the unit */
 	struct savepoints *savepoints; /* of the open transaction, or NULL */
 	uint32_t sql_opts;             /* for the lexer: strings and encoding */
 	bool default_serializable;     /* default_transaction_isolation is */

@@ -88,9 +88,10 @@ static struct server *take_idle(struct worker *w, struct pool *p, const struct c
 			doubted = doubted != NULL ? doubted : s;
 			continue;
 		}
-		if (s->settings == c->set.current)
+		if (s->settings == c->set.current && s->made == c->custom)
 			return s;
-		if (fits == NULL || w->conf->server_round_robin)
+		if (fits == NULL || w->conf->server_round_robin ||
+			(s->names == c->custom && fits->names != c->custom))
 			fits = s;
 	}
 	return fits != NULL ? fits : doubted;
@@ -241,6 +242,7 @@ bool dispatch_unit(struct worker *w, struct client *c)
 	uint16_t avoid = c->avoid_node;
 	struct pool *p;
 
+	c->shadow_index = -1;
 	if (c->unit.flags & SQLV_USES_SEQ)
 		sequences_asked(c->acc);
 	if (c->server != NULL) {
@@ -291,7 +293,8 @@ void dispatch_sent(struct worker *w, struct client *c)
 {
 	struct server *s = c->server;
 
-	dbase_count_route(c->db, c->unit.cls, c->route_reason, (int32_t)s->pool->index);
+	c->route_counted = dbase_count_route(c->db, c->unit.cls, c->route_reason,
+		c->shadow_index >= 0 ? c->shadow_index : (int32_t)s->pool->index);
 	if (c->unit.flags & (SQLV_MAY_ADVANCE | SQLV_DDL) && c->unit.runs)
 		sequences_sent(w, c, c->unit.flags);
 	if (c->unit.flags & SQLV_DDL)
@@ -371,6 +374,17 @@ static bool serve_line(struct worker *w, struct pool *p, struct server *s)
 	return false;
 }
 
+/* One of the idle servers that fits somebody in the line. */
+static bool serve_line_any(struct worker *w, struct pool *p)
+{
+	struct list *it;
+
+	list_foreach (it, &p->idle)
+		if (serve_line(w, p, list_entry(it, struct server, pool_link)))
+			return true;
+	return false;
+}
+
 /* A unit that stands in another node's line, or nowhere, may run here as well. */
 static bool serve_others(struct worker *w, struct pool *p, struct server *s)
 {
@@ -424,19 +438,15 @@ void dispatch_server_free(struct worker *w, struct server *s)
 			(void)serve_others(w, p, s);
 	} else if (who != w->index) {
 		handover_server_out(w, s, who);
-	} else {
-		(void)serve_line(w, p, s);
+	} else if (!serve_line(w, p, s)) {
+		places_open_for_line(w, p); /* in its place, maybe: custom.h */
 	}
 }
 
 void dispatch_look_pool(struct worker *w, struct pool *p)
 {
-	while (!list_is_empty(&p->idle) && waitq_len(&p->line) > p->n_check) {
-		struct server *s = list_entry(p->idle.next, struct server, pool_link);
-
-		if (!serve_line(w, p, s))
-			break;
-	}
+	while (waitq_len(&p->line) > p->n_check && serve_line_any(w, p))
+		;
 	if (waitq_len(&p->line) != 0)
 		borrow(w, p);
 	places_open_for_line(w, p);

@@ -6,6 +6,7 @@
 
 #include "proto/frame.h"
 #include "sql/weir.h"
+#include "worker/learned.h"
 #include "worker/notify.h"
 #include "worker/pick.h"
 #include "worker/probe.h"
@@ -24,11 +25,10 @@ _Static_assert(SQL_UNKNOWN < 8, "classes fit their bits");
 
 static enum pin_cause pin_of_set(const struct sql_effect *e)
 {
-	if (e->flags & SQL_EFFECT_LOCAL)
-		return PIN_CAUSE_COUNT;
-	if (e->flags & SQL_EFFECT_CUSTOM)
-		return PIN_CUSTOM_PARAMETER;
-	if (e->flags & SQL_EFFECT_UNTRACKED || e->kind == EFFECT_SET_CONFIG)
+	if (e->kind == EFFECT_SET_CONFIG) /* a name that nobody can tell */
+		return e->name.len == 0 && e->name_param == 0 ? PIN_SET_CONFIG : PIN_CAUSE_COUNT;
+	if (e->kind == EFFECT_SET && (e->flags & SQL_EFFECT_PG_TEMP) != 0 &&
+		(e->flags & SQL_EFFECT_LOCAL) == 0)
 		return PIN_SET_CONFIG;
 	return PIN_CAUSE_COUNT;
 }
@@ -40,8 +40,8 @@ enum pin_cause judge_pin(const struct sql_effect *e)
 	case EFFECT_SET_CONFIG:
 	case EFFECT_RESET:
 		return pin_of_set(e);
-	case EFFECT_ROLE:
-		return e->flags & SQL_EFFECT_LOCAL ? PIN_CAUSE_COUNT : PIN_ROLE;
+	case EFFECT_RUNS:
+		return e->flags & SQL_EFFECT_CUSTOM ? PIN_SET_CONFIG : PIN_CAUSE_COUNT;
 	case EFFECT_TEMP:
 		return PIN_TEMP;
 	case EFFECT_ADVISORY_LOCK:
@@ -72,6 +72,7 @@ enum pin_cause judge_pin(const struct sql_effect *e)
 	case EFFECT_SET_CONSTRAINTS:
 	case EFFECT_PREPARE_TXN:
 	case EFFECT_END_PREPARED:
+	case EFFECT_ROLE:
 	case EFFECT_RESET_ALL:
 	case EFFECT_DISCARD_ALL:
 	case EFFECT_DISCARD_PLANS:
@@ -108,7 +109,9 @@ static uint32_t verdict_pins(const struct sql_verdict *v)
 
 static uint32_t catalog_bits(const struct client *c)
 {
-	return (uint32_t)(c->db->catalog_generation & WORD_GEN_MASK);
+	/* What was learned counts as the catalog does. */
+	return (uint32_t)((c->db->catalog_generation + (uint64_t)c->db->learn_no * 0x10001u) &
+			  WORD_GEN_MASK);
 }
 
 static bool is_ours(const struct client *c, const char *sql, size_t len)
@@ -122,7 +125,10 @@ uint64_t judge_word(
 	struct worker *w, struct client *c, const char *sql, size_t len, struct sql_verdict *v)
 {
 	dbase_want_catalog(w, c->db);
-	sql_classify(sql, len, c->sql_opts, c->db->catalog, v);
+	sql_classify(
+		sql, len, c->sql_opts, c->db->catalog != NULL ? c->db->catalog : w->no_catalog, v);
+	if (c->db->learned != NULL && v->flags & SQLV_REPLICA)
+		learned_apply(c->db, sql, len, c->sql_opts, v);
 	return (is_ours(c, sql, len) ? WORD_OURS : 0) |
 	       (v->n_effects != 0 || v->flags & SQLV_LOST ? WORD_EFFECTS : 0) |
 	       (uint64_t)v->cls << WORD_CLS_SHIFT | (uint64_t)verdict_pins(v) << WORD_PINS_SHIFT |

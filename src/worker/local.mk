@@ -7,6 +7,7 @@ libcore_a_SOURCES += \
 	src/worker/cancel_conn.c src/worker/cancel_conn.h \
 	src/worker/client.c src/worker/client.h \
 	src/worker/command.c src/worker/command.h \
+	src/worker/custom.c src/worker/custom.h \
 	src/worker/dbase.c src/worker/dbase.h \
 	src/worker/dispatch.c src/worker/dispatch.h \
 	src/worker/effects.c src/worker/effects.h \
@@ -14,10 +15,12 @@ libcore_a_SOURCES += \
 	src/worker/explain.c src/worker/explain.h \
 	src/worker/fit.c src/worker/fit.h \
 	src/worker/forward.c src/worker/forward.h \
+	src/worker/found_out.c src/worker/found_out.h \
 	src/worker/handover.c src/worker/handover.h \
 	src/worker/hold.c src/worker/hold.h \
 	src/worker/judge.c src/worker/judge.h \
 	src/worker/keys.c src/worker/keys.h \
+	src/worker/learned.c src/worker/learned.h \
 	src/worker/line.c src/worker/line.h \
 	src/worker/link.c src/worker/link.h \
 	src/worker/local.c src/worker/local.h \
@@ -39,6 +42,7 @@ libcore_a_SOURCES += \
 	src/worker/server_clean.c src/worker/server_clean.h \
 	src/worker/server_login.c \
 	src/worker/shared.h \
+	src/worker/set_call.c src/worker/set_call.h \
 	src/worker/show.c src/worker/show.h \
 	src/worker/sqlstmt.c src/worker/sqlstmt.h \
 	src/worker/unit.c src/worker/unit.h \

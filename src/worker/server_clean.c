@@ -83,10 +83,12 @@ void server_clean_done(struct worker *w, struct server *s)
 
 	s->cleaning = 0;
 	if (done & (CLEAN(ALL) | CLEAN(SETTINGS))) {
-		struct settings *none = settings_empty(w->settings);
+		struct settings *has = done & CLEAN(ALL)
+					       ? settings_empty(w->settings)
+					       : settings_roles_of(w->settings, s->settings);
 
-		server_set_settings(w, s, none);
-		settings_unref(w->settings, none);
+		server_set_settings(w, s, has);
+		settings_unref(w->settings, has);
 		s->is_bare = true;
 	}
 	if (done & (CLEAN(ALL) | CLEAN(STATEMENTS))) {
