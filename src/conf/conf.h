@@ -47,6 +47,11 @@ enum sequence_state {
 	SEQUENCE_STATE_AFFINITY,
 	SEQUENCE_STATE_PIN
 };
+enum custom_parameters {
+	CUSTOM_PARAMETERS_UNSET,
+	CUSTOM_PARAMETERS_EXACT, /* no server that has seen a name which its client has not set */
+	CUSTOM_PARAMETERS_SHARED
+};
 enum host_balance { HOST_BALANCE_ROUND_ROBIN, HOST_BALANCE_DISABLE /* first that works */ };
 enum auth_type { AUTH_TYPE_ANY, AUTH_TYPE_TRUST, AUTH_TYPE_MD5, AUTH_TYPE_SCRAM };
 enum tls_mode {
@@ -120,6 +125,7 @@ struct conf_db {
 	uint32_t max_db_client_connections;
 	uint32_t max_pinned;
 	enum sequence_state sequence_state;
+	enum custom_parameters custom_parameters;
 	uint64_t server_lifetime_us;
 	uint64_t query_wait_timeout_us;
 
@@ -212,6 +218,7 @@ struct conf {
 	uint32_t max_pinned;           /* CONF_UNSET: half of the pool */
 	uint64_t pin_idle_timeout_us;
 	enum sequence_state sequence_state;
+	enum custom_parameters custom_parameters;
 	uint32_t max_server_logins; /* at once, per node */
 	bool server_round_robin;
 	uint32_t max_prepared_statements;

@@ -140,6 +140,13 @@ uint64_t conf_max_lag_us(
 	return db->max_lag_us != CONF_UNSET_US ? db->max_lag_us : c->max_lag_us;
 }
 
+enum custom_parameters conf_custom_parameters(const struct conf *c, const struct conf_db *db)
+{
+	return db != NULL && db->custom_parameters != CUSTOM_PARAMETERS_UNSET
+		       ? db->custom_parameters
+		       : c->custom_parameters;
+}
+
 enum sequence_state conf_sequence_state(const struct conf *c, const struct conf_db *db)
 {
 	return db->sequence_state != SEQUENCE_STATE_UNSET ? db->sequence_state : c->sequence_state;

@@ -27,6 +27,7 @@ uint32_t conf_max_user_client_connections(const struct conf *c, const struct con
 uint32_t conf_max_pinned(
 	const struct conf *c, const struct conf_db *db, const struct conf_user *user);
 enum sequence_state conf_sequence_state(const struct conf *c, const struct conf_db *db);
+enum custom_parameters conf_custom_parameters(const struct conf *c, const struct conf_db *db);
 enum consistency conf_consistency(
 	const struct conf *c, const struct conf_db *db, const struct conf_user *user);
 uint64_t conf_max_lag_us(

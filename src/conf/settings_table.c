@@ -73,6 +73,11 @@ static const struct setting_word consistencies[] = {
 	{"strong", CONSISTENCY_STRONG},
 	{NULL, 0},
 };
+static const struct setting_word customs[] = {
+	{"exact", CUSTOM_PARAMETERS_EXACT},
+	{"shared", CUSTOM_PARAMETERS_SHARED},
+	{NULL, 0},
+};
 static const struct setting_word sequence_states[] = {
 	{"off", SEQUENCE_STATE_OFF},
 	{"affinity", SEQUENCE_STATE_AFFINITY},
@@ -189,6 +194,10 @@ const struct setting settings[] = {
 	{ROW(G, ROUTING, ENUM, "consistency", consistency), .flags = SETTING_OURS, .def = "session",
 		.words = consistencies,
 		.help = "how fresh reads on a replica are; session: a client sees its own writes"},
+	{ROW(G, POOL, ENUM, "custom_parameters", custom_parameters), .flags = SETTING_OURS,
+		.def = "exact", .words = customs,
+		.help = "whether a server may be reused that knows custom parameters which its "
+			"client does not"},
 	{ROW(G, POOL, INT, "default_pool_size", default_pool_size), .def = "20", .min = 1,
 		.max = COUNT,
 		.help = "server connections per database and user; with several nodes, on each of "
@@ -485,6 +494,9 @@ const struct setting settings[] = {
 	{ROW(D, TARGET, ENUM, "consistency", consistency), .flags = SETTING_OURS,
 		.words = consistencies,
 		.help = "how fresh reads on a replica are, over the global consistency"},
+	{ROW(D, LIMIT, ENUM, "custom_parameters", custom_parameters), .flags = SETTING_OURS,
+		.words = customs,
+		.help = "what is done for custom parameters, over the global custom_parameters"},
 	{ROW(D, SESSION, STRING, "datestyle", datestyle),
 		.help = "datestyle of server connections"},
 	{ROW(D, TARGET, STRING, "dbname", dbname), .max = NAME,

@@ -101,3 +101,13 @@ bool body_has_effect(const char *body, size_t len)
 	}
 	return false;
 }
+
+bool body_asks_sequences(const char *body, size_t len)
+{
+	struct body b = {.p = (const uint8_t *)body, .end = (const uint8_t *)body + len};
+
+	while (body_next(&b))
+		if (b.word == WORD_CURRVAL || b.word == WORD_LASTVAL)
+			return true;
+	return false;
+}

@@ -1,5 +1,5 @@
 /*
- * body - a look into the code of a DO block. Used by stmt_session only.
+ * body - a look into the code of a DO block or a function. Used by stmt_session and scan only.
  */
 #ifndef PGWEIR_SQL_BODY_H
 #define PGWEIR_SQL_BODY_H
@@ -11,6 +11,9 @@
  * strings and comments included: EXECUTE 'LISTEN x' is to be seen too.
  */
 bool body_has_effect(const char *body, size_t len);
+
+/* Does it name currval or lastval? */
+bool body_asks_sequences(const char *body, size_t len);
 
 /*
  * Does it name CREATE, ALTER, DROP or IMPORT? SQLV_SCHEMA, and SQLV_DDL unless only DROP is named,

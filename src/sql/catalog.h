@@ -32,6 +32,7 @@ struct catalog {
 	bool operators;
 	bool all_unsafe;
 	bool utf8;
+	bool blind;
 	uint32_t filter_shift;
 	size_t n_names;   /* occupied slots */
 	size_t mask;      /* number of slots - 1; behind them lies the filter */
@@ -69,6 +70,13 @@ enum status catalog_builder_add_replica(struct catalog_builder *b, const char *n
 
 /* Freeze; the builder is spent (owned and freed here in any case). NULL: no memory. */
 struct catalog *catalog_freeze(struct catalog_builder *b) MUST_USE;
+/*
+ * The catalog of a database of which none is loaded: with it texts are judged as with none, where
+ * every function that is called may do anything, and plain ones as fast as with any. NULL: no
+ * memory.
+ */
+struct catalog *catalog_new_blind(void) MUST_USE;
+
 void catalog_free(void *catalog); /* void *: fits snap_retire; NULL is allowed */
 
 #define CATALOG_BITS_MASK 0xffffu /* low bits of a slot; the rest is the name's hash */
@@ -99,6 +107,11 @@ static inline bool catalog_is_plain(const struct catalog *c)
 bool catalog_has_operators(const struct catalog *c); /* any name with CATALOG_OPERATOR */
 bool catalog_is_all_unsafe(const struct catalog *c); /* a row "all", or none "encoding" */
 bool catalog_is_utf8(const struct catalog *c);       /* a row "encoding" said UTF8 */
+static inline bool catalog_is_blind(const struct catalog *c)
+{
+	return c->blind;
+}
+
 size_t catalog_n_names(const struct catalog *c);
 size_t catalog_mem_bytes(const struct catalog *c);
 

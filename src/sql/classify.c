@@ -84,6 +84,7 @@ static void judge_statement(struct scan *s)
 	if (s->v->n_stmts < UINT16_MAX)
 		s->v->n_stmts++;
 	s->modifies = false;
+	s->only_sets = ONLY_SETS_UNKNOWN;
 	s->start = s->lx;
 	s->start.p = s->start.text + s->t.off;
 	if (s->t.c == '(')
@@ -179,12 +180,18 @@ static void walk(struct scan *s, const char *sql, size_t len, uint32_t opts)
 		judge_bytes(s, sql, len, opts);
 }
 
+/* What the walk is given. */
+static const struct catalog *known(const struct catalog *cat)
+{
+	return cat != NULL && !catalog_is_blind(cat) ? cat : NULL;
+}
+
 void sql_classify_walking(const char *sql, size_t len, uint32_t opts, const struct catalog *cat,
 	struct sql_verdict *out)
 {
 	struct scan s;
 
-	scan_init(&s, sql, opts, cat, out);
+	scan_init(&s, sql, opts, known(cat), out);
 	walk(&s, sql, len, opts);
 }
 
@@ -193,7 +200,7 @@ void sql_classify_objections(const char *sql, size_t len, uint32_t opts, const s
 {
 	struct scan s;
 
-	scan_init(&s, sql, opts, cat, out);
+	scan_init(&s, sql, opts, known(cat), out);
 	s.objections = all;
 	walk(&s, sql, len, opts);
 }

@@ -49,6 +49,7 @@ struct plain {
 	uint32_t filter_shift;
 	uint32_t opts;
 	const struct catalog *cat;
+	bool blind;      /* every function that is called may do anything */
 	uint32_t depth;  /* of parentheses */
 	enum word verb;  /* the statement's */
 	bool with;       /* a WITH was met: a verb behind it may be one */
@@ -114,19 +115,24 @@ static bool bits_are_harmless(const struct plain *pl, uint32_t bits, const uint8
 {
 	uint32_t of_calls = CATALOG_FUNCTION | CATALOG_CODE | CATALOG_SPECIAL;
 
+	if (pl->blind) /* a call is seen at its parenthesis */
+		return true;
 	if (!modifies(pl))
 		bits &= ~CATALOG_ADVANCES;
 	return bits == 0 || ((bits & ~of_calls) == 0 && is_not_called(after));
 }
 
-/* A reserved word is a name only behind a dot. Is it plain to see that none is before `p`? */
-static bool is_key_word(enum word w, const uint8_t *p)
+/* A reserved word is a name only behind a dot. May one be before `p`? */
+static bool is_behind_dot(const uint8_t *p)
 {
-	if (word_category(w) != WORD_R)
-		return false;
 	while (*--p == ' ') {
 	}
-	return *p != '.' && *p != '/' && !(*p >= '\t' && *p <= '\r');
+	return *p == '.' || *p == '/' || (*p >= '\t' && *p <= '\r');
+}
+
+static bool is_key_word(enum word w, const uint8_t *p)
+{
+	return word_category(w) == WORD_R && !is_behind_dot(p);
 }
 
 /* The filter has the word, or one like it: look closer. */
@@ -280,11 +286,34 @@ static bool is_last(const struct plain *pl, const uint8_t *p)
 	return p == pl->end;
 }
 
+/* May what stands before the parenthesis at `p` be a function's name? */
+static __attribute__((noinline)) bool may_be_call(const struct plain *pl, const uint8_t *p)
+{
+	const uint8_t *end, *q;
+	uint64_t h = WORD_HASH_SEED;
+	enum word w;
+
+	do
+		p--;
+	while (p > pl->text && (*p == ' ' || (*p >= '\t' && *p <= '\r')));
+	if (!IS_IN_WORD(*p)) /* a comment may hide it */
+		return *p == '"' || *p == '/' || *p == '-';
+	for (end = p + 1; p > pl->text && IS_IN_WORD(p[-1]);)
+		p--;
+	for (q = p; q < end; q++)
+		h = word_hash_step(h, *q >= 'A' && *q <= 'Z' ? *q | 0x20 : *q);
+	w = word_find(h);
+	return p == pl->text || is_behind_dot(p) ||
+	       (word_category(w) != WORD_C && word_category(w) != WORD_R);
+}
+
 /* What is not a word, and not one of the bytes that mean nothing. */
 static const uint8_t *take_other(struct plain *pl, const uint8_t *p)
 {
 	switch ((enum plain_class)classes[*p]) {
 	case P_OPEN:
+		if (pl->blind && may_be_call(pl, p))
+			return NULL;
 		pl->depth++;
 		return p + 1;
 	case P_CLOSE:
@@ -412,6 +441,12 @@ static void write_verdict(const struct plain *pl, const uint8_t *verb, struct sq
 {
 	memset(out, 0, offsetof(struct sql_verdict, effects));
 	out->n_stmts = 1;
+	if (!modifies(pl) && pl->blind) {
+		out->cls = SQL_READ;
+		out->cause = CAUSE_NO_CATALOG;
+		out->at = (struct sql_view){.off = (uint32_t)(pl->end - pl->text)};
+		return;
+	}
 	if (!modifies(pl)) {
 		out->cls = SQL_READ;
 		out->flags = SQLV_REPLICA;
@@ -420,7 +455,7 @@ static void write_verdict(const struct plain *pl, const uint8_t *verb, struct sq
 	out->cls = SQL_WRITE;
 	out->cause = CAUSE_VERB;
 	out->at = (struct sql_view){.off = (uint32_t)(verb - pl->text), .len = 6};
-	if (pl->verb == WORD_INSERT)
+	if (pl->verb == WORD_INSERT || pl->blind)
 		out->flags = SQLV_MAY_ADVANCE;
 }
 
@@ -436,6 +471,7 @@ bool plain_judge(const char *sql, size_t len, uint32_t opts, const struct catalo
 	if (cat == NULL || !catalog_is_plain(cat) || (opts & SQL_ENC_UNSAFE) != 0 ||
 		len > SQL_LEN_MAX)
 		return false;
+	pl.blind = catalog_is_blind(cat);
 	pl.filter = catalog_filter(cat);
 	pl.filter_shift = cat->filter_shift;
 	p = take_verb(&pl, verb);

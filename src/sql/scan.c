@@ -1,5 +1,6 @@
 #include "sql/scan.h"
 
+#include "sql/body.h"
 #include "sql/literal.h"
 #include "sql/walk.h"
 
@@ -173,4 +174,17 @@ void scan_finish(struct scan *s)
 {
 	if (!scan_at_end(s))
 		scan_unclear(s);
+}
+
+void scan_for_asking(struct scan *s)
+{
+	struct scan ahead = *s;
+
+	for (; !scan_at_end(&ahead); scan_next(&ahead))
+		if (scan_is(&ahead, WORD_CURRVAL) || scan_is(&ahead, WORD_LASTVAL) ||
+			(token_is_string(&ahead.t) &&
+				body_asks_sequences(ahead.text + ahead.t.off, ahead.t.len))) {
+			scan_flag(s, SQLV_USES_SEQ | SQLV_MAY_ADVANCE);
+			return;
+		}
 }

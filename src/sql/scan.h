@@ -11,6 +11,8 @@
 #include "sql/verdict.h"
 #include "sql/word.h"
 
+enum scan_only_sets { ONLY_SETS_UNKNOWN, ONLY_SETS_YES, ONLY_SETS_NO };
+
 struct scan {
 	struct lexer lx;
 	struct token t; /* current token */
@@ -30,7 +32,8 @@ struct scan {
 	uint16_t stmt;                     /* index of the current statement */
 	/* of the current statement */
 	struct lexer start; /* at its first token */
-	bool modifies;      /* it is an INSERT, UPDATE, DELETE or MERGE, or has one in its WITH */
+	uint8_t only_sets; /* enum scan_only_sets: is it SELECT set_config(…) and nothing else? */
+	bool modifies;     /* it is an INSERT, UPDATE, DELETE or MERGE, or has one in its WITH */
 };
 
 _Static_assert(offsetof(struct token, word) == 2, "prev is the head of a token");
@@ -110,6 +113,12 @@ struct sql_effect *scan_effect(struct scan *s, enum sql_effect_kind kind);
  * what is created there is temporary. Notes the effect; looks on a copy.
  */
 void scan_temp_schema(struct scan *s);
+
+/*
+ * From the current token to the end of the statement, in plain text or inside a string, currval or
+ * lastval is named, for something that is stored or runs out of sight. Looks on a copy.
+ */
+void scan_for_asking(struct scan *s);
 
 /*
  * A statement that touches the session, in a form that is not understood: SQL_UNKNOWN and

@@ -69,35 +69,104 @@ static const struct special specials[WORD_COUNT] = {
 	[WORD_DBLINK_ERROR_MESSAGE] = SESSION(DBLINK),
 };
 
-/* Read one set_config argument's string; leaves `ahead` behind it. */
-static bool take_config_string(struct lexer *ahead, struct sql_view *out, char delimiter)
-{
-	struct token t;
+/* One argument of set_config: a string, a parameter, either with a cast, or something computed. */
+struct config_arg {
+	struct sql_view text; /* of a string; len 0: it is none */
+	uint16_t param;       /* number of a parameter; 0: it is none */
+	enum word word;       /* TRUE, FALSE, NULL */
+};
 
-	lexer_next(ahead, &t);
-	if (!token_is_string(&t))
-		return false;
-	*out = (struct sql_view){.off = t.off, .len = t.len};
-	lexer_next(ahead, &t);
-	return t.c == (uint8_t)delimiter;
+/* $7 as 7; 0 if it is too large for a parameter. */
+static uint16_t param_number(const struct lexer *lx, const struct token *t)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 1; i < t->len && n <= UINT16_MAX; i++)
+		n = 10 * n + (uint32_t)(lx->text[t->off + i] - '0');
+	return n <= UINT16_MAX ? (uint16_t)n : 0;
 }
 
-/* ('name', 'value', true|false) at `ahead`, into *e. False: something else. */
+/* Step over ::text or ::boolean, which change nothing here; `t` is the token behind it. */
+static void skip_cast(struct lexer *ahead, struct token *t)
+{
+	struct lexer type = *ahead;
+	struct token u;
+
+	if (t->kind != TOKEN_PUNCT || t->c != 0 || t->len != 2 || ahead->text[t->off] != ':' ||
+		ahead->text[t->off + 1] != ':')
+		return;
+	lexer_next(&type, &u);
+	if (u.hash != word_hash("text", 4) && u.hash != word_hash("boolean", 7) &&
+		u.hash != word_hash("bool", 4))
+		return;
+	lexer_next(&type, t);
+	*ahead = type;
+}
+
+/* To the comma or parenthesis that ends the argument. False: there is none, or a call inside. */
+static bool skip_argument(struct lexer *ahead, struct token *t)
+{
+	uint32_t depth = 0;
+
+	for (; t->kind != TOKEN_END && t->kind != TOKEN_BAD; lexer_next(ahead, t)) {
+		if (depth == 0 && (t->c == ',' || t->c == ')'))
+			return true;
+		if (token_is(t, WORD_SET_CONFIG))
+			return false;
+		if (t->c == '(' || t->c == '[')
+			depth++;
+		else if ((t->c == ')' || t->c == ']') && depth > 0)
+			depth--;
+	}
+	return false;
+}
+
+/* Read an argument and the `delimiter` behind it. False: the call is malformed. */
+static bool take_config_arg(struct lexer *ahead, struct config_arg *out, char delimiter)
+{
+	struct token first, t;
+
+	*out = (struct config_arg){.word = NOT_A_WORD};
+	lexer_next(ahead, &first);
+	t = first;
+	if (token_is_string(&t) || t.kind == TOKEN_PARAM || token_is(&t, WORD_TRUE) ||
+		token_is(&t, WORD_FALSE)) {
+		lexer_next(ahead, &t);
+		skip_cast(ahead, &t);
+		if (t.c == (uint8_t)delimiter) {
+			if (token_is_string(&first))
+				out->text = (struct sql_view){.off = first.off, .len = first.len};
+			else if (first.kind == TOKEN_PARAM)
+				out->param = param_number(ahead, &first);
+			else
+				out->word = (enum word)first.word;
+			return true;
+		}
+	}
+	return skip_argument(ahead, &t) && t.c == (uint8_t)delimiter;
+}
+
+/* (name, value, is_local) at `ahead`, into *e as far as it can be told. False: another form. */
 static bool take_config_args(struct lexer *ahead, struct sql_effect *e)
 {
+	struct config_arg name, value, local;
 	struct token t;
 
 	lexer_next(ahead, &t);
-	if (t.c != '(' || !take_config_string(ahead, &e->name, ',') ||
-		!take_config_string(ahead, &e->value, ','))
+	if (t.c != '(' || !take_config_arg(ahead, &name, ',') ||
+		!take_config_arg(ahead, &value, ',') || !take_config_arg(ahead, &local, ')'))
 		return false;
-	lexer_next(ahead, &t);
-	if (!token_is(&t, WORD_TRUE) && !token_is(&t, WORD_FALSE))
-		return false;
-	if (t.word == WORD_TRUE)
+	e->name = name.text;
+	e->name_param = name.param;
+	e->value = value.text;
+	e->value_param = value.param;
+	e->local_param = local.param;
+	e->flags &= (uint8_t)~SQL_EFFECT_MAYBE_LOCAL;
+	if (local.word == WORD_TRUE)
 		e->flags |= SQL_EFFECT_LOCAL;
-	lexer_next(ahead, &t);
-	return t.c == ')';
+	else if (local.word != WORD_FALSE && local.param == 0)
+		e->flags |= SQL_EFFECT_MAYBE_LOCAL;
+	return true;
 }
 
 static void accept_ahead(struct lexer *ahead, struct token *t, bool is)
@@ -107,25 +176,26 @@ static void accept_ahead(struct lexer *ahead, struct token *t, bool is)
 }
 
 /*
- * Is the statement nothing but SELECT [pg_catalog.]set_config('n', 'v', true|false) [[AS] label]
+ * Is the statement nothing but SELECT [pg_catalog.]set_config(name, value, is_local) [[AS] label]
  * [, …]? Then each call is executed exactly once.
  */
 static bool is_plain_set_config(const struct scan *s)
 {
 	struct lexer ahead = s->start;
-	struct sql_effect unused;
 	struct token t;
 
 	lexer_next(&ahead, &t);
 	if (!token_is(&t, WORD_SELECT))
 		return false;
 	do {
+		struct sql_effect e = {.flags = 0};
+
 		lexer_next(&ahead, &t);
 		if (t.hash == word_hash("pg_catalog", 10)) {
 			lexer_next(&ahead, &t);
 			accept_ahead(&ahead, &t, t.c == '.');
 		}
-		if (!token_is(&t, WORD_SET_CONFIG) || !take_config_args(&ahead, &unused))
+		if (!token_is(&t, WORD_SET_CONFIG) || !take_config_args(&ahead, &e))
 			return false;
 		lexer_next(&ahead, &t);
 		accept_ahead(&ahead, &t, token_is(&t, WORD_AS));
@@ -141,8 +211,16 @@ static void note_set_config(struct scan *s, struct sql_effect *e)
 	size_t len;
 	enum guc_scope scope;
 
-	if (!take_config_args(&ahead, e) || !is_plain_set_config(s))
+	if (s->only_sets == ONLY_SETS_UNKNOWN)
+		s->only_sets = is_plain_set_config(s) ? ONLY_SETS_YES : ONLY_SETS_NO;
+	e->flags |= s->only_sets == ONLY_SETS_YES ? SQL_EFFECT_SURE : SQL_EFFECT_UNTRACKED;
+	if (!take_config_args(&ahead, e))
+		e->flags |= SQL_EFFECT_MAYBE_LOCAL;
+	if (e->name.len == 0 || e->value.len == 0 || e->local_param != 0 ||
+		(e->flags & SQL_EFFECT_MAYBE_LOCAL) != 0)
 		e->flags |= SQL_EFFECT_UNTRACKED;
+	if (e->name.len == 0)
+		return;
 	if (sql_effect_name(s->text, s->opts, e, name, sizeof name, &len) != OK) {
 		e->flags |= SQL_EFFECT_UNTRACKED;
 		return;

@@ -220,6 +220,7 @@ void stmt_create(struct scan *s)
 	if (is_outside_txn(s) || (scan_is(s, WORD_INDEX) && is_concurrent(s)))
 		scan_flag(s, SQLV_NO_TXN);
 	if (is_definition(s)) {
+		scan_for_asking(s);
 		walk_rest(s);
 		return;
 	}
@@ -240,6 +241,8 @@ void stmt_alter(struct scan *s)
 	scan_next(s);
 	if ((drop && is_outside_txn(s)) || scan_is(s, WORD_SYSTEM) || is_concurrent(s))
 		scan_flag(s, SQLV_NO_TXN);
+	if (!drop)
+		scan_for_asking(s);
 	walk_rest(s);
 }
 

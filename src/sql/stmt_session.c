@@ -57,6 +57,7 @@ void stmt_prepare(struct scan *s)
 		return;
 	}
 	scan_effect(s, EFFECT_PREPARE)->name = name;
+	scan_for_asking(s);
 	walk_rest(s);
 }
 
@@ -200,6 +201,7 @@ void stmt_do(struct scan *s)
 	bool noted = false;
 
 	runs_body(s);
+	scan_for_asking(s);
 	for (scan_next(s); !scan_at_end(s); scan_next(s)) {
 		if (!token_is_string(&s->t))
 			continue;

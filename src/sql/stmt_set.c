@@ -85,7 +85,7 @@ static bool settle_scope(struct scan *s, struct sql_effect *e)
 	case GUC_SESSION:
 		if (e->kind == EFFECT_SET && strcmp(name, "search_path") == 0 &&
 			value_names_temp(s, e))
-			e->flags |= SQL_EFFECT_UNTRACKED;
+			e->flags |= SQL_EFFECT_UNTRACKED | SQL_EFFECT_PG_TEMP;
 		break;
 	case GUC_TRANSACTION:
 		e->flags |= SQL_EFFECT_LOCAL;

@@ -108,6 +108,7 @@ const char *sql_effect_kind_name(enum sql_effect_kind kind)
 		[EFFECT_SETSEED] = "setseed",
 		[EFFECT_DBLINK] = "dblink",
 		[EFFECT_SLOT] = "slot",
+		[EFFECT_RUNS] = "runs",
 		[EFFECT_UNKNOWN] = "unknown",
 	};
 
@@ -173,7 +174,7 @@ static const char *implied_name(const struct sql_effect *e)
 static bool names_parameter(const struct sql_effect *e)
 {
 	return e->kind == EFFECT_SET || e->kind == EFFECT_RESET || e->kind == EFFECT_SET_CONFIG ||
-	       e->kind == EFFECT_NONE;
+	       e->kind == EFFECT_ROLE || e->kind == EFFECT_NONE;
 }
 
 /* ColId [. ColId]…, a string (set_config, a prepared transaction's id), as one name. */
@@ -343,6 +344,14 @@ static bool is_list_quoted(const char *text, uint32_t opts, const struct sql_eff
 	       guc_is_list_quoted(name);
 }
 
+static bool has_value(const struct sql_effect *e)
+{
+	if (e->value.len == 0)
+		return false;
+	return e->kind == EFFECT_SET_CONFIG || ((e->kind == EFFECT_SET || e->kind == EFFECT_ROLE) &&
+						       (e->flags & SQL_EFFECT_UNTRACKED) == 0);
+}
+
 enum status sql_effect_value(const char *text, uint32_t opts, const struct sql_effect *e, char *buf,
 	size_t cap, size_t *len)
 {
@@ -352,8 +361,7 @@ enum status sql_effect_value(const char *text, uint32_t opts, const struct sql_e
 	struct lexer lx;
 	struct token t;
 
-	if ((e->kind != EFFECT_SET && e->kind != EFFECT_SET_CONFIG) || e->value.len == 0 ||
-		(e->flags & SQL_EFFECT_UNTRACKED) != 0)
+	if (!has_value(e))
 		return E_NOTFOUND;
 	lexer_init_view(&lx, text, e->value, opts);
 	for (lexer_next(&lx, &t); lexer_is_inside(&lx, &t) && st == OK; lexer_next(&lx, &t))

@@ -7,7 +7,7 @@
 
 #include "sql/lexer.h"
 
-#define SQL_EFFECTS_MAX 8u
+#define SQL_EFFECTS_MAX 24u
 
 /* Of several statements in one text the greatest counts. */
 enum sql_class {
@@ -88,9 +88,11 @@ enum sql_effect_kind {
 	EFFECT_SET,   /* (name, value); SQL_EFFECT_LOCAL, _CUSTOM, _UNTRACKED */
 	EFFECT_RESET, /* (name): RESET name, SET name TO DEFAULT; SQL_EFFECT_LOCAL, _CUSTOM */
 	EFFECT_RESET_ALL,
-	EFFECT_SET_CONFIG, /* set_config(); (name, value) when literal; SQL_EFFECT_LOCAL, _CUSTOM,
+	EFFECT_SET_CONFIG, /* set_config(); (name, value) when literal, or by parameter: see
+			      struct sql_effect; SQL_EFFECT_LOCAL, _CUSTOM, _SURE, _MAYBE_LOCAL,
 			      _UNTRACKED (whatever is not literal) */
-	EFFECT_ROLE,       /* SET/RESET ROLE, SET/RESET SESSION AUTHORIZATION; value.len 0: reset */
+	EFFECT_ROLE,       /* (name, value): SET/RESET ROLE, SET/RESET SESSION AUTHORIZATION;
+			      value.len 0: reset */
 	EFFECT_DISCARD_ALL,
 	EFFECT_DISCARD_PLANS,
 	EFFECT_DISCARD_TEMP,
@@ -114,6 +116,8 @@ enum sql_effect_kind {
 	EFFECT_SETSEED,
 	EFFECT_DBLINK,  /* dblink_connect and friends, disconnecting ones too */
 	EFFECT_SLOT,    /* temporary replication slot, exported snapshot … bound to its session */
+	EFFECT_RUNS,    /* code that the text does not show, and that may set parameters;
+			   SQL_EFFECT_CUSTOM: custom ones too */
 	EFFECT_UNKNOWN, /* CALL or DO that names a session effect */
 	EFFECT_COUNT,
 };
@@ -124,6 +128,10 @@ enum sql_effect_kind {
 #define SQL_EFFECT_CUSTOM    0x08u /* custom parameter: its name has a dot */
 #define SQL_EFFECT_UNTRACKED 0x10u /* value (or name) cannot be known from the text */
 #define SQL_EFFECT_HOLD      0x20u /* WITH HOLD */
+#define SQL_EFFECT_PG_TEMP   0x20u /* of EFFECT_SET: a search_path that may name pg_temp */
+/* Of EFFECT_SET_CONFIG: */
+#define SQL_EFFECT_SURE        0x40u /* executed exactly once if the statement completes */
+#define SQL_EFFECT_MAYBE_LOCAL 0x80u /* whether it is local is computed */
 
 enum sql_isolation {
 	ISOLATION_UNSET,
@@ -150,6 +158,8 @@ struct sql_effect {
 	uint8_t implied; /* enum sql_implied: the name when syntax implies it */
 	uint16_t stmt;   /* which statement of the text, from 0; saturates */
 	struct sql_modes modes;
+	/* of EFFECT_SET_CONFIG: the number of the parameter that an argument is, or 0 */
+	uint16_t name_param, value_param, local_param;
 	struct sql_view name;  /* raw token; sql_effect_name decodes */
 	struct sql_view value; /* raw tokens; sql_effect_value decodes */
 };
@@ -236,11 +246,12 @@ enum status sql_effect_name(const char *text, uint32_t opts, const struct sql_ef
 	size_t cap, size_t *len) MUST_USE;
 
 /*
- * Value of EFFECT_SET or _SET_CONFIG as the string that the server will hold: literals decoded,
- * list items joined by ", " and quoted as quote_identifier() does for search_path,
+ * Value of EFFECT_SET, _ROLE or _SET_CONFIG as the string that the server will hold: literals
+ * decoded, list items joined by ", " and quoted as quote_identifier() does for search_path,
  * temp_tablespaces and the *_preload_libraries. What the server normalises itself ('1024kB' to
  * 1MB, a time zone's spelling) is left to it.
- * Errors: as sql_effect_name; E_NOTFOUND also for SQL_EFFECT_UNTRACKED.
+ * Errors: as sql_effect_name; E_NOTFOUND also for SQL_EFFECT_UNTRACKED (but a set_config whose
+ * value is literal has it all the same).
  */
 enum status sql_effect_value(const char *text, uint32_t opts, const struct sql_effect *e, char *buf,
 	size_t cap, size_t *len) MUST_USE;

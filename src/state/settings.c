@@ -350,6 +350,42 @@ const char *settings_get(const struct settings *s, const char *name)
 	return NULL;
 }
 
+bool settings_has_names(const struct settings *s, const struct settings *names)
+{
+	uint32_t i = 0;
+
+	for (uint32_t j = 0; j < names->n; j++) {
+		int order = -1;
+
+		while (i < s->n && (order = strcmp(s->entries[i].name, names->entries[j].name)) < 0)
+			i++;
+		if (i == s->n || order != 0)
+			return false;
+	}
+	return true;
+}
+
+enum status settings_put_names(struct settings_table *t, struct settings *base,
+	const struct settings *names, struct settings **out)
+{
+	struct settings *s = settings_ref(base);
+
+	for (uint32_t j = 0; j < names->n; j++) {
+		struct settings *more;
+		enum status st;
+
+		if (settings_get(s, names->entries[j].name) != NULL)
+			continue;
+		st = settings_put(t, s, names->entries[j].name, "", &more);
+		settings_unref(t, s);
+		if (st != OK)
+			return st;
+		s = more;
+	}
+	*out = s;
+	return OK;
+}
+
 struct settings *settings_parse_key(struct settings *s)
 {
 	return s->parse;

@@ -14,7 +14,7 @@
 #include "base/map.h"
 #include "base/status.h"
 
-#define SETTINGS_NAME_MAX  64u    /* bytes of a name */
+#define SETTINGS_NAME_MAX  63u    /* bytes of a name: it is quoted as one identifier */
 #define SETTINGS_VALUE_MAX 8192u  /* bytes of a value */
 #define SETTINGS_N_MAX     256u   /* entries of a set */
 #define SETTINGS_SET_MAX   65536u /* bytes of all names and values of a set */
@@ -64,6 +64,15 @@ const char *settings_name(const struct settings *s, size_t i);
 const char *settings_value(const struct settings *s, size_t i);
 /* Value of `name` in any case of letters, borrowed from s; NULL if it is not in. */
 const char *settings_get(const struct settings *s, const char *name);
+
+/*
+ * A set may serve as a set of names, their values empty: the custom parameters that a server or a
+ * client has seen. settings_has_names: does `s` have every name of `names`? settings_put_names:
+ * `base` and all of `names`; errors as settings_put.
+ */
+bool settings_has_names(const struct settings *s, const struct settings *names);
+enum status settings_put_names(struct settings_table *t, struct settings *base,
+	const struct settings *names, struct settings **out) MUST_USE;
 
 /*
  * The part of `s` that the parsing and planning of a prepared statement may depend on: a set of the

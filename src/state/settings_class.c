@@ -51,6 +51,59 @@ static const char *const not_for_parsing[] = {
 	"transaction_timeout",
 };
 
+/* Source: PostgreSQL 13 to 18, guc_tables: context "superuser". */
+static const char *const for_superusers[] = {
+	"allow_in_place_tablespaces",
+	"allow_system_table_mods",
+	"backtrace_functions",
+	"commit_delay",
+	"compute_query_id",
+	"deadlock_timeout",
+	"debug_discard_caches",
+	"dynamic_library_path",
+	"exit_on_error",
+	"extension_control_path",
+	"ignore_checksum_failure",
+	"jit_dump_bitcode",
+	"lc_messages",
+	"lo_compat_privileges",
+	"log_duration",
+	"log_error_verbosity",
+	"log_executor_stats",
+	"log_lock_failures",
+	"log_lock_waits",
+	"log_min_duration_sample",
+	"log_min_duration_statement",
+	"log_min_error_statement",
+	"log_min_messages",
+	"log_parameter_max_length",
+	"log_parser_stats",
+	"log_planner_stats",
+	"log_replication_commands",
+	"log_statement",
+	"log_statement_sample_rate",
+	"log_statement_stats",
+	"log_temp_files",
+	"log_transaction_sample_rate",
+	"max_stack_depth",
+	"restrict_nonsystem_relation_kind",
+	"session_preload_libraries",
+	"session_replication_role",
+	"temp_file_limit",
+	"track_activities",
+	"track_cost_delay_timing",
+	"track_counts",
+	"track_functions",
+	"track_io_timing",
+	"track_wal_io_timing",
+	"update_process_title",
+	"wal_compression",
+	"wal_consistency_checking",
+	"wal_init_zero",
+	"wal_recycle",
+	"zero_damaged_pages",
+};
+
 #define N_OF(table) (sizeof(table) / sizeof(table)[0])
 
 static bool is_among(const char *name, const char *const *names, size_t n)
@@ -76,7 +129,12 @@ enum settings_class settings_class_of(const char *name)
 
 bool settings_is_for_parsing(const char *name)
 {
-	return !is_among(name, not_for_parsing, N_OF(not_for_parsing));
+	return strchr(name, '.') == NULL && !is_among(name, not_for_parsing, N_OF(not_for_parsing));
+}
+
+bool settings_needs_superuser(const char *name)
+{
+	return is_among(name, for_superusers, N_OF(for_superusers));
 }
 
 bool settings_is_quoted_list(const char *name)

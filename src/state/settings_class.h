@@ -11,17 +11,20 @@
 enum settings_class {
 	SETTINGS_CARRIED, /* kept in a set, follows the client */
 	SETTINGS_TXN,     /* of a transaction alone (transaction_isolation …): never in a set */
-	SETTINGS_ROLE,    /* role, session_authorization: pins */
+	SETTINGS_ROLE,    /* role, session_authorization: kept in a set, given in an order */
 	SETTINGS_SEED,    /* seed: can be neither read back nor undone: pins */
-	SETTINGS_CUSTOM,  /* has a dot: pins, leaves a trace in the server */
+	SETTINGS_CUSTOM,  /* has a dot: kept in a set, leaves a trace in the server */
 };
 enum settings_class settings_class_of(const char *name);
 
 /*
  * Whether the parsing or planning of a statement may depend on it: true for every parameter that
- * is not known to matter to execution, output or logging alone.
+ * is not known to matter to execution, output or logging alone. Custom ones are read by what runs.
  */
 bool settings_is_for_parsing(const char *name);
+
+/* Whether only a superuser may set it (PGC_SUSET): a role may have been needed for that. */
+bool settings_needs_superuser(const char *name);
 
 /*
  * Whether its string is a list of quoted names, which SET … TO 'string' would take for one name.

@@ -65,14 +65,29 @@ size_t settings_diff_count(const struct settings *from, const struct settings *t
 	return n;
 }
 
-size_t settings_diff_len_max(const struct settings *from, const struct settings *to)
+/* The statements of session_authorization and role, given up and taken on, names apart. */
+#define IDENTITY_TEXT_MAX 256u
+
+static size_t value_len_max(const struct settings *s, const char *name)
+{
+	const char *value = settings_get(s, name);
+
+	return value != NULL ? 2 * strlen(value) : 0;
+}
+
+size_t settings_diff_len_max(
+	const struct settings *from, const struct settings *to, const struct settings_names *names)
 {
 	struct diff_walk d = walk_of(from, to);
-	size_t len = 2 * MSG_TEXT_MAX;
+	size_t len = 2 * MSG_TEXT_MAX + IDENTITY_TEXT_MAX;
 
 	while (walk_next(&d))
 		len += STMT_TEXT_MAX + 2 * strlen(d.name) +
 		       (d.value != NULL ? 2 * strlen(d.value) : 0);
+	len += value_len_max(to, "role") + value_len_max(to, "session_authorization");
+	if (names != NULL && names->made != names->want)
+		for (size_t i = 0; i < settings_n(names->want); i++)
+			len += STMT_TEXT_MAX + 2 * strlen(settings_name(names->want, i));
 	return len;
 }
 
@@ -174,16 +189,84 @@ static void write_encoding(
 		writer_end_msg(o);
 }
 
-struct settings_diff settings_diff_write(
-	const struct settings *from, const struct settings *to, struct wr *w)
+/* Who the session is; PostgreSQL's names. The one of the user resets the one of the role. */
+static const char session_user[] = "session_authorization", role[] = "role";
+
+static bool is_identity(const struct diff_walk *d)
+{
+	return strcmp(d->name, session_user) == 0 || strcmp(d->name, role) == 0;
+}
+
+static bool is_other(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a != b : strcmp(a, b) != 0;
+}
+
+static void add_identity(struct diff_writer *o, const char *name, const char *value)
+{
+	struct diff_walk d = {.name = name, .value = value};
+
+	writer_add(o, &d);
+}
+
+/*
+ * What the session was is given up first: settings may need what the login may do. Returns whether
+ * the role is another one now than `from` says.
+ */
+static bool write_old_identity(
+	struct diff_writer *o, const struct settings *from, const struct settings *to)
+{
+	const char *user = settings_get(from, session_user), *as = settings_get(from, role);
+
+	if (user != NULL && is_other(user, settings_get(to, session_user))) {
+		add_identity(o, session_user, NULL);
+		return as != NULL;
+	}
+	if (as != NULL && is_other(as, settings_get(to, role))) {
+		add_identity(o, role, NULL);
+		return true;
+	}
+	return false;
+}
+
+static void write_new_identity(struct diff_writer *o, const struct settings *from,
+	const struct settings *to, bool role_left)
+{
+	const char *user = settings_get(to, session_user), *as = settings_get(to, role);
+
+	if (user != NULL && is_other(user, settings_get(from, session_user))) {
+		add_identity(o, session_user, user);
+		role_left = true;
+	}
+	if (as != NULL && (role_left || is_other(as, settings_get(from, role))))
+		add_identity(o, role, as);
+}
+
+static void write_names(
+	struct diff_writer *o, const struct settings *to, const struct settings_names *names)
+{
+	for (size_t i = 0; i < settings_n(names->want); i++) {
+		struct diff_walk d = {.name = settings_name(names->want, i)};
+
+		if (settings_get(names->made, d.name) == NULL && settings_get(to, d.name) == NULL)
+			writer_add(o, &d);
+	}
+}
+
+struct settings_diff settings_diff_write(const struct settings *from, const struct settings *to,
+	const struct settings_names *names, struct wr *w)
 {
 	struct diff_writer o = {.w = w};
 	struct diff_walk d = walk_of(from, to);
+	bool role_left = write_old_identity(&o, from, to);
 
 	write_encoding(&o, from, to);
 	while (walk_next(&d))
-		if (!is_encoding(&d))
+		if (!is_encoding(&d) && !is_identity(&d))
 			writer_add(&o, &d);
+	if (names != NULL && names->made != names->want)
+		write_names(&o, to, names);
+	write_new_identity(&o, from, to, role_left);
 	writer_end_msg(&o);
 	return o.done;
 }

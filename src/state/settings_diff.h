@@ -8,6 +8,12 @@
 #include "base/wr.h"
 #include "state/settings.h"
 
+/* Custom parameters, as sets of names; borrowed. */
+struct settings_names {
+	const struct settings *made; /* those that the server knows already */
+	const struct settings *want; /* those that it shall know */
+};
+
 struct settings_diff {
 	unsigned n_stmts; /* CommandCompletes that will come */
 	unsigned n_msgs;  /* Query messages, each answered by one ReadyForQuery: 0, 1 or 2 */
@@ -15,19 +21,22 @@ struct settings_diff {
 
 /*
  * Write the Query messages that turn a server that has `from` into one that has `to`; nothing if
- * they are equal. Several statements of one message are joined by "; ", client_encoding first.
- * There are two messages when client_encoding changes and another value has non-ASCII bytes:
+ * they are equal. Several statements of one message are joined by "; ": a role that is given up,
+ * client_encoding, the others, then session_authorization and role (the one resets the other).
+ * names: NULL, or a custom name that only `want` has, and `to` gives no value, is made by its
+ * RESET. There are two messages when client_encoding changes and another value has non-ASCII bytes:
  * PostgreSQL converts the text of a message as a whole before it runs any of it.
  * Where: ahead of a unit, outside a failed transaction; inside one it is undone by ROLLBACK.
  * w->bad is set if the buffer is too small.
  */
-struct settings_diff settings_diff_write(
-	const struct settings *from, const struct settings *to, struct wr *w);
+struct settings_diff settings_diff_write(const struct settings *from, const struct settings *to,
+	const struct settings_names *names, struct wr *w);
 
 /* Upper bound, in bytes, of what settings_diff_write writes. */
-size_t settings_diff_len_max(const struct settings *from, const struct settings *to);
+size_t settings_diff_len_max(
+	const struct settings *from, const struct settings *to, const struct settings_names *names);
 
-/* How many statements it takes: the cost of giving such a server to such a client. */
+/* How many statements it takes to turn one set into the other. */
 size_t settings_diff_count(const struct settings *from, const struct settings *to);
 
 #endif

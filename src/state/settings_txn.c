@@ -54,9 +54,48 @@ enum status settings_txn_reset(struct settings_txn *x, const char *name)
 	return st;
 }
 
+static const char *const roles[] = {"role", "session_authorization"};
+
+/* `to`, which is moved, with what `from` says of `name`; without memory it is left as it is. */
+static struct settings *keep(struct settings_table *t, struct settings *to,
+	const struct settings *from, const char *name)
+{
+	const char *value = settings_get(from, name);
+	struct settings *out;
+	enum status st;
+
+	if (value == NULL && settings_get(to, name) == NULL)
+		return to;
+	st = value != NULL ? settings_put(t, to, name, value, &out)
+			   : settings_drop(t, to, name, &out);
+	if (st != OK)
+		return to;
+	settings_unref(t, to);
+	return out;
+}
+
+struct settings *settings_roles_of(struct settings_table *t, const struct settings *s)
+{
+	struct settings *out = settings_empty(t);
+
+	for (size_t i = 0; i < 2; i++)
+		out = keep(t, out, s, roles[i]);
+	return out;
+}
+
 void settings_txn_reset_all(struct settings_txn *x)
 {
-	set_current(x, settings_ref(x->login));
+	struct settings *s = settings_ref(x->login);
+
+	for (size_t i = 0; i < 2; i++)
+		s = keep(x->table, s, x->current, roles[i]);
+	set_current(x, s);
+}
+
+void settings_txn_found(struct settings_txn *x, struct settings *s)
+{
+	move_to(x, &x->current, settings_ref(s));
+	move_to(x, &x->committed, settings_ref(s));
 }
 
 void settings_txn_begin(struct settings_txn *x)

@@ -22,11 +22,20 @@ struct settings_txn {
 void settings_txn_init(struct settings_txn *x, struct settings_table *t, struct settings **login);
 void settings_txn_fini(struct settings_txn *x);
 
-/* SET name TO value, RESET name (also SET … TO DEFAULT), RESET ALL (also DISCARD ALL). Errors: as
- * settings_put; nothing changed. */
+/* SET name TO value, RESET name (also SET … TO DEFAULT), RESET ALL. Errors: as settings_put;
+ * nothing changed. */
 enum status settings_txn_set(struct settings_txn *x, const char *name, const char *value) MUST_USE;
 enum status settings_txn_reset(struct settings_txn *x, const char *name) MUST_USE;
-void settings_txn_reset_all(struct settings_txn *x);
+void settings_txn_reset_all(struct settings_txn *x); /* not of the roles, as the server */
+
+/*
+ * What RESET ALL leaves of `s`: role and session_authorization. Without memory, nothing. A new
+ * reference.
+ */
+struct settings *settings_roles_of(struct settings_table *t, const struct settings *s);
+
+/* Between transactions the server has told what holds: `s` is what is current and committed. */
+void settings_txn_found(struct settings_txn *x, struct settings *s);
 
 /*
  * BEGIN, COMMIT, ROLLBACK; a COMMIT of a failed transaction is a rollback. Each may come when it

@@ -282,7 +282,7 @@ struct show_error_row { /* ErrorResponses passed on or made, by SQLSTATE class *
 
 struct show_worker_row {
 	uint32_t clients, servers, login_clients;
-	uint64_t turns, units, handovers_in, handovers_out;
+	uint64_t turns, units, handovers_in, handovers_out, found_out, custom_closed;
 	uint64_t bytes_kept; /* receive and send buffers in use */
 	uint64_t buffers_free;
 	uint64_t settings, statements, statement_bytes;

@@ -16,6 +16,7 @@
 #include "worker/ask.h"
 #include "worker/dispatch.h"
 #include "worker/effects.h"
+#include "worker/found_out.h"
 #include "worker/handover.h"
 #include "worker/link.h"
 #include "worker/login.h"
@@ -389,6 +390,7 @@ enum status client_new(struct worker *w, struct conn *conn, bool is_admin_port, 
 	c->state_since_us = w->now_us;
 	login = settings_empty(w->settings);
 	settings_txn_init(&c->set, w->settings, &login);
+	c->custom = settings_empty(w->settings);
 	stmt_names_init(&c->names, w->stmts, CLIENT_STATEMENTS_MAX);
 	c->names.bytes_max = w->conf->max_statement_memory / 4;
 	pins_init(&c->pins);
@@ -480,6 +482,8 @@ void client_free(struct worker *w, struct client *c)
 	baseline_fini(&c->learned);
 	effects_free(c->bound);
 	savepoints_clear(&c->savepoints, &c->set);
+	found_out_forget(w, c);
+	settings_unref(w->settings, c->custom);
 	settings_txn_fini(&c->set);
 	stmt_names_fini(&c->names);
 	params_free(c->params);

@@ -112,7 +112,7 @@ struct unit {
 	bool complete;       /* its last message is in */
 	bool judged;         /* the rest is set */
 	bool is_simple;      /* one Query */
-	bool runs;           /* there is more in it than Parse, Describe, Close and Flush */
+	bool runs;           /* there is more in it than Parse, Describe, Close, Flush and Sync */
 	bool ends_in_flush;  /* … only these, and a Flush: a Sync of ours goes in its place */
 	bool may_name_later; /* binds a statement whose name is not known (yet) */
 	bool uses_portal;    /* executes a named portal */
@@ -215,6 +215,11 @@ struct client {
 	bool block_differs;      /* SET LOCAL and the like: it may parse as nothing else does */
 	struct params *params;   /* pgweir.*: ours.h; NULL: it has set none */
 	struct settings_txn set; /* what it has set: at login, committed, now */
+	struct settings *custom; /* custom parameters that it has seen, see custom.h */
+	struct settings *doubt_names; /* what is to be asked, see found_out.h; NULL: nothing */
+	bool doubt_all;               /* … of all ordinary parameters */
+	bool has_reported; /* the transaction has changed what is followed by ParameterStatus … */
+	bool reported_commit; /* … maybe locally, and was committed in the midst of the unit */
 	struct savepoints *savepoints; /* of the open transaction, or NULL */
 	uint32_t sql_opts;             /* for the lexer: strings and encoding */
 	bool default_serializable;     /* default_transaction_isolation is */

@@ -6,6 +6,8 @@
 #include "auth/decide.h"
 #include "base/text.h"
 #include "conf/effective.h"
+#include "proto/backend.h"
+#include "proto/frame.h"
 #include "proto/reply.h"
 #include "sql/catalog.h"
 #include "state/settings.h"
@@ -131,6 +133,28 @@ const struct welcome *account_welcome(struct account *acc, const struct settings
 		list_del(&x->link);
 		list_push_front(&acc->welcomes, &x->link);
 		return x;
+	}
+	return NULL;
+}
+
+const char *welcome_value(const struct welcome *x, const char **name)
+{
+	struct rd r = rd_of(x->messages, x->len);
+
+	while (r.left != 0) {
+		struct msg_parameter_status p;
+		struct rd body;
+		uint32_t len;
+
+		rd_skip(&r, 1);
+		len = rd_u32(&r) - (uint32_t)FRAME_LEN_MIN;
+		body = rd_of(rd_bytes(&r, len), len);
+		if (r.bad || backend_read_parameter_status(body, &p) != OK)
+			return NULL;
+		if (strcasecmp(p.name, *name) == 0) {
+			*name = p.name;
+			return p.value;
+		}
 	}
 	return NULL;
 }
@@ -295,10 +319,10 @@ static void account_bind_board(struct worker *w, struct account *acc)
 {
 	struct share_database *shared;
 
-	if (share_database_get(w->sh->share, acc->db->dbname, &shared) == OK)
-		acc->board = &shared->board;
-	else /* too long for a database's name, or too many: this entry's own */
-		acc->board = &acc->share_db->board;
+	if (share_database_get(w->sh->share, acc->db->dbname, &shared) != OK)
+		shared = acc->share_db; /* too long a name, or too many: this entry's own */
+	acc->board = &shared->board;
+	acc->shared = shared;
 }
 
 static enum status account_bind(struct worker *w, struct account *acc)

@@ -99,6 +99,7 @@ struct account {
 	char user[NAME_LEN];
 	struct share_database *share_db;
 	struct share_user *share_user;
+	struct share_database *shared; /* of the database on the servers, not of the entry */
 	struct mark_board *board; /* of the database on the servers, whatever entry leads to it */
 
 	/* effective values of the present configuration */
@@ -181,6 +182,8 @@ void dbase_free_all(struct worker *w);
 
 /* The welcome for `set`, or NULL. */
 const struct welcome *account_welcome(struct account *acc, const struct settings *set);
+/* The value of a ParameterStatus in it, and its name as the server spells it; NULL: none. */
+const char *welcome_value(const struct welcome *x, const char **name);
 /* Remember one. `changes` are the ParameterStatus values that differ from the baseline. */
 const struct welcome *account_welcome_add(struct worker *w, struct account *acc,
 	struct settings *set, const struct baseline *changes);

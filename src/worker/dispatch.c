@@ -17,6 +17,7 @@
 #include "worker/pinning.h"
 #include "worker/places.h"
 #include "worker/replication.h"
+#include "worker/sequences.h"
 #include "worker/unit.h"
 
 #define CHOOSE_TRIES     3u
@@ -87,9 +88,10 @@ static struct server *take_idle(struct worker *w, struct pool *p, const struct c
 			doubted = doubted != NULL ? doubted : s;
 			continue;
 		}
-		if (s->settings == c->set.current)
+		if (s->settings == c->set.current && s->made == c->custom)
 			return s;
-		if (fits == NULL || w->conf->server_round_robin)
+		if (fits == NULL || w->conf->server_round_robin ||
+			(s->names == c->custom && fits->names != c->custom))
 			fits = s;
 	}
 	return fits != NULL ? fits : doubted;
@@ -181,11 +183,9 @@ static bool dispatch_currval(struct worker *w, struct client *c)
 {
 	struct server *s = c->seq_server_id != 0 ? find_server(w, c->seq_server_id) : NULL;
 
-	c->db->seq_asked = true;
-	dbase_follow_sequences(w, c->db);
 	c->route_reason = CHOOSE_BY_SESSION;
 	c->needs_primary = c->db->conf->routing;
-	if (s == NULL || s->seq_client != c->id || s->pool->acc != c->acc) {
+	if (s == NULL || !sequences_are_own(c, s) || s->pool->acc != c->acc) {
 		refuse_currval(w, c);
 		return false;
 	}
@@ -242,6 +242,8 @@ bool dispatch_unit(struct worker *w, struct client *c)
 	uint16_t avoid = c->avoid_node;
 	struct pool *p;
 
+	if (c->unit.flags & SQLV_USES_SEQ)
+		sequences_asked(c->acc);
 	if (c->server != NULL) {
 		if (pins_any(&c->pins))
 			c->route_reason = CHOOSE_BY_PINNED;
@@ -258,7 +260,7 @@ bool dispatch_unit(struct worker *w, struct client *c)
 		line_stand(w, c, NULL, false);
 		return false;
 	}
-	if (c->unit.flags & SQLV_USES_SEQ && !(c->unit.flags & SQLV_MAY_ADVANCE) &&
+	if (c->unit.flags & SQLV_USES_SEQ && c->unit.runs && !(c->unit.flags & SQLV_MAY_ADVANCE) &&
 		c->acc->mode == POOL_MODE_TRANSACTION &&
 		(c->txn == TXN_NONE || c->txn == TXN_DEFERRED))
 		return dispatch_currval(w, c);
@@ -289,13 +291,9 @@ void dispatch_sent(struct worker *w, struct client *c)
 {
 	struct server *s = c->server;
 
-	(void)w;
 	dbase_count_route(c->db, c->unit.cls, c->route_reason, (int32_t)s->pool->index);
-	if (c->unit.flags & SQLV_MAY_ADVANCE) {
-		s->seq_client = c->id;
-		c->seq_server_id = s->id;
-		c->seq_advanced = true;
-	}
+	if (c->unit.flags & (SQLV_MAY_ADVANCE | SQLV_DDL) && c->unit.runs)
+		sequences_sent(w, c, c->unit.flags);
 	if (c->unit.flags & SQLV_DDL)
 		c->ddl_sent = true;
 	if (c->unit.flags & SQLV_SCHEMA)
@@ -373,6 +371,17 @@ static bool serve_line(struct worker *w, struct pool *p, struct server *s)
 	return false;
 }
 
+/* One of the idle servers that fits somebody in the line. */
+static bool serve_line_any(struct worker *w, struct pool *p)
+{
+	struct list *it;
+
+	list_foreach (it, &p->idle)
+		if (serve_line(w, p, list_entry(it, struct server, pool_link)))
+			return true;
+	return false;
+}
+
 /* A unit that stands in another node's line, or nowhere, may run here as well. */
 static bool serve_others(struct worker *w, struct pool *p, struct server *s)
 {
@@ -405,7 +414,7 @@ void dispatch_server_free(struct worker *w, struct server *s)
 	}
 	server_watch(w, s);
 	if (c != NULL) {
-		if (s->seq_client == c->id)
+		if (sequences_are_own(c, s))
 			serve(w, c, s);
 		else {
 			s->wanted_by = NULL;
@@ -426,19 +435,15 @@ void dispatch_server_free(struct worker *w, struct server *s)
 			(void)serve_others(w, p, s);
 	} else if (who != w->index) {
 		handover_server_out(w, s, who);
-	} else {
-		(void)serve_line(w, p, s);
+	} else if (!serve_line(w, p, s)) {
+		places_open_for_line(w, p); /* in its place, maybe: custom.h */
 	}
 }
 
 void dispatch_look_pool(struct worker *w, struct pool *p)
 {
-	while (!list_is_empty(&p->idle) && waitq_len(&p->line) > p->n_check) {
-		struct server *s = list_entry(p->idle.next, struct server, pool_link);
-
-		if (!serve_line(w, p, s))
-			break;
-	}
+	while (waitq_len(&p->line) > p->n_check && serve_line_any(w, p))
+		;
 	if (waitq_len(&p->line) != 0)
 		borrow(w, p);
 	places_open_for_line(w, p);

@@ -4,11 +4,14 @@
 #include <string.h>
 
 #include "state/settings_class.h"
+#include "worker/custom.h"
 #include "worker/forward.h"
+#include "worker/found_out.h"
 #include "worker/judge.h"
 #include "worker/notify.h"
 #include "worker/ours.h"
 #include "worker/savepoints.h"
+#include "worker/set_call.h"
 #include "worker/sqlstmt.h"
 
 struct effect_item {
@@ -36,14 +39,10 @@ void effects_free(struct effects *e)
 	free(e);
 }
 
-/* Must the effect be followed when its statement has ended? */
+/* Must the effect be followed when its statement has ended? Settings: see add_setting. */
 static bool is_followed(const struct sql_effect *e)
 {
 	switch ((enum sql_effect_kind)e->kind) {
-	case EFFECT_SET:
-	case EFFECT_RESET:
-		return (e->flags & (SQL_EFFECT_LOCAL | SQL_EFFECT_UNTRACKED | SQL_EFFECT_CUSTOM)) ==
-		       0;
 	case EFFECT_UNKNOWN: /* pins if it succeeds */
 	case EFFECT_COMMIT:
 	case EFFECT_ROLLBACK:
@@ -127,77 +126,325 @@ static bool add_sql_statement(
 	return false;
 }
 
-static void add_item(struct worker *w, struct client *c, struct effects *out, const char *sql,
-	const struct sql_effect *e)
-{
-	struct effect_item *it = &out->items[out->n];
+/* What is being noted; `out` is made when there is something. */
+struct noting {
+	struct worker *w;
+	struct client *c;
+	struct server *s;
+	const struct effects_of *of;
+	struct effects *out;
+	bool no_memory;
+};
 
+/* Room for one more. NULL: no memory. */
+static struct effect_item *item_new(struct noting *n, const struct sql_effect *e)
+{
+	struct effect_item *it;
+
+	if (n->out == NULL)
+		n->out = calloc(1, sizeof *n->out + n->of->v->n_effects * sizeof n->out->items[0]);
+	if (n->out == NULL) {
+		n->no_memory = true;
+		return NULL;
+	}
+	it = &n->out->items[n->out->n++];
 	*it = (struct effect_item){
 		.kind = e->kind, .flags = e->flags, .stmt = e->stmt, .modes = e->modes};
-	if (e->kind == EFFECT_LISTEN || e->kind == EFFECT_UNLISTEN) {
-		it->name = decoded(sql_effect_name, sql, c->sql_opts, e, SETTINGS_NAME_MAX);
-		if (it->name == NULL ||
-			(e->kind == EFFECT_LISTEN && !notify_follows(w, c, it->name))) {
-			pin(w, c, PIN_LISTEN, sql); /* the server listens for this client alone */
-			free(it->name);
-			return;
-		}
-	}
-	if (e->kind == EFFECT_SET || e->kind == EFFECT_RESET || e->kind == EFFECT_SAVEPOINT ||
-		e->kind == EFFECT_RELEASE || e->kind == EFFECT_ROLLBACK_TO) {
-		it->name = decoded(sql_effect_name, sql, c->sql_opts, e, SETTINGS_NAME_MAX);
-		if (it->name == NULL) {
-			pin(w, c, PIN_SET_CONFIG, sql);
-			return;
-		}
-	}
-	if (e->kind == EFFECT_SET) {
-		it->value = decoded(sql_effect_value, sql, c->sql_opts, e, SETTINGS_VALUE_MAX);
-		if (it->value == NULL) {
-			pin(w, c, PIN_SET_CONFIG, sql);
-			free(it->name);
-			return;
-		}
-	}
-	if (e->kind == EFFECT_PREPARE || e->kind == EFFECT_DEALLOCATE) {
-		if (!add_sql_statement(c, it, sql, e)) {
-			pin(w, c, PIN_SQL_PREPARE, sql);
-			return;
-		}
-	}
-	out->n++;
+	return it;
 }
 
-enum status effects_begin(struct worker *w, struct client *c, struct server *s, const char *sql,
-	const struct sql_verdict *v, struct effects **out)
+/* name = value (NULL: RESET) is noted; `value` is moved. */
+static void add_set(
+	struct noting *n, const struct sql_effect *e, bool local, const char *name, char *value)
 {
-	struct effects *e;
+	struct effect_item *it = item_new(n, e);
+
+	if (it == NULL || (it->name = strdup(name)) == NULL) {
+		n->no_memory = true;
+		free(value);
+		return;
+	}
+	it->kind = value != NULL || local ? EFFECT_SET : EFFECT_RESET;
+	it->flags = local ? SQL_EFFECT_LOCAL : 0;
+	it->value = value;
+}
+
+/* It cannot be told what `name` will be: the server is asked. */
+static void doubt(struct noting *n, const char *name, bool local)
+{
+	switch (settings_class_of(name)) {
+	case SETTINGS_CUSTOM:
+		if (!custom_sent(n->w, n->c, n->s, name) || !local)
+			found_out_doubt(n->w, n->c, name, !local);
+		break;
+	case SETTINGS_ROLE: /* the one resets the other */
+		if (!local) {
+			found_out_doubt(n->w, n->c, "role", true);
+			found_out_doubt(n->w, n->c, "session_authorization", true);
+		}
+		break;
+	case SETTINGS_CARRIED:
+		if (!local)
+			found_out_doubt_all(n->c);
+		break;
+	case SETTINGS_SEED:
+		pin(n->w, n->c, PIN_SETSEED, n->of->sql);
+		break;
+	case SETTINGS_TXN:
+		break;
+	}
+}
+
+/*
+ * A parameter is set: `value`, which is moved, or reset with NULL. What is local leaves nothing but
+ * the trace of a custom one.
+ */
+static void note_set(
+	struct noting *n, const struct sql_effect *e, const char *name, bool local, char *value)
+{
+	enum settings_class cls = settings_class_of(name);
+
+	if (cls == SETTINGS_CUSTOM && custom_sent(n->w, n->c, n->s, name) && local) {
+		free(value);
+		return;
+	}
+	if (cls == SETTINGS_TXN || (local && cls != SETTINGS_CUSTOM)) {
+		free(value);
+		return;
+	}
+	if (strcmp(name, "session_authorization") == 0)
+		doubt(n, name, local);
+	add_set(n, e, local, name, value);
+}
+
+/* SET and RESET, of a role too. */
+static void add_setting(struct noting *n, const struct sql_effect *e)
+{
+	bool local = (e->flags & SQL_EFFECT_LOCAL) != 0;
+	bool resets = e->kind == EFFECT_RESET || (e->kind == EFFECT_ROLE && e->value.len == 0);
+	char name[SETTINGS_NAME_MAX + 1], *value = NULL;
+	size_t len;
+
+	if (local && e->kind != EFFECT_ROLE && (e->flags & SQL_EFFECT_CUSTOM) == 0)
+		return;
+	if (sql_effect_name(n->of->sql, n->c->sql_opts, e, name, sizeof name, &len) != OK) {
+		pin(n->w, n->c, PIN_SET_CONFIG, n->of->sql);
+		return;
+	}
+	if ((e->flags & SQL_EFFECT_UNTRACKED) != 0) {
+		doubt(n, name, local);
+		return;
+	}
+	if (!resets && !local) {
+		value = decoded(
+			sql_effect_value, n->of->sql, n->c->sql_opts, e, SETTINGS_VALUE_MAX);
+		if (value == NULL) {
+			doubt(n, name, local);
+			return;
+		}
+	}
+	note_set(n, e, name, local, value);
+}
+
+static void add_set_config(struct noting *n, const struct sql_effect *e, bool sure)
+{
+	struct set_call call;
+	bool local;
+
+	set_call_read(n->of->sql, n->c->sql_opts, e, n->of->values, &call);
+	local = call.local == SET_LOCAL_YES;
+	if (call.name[0] == '\0') {
+		pin(n->w, n->c, PIN_SET_CONFIG, n->of->sql);
+		free(call.value);
+	} else if (sure && (local || call.value != NULL)) {
+		note_set(n, e, call.name, local, call.value);
+	} else {
+		doubt(n, call.name, local);
+		free(call.value);
+	}
+}
+
+/* Code that sets what its text, which is elsewhere, says. */
+static void add_runs(struct noting *n)
+{
+	/* A custom parameter pins (judge_pin): its name is not known. */
+	found_out_doubt_everything(n->w, n->c);
+}
+
+/* EXECUTE of what PREPARE has made: its own text tells what it may set. */
+static void add_execute(struct noting *n, const struct sql_effect *e)
+{
+	struct effects_of of = {.sql = NULL};
+	const struct stmt_name *mine;
+	struct noting inner = *n;
+	char name[SQL_NAME_MAX + 1];
+	struct sql_verdict v;
+	size_t len;
+
+	if (sql_effect_name(n->of->sql, n->c->sql_opts, e, name, sizeof name, &len) != OK)
+		return;
+	mine = stmt_names_find(&n->c->names, name);
+	if (mine == NULL)
+		return; /* the server will say so, or it was too large to be known: that pins */
+	(void)judge_word(n->w, n->c, mine->stmt->query, mine->stmt->query_len, &v);
+	of.sql = mine->stmt->query;
+	of.v = &v;
+	inner.of = &of;
+	for (uint8_t i = 0; i < v.n_effects; i++) {
+		if (v.effects[i].kind == EFFECT_SET_CONFIG)
+			add_set_config(&inner, &v.effects[i], false);
+		else if (v.effects[i].kind == EFFECT_RUNS)
+			add_runs(&inner);
+		if (judge_pin(&v.effects[i]) == PIN_SET_CONFIG)
+			pin(n->w, n->c, PIN_SET_CONFIG, of.sql);
+	}
+}
+
+static void add_named(struct noting *n, const struct sql_effect *e)
+{
+	struct effect_item *it;
+	char *name = decoded(sql_effect_name, n->of->sql, n->c->sql_opts, e, SETTINGS_NAME_MAX);
+
+	if (name == NULL || (e->kind == EFFECT_LISTEN && !notify_follows(n->w, n->c, name))) {
+		/* the server listens for this client alone */
+		pin(n->w, n->c,
+			e->kind == EFFECT_LISTEN || e->kind == EFFECT_UNLISTEN ? PIN_LISTEN
+									       : PIN_SET_CONFIG,
+			n->of->sql);
+		free(name);
+		return;
+	}
+	it = item_new(n, e);
+	if (it == NULL)
+		free(name);
+	else
+		it->name = name;
+}
+
+static void add_item(struct noting *n, const struct sql_effect *e)
+{
+	struct effect_item *it;
+
+	switch ((enum sql_effect_kind)e->kind) {
+	case EFFECT_SET:
+	case EFFECT_RESET:
+	case EFFECT_ROLE:
+		add_setting(n, e);
+		break;
+	case EFFECT_SET_CONFIG:
+		add_set_config(n, e, (e->flags & SQL_EFFECT_SURE) != 0);
+		break;
+	case EFFECT_EXECUTE:
+		add_execute(n, e);
+		break;
+	case EFFECT_RUNS:
+		add_runs(n);
+		break;
+	case EFFECT_RESET_ALL:
+		/* It passes over what is set locally to its default, which comes back at the end.
+		 */
+		if (n->of->v->n_stmts > 1 || n->c->unit.n_stmts > 1 || n->c->txn != TXN_NONE)
+			found_out_doubt_everything(n->w, n->c);
+		(void)item_new(n, e);
+		break;
+	case EFFECT_LISTEN:
+	case EFFECT_UNLISTEN:
+	case EFFECT_SAVEPOINT:
+	case EFFECT_RELEASE:
+	case EFFECT_ROLLBACK_TO:
+		add_named(n, e);
+		break;
+	case EFFECT_PREPARE:
+	case EFFECT_DEALLOCATE:
+		it = item_new(n, e);
+		if (it != NULL && !add_sql_statement(n->c, it, n->of->sql, e)) {
+			pin(n->w, n->c, PIN_SQL_PREPARE, n->of->sql);
+			n->out->n--;
+		}
+		break;
+	default:
+		if (is_followed(e))
+			(void)item_new(n, e);
+		break;
+	}
+}
+
+enum status effects_begin(struct worker *w, struct client *c, struct server *s,
+	const struct effects_of *of, struct effects **out)
+{
+	struct noting n = {.w = w, .c = c, .s = s, .of = of};
+	const struct sql_verdict *v = of->v;
 
 	*out = NULL;
 	if (v->flags & SQLV_LOST)
-		pin(w, c, PIN_UNKNOWN, sql);
-	if (v->n_effects == 0)
-		return OK;
-	e = calloc(1, sizeof *e + v->n_effects * sizeof e->items[0]);
-	if (e == NULL)
-		return E_NOMEM;
+		pin(w, c, PIN_UNKNOWN, of->sql);
 	for (uint8_t i = 0; i < v->n_effects; i++) {
-		enum pin_cause cause = judge_pin(&v->effects[i]);
+		const struct sql_effect *e = &v->effects[i];
+		enum pin_cause cause = judge_pin(e);
 
-		if (cause != PIN_CAUSE_COUNT && v->effects[i].kind != EFFECT_UNKNOWN &&
-			v->effects[i].kind != EFFECT_LISTEN)
-			pin(w, c, cause, sql);
-		if (v->effects[i].kind == EFFECT_COMMIT)
+		if (cause != PIN_CAUSE_COUNT && e->kind != EFFECT_UNKNOWN &&
+			e->kind != EFFECT_LISTEN)
+			pin(w, c, cause, of->sql);
+		if (e->kind == EFFECT_COMMIT)
 			c->commit_sent = true;
-		if (is_followed(&v->effects[i]) && !is_plain_end(c, s, v, &v->effects[i]))
-			add_item(w, c, e, sql, &v->effects[i]);
+		if (!is_plain_end(c, s, v, e))
+			add_item(&n, e);
 	}
-	if (e->n == 0) {
-		effects_free(e);
-		return OK;
+	if (n.no_memory || (n.out != NULL && n.out->n == 0)) {
+		effects_free(n.out);
+		return n.no_memory ? E_NOMEM : OK;
 	}
-	*out = e;
+	*out = n.out;
 	return OK;
+}
+
+/* Of one effect; false: the name cannot be told. */
+static bool trace_one(struct noting *n, const struct sql_effect *e)
+{
+	char name[SETTINGS_NAME_MAX + 1];
+	size_t len;
+
+	if (e->kind == EFFECT_RUNS)
+		return (e->flags & SQL_EFFECT_CUSTOM) == 0;
+	if (e->kind != EFFECT_SET_CONFIG && (e->flags & SQL_EFFECT_CUSTOM) == 0)
+		return true;
+	if (e->name.len == 0 ||
+		sql_effect_name(n->of->sql, n->c->sql_opts, e, name, sizeof name, &len) != OK)
+		return false;
+	if (custom_is_name(name))
+		(void)custom_sent(n->w, n->c, n->s, name);
+	return true;
+}
+
+void effects_trace(struct worker *w, struct client *c, struct server *s, const char *sql,
+	const struct sql_verdict *v)
+{
+	const struct effects_of of = {.sql = sql, .v = v};
+	struct noting n = {.w = w, .c = c, .s = s, .of = &of};
+
+	if (v->flags & SQLV_LOST)
+		s->dirt |= CLEAN(CLOSE);
+	for (uint8_t i = 0; i < v->n_effects; i++)
+		if (!trace_one(&n, &v->effects[i]))
+			s->dirt |= CLEAN(CLOSE);
+}
+
+void effects_unsure(struct worker *w, struct client *c, const struct effects *e, bool value)
+{
+	for (uint32_t i = 0; i < e->n; i++) {
+		const struct effect_item *it = &e->items[i];
+		bool local = (it->flags & SQL_EFFECT_LOCAL) != 0;
+
+		if ((it->kind != EFFECT_SET && it->kind != EFFECT_RESET) ||
+			it->stmt < e->n_complete)
+			continue;
+		if (custom_is_name(it->name))
+			found_out_doubt(w, c, it->name, value && !local);
+		else if (value && settings_class_of(it->name) == SETTINGS_ROLE)
+			found_out_doubt(w, c, it->name, true);
+		else if (value)
+			found_out_doubt_all(c);
+	}
 }
 
 /* --- applying --- */
@@ -205,7 +452,32 @@ enum status effects_begin(struct worker *w, struct client *c, struct server *s, 
 /* Reported parameters are followed by ParameterStatus, which knows the server's spelling. */
 static bool is_reported(const struct client *c, const char *name)
 {
-	return baseline_get(&c->acc->baseline, name) != NULL;
+	return settings_class_of(name) == SETTINGS_CARRIED &&
+	       baseline_get(&c->acc->baseline, name) != NULL;
+}
+
+/* May this value be given to another server, by a login that has no role yet? */
+static bool is_carried(struct worker *w, struct client *c, const char *name, const char *value)
+{
+	const struct settings *now = c->set.current;
+
+	/* What is created then would be temporary, unseen. */
+	if (strcmp(name, "search_path") == 0 && strstr(value, "pg_temp") != NULL) {
+		pin(w, c, PIN_SET_CONFIG, name);
+		return false;
+	}
+	if ((settings_get(now, "role") != NULL ||
+		    settings_get(now, "session_authorization") != NULL) &&
+		settings_needs_superuser(name)) {
+		pin(w, c, PIN_ROLE, name);
+		return false;
+	}
+	return true;
+}
+
+void effects_check_value(struct worker *w, struct client *c, const char *name, const char *value)
+{
+	(void)is_carried(w, c, name, value);
 }
 
 static void put_setting(struct worker *w, struct client *c, const char *name, const char *value)
@@ -213,20 +485,20 @@ static void put_setting(struct worker *w, struct client *c, const char *name, co
 	switch (settings_class_of(name)) {
 	case SETTINGS_TXN:
 		return;
-	case SETTINGS_ROLE:
-		pin(w, c, PIN_ROLE, name);
-		return;
 	case SETTINGS_SEED:
 		pin(w, c, PIN_SETSEED, name);
 		return;
 	case SETTINGS_CUSTOM:
-		pin(w, c, PIN_CUSTOM_PARAMETER, name);
-		return;
+	case SETTINGS_ROLE:
 	case SETTINGS_CARRIED:
 		break;
 	}
+	if (!is_carried(w, c, name, value))
+		return;
 	if (!is_reported(c, name) && settings_txn_set(&c->set, name, value) != OK)
 		pin(w, c, PIN_SET_CONFIG, name);
+	if (strcmp(name, "session_authorization") == 0 && settings_txn_reset(&c->set, "role") != OK)
+		pin(w, c, PIN_ROLE, name);
 }
 
 /*
@@ -244,10 +516,6 @@ static void reset_setting(struct worker *w, struct client *c, struct server *s, 
 {
 	struct settings *has;
 
-	if (settings_class_of(name) == SETTINGS_ROLE) {
-		pins_undo(&c->pins, &w->sh->pins, PIN_UNDO_RESET_ROLE);
-		return;
-	}
 	if (settings_get(c->set.login, name) != NULL) {
 		if (settings_drop(w->settings, c->set.current, name, &has) == OK) {
 			server_lacks(w, c, s, has);
@@ -262,14 +530,24 @@ static void reset_setting(struct worker *w, struct client *c, struct server *s, 
 		pin(w, c, PIN_SET_CONFIG, name);
 }
 
-static void reset_all(struct worker *w, struct client *c, struct server *s)
+/*
+ * RESET ALL: the server has its defaults, and who the session is stays. with_roles: DISCARD ALL,
+ * which ends that as well.
+ */
+static void reset_all(struct worker *w, struct client *c, struct server *s, bool with_roles)
 {
-	struct settings *none = settings_empty(w->settings);
+	struct settings *has = with_roles ? settings_empty(w->settings)
+					  : settings_roles_of(w->settings, c->set.current);
 
 	settings_txn_reset_all(&c->set);
+	if (with_roles && (settings_txn_reset(&c->set, "role") != OK ||
+				  settings_txn_reset(&c->set, "session_authorization") != OK))
+		pin(w, c, PIN_ROLE, "DISCARD ALL");
 	if (settings_n(c->set.login) != 0)
-		server_lacks(w, c, s, none);
-	settings_unref(w->settings, none);
+		server_lacks(w, c, s, has);
+	else
+		server_set_settings(w, s, has);
+	settings_unref(w->settings, has);
 	s->is_bare = true;
 	c->prefix_due = true;
 }
@@ -300,7 +578,7 @@ static void undo(struct worker *w, struct client *c, enum pin_undo what)
 
 static void discard_all(struct worker *w, struct client *c, struct server *s)
 {
-	reset_all(w, c, s);
+	reset_all(w, c, s, true);
 	sqlstmt_gone(c, s, NULL);
 	stmt_lru_clear(&s->stmts);
 	if (c->unnamed != NULL)
@@ -314,7 +592,7 @@ static void discard_all(struct worker *w, struct client *c, struct server *s)
 void effects_savepoint(struct worker *w, struct client *c, const char *name)
 {
 	if (savepoints_push(&c->savepoints, &c->set, name, notify_n_ops(c)) != OK)
-		pin(w, c, PIN_SAVEPOINT_SET, "SAVEPOINT");
+		found_out_doubt_everything(w, c); /* too many: the server is asked at the end */
 }
 
 static void apply(struct worker *w, struct client *c, struct server *s, struct effect_item *it,
@@ -325,9 +603,14 @@ static void apply(struct worker *w, struct client *c, struct server *s, struct e
 	ours_effect(c, (enum sql_effect_kind)it->kind, it->name, rolled_back);
 	switch ((enum sql_effect_kind)it->kind) {
 	case EFFECT_SET:
-		put_setting(w, c, it->name, it->value);
+		if (custom_is_name(it->name))
+			custom_seen(w, c, it->name);
+		if ((it->flags & SQL_EFFECT_LOCAL) == 0)
+			put_setting(w, c, it->name, it->value);
 		break;
 	case EFFECT_RESET:
+		if (custom_is_name(it->name))
+			custom_seen(w, c, it->name);
 		reset_setting(w, c, s, it->name);
 		break;
 	case EFFECT_UNKNOWN:
@@ -337,7 +620,7 @@ static void apply(struct worker *w, struct client *c, struct server *s, struct e
 		put_characteristics(w, c, &it->modes);
 		break;
 	case EFFECT_RESET_ALL:
-		reset_all(w, c, s);
+		reset_all(w, c, s, false);
 		undo(w, c, PIN_UNDO_RESET_ALL);
 		break;
 	case EFFECT_DISCARD_ALL:
@@ -380,20 +663,24 @@ static void apply(struct worker *w, struct client *c, struct server *s, struct e
 		break;
 	case EFFECT_COMMIT:
 		if (rolled_back) {
+			effects_behind(c, s);
 			settings_txn_rollback(&c->set);
 			notify_rollback(w, c);
 		} else {
 			settings_txn_commit(&c->set);
+			c->reported_commit = c->has_reported;
 			notify_commit(w, c);
 		}
 		settings_txn_begin(&c->set); /* for what follows; its end is ReadyForQuery's */
 		break;
 	case EFFECT_ROLLBACK:
+		effects_behind(c, s);
 		settings_txn_rollback(&c->set);
 		notify_rollback(w, c);
 		settings_txn_begin(&c->set);
 		break;
 	case EFFECT_ROLLBACK_TO:
+		effects_behind(c, s);
 		n_ops = notify_n_ops(c);
 		savepoints_rollback(c->savepoints, &c->set, it->name, &n_ops);
 		notify_rollback_to(c, n_ops);
@@ -413,11 +700,15 @@ void effects_complete(
 	struct worker *w, struct client *c, struct server *s, struct effects *e, bool rolled_back)
 {
 	struct settings *before = c->set.current;
+	bool was_due = c->prefix_due;
 
 	for (uint32_t i = 0; i < e->n; i++)
 		if (e->items[i].stmt == e->n_complete)
 			apply(w, c, s, &e->items[i], rolled_back);
 	e->n_complete++;
-	if (c->set.current != before)
-		client_settings_changed(w, c);
+	if (c->set.current == before)
+		return;
+	client_settings_changed(w, c);
+	if (was_due)
+		effects_behind(c, s);
 }

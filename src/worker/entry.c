@@ -4,6 +4,7 @@
 
 #include "worker/effects.h"
 #include "worker/forward.h"
+#include "worker/found_out.h"
 #include "worker/prepared.h"
 #include "worker/sqlstmt.h"
 #include "worker/worker.h"
@@ -53,7 +54,12 @@ void entry_lost(struct worker *w, struct server *s, struct owed_entry e)
 		close_lost(w, s->client, e.ref);
 		break;
 	case OWED_TAG_EFFECTS:
+		if (s->client != NULL)
+			effects_unsure(w, s->client, e.ref, false);
 		effects_free(e.ref);
+		break;
+	case OWED_TAG_FOUND:
+		found_out_free(w, e.ref);
 		break;
 	case OWED_TAG_SHAPE:
 		prepared_lost(s, &e);
@@ -105,6 +111,7 @@ void entry_done(struct worker *w, struct owed_entry e)
 		effects_free(e.ref);
 		break;
 	case OWED_TAG_SHAPE: /* prepared_told */
+	case OWED_TAG_FOUND: /* found_out_done */
 	case OWED_TAG_NONE:
 	case OWED_TAG_PROBE:
 	case OWED_TAG_CHECK:

@@ -2,6 +2,7 @@
 
 #include "conf/conf.h"
 #include "route/topology.h"
+#include "worker/custom.h"
 
 const struct topo_cluster *fit_cluster(struct worker *w, const struct account *acc)
 {
@@ -27,7 +28,7 @@ bool fit_server(struct worker *w, const struct client *c, const struct server *s
 {
 	const struct topo_cluster *cluster = fit_cluster(w, c->acc);
 
-	if (server_is_outdated(w, s))
+	if (server_is_outdated(w, s) || !custom_fits(w, c, s))
 		return false;
 	if (cluster == NULL || c->state == CLIENT_WELCOME)
 		return true;

@@ -7,12 +7,14 @@
 #include "proto/frontend.h"
 #include "state/settings_diff.h"
 #include "worker/activity.h"
+#include "worker/custom.h"
 #include "worker/effects.h"
 #include "worker/entry.h"
 #include "worker/judge.h"
 #include "worker/notify.h"
 #include "worker/prepared.h"
 #include "worker/relay.h"
+#include "worker/sequences.h"
 #include "worker/sqlstmt.h"
 
 #define NO_IDLE_TIMEOUT "SET idle_session_timeout = 0"
@@ -32,6 +34,7 @@ struct going {
 	bool is_first;       /* nothing ahead of it in the unit has run, or is bound */
 	bool is_numbered;    /* the first statement of the unit has a number on the server */
 	uint32_t unit_len;   /* of that unit, for the entry that ends it */
+	const struct msg_bind *bind; /* while a Bind is on its way */
 };
 
 static enum status owe(struct going *g, enum owed_kind kind, enum owed_who who, uint16_t tag,
@@ -65,11 +68,17 @@ static void put_verbatim(struct going *g)
 
 enum status forward_hidden(struct server *s, const char *sql, enum owed_tag tag)
 {
+	return forward_hidden_ref(s, sql, tag, NULL);
+}
+
+enum status forward_hidden_ref(struct server *s, const char *sql, enum owed_tag tag, void *ref)
+{
 	uint8_t head[8];
 	struct wr out = wr_of(head, sizeof head);
 	size_t n = strlen(sql) + 1;
 	enum status st = owed_push(&s->owed,
-		(struct owed_entry){.kind = OWED_QUERY, .who = OWED_HIDDEN, .tag = (uint16_t)tag});
+		(struct owed_entry){
+			.kind = OWED_QUERY, .who = OWED_HIDDEN, .tag = (uint16_t)tag, .ref = ref});
 
 	if (st != OK)
 		return st;
@@ -82,23 +91,26 @@ enum status forward_hidden(struct server *s, const char *sql, enum owed_tag tag)
 
 /* --- what goes ahead --- */
 
+/* The server of client `c` gets `to`, and the custom parameters that the client has seen. */
 static enum status put_settings(
-	struct worker *w, struct server *s, struct settings *to, uint16_t tag)
+	struct worker *w, struct client *c, struct settings *to, uint16_t tag)
 {
+	struct server *s = c->server;
+	const struct settings_names names = {.made = s->made, .want = c->custom};
 	size_t cap, got;
 	struct settings_diff d;
 	uint8_t *buf;
 	struct wr out;
 	enum status st = OK;
 
-	if (s->settings == to)
+	if (s->settings == to && !custom_is_due(c, s))
 		return OK;
-	cap = settings_diff_len_max(s->settings, to);
+	cap = settings_diff_len_max(s->settings, to, &names);
 	buf = cap <= BUFPOOL_MAX ? bufpool_take(loop_bufpool(w->loop), cap, &got) : NULL;
 	if (buf == NULL)
 		return E_NOMEM;
 	out = wr_of(buf, got);
-	d = settings_diff_write(s->settings, to, &out);
+	d = settings_diff_write(s->settings, to, &names, &out);
 	PANIC_IF(out.bad);
 	for (unsigned i = 0; i < d.n_msgs && st == OK; i++)
 		st = owed_push(&s->owed,
@@ -106,6 +118,7 @@ static enum status put_settings(
 	if (st == OK) {
 		conn_put_copy(s->conn, buf, out.len);
 		server_set_settings(w, s, to);
+		custom_given(w, c, s);
 	}
 	bufpool_give(loop_bufpool(w->loop), buf, got);
 	return st;
@@ -142,7 +155,7 @@ enum status forward_prefix(struct worker *w, struct client *c)
 			st = put_bare(s);
 		if (st == OK)
 			st = put_settings(
-				w, s, c->set.current, c->rediff ? OWED_TAG_REDIFF : OWED_TAG_DIFF);
+				w, c, c->set.current, c->rediff ? OWED_TAG_REDIFF : OWED_TAG_DIFF);
 		c->rediff = false;
 	}
 	if (st == OK && c->txn == TXN_DEFERRED && !c->begin_sent)
@@ -161,11 +174,11 @@ enum status forward_welcome(struct worker *w, struct client *c)
 		/* It has them already: take them back first, so that it tells what they come to. */
 		struct settings *none = settings_empty(w->settings);
 
-		st = put_settings(w, s, none, OWED_TAG_SETUP);
+		st = put_settings(w, c, none, OWED_TAG_SETUP);
 		settings_unref(w->settings, none);
 	}
 	if (st == OK)
-		st = put_settings(w, s, c->set.current, OWED_TAG_WELCOME);
+		st = put_settings(w, c, c->set.current, OWED_TAG_WELCOME);
 	conn_flush(s->conn);
 	return st;
 }
@@ -457,6 +470,42 @@ static COLD enum status judge_streamed(struct going *g)
 	return OK;
 }
 
+/* Session mode: what the statement may leave in the server for ever. E_AGAIN: as judge_streamed. */
+static COLD enum status trace_verbatim(struct going *g)
+{
+	struct sql_verdict v;
+	struct msg_parse m;
+
+	if (!frame_is_complete(&g->f, g->len)) {
+		if (g->f.total <= g->w->client_limits.rx_keep_max)
+			return E_AGAIN;
+		g->s->dirt |= CLEAN(CLOSE);
+		return OK;
+	}
+	if (frontend_read_parse(frame_body(g->p, &g->f), &m) != OK)
+		return E_PROTO;
+	(void)judge_word(g->w, g->c, m.sql, m.sql_len, &v);
+	effects_trace(g->w, g->c, g->s, m.sql, &v);
+	return OK;
+}
+
+/*
+ * The last unnamed statement of a unit was judged with the unit; here are those before it, of which
+ * the Binds that follow are, and those that nobody has judged.
+ */
+static enum status judge_unnamed_again(struct going *g)
+{
+	struct client *c = g->c;
+
+	if (c->verbatim)
+		return g->in_unit && !c->unit.has_effects ? OK : trace_verbatim(g);
+	if (!g->in_unit)
+		return judge_streamed(g);
+	if (c->unit.has_effects && c->unit.n_stmts > 1)
+		judge_unnamed(g->w, c, frame_body(g->p, &g->f));
+	return OK;
+}
+
 static enum status go_parse(struct going *g)
 {
 	struct client *c = g->c;
@@ -468,7 +517,7 @@ static enum status go_parse(struct going *g)
 	if (g->len == FRAME_HEAD_LEN)
 		return E_AGAIN; /* whether it has a name is not known yet */
 	if (c->verbatim || g->p[FRAME_HEAD_LEN] == '\0') {
-		if (!g->in_unit && !c->verbatim && (st = judge_streamed(g)) != OK)
+		if ((st = judge_unnamed_again(g)) != OK)
 			return st;
 		c->db->stats.client_parses++;
 		put_verbatim(g);
@@ -509,21 +558,46 @@ static enum status go_parse(struct going *g)
 	return st;
 }
 
+/* The values of the Bind on its way, if all of it is there. */
+static bool read_values(const struct going *g, struct msg_bind_tail *out)
+{
+	struct rd tail;
+
+	if (g->bind == NULL || !frame_is_complete(&g->f, g->len))
+		return false;
+	tail = frame_body(g->p, &g->f);
+	rd_skip(&tail, g->bind->tail_at);
+	return frontend_read_bind_tail(tail, out) == OK;
+}
+
 /* The effects of the statement that is bound go with the Execute that follows. */
 static enum status bind_effects(struct going *g, const char *sql, size_t len, bool has_effects)
 {
 	struct client *c = g->c;
+	struct effects_of of = {.sql = sql};
+	struct msg_bind_tail values;
 	struct sql_verdict v;
 	enum status st;
 
-	effects_free(c->bound);
-	c->bound = NULL;
+	if (c->bound != NULL) { /* its portal may be executed all the same */
+		effects_unsure(g->w, c, c->bound, true);
+		effects_free(c->bound);
+		c->bound = NULL;
+	}
 	if (!has_effects)
 		return OK;
 	(void)judge_word(g->w, c, sql, len, &v);
+	of.v = &v;
+	if (read_values(g, &values))
+		of.values = &values;
 	c->parse_differs = c->parse_differs || prepared_differs(sql, c->sql_opts, &v);
 	st = sqlstmt_ahead(g->w, c, sql, &v, false);
-	return st == OK ? effects_begin(g->w, c, g->s, sql, &v, &c->bound) : st;
+	if (st == OK)
+		st = effects_begin(g->w, c, g->s, &of, &c->bound);
+	/* A named portal may be executed later, or not at all. */
+	if (st == OK && c->bound != NULL && g->bind != NULL && g->bind->portal_len != 0)
+		effects_unsure(g->w, c, c->bound, true);
+	return st;
 }
 
 /* What a name means on this server. */
@@ -632,7 +706,7 @@ static enum status revive_unnamed(struct going *g, struct meant *out)
 	if (st != OK)
 		return st;
 	st = find_numbered(g, stmt, &u->seen, "", out);
-	if (st == OK)
+	if (st == OK && g->f.type == FRONTEND_BIND)
 		st = bind_effects(g, m.sql, m.sql_len, judge_has_effects(u->word));
 	stmt_unref(g->w->stmts, stmt);
 	return st;
@@ -741,6 +815,7 @@ static enum status go_bind(struct going *g)
 		return st;
 	if (m.portal_len > HEAD_MAX / 2)
 		return E_LIMIT;
+	g->bind = &m;
 	st = server_stmt(g, m.stmt, &to);
 	if (st == E_AGAIN)
 		return st;
@@ -887,6 +962,7 @@ static enum status go_query(struct going *g)
 {
 	struct client *c = g->c;
 	struct effects *e = NULL;
+	struct effects_of of = {.sql = NULL};
 	struct sql_verdict v;
 	struct msg_query m;
 	enum status st = OK;
@@ -899,8 +975,10 @@ static enum status go_query(struct going *g)
 		(void)judge_word(g->w, c, m.sql, m.sql_len, &v);
 		c->parse_differs = c->parse_differs || prepared_differs(m.sql, c->sql_opts, &v);
 		st = sqlstmt_ahead(g->w, c, m.sql, &v, true);
+		of.sql = m.sql;
+		of.v = &v;
 		if (st == OK)
-			st = effects_begin(g->w, c, g->s, m.sql, &v, &e);
+			st = effects_begin(g->w, c, g->s, &of, &e);
 		if (st != OK)
 			return st;
 	}
@@ -938,6 +1016,7 @@ static enum status go(struct going *g)
 {
 	if (is_skipped(g))
 		return OK;
+	g->bind = NULL;
 	switch ((enum frontend_type)g->f.type) {
 	case FRONTEND_QUERY:
 		return go_query(g);
@@ -977,22 +1056,6 @@ static enum status go(struct going *g)
 	return E_PROTO;
 }
 
-/*
- * What the server knows of sequences is another client's: this one's currval must not find it. In
- * a database where nobody has asked for one yet, advancing is left alone: every INSERT may.
- */
-static enum status discard_sequences(struct client *c)
-{
-	struct server *s = c->server;
-
-	if (s->seq_client == c->id || s->seq_client == 0 || s->txn_status == 'E' || c->verbatim)
-		return OK;
-	if (c->unit.flags & SQLV_MAY_ADVANCE && !c->db->seq_asked)
-		return OK;
-	s->seq_client = 0;
-	return forward_hidden(s, "DISCARD SEQUENCES", OWED_TAG_SETUP);
-}
-
 static void begin_unit(struct worker *w, struct client *c)
 {
 	struct server *s = c->server;
@@ -1027,8 +1090,8 @@ enum status forward_unit(struct worker *w, struct client *c, const uint8_t *data
 		st = notify_put_channels(w, c);
 	if (st == OK)
 		st = forward_prefix(w, c);
-	if (c->unit.flags & (SQLV_USES_SEQ | SQLV_MAY_ADVANCE) && st == OK)
-		st = discard_sequences(c);
+	if (c->unit.flags & (SQLV_USES_SEQ | SQLV_MAY_ADVANCE) && c->unit.runs && st == OK)
+		st = sequences_ahead(w, c, c->unit.flags);
 	c->unnamed_parsed = false;
 	if (c->unit.has_effects && c->unit.cls != SQL_TXN)
 		c->block_differs = true;

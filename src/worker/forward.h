@@ -18,6 +18,7 @@ enum owed_tag {
 	OWED_TAG_REDIFF,  /* the same after a RESET: the client is told the values */
 	OWED_TAG_CHECK,   /* hidden query: server_check_query */
 	OWED_TAG_PROBE,   /* hidden query: which pins still hold */
+	OWED_TAG_FOUND,   /* hidden query: what has been set; ref is a struct found_note */
 	OWED_TAG_WELCOME, /* hidden query: settings of a client that logs in */
 	OWED_TAG_BEGIN,   /* hidden query: the deferred BEGIN and what followed it */
 	OWED_TAG_RESET, /* hidden query: server_reset_query and the like; ROLLBACK of a client that
@@ -99,5 +100,8 @@ enum status forward_welcome(struct worker *w, struct client *c) MUST_USE;
 
 /* Put a hidden Query and note that its answer is to be dropped. Errors: E_NOMEM, E_LIMIT. */
 enum status forward_hidden(struct server *s, const char *sql, enum owed_tag tag) MUST_USE;
+/* The same with something that the tag tells of; it is the caller's still after an error. */
+enum status forward_hidden_ref(
+	struct server *s, const char *sql, enum owed_tag tag, void *ref) MUST_USE;
 
 #endif

@@ -190,6 +190,7 @@ void handover_client_in(struct worker *w, struct mail *m)
 	w->counts.handovers_in++;
 	if (worker_slot_take(w, c, &c->slot) != OK ||
 		settings_txn_adopt(&c->set, w->settings) != OK ||
+		settings_adopt(w->settings, &c->custom) != OK ||
 		stmt_names_adopt(&c->names, w->stmts) != OK ||
 		conn_attach(c->conn, w->loop, &client_ops, c) != OK) {
 		handover_drop_client(w, c);
@@ -288,6 +289,8 @@ static void discard_server(struct worker *w, struct server *s, struct share_pool
 	stmt_lru_fini(&s->stmts);
 	owed_fini(&s->owed);
 	settings_unref(w->settings, s->settings);
+	settings_unref(w->settings, s->names);
+	settings_unref(w->settings, s->made);
 	free(s);
 }
 
@@ -306,6 +309,8 @@ void handover_server_in(struct worker *w, struct mail *m)
 	if (p != NULL && p->borrowing != 0)
 		p->borrowing--;
 	if (p == NULL || settings_adopt(w->settings, &s->settings) != OK ||
+		settings_adopt(w->settings, &s->names) != OK ||
+		settings_adopt(w->settings, &s->made) != OK ||
 		stmt_lru_adopt(&s->stmts, w->stmts) != OK ||
 		stmt_names_adopt(&s->real, w->stmts) != OK ||
 		conn_attach(s->conn, w->loop, &server_ops, s) != OK) {

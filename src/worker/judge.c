@@ -24,11 +24,10 @@ _Static_assert(SQL_UNKNOWN < 8, "classes fit their bits");
 
 static enum pin_cause pin_of_set(const struct sql_effect *e)
 {
-	if (e->flags & SQL_EFFECT_LOCAL)
-		return PIN_CAUSE_COUNT;
-	if (e->flags & SQL_EFFECT_CUSTOM)
-		return PIN_CUSTOM_PARAMETER;
-	if (e->flags & SQL_EFFECT_UNTRACKED || e->kind == EFFECT_SET_CONFIG)
+	if (e->kind == EFFECT_SET_CONFIG) /* a name that nobody can tell */
+		return e->name.len == 0 && e->name_param == 0 ? PIN_SET_CONFIG : PIN_CAUSE_COUNT;
+	if (e->kind == EFFECT_SET && (e->flags & SQL_EFFECT_PG_TEMP) != 0 &&
+		(e->flags & SQL_EFFECT_LOCAL) == 0)
 		return PIN_SET_CONFIG;
 	return PIN_CAUSE_COUNT;
 }
@@ -40,8 +39,8 @@ enum pin_cause judge_pin(const struct sql_effect *e)
 	case EFFECT_SET_CONFIG:
 	case EFFECT_RESET:
 		return pin_of_set(e);
-	case EFFECT_ROLE:
-		return e->flags & SQL_EFFECT_LOCAL ? PIN_CAUSE_COUNT : PIN_ROLE;
+	case EFFECT_RUNS:
+		return e->flags & SQL_EFFECT_CUSTOM ? PIN_SET_CONFIG : PIN_CAUSE_COUNT;
 	case EFFECT_TEMP:
 		return PIN_TEMP;
 	case EFFECT_ADVISORY_LOCK:
@@ -72,6 +71,7 @@ enum pin_cause judge_pin(const struct sql_effect *e)
 	case EFFECT_SET_CONSTRAINTS:
 	case EFFECT_PREPARE_TXN:
 	case EFFECT_END_PREPARED:
+	case EFFECT_ROLE:
 	case EFFECT_RESET_ALL:
 	case EFFECT_DISCARD_ALL:
 	case EFFECT_DISCARD_PLANS:
@@ -122,7 +122,8 @@ uint64_t judge_word(
 	struct worker *w, struct client *c, const char *sql, size_t len, struct sql_verdict *v)
 {
 	dbase_want_catalog(w, c->db);
-	sql_classify(sql, len, c->sql_opts, c->db->catalog, v);
+	sql_classify(
+		sql, len, c->sql_opts, c->db->catalog != NULL ? c->db->catalog : w->no_catalog, v);
 	return (is_ours(c, sql, len) ? WORD_OURS : 0) |
 	       (v->n_effects != 0 || v->flags & SQLV_LOST ? WORD_EFFECTS : 0) |
 	       (uint64_t)v->cls << WORD_CLS_SHIFT | (uint64_t)verdict_pins(v) << WORD_PINS_SHIFT |
@@ -145,7 +146,8 @@ static void unit_add_word(struct unit *u, uint64_t word)
 
 	bool replica = flags & SQLV_REPLICA && (u->n_stmts == 0 || u->flags & SQLV_REPLICA);
 
-	u->flags = ((u->flags | flags) & ~SQLV_REPLICA) | (replica ? SQLV_REPLICA : 0);
+	u->flags = ((u->flags | flags) & ~SQLV_REPLICA) | (replica ? SQLV_REPLICA : 0) |
+		   (cls == SQL_UNKNOWN ? SQLV_MAY_ADVANCE : 0);
 	if (cls > u->cls)
 		u->cls = cls;
 	u->pins |= (uint32_t)(word >> WORD_PINS_SHIFT) & WORD_PINS_MASK;
@@ -229,7 +231,7 @@ static void heed(struct worker *w, struct client *c, const char *sql, size_t len
 
 static void unit_is_unknown(struct unit *u)
 {
-	u->flags &= ~SQLV_REPLICA;
+	u->flags = (u->flags & ~SQLV_REPLICA) | SQLV_MAY_ADVANCE;
 	u->cls = SQL_UNKNOWN;
 	u->n_stmts++;
 }

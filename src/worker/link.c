@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "worker/found_out.h"
 #include "worker/line.h"
 #include "worker/pinning.h"
 #include "worker/prepared.h"
@@ -32,6 +33,10 @@ void link_break(struct worker *w, struct client *c)
 	if (c->state != CLIENT_WELCOME && !c->prefix_due) /* else it has not got them yet */
 		server_set_settings(w, s, c->set.current);
 	s->dirt |= pins_after(&c->pins);
+	if (found_out_is_due(c)) { /* what it has set there is not known */
+		found_out_forget(w, c);
+		s->dirt |= CLEAN(ALL);
+	}
 	if (c->state == CLIENT_WELCOME) /* nothing of its own has run there */
 		s->is_reset_done = true;
 	if (s->barrier != 0) {

@@ -239,11 +239,19 @@ static bool end_deferred(
 	return true;
 }
 
-/* SET LOCAL of a literal; should the server refuse it, the first statement tells. */
-static bool is_plain_set_local(const struct sql_effect *e)
+/*
+ * SET LOCAL of a literal; should the server refuse it, the first statement tells. Not of what the
+ * server reports: the client expects its ParameterStatus.
+ */
+static bool is_plain_set_local(const struct client *c, const char *sql, const struct sql_effect *e)
 {
+	char name[SETTINGS_NAME_MAX + 1];
+	size_t len;
+
 	return (e->flags & SQL_EFFECT_LOCAL) != 0 &&
-	       (e->flags & (SQL_EFFECT_UNTRACKED | SQL_EFFECT_CUSTOM)) == 0;
+	       (e->flags & (SQL_EFFECT_UNTRACKED | SQL_EFFECT_CUSTOM)) == 0 &&
+	       sql_effect_name(sql, c->sql_opts, e, name, sizeof name, &len) == OK &&
+	       baseline_get(&c->acc->baseline, name) == NULL;
 }
 
 static bool answer_deferred(struct worker *w, struct client *c, const struct single *u)
@@ -261,7 +269,7 @@ static bool answer_deferred(struct worker *w, struct client *c, const struct sin
 		answer(w, c, u, "SET");
 		return true;
 	}
-	if (sql_verdict_is(v, EFFECT_SET) && is_plain_set_local(&v->effects[0]) &&
+	if (sql_verdict_is(v, EFFECT_SET) && is_plain_set_local(c, u->sql, &v->effects[0]) &&
 		keep_deferred(c, u)) {
 		c->parse_differs = c->parse_differs || prepared_differs(u->sql, c->sql_opts, v);
 		answer(w, c, u, "SET");

@@ -7,6 +7,7 @@ libcore_a_SOURCES += \
 	src/worker/cancel_conn.c src/worker/cancel_conn.h \
 	src/worker/client.c src/worker/client.h \
 	src/worker/command.c src/worker/command.h \
+	src/worker/custom.c src/worker/custom.h \
 	src/worker/dbase.c src/worker/dbase.h \
 	src/worker/dispatch.c src/worker/dispatch.h \
 	src/worker/effects.c src/worker/effects.h \
@@ -14,6 +15,7 @@ libcore_a_SOURCES += \
 	src/worker/explain.c src/worker/explain.h \
 	src/worker/fit.c src/worker/fit.h \
 	src/worker/forward.c src/worker/forward.h \
+	src/worker/found_out.c src/worker/found_out.h \
 	src/worker/handover.c src/worker/handover.h \
 	src/worker/hold.c src/worker/hold.h \
 	src/worker/judge.c src/worker/judge.h \
@@ -34,10 +36,12 @@ libcore_a_SOURCES += \
 	src/worker/relay.c src/worker/relay.h \
 	src/worker/replication.c src/worker/replication.h \
 	src/worker/savepoints.c src/worker/savepoints.h \
+	src/worker/sequences.c src/worker/sequences.h \
 	src/worker/server.c src/worker/server.h \
 	src/worker/server_clean.c src/worker/server_clean.h \
 	src/worker/server_login.c \
 	src/worker/shared.h \
+	src/worker/set_call.c src/worker/set_call.h \
 	src/worker/show.c src/worker/show.h \
 	src/worker/sqlstmt.c src/worker/sqlstmt.h \
 	src/worker/unit.c src/worker/unit.h \

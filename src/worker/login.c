@@ -21,6 +21,7 @@
 #include "worker/account.h"
 #include "worker/ask.h"
 #include "worker/cancel.h"
+#include "worker/custom.h"
 #include "worker/dispatch.h"
 #include "worker/handover.h"
 #include "worker/keys.h"
@@ -142,10 +143,7 @@ static bool take_our_parameter(
 	return false;
 }
 
-/*
- * One start-up parameter becomes part of the client's settings. What cannot be carried (custom
- * parameters, role) pins the client as soon as it gets a server.
- */
+/* One start-up parameter becomes part of the client's settings. */
 static bool take_setting(struct worker *w, struct client *c, const char *name, const char *value)
 {
 	enum settings_class cls = settings_class_of(name);
@@ -158,15 +156,11 @@ static bool take_setting(struct worker *w, struct client *c, const char *name, c
 	if (cls == SETTINGS_TXN || cls == SETTINGS_SEED) /* no meaning before a transaction */
 		return true;
 	st = settings_txn_set(&c->set, name, value);
-	if (st == OK && cls != SETTINGS_CARRIED)
-		pins_add(&c->pins, &w->sh->pins,
-			cls == SETTINGS_ROLE ? PIN_ROLE : PIN_CUSTOM_PARAMETER, w->now_us, name,
-			strlen(name));
 	if (st == OK)
 		return true;
 	refuse(w, c, st == E_NOMEM ? SQLSTATE_OUT_OF_MEMORY : SQLSTATE_INVALID_PARAMETER_VALUE,
 		"a start-up parameter cannot be applied",
-		"Names have at most 64 bytes, values at most 8 kB; see also "
+		"Names have at most 63 bytes, values at most 8 kB; see also "
 		"ignore_startup_parameters.");
 	return false;
 }
@@ -225,7 +219,10 @@ static bool take_settings(struct worker *w, struct client *c, const struct start
 	login = settings_ref(c->set.current);
 	settings_txn_fini(&c->set);
 	settings_txn_init(&c->set, w->settings, &login);
-	return true;
+	if (custom_login(w, c) == OK)
+		return true;
+	refuse(w, c, SQLSTATE_CONFIGURATION_LIMIT_EXCEEDED, "too many custom parameters", NULL);
+	return false;
 }
 
 static bool is_console_name(const char *database)

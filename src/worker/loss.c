@@ -5,6 +5,7 @@
 #include "worker/dispatch.h"
 #include "worker/effects.h"
 #include "worker/forward.h"
+#include "worker/found_out.h"
 #include "worker/hold.h"
 #include "worker/link.h"
 #include "worker/notify.h"
@@ -144,9 +145,19 @@ static void answer_lost_units(struct worker *w, struct client *c, struct server 
 	}
 }
 
-static bool loss_is_fatal(const struct client *c)
+/* What it has set was committed there, and was just being found out. */
+static bool was_asked(const struct server *s)
 {
-	return pins_hold_state(&c->pins) || c->acc->mode == POOL_MODE_SESSION || c->body_left != 0;
+	for (uint32_t i = 0; i < s->owed.n; i++)
+		if (owed_at(&s->owed, i)->tag == OWED_TAG_FOUND)
+			return true;
+	return false;
+}
+
+static bool loss_is_fatal(const struct client *c, const struct server *s)
+{
+	return was_asked(s) || pins_hold_state(&c->pins) || c->acc->mode == POOL_MODE_SESSION ||
+	       c->body_left != 0;
 }
 
 void loss_of_server(struct worker *w, struct client *c, struct server *s, enum server_end why)
@@ -175,7 +186,7 @@ void loss_of_server(struct worker *w, struct client *c, struct server *s, enum s
 		return;
 	}
 	r = lost_report(c, s);
-	if (loss_is_fatal(c)) {
+	if (loss_is_fatal(c, s)) {
 		r.severity = "FATAL";
 		r.severity_v = "FATAL";
 		client_fatal(w, c, &r, CLIENT_END_SERVER);
@@ -183,6 +194,7 @@ void loss_of_server(struct worker *w, struct client *c, struct server *s, enum s
 	}
 	savepoints_clear(&c->savepoints, &c->set);
 	settings_txn_rollback(&c->set);
+	found_out_forget(w, c);
 	notify_rollback(w, c);
 	notify_txn_ended(w, c);
 	c->txn_notifies = false;

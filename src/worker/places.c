@@ -1,6 +1,7 @@
 #include "worker/places.h"
 
 #include "conf/conf.h"
+#include "worker/custom.h"
 #include "worker/server.h"
 #include "worker/worker.h"
 
@@ -37,11 +38,24 @@ static uint32_t reserve_now(struct worker *w, const struct pool *p)
 		waitq_oldest_us(&p->line), w->now_us);
 }
 
-/* Its own idle server that would be missed least. */
-static bool make_room_here(struct worker *w, struct pool *p)
+/*
+ * Its own idle server that would be missed least: for a client that must have a new one, or is to
+ * get none that knows custom parameters which it does not (custom.h).
+ */
+static bool make_room_here(struct worker *w, struct pool *p, bool any)
 {
+	struct server *misfit;
+
 	if (list_is_empty(&p->idle))
 		return false;
+	if (!any) {
+		misfit = custom_misfit(w, p);
+		if (misfit == NULL)
+			return false;
+		w->counts.custom_closed++;
+		server_close(w, misfit, SERVER_END_CUSTOM);
+		return true;
+	}
 	server_close(w, list_entry(p->idle.prev, struct server, pool_link), SERVER_END_BUDGET);
 	return true;
 }
@@ -59,7 +73,7 @@ bool places_open_one(struct worker *w, struct pool *p, struct client *only_for)
 	}
 	st = share_open(p->share, w->index, reserve_now(w, p), &full, &wake);
 	if (st == E_AGAIN && (full != SHARE_FULL_POOL ? make_room(w, p, full)
-						      : only_for != NULL && make_room_here(w, p)))
+						      : make_room_here(w, p, only_for != NULL)))
 		st = share_open(p->share, w->index, reserve_now(w, p), &full, &wake);
 	if (st != OK)
 		budget_release(&p->share->node->logins, &wake);

@@ -65,6 +65,8 @@ static bool sets_for_parsing(const char *sql, uint32_t opts, const struct sql_ef
 
 	switch ((enum sql_effect_kind)e->kind) {
 	case EFFECT_RESET_ALL:
+	case EFFECT_ROLE: /* "$user" in search_path, policies */
+	case EFFECT_RUNS:
 		return true;
 	case EFFECT_SET:
 	case EFFECT_SET_CONFIG:

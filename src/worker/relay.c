@@ -15,12 +15,14 @@
 #include "worker/effects.h"
 #include "worker/entry.h"
 #include "worker/forward.h"
+#include "worker/found_out.h"
 #include "worker/hold.h"
 #include "worker/link.h"
 #include "worker/login.h"
 #include "worker/loss.h"
 #include "worker/notify.h"
 #include "worker/pass.h"
+#include "worker/pinning.h"
 #include "worker/prepared.h"
 #include "worker/probe.h"
 #include "worker/server_clean.h"
@@ -131,6 +133,18 @@ static void welcome_failed(struct worker *w, struct server *s)
 	s->fatal_sqlstate[0] = '\0';
 }
 
+/* What was asked about the client's last transaction is answered. */
+static void goes_on(struct worker *w, struct client *c)
+{
+	if (link_may_release(c, c->server)) {
+		link_release(w, c, c->server);
+		return;
+	}
+	if (pins_any(&c->pins) && !c->pin_counted)
+		pinning_found(w, c);
+	(void)probe_send(w, c);
+}
+
 static void hidden_ready(struct worker *w, struct server *s, struct owed_entry e)
 {
 	bool failed = s->hidden_failed;
@@ -149,6 +163,11 @@ static void hidden_ready(struct worker *w, struct server *s, struct owed_entry e
 	case OWED_TAG_PROBE:
 		if (s->client != NULL && link_may_release(s->client, s))
 			link_release(w, s->client, s);
+		break;
+	case OWED_TAG_FOUND:
+		found_out_done(w, s, e.ref, failed);
+		if (s->client != NULL)
+			goes_on(w, s->client);
 		break;
 	case OWED_TAG_CHECK:
 		server_was_checked(w, s, failed);
@@ -332,8 +351,11 @@ static COLD void error_came(struct walk *k, const struct frame *f)
 		remember_fatal(s, &r); /* of the Query that follows */
 		c->deferred_failed = true;
 	}
+	if (c != NULL && e.tag == OWED_TAG_EFFECTS && e.kind == OWED_QUERY)
+		effects_unsure(w, c, e.ref, false);
 	if (c != NULL) {
-		c->unit_error = true;
+		if (e.tag != OWED_TAG_FOUND && e.tag != OWED_TAG_PROBE)
+			c->unit_error = true;
 		if (is_for_client(&e))
 			dbase_count_error(c->db, r.sqlstate, false);
 	}
@@ -361,10 +383,9 @@ static void follow_parameter(
 	struct worker *w, struct client *c, const struct msg_parameter_status *p)
 {
 	const char *base = baseline_get(&c->acc->baseline, p->name);
+	struct settings *before = c->set.current;
 	enum status st;
 
-	if (c->rediff && settings_get(c->set.login, p->name) != NULL)
-		return; /* a RESET: what the start-up packet said goes out again */
 	if (base == NULL || settings_class_of(p->name) != SETTINGS_CARRIED ||
 		strcmp(p->name, "session_authorization") == 0 ||
 		strcmp(p->name, "is_superuser") == 0)
@@ -376,7 +397,63 @@ static void follow_parameter(
 	if (st != OK)
 		pins_add(&c->pins, &w->sh->pins, PIN_SET_CONFIG, w->now_us, p->name,
 			strlen(p->name));
-	client_settings_changed(w, c);
+	if (c->set.current != before) {
+		c->has_reported = true;
+		effects_behind(c, c->server);
+		client_settings_changed(w, c);
+	}
+}
+
+/* Does what the start-up packet said decide what a parameter is after a RESET? */
+static bool login_tells(const struct client *c, const char *name)
+{
+	const struct settings *login = c->set.login;
+	const char *value = settings_get(login, name), *now = settings_get(c->set.current, name);
+
+	if (value != NULL)
+		return now != NULL && strcmp(value, now) == 0;
+	return (strcmp(name, "is_superuser") == 0 || strcmp(name, "session_authorization") == 0) &&
+	       (settings_get(login, "role") != NULL ||
+		       settings_get(login, "session_authorization") != NULL);
+}
+
+/*
+ * A RESET: the server has gone back to its own default, the client goes back to what its start-up
+ * packet said, which the server is about to be told.
+ */
+static COLD void put_login_value(struct worker *w, struct client *c, const char *name)
+{
+	const struct welcome *x = account_welcome(c->acc, c->set.login);
+	const char *value = x != NULL ? welcome_value(x, &name) : NULL;
+	uint8_t buf[1024];
+	struct wr out = wr_of(buf, sizeof buf);
+
+	if (value == NULL || strlen(name) + strlen(value) + 16 > sizeof buf)
+		return; /* the server's answer will tell */
+	reply_put_parameter_status(&out, name, value);
+	pass_own(w, c, &out);
+}
+
+/* The server may have nothing to report, where its own default is what it had. */
+static COLD void put_login_values(struct worker *w, struct client *c)
+{
+	const struct settings *login = c->set.login;
+
+	for (size_t i = 0; i < settings_n(login); i++)
+		if (login_tells(c, settings_name(login, i)))
+			put_login_value(w, c, settings_name(login, i));
+	if (login_tells(c, "is_superuser")) {
+		put_login_value(w, c, "is_superuser");
+		put_login_value(w, c, "session_authorization");
+	}
+}
+
+/* Has the server gone back to its own default? */
+static bool is_base(const struct client *c, const struct msg_parameter_status *p)
+{
+	const char *base = baseline_get(&c->acc->baseline, p->name);
+
+	return base != NULL && strcmp(base, p->value) == 0;
 }
 
 static void parameter_came(struct walk *k, const struct frame *f, enum owed_step step)
@@ -407,25 +484,40 @@ static void parameter_came(struct walk *k, const struct frame *f, enum owed_step
 		skip(k, f->total);
 		return;
 	}
-	if (head != NULL && head->tag != OWED_TAG_REDIFF)
+	if (head != NULL && head->tag != OWED_TAG_REDIFF) {
+		if (c->rediff && login_tells(c, p.name) && is_base(c, &p)) {
+			skip(k, f->total);
+			put_login_value(k->w, c, p.name);
+			return;
+		}
 		follow_parameter(k->w, c, &p);
+	}
 	k->at += f->total;
 }
 
 static void command_completed(struct walk *k, const struct frame *f)
 {
 	struct owed_entry *head = owed_head(&k->s->owed);
+	struct client *c = k->s->client;
 	const char *tag;
+	bool was_due;
 
 	if (head == NULL || (head->tag != OWED_TAG_EFFECTS && head->tag != OWED_TAG_RESET))
 		return;
 	if (backend_read_command_complete(frame_body(k->data + k->at, f), &tag) != OK)
 		tag = "";
-	if (head->tag == OWED_TAG_RESET)
+	if (head->tag == OWED_TAG_RESET) {
 		server_clean_told(k->s, tag);
-	else if (k->s->client != NULL)
-		effects_complete(
-			k->w, k->s->client, k->s, head->ref, tag_read(tag).tag == TAG_ROLLBACK);
+		return;
+	}
+	if (c == NULL)
+		return;
+	was_due = c->rediff;
+	effects_complete(k->w, c, k->s, head->ref, tag_read(tag).tag == TAG_ROLLBACK);
+	if (c->rediff && !was_due) {
+		pass_run(k);
+		put_login_values(k->w, c);
+	}
 }
 
 /* The client has sent a Flush, not a Sync: after an error it goes on with its Sync. */
@@ -476,8 +568,12 @@ static void ready_came(struct walk *k, const struct frame *f, enum owed_step ste
 	unit_end(k->w, k->s, e, (char)status);
 }
 
-static bool is_inspected(uint8_t type)
+static bool is_inspected(const struct server *s, uint8_t type, uint32_t total)
 {
+	const struct owed_entry *head = owed_head(&s->owed);
+
+	if (type == BACKEND_DATA_ROW && head != NULL && head->tag == OWED_TAG_FOUND)
+		return total <= RELAY_INSPECT_MAX;
 	return type != BACKEND_DATA_ROW && type != BACKEND_COPY_DATA &&
 	       type != BACKEND_FUNCTION_CALL_RESPONSE;
 }
@@ -609,6 +705,13 @@ static bool message_came(struct walk *k, const struct frame *f)
 	if (f->type == BACKEND_DATA_ROW && step == OWED_DROP && there == f->total &&
 		s->client != NULL && owed_head(&s->owed)->tag == OWED_TAG_PROBE)
 		probe_row(k->w, s->client, frame_body(k->data + k->at, f));
+	if (f->type == BACKEND_DATA_ROW && step == OWED_DROP &&
+		owed_head(&s->owed)->tag == OWED_TAG_FOUND)
+		found_out_row(owed_head(&s->owed)->ref,
+			there == f->total ? frame_body(k->data + k->at, f) : rd_of(NULL, 0));
+	if (f->type == BACKEND_PORTAL_SUSPENDED && s->client != NULL && ends &&
+		owed_head(&s->owed)->tag == OWED_TAG_EFFECTS)
+		effects_unsure(k->w, s->client, owed_head(&s->owed)->ref, true);
 	if (f->type == BACKEND_COMMAND_COMPLETE)
 		command_completed(k, f);
 	if (ends && owed_head(&s->owed)->tag == OWED_TAG_SHAPE && !described(k, f))
@@ -668,7 +771,8 @@ static bool walk_on(struct walk *k)
 		too_large(k);
 		return false;
 	}
-	if (st == OK && !frame_is_complete(&f, k->len - k->at) && is_inspected(f.type)) {
+	if (st == OK && !frame_is_complete(&f, k->len - k->at) &&
+		is_inspected(s, f.type, f.total)) {
 		if (f.total <= RELAY_INSPECT_MAX)
 			return false;
 		if (f.type != BACKEND_ERROR_RESPONSE && f.type != BACKEND_NOTICE_RESPONSE)

@@ -58,6 +58,14 @@ void savepoints_release(struct savepoints *s, struct settings_txn *x, const char
 		cut(s, x, find(s, name));
 }
 
+void savepoints_found(struct savepoints *s, const struct settings_txn *x)
+{
+	for (uint32_t i = 0; s != NULL && i < s->n; i++) {
+		settings_unref(x->table, s->at[i].set);
+		s->at[i].set = settings_ref(x->current);
+	}
+}
+
 void savepoints_clear(struct savepoints **s, struct settings_txn *x)
 {
 	if (*s == NULL)

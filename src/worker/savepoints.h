@@ -30,6 +30,12 @@ enum status savepoints_push(struct savepoints **s, const struct settings_txn *x,
 void savepoints_rollback(
 	struct savepoints *s, struct settings_txn *x, const char *name, uint32_t *n_ops);
 void savepoints_release(struct savepoints *s, struct settings_txn *x, const char *name);
+/*
+ * What was set when the transaction began has been found out; nothing has been set in it yet: its
+ * savepoints were made before it had a server.
+ */
+void savepoints_found(struct savepoints *s, const struct settings_txn *x);
+
 /* The transaction has ended. */
 void savepoints_clear(struct savepoints **s, struct settings_txn *x);
 

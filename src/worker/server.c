@@ -39,6 +39,7 @@ static const char *const server_end_words[] = {
 	[SERVER_END_CHECK] = "server_check_query failed",
 	[SERVER_END_OUTDATED] = "outdated",
 	[SERVER_END_BUDGET] = "place needed by another pool",
+	[SERVER_END_CUSTOM] = "custom parameters that its next client has not",
 	[SERVER_END_PIN] = "session state that cannot be undone",
 	[SERVER_END_CLEAN] = "cleaning failed",
 	[SERVER_END_MEMORY] = "out of memory",
@@ -344,6 +345,8 @@ enum status server_open(struct worker *w, struct pool *p, struct client *only_fo
 		s->replication = only_for->replication;
 	}
 	s->settings = settings_empty(w->settings);
+	s->names = settings_empty(w->settings);
+	s->made = settings_empty(w->settings);
 	owed_init(&s->owed);
 	server_init_timer(s);
 	stmt_lru_init(&s->stmts, w->stmts,
@@ -434,6 +437,8 @@ void server_free(struct worker *w, struct server *s)
 	stmt_names_fini(&s->real);
 	free(s->kept);
 	settings_unref(w->settings, s->settings);
+	settings_unref(w->settings, s->names);
+	settings_unref(w->settings, s->made);
 	server_login_free(s->login);
 	free(s);
 }

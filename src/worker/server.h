@@ -67,6 +67,7 @@ enum server_end {
 	SERVER_END_CHECK,    /* server_check_query gave an error, or left a transaction */
 	SERVER_END_OUTDATED, /* RECONNECT, PAUSE, or the configuration changed */
 	SERVER_END_BUDGET,   /* its place is given to another pool */
+	SERVER_END_CUSTOM,   /* it knows custom parameters that who waits has never set */
 	SERVER_END_PIN,      /* a pin left something that cannot be cleaned */
 	SERVER_END_CLEAN,    /* what should have cleaned it failed */
 	SERVER_END_MEMORY,
@@ -102,13 +103,16 @@ struct server {
 	uint32_t timeline;   /* 0: unknown */
 
 	struct settings *settings; /* what it has now; a reference */
+	struct settings *names; /* custom parameters that it may know, see custom.h; a reference */
+	struct settings *made;  /* those of them that it does know; a reference */
 	struct stmt_lru stmts;
 	struct stmt_names real; /* statements there under their clients' own names, see sqlstmt.h */
 	bool has_odd;      /* statements that were parsed as only its client's transaction could */
 	uint8_t *kept;     /* the unit under way from its first statement on, see prepared.h */
 	uint32_t kept_len; /* 0: nothing is kept */
 	uint32_t kept_cap;
-	uint64_t seq_client; /* id of the client whose unit may have advanced a sequence last */
+	uint64_t seq_client; /* id of a client, see sequences.h */
+	bool seq_mixed;
 
 	uint64_t barrier; /* ReadyForQuery waits for it, see notify.h; 0: none */
 	struct list barrier_link;

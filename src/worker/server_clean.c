@@ -83,18 +83,22 @@ void server_clean_done(struct worker *w, struct server *s)
 
 	s->cleaning = 0;
 	if (done & (CLEAN(ALL) | CLEAN(SETTINGS))) {
-		struct settings *none = settings_empty(w->settings);
+		struct settings *has = done & CLEAN(ALL)
+					       ? settings_empty(w->settings)
+					       : settings_roles_of(w->settings, s->settings);
 
-		server_set_settings(w, s, none);
-		settings_unref(w->settings, none);
+		server_set_settings(w, s, has);
+		settings_unref(w->settings, has);
 		s->is_bare = true;
 	}
 	if (done & (CLEAN(ALL) | CLEAN(STATEMENTS))) {
 		stmt_lru_clear(&s->stmts);
 		stmt_names_clear(&s->real);
 	}
-	if (done & CLEAN(ALL))
+	if (done & CLEAN(ALL)) {
 		s->seq_client = 0;
+		s->seq_mixed = false;
+	}
 	count(w, done & CLEAN(RESET_QUERY) ? CLEAN(RESET_QUERY) : done);
 	server_release(w, s);
 }

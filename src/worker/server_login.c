@@ -17,6 +17,7 @@
 #include "worker/dispatch.h"
 #include "worker/keys.h"
 #include "worker/replication.h"
+#include "worker/sequences.h"
 #include "worker/server.h"
 
 #define LOGIN_MSG_MAX 65536u /* bytes of a message of a server that we log in to */
@@ -25,6 +26,7 @@
 #define ROLE_QUERY                                                \
 	"SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN ''" \
 	" ELSE pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()) END"
+#define SETUP_MAX       2048u /* bytes of a hidden query */
 #define NO_IDLE_TIMEOUT "SET idle_session_timeout = 0"
 
 enum login_step {
@@ -33,6 +35,7 @@ enum login_step {
 	STEP_TLS,
 	STEP_STARTUP, /* start-up packet sent, up to ReadyForQuery */
 	STEP_SETUP,
+	STEP_DONE, /* … and answered; what came with the last answer is still to be looked at */
 };
 
 struct server_login {
@@ -45,6 +48,7 @@ struct server_login {
 	bool role_asked;
 	uint32_t n_setup;  /* hidden queries still to be answered */
 	uint32_t setup_at; /* … which one is being answered */
+	uint32_t look_at;  /* … and which is sequences_look's, from 1; 0: none */
 	struct scram_client scram;
 	struct baseline params;
 	char sqlstate[6];
@@ -463,7 +467,7 @@ static void take_error(struct worker *w, struct server *s, struct rd body)
 
 static void setup_put(struct server *s, const char *sql)
 {
-	uint8_t buf[512];
+	uint8_t buf[SETUP_MAX];
 	struct wr out = wr_of(buf, sizeof buf);
 
 	frontend_put_query(&out, sql);
@@ -516,13 +520,13 @@ static void setup_done(struct worker *w, struct server *s)
 static void begin_setup(struct worker *w, struct server *s)
 {
 	const struct conf_db *db = s->pool->acc->db->conf;
-	const char *version = baseline_get(&s->login->params, "server_version");
+	const char *version = baseline_get(&s->login->params, "server_version"), *look;
 
 	s->login->step = STEP_SETUP;
 	s->version_num = version != NULL ? version_num_of(version) : 0;
 	server_transition(w, s, SERVER_LOGGED_IN);
 	if (s->replication) { /* it may not know SQL */
-		setup_done(w, s);
+		s->login->step = STEP_DONE;
 		return;
 	}
 	if (db != NULL && db->routing) {
@@ -533,8 +537,13 @@ static void begin_setup(struct worker *w, struct server *s)
 		setup_put(s, NO_IDLE_TIMEOUT);
 	if (db != NULL && db->connect_query[0] != '\0')
 		setup_put(s, db->connect_query);
+	look = s->version_num != 0 ? sequences_look(w, s->pool->acc, s->version_num) : NULL;
+	if (look != NULL) {
+		setup_put(s, look);
+		s->login->look_at = s->login->n_setup;
+	}
 	if (s->login->n_setup == 0)
-		setup_done(w, s);
+		s->login->step = STEP_DONE;
 	else
 		conn_flush(s->conn);
 }
@@ -576,6 +585,12 @@ static bool role_is_right(struct worker *w, struct server *s)
 		cluster, (uint16_t)s->pool->node, s->timeline, s->in_recovery);
 }
 
+/* What comes answers sequences_look's query. */
+static bool is_looking(const struct server_login *l)
+{
+	return l->step == STEP_SETUP && l->look_at == l->setup_at + 1;
+}
+
 static void take_ready(struct worker *w, struct server *s)
 {
 	struct server_login *l = s->login;
@@ -588,11 +603,13 @@ static void take_ready(struct worker *w, struct server *s)
 		cannot_answer(w, s, "unexpected ReadyForQuery");
 		return;
 	}
+	if (is_looking(l))
+		sequences_looked(w, s->pool->acc);
 	l->setup_at++;
 	if (--l->n_setup != 0)
 		return;
 	if (role_is_right(w, s)) {
-		setup_done(w, s);
+		l->step = STEP_DONE;
 		return;
 	}
 	worker_probe(w, s->pool->node);
@@ -641,11 +658,18 @@ static void take_message(struct worker *w, struct server *s, const struct frame 
 		take_ready(w, s);
 		break;
 	case BACKEND_ERROR_RESPONSE:
-		take_error(w, s, body);
+		if (is_looking(s->login))
+			sequences_asked(s->pool->acc); /* for all that is known */
+		else
+			take_error(w, s, body);
 		break;
 	case BACKEND_DATA_ROW:
-		if (in_setup)
+		if (is_looking(s->login))
+			sequences_asked(s->pool->acc);
+		else if (in_setup)
 			take_role(s, body);
+		else
+			cannot_answer(w, s, "unexpected message during login");
 		break;
 	case BACKEND_NOTICE_RESPONSE:
 	case BACKEND_NEGOTIATE_PROTOCOL_VERSION:
@@ -665,7 +689,7 @@ size_t server_login_on_data(struct worker *w, struct server *s, const uint8_t *d
 
 	if (s->login->step == STEP_SSL_ANSWER)
 		return take_ssl_answer(w, s, data, len);
-	if (s->login->step != STEP_STARTUP && s->login->step != STEP_SETUP) {
+	if (s->login->step < STEP_STARTUP) {
 		cannot_answer(w, s, "the server spoke first");
 		return len;
 	}
@@ -680,5 +704,9 @@ size_t server_login_on_data(struct worker *w, struct server *s, const uint8_t *d
 		take_message(w, s, &f, frame_body(data + at, &f));
 		at += f.total;
 	}
+	/* A client gets it when nothing is left that would be taken for its answer. */
+	if (at == len && s->state != SERVER_CLOSED && s->login != NULL &&
+		s->login->step == STEP_DONE)
+		setup_done(w, s);
 	return at;
 }

@@ -305,6 +305,8 @@ static void show_worker(struct worker *w, struct table *t)
 		.turns = w->counts.turns,
 		.units = w->counts.units,
 		.handovers_in = w->counts.handovers_in,
+		.found_out = w->counts.found_out,
+		.custom_closed = w->counts.custom_closed,
 		.handovers_out = w->counts.handovers_out,
 		.bytes_kept = b->used_bytes,
 		.buffers_free = b->free_bytes,

@@ -13,6 +13,7 @@
 #include "worker/notify.h"
 #include "worker/ours.h"
 #include "worker/relay.h"
+#include "worker/sequences.h"
 #include "worker/server.h"
 
 #define AHEAD_MAX 16384u /* bytes behind a unit that waits: what came with it, and little more */
@@ -275,7 +276,7 @@ static size_t unit_max(const struct worker *w)
 static bool only_prepares(uint8_t type)
 {
 	return type == FRONTEND_PARSE || type == FRONTEND_DESCRIBE || type == FRONTEND_CLOSE ||
-	       type == FRONTEND_FLUSH;
+	       type == FRONTEND_FLUSH || type == FRONTEND_SYNC;
 }
 
 /* Look at the next message of the unit. Returns false if more bytes are needed first. */
@@ -453,7 +454,13 @@ static bool launch(struct feed *fd)
 	}
 	if (!dispatch_unit(fd->w, c)) /* it stands in line, or behind what its server owes it */
 		return c->state == CLIENT_ACTIVE && c->server != NULL && stall(c);
+	/* nobody has looked at what the stream will do */
+	if (c->streaming && sequences_ahead(fd->w, c, SQLV_USES_SEQ) != OK) {
+		forward_failed(fd, E_NOMEM);
+		return false;
+	}
 	if (c->streaming) { /* its messages go one by one from here on */
+		sequences_sent(fd->w, c, SQLV_MAY_ADVANCE);
 		c->unit_writes = true;
 		c->txn_notifies = true; /* for all that is known */
 		notify_note_writer(fd->w, c);

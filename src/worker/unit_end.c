@@ -1,6 +1,8 @@
 #include "worker/unit_end.h"
 
 #include "conf/conf.h"
+#include "worker/effects.h"
+#include "worker/found_out.h"
 #include "worker/link.h"
 #include "worker/notify.h"
 #include "worker/ours.h"
@@ -37,13 +39,21 @@ static void end_settings(struct worker *w, struct client *c, char status)
 {
 	struct settings *before = c->set.current;
 
+	/* SET LOCAL of a reported parameter was taken for committed: what has undone it came later.
+	 */
+	if (c->reported_commit && (status != 'I' || c->unit_error))
+		found_out_doubt_all(c);
+	c->reported_commit = false;
+	if (status == 'I')
+		c->has_reported = false;
 	if (status == 'I')
 		savepoints_clear(&c->savepoints, &c->set);
 	if (status == 'I')
 		ours_txn_ended(c, !c->unit_error);
-	if (status == 'I' && c->unit_error)
+	if (status == 'I' && c->unit_error) {
+		effects_behind(c, c->server);
 		settings_txn_rollback(&c->set);
-	else if (status == 'I')
+	} else if (status == 'I')
 		settings_txn_commit(&c->set);
 	else
 		settings_txn_begin(&c->set);
@@ -161,6 +171,8 @@ void unit_end(struct worker *w, struct server *s, struct owed_entry e, char stat
 	}
 	if (c->db->seq_follows)
 		pinning_keep_sequence(w, c);
+	if (status == 'I' && found_out_is_due(c))
+		(void)found_out_send(w, c);
 	if (link_may_release(c, s)) {
 		link_release(w, c, s);
 		return;

@@ -457,6 +457,7 @@ enum status worker_new(struct shared *sh, uint32_t index, const struct worker_li
 	wheel_timer_init(&w->janitor, on_janitor);
 	wheel_timer_init(&w->borrow, on_borrow);
 	w->plain_catalog = plain_catalog_new();
+	w->no_catalog = catalog_new_blind();
 	wheel_timer_init(&w->fresh_timer, on_fresh);
 	waitq_init(&w->fresh, LINE_MAX);
 	if (n_listens > WORKER_LISTENERS_MAX) {
@@ -560,6 +561,7 @@ void worker_free(struct worker *w)
 	free(w->slots);
 	free(w->slots_free);
 	catalog_free(w->plain_catalog);
+	catalog_free(w->no_catalog);
 	free(w);
 }
 

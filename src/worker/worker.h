@@ -49,6 +49,8 @@ struct worker_counts { /* SHOW WORKERS */
 	uint64_t units;
 	uint64_t handovers_in;
 	uint64_t handovers_out;
+	uint64_t found_out;     /* times that a server was asked what had been set */
+	uint64_t custom_closed; /* servers closed for the custom parameters that they knew */
 };
 
 struct worker {
@@ -82,6 +84,7 @@ struct worker {
 	struct stmt_table *stmts;
 	struct keys *keys;
 	struct notify *notify;
+	struct catalog *no_catalog;    /* of a database that has none yet; NULL: no memory */
 	struct catalog *plain_catalog; /* of the built-in names alone; NULL: no memory */
 	struct map dbases;             /* struct dbase by name */
 	struct list dbase_list;

@@ -78,10 +78,10 @@ static void run(struct settings_table *t, char *name)
 	struct wr w = wr_of(buf, sizeof buf);
 
 	if (settings_put(t, none, name, value, &set) == OK) {
-		struct settings_diff d = settings_diff_write(none, set, &w);
+		struct settings_diff d = settings_diff_write(none, set, NULL, &w);
 
 		PANIC_IF(w.bad || d.n_msgs != 1 || d.n_stmts != 1);
-		PANIC_IF(w.len > settings_diff_len_max(none, set));
+		PANIC_IF(w.len > settings_diff_len_max(none, set, NULL));
 		PANIC_IF(strcmp(settings_get(set, name), value) != 0);
 		if (strncmp((const char *)buf + 5, "SELECT ", 7) != 0)
 			check((const char *)buf + 5, settings_name(set, 0), value);

@@ -132,7 +132,7 @@ static void check_options(const char *text)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	/* made once; a fuzz target is a program of its own */
-	static struct catalog *catalog, *plain;
+	static struct catalog *catalog, *plain, *blind;
 	char *text;
 
 	if (size > INPUT_LEN_MAX)
@@ -140,6 +140,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (catalog == NULL) {
 		catalog = catalog_new(true);
 		plain = catalog_new(false);
+		blind = catalog_new_blind();
+		PANIC_IF(blind == NULL);
 	}
 	text = malloc(size + 1);
 	PANIC_IF(text == NULL);
@@ -153,8 +155,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check(text, size, SQL_STD_STRINGS | SQL_ENC_UNSAFE | SQL_ENC_SJIS, catalog);
 	check(text, size, SQL_ENC_UNSAFE | SQL_ENC_DOUBLE, catalog);
 	check(text, size, SQL_STD_STRINGS | SQL_ENC_UNSAFE | SQL_ENC_GB18030, catalog);
-	for (uint32_t opts = 0; opts < 8; opts++)
+	for (uint32_t opts = 0; opts < 8; opts++) {
 		check_plain(text, size, opts, plain);
+		check_plain(text, size, opts, blind);
+	}
 	check_options(text);
 	free(text);
 	return 0;

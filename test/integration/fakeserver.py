@@ -33,6 +33,11 @@ def first_word(message):
     return words[0].upper().rstrip(";") if words else ""
 
 
+def is_look(m):
+    """The pooler looks at the database's objects when it logs in."""
+    return m.kind == "Q" and "'currval|lastval'" in m.text()
+
+
 class FakeConnection(Stream):
     """One accepted connection, seen from the server."""
 
@@ -104,7 +109,8 @@ class FakeConnection(Stream):
         """The same; what the pooler sends of its own, SET and the like, is answered rightly and
         left out."""
         unit = self.read_any_unit()
-        while unit[-1].kind == "Q" and first_word(unit[-1]) in SESSION_WORDS:
+        while unit[-1].kind == "Q" and (first_word(unit[-1]) in SESSION_WORDS or
+                                        is_look(unit[-1])):
             self.send(self.answer(unit))
             unit = self.read_any_unit()
         return unit
@@ -128,6 +134,8 @@ class FakeConnection(Stream):
     @staticmethod
     def _reply_query(m: Message, rows):
         word = first_word(m)
+        if is_look(m):
+            return pgwire.command_complete("SELECT 0") + pgwire.ready()
         if word in SESSION_WORDS or word in ("ROLLBACK", "COMMIT"):
             return pgwire.command_complete(word) + pgwire.ready()
         if word == "BEGIN":

@@ -182,6 +182,7 @@ def test_nextval_and_insert_do_not_pin(pooler, sequence):
 
 def test_currval_finds_the_server_of_nextval(pooler, sequence):
     with pooler.raw() as one, pooler.raw() as two:
+        one.query("SELECT lastval()")  # what was advanced before somebody asks may be refused
         for _ in range(5):
             number = one.value(f"SELECT nextval('{sequence}')")
             with pooler.raw() as passing:
@@ -194,6 +195,7 @@ def test_currval_finds_the_server_of_nextval(pooler, sequence):
 def test_lastval_after_insert(pooler, sequence):
     del sequence
     with pooler.raw() as one, pooler.raw() as two:
+        one.query("SELECT lastval()")
         one.query("INSERT INTO counted (v) VALUES ('x')").check()
         two.query("SELECT 1").check()
         assert one.value("SELECT lastval()") == one.value("SELECT max(id) FROM counted")
@@ -444,6 +446,115 @@ def test_one_sequence_advanced_tells_nothing_of_another(site, sequence):
             assert two.query("SELECT currval('counted_id_seq')").sqlstate == "55000"
             two.query(f"SELECT nextval('{sequence}')").check()
             assert int(two.value("SELECT lastval()")) == int(number) + 1
+
+
+def one_server_of(site, **settings):
+    return site.pgweir(settings={"default_pool_size": 1, "workers": 1, **settings})
+
+
+@pytest.mark.parametrize("ask", ["SELECT currval('counter')", "SELECT lastval()"])
+def test_first_who_asks_does_not_find_what_was_advanced_before(site, sequence, ask):
+    """Until somebody asks, nothing is discarded: what the server knows is of several clients."""
+    del sequence
+    with one_server_of(site) as p, p.raw() as one, p.raw() as two:
+        one.query("SELECT 1").check()
+        one.query("SELECT nextval('counter')").check()
+        two.query("INSERT INTO counted (id, v) VALUES (0, 'advances nothing')").check()
+        assert two.query(ask).sqlstate == "55000"
+        assert one.query(ask).sqlstate == "55000"
+        number = two.value("SELECT nextval('counter')")
+        assert two.value(ask) == number
+
+
+def test_first_who_asks_in_its_transaction(site, sequence):
+    with one_server_of(site) as p, p.raw() as one, p.raw() as two:
+        one.query("SELECT 1").check()
+        one.query(f"SELECT nextval('{sequence}')").check()
+        two.query("BEGIN").check()
+        two.query("INSERT INTO counted (id, v) VALUES (0, 'advances nothing')").check()
+        assert two.query(f"SELECT currval('{sequence}')").sqlstate == "55000"
+        two.query("ROLLBACK").check()
+        two.query("BEGIN").check()
+        two.query("INSERT INTO counted (v) VALUES ('x')").check()
+        assert two.value("SELECT lastval()") == two.value("SELECT max(id) FROM counted")
+        two.query("ROLLBACK").check()
+
+
+def test_what_a_stream_advances_is_its_clients(site, sequence):
+    with one_server_of(site) as p, p.raw() as one, p.raw() as two:
+        two.query("INSERT INTO counted (v) VALUES ('x')").check()
+        one.send(pgwire.parse("", f"SELECT nextval('{sequence}')") + pgwire.bind() +
+                 pgwire.execute() + pgwire.FLUSH)
+        one.read_until("C")
+        one.run(pgwire.SYNC).check()
+        assert two.query("SELECT lastval()").sqlstate == "55000"
+        assert two.query(f"SELECT currval('{sequence}')").sqlstate == "55000"
+        two.query(f"SELECT nextval('{sequence}')").check()
+        one.send(pgwire.parse("", f"SELECT currval('{sequence}')") + pgwire.bind() +
+                 pgwire.execute() + pgwire.FLUSH)
+        assert one.read_until("E")[-1].fields()["C"] == "55000"
+        one.run(pgwire.SYNC)
+
+
+def test_prepare_asks_nothing(site, sequence):
+    with one_server_of(site) as p, p.raw() as one:
+        text = f"SELECT currval('{sequence}')"
+        for end in (pgwire.SYNC, pgwire.FLUSH):
+            one.send(pgwire.parse("s", text) + pgwire.describe("S", "s") + end)
+            assert one.read_until("T", "E")[-1].kind == "T"
+            one.run(pgwire.close("S", "s") + pgwire.SYNC)
+        one.query(f"PREPARE q AS {text}").check()
+        assert one.query("EXECUTE q").sqlstate == "55000"
+        number = one.value(f"SELECT nextval('{sequence}')")
+        assert one.value("EXECUTE q") == number
+        with p.raw() as two:
+            two.query(f"PREPARE q AS {text}").check()
+            assert two.query("EXECUTE q").sqlstate == "55000"
+
+
+@pytest.mark.parametrize("make, ask", [
+    ("CREATE TABLE hides (id int DEFAULT currval('counter'))",
+     "INSERT INTO hides DEFAULT VALUES RETURNING id"),
+    ("CREATE VIEW hides AS SELECT currval('counter')", "TABLE hides"),
+    ("CREATE FUNCTION hides() RETURNS bigint LANGUAGE plpgsql AS "
+     "$$ BEGIN RETURN currval('counter'); END $$", "SELECT hides()"),
+    ("CREATE FUNCTION hides() RETURNS bigint LANGUAGE sql STABLE AS "
+     "$$ SELECT lastval() $$", "SELECT hides()"),
+    (None, "DO $$ BEGIN PERFORM currval('counter'); END $$")],
+    ids=["default", "view", "plpgsql", "sql", "do"])
+def test_currval_out_of_sight(site, sequence, superuser, make, ask):
+    """In the catalog, or in the body of a DO block: nobody needs to have asked in plain text."""
+    if make:
+        superuser("SET ROLE app; " + make)
+    try:
+        with one_server_of(site) as p, p.raw() as one, p.raw() as two:
+            one.query("SELECT 1").check()
+            for _ in range(2):
+                number = one.value(f"SELECT nextval('{sequence}')")
+                two.query("INSERT INTO counted (id, v) VALUES (0, 'nothing')").check()
+                assert two.query(ask).sqlstate == "55000"
+            two.query("DISCARD ALL").check()
+            number = one.value(f"SELECT nextval('{sequence}')")
+            ran = one.query(ask).check()
+            assert not ran.rows or ran.rows == [(number,)]
+    finally:
+        if make:
+            kind = make.split()[1]
+            superuser(f"DROP {kind} hides")
+
+
+def test_currval_in_what_is_created_later(site, sequence, superuser):
+    """Through pgweir, in plain text or in a function's body; past it, on the next server connection."""
+    makes = ["CREATE VIEW hides AS SELECT currval('counter') AS n",
+             "CREATE FUNCTION hides() RETURNS bigint LANGUAGE plpgsql AS "
+             "$$ BEGIN RETURN currval('counter'); END $$"]
+    for make, ask in zip(makes, ("TABLE hides", "SELECT hides()")):
+        with one_server_of(site) as p, p.raw() as one, p.raw() as two:
+            one.query(f"SELECT nextval('{sequence}')").check()
+            one.query(make).check()
+            two.query("INSERT INTO counted (id, v) VALUES (0, 'nothing')").check()
+            assert two.query(ask).sqlstate == "55000"
+        superuser(f"DROP {make.split()[1]} hides")
 
 
 def test_kept_client_survives_the_loss_of_its_server(site, sequence, superuser):

@@ -13,16 +13,18 @@
 #define PIECES_MAX 14u
 #define N_TEXTS    300000u
 
-static struct catalog *catalog;
+static struct catalog *catalog, *blind;
 
 static void setup(void)
 {
 	catalog = names_catalog_without("operator");
+	blind = catalog_new_blind();
 }
 
 static void teardown(void)
 {
 	catalog_free(catalog);
+	catalog_free(blind);
 }
 
 static bool is_plain(const char *sql, uint32_t opts, const struct catalog *cat)
@@ -163,6 +165,30 @@ START_TEST(options_and_catalogs_are_minded)
 }
 END_TEST
 
+/* Where none is loaded any function may do anything; names that are not called do nothing. */
+START_TEST(without_a_catalog_calls_are_left)
+{
+	struct sql_verdict v;
+
+	ck_assert(is_plain("SELECT abalance FROM pgbench_accounts WHERE aid = 1;", OPTS, blind));
+	ck_assert(is_plain("SELECT a, writer FROM wview WHERE a IN (1, 2) AND (b)", OPTS, blind));
+	ck_assert(is_plain("INSERT INTO t VALUES (1, (2))", OPTS, blind));
+	ck_assert(is_plain("UPDATE t SET a = a + 1", OPTS, blind));
+	ck_assert(!is_plain("SELECT count(*) FROM t", OPTS, blind));
+	ck_assert(!is_plain("SELECT f (1)", OPTS, blind));
+	ck_assert(!is_plain("SELECT \"f\"(1)", OPTS, blind));
+	ck_assert(!is_plain("SELECT f/**/(1)", OPTS, blind));
+	ck_assert(!is_plain("SELECT f--\n(1)", OPTS, blind));
+	ck_assert(!is_plain("SELECT x.select(1)", OPTS, blind));
+	ck_assert(!is_plain("INSERT INTO t (a) VALUES (1)", OPTS, blind));
+	ck_assert(plain_judge("SELECT 1", 8, OPTS, blind, &v));
+	ck_assert_uint_eq(v.flags, 0);
+	ck_assert_uint_eq(v.cause, CAUSE_NO_CATALOG);
+	ck_assert(plain_judge("DELETE FROM t", 13, OPTS, blind, &v));
+	ck_assert_uint_eq(v.flags, SQLV_MAY_ADVANCE);
+}
+END_TEST
+
 START_TEST(long_texts_are_left)
 {
 	static char text[SQL_LEN_MAX + 2];
@@ -206,6 +232,7 @@ static bool is_same(const struct sql_verdict *a, const struct sql_verdict *b)
 START_TEST(any_plain_text_has_the_verdict_of_the_walk)
 {
 	static const uint32_t opts[] = {OPTS, SQL_STD_STRINGS, SQL_ENC_UTF8, 0};
+	const struct catalog *c = _i == 0 ? catalog : blind;
 	uint64_t r = 1;
 	struct sql_verdict a, b;
 	char text[2048];
@@ -215,9 +242,9 @@ START_TEST(any_plain_text_has_the_verdict_of_the_walk)
 		size_t len = make_text(&r, text);
 		uint32_t o = opts[i % 4];
 
-		if (!plain_judge(text, len, o, catalog, &a))
+		if (!plain_judge(text, len, o, c, &a))
 			continue;
-		sql_classify_walking(text, len, o, catalog, &b);
+		sql_classify_walking(text, len, o, _i == 0 ? c : NULL, &b);
 		if (!is_same(&a, &b))
 			ck_abort_msg("options %x, flags %x and %x: %s", (unsigned)o,
 				(unsigned)a.flags, (unsigned)b.flags, text);
@@ -267,7 +294,8 @@ int main(void)
 	tcase_add_test(tc, others_are_left_to_the_walk);
 	tcase_add_test(tc, options_and_catalogs_are_minded);
 	tcase_add_test(tc, long_texts_are_left);
-	tcase_add_test(tc, any_plain_text_has_the_verdict_of_the_walk);
+	tcase_add_loop_test(tc, any_plain_text_has_the_verdict_of_the_walk, 0, 2);
+	tcase_add_test(tc, without_a_catalog_calls_are_left);
 	tcase_add_test(tc, filter_key_is_the_same_wherever_the_name_stands);
 	tcase_add_test(tc, filter_has_every_name);
 	return unit_run("plain", tc);

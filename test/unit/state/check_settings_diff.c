@@ -57,14 +57,14 @@ static void check_text(const struct settings *from, const struct settings *to, u
 	const char *first, const char *second)
 {
 	struct wr w = wr_of(buf, sizeof buf);
-	struct settings_diff d = settings_diff_write(from, to, &w);
+	struct settings_diff d = settings_diff_write(from, to, NULL, &w);
 	struct rd r = rd_of(buf, w.len);
 
 	ck_assert(!w.bad);
 	ck_assert_uint_eq(d.n_stmts, n_stmts);
 	ck_assert_uint_eq(d.n_stmts, settings_diff_count(from, to));
 	ck_assert_uint_eq(d.n_msgs, (first != NULL) + (second != NULL));
-	ck_assert_uint_le(w.len, settings_diff_len_max(from, to));
+	ck_assert_uint_le(w.len, settings_diff_len_max(from, to, NULL));
 	if (first != NULL)
 		ck_assert_str_eq(next_query(&r), first);
 	if (second != NULL)
@@ -161,11 +161,11 @@ START_TEST(a_small_buffer_is_told)
 
 	for (size_t cap = 0; cap < 25; cap++) {
 		w = wr_of(buf, cap);
-		settings_diff_write(none, a, &w);
+		settings_diff_write(none, a, NULL, &w);
 		ck_assert(w.bad);
 	}
 	w = wr_of(buf, 25); /* 'Q', length, SET "jit" TO E'off', NUL */
-	settings_diff_write(none, a, &w);
+	settings_diff_write(none, a, NULL, &w);
 	ck_assert(!w.bad);
 	settings_unref(t, a);
 	settings_unref(t, none);
@@ -259,12 +259,12 @@ START_TEST(a_server_that_runs_the_text_has_the_set)
 		struct settings *from = random_set(&random), *to = random_set(&random);
 		struct settings *server = settings_ref(from);
 		struct wr w = wr_of(buf, sizeof buf);
-		struct settings_diff d = settings_diff_write(from, to, &w);
+		struct settings_diff d = settings_diff_write(from, to, NULL, &w);
 		struct rd r = rd_of(buf, w.len);
 		unsigned n_stmts = 0;
 
 		ck_assert(!w.bad);
-		ck_assert_uint_le(w.len, settings_diff_len_max(from, to));
+		ck_assert_uint_le(w.len, settings_diff_len_max(from, to, NULL));
 		for (unsigned i = 0; i < d.n_msgs; i++)
 			server = run_query(server, next_query(&r), &n_stmts);
 		ck_assert_uint_eq(r.left, 0);

@@ -1,5 +1,6 @@
 #include "worker/effects.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +8,8 @@
 #include "../unit.h"
 #include "sql/classify.h"
 #include "sql/lexer.h"
+#include "worker/custom.h"
+#include "worker/found_out.h"
 #include "worker/savepoints.h"
 #include "worker/shared.h"
 
@@ -42,6 +45,10 @@ static void begin(void)
 	stmt_names_init(&c.names, w.stmts, 10);
 	pins_init(&c.pins);
 	s.settings = settings_empty(w.settings);
+	s.names = settings_empty(w.settings);
+	s.made = settings_empty(w.settings);
+	c.custom = settings_empty(w.settings);
+	c.server = &s;
 	stmt_lru_init(&s.stmts, w.stmts, 10);
 }
 
@@ -52,6 +59,10 @@ static void end(void)
 	stmt_names_fini(&c.names);
 	stmt_lru_fini(&s.stmts);
 	settings_unref(w.settings, s.settings);
+	settings_unref(w.settings, s.names);
+	settings_unref(w.settings, s.made);
+	settings_unref(w.settings, c.custom);
+	found_out_forget(&w, &c);
 	baseline_fini(&acc.baseline);
 	stmt_table_free(w.stmts);
 	settings_table_free(w.settings);
@@ -61,9 +72,10 @@ static struct effects *noted(const char *sql)
 {
 	struct effects *e;
 	struct sql_verdict v;
+	struct effects_of of = {.sql = sql, .v = &v};
 
 	sql_classify(sql, strlen(sql), c.sql_opts, NULL, &v);
-	ck_assert_int_eq(effects_begin(&w, &c, &s, sql, &v, &e), OK);
+	ck_assert_int_eq(effects_begin(&w, &c, &s, &of, &e), OK);
 	return e;
 }
 
@@ -144,7 +156,6 @@ START_TEST(what_cannot_follow_pins_before_it_is_sent)
 		enum pin_cause cause;
 	} t[] = {{"LISTEN x", PIN_LISTEN}, {"CREATE TEMP TABLE t (a int)", PIN_TEMP},
 		{"SELECT pg_advisory_lock(1)", PIN_ADVISORY_LOCK}, {"LOAD 'x'", PIN_LOAD},
-		{"SET ROLE x", PIN_ROLE}, {"SET a.b = 'c'", PIN_CUSTOM_PARAMETER},
 		{"SELECT set_config(a, b, false) FROM t", PIN_SET_CONFIG}};
 
 	for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
@@ -237,13 +248,130 @@ START_TEST(rollback_to_a_savepoint_brings_back_what_was_set_there)
 }
 END_TEST
 
-START_TEST(more_savepoints_than_are_kept_pin)
+START_TEST(more_savepoints_than_are_kept_are_found_out)
 {
 	for (unsigned i = 0; i < SAVEPOINTS_MAX; i++)
 		run("SAVEPOINT a");
-	ck_assert(!pins_any(&c.pins));
+	ck_assert(!found_out_is_due(&c));
 	run("SAVEPOINT a");
-	ck_assert(pins_has(&c.pins, PIN_SAVEPOINT_SET));
+	ck_assert(!pins_any(&c.pins) && c.doubt_all);
+}
+END_TEST
+
+static bool has_name(const struct settings *names, const char *name)
+{
+	return settings_get(names, name) != NULL;
+}
+
+START_TEST(a_custom_parameter_is_the_servers_when_sent_and_the_clients_when_complete)
+{
+	struct effects *e = noted("SET App.B = 'c'");
+
+	ck_assert(has_name(s.names, "app.b") && !has_name(s.made, "app.b"));
+	ck_assert(!has_name(c.custom, "app.b"));
+	effects_complete(&w, &c, &s, e, false);
+	effects_free(e);
+	ck_assert(has_name(s.made, "app.b") && has_name(c.custom, "app.b"));
+	set_is("app.b", "c");
+	run("RESET app.b");
+	set_is("app.b", NULL);
+	ck_assert(has_name(c.custom, "app.b"));
+	run("SET LOCAL app.l = 'c'");
+	set_is("app.l", NULL);
+	ck_assert(has_name(c.custom, "app.l") && !pins_any(&c.pins));
+	ck_assert_ptr_null(noted("SET LOCAL app.l = 'd'")); /* nothing to follow any more */
+}
+END_TEST
+
+START_TEST(a_role_is_a_setting_that_reset_all_leaves)
+{
+	run("SET ROLE joe");
+	set_is("role", "joe");
+	run("RESET ALL");
+	set_is("role", "joe");
+	run("SET SESSION AUTHORIZATION jim");
+	set_is("session_authorization", "jim");
+	set_is("role", NULL); /* it resets the role */
+	ck_assert(found_out_is_due(&c));
+	run("DISCARD ALL");
+	set_is("session_authorization", NULL);
+	run("SET LOCAL ROLE joe");
+	set_is("role", NULL);
+}
+END_TEST
+
+START_TEST(set_config_is_a_set_where_it_surely_runs_once)
+{
+	run("SELECT set_config('work_mem', '5MB', false), set_config('app.b', 'c', true)");
+	set_is("work_mem", "5MB");
+	set_is("app.b", NULL);
+	ck_assert(has_name(c.custom, "app.b") && !found_out_is_due(&c));
+	run("SELECT set_config('app.c', 'd', false) FROM t");
+	ck_assert(has_name(c.doubt_names, "app.c") && !has_name(c.custom, "app.c"));
+	ck_assert(!c.doubt_all);
+	run("SELECT set_config('work_mem', x, false) FROM t");
+	ck_assert(c.doubt_all && !pins_any(&c.pins));
+}
+END_TEST
+
+/* A Bind of text values. */
+static struct effects *bound(const char *sql, const uint8_t *tail, size_t len)
+{
+	struct msg_bind_tail values;
+	struct sql_verdict v;
+	struct effects_of of = {.sql = sql, .v = &v, .values = &values};
+	struct effects *e;
+
+	ck_assert_int_eq(frontend_read_bind_tail(rd_of(tail, len), &values), OK);
+	sql_classify(sql, strlen(sql), c.sql_opts, NULL, &v);
+	ck_assert_int_eq(effects_begin(&w, &c, &s, &of, &e), OK);
+	return e;
+}
+
+START_TEST(set_config_of_parameters_is_told_by_their_bind)
+{
+	static const uint8_t two[] = "\0\0\0\3\0\0\0\5App.B\0\0\0\1x\0\0\0\1f\0\0";
+	static const uint8_t local[] = "\0\0\0\3\0\0\0\5app.l\0\0\0\1x\0\0\0\4true\0\0";
+	static const uint8_t null[] = "\0\0\0\3\0\0\0\5app.n\xff\xff\xff\xff\0\0\0\1f\0\0";
+	static const char sql[] = "SELECT set_config($1, $2::text, $3)";
+	struct effects *e = bound(sql, two, sizeof two - 1);
+
+	effects_complete(&w, &c, &s, e, false);
+	effects_free(e);
+	set_is("app.b", "x");
+	e = bound(sql, local, sizeof local - 1);
+	effects_complete(&w, &c, &s, e, false);
+	effects_free(e);
+	set_is("app.l", NULL);
+	ck_assert(has_name(c.custom, "app.l") && !found_out_is_due(&c));
+	e = bound(sql, null, sizeof null - 1); /* which resets: the server is asked */
+	effects_free(e);
+	ck_assert(has_name(c.doubt_names, "app.n") && !pins_any(&c.pins));
+	effects_free(noted(sql)); /* without a Bind */
+	ck_assert(pins_has(&c.pins, PIN_SET_CONFIG));
+}
+END_TEST
+
+START_TEST(what_did_not_complete_may_have_left_a_trace)
+{
+	struct effects *e = noted("SET app.b = 'c'");
+
+	effects_unsure(&w, &c, e, false);
+	effects_free(e);
+	ck_assert(has_name(c.doubt_names, "app.b") && !has_name(c.custom, "app.b"));
+}
+END_TEST
+
+START_TEST(more_custom_parameters_than_are_kept_pin)
+{
+	char sql[64];
+
+	for (unsigned i = 0; i <= CUSTOM_NAMES_MAX; i++) {
+		ck_assert(!pins_any(&c.pins));
+		snprintf(sql, sizeof sql, "SET app.x%u = '1'", i);
+		run(sql);
+	}
+	ck_assert(pins_has(&c.pins, PIN_CUSTOM_PARAMETER));
 }
 END_TEST
 
@@ -275,6 +403,7 @@ START_TEST(without_memory_it_is_an_error_or_a_pin_and_never_a_lie)
 {
 	static const char sql[] = "SET work_mem = '5MB'; SAVEPOINT a; SET lock_timeout = 7";
 	struct sql_verdict v;
+	struct effects_of of = {.sql = sql, .v = &v};
 	struct effects *e;
 
 	sql_classify(sql, strlen(sql), c.sql_opts, NULL, &v);
@@ -282,7 +411,7 @@ START_TEST(without_memory_it_is_an_error_or_a_pin_and_never_a_lie)
 		enum status st;
 
 		failing_alloc_after(n);
-		st = effects_begin(&w, &c, &s, sql, &v, &e);
+		st = effects_begin(&w, &c, &s, &of, &e);
 		for (unsigned i = 0; i < 3 && st == OK && e != NULL; i++)
 			effects_complete(&w, &c, &s, e, false);
 		failing_alloc_after(-1);
@@ -314,7 +443,14 @@ int main(void)
 	tcase_add_test(tc, reset_goes_back_to_the_login);
 	tcase_add_test(tc, commit_keeps_and_a_commit_that_says_rollback_does_not);
 	tcase_add_test(tc, rollback_to_a_savepoint_brings_back_what_was_set_there);
-	tcase_add_test(tc, more_savepoints_than_are_kept_pin);
+	tcase_add_test(tc, more_savepoints_than_are_kept_are_found_out);
+	tcase_add_test(
+		tc, a_custom_parameter_is_the_servers_when_sent_and_the_clients_when_complete);
+	tcase_add_test(tc, a_role_is_a_setting_that_reset_all_leaves);
+	tcase_add_test(tc, set_config_is_a_set_where_it_surely_runs_once);
+	tcase_add_test(tc, set_config_of_parameters_is_told_by_their_bind);
+	tcase_add_test(tc, what_did_not_complete_may_have_left_a_trace);
+	tcase_add_test(tc, more_custom_parameters_than_are_kept_pin);
 	tcase_add_test(tc, discard_all_leaves_nothing);
 	tcase_add_test(tc, without_memory_it_is_an_error_or_a_pin_and_never_a_lie);
 	return unit_run("effects", tc);

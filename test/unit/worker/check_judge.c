@@ -116,8 +116,11 @@ START_TEST(statements_pin_by_their_effects)
 	ck_assert_uint_eq(pins_of("SELECT pg_advisory_lock(1)"), 1u << PIN_ADVISORY_LOCK);
 	ck_assert_uint_eq(pins_of("LOAD 'x'"), 1u << PIN_LOAD);
 	ck_assert_uint_eq(pins_of("PREPARE p AS SELECT 1"), 0);
-	ck_assert_uint_eq(pins_of("SET a.b = 'c'"), 1u << PIN_CUSTOM_PARAMETER);
-	ck_assert_uint_eq(pins_of("SET ROLE x"), 1u << PIN_ROLE);
+	ck_assert_uint_eq(pins_of("SET a.b = 'c'"), 0);
+	ck_assert_uint_eq(pins_of("SET ROLE x"), 0);
+	ck_assert_uint_eq(pins_of("SELECT set_config('a.b', $1, false)"), 0);
+	ck_assert_uint_eq(pins_of("SELECT set_config(a, b, true) FROM t"), 1u << PIN_SET_CONFIG);
+	ck_assert_uint_eq(pins_of("SET search_path = pg_temp"), 1u << PIN_SET_CONFIG);
 	ck_assert_uint_eq(pins_of("SET LOCAL ROLE x"), 0);
 	ck_assert_uint_eq(pins_of("SET work_mem = '1MB'"), 0);
 	ck_assert_uint_eq(pins_of("DECLARE c CURSOR WITH HOLD FOR SELECT 1"), 1u << PIN_WITH_HOLD);
@@ -148,7 +151,8 @@ START_TEST(word_says_the_same_for_every_class)
 		query(texts[i]);
 		judge();
 		ck_assert_uint_eq(c.unit.cls, v.cls);
-		ck_assert_uint_eq(c.unit.flags, v.flags);
+		ck_assert_uint_eq(c.unit.flags, /* what is not understood may do this, too */
+			v.flags | (v.cls == SQL_UNKNOWN ? SQLV_MAY_ADVANCE : 0));
 	}
 }
 END_TEST
@@ -287,6 +291,7 @@ START_TEST(every_effect_has_an_answer)
 
 		ck_assert_int_le(judge_pin(&e), PIN_CAUSE_COUNT);
 		e.flags = SQL_EFFECT_LOCAL; /* ends with the transaction: never a setting's pin */
+		e.name.len = 1;
 		if (kind == EFFECT_SET || kind == EFFECT_ROLE || kind == EFFECT_SET_CONFIG)
 			ck_assert_int_eq(judge_pin(&e), PIN_CAUSE_COUNT);
 	}

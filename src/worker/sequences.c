@@ -1,0 +1,160 @@
+#include "worker/sequences.h"
+
+#include "worker/dbase.h"
+#include "worker/forward.h"
+#include "worker/worker.h"
+
+#define TEXT  "::pg_catalog.text"
+#define MATCH " OPERATOR(pg_catalog.~) "
+
+/* A stored expression calls currval or lastval. */
+#define ASKS(expr) expr TEXT MATCH "':funcid (1575|2559) '"
+
+/* In no object of initdb; strings without a backslash, whatever standard_conforming_strings says.
+ */
+#define LOOK(body)                                                                                                               \
+	"SELECT 1 WHERE EXISTS (SELECT FROM pg_catalog.pg_proc p"                                                                \
+	" WHERE p.oid OPERATOR(pg_catalog.>=) '16384'::pg_catalog.oid"                                                           \
+	" AND (p.prosrc OPERATOR(pg_catalog.~*) 'currval|lastval' OR " ASKS("p.proargdefaults")                                  \
+		body "))"                                                                                                        \
+		     " OR EXISTS (SELECT FROM pg_catalog.pg_attrdef d WHERE " ASKS(                                              \
+			     "d.adbin") ")"                                                                                      \
+					" OR EXISTS (SELECT FROM pg_catalog.pg_rewrite r "                                       \
+					"WHERE " ASKS("r.ev_action") " OR " ASKS(                                                \
+						"r.ev_qual") ")"                                                                 \
+							     " OR EXISTS (SELECT FROM "                                          \
+							     "pg_catalog.pg_constraint n "                                       \
+							     "WHERE " ASKS(                                                      \
+								     "n.conbin") ")"                                             \
+										 " OR EXISTS "                                   \
+										 "(SELECT "                                      \
+										 "FROM "                                         \
+										 "pg_catalog.pg_"                                \
+										 "trigger g "                                    \
+										 "WHERE " ASKS(                                  \
+											 "g."                                    \
+											 "tgqua"                                 \
+											 "l") ")"                                \
+											      " "                                \
+											      "O"                                \
+											      "R"                                \
+											      " "                                \
+											      "E"                                \
+											      "X"                                \
+											      "I"                                \
+											      "S"                                \
+											      "T"                                \
+											      "S"                                \
+											      " "                                \
+											      "("                                \
+											      "S"                                \
+											      "E"                                \
+											      "L"                                \
+											      "E"                                \
+											      "C"                                \
+											      "T"                                \
+											      " "                                \
+											      "F"                                \
+											      "R"                                \
+											      "O"                                \
+											      "M"                                \
+											      " "                                \
+											      "p"                                \
+											      "g"                                \
+											      "_"                                \
+											      "c"                                \
+											      "a"                                \
+											      "t"                                \
+											      "a"                                \
+											      "l"                                \
+											      "o"                                \
+											      "g"                                \
+											      "."                                \
+											      "p"                                \
+											      "g"                                \
+											      "_"                                \
+											      "p"                                \
+											      "o"                                \
+											      "l"                                \
+											      "i"                                \
+											      "c"                                \
+											      "y"                                \
+											      " "                                \
+											      "p"                                \
+											      " "                                \
+											      "W"                                \
+											      "H"                                \
+											      "E"                                \
+											      "R"                                \
+											      "E"                                \
+											      " " ASKS("p.polqual") " OR " ASKS( \
+												      "p.polwithcheck") ")"
+
+static const char look_13[] = LOOK("");
+static const char look_14[] = LOOK(" OR " ASKS("p.prosqlbody"));
+
+void sequences_asked(struct account *acc)
+{
+	atomic_store_explicit(&acc->shared->seq_asked, true, memory_order_relaxed);
+}
+
+static bool is_asked(struct worker *w, struct client *c)
+{
+	struct dbase *db = c->db;
+
+	if (!db->seq_asked &&
+		atomic_load_explicit(&c->acc->shared->seq_asked, memory_order_relaxed)) {
+		db->seq_asked = true;
+		dbase_follow_sequences(w, db);
+	}
+	return db->seq_asked;
+}
+
+const char *sequences_look(const struct worker *w, const struct account *acc, uint32_t version_num)
+{
+	uint64_t looked_us =
+		atomic_load_explicit(&acc->shared->seq_looked_us, memory_order_relaxed);
+
+	if (atomic_load_explicit(&acc->shared->seq_asked, memory_order_relaxed) ||
+		(looked_us != 0 && w->now_us < looked_us + SEQUENCES_LOOK_US))
+		return NULL;
+	return version_num >= 140000 ? look_14 : look_13;
+}
+
+void sequences_looked(struct worker *w, struct account *acc)
+{
+	atomic_store_explicit(&acc->shared->seq_looked_us, w->now_us, memory_order_relaxed);
+}
+
+bool sequences_are_own(const struct client *c, const struct server *s)
+{
+	return s->seq_client == c->id && !s->seq_mixed;
+}
+
+enum status sequences_ahead(struct worker *w, struct client *c, uint32_t flags)
+{
+	struct server *s = c->server;
+
+	if (s->seq_client == 0 || sequences_are_own(c, s) || s->txn_status == 'E' || c->verbatim)
+		return OK;
+	if ((flags & SQLV_USES_SEQ) == 0 && !is_asked(w, c))
+		return OK;
+	s->seq_client = 0;
+	s->seq_mixed = false;
+	return forward_hidden(s, "DISCARD SEQUENCES", OWED_TAG_SETUP);
+}
+
+void sequences_sent(struct worker *w, struct client *c, uint32_t flags)
+{
+	struct server *s = c->server;
+
+	if (flags & SQLV_DDL) /* what it makes may ask */
+		atomic_store_explicit(&c->acc->shared->seq_looked_us, 0, memory_order_relaxed);
+	if ((flags & SQLV_MAY_ADVANCE) == 0)
+		return;
+	(void)is_asked(w, c); /* else it is not followed */
+	s->seq_mixed = s->seq_mixed || (s->seq_client != 0 && s->seq_client != c->id);
+	s->seq_client = c->id;
+	c->seq_server_id = s->id;
+	c->seq_advanced = true;
+}
