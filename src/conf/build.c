@@ -383,11 +383,18 @@ static void sort_peers(struct build *b)
 
 /* --- where databases lead --- */
 
+static enum routing_mode routing_of(const struct conf *c, const struct conf_db *db)
+{
+	return db->routing_key != ROUTING_UNSET ? db->routing_key : c->routing;
+}
+
+/* Are its hosts a primary and its replicas? */
 static bool has_routing(const struct conf *c, const struct conf_db *db)
 {
-	enum routing_mode mode = db->routing_key != ROUTING_UNSET ? db->routing_key : c->routing;
+	enum routing_mode mode = routing_of(c, db);
 
-	return mode == ROUTING_ON || (mode == ROUTING_AUTO && db->n_nodes > 1);
+	return mode == ROUTING_ON || mode == ROUTING_SHADOW ||
+	       (mode == ROUTING_AUTO && db->n_nodes > 1);
 }
 
 /* The databases by position; *n is what is left of them. NULL: no memory. */
@@ -416,6 +423,7 @@ static enum status resolve_db(struct build *b, struct nodes *ns, struct conf_db 
 	if (st != OK)
 		return st;
 	db->routing = has_routing(b->c, db);
+	db->shadow = routing_of(b->c, db) == ROUTING_SHADOW;
 	if (strcmp(db->name, "*") == 0)
 		b->c->fallback = db;
 	check_db(b->c, db, &at, b->found);

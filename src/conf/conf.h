@@ -32,7 +32,13 @@
 
 /* Of every enum, 0 is "not given here" where a database or user may leave it to the level above. */
 enum pool_mode { POOL_MODE_UNSET, POOL_MODE_SESSION, POOL_MODE_TRANSACTION, POOL_MODE_STATEMENT };
-enum routing_mode { ROUTING_UNSET, ROUTING_OFF, ROUTING_ON, ROUTING_AUTO /* several hosts: on */ };
+enum routing_mode {
+	ROUTING_UNSET,
+	ROUTING_OFF,
+	ROUTING_ON,
+	ROUTING_SHADOW, /* all on the primary; what `on` would do is counted */
+	ROUTING_AUTO,   /* several hosts: on */
+};
 enum route { ROUTE_AUTO, ROUTE_PRIMARY, ROUTE_REPLICA };
 enum consistency {
 	CONSISTENCY_UNSET,
@@ -99,6 +105,8 @@ struct conf_db {
 	const char *name;   /* as clients ask for it; "*" is the fallback */
 	const char *dbname; /* on the server; "": as the client asked (conf_dbname) */
 	uint32_t position;  /* in the order of the file, from 0 */
+
+	bool shadow; /* with `routing`: all goes to the primary, what would be done is counted */
 
 	/* where */
 	size_t n_nodes; /* 1 .. CONF_DB_NODES_MAX, none twice */

@@ -51,13 +51,13 @@ static const struct setting_word routings[] = {
 	{"off", ROUTING_OFF},
 	{"on", ROUTING_ON},
 	{"auto", ROUTING_AUTO},
-	{"shadow", SETTING_WORD_LATER},
+	{"shadow", ROUTING_SHADOW},
 	{NULL, 0},
 };
 static const struct setting_word db_routings[] = {
 	{"off", ROUTING_OFF},
 	{"on", ROUTING_ON},
-	{"shadow", SETTING_WORD_LATER},
+	{"shadow", ROUTING_SHADOW},
 	{NULL, 0},
 };
 static const struct setting_word routes[] = {
@@ -354,8 +354,8 @@ const struct setting settings[] = {
 		.help = "file that names the DNS servers; empty: the system's"},
 	{ROW(G, ROUTING, ENUM, "routing", routing), .flags = SETTING_OURS, .def = "off",
 		.def_weir = "auto", .words = routings,
-		.help = "send writes to the primary, reads to replicas; auto: where a database has "
-			"several hosts"},
+		.help = "send reads to replicas; auto: where a database has several hosts; shadow: "
+			"only count"},
 	{IGNORED(G, NET, "sbuf_loopcnt"), .def = "5",
 		.note = "a connection's share of each turn is fixed"},
 	{ROW(G, AUTH, INT, "scram_iterations", scram_iterations), .def = "4096", .min = 1,

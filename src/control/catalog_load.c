@@ -77,6 +77,7 @@ static struct catalogs *catalogs_make(struct catalog_load *l)
 		e->cluster = d->cluster;
 		memcpy(e->dbname, d->dbname, sizeof e->dbname);
 		e->generation = d->generation;
+		e->loaded_us = d->loaded_us;
 		e->catalog = d->catalog;
 		c->n++;
 	}
@@ -205,11 +206,11 @@ static void load_done(struct load *d)
 	log_info(env->shared->log, "catalog loaded", "cluster=%u db=%s names=%zu bytes=%zu",
 		d->cluster, log_q(db, sizeof db, d->dbname), catalog_n_names(catalog),
 		catalog_mem_bytes(catalog));
+	d->loaded_us = env_now_us(env);
 	if (d->outdated)
 		catalog_free(catalog);
 	else if (!publish(d, catalog))
 		d->again = true;
-	d->loaded_us = env_now_us(env);
 	d->retry_us = CATALOG_RETRY_MIN_US;
 	load_rest(d, d->again ? CATALOG_SETTLE_US : env_conf(env)->catalog_refresh_interval_us);
 	d->again = false;

@@ -9,14 +9,16 @@
 #include "worker/shared.h"
 
 struct helpers;
+struct lag_log;
 
 struct env {
 	struct shared *shared;
 	struct loop *loop;
 	struct wheel wheel;
 	struct helpers *helpers;
-	struct list pq_orphans; /* control/pq.c's: given up while a helper works on them */
-	bool ended;             /* the workers are gone: nothing is posted to them any more */
+	struct list pq_orphans;        /* control/pq.c's: given up while a helper works on them */
+	const struct lag_log *lag_log; /* the monitor's; NULL before it is there */
+	bool ended; /* the workers are gone: nothing is posted to them any more */
 };
 
 static inline uint64_t env_now_us(const struct env *env)

@@ -98,7 +98,7 @@ static bool route_eq(const void *item, const void *key)
 	const struct show_route_row *a = item, *b = key;
 
 	return a->verdict == b->verdict && a->reason == b->reason && a->node == b->node &&
-	       strcmp(a->database, b->database) == 0;
+	       a->shadow == b->shadow && strcmp(a->database, b->database) == 0;
 }
 
 static void take_route(struct gather *g, const struct show_route_row *row)
@@ -106,13 +106,15 @@ static void take_route(struct gather *g, const struct show_route_row *row)
 	int32_t key[3] = {row->verdict, row->reason, row->node};
 	uint64_t h = mix_str(g, mix(g, 0, key, sizeof key), row->database);
 	struct show_route_row *to = item_get(g, &g->routes, h, route_eq, row, sizeof *to);
-	uint64_t n;
+	uint64_t n, us;
 
 	if (to == NULL)
 		return;
 	n = to->n + row->n;
+	us = to->us + row->us;
 	*to = *row;
 	to->n = n;
+	to->us = us;
 }
 
 static bool error_eq(const void *item, const void *key)
@@ -161,6 +163,7 @@ static void take_row(struct gather *g, const struct ask_rows *rows, size_t i)
 	case SHOW_ROWS_CLIENTS:
 	case SHOW_ROWS_SERVERS:
 	case SHOW_ROWS_PINS:
+	case SHOW_ROWS_LEARNED:
 		break;
 	}
 }

@@ -17,6 +17,7 @@ libcore_a_SOURCES += \
 	src/control/http.c src/control/http.h \
 	src/control/json.c \
 	src/control/judgement.c src/control/judgement.h \
+	src/control/lag_log.c src/control/lag_log.h \
 	src/control/listening.c src/control/listening.h \
 	src/control/merge.c src/control/merge.h \
 	src/control/metrics.c \
@@ -35,6 +36,7 @@ libcore_a_SOURCES += \
 	src/control/show.c src/control/show.h \
 	src/control/show_nodes.c \
 	src/control/show_pools.c \
+	src/control/show_routing.c \
 	src/control/show_run.c src/control/show_run.h \
 	src/control/show_sockets.c \
 	src/control/show_state.c \

@@ -10,9 +10,11 @@
 #include "control/console.h"
 #include "control/exposition.h"
 #include "control/helpers.h"
+#include "control/lag_log.h"
 #include "control/process.h"
 #include "route/choose.h"
 #include "route/topology.h"
+#include "sql/catalog.h"
 #include "state/pins.h"
 
 /*
@@ -97,6 +99,8 @@ static size_t database(const struct show_in *in, const struct family *f, size_t 
 	return pos + 1;
 }
 
+enum { ROUTE_UNITS, ROUTE_US };
+
 static size_t routes(const struct show_in *in, const struct family *f, size_t pos, struct wr *w)
 {
 	const struct show_route_row *r;
@@ -109,7 +113,11 @@ static size_t routes(const struct show_in *in, const struct family *f, size_t po
 	labels_add(&l, "verdict", show_verdict(r->verdict));
 	labels_add(&l, "node", show_node_name(in->env, r->node));
 	labels_add(&l, "reason", choose_reason_name(r->reason));
-	exposition_u64(w, f->name, &l, r->n);
+	labels_add(&l, "mode", r->shadow ? "shadow" : "on");
+	if (f->field == ROUTE_UNITS)
+		exposition_u64(w, f->name, &l, r->n);
+	else
+		exposition_seconds(w, f->name, &l, r->us);
 	return pos + 1;
 }
 
@@ -296,6 +304,45 @@ static size_t pins_over(const struct show_in *in, const struct family *f, size_t
 	return 1;
 }
 
+/* --- what the routing knows --- */
+
+static size_t learned(const struct show_in *in, const struct family *f, size_t pos, struct wr *w)
+{
+	const struct shared *sh = in->env->shared;
+	struct labels l = {.n = 0};
+
+	if (pos != 0)
+		return SIZE_MAX;
+	exposition_u64(w, f->name, &l,
+		atomic_load_explicit(f->field == 0 ? &sh->learned_now : &sh->learned_total,
+			memory_order_relaxed));
+	return 1;
+}
+
+enum { CATALOG_NAMES, CATALOG_BYTES, CATALOG_AGE_US };
+
+static size_t catalog(const struct show_in *in, const struct family *f, size_t pos, struct wr *w)
+{
+	const struct catalogs *c = env_catalogs(in->env);
+	const struct catalog_entry *e;
+	struct labels l = {.n = 0};
+	char cluster[16];
+
+	if (c == NULL || pos >= c->n)
+		return SIZE_MAX;
+	e = &c->entry[pos];
+	snprintf(cluster, sizeof cluster, "%u", e->cluster);
+	labels_add(&l, "cluster", cluster);
+	labels_add(&l, "database", e->dbname);
+	if (f->field == CATALOG_NAMES)
+		exposition_u64(w, f->name, &l, catalog_n_names(e->catalog));
+	else if (f->field == CATALOG_BYTES)
+		exposition_u64(w, f->name, &l, catalog_mem_bytes(e->catalog));
+	else
+		exposition_seconds(w, f->name, &l, env_now_us(in->env) - e->loaded_us);
+	return pos + 1;
+}
+
 /* --- nodes --- */
 
 enum {
@@ -306,11 +353,12 @@ enum {
 	NODE_LSN,
 	NODE_LAG_BYTES,
 	NODE_LAG_US,
+	NODE_LAG_MAX_US,
 	NODE_PROBE_US
 };
 
-static void put_node(
-	const struct family *f, const struct topo_node *n, bool is_primary, struct wr *w)
+static void put_node(const struct family *f, const struct topo_node *n, bool is_primary,
+	uint64_t lag_max_us, struct wr *w)
 {
 	struct labels l = {.n = 0};
 	bool is_replica = n->role == TOPO_ROLE_REPLICA;
@@ -340,6 +388,10 @@ static void put_node(
 		if (is_replica && n->lag_known)
 			exposition_seconds(w, f->name, &l, n->lag_us);
 		break;
+	case NODE_LAG_MAX_US:
+		if (is_replica)
+			exposition_seconds(w, f->name, &l, lag_max_us);
+		break;
 	case NODE_PROBE_US:
 		exposition_seconds(w, f->name, &l, n->latency_us);
 		break;
@@ -361,7 +413,8 @@ static size_t nodes(const struct show_in *in, const struct family *f, size_t pos
 	if (node->cluster_id == CONF_NO_CLUSTER || n == NULL)
 		return pos + 1;
 	c = topology_cluster(t, n->cluster);
-	put_node(f, n, c != NULL && c->primary == node->id, w);
+	put_node(f, n, c != NULL && c->primary == node->id,
+		in->env->lag_log != NULL ? lag_log_max_us(in->env->lag_log, node->id) : 0, w);
 	return pos + 1;
 }
 
@@ -430,7 +483,12 @@ static const struct family families[] = {
 		"Units that a replica refused or lost and that ran elsewhere."),
 	DATABASE("wait_timeouts_total", timeouts, "Units that query_wait_timeout ended."),
 
-	{"pgweir_units_total", "counter", "Units by verdict, node and reason.", routes, 0},
+	{"pgweir_units_total", "counter",
+		"Units by verdict, node and reason; mode shadow: "
+		"as they would be.",
+		routes, ROUTE_UNITS},
+	{"pgweir_unit_server_seconds_total", "counter",
+		"Time of servers on units, by verdict, node and reason.", routes, ROUTE_US},
 	{"pgweir_errors_total", "counter", "ErrorResponses by SQLSTATE class and source.", errors,
 		0},
 
@@ -452,6 +510,14 @@ static const struct family families[] = {
 		"Clients ever that were found to be pinned when max_pinned was met.", pins_over, 0},
 	{"pgweir_server_cleanings_total", "counter",
 		"Server connections cleaned of what a client left, by kind.", cleaned, 0},
+	{"pgweir_learned_statements", "gauge",
+		"Statements that a replica refused and that now go to the primary.", learned, 0},
+	{"pgweir_learned_statements_total", "counter", "Such statements ever.", learned, 1},
+	{"pgweir_catalog_names", "gauge", "Names that the loaded catalog holds.", catalog,
+		CATALOG_NAMES},
+	{"pgweir_catalog_bytes", "gauge", "Its memory.", catalog, CATALOG_BYTES},
+	{"pgweir_catalog_age_seconds", "gauge", "How long ago it was loaded.", catalog,
+		CATALOG_AGE_US},
 	{"pgweir_listen_channels", "gauge", "Channels that are listened to.", notify, 0},
 	{"pgweir_listen_subscriptions", "gauge", "Clients' channels.", notify, 1},
 	{"pgweir_notifications_received_total", "counter", "Notifications received.", notify, 2},
@@ -475,6 +541,8 @@ static const struct family families[] = {
 		NODE_LAG_BYTES},
 	{"pgweir_node_lag_seconds", "gauge", "How old the state is that the replica shows.", nodes,
 		NODE_LAG_US},
+	{"pgweir_node_lag_max_seconds", "gauge", "The longest known lag of the last minute.", nodes,
+		NODE_LAG_MAX_US},
 	{"pgweir_node_probe_seconds", "gauge", "Recent time of the monitor's queries.", nodes,
 		NODE_PROBE_US},
 

@@ -7,6 +7,7 @@
 #include "conf/conf.h"
 #include "conf/effective.h"
 #include "control/judgement.h"
+#include "control/lag_log.h"
 #include "control/pq.h"
 #include "control/probe.h"
 #include "control/target.h"
@@ -49,6 +50,7 @@ struct monitor {
 	struct wheel_timer tick;
 	uint64_t fast_until_us[CLUSTERS_MAX];
 	uint64_t sampled[CLUSTERS_MAX]; /* number of the last sample of a primary */
+	struct lag_log lag_log;
 	unsigned changed[CLUSTERS_MAX]; /* ROLES_* bits since the last publication */
 };
 
@@ -88,6 +90,39 @@ static void tell_primary(struct monitor *m, uint32_t cluster)
 			cluster, log_q(name, sizeof name, n->label), n->timeline);
 }
 
+/* What others' answers have changed about a node; its own answers and errors are told with them. */
+static void tell_node_change(
+	struct monitor *m, const struct topo_node *was, const struct topo_node *is)
+{
+	struct log *log = m->env->shared->log;
+	char name[TOPO_LABEL_MAX * 4], why[TOPO_TEXT_MAX * 2];
+
+	log_q(name, sizeof name, is->label);
+	log_q(why, sizeof why, is->text);
+	if (is->fenced && !was->fenced)
+		log_warn(log, "node is fenced", "node=%s cluster=%u timeline=%u reason=%s", name,
+			is->cluster, is->timeline, why);
+	if (!is->fenced && was->fenced)
+		log_info(log, "node is fenced no more", "node=%s cluster=%u role=%s timeline=%u",
+			name, is->cluster, topo_role_name((enum topo_role)is->role), is->timeline);
+	if (is->role == TOPO_ROLE_REPLICA && was->role == TOPO_ROLE_REPLICA &&
+		is->follows != was->follows)
+		log_info(log,
+			is->follows ? "replica follows the primary's timeline"
+				    : "replica is not on the primary's timeline",
+			"node=%s cluster=%u timeline=%u", name, is->cluster, is->timeline);
+	if (is->health == TOPO_REFUSED && was->health != TOPO_REFUSED)
+		log_warn(log, "node is refused", "node=%s cluster=%u reason=%s", name, is->cluster,
+			why);
+}
+
+static void tell_changes(struct monitor *m, const struct topology *old, const struct topology *next)
+{
+	for (uint16_t i = 0; old != NULL && i < next->n_nodes && i < old->n_nodes; i++)
+		if (strcmp(old->nodes[i].label, next->nodes[i].label) == 0)
+			tell_node_change(m, &old->nodes[i], &next->nodes[i]);
+}
+
 static void on_publish(void *ctx, struct wheel_timer *t)
 {
 	struct monitor *m = list_entry(t, struct monitor, publish);
@@ -103,6 +138,7 @@ static void on_publish(void *ctx, struct wheel_timer *t)
 		return;
 	}
 	old = atomic_exchange(&sh->topology, next);
+	tell_changes(m, old, next);
 	snap_retire(&sh->snap, (void *)(uintptr_t)old, topology_free);
 	for (uint32_t i = 0; i < CLUSTERS_MAX; i++) {
 		bits = m->changed[i];
@@ -494,6 +530,15 @@ enum status monitor_conf_changed(struct monitor *m)
 
 /* --- the whole --- */
 
+static void note_lag(struct monitor *m)
+{
+	bool watched[NODES_MAX];
+
+	for (uint32_t i = 0; i < NODES_MAX; i++)
+		watched[i] = m->watches[i] != NULL;
+	lag_log_note(&m->lag_log, env_topology(m->env), watched, env_now_us(m->env));
+}
+
 static void on_tick(void *ctx, struct wheel_timer *t)
 {
 	struct monitor *m = list_entry(t, struct monitor, tick);
@@ -504,6 +549,7 @@ static void on_tick(void *ctx, struct wheel_timer *t)
 	unsigned bits;
 
 	(void)ctx;
+	note_lag(m);
 	while ((bits = roles_tick(m->roles, env_now_us(m->env), &node)) != 0) {
 		if (m->watches[node] == NULL)
 			continue;
@@ -527,6 +573,7 @@ enum status monitor_new(
 	m->env = env;
 	m->ops = ops;
 	m->arg = arg;
+	env->lag_log = &m->lag_log;
 	wheel_timer_init(&m->publish, on_publish);
 	wheel_timer_init(&m->tick, on_tick);
 	*out = m;
@@ -541,6 +588,8 @@ void monitor_free(struct monitor *m)
 		watch_free(m->watches[i]);
 	wheel_del(&m->env->wheel, &m->publish);
 	wheel_del(&m->env->wheel, &m->tick);
+	m->env->lag_log = NULL;
+	lag_log_fini(&m->lag_log);
 	roles_free(m->roles);
 	free(m);
 }

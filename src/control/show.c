@@ -7,12 +7,15 @@
 
 static const struct show_table *const tables[] = {
 	&show_active_sockets,
+	&show_catalog,
 	&show_clients,
 	&show_config,
 	&show_databases,
 	&show_dns_hosts,
 	&show_dns_zones,
 	&show_errors,
+	&show_lag,
+	&show_learned,
 	&show_listeners,
 	&show_lists,
 	&show_mem,

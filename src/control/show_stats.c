@@ -226,6 +226,8 @@ static const struct reply_column routes_columns[] = {
 	{"node", REPLY_TYPE_TEXT},
 	{"reason", REPLY_TYPE_TEXT},
 	{"units", N},
+	{"server_time", N},
+	{"mode", REPLY_TYPE_TEXT},
 };
 
 static size_t routes_row(const struct show_in *in, size_t pos, struct rows *out)
@@ -241,6 +243,8 @@ static size_t routes_row(const struct show_in *in, size_t pos, struct rows *out)
 	rows_text(out, show_node_name(in->env, r->node));
 	rows_text(out, choose_reason_name(r->reason));
 	rows_u64(out, r->n);
+	rows_u64(out, r->us);
+	rows_text(out, r->shadow ? "shadow" : "on");
 	rows_end(out);
 	return pos + 1;
 }

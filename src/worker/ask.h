@@ -171,6 +171,7 @@ enum show_what {
 	SHOW_ROWS_ROUTES,
 	SHOW_ROWS_ERRORS,
 	SHOW_ROWS_PEERS,
+	SHOW_ROWS_LEARNED,
 	SHOW_ROWS_WORKER,
 };
 
@@ -269,8 +270,15 @@ struct show_route_row { /* units by verdict, node and reason */
 	char database[NAME_LEN];
 	uint8_t verdict; /* enum of sql/classify */
 	uint8_t reason;  /* enum of route/choose */
+	bool shadow;     /* routing = shadow: where it would have gone */
 	int32_t node;    /* -1: no server was needed, or none fit */
-	uint64_t n;
+	uint64_t n, us;  /* units, and what servers spent on them */
+};
+
+struct show_learned_row { /* see worker/learned.h */
+	char database[NAME_LEN];
+	uint64_t fingerprint, hits, since_wall_us;
+	char statement[64]; /* the first bytes of it */
 };
 
 struct show_error_row { /* ErrorResponses passed on or made, by SQLSTATE class */
@@ -311,6 +319,7 @@ struct ask_rows {
 		struct show_error_row error;
 		struct show_worker_row worker;
 		struct show_peer_row peer;
+		struct show_learned_row learned;
 	} row[];
 };
 

@@ -394,6 +394,7 @@ enum status client_new(struct worker *w, struct conn *conn, bool is_admin_port, 
 	stmt_names_init(&c->names, w->stmts, CLIENT_STATEMENTS_MAX);
 	c->names.bytes_max = w->conf->max_statement_memory / 4;
 	pins_init(&c->pins);
+	c->shadow_index = -1;
 	marks_init(&c->marks);
 	waiter_init(&c->waiter);
 	wheel_timer_init(&c->timer, on_timer);

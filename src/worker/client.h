@@ -172,6 +172,8 @@ struct client {
 	uint16_t fresh_cluster; /* while it does so: whose samples */
 	uint8_t route_reason;   /* enum choose_reason */
 	uint8_t route_hint;     /* enum choose_hint, if there is no node */
+	int16_t shadow_index; /* routing = shadow: of the node where it would go; -1: as it does */
+	uint32_t route_counted; /* where its unit is counted: dbase_count_route */
 
 	/* input */
 	struct unit unit;

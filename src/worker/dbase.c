@@ -15,6 +15,7 @@
 #include "worker/ask.h"
 #include "worker/client.h"
 #include "worker/dispatch.h"
+#include "worker/learned.h"
 #include "worker/server.h"
 
 #define CATALOG_RETRY_US 5000000u
@@ -472,6 +473,8 @@ void dbase_catalog_changed(struct worker *w, struct dbase *db)
 
 static void dbase_bind_catalog(struct worker *w, struct dbase *db)
 {
+	uint64_t was = db->catalog_generation;
+
 	db->catalog = NULL;
 	db->catalog_generation = 0;
 	if (db->conf == NULL || db->conf->cluster_id == CONF_NO_CLUSTER)
@@ -485,6 +488,8 @@ static void dbase_bind_catalog(struct worker *w, struct dbase *db)
 		db->catalog = e->catalog;
 		db->catalog_generation = e->generation;
 	}
+	if (db->catalog_generation != was)
+		learned_forget(w, db); /* the catalog may know better now */
 }
 
 void dbase_want_catalog(struct worker *w, struct dbase *db)
@@ -512,6 +517,7 @@ enum status dbase_find(struct worker *w, const char *name, struct dbase **out)
 	if (db == NULL)
 		return E_NOMEM;
 	db->conf = conf;
+	db->shadow = conf->shadow;
 	text_copy(db->name, NAME_LEN, name);
 	text_copy(db->dbname, NAME_LEN, conf_dbname(conf, name));
 	map_init(&db->accounts);
@@ -538,6 +544,11 @@ void dbase_apply_conf(struct worker *w)
 		struct dbase *db = list_entry(it, struct dbase, link);
 
 		db->conf = conf_find_db(w->conf, db->name);
+		if (db->conf != NULL && db->conf->shadow != db->shadow) {
+			/* What was counted in the other mode is of another kind. */
+			db->shadow = db->conf->shadow;
+			memset(db->routes, 0, ROUTES_OF(db) * sizeof *db->routes);
+		}
 		if (db->conf != NULL)
 			text_copy(db->dbname, NAME_LEN, conf_dbname(db->conf, db->name));
 		list_foreach (ia, &db->account_list) {
@@ -581,6 +592,7 @@ static void dbase_free(struct worker *w, struct dbase *db)
 	list_del(&db->link);
 	while ((it = list_pop_front(&db->account_list)) != NULL)
 		account_free(w, list_entry(it, struct account, link));
+	learned_forget(w, db);
 	map_fini(&db->accounts);
 	free(db->routes);
 	free(db);
@@ -667,17 +679,24 @@ void dbase_forget_unused(struct worker *w)
 
 /* --- counters --- */
 
-static uint64_t *route_counter(
-	struct dbase *db, uint32_t cls, uint32_t reason, uint32_t node_plus_1)
+static uint32_t route_index(uint32_t cls, uint32_t reason, uint32_t node_plus_1)
 {
-	return &db->routes[(cls * CHOOSE_REASON_COUNT + reason) * (CONF_DB_NODES_MAX + 1) +
-			   node_plus_1];
+	return (cls * CHOOSE_REASON_COUNT + reason) * (CONF_DB_NODES_MAX + 1) + node_plus_1;
 }
 
-void dbase_count_route(
+uint32_t dbase_count_route(
 	struct dbase *db, enum sql_class cls, enum choose_reason reason, int32_t node_index)
 {
-	(*route_counter(db, cls, reason, (uint32_t)(node_index + 1)))++;
+	uint32_t where = route_index(cls, reason, (uint32_t)(node_index + 1));
+
+	db->routes[where].n++;
+	return where;
+}
+
+void dbase_count_route_us(struct dbase *db, uint32_t where, uint64_t us)
+{
+	if (where < ROUTES_OF(db))
+		db->routes[where].us += us;
 }
 
 bool dbase_next_route(const struct dbase *db, uint32_t *pos, struct dbase_route *out)
@@ -685,9 +704,10 @@ bool dbase_next_route(const struct dbase *db, uint32_t *pos, struct dbase_route 
 	uint32_t n = (uint32_t)ROUTES_OF(db);
 
 	for (; *pos < n; (*pos)++) {
-		if (db->routes[*pos] == 0)
+		if (db->routes[*pos].n == 0)
 			continue;
-		out->n = db->routes[*pos];
+		out->n = db->routes[*pos].n;
+		out->us = db->routes[*pos].us;
 		out->node_index = (int32_t)(*pos % (CONF_DB_NODES_MAX + 1)) - 1;
 		out->reason = (uint8_t)(*pos / (CONF_DB_NODES_MAX + 1) % CHOOSE_REASON_COUNT);
 		out->cls = (uint8_t)(*pos / (CONF_DB_NODES_MAX + 1) / CHOOSE_REASON_COUNT);

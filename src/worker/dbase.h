@@ -20,6 +20,7 @@
 
 struct auth_learned;
 struct catalog;
+struct learned;
 struct settings;
 
 #define WELCOMES_MAX     64u        /* distinct start-up settings remembered per account */
@@ -41,6 +42,11 @@ struct error_count {
 	uint64_t n;
 };
 
+struct route_count {
+	uint64_t n;  /* units */
+	uint64_t us; /* that servers spent on them */
+};
+
 struct dbase {
 	struct list link;      /* worker's dbase_list */
 	char name[NAME_LEN];   /* as clients ask for it */
@@ -48,6 +54,7 @@ struct dbase {
 
 	/* bound to the present configuration; rebound at the first turn with a new one */
 	const struct conf_db *conf; /* NULL: it has left the configuration */
+	bool shadow;                /* routes are counted as they would be */
 
 	struct mark_of_all wrote; /* what its board says: consistency = database */
 
@@ -56,6 +63,9 @@ struct dbase {
 	uint64_t catalog_generation;   /* changes with it; 0: none */
 	uint64_t catalog_outdated;     /* generation that does not know DDL of here; 0: none */
 	uint64_t catalog_asked_us;     /* when it was asked for last */
+
+	struct learned *learned; /* statements found to write, see learned.h; NULL: none */
+	uint32_t learn_no;       /* changes with it: verdicts that are kept are old */
 
 	/* bound to the present admin_state */
 	bool paused, disabled;
@@ -71,7 +81,8 @@ struct dbase {
 	uint64_t used_us; /* when it last had a client or a server here; of "*" databases */
 
 	struct dbase_stats stats;
-	uint64_t *routes; /* [SQL classes][reasons][nodes of the database + 1], see route_count */
+	struct route_count
+		*routes; /* [SQL classes][reasons][nodes of the database + 1], see route_count */
 	struct error_count errors[SQLSTATE_CLASSES];
 	uint32_t n_errors;
 };
@@ -194,15 +205,17 @@ enum status baseline_put(struct baseline *b, const char *name, const char *value
 enum status baseline_copy(const struct baseline *from, struct baseline *to) MUST_USE;
 void baseline_fini(struct baseline *b);
 
-void dbase_count_route(
+/* Count a unit; where it was counted, for dbase_count_route_us. */
+uint32_t dbase_count_route(
 	struct dbase *db, enum sql_class cls, enum choose_reason reason, int32_t node_index);
+void dbase_count_route_us(struct dbase *db, uint32_t where, uint64_t us);
 void dbase_count_error(struct dbase *db, const char *sqlstate, bool ours);
 
 /* Next route counter that is not zero, from *pos (0 to begin); false at the end. */
 struct dbase_route {
 	uint8_t cls, reason;
 	int32_t node_index; /* in the database's list of nodes; -1: none */
-	uint64_t n;
+	uint64_t n, us;
 };
 bool dbase_next_route(const struct dbase *db, uint32_t *pos, struct dbase_route *out);
 

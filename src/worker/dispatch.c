@@ -242,6 +242,7 @@ bool dispatch_unit(struct worker *w, struct client *c)
 	uint16_t avoid = c->avoid_node;
 	struct pool *p;
 
+	c->shadow_index = -1;
 	if (c->unit.flags & SQLV_USES_SEQ)
 		sequences_asked(c->acc);
 	if (c->server != NULL) {
@@ -291,7 +292,8 @@ void dispatch_sent(struct worker *w, struct client *c)
 {
 	struct server *s = c->server;
 
-	dbase_count_route(c->db, c->unit.cls, c->route_reason, (int32_t)s->pool->index);
+	c->route_counted = dbase_count_route(c->db, c->unit.cls, c->route_reason,
+		c->shadow_index >= 0 ? c->shadow_index : (int32_t)s->pool->index);
 	if (c->unit.flags & (SQLV_MAY_ADVANCE | SQLV_DDL) && c->unit.runs)
 		sequences_sent(w, c, c->unit.flags);
 	if (c->unit.flags & SQLV_DDL)

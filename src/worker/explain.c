@@ -12,6 +12,7 @@
 #include "sql/classify.h"
 #include "worker/fit.h"
 #include "worker/judge.h"
+#include "worker/learned.h"
 #include "worker/pick.h"
 #include "worker/worker.h"
 
@@ -78,6 +79,11 @@ static void say_statement(struct worker *w, struct lines *l, const char *sql, si
 	say(l, "Statement: %s%s", sql_class_name((enum sql_class)v.cls),
 		v.flags & SQLV_REPLICA ? ", proved to run on a replica" : "");
 	say_objections(l, sql, &v, &all);
+	if (c->db->learned != NULL && v.flags & SQLV_REPLICA) {
+		learned_apply(c->db, sql, len, c->sql_opts, &v);
+		if (!(v.flags & SQLV_REPLICA))
+			say(l, "  Not for a replica: one has refused it (SHOW LEARNED)");
+	}
 	if (c->db->catalog == NULL)
 		say(l, "  Catalog of \"%s\": not loaded yet", c->db->dbname);
 	else

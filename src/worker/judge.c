@@ -6,6 +6,7 @@
 
 #include "proto/frame.h"
 #include "sql/weir.h"
+#include "worker/learned.h"
 #include "worker/notify.h"
 #include "worker/pick.h"
 #include "worker/probe.h"
@@ -108,7 +109,9 @@ static uint32_t verdict_pins(const struct sql_verdict *v)
 
 static uint32_t catalog_bits(const struct client *c)
 {
-	return (uint32_t)(c->db->catalog_generation & WORD_GEN_MASK);
+	/* What was learned counts as the catalog does. */
+	return (uint32_t)((c->db->catalog_generation + (uint64_t)c->db->learn_no * 0x10001u) &
+			  WORD_GEN_MASK);
 }
 
 static bool is_ours(const struct client *c, const char *sql, size_t len)
@@ -124,6 +127,8 @@ uint64_t judge_word(
 	dbase_want_catalog(w, c->db);
 	sql_classify(
 		sql, len, c->sql_opts, c->db->catalog != NULL ? c->db->catalog : w->no_catalog, v);
+	if (c->db->learned != NULL && v->flags & SQLV_REPLICA)
+		learned_apply(c->db, sql, len, c->sql_opts, v);
 	return (is_ours(c, sql, len) ? WORD_OURS : 0) |
 	       (v->n_effects != 0 || v->flags & SQLV_LOST ? WORD_EFFECTS : 0) |
 	       (uint64_t)v->cls << WORD_CLS_SHIFT | (uint64_t)verdict_pins(v) << WORD_PINS_SHIFT |

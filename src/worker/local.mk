@@ -20,6 +20,7 @@ libcore_a_SOURCES += \
 	src/worker/hold.c src/worker/hold.h \
 	src/worker/judge.c src/worker/judge.h \
 	src/worker/keys.c src/worker/keys.h \
+	src/worker/learned.c src/worker/learned.h \
 	src/worker/line.c src/worker/line.h \
 	src/worker/link.c src/worker/link.h \
 	src/worker/local.c src/worker/local.h \

@@ -282,6 +282,30 @@ static uint8_t reason_of(
 	return out->reason;
 }
 
+/*
+ * routing = shadow: note where the unit would go, and take the primary. Of a strong read it is taken
+ * that its sample comes in time.
+ */
+static struct pool *pick_shadow(struct worker *w, struct client *c, struct chooser *ch)
+{
+	struct choose_out would, out;
+
+	ch->in.arrival = NULL;
+	choose(&ch->in, &would);
+	if (would.wants_sample)
+		want_sample(w);
+	c->shadow_index = would.node != TOPO_NONE ? (int16_t)would.index : -1;
+	c->route_reason = reason_of(c, &ch->in, &would);
+	ch->in.route = CHOOSE_ROUTE_PRIMARY;
+	choose(&ch->in, &out);
+	c->route_hint = out.hint;
+	c->needs_primary = true;
+	c->by_sample = false;
+	c->waits_fresh = false;
+	c->block_read_only = false;
+	return out.node != TOPO_NONE ? c->acc->pools[out.index] : NULL;
+}
+
 struct pool *pick_pool(struct worker *w, struct client *c, enum choose_kind kind)
 {
 	struct chooser ch;
@@ -290,6 +314,8 @@ struct pool *pick_pool(struct worker *w, struct client *c, enum choose_kind kind
 	if (c->acc->n_pools == 1 && !c->db->conf->routing)
 		return only_pool(w, c);
 	chooser_fill(w, c, kind, &ch);
+	if (c->db->conf->shadow)
+		return pick_shadow(w, c, &ch);
 	choose(&ch.in, &out);
 	c->route_reason = c->force_primary ? CHOOSE_BY_REPLAY : reason_of(c, &ch.in, &out);
 	c->route_hint = out.hint;
@@ -334,6 +360,8 @@ bool pick_waits_fresh(struct worker *w, struct client *c)
 		return false;
 	if (c->unit.ours)
 		return ours_waits(w, c);
+	if (c->db->conf->shadow)
+		return false;
 	chooser_fill(w, c, pick_kind(c), &ch);
 	choose(&ch.in, &out);
 	return out.waits;
@@ -347,6 +375,8 @@ bool pick_is_fit(struct worker *w, struct client *c, const struct pool *p)
 	if (c->state == CLIENT_WELCOME)
 		return true;
 	chooser_fill(w, c, pick_kind(c), &ch);
+	if (c->db->conf->shadow)
+		ch.in.route = CHOOSE_ROUTE_PRIMARY;
 	if (pick_keeps_host(c->db->conf)) {
 		choose(&ch.in, &out);
 		return out.node == p->node;

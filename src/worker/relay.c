@@ -17,6 +17,7 @@
 #include "worker/forward.h"
 #include "worker/found_out.h"
 #include "worker/hold.h"
+#include "worker/learned.h"
 #include "worker/link.h"
 #include "worker/login.h"
 #include "worker/loss.h"
@@ -327,6 +328,8 @@ static COLD void error_came(struct walk *k, const struct frame *f)
 		!(c->block_read_only && report_has(&r, SQLSTATE_READ_ONLY_SQL_TRANSACTION))) {
 		(void)owed_on_reply(&s->owed, 'E', &ends);
 		drop_skipped(w, s);
+		if (report_has(&r, SQLSTATE_READ_ONLY_SQL_TRANSACTION))
+			learned_teach(w, c);
 		replay(k, r.sqlstate);
 		if (report_is_fatal(&r))
 			server_close(w, s, SERVER_END_SHUTDOWN);

@@ -58,6 +58,7 @@ struct catalogs {
 		uint32_t cluster;
 		char dbname[NAME_LEN];
 		uint64_t generation; /* changes with every load of this one */
+		uint64_t loaded_us;  /* monotonic */
 		const struct catalog *catalog;
 	} entry[];
 };
@@ -132,7 +133,9 @@ struct shared {
 	_Atomic uint32_t n_clients;    /* logged in and logging in, against max_client_conn */
 	_Atomic uint64_t next_id;      /* ids of clients and servers, from 1 */
 	_Atomic uint64_t reconnect_no; /* counter that admin_state.reconnect* refer to */
-	_Atomic uint64_t ddl_no;       /* schema changes seen, of any database */
+	_Atomic uint64_t learned_now;  /* statements learned to write: worker/learned.h */
+	_Atomic uint64_t learned_total;
+	_Atomic uint64_t ddl_no; /* schema changes seen, of any database */
 
 	uint32_t n_workers;
 	struct worker_port workers[WORKERS_MAX];

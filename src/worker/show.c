@@ -10,6 +10,7 @@
 #include "worker/cancel_conn.h"
 #include "worker/client.h"
 #include "worker/dispatch.h"
+#include "worker/learned.h"
 #include "worker/server.h"
 
 #define ROW_LEN sizeof(((struct ask_rows *)NULL)->row[0])
@@ -251,12 +252,38 @@ static void show_routes(struct worker *w, struct table *t)
 
 			if (row == NULL)
 				continue;
-			*row = (struct show_route_row){
-				.verdict = r.cls, .reason = r.reason, .node = -1, .n = r.n};
+			*row = (struct show_route_row){.verdict = r.cls,
+				.reason = r.reason,
+				.shadow = db->shadow,
+				.node = -1,
+				.n = r.n,
+				.us = r.us};
 			if (db->conf != NULL && r.node_index >= 0 &&
 				(size_t)r.node_index < db->conf->n_nodes)
 				row->node = (int32_t)db->conf->nodes[r.node_index].node->id;
 			text_copy(row->database, sizeof row->database, db->name);
+		}
+	}
+}
+
+static void show_learned(struct worker *w, struct table *t)
+{
+	struct list *it;
+
+	list_foreach (it, &w->dbase_list) {
+		const struct dbase *db = list_entry(it, struct dbase, link);
+
+		for (uint32_t i = 0; db->learned != NULL && i < db->learned->n; i++) {
+			const struct learned_stmt *s = &db->learned->at[i];
+			struct show_learned_row *row = next_row(t);
+
+			if (row == NULL)
+				continue;
+			*row = (struct show_learned_row){.fingerprint = s->fingerprint,
+				.hits = s->hits,
+				.since_wall_us = worker_wall_us(w, s->since_us)};
+			text_copy(row->database, sizeof row->database, db->name);
+			text_copy(row->statement, sizeof row->statement, s->text);
 		}
 	}
 }
@@ -341,6 +368,7 @@ void show_answer(struct worker *w, const struct tell_show *tell)
 		[SHOW_ROWS_ERRORS] = show_errors,
 		[SHOW_ROWS_WORKER] = show_worker,
 		[SHOW_ROWS_PEERS] = show_peers,
+		[SHOW_ROWS_LEARNED] = show_learned,
 	};
 	struct ask_rows *out = worker_mail(sizeof *out + SHOW_ROWS_MAX * ROW_LEN, ASK_ROWS);
 	struct table t = {.out = out, .skip = tell->cursor};

@@ -21,6 +21,7 @@ static void count_unit(struct worker *w, struct client *c, struct server *s)
 
 	n->queries++;
 	n->query_us += us;
+	dbase_count_route_us(c->db, c->route_counted, us);
 	hist_add(&c->acc->query, us);
 	recent_us = pool_latency_us(p, w->now_us);
 	p->latency_us = recent_us != 0 ? (recent_us * 7 + us) / 8 : us;

@@ -175,7 +175,7 @@ START_TEST(metrics_say_what_the_tables_say)
 		"\npgweir_wait_seconds_bucket{database=\"app\",user=\"appuser\",le=\"+Inf\"} 2\n");
 	ck_has(m, "\npgweir_wait_seconds_count{database=\"app\",user=\"appuser\"} 2\n");
 	ck_has(m, "\npgweir_units_total{database=\"app\",verdict=\"read\",node=\"10.0.0.2:5432\","
-		  "reason=\"replica_ok\"} 42\n");
+		  "reason=\"replica_ok\",mode=\"on\"} 42\n");
 	ck_has(m, "\npgweir_errors_total{database=\"app\",sqlstate_class=\"53\",source=\"pgweir\"} "
 		  "6\n");
 	ck_has(m, "\npgweir_worker_cpu_seconds_total{worker=\"1\"} 1.500000\n");

@@ -1,0 +1,126 @@
+"""What can be seen of the routing: SHOW LAG, LEARNED, CATALOG, their metrics, log lines."""
+import time
+import urllib.request
+
+import pytest
+from tools import proc
+from test_routing import is_replica
+from where import Where, wait_replica_read, wait_routing
+
+HIDES = """
+    CREATE FUNCTION {}(int) RETURNS bigint STABLE LANGUAGE plpgsql AS $$
+    DECLARE n bigint;
+    BEGIN EXECUTE 'SELECT next' || 'val(''hid' || 'den'')' INTO n; RETURN n; END $$;"""
+OBJECTS = "CREATE SEQUENCE hidden; GRANT ALL ON SEQUENCE hidden TO app;" + \
+    HIDES.format("liar") + HIDES.format("liar_too")
+DROP = "DROP FUNCTION liar, liar_too; DROP SEQUENCE hidden"
+
+
+@pytest.fixture(scope="module")
+def where(own_site):
+    finder = Where(own_site.cluster)
+    yield finder
+    finder.close()
+
+
+@pytest.fixture(scope="module")
+def pooler(own_site, where):
+    own_site.cluster.primary.sql(OBJECTS, "app")
+    own_site.cluster.wait_caught_up()
+    port = proc.free_port()
+    with own_site.pgweir_routed("max_lag=10s", settings={
+            "stats_port": port, "catalog_refresh_interval": "3600", "workers": 1}) as p:
+        p.stats_port = port
+        wait_routing(p, where)
+        yield p
+    own_site.cluster.primary.sql(DROP, "app")
+
+
+def metrics(pooler):
+    url = f"http://127.0.0.1:{pooler.stats_port}/metrics"
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return answer.read().decode()
+
+
+@pytest.mark.parametrize("extended", [False, True], ids=["simple", "extended"])
+def test_a_statement_that_a_replica_refused_is_learned(pooler, where, extended):
+    name = "liar_too" if extended else "liar"
+    with pooler.raw() as client:
+        def run(n):
+            return client.prepared(f"SELECT {name}({n})") if extended else \
+                client.query(f"SELECT {name}({n})")
+        wait_replica_read(client, where)
+        first = int(run(1).value())
+        rows = [r for r in pooler.show("LEARNED") if f"{name}(" in r["statement"]]
+        assert len(rows) == 1 and rows[0]["database"] == "app" and rows[0]["hits"] == "1"
+        for i in range(2, 6):
+            wait_replica_read(client, where)
+            assert int(run(i).value()) > first
+        rows = [r for r in pooler.show("LEARNED") if f"{name}(" in r["statement"]]
+        assert len(rows) == 1 and int(rows[0]["hits"]) >= 4, "values do not matter"
+        wait_replica_read(client, where)
+        assert is_replica({where.of(client)}), "others are reads as before"
+        text = "\n".join(r[0] for r in client.query(f"EXPLAIN ROUTE SELECT {name}(1)").rows)
+        assert "one has refused it" in text and "(write)" in text
+        assert "pgweir_learned_statements " in metrics(pooler)
+        pooler.admin("RELOAD")  # the catalogs are read again
+        proc.wait_until("LEARNED to be empty", lambda: not pooler.show("LEARNED"), 10, 0.1)
+
+
+def test_show_catalog_tells_what_is_loaded(pooler):
+    with pooler.raw() as client:
+        client.value("SELECT 1")
+    row = pooler.show_one("CATALOG", database="app")
+    assert int(row["names"]) > 100 and int(row["bytes"]) > 1000 and row["all_unsafe"] == "0"
+    assert row["loaded"].endswith("UTC")
+    text = metrics(pooler)
+    for name in ("pgweir_catalog_names", "pgweir_catalog_bytes", "pgweir_catalog_age_seconds"):
+        assert f'{name}{{cluster="0",database="app"}}' in text
+
+
+def test_show_lag_has_the_history_of_each_node(own_site, pooler, where):
+    standby = own_site.cluster.standbys[0]
+    node = f"127.0.0.1:{standby.port}"
+    standby.pause_replay()
+    try:
+        with pooler.raw() as client:
+            end = time.monotonic() + 3
+            while time.monotonic() < end:
+                client.query("CREATE TABLE IF NOT EXISTS lagging (a int)").check()
+                client.query("INSERT INTO lagging VALUES (1)").check()
+                time.sleep(0.1)
+            client.query("DROP TABLE lagging").check()
+    finally:
+        standby.resume_replay()
+    rows = [r for r in pooler.show("LAG") if r["node"] == node]
+    assert 3 <= len(rows) <= 60
+    assert [r["at"] for r in rows] == sorted((r["at"] for r in rows), reverse=True)
+    assert max(int(r["lag_ms"]) for r in rows if r["lag_ms"]) >= 1000
+    assert max(int(r["lag_bytes"]) for r in rows if r["lag_bytes"]) > 0
+    primary = [r for r in pooler.show("LAG") if r["role"] == "primary"]
+    assert primary and all(r["lag_ms"] is None or r["lag_ms"] == "" for r in primary)
+    line = next(ln for ln in metrics(pooler).splitlines()
+                if ln.startswith("pgweir_node_lag_max_seconds") and node in ln)
+    assert float(line.split()[-1]) >= 1
+    wait_routing(pooler, where)
+
+
+def test_each_change_of_role_or_health_is_logged_with_its_reason(own_site, pooler, where):
+    cluster = own_site.cluster
+    standby = cluster.standbys[1]
+    node = f"127.0.0.1:{standby.port}"
+    standby.kill()
+    pooler.wait_log(f"node is down node={node}")
+    line = next(ln for ln in pooler.log_text().splitlines() if f"node is down node={node}" in ln)
+    assert "reason=" in line and "reason=-" not in line
+    standby.start()
+    pooler.wait_log(f"node is up node={node}")
+    wait_routing(pooler, where)
+    old = cluster.primary
+    standby.promote()
+    pooler.wait_log(f"node has another role node={node}")
+    pooler.wait_log(f"node is fenced node=127.0.0.1:{old.port}")
+    line = next(ln for ln in pooler.log_text().splitlines() if "node is fenced node" in ln)
+    assert "old timeline" in line
+    pooler.wait_log(f"replica is not on the primary's timeline "
+                    f"node=127.0.0.1:{cluster.standbys[0].port}")
