@@ -3,7 +3,7 @@
 
 Every round runs every case through every contender, in rotating order, so that slow drift of the
 machine hits all alike; ratios are taken within a round, and the table has their medians. CPU is
-the user and system time of the proxy's process, all threads, from /proc/PID/stat.
+the user and system time of the proxy's threads, from /proc/PID/task/*/schedstat.
 
 A case is SCRIPT:PROTOCOL:CLIENTS, SCRIPT one of select, tpcb, mixed (nine reads to one tpcb-like
 transaction). Environment: PGWEIR_BIN (default build-quickstart/release/src/pgweir), PGBOUNCER_SRC
@@ -38,8 +38,8 @@ def parse_args():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", action="append", metavar="SCRIPT:PROTOCOL:CLIENTS")
     parser.add_argument("--full", action="store_true", help=f"all {len(FULL)} cases")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=5, help="of each run")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=2, help="of each run")
     parser.add_argument("--scale", type=int, default=20, help="of pgbench's tables")
     parser.add_argument("--pool-size", type=int, default=20)
     parser.add_argument("--only", action="append", metavar="CONTENDER")
