@@ -75,7 +75,7 @@ struct ask_catalog {
 	struct mail mail;
 	char database[NAME_LEN]; /* the [databases] entry's name */
 	char dbname[NAME_LEN];   /* on the server */
-	uint32_t cluster;
+	uint32_t owner;          /* see struct catalogs */
 	bool changed; /* DDL has passed: load again */
 };
 
