@@ -179,7 +179,12 @@
 	X("uuidv4") X("uuidv7") X("var_pop") X("var_samp") X("varchar") X("variance") X("version") \
 	X("websearch_to_tsquery") X("width") X("width_bucket") X("xml") X("xml_is_well_formed") \
 	X("xml_is_well_formed_content") X("xml_is_well_formed_document") X("xmlagg") \
-	X("xmlcomment") X("xmlexists") X("xmltext") X("xmlvalidate") X("xpath") X("xpath_exists")
+	X("xmlcomment") X("xmlexists") X("xmltext") X("xmlvalidate") X("xpath") X("xpath_exists") \
+	/* no functions, but a parenthesis may follow them */ \
+	X("conflict") X("over") X("filter") X("materialized") X("rollup") X("cube") X("sets") \
+	X("repeatable") X("include") X("system") X("bernoulli") X("within") X("partition") X("by") \
+	X("key") X("of") X("set") X("ordinality") X("options") X("columns") X("ignore") \
+	X("respect") X("passing") X("recursive")
 /* clang-format on */
 
 #endif
