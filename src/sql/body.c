@@ -7,6 +7,7 @@ struct body {
 	const uint8_t *p;
 	const uint8_t *end;
 	uint8_t last;     /* last character between the previous word and this one; 0: blanks */
+	uint64_t hash;    /* of this word */
 	enum word before; /* the previous word */
 	enum word word;
 };
@@ -29,6 +30,7 @@ static bool body_next(struct body *b)
 	for (; b->p < b->end && is_word_byte(*b->p); b->p++)
 		h = word_hash_step(h, *b->p >= 'A' && *b->p <= 'Z' ? *b->p | 0x20 : *b->p);
 	b->before = b->word;
+	b->hash = h;
 	b->word = word_find(h);
 	return true;
 }
@@ -84,6 +86,17 @@ uint32_t body_definitions(const char *body, size_t len)
 			flags = SQLV_SCHEMA;
 	}
 	return flags;
+}
+
+uint32_t body_sets(const char *body, size_t len, const struct catalog *cat)
+{
+	struct body b = body_of(body, len);
+	uint32_t bits = 0;
+
+	while (cat != NULL && body_next(&b))
+		bits |= catalog_find(cat, b.hash) &
+			(CATALOG_SETS | CATALOG_SETS_CUSTOM | CATALOG_SETS_USED);
+	return bits;
 }
 
 bool body_has_effect(const char *body, size_t len)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "sql/builtin.h"
+#include "sql/guc.h"
 #include "sql/namefilter.h"
 #include "sql/plain.h"
 #include "sql/word.h"
@@ -28,7 +29,10 @@ struct catalog_builder {
 	uint64_t *rows; /* hash and bits, in the order they came */
 	size_t n_keys;
 	size_t keys_cap;
-	uint64_t *keys; /* namefilter_key of each name that came */
+	uint64_t *keys;     /* namefilter_key of each name that came */
+	char *custom_names; /* each ended by a NUL */
+	size_t custom_len, n_custom;
+	bool custom_lost;
 };
 
 struct kind {
@@ -45,6 +49,10 @@ static const struct kind kinds[] = {
 	{"type", CATALOG_TYPE | CATALOG_CODE},
 	{"operator", CATALOG_OPERATOR | CATALOG_CODE},
 	{"advances", CATALOG_ADVANCES},
+	{"sets", CATALOG_SETS},
+	{"sets_custom", CATALOG_SETS | CATALOG_SETS_CUSTOM},
+	{"relation_sets", CATALOG_SETS_USED},
+	{"relation_sets_custom", CATALOG_SETS_USED | CATALOG_SETS_CUSTOM},
 };
 
 /* Room for one more in an array of *cap. */
@@ -114,8 +122,30 @@ void catalog_builder_free(struct catalog_builder *b)
 	if (b != NULL) {
 		free(b->rows);
 		free(b->keys);
+		free(b->custom_names);
 	}
 	free(b);
+}
+
+static enum status add_custom_name(struct catalog_builder *b, const char *name)
+{
+	size_t len = strlen(name) + 1;
+	char *names;
+
+	if (b->n_custom == CATALOG_CUSTOM_NAMES_MAX || len > GUC_NAME_MAX + 1) {
+		b->custom_lost = true;
+		return OK;
+	}
+	if (!guc_name_is_valid(name, len - 1))
+		return OK; /* the server refuses it */
+	names = realloc(b->custom_names, b->custom_len + len);
+	if (names == NULL)
+		return E_NOMEM;
+	memcpy(names + b->custom_len, name, len);
+	b->custom_names = names;
+	b->custom_len += len;
+	b->n_custom++;
+	return OK;
 }
 
 enum status catalog_builder_add(struct catalog_builder *b, const char *kind, const char *name)
@@ -123,6 +153,8 @@ enum status catalog_builder_add(struct catalog_builder *b, const char *kind, con
 	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
 		if (strcmp(kind, kinds[i].name) == 0)
 			return add_row(b, name, kinds[i].bits);
+	if (strcmp(kind, "custom_name") == 0)
+		return add_custom_name(b, name);
 	if (strcmp(kind, "all") == 0) {
 		b->all_unsafe = true;
 		return OK;
@@ -232,6 +264,10 @@ struct catalog *catalog_freeze(struct catalog_builder *b)
 			c->operators = c->operators || (b->rows[i] & CATALOG_OPERATOR) != 0;
 		}
 		fill_filter(b, c);
+		c->custom_names = b->custom_names;
+		c->n_custom = b->n_custom;
+		c->custom_lost = b->custom_lost;
+		b->custom_names = NULL;
 	}
 	catalog_builder_free(b);
 	return c;
@@ -239,7 +275,18 @@ struct catalog *catalog_freeze(struct catalog_builder *b)
 
 void catalog_free(void *catalog)
 {
-	free(catalog);
+	struct catalog *c = catalog;
+
+	if (c != NULL)
+		free(c->custom_names);
+	free(c);
+}
+
+const char *catalog_custom_names(const struct catalog *c, size_t *n, bool *lost)
+{
+	*n = c->n_custom;
+	*lost = c->custom_lost;
+	return c->custom_names;
 }
 
 bool catalog_has_operators(const struct catalog *c)

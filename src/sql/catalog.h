@@ -25,6 +25,12 @@
 #define CATALOG_CODE      0x20u /* with one of those: runs user's code, which may do anything */
 #define CATALOG_ADVANCES  0x40u /* table whose UPDATE or DELETE may advance a sequence */
 #define CATALOG_SPECIAL   0x80u /* known by name (category S of word.h); in every catalog */
+/* What sets parameters out of sight; none of these is known against a replica by itself. */
+#define CATALOG_SETS        0x100u /* function, when called */
+#define CATALOG_SETS_CUSTOM 0x200u /* with one of the others: custom ones of unknown names, too */
+#define CATALOG_SETS_USED   0x400u /* relation: a trigger of the table, a view's functions */
+
+#define CATALOG_CUSTOM_NAMES_MAX 64u /* beyond it every CATALOG_SETS is taken for a _CUSTOM */
 
 /* The frozen set; the fields are for catalog_find, which stands in every token's way. */
 struct catalog {
@@ -34,6 +40,9 @@ struct catalog {
 	bool utf8;
 	bool blind;
 	uint32_t filter_shift;
+	char *custom_names; /* owned; NULL: none */
+	size_t n_custom;
+	bool custom_lost;
 	size_t n_names;   /* occupied slots */
 	size_t mask;      /* number of slots - 1; behind them lies the filter */
 	uint64_t slots[]; /* at most a quarter in use; hash and bits, 0: free */
@@ -49,11 +58,12 @@ void catalog_builder_free(struct catalog_builder *b); /* NULL is allowed */
  * One row of the catalog query (catalog_sql.h).
  * kind:   "builtin" (function of pg_catalog), "function", "attribute", "relation" (a sequence,
  *         unlogged or foreign table …), "view" (a relation whose reading runs user's code),
- *         "type", "operator", "advances"; "encoding" (name: the server's encoding); "all" (what no
- *         text shows is dangerous: no statement of this database is for a replica). The query
- *         always gives an "encoding"; a catalog without one is as if "all" had been given.
- * Errors: E_INVALID unknown kind or empty name; E_LIMIT; E_NOMEM. The builder stays usable, but
- *         what it lacks then must not be frozen: give the load up.
+ *         "type", "operator", "advances"; "sets", "relation_sets", both also with "_custom": see
+ *         CATALOG_SETS; "custom_name" (a custom parameter that a body sets by name); "encoding"
+ * (name: the server's encoding); "all" (what no text shows is dangerous: no statement of this
+ * database is for a replica). The query always gives an "encoding"; a catalog without one is as if
+ * "all" had been given. Errors: E_INVALID unknown kind or empty name; E_LIMIT; E_NOMEM. The builder
+ * stays usable, but what it lacks then must not be frozen: give the load up.
  */
 enum status catalog_builder_add(
 	struct catalog_builder *b, const char *kind, const char *name) MUST_USE;
@@ -103,6 +113,12 @@ static inline bool catalog_is_plain(const struct catalog *c)
 {
 	return !c->operators && !c->all_unsafe;
 }
+
+/*
+ * Custom parameters that function bodies set by name: n_custom names, each ended by a NUL,
+ * borrowed. custom_lost: there are more.
+ */
+const char *catalog_custom_names(const struct catalog *c, size_t *n, bool *lost);
 
 bool catalog_has_operators(const struct catalog *c); /* any name with CATALOG_OPERATOR */
 bool catalog_is_all_unsafe(const struct catalog *c); /* a row "all", or none "encoding" */

@@ -10,6 +10,7 @@
  *   edge      which object reaches which
  *   bad       the closure, also of what asks current_setting() (oids 2077, 3294) for something
  *             that is not the client's own
+ *   sets      what sets parameters out of sight: catalog_sets.h
  *   advances  tables whose UPDATE or DELETE may run a trigger or a rule
  *
  * Function bodies that are strings are compared word by word with the names of functions and
@@ -20,6 +21,7 @@
 #include <stddef.h>
 
 #include "sql/builtin.h"
+#include "sql/catalog_sets.h"
 
 #define EQ    " OPERATOR(pg_catalog.=) "
 #define NE    " OPERATOR(pg_catalog.<>) "
@@ -231,7 +233,8 @@
 "  OR n.confupdtype" EQ "ANY (ARRAY['c', 'n', 'd']::pg_catalog.\"char\"[]))" \
 " UNION ALL " \
 "SELECT n.oid, n.ref FROM named n WHERE n.cls" EQ "'r' AND n.refcls" EQ "'r'" \
-") e ON e.ref" EQ "a.oid) " \
+") e ON e.ref" EQ "a.oid)," \
+CATALOG_SETS_CTES " " \
 /* the names */ \
 "SELECT 'encoding'" TEXT " AS kind, pg_catalog.pg_encoding_to_char(d.encoding)" TEXT " AS name" \
 " FROM pg_catalog.pg_database d WHERE d.datname" EQ "pg_catalog.current_database()" \
@@ -285,7 +288,8 @@
 " WHERE o.oid" GE USER_OID " AND o.opcintype" LE USER_OID " AND o.opcdefault" \
 " UNION " \
 "SELECT 'advances', c.relname" TEXT " FROM advances a" \
-" JOIN pg_catalog.pg_class c ON c.oid" EQ "a.oid"
+" JOIN pg_catalog.pg_class c ON c.oid" EQ "a.oid" \
+CATALOG_SETS_NAMES
 /* clang-format on */
 
 const char *catalog_sql(int server_version_num)

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "sql/encoding.h"
 #include "sql/plain.h"
 #include "sql/scan.h"
 #include "sql/stmt.h"
@@ -135,14 +136,46 @@ static void judge_bytes(struct scan *s, const char *sql, size_t len, uint32_t op
 	judge_text(s);
 }
 
-static void walk(struct scan *s, const char *sql, size_t len, uint32_t opts)
+static void start(struct scan *s)
 {
 	/* The effects beyond n_effects stay as they are. */
 	memset(s->v, 0, offsetof(struct sql_verdict, effects));
-	if ((opts & SQL_ENC_UNSAFE) != 0)
-		judge_unreadable(s, CAUSE_ENCODING);
-	else if (len > SQL_LEN_MAX)
+	if (s->objections != NULL)
+		s->objections->n = 0;
+}
+
+/*
+ * In an encoding whose characters may hide ASCII bytes. What an effect names would be read again
+ * from the bytes, by whoever follows it: such a text counts as not read.
+ */
+static COLD void judge_masked(struct scan *s, const char *sql, size_t len)
+{
+	char masked[ENCODING_TEXT_MAX + 1];
+	uint32_t opts = s->opts;
+
+	s->opts &= SQL_STD_STRINGS;
+	if (lexer_inspect(sql, len, false) == TEXT_ASCII) {
+		judge_bytes(s, sql, len, s->opts);
+		return;
+	}
+	if (len <= ENCODING_TEXT_MAX && encoding_mask(masked, sql, len, opts)) {
+		s->text = masked;
+		judge_bytes(s, masked, len, s->opts);
+		s->text = sql;
+		if (s->v->n_effects == 0)
+			return;
+		start(s);
+	}
+	judge_unreadable(s, CAUSE_ENCODING);
+}
+
+static void walk(struct scan *s, const char *sql, size_t len, uint32_t opts)
+{
+	start(s);
+	if (len > SQL_LEN_MAX)
 		judge_unreadable(s, CAUSE_TOO_LONG);
+	else if ((opts & SQL_ENC_UNSAFE) != 0)
+		judge_masked(s, sql, len);
 	else
 		judge_bytes(s, sql, len, opts);
 }
@@ -167,7 +200,6 @@ void sql_classify_objections(const char *sql, size_t len, uint32_t opts, const s
 {
 	struct scan s;
 
-	all->n = 0;
 	scan_init(&s, sql, opts, known(cat), out);
 	s.objections = all;
 	walk(&s, sql, len, opts);

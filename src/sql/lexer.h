@@ -18,11 +18,14 @@
 #define SQL_STD_STRINGS 0x1u /* standard_conforming_strings = on */
 #define SQL_ENC_UTF8    0x2u /* client_encoding = UTF8: the text is validated */
 /*
- * client_encoding is SJIS, BIG5, GBK, UHC, GB18030, JOHAB or unknown: the second byte of a
- * character may be an ASCII byte, so nothing can be lexed. Neither flag: another encoding, in
- * which bytes below 0x80 are ASCII (LATIN*, WIN*, KOI8*, ISO*, EUC_*, SQL_ASCII).
+ * client_encoding is one in which the second byte of a character may be an ASCII byte, or unknown:
+ * a text with bytes >= 0x80 cannot be lexed as it is (encoding.h). No such flag: another encoding,
+ * in which bytes below 0x80 are ASCII (LATIN*, WIN*, KOI8*, ISO*, EUC_*, SQL_ASCII).
  */
-#define SQL_ENC_UNSAFE 0x4u
+#define SQL_ENC_UNSAFE  0x04u
+#define SQL_ENC_SJIS    0x08u /* with it: SJIS, SHIFT_JIS_2004 */
+#define SQL_ENC_DOUBLE  0x10u /* … BIG5, GBK, UHC: two bytes if the first is >= 0x80 */
+#define SQL_ENC_GB18030 0x20u /* … two or four bytes */
 
 /* A piece of the text. Offsets, so that it survives a move of the text. */
 struct sql_view {

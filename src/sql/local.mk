@@ -5,6 +5,7 @@ libpure_a_SOURCES += \
 	src/sql/catalog.c src/sql/catalog.h \
 	src/sql/catalog_sql.c src/sql/catalog_sql.h \
 	src/sql/classify.c src/sql/classify.h \
+	src/sql/encoding.c src/sql/encoding.h \
 	src/sql/fingerprint.c src/sql/fingerprint.h \
 	src/sql/guc.c src/sql/guc.h \
 	src/sql/lexer.c src/sql/lexer.h \

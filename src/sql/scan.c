@@ -147,6 +147,20 @@ struct sql_effect *scan_effect(struct scan *s, enum sql_effect_kind kind)
 	return e;
 }
 
+void scan_runs(struct scan *s, uint32_t bits)
+{
+	struct sql_verdict *v = s->v;
+	struct sql_effect *e = NULL;
+
+	for (uint8_t i = 0; i < v->n_effects && e == NULL; i++)
+		if (v->effects[i].kind == EFFECT_RUNS)
+			e = &v->effects[i];
+	if (e == NULL)
+		e = scan_effect(s, EFFECT_RUNS);
+	if ((bits & CATALOG_SETS_CUSTOM) != 0 || (s->cat != NULL && s->cat->custom_lost))
+		e->flags |= SQL_EFFECT_CUSTOM;
+}
+
 void scan_temp_schema(struct scan *s)
 {
 	uint64_t pg_temp = word_hash("pg_temp", 7);

@@ -109,6 +109,12 @@ static inline void scan_flag(struct scan *s, uint32_t flags)
 struct sql_effect *scan_effect(struct scan *s, enum sql_effect_kind kind);
 
 /*
+ * Something of these catalog bits runs: it may set parameters out of sight (EFFECT_RUNS). Noted
+ * once for a text.
+ */
+void scan_runs(struct scan *s, uint32_t bits);
+
+/*
  * Between the current token and the first parenthesis, something is named in the schema pg_temp:
  * what is created there is temporary. Notes the effect; looks on a copy.
  */

@@ -199,6 +199,7 @@ void stmt_call(struct scan *s)
 void stmt_do(struct scan *s)
 {
 	bool noted = false;
+	uint32_t runs;
 
 	runs_body(s);
 	scan_for_asking(s);
@@ -206,6 +207,9 @@ void stmt_do(struct scan *s)
 		if (!token_is_string(&s->t))
 			continue;
 		scan_flag(s, body_definitions(s->text + s->t.off, s->t.len));
+		runs = body_sets(s->text + s->t.off, s->t.len, s->cat);
+		if (runs != 0)
+			scan_runs(s, runs);
 		if (noted || !body_has_effect(s->text + s->t.off, s->t.len))
 			continue;
 		scan_effect(s, EFFECT_UNKNOWN);

@@ -116,6 +116,9 @@ static void judge(struct scan *s, const struct walk *w, uint64_t hash, uint32_t 
 	/* what stands before a dot is a schema or an alias */
 	if ((bits & CATALOG_RELATION) != 0 && next != '.' && may_be_relation(s, w))
 		hit(s, CAUSE_RELATION, bits);
+	if (((bits & CATALOG_SETS) != 0 && called) ||
+		((bits & CATALOG_SETS_USED) != 0 && !called && next != '.'))
+		scan_runs(s, bits);
 	if ((bits & CATALOG_ADVANCES) != 0 && s->modifies)
 		scan_flag(s, SQLV_MAY_ADVANCE);
 }

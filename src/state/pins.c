@@ -26,6 +26,7 @@ static const struct {
 	[PIN_REPLICATION] = {"replication", CLEAN(CLOSE)},
 	[PIN_UNKNOWN] = {"unknown", CLEAN(CLOSE)},
 	[PIN_SEQUENCE] = {"sequence", 0},
+	[PIN_LARGE_STATEMENT] = {"large_statement", CLEAN(CLOSE)}, /* what it does nobody knows */
 	[PIN_SESSION_MODE] = {"session_mode", 0}, /* server_reset_query, the caller's */
 };
 
@@ -45,7 +46,7 @@ static const uint32_t undone[PIN_UNDO_COUNT] = {
 	[PIN_UNDO_UNLISTEN_ALL] = BIT(PIN_LISTEN),
 	[PIN_UNDO_CLOSE_ALL] = BIT(PIN_WITH_HOLD),
 	[PIN_UNDO_ADVISORY_UNLOCK_ALL] = BIT(PIN_ADVISORY_LOCK),
-	[PIN_UNDO_DEALLOCATE_ALL] = BIT(PIN_SQL_PREPARE),
+	[PIN_UNDO_DEALLOCATE_ALL] = BIT(PIN_SQL_PREPARE) | BIT(PIN_LARGE_STATEMENT),
 	[PIN_UNDO_RESET_ALL] = BIT(PIN_SAVEPOINT_SET),
 	[PIN_UNDO_RESET_ROLE] = BIT(PIN_ROLE),
 	[PIN_UNDO_RESET_AUTHORIZATION] = BIT(PIN_ROLE) | BIT(PIN_SESSION_AUTHORIZATION),

@@ -27,12 +27,13 @@ enum pin_cause {
 	PIN_SET_CONFIG,       /* set_config() for the session, a SET that is not understood */
 	PIN_ROLE,             /* SET ROLE */
 	PIN_SESSION_AUTHORIZATION,
-	PIN_SAVEPOINT_SET, /* SET inside a savepoint */
-	PIN_STREAM,        /* a unit with Flush or too large to hold left its Sync open */
-	PIN_REPLICATION,   /* a replication connection */
-	PIN_UNKNOWN,       /* text that names a session effect not told apart */
-	PIN_SEQUENCE,      /* it has advanced a sequence: see sequence_state */
-	PIN_SESSION_MODE,  /* pool_mode = session */
+	PIN_SAVEPOINT_SET,   /* SET inside a savepoint */
+	PIN_STREAM,          /* a unit with Flush or too large to hold left its Sync open */
+	PIN_REPLICATION,     /* a replication connection */
+	PIN_UNKNOWN,         /* text that names a session effect not told apart */
+	PIN_SEQUENCE,        /* it has advanced a sequence: see sequence_state */
+	PIN_LARGE_STATEMENT, /* a named statement too large to be kept, or judged */
+	PIN_SESSION_MODE,    /* pool_mode = session */
 	PIN_CAUSE_COUNT
 };
 

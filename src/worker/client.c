@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "net/tls.h"
 #include "proto/reply.h"
+#include "sql/encoding.h"
 #include "sql/lexer.h"
 #include "worker/account.h"
 #include "worker/activity.h"
@@ -544,20 +545,6 @@ void client_put_ready(struct worker *w, struct client *c)
 	conn_put_copy(c->conn, buf, out.len);
 }
 
-/* Encodings in which the second byte of a character may look like ASCII. */
-static bool encoding_is_unsafe(const char *enc)
-{
-	static const char *const unsafe[] = {"SJIS", "SHIFT_JIS_2004", "BIG5", "GBK", "UHC",
-		"GB18030", "JOHAB", "MSKANJI", "SHIFTJIS", "WIN932", "WINDOWS932", "WIN949",
-		"WINDOWS949", "WIN936", "WINDOWS936", "WIN950", "WINDOWS950", "SHIFT_JIS",
-		"SHIFTJIS2004", "SJIS2004"};
-
-	for (size_t i = 0; i < sizeof unsafe / sizeof *unsafe; i++)
-		if (strcasecmp(enc, unsafe[i]) == 0)
-			return true;
-	return false;
-}
-
 /* How the lexer has to read the client's statements. */
 void client_settings_changed(struct worker *w, struct client *c)
 {
@@ -573,12 +560,7 @@ void client_settings_changed(struct worker *w, struct client *c)
 		enc = baseline_get(&c->acc->baseline, "client_encoding");
 	if (strings == NULL || strcasecmp(strings, "off") != 0)
 		opts |= SQL_STD_STRINGS;
-	if (enc != NULL && (strcasecmp(enc, "UTF8") == 0 || strcasecmp(enc, "UTF-8") == 0 ||
-				   strcasecmp(enc, "UNICODE") == 0))
-		opts |= SQL_ENC_UTF8;
-	else if (enc == NULL || encoding_is_unsafe(enc))
-		opts |= SQL_ENC_UNSAFE;
-	c->sql_opts = opts;
+	c->sql_opts = opts | encoding_opts(enc);
 	c->default_serializable = isolation != NULL && strcasecmp(isolation, "serializable") == 0;
 }
 

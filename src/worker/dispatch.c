@@ -261,8 +261,9 @@ bool dispatch_unit(struct worker *w, struct client *c)
 		line_stand(w, c, NULL, false);
 		return false;
 	}
-	if (c->unit.flags & SQLV_USES_SEQ && c->unit.runs && !(c->unit.flags & SQLV_MAY_ADVANCE) &&
-		c->acc->mode == POOL_MODE_TRANSACTION &&
+	/* Who has advanced nothing gets PostgreSQL's own error, wherever. */
+	if (c->unit.flags & SQLV_USES_SEQ && c->unit.runs && c->seq_server_id != 0 &&
+		!(c->unit.flags & SQLV_MAY_ADVANCE) && c->acc->mode == POOL_MODE_TRANSACTION &&
 		(c->txn == TXN_NONE || c->txn == TXN_DEFERRED))
 		return dispatch_currval(w, c);
 	kind = pick_kind(c);

@@ -267,8 +267,16 @@ static void add_set_config(struct noting *n, const struct sql_effect *e, bool su
 /* Code that sets what its text, which is elsewhere, says. */
 static void add_runs(struct noting *n)
 {
-	/* A custom parameter pins (judge_pin): its name is not known. */
+	const struct catalog *cat = n->c->db->catalog;
+	size_t n_names = 0;
+	bool lost; /* scan_runs has said so: it pins (judge_pin), as a name that cannot be told does
+		    */
+	const char *name = cat != NULL ? catalog_custom_names(cat, &n_names, &lost) : NULL;
+
 	found_out_doubt_everything(n->w, n->c);
+	for (; n_names != 0; n_names--, name += strlen(name) + 1)
+		if (strlen(name) <= SETTINGS_NAME_MAX)
+			doubt(n, name, false);
 }
 
 /* EXECUTE of what PREPARE has made: its own text tells what it may set. */

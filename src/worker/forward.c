@@ -439,7 +439,8 @@ static COLD enum status put_parse_large(struct going *g)
 		free(note);
 		return owe(g, OWED_PARSE, OWED_CLIENT, OWED_TAG_NONE, 0, NULL);
 	}
-	pins_add(&c->pins, &g->w->sh->pins, PIN_UNKNOWN, g->w->now_us, text, sizeof text - 1);
+	pins_add(&c->pins, &g->w->sh->pins, PIN_LARGE_STATEMENT, g->w->now_us, text,
+		sizeof text - 1);
 	return owe(g, OWED_PARSE, OWED_CLIENT, OWED_TAG_SQL, 0, note);
 }
 

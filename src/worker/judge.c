@@ -18,7 +18,8 @@
 #define WORD_FLAG_SHIFT 24u /* 16 bits: SQLV_* */
 #define WORD_PINS_MASK  0xfffffu
 #define WORD_OURS       (1ull << 23) /* for pgweir itself, see ours.h */
-#define WORD_GEN_MASK   0x007fffffull
+#define WORD_HINTS      (1ull << 22) /* it may begin with hints */
+#define WORD_GEN_MASK   0x003fffffull
 _Static_assert(PIN_CAUSE_COUNT <= 20, "pins fit their bits");
 _Static_assert((SQLV_BODY | SQLV_SCHEMA) < 0x10000u, "flags fit their bits");
 _Static_assert(SQL_UNKNOWN < 8, "classes fit their bits");
@@ -130,6 +131,7 @@ uint64_t judge_word(
 	if (c->db->learned != NULL && v->flags & SQLV_REPLICA)
 		learned_apply(c->db, sql, len, c->sql_opts, v);
 	return (is_ours(c, sql, len) ? WORD_OURS : 0) |
+	       (ask_may_have_hints(sql, len) ? WORD_HINTS : 0) |
 	       (v->n_effects != 0 || v->flags & SQLV_LOST ? WORD_EFFECTS : 0) |
 	       (uint64_t)v->cls << WORD_CLS_SHIFT | (uint64_t)verdict_pins(v) << WORD_PINS_SHIFT |
 	       (uint64_t)(v->flags & 0xffffu) << WORD_FLAG_SHIFT | catalog_bits(c);
@@ -221,6 +223,13 @@ bool judge_may_ask_replica(struct worker *w, const struct client *c, const char 
 	}
 }
 
+/* May there be something to heed about a statement with this word? */
+static bool is_heeded(const struct client *c, uint64_t word)
+{
+	return (word & WORD_HINTS) != 0 || c->params != NULL || c->txn == TXN_DEFERRED ||
+	       c->unit.ask.route != 0;
+}
+
 /* What the client asks for about one statement of its unit. */
 static void heed(struct worker *w, struct client *c, const char *sql, size_t len)
 {
@@ -302,7 +311,7 @@ static enum status judge_parse(struct worker *w, struct client *c, struct rd bod
 	if (is_kept_unnamed(c, body)) {
 		dbase_want_catalog(w, c->db);
 		unit_add_word(u, c->unnamed->word);
-		if (frontend_read_parse(body, &m) == OK)
+		if (is_heeded(c, c->unnamed->word) && frontend_read_parse(body, &m) == OK)
 			heed(w, c, m.sql, m.sql_len);
 		return OK;
 	}
@@ -313,7 +322,8 @@ static enum status judge_parse(struct worker *w, struct client *c, struct rd bod
 	if (m.name_len == 0 && !c->verbatim)
 		keep_unnamed(c, body, word);
 	unit_add_word(u, word);
-	heed(w, c, m.sql, m.sql_len);
+	if (is_heeded(c, word))
+		heed(w, c, m.sql, m.sql_len);
 	return OK;
 }
 
@@ -350,8 +360,11 @@ static enum status judge_bind(
 	if (name != NULL && name->stmt->is_sql) {
 		unit_is_unknown(&c->unit); /* as its EXECUTE */
 	} else if (name != NULL) {
-		unit_add_word(&c->unit, judge_stmt(w, c, name));
-		heed(w, c, name->stmt->query, name->stmt->query_len);
+		uint64_t word = judge_stmt(w, c, name);
+
+		unit_add_word(&c->unit, word);
+		if (is_heeded(c, word))
+			heed(w, c, name->stmt->query, name->stmt->query_len);
 		note_probe(w, c, name);
 	} else {
 		c->unit.may_name_later = true; /* parsed in this very unit, or unknown */
@@ -363,11 +376,14 @@ static enum status judge_simple(struct worker *w, struct client *c, struct rd bo
 {
 	struct sql_verdict v;
 	struct msg_query m;
+	uint64_t word;
 
 	if (frontend_read_query(body, &m) != OK)
 		return E_PROTO;
-	unit_add_word(&c->unit, judge_word(w, c, m.sql, m.sql_len, &v));
-	heed(w, c, m.sql, m.sql_len);
+	word = judge_word(w, c, m.sql, m.sql_len, &v);
+	unit_add_word(&c->unit, word);
+	if (is_heeded(c, word))
+		heed(w, c, m.sql, m.sql_len);
 	c->probe_due = c->probe_due || probe_is_due(c, &v, m.sql, m.sql_len);
 	return OK;
 }

@@ -76,8 +76,10 @@ static void answer_synthetic(struct worker *w, struct server *s)
 			reply_put_parse_complete(&out);
 		else
 			reply_put_close_complete(&out);
-		if (s->client != NULL)
+		if (s->client != NULL) {
 			pass_own(w, s->client, &out);
+			sqlstmt_large_gone(w, s->client);
+		}
 		entry_done(w, e);
 	}
 }

@@ -20,8 +20,8 @@ static double random_seed(struct worker *w)
 
 static bool wants_reset_query(const struct worker *w, const struct server *s)
 {
-	return w->conf->server_reset_query[0] != '\0' && !s->is_reset_done &&
-	       (s->pool->acc->mode == POOL_MODE_SESSION || w->conf->server_reset_query_always);
+	return (s->pool->acc->mode == POOL_MODE_SESSION || w->conf->server_reset_query_always) &&
+	       w->conf->server_reset_query[0] != '\0' && !s->is_reset_done;
 }
 
 static void count(struct worker *w, uint32_t kinds)
@@ -31,9 +31,8 @@ static void count(struct worker *w, uint32_t kinds)
 			&w->sh->pins.cleaned[__builtin_ctz(kinds)], 1, memory_order_relaxed);
 }
 
-bool server_clean_next(struct worker *w, struct server *s)
+static bool clean_one(struct worker *w, struct server *s, bool resets)
 {
-	bool resets = wants_reset_query(w, s);
 	char text[CLEAN_SQL_MAX];
 	const char *sql = text;
 
@@ -51,7 +50,7 @@ bool server_clean_next(struct worker *w, struct server *s)
 		s->cleaning = CLEAN(RESET_QUERY);
 		s->is_reset_done = true;
 		sql = w->conf->server_reset_query;
-	} else {
+	} else { /* DISCARD ALL does it, and is done */
 		s->is_reset_done = false;
 		return false;
 	}
@@ -63,6 +62,16 @@ bool server_clean_next(struct worker *w, struct server *s)
 	conn_flush(s->conn);
 	server_watch(w, s);
 	return true;
+}
+
+bool server_clean_next(struct worker *w, struct server *s)
+{
+	bool resets = wants_reset_query(w, s);
+
+	if (s->dirt != 0 || resets)
+		return clean_one(w, s, resets);
+	s->is_reset_done = false;
+	return false;
 }
 
 void server_clean_told(struct server *s, const char *tag)

@@ -352,6 +352,19 @@ bool sqlstmt_made(
 	return done && !c->parse_differs;
 }
 
+void sqlstmt_large_gone(struct worker *w, struct client *c)
+{
+	const struct stmt_name *e;
+	size_t pos = 0;
+
+	if (!pins_has(&c->pins, PIN_LARGE_STATEMENT))
+		return;
+	while ((e = stmt_names_next(&c->names, &pos)) != NULL)
+		if (sqlstmt_is_large(e->stmt))
+			return;
+	pins_remove(&c->pins, &w->sh->pins, PIN_LARGE_STATEMENT);
+}
+
 void sqlstmt_gone(struct client *c, struct server *s, const char *name)
 {
 	if (c->verbatim)
@@ -359,6 +372,7 @@ void sqlstmt_gone(struct client *c, struct server *s, const char *name)
 	if (name != NULL) {
 		stmt_names_remove(&c->names, name);
 		stmt_names_remove(&s->real, name);
+		sqlstmt_large_gone(s->w, c);
 		return;
 	}
 	stmt_names_clear(&c->names);
@@ -371,6 +385,8 @@ void sqlstmt_lost(struct server *s, struct owed_entry *e)
 		stmt_names_remove(&s->real, e->ref);
 	if (e->ref != NULL && e->who == OWED_CLIENT && s->client != NULL)
 		stmt_names_remove(&s->client->names, e->ref);
+	if (s->client != NULL)
+		sqlstmt_large_gone(s->w, s->client);
 	free(e->ref);
 	e->ref = NULL;
 }

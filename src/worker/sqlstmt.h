@@ -29,6 +29,9 @@ enum status sqlstmt_need(struct worker *w, struct client *c, struct stmt_name *m
  */
 enum status sqlstmt_large(struct worker *w, struct client *c, const char *name) MUST_USE;
 
+/* A name of the client's has gone: if it has no such statement any more, it need not stay. */
+void sqlstmt_large_gone(struct worker *w, struct client *c);
+
 /* It was made that way: it is on its client's server already, or nowhere. */
 static inline bool sqlstmt_is_large(const struct stmt *st)
 {

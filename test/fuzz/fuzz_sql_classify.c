@@ -152,6 +152,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check(text, size, SQL_STD_STRINGS, catalog);
 	check(text, size, SQL_ENC_UTF8, catalog);
 	check(text, size, SQL_ENC_UNSAFE, catalog);
+	check(text, size, SQL_STD_STRINGS | SQL_ENC_UNSAFE | SQL_ENC_SJIS, catalog);
+	check(text, size, SQL_ENC_UNSAFE | SQL_ENC_DOUBLE, catalog);
+	check(text, size, SQL_STD_STRINGS | SQL_ENC_UNSAFE | SQL_ENC_GB18030, catalog);
 	for (uint32_t opts = 0; opts < 8; opts++) {
 		check_plain(text, size, opts, plain);
 		check_plain(text, size, opts, blind);

@@ -17,7 +17,6 @@ ORDINARY = {
     "default_transaction_isolation": ["'repeatable read'", "'read committed'"],
     "extra_float_digits": ["-2", "3"],
 }
-OUT_OF_SIGHT = False
 CUSTOM = ["app.a", "app.b", "App.User_Id", "other.tenant"]
 HISTORY = 25  # of all clients, for a report
 ROLES = ["role_a", "role_b", "none", "app"]
@@ -42,6 +41,14 @@ GRANT USAGE ON SCHEMA red, blue, role_a TO PUBLIC;
 GRANT SELECT ON red.paint, blue.paint, role_a.paint TO PUBLIC;
 CREATE FUNCTION public.sets_path(v text) RETURNS text LANGUAGE plpgsql AS
     $$ BEGIN RETURN set_config('search_path', v, false); END $$;
+CREATE FUNCTION public.sets_app_a(v text) RETURNS text LANGUAGE plpgsql AS
+    $$ BEGIN SET LOCAL app.b = 'local'; RETURN set_config('app.a', v, false); END $$;
+CREATE VIEW public.paths AS SELECT public.sets_path('blue, red') AS path;
+CREATE FUNCTION public.notes() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM set_config('app.User_Id', 'noted', true); RETURN NULL; END $$;
+CREATE UNLOGGED TABLE public.noted (a int);
+CREATE TRIGGER notes BEFORE INSERT ON public.noted FOR EACH ROW EXECUTE FUNCTION public.notes();
+GRANT ALL ON public.noted, public.paths TO PUBLIC;
 CREATE FUNCTION public.sets_it(n text, v text) RETURNS text LANGUAGE plpgsql AS
     $$ BEGIN RETURN set_config(n, v, false); END $$;
 CREATE FUNCTION public.sets_and_fails(n text) RETURNS text LANGUAGE plpgsql AS
@@ -249,11 +256,13 @@ class Model:
         if r < 0.77:
             return "SET SESSION CHARACTERISTICS AS TRANSACTION " + self.rng.choice(
                 ["ISOLATION LEVEL SERIALIZABLE", "READ WRITE", "ISOLATION LEVEL READ COMMITTED"])
-        if r < 0.79 and OUT_OF_SIGHT:
+        if r < 0.79:
             return self.rng.choice([
                 "SELECT public.sets_path('red')", "SELECT public.sets_path('blue') WHERE false",
                 "SELECT public.sets_nothing()", "CALL public.sets_in_two('12MB')",
-                "DO $$ BEGIN SET work_mem = '13MB'; END $$"])
+                "SELECT public.sets_app_a('seen')", "SELECT public.sets_app_a('seen') WHERE false",
+                "DO $$ BEGIN PERFORM public.sets_app_a('done'); END $$",
+                "SELECT * FROM public.paths", "INSERT INTO public.noted DEFAULT VALUES"])
         if r < 0.85:
             return "SELECT color FROM paint"
         if r < 0.95:
@@ -335,7 +344,7 @@ class Model:
             actor.reopen()
             return
         may_begin = not holders
-        if OUT_OF_SIGHT and may_begin and self.rng.random() < 0.004:
+        if may_begin and self.rng.random() < 0.004:
             self.out_of_sight(actor)
             return
         text, data, n_units = self.unit(actor, may_begin)

@@ -262,7 +262,7 @@ def test_named_statement_too_large_to_keep_stays_where_it_is(pooler, size):
     with pooler.raw() as client, pooler.raw() as other:
         client.send(parse("large", "SELECT length('" + "x" * size + "')") + pgwire.SYNC)
         assert client.result().check().kinds == "1Z"
-        assert pins(pooler) == ["unknown"]
+        assert pins(pooler) == ["large_statement"]
         assert run_named(other, "large").sqlstate == "26000"
         for _ in range(3):
             other.query("SELECT 1").check()
@@ -273,11 +273,29 @@ def test_named_statement_too_large_to_keep_stays_where_it_is(pooler, size):
         assert client.result().sqlstate == "42P05"
         assert run_named(client, "large").value() == str(size)
         assert client.run(close("S", "large") + pgwire.SYNC).check().kinds == "3Z"
+        assert pins(pooler) == []
         assert run_named(client, "large").sqlstate == "26000"
     for _ in range(4):
         with pooler.raw() as other:
             assert run_named(other, "large").sqlstate == "26000"
             assert other.query("EXECUTE large").sqlstate == "26000"
+
+
+@pytest.mark.parametrize("end", ["DEALLOCATE a; DEALLOCATE b", "DEALLOCATE ALL", "DISCARD ALL"])
+def test_pin_of_large_statements_ends_with_the_last(pooler, end):
+    with pooler.raw() as client:
+        for name in "ab":
+            client.send(parse(name, "SELECT length('" + "x" * (1 << 20) + "')") + pgwire.SYNC)
+            client.result().check()
+        client.run(parse("c", "SELECT 3") + close("S", "c") + pgwire.SYNC).check()
+        if end.startswith("DEALLOCATE a"):
+            client.query("DEALLOCATE a").check()
+            assert pins(pooler) == ["large_statement"]
+            end = "DEALLOCATE b"
+        client.query(end).check()
+        assert pins(pooler) == []
+        assert run_named(client, "b").sqlstate == "26000"
+        assert client.value("SELECT 1") == "1"
 
 
 def test_large_statement_that_does_not_parse(pooler):

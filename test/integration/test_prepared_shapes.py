@@ -5,6 +5,7 @@ import time
 import pgwire
 import pytest
 from pgwire import bind, close, describe, execute, parse
+from rawclient import RawClient
 
 CHANGED = ("0A000", "cached plan must not change result type", "RevalidateCachedQuery")
 
@@ -294,6 +295,27 @@ def test_in_a_transaction_nothing_is_healed(pooler, shaped):
         assert_changed(run_named(client, "s", describes=True))
         client.query("ROLLBACK").check()
         assert run_named(client, "s", describes=True).check().rows == [("1", "new")]
+
+
+@pytest.mark.parametrize("direct", [True, False], ids=["direct", "pgweir"])
+def test_changed_result_inside_a_transaction_is_postgresqls_own_error(pooler, shaped, direct):
+    """A statement prepared before the change fails there on a connection of one's own, too."""
+    site = pooler.site
+    port = site.cluster.primary.port if direct else pooler.port
+    with RawClient(port) as client:
+        client.login("app", site.passwords["app"], "app")
+        prepare_and_describe(client, "s", shaped.sql)
+        shaped.change()
+        client.query("BEGIN").check()
+        refused = client.run(bind("", "s") + describe("P") + execute() + pgwire.SYNC)
+        assert_changed(refused)
+        assert refused.status == "E"
+        client.query("ROLLBACK").check()
+        client.query("BEGIN").check()
+        client.run(close("S", "s") + pgwire.SYNC).check()
+        prepare_and_describe(client, "s", shaped.sql)
+        assert run_named(client, "s").check().rows == [("1", "new")]
+        client.query("COMMIT").check()
 
 
 def test_not_healed_where_something_has_run_before(pooler, shaped):

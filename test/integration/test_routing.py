@@ -4,7 +4,7 @@ import time
 
 import pgwire
 import pytest
-from where import Where, wait_replica_read, wait_routing
+from where import Where, new_mark, wait_replica_read, wait_routing
 
 READS = [
     "SELECT 1", "select count(*) from pgbench_accounts where aid < 10", "TABLE pgbench_branches",
@@ -105,10 +105,11 @@ def test_reads_are_shared_by_the_replicas(pooler, where):
     what it has just seen."""
     wait_routing(pooler, where)  # the writes before have defined objects: the catalog is old
     counts = collections.Counter()
-    for _ in range(60):
+    for _ in range(100):
         with pooler.raw() as client:
             counts[where.of(client)] += 1
-    assert set(counts) == {"standby1", "standby2"} and min(counts.values()) >= 6
+    # the faster one gets more, and a machine that is busy elsewhere makes one of them slow
+    assert set(counts) == {"standby1", "standby2"} and min(counts.values()) >= 3
 
 
 def test_prepared_statement_keeps_its_verdict(client, where):
@@ -275,3 +276,28 @@ def test_show_routes_counts_by_node(pooler, client, where):
         client.query("SELECT 1").check()
         client.query("SELECT moody()").check()
     assert units(False) >= reads + 1 and units(True) >= writes + 10
+
+
+# Characters whose second byte is a backslash or a letter. JOHAB is not read, but is not lost either.
+@pytest.mark.parametrize("encoding, codec, text", [
+    ("SJIS", "shift_jis", "\u8868\u30bd"), ("big-5", "big5", "\u529f\u8a31"),
+    ("GBK", "gbk", "\u4e57"), ("GB18030", "gb18030", "\u4e57\u00de"), ("UHC", "cp949", "\uac02"),
+    ("JOHAB", "johab", "\ubaa8"), ("EUC_JP", "euc_jp", "\u8868"), ("LATIN1", "latin-1", "\u00e9"),
+])
+def test_characters_that_hide_ascii_bytes_are_read_whole(pooler, where, encoding, codec, text):
+    wait_routing(pooler, where)
+    raw = text.encode(codec)
+    with pooler.raw(client_encoding=encoding) as client:
+        def run(sql):
+            mark = new_mark()
+            data = (mark + sql).encode().replace(b"?", raw) + b"\0"
+            result = client.run(pgwire.msg("Q", data)).check()
+            return [m.body[6:] for m in result.messages if m.kind == "D"], where.ran(mark)
+
+        wait_replica_read(client, where)
+        rows, nodes = run("SELECT E'?'")
+        assert rows == [raw]
+        assert (nodes == {"primary"}) == (encoding == "JOHAB")
+        assert run("SELECT E'?', moody()")[1] == {"primary"}
+        assert run("SELECT E'?\\t?' || '?'")[0] == [raw + b"\t" + raw + raw]
+        assert bool(pooler.show("PINS")) == (encoding == "JOHAB")

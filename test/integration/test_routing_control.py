@@ -1,5 +1,4 @@
 """What a client can say about its routing: pgweir.* parameters, hints, EXPLAIN ROUTE."""
-import psycopg
 import psycopg2
 import pytest
 from test_routing import is_replica
@@ -95,11 +94,6 @@ def show(client):
     return client.value("SHOW pgweir.consistency")
 
 
-def begin_on_server(client):
-    client.query("BEGIN").check()
-    client.query("SELECT 1").check()
-
-
 @pytest.mark.parametrize("held", [False, True], ids=["deferred", "open"])
 def test_transactions_undo_what_they_set(client, held):
     def begin():
@@ -179,9 +173,7 @@ def test_set_at_the_beginning_of_a_text_counts_for_its_rest(client, where):
 
 
 def test_drivers_can_set_and_show(pooler):
-    with psycopg.connect(pooler.dsn() if hasattr(pooler, "dsn") else
-                         pooler.connect3().info.dsn + " password=app-secret",
-                         autocommit=True) as conn:
+    with pooler.connect3() as conn:
         conn.execute("SET pgweir.consistency = 'strong'")
         for _ in range(3):
             assert conn.execute("SHOW pgweir.consistency", prepare=True).fetchone() == ("strong",)

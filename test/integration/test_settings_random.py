@@ -13,14 +13,19 @@ SLICE = 2000  # steps of one test, each of which has a time limit
 def model(site):
     site.cluster.primary.sql(SETUP, "app")
     passwords = {**site.passwords, "chief": "chief-secret"}
-    with site.pgweir(settings={"default_pool_size": 2}, passwords=passwords) as p:
+    databases = site.app_on([site.cluster.primary], "routing=on")  # so that it loads the catalog
+    with site.pgweir(databases, settings={"default_pool_size": 2}, passwords=passwords) as p:
         users = {"app": passwords["app"], "chief": passwords["chief"]}
+        with p.raw() as c:  # the catalog is asked for by the first statement
+            c.query("SELECT 1").check()
+        p.wait_log("catalog loaded")
         model = Model([p.port, site.cluster.primary.port], users, SEED)
         yield model, p
         model.close()
     site.cluster.primary.sql(
-        "DROP SCHEMA red, blue, role_a CASCADE; DROP FUNCTION public.sets_path, public.sets_it,"
-        "public.sets_and_fails, public.sets_nothing; DROP PROCEDURE public.sets_in_two;"
+        "DROP SCHEMA red, blue, role_a CASCADE; DROP TABLE noted; DROP VIEW paths;"
+        "DROP FUNCTION notes, sets_path, sets_app_a, sets_it, sets_and_fails, sets_nothing;"
+        "DROP PROCEDURE sets_in_two;"
         "DROP OWNED BY role_a, role_b; DROP ROLE role_a, role_b, chief", "app")
 
 

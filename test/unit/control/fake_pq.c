@@ -6,6 +6,7 @@
 
 struct pq fake_pqs[FAKE_PQ_MAX];
 unsigned fake_pq_n;
+const struct mark_clock *fake_pq_clock;
 enum status fake_pq_status = OK;
 
 struct pq_result {
@@ -49,6 +50,7 @@ enum status pq_query(struct pq *c, const char *sql, uint64_t timeout_us)
 	c->sql = sql;
 	snprintf(c->asked, sizeof c->asked, "%s", sql);
 	c->n_queries++;
+	c->clock_then = fake_pq_clock != NULL ? mark_clock_load(fake_pq_clock) : 0;
 	return OK;
 }
 

@@ -6,6 +6,7 @@
 #define PGWEIR_TEST_FAKE_PQ_H
 
 #include "control/pq.h"
+#include "route/marks.h"
 
 #define FAKE_PQ_MAX     64u
 #define FAKE_PQ_COLUMNS 8u
@@ -21,12 +22,14 @@ struct pq {
 	const char *sql;           /* asked and not answered; NULL: none */
 	char asked[FAKE_PQ_ASKED]; /* the text of the last one, cut */
 	unsigned n_queries;
+	uint64_t clock_then; /* what fake_pq_clock said when it was asked last */
 	int version;
 };
 
 /* The connections that there are, in the order of pq_connect. */
 extern struct pq fake_pqs[FAKE_PQ_MAX];
 extern unsigned fake_pq_n;         /* made so far */
+extern const struct mark_clock *fake_pq_clock; /* NULL: nothing is noted */
 extern enum status fake_pq_status; /* of pq_connect */
 
 /* The newest connection to that port that is in use, or NULL. */

@@ -56,8 +56,8 @@ START_TEST(what_cannot_be_prepared_stays_as_it_is)
 	static const char *const texts[] = {
 		"\xc2\xa0\x07",     /* a control character */
 		"\xc2\xa0\xc8\xa1", /* U+0221, unassigned in Unicode 3.2 */
-		"\xd8\xa7"
-		"1",                    /* right to left, and does not end so */
+		("\xd8\xa7"
+		 "1"),                  /* right to left, and does not end so */
 		"\xc2\xad",             /* nothing would be left */
 		"\xc2\xa0\xee\x80\x80", /* private use */
 	};

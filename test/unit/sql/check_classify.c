@@ -340,7 +340,7 @@ START_TEST(what_cannot_be_read_is_unknown)
 	struct sql_verdict v;
 	char *text = malloc(SQL_LEN_MAX + 2);
 
-	sql_classify("SELECT 1", 8, OPTS | SQL_ENC_UNSAFE, catalog, &v);
+	sql_classify("SELECT '\xe9'", 10, OPTS | SQL_ENC_UNSAFE, catalog, &v);
 	ck_assert(v.cls == SQL_UNKNOWN && v.cause == CAUSE_ENCODING && v.n_effects == 1);
 	ck_assert_int_eq(sql_effect_pin(&v.effects[0]), SQL_PIN_UNKNOWN);
 	sql_classify("SELECT 1\0", 9, OPTS, catalog, &v);

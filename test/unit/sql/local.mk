@@ -4,6 +4,7 @@ SQL_TESTS = \
 	test/unit/sql/check_catalog \
 	test/unit/sql/check_classify \
 	test/unit/sql/check_effects \
+	test/unit/sql/check_encoding \
 	test/unit/sql/check_fingerprint \
 	test/unit/sql/check_guc \
 	test/unit/sql/check_lexer \
@@ -25,6 +26,9 @@ test_unit_sql_check_classify_CFLAGS = $(UNIT_CFLAGS)
 test_unit_sql_check_effects_SOURCES = test/unit/sql/check_effects.c test/unit/sql/names.h
 test_unit_sql_check_effects_LDADD = $(UNIT_LIBS)
 test_unit_sql_check_effects_CFLAGS = $(UNIT_CFLAGS)
+test_unit_sql_check_encoding_SOURCES = test/unit/sql/check_encoding.c test/unit/sql/names.h
+test_unit_sql_check_encoding_LDADD = $(UNIT_LIBS)
+test_unit_sql_check_encoding_CFLAGS = $(UNIT_CFLAGS)
 test_unit_sql_check_fingerprint_SOURCES = test/unit/sql/check_fingerprint.c
 test_unit_sql_check_fingerprint_LDADD = $(UNIT_LIBS)
 test_unit_sql_check_fingerprint_CFLAGS = $(UNIT_CFLAGS)

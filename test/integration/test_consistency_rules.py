@@ -1,0 +1,145 @@
+"""The rules of samples and marks that only a real cluster can break, one test each."""
+import threading
+import time
+
+import pgwire
+import pytest
+from test_routing import is_replica
+from where import Where, wait_replica_read, wait_routing
+
+
+@pytest.fixture(scope="module")
+def where(own_site):
+    finder = Where(own_site.cluster)
+    yield finder
+    finder.close()
+
+
+@pytest.fixture(scope="module")
+def pooler(own_site, where):
+    own_site.cluster.primary.sql("CREATE TABLE marked (n int); INSERT INTO marked VALUES (0);"
+                                 "ALTER TABLE marked OWNER TO app", "app")
+    own_site.cluster.wait_caught_up()
+    entry = own_site.app_on(own_site.cluster.nodes, "max_lag=60s")["app"]
+    with own_site.pgweir({"app": entry, "app_mate": entry,
+                          "app_strong": entry + " consistency=strong"},
+                         settings={"default_pool_size": 5}) as p:
+        wait_routing(p, where)
+        yield p
+    own_site.cluster.primary.sql("DROP TABLE marked", "app")
+
+
+@pytest.fixture
+def paused(own_site):
+    for standby in own_site.cluster.standbys:
+        standby.pause_replay()
+    yield
+    for standby in own_site.cluster.standbys:
+        standby.resume_replay()
+    own_site.cluster.wait_caught_up()
+
+
+@pytest.fixture
+def lazy_primary(own_site):
+    """What is committed with synchronous_commit = off is not written for seconds."""
+    primary = own_site.cluster.primary
+    for setting in ("wal_writer_delay = '10s'", "wal_writer_flush_after = '1GB'"):
+        primary.sql(f"ALTER SYSTEM SET {setting}")
+    primary.sql("SELECT pg_reload_conf()")
+    time.sleep(0.5)
+    yield primary
+    primary.sql("ALTER SYSTEM RESET ALL")
+    primary.sql("SELECT pg_reload_conf()")
+
+
+def test_a_sample_is_the_insert_position(pooler, where, lazy_primary):  # pylint: disable=unused-argument
+    """pg_current_wal_lsn() would be below what an asynchronous commit has acknowledged."""
+    with pooler.raw() as client:
+        client.query("SET synchronous_commit = off").check()
+        for i in range(1, 9):
+            client.query(f"UPDATE marked SET n = {i}").check()
+            time.sleep(0.25)  # samples come, replicas say that they have all that was written
+            assert client.value("SELECT n FROM marked") == str(i)
+
+
+def test_a_strong_read_that_comes_behind_another_does_not_follow_it_to_its_replica(
+        pooler, where, own_site):
+    with pooler.raw(database="app_strong") as reader, pooler.raw() as writer:
+        wait_replica_read(reader, where)
+        for standby in own_site.cluster.standbys:
+            standby.pause_replay()
+        try:
+            slow = "SELECT count(*) FROM generate_series(1, 4000000)"
+            reader.send(pgwire.query(slow))
+            time.sleep(0.2)  # it runs on a replica now
+            writer.query("UPDATE marked SET n = 777").check()
+            reader.send(pgwire.query("SELECT n FROM marked"))
+            assert reader.result().check().rows
+            assert reader.result().check().rows == [("777",)]
+        finally:
+            for standby in own_site.cluster.standbys:
+                standby.resume_replay()
+            own_site.cluster.wait_caught_up()
+
+
+@pytest.mark.parametrize("mode", ["database", "strong"])
+def test_blocks_whose_statements_must_see_others_writes_run_on_the_primary(pooler, where, mode):
+    with pooler.raw() as client:
+        client.query(f"SET pgweir.consistency = '{mode}'").check()
+        wait_replica_read(client, where)
+        client.query("BEGIN READ ONLY").check()
+        assert where.of(client) == "primary"
+        client.query("COMMIT").check()
+        wait_replica_read(client, where)
+        client.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").check()
+        assert is_replica({where.of(client)}), "it has one snapshot"
+        client.query("COMMIT").check()
+        client.query("SET pgweir.consistency = 'session'").check()
+        client.query("BEGIN READ ONLY").check()
+        assert is_replica({where.of(client)})
+        client.query("COMMIT").check()
+
+
+@pytest.mark.usefixtures("paused")
+def test_a_write_by_any_entry_is_seen_by_all_of_the_database(pooler):
+    with pooler.raw() as writer, pooler.raw(database="app_mate") as reader:
+        reader.query("SET pgweir.consistency = 'database'").check()
+        for i in range(1000, 1020):
+            writer.query(f"UPDATE marked SET n = {i}").check()
+            assert reader.value("SELECT n FROM marked") == str(i)
+
+
+def test_a_strong_read_sees_what_others_wrote_past_pgweir(pooler, own_site, where):
+    with pooler.raw() as reader:
+        reader.query("SET pgweir.consistency = 'strong'").check()
+        wait_replica_read(reader, where)
+        for i in range(2000, 2010):
+            own_site.cluster.primary.sql(f"UPDATE marked SET n = {i}", "app")
+            assert reader.value("SELECT n FROM marked") == str(i)
+
+
+def test_many_strong_reads_wait_together(pooler, where):
+    """One sample serves all that wait: eight times the readers are not eight times the samples."""
+    with pooler.raw() as client:
+        client.query("SET pgweir.consistency = 'strong'").check()
+        wait_replica_read(client, where)
+    counts = []
+
+    def read():
+        with pooler.raw(options="-c pgweir.consistency=strong") as one:
+            n, end = 0, time.monotonic() + 1.5
+            while time.monotonic() < end:
+                one.value("SELECT 1")
+                n += 1
+            counts.append(n)
+
+    def rate(readers):
+        counts.clear()
+        threads = [threading.Thread(target=read) for _ in range(readers)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return sum(counts)
+    alone = rate(1)
+    assert rate(8) > 1.5 * alone, "they do not wait one after the other"
