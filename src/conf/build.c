@@ -418,7 +418,7 @@ static enum status resolve_db(struct build *b, struct nodes *ns, struct conf_db 
 {
 	const struct source_line *line = b->db_lines[db->position];
 	struct finding_at at = {.file = line->file, .line = line->line, .key = line->name};
-	enum status st = nodes_resolve(ns, db, b->c->unix_socket_dir, &at);
+	enum status st = nodes_resolve(ns, db, b->c->unix_socket_dir, b->c->zone, &at);
 
 	if (st != OK)
 		return st;

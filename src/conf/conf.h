@@ -47,6 +47,12 @@ enum consistency {
 	CONSISTENCY_DATABASE,
 	CONSISTENCY_STRONG,
 };
+enum primary_reads {
+	PRIMARY_READS_UNSET,
+	PRIMARY_READS_FALLBACK, /* when no replica is fit */
+	PRIMARY_READS_NEVER,    /* they wait for a replica */
+	PRIMARY_READS_SHARE,    /* by weight, as a replica */
+};
 enum sequence_state {
 	SEQUENCE_STATE_UNSET,
 	SEQUENCE_STATE_OFF,
@@ -99,6 +105,7 @@ struct conf_cluster {
 struct conf_db_node {
 	const struct conf_node *node;
 	uint32_t weight; /* 1 .. */
+	bool is_far;     /* in another zone than ours */
 };
 
 struct conf_db {
@@ -119,7 +126,9 @@ struct conf_db {
 	enum host_balance load_balance_hosts; /* where routing is off */
 	uint64_t max_lag_us;                  /* CONF_UNSET_US */
 	/* keys parsed into `nodes` */
-	const char *host, *port, *weight;
+	const char *host, *port, *weight, *zone;
+	bool zoned; /* a node is_far */
+	enum primary_reads primary_reads;
 
 	/* as whom */
 	const char *user, *password; /* user "": the client's */
@@ -263,6 +272,9 @@ struct conf {
 	enum consistency consistency;
 	uint64_t max_lag_us;
 	uint64_t strong_wait_us;
+	enum primary_reads primary_reads;
+	const char *zone;       /* where we are; "": zones are not heeded */
+	uint64_t slow_start_us; /* 0: none */
 	uint64_t lag_check_interval_us;
 	uint64_t node_timeout_us;
 	const char *monitor_user, *monitor_password, *monitor_dbname;

@@ -152,6 +152,11 @@ enum sequence_state conf_sequence_state(const struct conf *c, const struct conf_
 	return db->sequence_state != SEQUENCE_STATE_UNSET ? db->sequence_state : c->sequence_state;
 }
 
+enum primary_reads conf_primary_reads(const struct conf *c, const struct conf_db *db)
+{
+	return db->primary_reads != PRIMARY_READS_UNSET ? db->primary_reads : c->primary_reads;
+}
+
 enum consistency conf_consistency(
 	const struct conf *c, const struct conf_db *db, const struct conf_user *user)
 {

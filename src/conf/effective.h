@@ -30,6 +30,7 @@ enum sequence_state conf_sequence_state(const struct conf *c, const struct conf_
 enum custom_parameters conf_custom_parameters(const struct conf *c, const struct conf_db *db);
 enum consistency conf_consistency(
 	const struct conf *c, const struct conf_db *db, const struct conf_user *user);
+enum primary_reads conf_primary_reads(const struct conf *c, const struct conf_db *db);
 uint64_t conf_max_lag_us(
 	const struct conf *c, const struct conf_db *db, const struct conf_user *user);
 uint64_t conf_server_lifetime_us(const struct conf *c, const struct conf_db *db);

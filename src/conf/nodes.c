@@ -7,6 +7,7 @@
 #include "conf/own.h"
 
 #define WEIGHT_MAX     100u
+#define ZONE_MAX       63u /* bytes */
 #define SOCKET_DIR_MAX 90u /* bytes: with "/.s.PGSQL.65535" it fits sockaddr_un */
 
 /* --- lists joined by commas --- */
@@ -72,6 +73,27 @@ static bool read_numbers(const char *text, size_t n_hosts, uint64_t max, uint64_
 		if (!read_number(&items.of[items.n == 1 ? 0 : i], max, &out[i]))
 			return false;
 	return true;
+}
+
+/* One zone for all hosts, or one for each. None: out->n is 0. */
+static bool read_zones(const char *text, size_t n_hosts, struct items *out)
+{
+	out->n = 0;
+	if (*text == '\0')
+		return true;
+	if (!split(text, out) || (out->n != 1 && out->n != n_hosts))
+		return false;
+	for (size_t i = 0; i < out->n; i++)
+		if (out->of[i].len > ZONE_MAX)
+			return false;
+	return true;
+}
+
+static bool is_in_zone(const struct items *zones, size_t i, const char *zone)
+{
+	const struct item *item = &zones->of[zones->n == 1 ? 0 : i];
+
+	return item->len == strlen(zone) && memcmp(item->p, zone, item->len) == 0;
 }
 
 /* --- nodes --- */
@@ -181,15 +203,17 @@ static bool read_hosts(
 	return ok;
 }
 
-enum status nodes_resolve(
-	struct nodes *ns, struct conf_db *db, const char *default_host, const struct finding_at *at)
+enum status nodes_resolve(struct nodes *ns, struct conf_db *db, const char *default_host,
+	const char *own_zone, const struct finding_at *at)
 {
 	uint64_t ports[CONF_DB_NODES_MAX], weights[CONF_DB_NODES_MAX];
 	struct conf_node *node;
-	struct items hosts;
+	struct items hosts, zones;
+	struct conf_db_node *place;
 	enum status st;
 
 	db->n_nodes = 0;
+	db->zoned = false;
 	if (*db->host == '\0' && *default_host == '\0') {
 		complain(ns, at, "host", NULL, "a host, since unix_socket_dir is empty");
 		return OK;
@@ -206,6 +230,11 @@ enum status nodes_resolve(
 			"a weight from 1 to 100, or one for each host, joined by commas");
 		return OK;
 	}
+	if (!read_zones(db->zone, hosts.n, &zones)) {
+		complain(ns, at, "zone", db->zone,
+			"a zone of at most 63 bytes, or one for each host, joined by commas");
+		return OK;
+	}
 	for (size_t i = 0; i < hosts.n; i++) {
 		st = find_or_add(ns, &hosts.of[i], (uint16_t)ports[i], &node);
 		if (st == E_LIMIT) {
@@ -214,7 +243,11 @@ enum status nodes_resolve(
 		}
 		if (st != OK)
 			return st;
-		db_node(db, node)->weight += (uint32_t)weights[i];
+		place = db_node(db, node);
+		place->weight += (uint32_t)weights[i];
+		place->is_far =
+			*own_zone != '\0' && zones.n != 0 && !is_in_zone(&zones, i, own_zone);
+		db->zoned = db->zoned || place->is_far;
 	}
 	return OK;
 }

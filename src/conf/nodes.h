@@ -18,11 +18,12 @@ struct nodes {
 enum status nodes_init(struct nodes *ns, struct arena *a, struct findings *found) MUST_USE;
 
 /*
- * Fill db->nodes from its host, port and weight. default_host: for a database without one.
+ * Fill db->nodes from its host, port, weight and zone. default_host: for a database without one.
+ * own_zone: where we are; "": zones are not heeded.
  * Errors: E_NOMEM; what is wrong with the lists goes to `found`, placed at `at`.
  */
 enum status nodes_resolve(struct nodes *ns, struct conf_db *db, const char *default_host,
-	const struct finding_at *at) MUST_USE;
+	const char *own_zone, const struct finding_at *at) MUST_USE;
 
 /* A name, an address or a directory of a unix socket: one, of a length that can be. */
 bool nodes_is_host(const char *host);

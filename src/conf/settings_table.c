@@ -66,6 +66,12 @@ static const struct setting_word routes[] = {
 	{"replica", ROUTE_REPLICA},
 	{NULL, 0},
 };
+static const struct setting_word primary_reads[] = {
+	{"fallback", PRIMARY_READS_FALLBACK},
+	{"never", PRIMARY_READS_NEVER},
+	{"share", PRIMARY_READS_SHARE},
+	{NULL, 0},
+};
 static const struct setting_word consistencies[] = {
 	{"eventual", CONSISTENCY_EVENTUAL},
 	{"session", CONSISTENCY_SESSION},
@@ -328,6 +334,9 @@ const struct setting settings[] = {
 	{ROW(G, ROUTING, LIST, "primary_functions", primary_functions), .flags = SETTING_OURS,
 		.def = "",
 		.help = "functions, as name or schema.name, whose callers go to the primary"},
+	{ROW(G, ROUTING, ENUM, "primary_reads", primary_reads), .flags = SETTING_OURS,
+		.def = "fallback", .words = primary_reads,
+		.help = "which reads the primary gets: those that no replica can, none, or a share"},
 	{ROW(G, CLIENT, TIME, "query_timeout", query_timeout_us), .def = "0", .max = TIME_TOP,
 		.help = "longest a query may run before its connections are closed; 0: no limit"},
 	{ROW(G, CLIENT, TIME, "query_wait_notify", query_wait_notify_us), .def = "5",
@@ -419,6 +428,9 @@ const struct setting settings[] = {
 	{ROW(G, SERVER_TLS, ENUM, "server_tls_sslmode", server_tls.sslmode), .def = "prefer",
 		.words = tls_modes, .help = "whether TLS is used to servers, and what is checked"},
 	{ALIAS(G, PROCESS, "service_name", "job_name")},
+	{ROW(G, ROUTING, TIME, "slow_start", slow_start_us), .flags = SETTING_OURS, .def = "30",
+		.max = 3600000000,
+		.help = "time over which a node that comes back gets its share of reads; 0: at once"},
 	{ROW(G, LISTEN, BOOL, "so_reuseport", so_reuseport), .flags = SETTING_RESTART, .def = "0",
 		.help = "let other processes listen on the same port"},
 	{ROW(G, LISTEN, STRING, "stats_addr", stats_addr), .flags = SETTING_RESTART | SETTING_OURS,
@@ -478,6 +490,8 @@ const struct setting settings[] = {
 	{ROW(G, PROCESS, INT, "workers", workers), .flags = SETTING_RESTART | SETTING_OURS,
 		.def = "auto", .min = 1, .max = 64, .unit = "threads", .words = auto_workers,
 		.help = "threads that serve connections; auto: one per CPU, at most 8"},
+	{ROW(G, ROUTING, STRING, "zone", zone), .flags = SETTING_OURS, .def = "", .max = 63,
+		.help = "zone that this process is in: reads stay in it while they can; empty: none"},
 
 	/* --- [databases] --- */
 	{ROW(D, SESSION, STRING, "application_name", application_name),
@@ -533,6 +547,9 @@ const struct setting settings[] = {
 		.help = "server connections per user, on each node"},
 	{ROW(D, TARGET, STRING, "port", port), .def = "5432",
 		.help = "port, or one for each host, joined by commas"},
+	{ROW(D, TARGET, ENUM, "primary_reads", primary_reads), .flags = SETTING_OURS,
+		.words = primary_reads,
+		.help = "which reads the primary gets, over the global primary_reads"},
 	{ROW(D, LIMIT, TIME, "query_wait_timeout", query_wait_timeout_us), .max = TIME_TOP,
 		.help = "longest a query waits for a server connection"},
 	{ALIAS(D, LIMIT, "reserve_pool", "reserve_pool_size")},
@@ -554,6 +571,8 @@ const struct setting settings[] = {
 		.help = "user on the server, for all clients; default: each client's own"},
 	{ROW(D, TARGET, STRING, "weight", weight), .flags = SETTING_OURS, .def = "1",
 		.help = "share of reads from 1 to 100, or one for each host, joined by commas"},
+	{ROW(D, TARGET, STRING, "zone", zone), .flags = SETTING_OURS,
+		.help = "zone of the hosts, or one for each, joined by commas; see the global zone"},
 
 	/* --- [users] --- */
 	{ROW(U, LIMIT, TIME, "client_idle_timeout", client_idle_timeout_us), .max = TIME_TOP,

@@ -28,7 +28,7 @@ static uint64_t lag_span_us(const struct conf *conf)
 }
 
 enum status judgement_new(const struct conf *conf, const struct roles *old,
-	const bool known[NODES_MAX], struct roles **out)
+	const bool known[NODES_MAX], uint64_t now_us, struct roles **out)
 {
 	uint16_t cluster_ids[NODES_MAX], from[NODES_MAX], spare = spare_cluster(conf);
 	const char *labels[NODES_MAX];
@@ -39,6 +39,7 @@ enum status judgement_new(const struct conf *conf, const struct roles *old,
 		.label = labels,
 		.node_timeout_us = conf->node_timeout_us,
 		.lag_span_us = lag_span_us(conf),
+		.now_us = now_us,
 	};
 	enum status st;
 

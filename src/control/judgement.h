@@ -14,6 +14,6 @@
  * still used is carried over. Errors: E_NOMEM.
  */
 enum status judgement_new(const struct conf *conf, const struct roles *old,
-	const bool known[NODES_MAX], struct roles **out) MUST_USE;
+	const bool known[NODES_MAX], uint64_t now_us, struct roles **out) MUST_USE;
 
 #endif

@@ -358,12 +358,16 @@ enum {
 	NODE_LAG_BYTES,
 	NODE_LAG_US,
 	NODE_LAG_MAX_US,
-	NODE_PROBE_US
+	NODE_PROBE_US,
+	NODE_SHARE
 };
 
-static void put_node(const struct family *f, const struct topo_node *n, bool is_primary,
-	uint64_t lag_max_us, struct wr *w)
+static void put_node(const struct show_in *in, const struct family *f, const struct topo_node *n,
+	bool is_primary, struct wr *w)
 {
+	uint32_t id = (uint32_t)(n - env_topology(in->env)->nodes);
+	uint64_t lag_max_us =
+		in->env->lag_log != NULL ? lag_log_max_us(in->env->lag_log, id) : 0;
 	struct labels l = {.n = 0};
 	bool is_replica = n->role == TOPO_ROLE_REPLICA;
 
@@ -399,6 +403,9 @@ static void put_node(const struct family *f, const struct topo_node *n, bool is_
 	case NODE_PROBE_US:
 		exposition_seconds(w, f->name, &l, n->latency_us);
 		break;
+	case NODE_SHARE: /* a ratio, in millionths as times are */
+		exposition_seconds(w, f->name, &l, node_share_percent(in, n) * 10000u);
+		break;
 	}
 }
 
@@ -417,8 +424,7 @@ static size_t nodes(const struct show_in *in, const struct family *f, size_t pos
 	if (node->cluster_id == CONF_NO_CLUSTER || n == NULL)
 		return pos + 1;
 	c = topology_cluster(t, n->cluster);
-	put_node(f, n, c != NULL && c->primary == node->id,
-		in->env->lag_log != NULL ? lag_log_max_us(in->env->lag_log, node->id) : 0, w);
+	put_node(in, f, n, c != NULL && c->primary == node->id, w);
 	return pos + 1;
 }
 
@@ -549,6 +555,8 @@ static const struct family families[] = {
 		NODE_LAG_MAX_US},
 	{"pgweir_node_probe_seconds", "gauge", "Recent time of the monitor's queries.", nodes,
 		NODE_PROBE_US},
+	{"pgweir_node_read_share_ratio", "gauge",
+		"How much of its share of reads slow_start gives to the node.", nodes, NODE_SHARE},
 
 	WORKER("cpu_seconds_total", "counter", cpu_us, "CPU time of the worker's thread."),
 	WORKER("turns_total", "counter", turns, "Turns of the worker's loop."),

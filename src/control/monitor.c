@@ -509,7 +509,7 @@ static enum status update_roles(struct monitor *m)
 
 	for (uint32_t i = 0; i < NODES_MAX; i++)
 		known[i] = m->watches[i] != NULL;
-	st = judgement_new(env_conf(m->env), m->roles, known, &next);
+	st = judgement_new(env_conf(m->env), m->roles, known, env_now_us(m->env), &next);
 	if (st != OK)
 		return st;
 	roles_free(m->roles);

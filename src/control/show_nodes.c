@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "conf/conf.h"
+#include "route/choose.h"
 #include "route/topology.h"
 
 #define I4 REPLY_TYPE_INT4
@@ -27,6 +28,7 @@ static const struct reply_column nodes_columns[] = {
 	{"outstanding", I8},
 	{"latency_us", I8},
 	{"probe_latency_us", I8},
+	{"share_percent", I4},
 	{"answered_ms_ago", I8},
 	{"server_version", T},
 	{"system_id", T},
@@ -80,9 +82,19 @@ static void put_unwatched(struct rows *out, const struct conf_node *node, struct
 	rows_u64(out, l.servers);
 	rows_u64(out, l.outstanding);
 	rows_u64(out, l.latency_us);
-	for (unsigned i = 0; i < 4; i++) /* probe_latency_us … system_id */
+	for (unsigned i = 0; i < 5; i++) /* probe_latency_us … system_id */
 		rows_text(out, NULL);
 	rows_text(out, "");
+}
+
+unsigned node_share_percent(const struct show_in *in, const struct topo_node *n)
+{
+	uint64_t slow_us = env_conf(in->env)->slow_start_us, now_us = env_now_us(in->env);
+
+	if (n->back_us == 0)
+		return 100;
+	return (256u - choose_held_256(now_us > n->back_us ? now_us - n->back_us : 0, slow_us)) *
+	       100u / 256u;
 }
 
 static void put_lag(struct rows *out, const struct topo_node *n)
@@ -123,6 +135,7 @@ static void put_watched(const struct show_in *in, struct rows *out, const struct
 	rows_u64(out, l.outstanding);
 	rows_u64(out, l.latency_us);
 	rows_u64(out, n->latency_us);
+	rows_u64(out, node_share_percent(in, n));
 	if (n->answered_us == 0)
 		rows_text(out, NULL);
 	else

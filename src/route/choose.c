@@ -1,5 +1,7 @@
 #include "route/choose.h"
 
+#include <string.h>
+
 /*
  * The replica of the last read is left for the primary, while marks keep the client from other
  * replicas, when it is so many times slower than both.
@@ -28,6 +30,9 @@ enum {
 static const char *const reason_names[CHOOSE_REASON_COUNT] = {
 	[CHOOSE_BY_REPLICA_OK] = "replica_ok",
 	[CHOOSE_BY_REPLICA_STAYS] = "replica_stays",
+	[CHOOSE_BY_OTHER_ZONE] = "other_zone",
+	[CHOOSE_BY_EJECTED] = "ejected",
+	[CHOOSE_BY_PRIMARY_SHARE] = "primary_share",
 	[CHOOSE_BY_NO_REPLICA] = "no_replica",
 	[CHOOSE_BY_LAG] = "lag",
 	[CHOOSE_BY_MARK_OPEN] = "mark_open",
@@ -80,8 +85,21 @@ const char *choose_hint_text(enum choose_hint h)
 		       "\"consistency\" asks, and there is no primary.";
 	case CHOOSE_HINT_CONNECT:
 		return "The node cannot be connected to; see SHOW NODES.";
+	case CHOOSE_HINT_NEVER:
+		return "No replica is usable at present, and \"primary_reads = never\" keeps reads "
+		       "off the primary; see SHOW NODES.";
+	case CHOOSE_HINT_NEVER_MARKS:
+		return "No replica is known to have what \"consistency\" asks for, and "
+		       "\"primary_reads = never\" keeps reads off the primary.";
 	}
 	return "";
+}
+
+bool choose_reason_is_replica(uint8_t reason)
+{
+	return reason == CHOOSE_BY_REPLICA_OK || reason == CHOOSE_BY_REPLICA_STAYS ||
+	       reason == CHOOSE_BY_ROUTE_REPLICA || reason == CHOOSE_BY_OTHER_ZONE ||
+	       reason == CHOOSE_BY_EJECTED;
 }
 
 /* --- the primary --- */
@@ -192,7 +210,9 @@ struct candidates {
 	uint16_t n_fit;
 	unsigned unfit;      /* bits of all that are not fit */
 	uint16_t n_by_marks; /* that only a mark keeps from being fit */
+	uint32_t w_by_marks; /* their weights */
 	bool may_come;       /* … one of them is not so far behind that waiting is vain */
+	bool others_come;    /* one that is not ejected is unfit for its lag or a mark only */
 	uint16_t by_marks;   /* the cheapest of them */
 };
 
@@ -222,14 +242,21 @@ static void candidates_find(const struct choose_in *in, struct candidates *c)
 	c->n_fit = 0;
 	c->unfit = 0;
 	c->n_by_marks = 0;
+	c->w_by_marks = 0;
 	c->by_marks = 0;
 	c->may_come = false;
+	c->others_come = false;
 	for (uint16_t i = 0; i < in->n_nodes; i++) {
 		unsigned why = replica_check(in, i);
 
 		c->unfit |= why;
+		c->others_come = c->others_come ||
+				 ((why & (UNFIT_LAG | UNFIT_WAITS | UNFIT_BEHIND)) != 0 &&
+					 !in->load[i].is_ejected);
 		c->may_come = c->may_come ||
 			      ((why & (UNFIT_WAITS | UNFIT_BEHIND)) != 0 && catches_up(in, i));
+		if ((why & (UNFIT_WAITS | UNFIT_BEHIND)) != 0)
+			c->w_by_marks += in->load[i].weight;
 		if (why == FIT)
 			c->fit[c->n_fit++] = (uint8_t)i;
 		else if ((why & (UNFIT_WAITS | UNFIT_BEHIND)) != 0 &&
@@ -237,6 +264,91 @@ static void candidates_find(const struct choose_in *in, struct candidates *c)
 				 cost(&in->load[c->by_marks]) > cost(&in->load[i])))
 			c->by_marks = i;
 	}
+}
+
+/* --- zones, ejected nodes, slow start: in->uneven --- */
+
+#define SLOW_START_LEAST 26u /* of 256: a node that comes back has a tenth of its share */
+
+uint8_t choose_held_256(uint64_t age_us, uint64_t slow_start_us)
+{
+	uint64_t share;
+
+	if (age_us >= slow_start_us)
+		return 0;
+	share = (uint64_t)(256.0 * (double)age_us / (double)slow_start_us);
+	return (uint8_t)(256u - (share > SLOW_START_LEAST ? share : SLOW_START_LEAST));
+}
+
+/* Chance anew for each node of each unit, whatever else the number is used for. */
+static uint32_t chance_of(const struct choose_in *in, uint16_t index)
+{
+	uint32_t x = in->random ^ (index + 1u) * 0x9e3779b9u;
+
+	x = (x ^ x >> 16) * 0x85ebca6bu;
+	x = (x ^ x >> 13) * 0xc2b2ae35u;
+	return x ^ x >> 16;
+}
+
+static bool is_not_ejected(const struct choose_in *in, uint16_t index)
+{
+	return !in->load[index].is_ejected;
+}
+
+static bool is_near(const struct choose_in *in, uint16_t index)
+{
+	return !in->load[index].is_far;
+}
+
+static bool is_not_held(const struct choose_in *in, uint16_t index)
+{
+	return chance_of(in, index) >> 24 >= in->load[index].held_256;
+}
+
+/* Keep the fit of which this is true, if there are any. */
+static bool keep(const struct choose_in *in, struct candidates *c,
+	bool (*is_kept)(const struct choose_in *, uint16_t))
+{
+	uint8_t kept[CHOOSE_NODES_MAX];
+	uint16_t n = 0;
+
+	for (uint16_t k = 0; k < c->n_fit; k++)
+		if (is_kept(in, c->fit[k]))
+			kept[n++] = c->fit[k];
+	if (n == 0)
+		return false;
+	memcpy(c->fit, kept, n);
+	c->n_fit = n;
+	return true;
+}
+
+/* The own zone is left for another only when all its servers are busy, and not all of the other. */
+static bool is_own_zone_full(const struct choose_in *in, const struct candidates *c)
+{
+	bool far_free = false;
+
+	for (uint16_t k = 0; k < c->n_fit; k++) {
+		const struct choose_load *l = &in->load[c->fit[k]];
+
+		if (!l->is_far && l->n_free != 0)
+			return false;
+		far_free = far_free || (l->is_far && l->n_free != 0);
+	}
+	return far_free;
+}
+
+/*
+ * An ejected node gets a read only where there is nothing else: neither the primary, nor another
+ * replica that is usable, though not for this read.
+ */
+static void narrow(const struct choose_in *in, struct candidates *c, bool may_primary)
+{
+	if (!keep(in, c, is_not_ejected) && c->others_come && may_primary)
+		c->n_fit = 0;
+	if (c->n_fit > 1 && !is_own_zone_full(in, c))
+		(void)keep(in, c, is_near);
+	if (c->n_fit > 1)
+		(void)keep(in, c, is_not_held);
 }
 
 /* --- the better of two random ones --- */
@@ -274,6 +386,9 @@ static bool is_better(
 	uint64_t latency_a = at_most(a->latency_us, LATENCY_MAX_US) + 1;
 	uint64_t latency_b = at_most(b->latency_us, LATENCY_MAX_US) + 1;
 
+	/* What is not known is neither better nor worse: one that comes back is not flooded. */
+	if (a->latency_us == 0 || b->latency_us == 0)
+		latency_a = latency_b = 1;
 	if ((a->n_free == 0) != (b->n_free == 0))
 		return a->n_free == 0;
 	return 2 * units_a * latency_a * b->weight > 3 * units_b * latency_b * a->weight;
@@ -315,15 +430,17 @@ static enum choose_reason why_not_replica(const struct choose_in *in, unsigned u
 	return CHOOSE_BY_NO_REPLICA;
 }
 
-static enum choose_hint replica_hint(unsigned unfit)
+static enum choose_hint replica_hint(const struct choose_in *in, unsigned unfit)
 {
+	bool never = in->route == CHOOSE_ROUTE_AUTO && in->primary_reads == CHOOSE_PRIMARY_NEVER;
+
 	if ((unfit & (UNFIT_WAITS | UNFIT_BEHIND)) != 0)
-		return CHOOSE_HINT_MARKS;
+		return never ? CHOOSE_HINT_NEVER_MARKS : CHOOSE_HINT_MARKS;
 	if ((unfit & UNFIT_LAG) != 0)
 		return CHOOSE_HINT_MAX_LAG;
 	if ((unfit & UNFIT_CONNECT) != 0)
 		return CHOOSE_HINT_CONNECT;
-	return CHOOSE_HINT_NO_REPLICA;
+	return never ? CHOOSE_HINT_NEVER : CHOOSE_HINT_NO_REPLICA;
 }
 
 /* Marks keep the client from all replicas but that of its last read. */
@@ -348,8 +465,41 @@ static bool leaves_replica(const struct choose_in *in, const struct candidates *
 	uint16_t i = primary_index(in);
 	uint64_t here = cost(&in->load[c->fit[0]]);
 
-	return in->route == CHOOSE_ROUTE_AUTO && i < in->n_nodes && in->load[i].conn_ok &&
-	       is_much_cheaper(&in->load[i], here) && is_much_cheaper(&in->load[c->by_marks], here);
+	return in->route == CHOOSE_ROUTE_AUTO && in->primary_reads != CHOOSE_PRIMARY_NEVER &&
+	       i < in->n_nodes && in->load[i].conn_ok && is_much_cheaper(&in->load[i], here) && is_much_cheaper(&in->load[c->by_marks], here);
+}
+
+/*
+ * primary_reads = share: whether the primary gets the read instead of the replica at `index`, which
+ * is the best. Never more than its share by weight, of which those have theirs that marks forbid for
+ * the moment; less if it is the worse of the two. It has whatever must be seen.
+ */
+static bool is_for_primary(const struct choose_in *in, const struct candidates *c, uint16_t index)
+{
+	uint16_t i = primary_index(in);
+	const struct choose_load *p = &in->load[i], *l = &in->load[index];
+	uint32_t total = c->w_by_marks;
+
+	if (i >= in->n_nodes || !p->conn_ok)
+		return false;
+	if (in->uneven && ((p->is_far && !l->is_far) || !is_not_held(in, i)))
+		return false;
+	total += p->weight;
+	for (uint16_t k = 0; k < c->n_fit; k++)
+		total += in->load[c->fit[k]].weight;
+	if ((uint64_t)chance_of(in, CHOOSE_NODES_MAX) * total >= ((uint64_t)p->weight << 32))
+		return false;
+	return !is_better(l, p, (uint32_t)p->weight + l->weight, 2);
+}
+
+static enum choose_reason reason_of_node(
+	const struct choose_in *in, uint16_t index, enum choose_reason why)
+{
+	if (in->nodes[index] == cluster(in)->primary)
+		return CHOOSE_BY_PRIMARY_SHARE;
+	if (in->load[index].is_ejected)
+		return CHOOSE_BY_EJECTED;
+	return in->load[index].is_far ? CHOOSE_BY_OTHER_ZONE : why;
 }
 
 /* A read, or any unit of a database with route = replica: that has no way out to the primary. */
@@ -357,13 +507,20 @@ static void choose_replica(const struct choose_in *in, bool may_primary, enum ch
 	struct choose_out *out)
 {
 	struct candidates c;
+	uint16_t i;
 	bool bound;
 
 	candidates_find(in, &c);
 	bound = is_bound(in, &c);
+	if (in->uneven)
+		narrow(in, &c, may_primary);
 	if (c.n_fit != 0 && !(bound && leaves_replica(in, &c))) {
-		to_node(in, pick_better(in, &c), out);
-		out->reason = (uint8_t)(bound ? CHOOSE_BY_REPLICA_STAYS : why);
+		i = pick_better(in, &c);
+		if (in->primary_reads == CHOOSE_PRIMARY_SHARE && in->route == CHOOSE_ROUTE_AUTO &&
+			is_for_primary(in, &c, i))
+			i = primary_index(in);
+		to_node(in, i, out);
+		out->reason = (uint8_t)reason_of_node(in, i, bound ? CHOOSE_BY_REPLICA_STAYS : why);
 		return;
 	}
 	out->wants_sample = (c.unfit & UNFIT_WAITS) != 0;
@@ -381,7 +538,7 @@ static void choose_replica(const struct choose_in *in, bool may_primary, enum ch
 	 */
 	if (out->node == TOPO_NONE &&
 		(!may_primary || (c.unfit > UNFIT_CONNECT && cluster(in)->ever_primary)))
-		out->hint = (uint8_t)replica_hint(c.unfit);
+		out->hint = (uint8_t)replica_hint(in, c.unfit);
 }
 
 /* --- all together --- */
@@ -437,7 +594,8 @@ void choose(const struct choose_in *in, struct choose_out *out)
 		to_primary(in, CHOOSE_BY_ROUTE_PRIMARY, out);
 		return;
 	case CHOOSE_ROUTE_REPLICA:
-		choose_replica(in, is_read(in->kind), CHOOSE_BY_ROUTE_REPLICA, out);
+		choose_replica(in, is_read(in->kind) && in->primary_reads != CHOOSE_PRIMARY_NEVER,
+			CHOOSE_BY_ROUTE_REPLICA, out);
 		return;
 	case CHOOSE_ROUTE_AUTO:
 		break;
@@ -445,7 +603,8 @@ void choose(const struct choose_in *in, struct choose_out *out)
 	if (!is_read(in->kind))
 		to_primary(in, reason_of(in->kind), out);
 	else
-		choose_replica(in, true, CHOOSE_BY_REPLICA_OK, out);
+		choose_replica(in, in->primary_reads != CHOOSE_PRIMARY_NEVER, CHOOSE_BY_REPLICA_OK,
+			out);
 }
 
 /* Whether the unit must not go to a replica. */
@@ -461,9 +620,13 @@ bool choose_is_fit(const struct choose_in *in, uint16_t index)
 	PANIC_IF(index >= in->n_nodes);
 	if (in->route == CHOOSE_ROUTE_OFF)
 		return in->load[index].conn_ok;
-	if (index == primary_index(in))
+	if (index == primary_index(in)) {
+		if (is_read(in->kind) && in->route != CHOOSE_ROUTE_PRIMARY &&
+			in->primary_reads == CHOOSE_PRIMARY_NEVER)
+			return false;
 		return in->load[index].conn_ok &&
 		       (in->route != CHOOSE_ROUTE_REPLICA || is_read(in->kind));
+	}
 	return !must_primary(in) && replica_check(in, index) == FIT;
 }
 
@@ -472,6 +635,8 @@ const char *choose_unfit_text(const struct choose_in *in, uint16_t index)
 	PANIC_IF(index >= in->n_nodes);
 	switch (replica_check(in, index)) {
 	case FIT:
+		if (in->load[index].is_ejected)
+			return "it is ejected as an outlier";
 		return "";
 	case UNFIT_CONNECT:
 		return "it cannot be connected to";

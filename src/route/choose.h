@@ -30,6 +30,13 @@ enum choose_route {
 	CHOOSE_ROUTE_OFF, /* nodes are equals, round-robin; the topology is not looked at */
 };
 
+/* Which reads the primary gets while the unit could run on a replica (`primary_reads =`). */
+enum choose_primary_reads {
+	CHOOSE_PRIMARY_FALLBACK, /* those for which no replica is fit */
+	CHOOSE_PRIMARY_NEVER,    /* none: they wait for a replica */
+	CHOOSE_PRIMARY_SHARE,    /* its share by weight, as if it were a replica */
+};
+
 enum choose_consistency {
 	CHOOSE_EVENTUAL,
 	CHOOSE_SESSION_MARKS,  /* marks: the client's */
@@ -42,6 +49,9 @@ enum choose_reason {
 	CHOOSE_BY_REPLICA_OK,    /* to a fit replica */
 	CHOOSE_BY_REPLICA_STAYS, /* to the replica of the last read: no other is known to be as far
 				  */
+	CHOOSE_BY_OTHER_ZONE,    /* to a replica of another zone: none of the own one would do */
+	CHOOSE_BY_EJECTED,       /* to a replica that is ejected: there is no other */
+	CHOOSE_BY_PRIMARY_SHARE, /* read on the primary: its share */
 	CHOOSE_BY_NO_REPLICA,    /* read on the primary: there is no usable replica */
 	CHOOSE_BY_LAG,           /* read on the primary: replicas are beyond max_lag */
 	CHOOSE_BY_MARK_OPEN,     /* read on the primary: no sample covers the client's mark yet */
@@ -75,6 +85,8 @@ enum choose_hint {
 	CHOOSE_HINT_MAX_LAG,            /* all are beyond `max_lag` */
 	CHOOSE_HINT_MARKS,              /* the consistency mode forbids those that are left */
 	CHOOSE_HINT_CONNECT,            /* the node that fits cannot be connected to */
+	CHOOSE_HINT_NEVER,              /* primary_reads = never, no replica is usable */
+	CHOOSE_HINT_NEVER_MARKS,        /* primary_reads = never, the marks forbid the replicas */
 };
 /* A sentence for the error's HINT; "" for CHOOSE_HINT_NONE. */
 const char *choose_hint_text(enum choose_hint h);
@@ -87,6 +99,10 @@ struct choose_load {
 	uint8_t weight;       /* 1..CHOOSE_WEIGHT_MAX */
 	bool conn_ok; /* it can be connected to, as far as is known; not tried in vain by this unit
 		       */
+	/* heeded if choose_in.uneven: */
+	bool is_far;      /* in another zone than we are */
+	bool is_ejected;  /* see route/outlier.h */
+	uint8_t held_256; /* of so many of 256 reads it is no candidate: choose_held_256 */
 };
 
 struct choose_in {
@@ -97,6 +113,8 @@ struct choose_in {
 	uint16_t cluster;
 	enum choose_kind kind;
 	enum choose_route route;
+	enum choose_primary_reads primary_reads;
+	bool uneven; /* a node is far, ejected, or held back */
 	enum choose_consistency consistency;
 	const struct marks *marks;  /* settled; NULL: none */
 	const struct mark *arrival; /* CHOOSE_STRONG: set when the unit came, settled */
@@ -124,6 +142,15 @@ void choose(const struct choose_in *in, struct choose_out *out);
  * idle server, and before it is sent after a wait.
  */
 bool choose_is_fit(const struct choose_in *in, uint16_t index);
+
+/* Does the reason say that a replica was chosen? */
+bool choose_reason_is_replica(uint8_t reason);
+
+/*
+ * Slow start: from how many of 256 reads a node is kept that came back `age_us` ago. Its share
+ * grows evenly from a tenth to all over slow_start_us (0: there is none).
+ */
+uint8_t choose_held_256(uint64_t age_us, uint64_t slow_start_us);
 
 /* Why the replica in->nodes[index] is not fit for a read, in words; "" if it is. */
 const char *choose_unfit_text(const struct choose_in *in, uint16_t index);

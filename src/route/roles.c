@@ -12,6 +12,7 @@ struct roles {
 	uint16_t n_nodes, n_clusters;
 	uint64_t node_timeout_us;
 	uint64_t started_us;
+	bool carried; /* the start is over: what is new was added */
 	uint64_t generation;
 	uint32_t last_identity;
 	struct judge_node *nodes;
@@ -22,6 +23,12 @@ struct roles {
 static struct judge_cluster *cluster_of(struct roles *r, uint16_t node)
 {
 	return &r->clusters[r->nodes[node].pub.cluster];
+}
+
+/* Whether `since_us` is node_timeout ago. */
+static bool is_overdue(const struct roles *r, uint64_t since_us, uint64_t now_us)
+{
+	return now_us >= since_us && now_us - since_us >= r->node_timeout_us;
 }
 
 /* --- beginning and end --- */
@@ -127,6 +134,8 @@ static void node_take(struct judge_node *n, const struct roles_answer *a)
 	/* A replica cut off from its primary cannot tell its timeline, but has kept it. */
 	if (a->timeline != 0 || !same)
 		p->timeline = a->timeline;
+	if (p->epoch != 0 && !same)
+		n->was_up = false; /* it has restarted unseen */
 	p->epoch += !same;
 	p->role = a->in_recovery ? TOPO_ROLE_REPLICA : TOPO_ROLE_PRIMARY;
 	p->system_id = a->system_id;
@@ -198,12 +207,6 @@ unsigned roles_node_error(struct roles *r, uint16_t node, enum roles_error e, co
 		break;
 	}
 	return judge_after(r, node, &before);
-}
-
-/* Whether `since_us` is node_timeout ago. */
-static bool is_overdue(const struct roles *r, uint64_t since_us, uint64_t now_us)
-{
-	return now_us >= since_us && now_us - since_us >= r->node_timeout_us;
 }
 
 /* A cluster whose nodes have had their time is judged by those that were heard. */
@@ -282,6 +285,7 @@ void roles_carry(struct roles *r, const struct roles *from, const uint16_t *node
 	bool carried[TOPO_CLUSTERS_MAX] = {false};
 
 	r->generation = from->generation;
+	r->carried = from->carried || is_overdue(from, from->started_us, r->started_us);
 	for (uint16_t k = 0; k < r->n_clusters; k++) /* those not carried below are new ones */
 		r->clusters[k].pub.identity += from->last_identity;
 	r->last_identity += from->last_identity;
@@ -316,6 +320,17 @@ static void fill_lag(struct topo_node *p, const struct judge_cluster *c)
 	p->lag_known = lag.known;
 }
 
+/* A node that is up and was not comes back, unless that is how we found it. */
+static void note_back(struct roles *r, struct judge_node *n, uint64_t now_us)
+{
+	bool is_up = n->pub.health == TOPO_UP;
+
+	if (is_up && !n->was_up && (n->known || r->carried || is_overdue(r, r->started_us, now_us)))
+		n->pub.back_us = now_us;
+	n->was_up = is_up;
+	n->known = n->known || is_up;
+}
+
 enum status roles_snapshot(struct roles *r, uint64_t now_us, struct topology **out)
 {
 	struct topology *t;
@@ -328,6 +343,7 @@ enum status roles_snapshot(struct roles *r, uint64_t now_us, struct topology **o
 	for (uint16_t k = 0; k < r->n_clusters; k++)
 		t->clusters[k] = r->clusters[k].pub;
 	for (uint16_t i = 0; i < r->n_nodes; i++) {
+		note_back(r, &r->nodes[i], now_us);
 		t->nodes[i] = r->nodes[i].pub;
 		fill_lag(&t->nodes[i], cluster_of(r, i));
 	}

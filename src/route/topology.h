@@ -40,6 +40,7 @@ struct topo_node {
 	uint32_t epoch;    /* changes with system identifier and postmaster start time */
 	uint64_t lsn;      /* primary: insert (rounded); replica: replay */
 	uint64_t lag_us;
+	uint64_t back_us; /* when it came back, or was added, monotonic; 0: there from the start */
 	/*
 	 * When the sample that `lsn` comes from was begun, monotonic. `lsn` says nothing about a
 	 * server connection opened later than this: see topo_node_counts_for.

@@ -350,6 +350,7 @@ static enum status account_bind(struct worker *w, struct account *acc)
 	acc->server_lifetime_us = conf_server_lifetime_us(conf, db);
 	acc->max_lag_us = conf_max_lag_us(conf, db, user);
 	acc->consistency = conf_consistency(conf, db, user);
+	acc->primary_reads = conf_primary_reads(conf, db);
 	account_bind_board(w, acc);
 	account_set_limits(w, acc);
 	if (acc->login_hash != login) {

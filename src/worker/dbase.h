@@ -119,6 +119,7 @@ struct account {
 	uint64_t query_wait_timeout_us, query_timeout_us, idle_transaction_timeout_us;
 	uint64_t transaction_timeout_us, client_idle_timeout_us, server_lifetime_us, max_lag_us;
 	enum consistency consistency;
+	enum primary_reads primary_reads;
 	uint64_t login_hash; /* of all that its servers log in with; never 0 */
 
 	uint32_t n_pools;

@@ -140,6 +140,20 @@ enum choose_route pick_route(const struct conf_db *db)
 	return CHOOSE_ROUTE_AUTO;
 }
 
+/* What speaks against a node beside its load: its zone, and how short it has been back. */
+static void fill_uneven(struct worker *w, const struct account *acc, struct chooser *ch, uint32_t i)
+{
+	const struct topo_node *n = topology_node(w->topology, ch->nodes[i]);
+	struct choose_load *l = &ch->load[i];
+	uint64_t back_us = n != NULL ? n->back_us : 0;
+	uint64_t age_us = w->now_us > back_us ? w->now_us - back_us : 0; /* not our clock reading */
+
+	l->is_far = acc->db->conf->nodes[i].is_far;
+	if (back_us != 0 && age_us < w->conf->slow_start_us)
+		l->held_256 = choose_held_256(age_us, w->conf->slow_start_us);
+	ch->in.uneven = ch->in.uneven || l->is_far || l->held_256 != 0;
+}
+
 static void fill_load(struct worker *w, const struct client *c, struct chooser *ch, uint32_t i)
 {
 	const struct pool *p = c->acc->pools[i];
@@ -211,6 +225,20 @@ static void fill_marks(struct worker *w, struct client *c, struct chooser *ch)
 	}
 }
 
+static enum choose_primary_reads primary_reads_of(const struct account *acc)
+{
+	switch (acc->primary_reads) {
+	case PRIMARY_READS_NEVER:
+		return CHOOSE_PRIMARY_NEVER;
+	case PRIMARY_READS_SHARE:
+		return CHOOSE_PRIMARY_SHARE;
+	case PRIMARY_READS_UNSET:
+	case PRIMARY_READS_FALLBACK:
+		break;
+	}
+	return CHOOSE_PRIMARY_FALLBACK;
+}
+
 static void chooser_fill(
 	struct worker *w, struct client *c, enum choose_kind kind, struct chooser *ch)
 {
@@ -237,12 +265,11 @@ static void chooser_fill(
 	if (a.route == CHOOSE_ROUTE_PRIMARY + 1 && ch->in.route == CHOOSE_ROUTE_AUTO)
 		ch->in.route = CHOOSE_ROUTE_PRIMARY; /* never against what the entry is for */
 	fill_marks(w, c, ch);
-}
-
-static bool goes_to_replica(const struct choose_out *out)
-{
-	return out->reason == CHOOSE_BY_REPLICA_OK || out->reason == CHOOSE_BY_REPLICA_STAYS ||
-	       out->reason == CHOOSE_BY_ROUTE_REPLICA;
+	if (ch->in.route == CHOOSE_ROUTE_OFF || acc->n_pools == 1)
+		return;
+	ch->in.primary_reads = primary_reads_of(acc);
+	for (uint32_t i = 0; i < acc->n_pools; i++)
+		fill_uneven(w, acc, ch, i);
 }
 
 static void want_sample(struct worker *w)
@@ -277,7 +304,7 @@ static uint8_t reason_of(
 {
 	if (out->reason == CHOOSE_BY_ROUTE_PRIMARY && pick_route(c->db->conf) == CHOOSE_ROUTE_AUTO)
 		return CHOOSE_BY_HINT;
-	if (c->unit.asks_replica && in->kind <= CHOOSE_READ_BLOCK && goes_to_replica(out))
+	if (c->unit.asks_replica && in->kind <= CHOOSE_READ_BLOCK && choose_reason_is_replica(out->reason))
 		return CHOOSE_BY_HINT;
 	return out->reason;
 }
@@ -319,11 +346,11 @@ struct pool *pick_pool(struct worker *w, struct client *c, enum choose_kind kind
 	choose(&ch.in, &out);
 	c->route_reason = c->force_primary ? CHOOSE_BY_REPLAY : reason_of(c, &ch.in, &out);
 	c->route_hint = out.hint;
-	c->needs_primary = !goes_to_replica(&out) && c->db->conf->routing &&
+	c->needs_primary = !choose_reason_is_replica(out.reason) && c->db->conf->routing &&
 			   c->db->conf->route != ROUTE_REPLICA;
-	c->by_sample = goes_to_replica(&out);
+	c->by_sample = choose_reason_is_replica(out.reason);
 	c->waits_fresh = out.waits;
-	c->block_read_only = kind == CHOOSE_READ_BLOCK && goes_to_replica(&out);
+	c->block_read_only = kind == CHOOSE_READ_BLOCK && choose_reason_is_replica(out.reason);
 	if (out.wants_sample)
 		want_sample(w);
 	if (out.node == TOPO_NONE)

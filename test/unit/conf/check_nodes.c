@@ -44,6 +44,25 @@ START_TEST(same_host_on_another_port_is_another_node)
 }
 END_TEST
 
+START_TEST(hosts_have_zones)
+{
+	struct conf *c = fixture_conf("[pgweir]\nzone = b\n[databases]\n"
+				      "a1 = host=h1,h2,h3 zone=a,b,c\n"
+				      "a2 = host=h1,h2 zone='b'\n"
+				      "a3 = host=h1,h2\n");
+
+	ck_assert(c->dbs[0].zoned);
+	ck_assert(c->dbs[0].nodes[0].is_far);
+	ck_assert(!c->dbs[0].nodes[1].is_far);
+	ck_assert(c->dbs[0].nodes[2].is_far);
+	ck_assert(!c->dbs[1].zoned && !c->dbs[2].zoned);
+	conf_free(c);
+	c = fixture_conf("[pgweir]\n[databases]\na1 = host=h1,h2,h3 zone=a,b,c\n");
+	ck_assert(!c->dbs[0].zoned); /* nobody has said where we are */
+	conf_free(c);
+}
+END_TEST
+
 START_TEST(node_listed_twice_has_the_weight_of_both)
 {
 	struct conf *c = fixture_conf("[pgweir]\n[databases]\na = host=h,i,h weight=2,1,3\n");
@@ -170,6 +189,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, fixture_init, fixture_fini);
 	tcase_add_test(tc, hosts_are_nodes_with_ports_and_weights);
 	tcase_add_test(tc, same_host_on_another_port_is_another_node);
+	tcase_add_test(tc, hosts_have_zones);
 	tcase_add_test(tc, node_listed_twice_has_the_weight_of_both);
 	tcase_add_test(tc, lists_that_do_not_fit_are_refused);
 	tcase_add_test(tc, ids_stay_when_hosts_are_moved_about);

@@ -383,7 +383,7 @@ START_TEST(a_hint_names_what_keeps_a_unit_waiting)
 	check(TOPO_NONE, CHOOSE_BY_ROUTE_REPLICA, CHOOSE_HINT_MARKS);
 	load[1].conn_ok = load[2].conn_ok = false;
 	check(TOPO_NONE, CHOOSE_BY_ROUTE_REPLICA, CHOOSE_HINT_CONNECT);
-	for (unsigned h = CHOOSE_HINT_NO_PRIMARY; h <= CHOOSE_HINT_CONNECT; h++)
+	for (unsigned h = CHOOSE_HINT_NO_PRIMARY; h <= CHOOSE_HINT_NEVER_MARKS; h++)
 		ck_assert_uint_gt(strlen(choose_hint_text((enum choose_hint)h)), 20);
 	ck_assert_str_eq(choose_hint_text(CHOOSE_HINT_NONE), "");
 }
@@ -480,6 +480,173 @@ START_TEST(loaded_replicas_bear_their_share)
 }
 END_TEST
 
+START_TEST(the_primary_takes_its_share_only_if_asked_to)
+{
+	unsigned n[N_NODES];
+
+	in.primary_reads = CHOOSE_PRIMARY_SHARE;
+	count_choices(n);
+	for (unsigned i = 0; i < N_NODES; i++)
+		ck_assert_int_le(abs((int)n[i] - 33333), 1000);
+	marks_read(&marks, c, 2, 1, 5); /* bound to one of them: it stands for both */
+	count_choices(n);
+	ck_assert_uint_eq(n[1], 0);
+	ck_assert_int_le(abs((int)n[0] - 33333), 1000);
+	marks_init(&marks);
+	load[1].weight = load[2].weight = 5;
+	count_choices(n);
+	ck_assert_int_le(abs((int)n[0] - 9091), 600);
+	load[0].outstanding = 10; /* writes */
+	count_choices(n);
+	ck_assert_uint_eq(n[0], 0);
+	load[1].outstanding = load[2].outstanding = 100;
+	load[0].outstanding = 0;
+	count_choices(n);
+	ck_assert_int_le(abs((int)n[0] - 9091), 600); /* never more than its share */
+	topo->nodes[1].health = topo->nodes[2].health = TOPO_DOWN;
+	check(0, CHOOSE_BY_NO_REPLICA, CHOOSE_HINT_NONE);
+	topo->nodes[1].health = TOPO_UP;
+	in.kind = CHOOSE_WRITE;
+	check(0, CHOOSE_BY_WRITE, CHOOSE_HINT_NONE);
+	in.kind = CHOOSE_READ;
+	in.route = CHOOSE_ROUTE_REPLICA;
+	check(1, CHOOSE_BY_ROUTE_REPLICA, CHOOSE_HINT_NONE);
+}
+END_TEST
+
+START_TEST(a_strong_read_waits_though_the_primary_shares)
+{
+	in.primary_reads = CHOOSE_PRIMARY_SHARE;
+	strong(true);
+	check(TOPO_NONE, CHOOSE_BY_REPLICA_OK, CHOOSE_HINT_MARKS);
+	ck_assert(out.waits);
+	in.consistency = CHOOSE_SESSION_MARKS;
+	marks_write(&marks, c, 5);
+	check(0, CHOOSE_BY_MARK_OPEN, CHOOSE_HINT_NONE);
+}
+END_TEST
+
+START_TEST(reads_wait_for_a_replica_if_the_primary_takes_none)
+{
+	in.primary_reads = CHOOSE_PRIMARY_NEVER;
+	check_replica(CHOOSE_BY_REPLICA_OK);
+	ck_assert(!choose_is_fit(&in, 0));
+	marks_write(&marks, c, 5);
+	check(TOPO_NONE, CHOOSE_BY_REPLICA_OK, CHOOSE_HINT_NEVER_MARKS);
+	ck_assert(out.wants_sample);
+	samples(6, 1000);
+	check_replica(CHOOSE_BY_REPLICA_OK);
+	topo->nodes[1].lag_us = topo->nodes[2].lag_us = 2000000;
+	check(TOPO_NONE, CHOOSE_BY_REPLICA_OK, CHOOSE_HINT_MAX_LAG);
+	topo->nodes[1].health = topo->nodes[2].health = TOPO_DOWN;
+	check(TOPO_NONE, CHOOSE_BY_REPLICA_OK, CHOOSE_HINT_NEVER);
+	in.kind = CHOOSE_READ_BLOCK;
+	check(TOPO_NONE, CHOOSE_BY_REPLICA_OK, CHOOSE_HINT_NEVER);
+	in.kind = CHOOSE_UNKNOWN; /* what a replica has refused */
+	check(0, CHOOSE_BY_UNKNOWN, CHOOSE_HINT_NONE);
+	in.kind = CHOOSE_READ;
+	in.route = CHOOSE_ROUTE_PRIMARY; /* the client has asked for it */
+	check(0, CHOOSE_BY_ROUTE_PRIMARY, CHOOSE_HINT_NONE);
+	in.route = CHOOSE_ROUTE_REPLICA;
+	check(TOPO_NONE, CHOOSE_BY_ROUTE_REPLICA, CHOOSE_HINT_NO_REPLICA);
+}
+END_TEST
+
+START_TEST(a_reader_does_not_leave_for_a_primary_that_takes_no_reads)
+{
+	marks_read(&marks, c, 2, 1, 5);
+	load[2].outstanding = 4;
+	check(0, CHOOSE_BY_MARK_OPEN, CHOOSE_HINT_NONE);
+	in.primary_reads = CHOOSE_PRIMARY_NEVER;
+	check(2, CHOOSE_BY_REPLICA_STAYS, CHOOSE_HINT_NONE);
+}
+END_TEST
+
+START_TEST(reads_stay_in_the_zone_while_they_can)
+{
+	unsigned n[N_NODES];
+
+	in.uneven = true;
+	load[2].is_far = true;
+	load[0].is_far = true;
+	load[1].outstanding = 100; /* far away is not better for that */
+	count_choices(n);
+	ck_assert_uint_eq(n[1], 100000);
+	load[1].n_free = 0;
+	check(2, CHOOSE_BY_OTHER_ZONE, CHOOSE_HINT_NONE);
+	load[2].n_free = 0; /* a line for a line: the own zone's */
+	check(1, CHOOSE_BY_REPLICA_OK, CHOOSE_HINT_NONE);
+	load[1].n_free = load[2].n_free = 5;
+	topo->nodes[1].lag_us = 2000000;
+	check(2, CHOOSE_BY_OTHER_ZONE, CHOOSE_HINT_NONE);
+	topo->nodes[1].lag_us = 0;
+	topo->nodes[1].health = TOPO_DOWN;
+	check(2, CHOOSE_BY_OTHER_ZONE, CHOOSE_HINT_NONE);
+	topo->nodes[2].health = TOPO_DOWN;
+	check(0, CHOOSE_BY_NO_REPLICA, CHOOSE_HINT_NONE);
+	topo->nodes[1].health = topo->nodes[2].health = TOPO_UP;
+	in.primary_reads = CHOOSE_PRIMARY_SHARE; /* from the own zone only */
+	count_choices(n);
+	ck_assert_uint_eq(n[1], 100000);
+	load[0].is_far = false;
+	load[1].outstanding = 0;
+	count_choices(n);
+	ck_assert_int_le(abs((int)n[0] - 50000), 1000);
+	ck_assert_uint_eq(n[2], 0);
+}
+END_TEST
+
+START_TEST(a_node_that_is_back_gets_its_share_by_and_by)
+{
+	unsigned n[N_NODES];
+
+	ck_assert_uint_eq(choose_held_256(0, 0), 0);
+	ck_assert_uint_eq(choose_held_256(30, 30), 0);
+	ck_assert_uint_eq(choose_held_256(0, 30), 230);
+	ck_assert_uint_eq(choose_held_256(15, 30), 128);
+	ck_assert_uint_eq(choose_held_256(UINT64_MAX / 2, UINT64_MAX), 128);
+	in.uneven = true;
+	load[2].latency_us = 0; /* not measured: it is not flooded for that */
+	load[2].held_256 = choose_held_256(0, 30);
+	count_choices(n);
+	ck_assert_int_le(abs((int)n[2] - 5078), 400); /* a tenth of a half */
+	load[2].held_256 = choose_held_256(15, 30);
+	count_choices(n);
+	ck_assert_int_le(abs((int)n[2] - 25000), 800);
+	load[1].held_256 = load[2].held_256 = 230; /* both: somebody has to do it */
+	count_choices(n);
+	ck_assert_int_le(abs((int)n[2] - 50000), 1000);
+	ck_assert_uint_eq(n[0], 0);
+	topo->nodes[1].health = TOPO_DOWN;
+	check(2, CHOOSE_BY_REPLICA_OK, CHOOSE_HINT_NONE);
+}
+END_TEST
+
+START_TEST(an_ejected_node_is_the_last_resort)
+{
+	unsigned n[N_NODES];
+
+	in.uneven = true;
+	load[1].is_ejected = true;
+	count_choices(n);
+	ck_assert_uint_eq(n[2], 100000);
+	ck_assert_str_eq(choose_unfit_text(&in, 1), "it is ejected as an outlier");
+	topo->nodes[2].lag_us = 2000000; /* it will be back at once: the primary helps out */
+	check(0, CHOOSE_BY_LAG, CHOOSE_HINT_NONE);
+	in.primary_reads = CHOOSE_PRIMARY_NEVER;
+	check(1, CHOOSE_BY_EJECTED, CHOOSE_HINT_NONE);
+	in.primary_reads = CHOOSE_PRIMARY_FALLBACK;
+	topo->nodes[2].health = TOPO_DOWN; /* never all out */
+	check(1, CHOOSE_BY_EJECTED, CHOOSE_HINT_NONE);
+	topo->nodes[2].health = TOPO_UP;
+	topo->nodes[2].lag_us = 0;
+	load[2].is_far = true; /* rather far away than ejected */
+	check(2, CHOOSE_BY_OTHER_ZONE, CHOOSE_HINT_NONE);
+	load[2].is_ejected = true;
+	check(1, CHOOSE_BY_EJECTED, CHOOSE_HINT_NONE);
+}
+END_TEST
+
 START_TEST(many_replicas_are_all_used)
 {
 	enum { N = CHOOSE_NODES_MAX };
@@ -539,6 +706,13 @@ int main(void)
 	tcase_add_test(tc, idle_replicas_share_by_weight);
 	tcase_add_test(tc, the_one_with_less_to_do_is_preferred);
 	tcase_add_test(tc, loaded_replicas_bear_their_share);
+	tcase_add_test(tc, the_primary_takes_its_share_only_if_asked_to);
+	tcase_add_test(tc, a_strong_read_waits_though_the_primary_shares);
+	tcase_add_test(tc, reads_wait_for_a_replica_if_the_primary_takes_none);
+	tcase_add_test(tc, a_reader_does_not_leave_for_a_primary_that_takes_no_reads);
+	tcase_add_test(tc, reads_stay_in_the_zone_while_they_can);
+	tcase_add_test(tc, a_node_that_is_back_gets_its_share_by_and_by);
+	tcase_add_test(tc, an_ejected_node_is_the_last_resort);
 	tcase_add_test(tc, many_replicas_are_all_used);
 	return unit_run("choose", tc);
 }

@@ -224,6 +224,30 @@ START_TEST(a_primary_that_restarts_is_taken_back)
 }
 END_TEST
 
+START_TEST(a_node_that_comes_back_or_is_added_is_told_from_one_found_at_the_start)
+{
+	struct roles_answer a;
+
+	(void)primary(0, 1, 1000);
+	(void)replica(1, 1, 1000);
+	ck_assert_uint_eq(node(0)->back_us, 0);
+	ck_assert_uint_eq(node(1)->back_us, 0);
+	(void)roles_node_error(r, 1, ROLES_ERR_CONNECT, "refused");
+	ck_assert_uint_eq(node(1)->back_us, 0);
+	(void)replica(1, 1, 1000);
+	ck_assert_uint_eq(node(1)->back_us, now_us);
+	(void)replica(1, 1, 1000);
+	ck_assert_uint_lt(node(1)->back_us, now_us);
+	a = answer_of(1, true, 1, 1000);
+	a.postmaster_start_us++; /* so quick a restart that it was never missed */
+	(void)roles_node_answer(r, 1, &a);
+	ck_assert_uint_eq(node(1)->back_us, now_us);
+	now_us += TIMEOUT_US;
+	(void)replica(2, 1, 1000); /* was not there at the start */
+	ck_assert_uint_eq(node(2)->back_us, now_us);
+}
+END_TEST
+
 START_TEST(silence_takes_a_node_out_and_an_answer_takes_it_in)
 {
 	uint16_t about;
@@ -561,6 +585,8 @@ int main(void)
 	tcase_add_test(tc, a_second_primary_does_not_replace_the_first);
 	tcase_add_test(tc, promotion_fences_the_old_primary_at_the_first_sign);
 	tcase_add_test(tc, a_primary_that_restarts_is_taken_back);
+	tcase_add_test(
+		tc, a_node_that_comes_back_or_is_added_is_told_from_one_found_at_the_start);
 	tcase_add_test(tc, silence_takes_a_node_out_and_an_answer_takes_it_in);
 	tcase_add_test(tc, a_lost_connection_alone_decides_nothing);
 	tcase_add_test(tc, a_refused_login_is_red_and_told);

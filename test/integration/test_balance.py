@@ -1,0 +1,160 @@
+"""Which of the nodes that are fit gets a read: weights, primary_reads, zones, slow start."""
+import time
+import urllib.request
+
+import pytest
+from tools import proc
+from where import Where, wait_routing
+
+READS = 300
+
+
+@pytest.fixture(scope="module")
+def where(own_site):
+    finder = Where(own_site.cluster)
+    yield finder
+    finder.close()
+
+
+@pytest.fixture
+def routed(own_site, where):
+    """Start a Pgweir whose database app has these keys, and wait until it routes."""
+    started = []
+    for s in own_site.cluster.standbys:  # what a test before this one has left
+        if not s.is_running():
+            s.start()
+
+    def start(more="", **settings):
+        settings = {"workers": 1, "catalog_refresh_interval": "3600", **settings}
+        p = own_site.pgweir_routed(f"max_lag=10s {more}", settings=settings)
+        started.append(p)
+        p.__enter__()
+        wait_routing(p, where)
+        return p
+    yield start
+    for p in started:
+        p.__exit__(None, None, None)
+
+
+def name_of(node):
+    return f"127.0.0.1:{node.port}"
+
+
+def counts(pooler, key):
+    """Reads so far by one column of SHOW ROUTES."""
+    found = {}
+    for r in pooler.show("ROUTES"):
+        if r["verdict"] == "read":
+            found[r[key]] = found.get(r[key], 0) + int(r["units"])
+    return found
+
+
+def read(pooler, key="node", n=READS):
+    """Run reads; how many of them went where, or why."""
+    before = counts(pooler, key)
+    with pooler.raw() as client:
+        for _ in range(n):
+            client.query("SELECT 1").check()
+    return {k: v - before.get(k, 0) for k, v in counts(pooler, key).items()
+            if v != before.get(k, 0)}
+
+
+def stop(pooler, node):
+    node.kill()
+    pooler.wait_show("NODES", lambda r: r["health"] != "up", node=name_of(node))
+
+
+def start(pooler, node):
+    node.start()
+    pooler.wait_show("NODES", lambda r: r["health"] == "up", node=name_of(node))
+
+
+def test_the_primary_takes_its_share_of_reads_only_if_asked_to(own_site, routed):
+    primary = name_of(own_site.cluster.primary)
+    p = routed("primary_reads=share")
+    total = {}
+
+    def has_share():  # what is new on a node is slow, and that is forgotten within a second
+        for reason, n in read(p, "reason").items():
+            total[reason] = total.get(reason, 0) + n
+        return total.get("primary_share", 0) >= sum(total.values()) / 10
+    proc.wait_until("a tenth of reads on the primary", has_share, 20 * p.slow, 0.2)
+    assert counts(p, "node")[primary] >= total["primary_share"]
+    assert total["primary_share"] <= sum(total.values()) * 0.5
+    with p.raw() as client:
+        client.query("UPDATE pgbench_branches SET bbalance = bbalance").check()
+    p.databases["app"] = p.databases["app"].replace("=share", "=fallback")
+    p.reload()
+    assert primary not in read(p)
+
+
+def test_reads_wait_for_a_replica_if_the_primary_takes_none(own_site, routed, where):
+    p = routed("primary_reads=never", query_wait_timeout=2)
+    standbys = own_site.cluster.standbys
+    with p.raw() as client:
+        for i in range(1, 21):  # a read that follows a write waits for the replica that has it
+            client.query(f"UPDATE pgbench_branches SET bbalance = {i}").check()
+            result, nodes = where.run(client, "SELECT bbalance FROM pgbench_branches")
+            assert int(result.value()) == i and "primary" not in nodes
+        for s in standbys:
+            stop(p, s)
+        begun = time.monotonic()
+        error = client.query("SELECT 1").errors[0].fields
+        assert time.monotonic() - begun > 1.5
+        assert "primary_reads = never" in error["H"], error
+        assert where.of(client, "/* pgweir: primary */ SELECT 1") == "primary"
+    with p.raw() as client:
+        text = "\n".join(r[0] for r in client.query("EXPLAIN ROUTE SELECT 1").rows)
+        assert "waits, no node is fit" in text and "primary_reads = never" in text
+        p.databases["app"] = p.databases["app"].replace("=never", "=fallback")
+        p.reload()
+        assert where.of(client) == "primary"
+        for s in standbys:
+            start(p, s)
+
+
+def test_reads_stay_in_the_own_zone_until_it_cannot_serve(own_site, routed):
+    near, far = own_site.cluster.standbys
+    p = routed("zone=far,near,far", zone="near", slow_start=0)
+    assert read(p) == {name_of(near): READS}
+    with p.raw() as client:
+        text = "\n".join(r[0] for r in client.query("EXPLAIN ROUTE SELECT 1").rows)
+        assert "in another zone" in text
+    stop(p, near)
+    assert read(p, "reason") == {"other_zone": READS}
+    start(p, near)
+    with p.raw() as client:
+        proc.wait_until("reads in the own zone", lambda: set(read(p, n=5)) == {name_of(near)},
+                        10 * p.slow, 0.1)
+        client.query("SELECT 1").check()
+    near.pause_replay()
+    try:
+        p.databases["app"] = p.databases["app"].replace("max_lag=10s", "max_lag=200ms")
+        p.reload()
+        own_site.cluster.primary.sql("CREATE TABLE zoned (a int)", "app")
+        proc.wait_until("lag to be seen", lambda: set(read(p, n=5)) == {name_of(far)},
+                        10 * p.slow, 0.1)
+    finally:
+        near.resume_replay()
+        own_site.cluster.primary.sql("DROP TABLE zoned", "app")
+
+
+def test_a_node_that_comes_back_gets_its_share_by_and_by(own_site, routed):
+    back = own_site.cluster.standbys[0]
+    port = proc.free_port()
+    p = routed(slow_start=60, stats_port=port)
+    assert [r["share_percent"] for r in p.show("NODES")] == ["100"] * 3
+    stop(p, back)
+    start(p, back)
+    share = int(p.show_one("NODES", node=name_of(back))["share_percent"])
+    assert 9 <= share < 60
+    by_node = read(p, n=2 * READS)
+    assert by_node.get(name_of(back), 0) < READS * 2 * 0.35
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        line = next(ln for ln in answer.read().decode().splitlines()
+                    if ln.startswith("pgweir_node_read_share_ratio") and name_of(back) in ln)
+    assert 0.08 <= float(line.split()[-1]) < 0.7
+    p.reload(slow_start=1)
+    p.wait_show("NODES", lambda r: r["share_percent"] == "100", node=name_of(back))
+    proc.wait_until("both replicas to be used alike",
+                    lambda: read(p).get(name_of(back), 0) > READS * 0.25, 10 * p.slow, 0.1)
