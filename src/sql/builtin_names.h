@@ -1,8 +1,8 @@
 /*
- * builtin_names - functions of PostgreSQL itself that clients call, and that set nothing out of sight:
- * a list of X("name"). From pg_proc of PostgreSQL 15, without what operators, types, indexes and
- * aggregates use, and without what runs SQL that it is given; and what newer versions have added.
- * A name that is missing here costs a hidden query where no catalog is loaded.
+ * builtin_names - functions of PostgreSQL itself that clients call, and that set nothing out of
+ * sight: a list of X("name"). From pg_proc of PostgreSQL 15, without what operators, types, indexes
+ * and aggregates use, and without what runs SQL that it is given; and what newer versions have
+ * added. A name that is missing here costs a hidden query where no catalog is loaded.
  */
 #ifndef PGWEIR_SQL_BUILTIN_NAMES_H
 #define PGWEIR_SQL_BUILTIN_NAMES_H

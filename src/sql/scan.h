@@ -23,8 +23,8 @@ struct scan {
 	} prev; /* the same of the token before it, maybe the last statement's `;` */
 	const char *text;
 	uint32_t opts;
-	bool ascii;                /* the text has no byte >= 0x80 */
-	const struct catalog *cat; /* NULL: not loaded */
+	bool ascii;                  /* the text has no byte >= 0x80 */
+	const struct catalog *cat;   /* NULL: not loaded */
 	const struct catalog *blind; /* catalog_new_blind: then calls are noted. NULL: not so */
 	struct sql_verdict *v;
 	struct sql_objections *objections; /* where all of them are noted, or NULL */

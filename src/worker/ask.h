@@ -76,7 +76,7 @@ struct ask_catalog {
 	char database[NAME_LEN]; /* the [databases] entry's name */
 	char dbname[NAME_LEN];   /* on the server */
 	uint32_t owner;          /* see struct catalogs */
-	bool changed; /* DDL has passed: load again */
+	bool changed;            /* DDL has passed: load again */
 };
 
 struct ask_probe {

@@ -10,8 +10,8 @@
 #define CONF                                                                                \
 	"[databases]\n"                                                                     \
 	"app = host=10.0.0.1,10.0.0.2 port=6001,6002 monitor_user=mon monitor_password=p\n" \
-	"plain = host=10.0.0.3,10.0.0.4 port=6003,6004 routing=off monitor_user=mon\n"       \
-	"nobody = host=10.0.0.5 port=6005 routing=off\n"                                     \
+	"plain = host=10.0.0.3,10.0.0.4 port=6003,6004 routing=off monitor_user=mon\n"      \
+	"nobody = host=10.0.0.5 port=6005 routing=off\n"                                    \
 	"[pgweir]\nlisten_addr = 127.0.0.1\ncatalog_refresh_interval = %s\n"                \
 	"primary_functions = %s\n"
 
