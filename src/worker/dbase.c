@@ -414,7 +414,9 @@ enum status account_find(struct worker *w, struct dbase *db, const char *user, s
 
 uint64_t account_parse_mark(const struct worker *w, const struct account *acc)
 {
-	uint64_t h[4] = {(uintptr_t)acc, acc->login_hash, acc->db->catalog_generation,
+	const struct dbase *db = acc->db;
+	bool routed = db->conf != NULL && db->conf->routing;
+	uint64_t h[4] = {(uintptr_t)acc, acc->login_hash, routed ? db->catalog_generation : 0,
 		atomic_load(&w->sh->ddl_no)};
 
 	return hash_bytes(&w->sh->hash_key, h, sizeof h) | 1;
