@@ -18,6 +18,7 @@ class Contender:
     has_prepared = True   # named prepared statements work
     is_one_to_one = False  # a server connection per client
     waits_to_parse = False  # each Parse takes a server
+    is_yardstick = False  # runs in every other round: no ratio is asked of it
 
     def __init__(self, folder, server_port, pool_size):
         self.folder = folder
@@ -75,6 +76,7 @@ class Direct(Contender):
 
     name = "direct"
     is_one_to_one = True
+    is_yardstick = True
 
     def start(self):
         self.port = self.server_port
@@ -85,6 +87,7 @@ class Floor(Contender):
 
     name = "floor"
     is_one_to_one = True
+    is_yardstick = True
 
     def __init__(self, folder, server_port, pool_size, program):
         super().__init__(folder, server_port, pool_size)
@@ -137,6 +140,7 @@ class DebianPgbouncer(Pooler):
     """Before 1.21 PgBouncer has no prepared statements in transaction mode."""
 
     name = "pgbouncer-debian"
+    is_yardstick = True
     has_prepared = False
     waits_to_parse = True
 
