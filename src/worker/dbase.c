@@ -12,6 +12,7 @@
 #include "sql/catalog.h"
 #include "state/settings.h"
 #include "worker/account.h"
+#include "worker/balance.h"
 #include "worker/ask.h"
 #include "worker/client.h"
 #include "worker/dispatch.h"
@@ -353,6 +354,7 @@ static enum status account_bind(struct worker *w, struct account *acc)
 	acc->primary_reads = conf_primary_reads(conf, db);
 	account_bind_board(w, acc);
 	account_set_limits(w, acc);
+	balance_bind(w, acc);
 	if (acc->login_hash != login) {
 		acc->login_hash = login;
 		account_moved(w, acc);
