@@ -169,8 +169,8 @@ const struct setting settings[] = {
 		.help = "longest a cancel request waits for a connection to its node; 0: no limit"},
 	{ROW(G, ROUTING, TIME, "catalog_refresh_interval", catalog_refresh_interval_us),
 		.flags = SETTING_OURS, .def = "60", .min = 1000000, .max = 86400000000,
-		.help = "how often the names that matter for routing are read again from the "
-			"primary"},
+		.help = "how often the names that matter for routing and settings are read "
+			"again"},
 	{ROW(G, CLIENT, TIME, "client_idle_timeout", client_idle_timeout_us), .def = "0",
 		.max = TIME_TOP,
 		.help = "idle time after which a client is disconnected; 0: never"},

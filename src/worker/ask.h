@@ -75,8 +75,8 @@ struct ask_catalog {
 	struct mail mail;
 	char database[NAME_LEN]; /* the [databases] entry's name */
 	char dbname[NAME_LEN];   /* on the server */
-	uint32_t cluster;
-	bool changed; /* DDL has passed: load again */
+	uint32_t owner;          /* see struct catalogs */
+	bool changed;            /* DDL has passed: load again */
 };
 
 struct ask_probe {
