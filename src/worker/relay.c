@@ -192,6 +192,9 @@ static void hidden_ready(struct worker *w, struct server *s, struct owed_entry e
 	}
 	if (s->state == SERVER_RESET)
 		loss_drained(w, s);
+	/* What waits until nothing is under way waits for what is hidden, too. */
+	if (s->client != NULL && s->client->stalled && server_is_quiet(s))
+		conn_rx_resume(s->client->conn);
 }
 
 /* --- errors --- */

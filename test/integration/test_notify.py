@@ -55,6 +55,19 @@ def test_a_notification_reaches_an_idle_listener_that_holds_no_server(pooler):
         assert one.is_silent_for(0.2)
 
 
+def test_unit_of_a_pinned_listener_goes_on_behind_what_is_hidden(pooler):
+    """It waits until nothing is under way: also for a question that pgweir asks on its own."""
+    with pooler.raw() as one:
+        one.query("LISTEN hidden").check()
+        one.query("CREATE TEMP TABLE keeps_its_server (a int)").check()
+        for _ in range(20):
+            one.send(pgwire.query("SET SESSION AUTHORIZATION app") + pgwire.query("SELECT 1"))
+            for tag in ("SET", "SELECT 1"):
+                messages = one.read_until("Z")
+                assert [m.body for m in messages if m.kind == "C"] == [tag.encode() + b"\0"]
+        one.query("RESET SESSION AUTHORIZATION").check()
+
+
 def test_many_more_listeners_than_servers(pooler):
     clients = [pooler.raw() for _ in range(60)]
     try:
