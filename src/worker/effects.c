@@ -632,7 +632,6 @@ static void apply(struct worker *w, struct client *c, struct server *s, struct e
 		break;
 	case EFFECT_RESET_ALL:
 		reset_all(w, c, s, false);
-		undo(w, c, PIN_UNDO_RESET_ALL);
 		break;
 	case EFFECT_DISCARD_ALL:
 		discard_all(w, c, s);
