@@ -331,13 +331,8 @@ static size_t catalog(const struct show_in *in, const struct family *f, size_t p
 	if (c == NULL || pos >= c->n)
 		return SIZE_MAX;
 	e = &c->entry[pos];
-	if (e->owner < CATALOG_OF_NODE) {
-		snprintf(cluster, sizeof cluster, "%u", e->owner);
-		labels_add(&l, "cluster", cluster);
-	} else {
-		labels_add(
-			&l, "node", show_node_name(in->env, (int32_t)(e->owner - CATALOG_OF_NODE)));
-	}
+	snprintf(cluster, sizeof cluster, "%u", e->cluster);
+	labels_add(&l, "cluster", cluster);
 	labels_add(&l, "database", e->dbname);
 	if (f->field == CATALOG_NAMES)
 		exposition_u64(w, f->name, &l, catalog_n_names(e->catalog));
@@ -367,7 +362,8 @@ static void put_node(const struct show_in *in, const struct family *f, const str
 	bool is_primary, struct wr *w)
 {
 	uint32_t id = (uint32_t)(n - env_topology(in->env)->nodes);
-	uint64_t lag_max_us = in->env->lag_log != NULL ? lag_log_max_us(in->env->lag_log, id) : 0;
+	uint64_t lag_max_us =
+		in->env->lag_log != NULL ? lag_log_max_us(in->env->lag_log, id) : 0;
 	struct labels l = {.n = 0};
 	bool is_replica = n->role == TOPO_ROLE_REPLICA;
 

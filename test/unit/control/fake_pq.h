@@ -24,14 +24,13 @@ struct pq {
 	unsigned n_queries;
 	uint64_t clock_then; /* what fake_pq_clock said when it was asked last */
 	int version;
-	bool in_recovery;
 };
 
 /* The connections that there are, in the order of pq_connect. */
 extern struct pq fake_pqs[FAKE_PQ_MAX];
-extern unsigned fake_pq_n;                     /* made so far */
+extern unsigned fake_pq_n;         /* made so far */
 extern const struct mark_clock *fake_pq_clock; /* NULL: nothing is noted */
-extern enum status fake_pq_status;             /* of pq_connect */
+extern enum status fake_pq_status; /* of pq_connect */
 
 /* The newest connection to that port that is in use, or NULL. */
 struct pq *fake_pq_to(uint16_t port);
