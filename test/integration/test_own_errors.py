@@ -58,10 +58,11 @@ def cancelled_in_line(case):
     return waiter
 
 
-
-
 def currval(case):
-    client = case.client()
+    """Of two clients that share one server, the one that did not advance a sequence there last."""
+    client, other = case.client(), case.client()
+    client.query("CREATE SEQUENCE IF NOT EXISTS own_errors; SELECT nextval('own_errors')").check()
+    other.query("SELECT nextval('own_errors')").check()
     client.send(pgwire.query("SELECT lastval()"))
     return client
 
@@ -245,7 +246,7 @@ CASES = [  # what happens, settings, SQLSTATE, severity, a word of the hint
     (max_pinned, {"default_pool_size": 2, "query_wait_timeout": 1}, "53300", "ERROR",
      "max_pinned"),
     (cancelled_in_line, {"default_pool_size": 1}, "57014", "ERROR", None),
-    (currval, {}, "55000", "ERROR", "RETURNING"),
+    (currval, {"default_pool_size": 1}, "55000", "ERROR", "RETURNING"),
     (duplicate_statement, {}, "42P05", "ERROR", None),
     (unknown_statement, {}, "26000", "ERROR", None),
     (large_statements, {"max_statement_memory": "1MB", "workers": 1}, "53400", "ERROR",
