@@ -74,9 +74,11 @@ void check_db(const struct conf *c, const struct conf_db *db, const struct findi
 	if (db->route != ROUTE_AUTO && !db->routing)
 		findings_add(found, FINDING_ERROR, at, "expected routing=on with route=");
 	if (db->primary_reads == PRIMARY_READS_SHARE && db->route != ROUTE_AUTO)
-		findings_add(found, FINDING_ERROR, at, "expected route=auto with primary_reads=share");
+		findings_add(
+			found, FINDING_ERROR, at, "expected route=auto with primary_reads=share");
 	if (*db->zone != '\0' && *c->zone == '\0')
-		findings_add(found, FINDING_NOTE, at, "zone has no effect: the global zone is not set");
+		findings_add(
+			found, FINDING_NOTE, at, "zone has no effect: the global zone is not set");
 	if (db->routing && *conf_monitor_user(c, db) == '\0')
 		findings_add(found, FINDING_NOTE, at,
 			"routing has to ask the nodes who they are: set monitor_user");

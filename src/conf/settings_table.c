@@ -336,7 +336,8 @@ const struct setting settings[] = {
 		.help = "functions, as name or schema.name, whose callers go to the primary"},
 	{ROW(G, ROUTING, ENUM, "primary_reads", primary_reads), .flags = SETTING_OURS,
 		.def = "fallback", .words = primary_reads,
-		.help = "which reads the primary gets: those that no replica can, none, or a share"},
+		.help = "which reads the primary gets: those that no replica can, none, or a "
+			"share"},
 	{ROW(G, CLIENT, TIME, "query_timeout", query_timeout_us), .def = "0", .max = TIME_TOP,
 		.help = "longest a query may run before its connections are closed; 0: no limit"},
 	{ROW(G, CLIENT, TIME, "query_wait_notify", query_wait_notify_us), .def = "5",
@@ -430,7 +431,8 @@ const struct setting settings[] = {
 	{ALIAS(G, PROCESS, "service_name", "job_name")},
 	{ROW(G, ROUTING, TIME, "slow_start", slow_start_us), .flags = SETTING_OURS, .def = "30",
 		.max = 3600000000,
-		.help = "time over which a node that comes back gets its share of reads; 0: at once"},
+		.help = "time over which a node that comes back gets its share of reads; 0: at "
+			"once"},
 	{ROW(G, LISTEN, BOOL, "so_reuseport", so_reuseport), .flags = SETTING_RESTART, .def = "0",
 		.help = "let other processes listen on the same port"},
 	{ROW(G, LISTEN, STRING, "stats_addr", stats_addr), .flags = SETTING_RESTART | SETTING_OURS,
@@ -491,7 +493,8 @@ const struct setting settings[] = {
 		.def = "auto", .min = 1, .max = 64, .unit = "threads", .words = auto_workers,
 		.help = "threads that serve connections; auto: one per CPU, at most 8"},
 	{ROW(G, ROUTING, STRING, "zone", zone), .flags = SETTING_OURS, .def = "", .max = 63,
-		.help = "zone that this process is in: reads stay in it while they can; empty: none"},
+		.help = "zone that this process is in: reads stay in it while they can; empty: "
+			"none"},
 
 	/* --- [databases] --- */
 	{ROW(D, SESSION, STRING, "application_name", application_name),
@@ -572,7 +575,8 @@ const struct setting settings[] = {
 	{ROW(D, TARGET, STRING, "weight", weight), .flags = SETTING_OURS, .def = "1",
 		.help = "share of reads from 1 to 100, or one for each host, joined by commas"},
 	{ROW(D, TARGET, STRING, "zone", zone), .flags = SETTING_OURS,
-		.help = "zone of the hosts, or one for each, joined by commas; see the global zone"},
+		.help = "zone of the hosts, or one for each, joined by commas; see the global "
+			"zone"},
 
 	/* --- [users] --- */
 	{ROW(U, LIMIT, TIME, "client_idle_timeout", client_idle_timeout_us), .max = TIME_TOP,

@@ -362,8 +362,7 @@ static void put_node(const struct show_in *in, const struct family *f, const str
 	bool is_primary, struct wr *w)
 {
 	uint32_t id = (uint32_t)(n - env_topology(in->env)->nodes);
-	uint64_t lag_max_us =
-		in->env->lag_log != NULL ? lag_log_max_us(in->env->lag_log, id) : 0;
+	uint64_t lag_max_us = in->env->lag_log != NULL ? lag_log_max_us(in->env->lag_log, id) : 0;
 	struct labels l = {.n = 0};
 	bool is_replica = n->role == TOPO_ROLE_REPLICA;
 

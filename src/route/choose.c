@@ -250,9 +250,9 @@ static void candidates_find(const struct choose_in *in, struct candidates *c)
 		unsigned why = replica_check(in, i);
 
 		c->unfit |= why;
-		c->others_come = c->others_come ||
-				 ((why & (UNFIT_LAG | UNFIT_WAITS | UNFIT_BEHIND)) != 0 &&
-					 !in->load[i].is_ejected);
+		c->others_come =
+			c->others_come || ((why & (UNFIT_LAG | UNFIT_WAITS | UNFIT_BEHIND)) != 0 &&
+						  !in->load[i].is_ejected);
 		c->may_come = c->may_come ||
 			      ((why & (UNFIT_WAITS | UNFIT_BEHIND)) != 0 && catches_up(in, i));
 		if ((why & (UNFIT_WAITS | UNFIT_BEHIND)) != 0)
@@ -466,13 +466,14 @@ static bool leaves_replica(const struct choose_in *in, const struct candidates *
 	uint64_t here = cost(&in->load[c->fit[0]]);
 
 	return in->route == CHOOSE_ROUTE_AUTO && in->primary_reads != CHOOSE_PRIMARY_NEVER &&
-	       i < in->n_nodes && in->load[i].conn_ok && is_much_cheaper(&in->load[i], here) && is_much_cheaper(&in->load[c->by_marks], here);
+	       i < in->n_nodes && in->load[i].conn_ok && is_much_cheaper(&in->load[i], here) &&
+	       is_much_cheaper(&in->load[c->by_marks], here);
 }
 
 /*
  * primary_reads = share: whether the primary gets the read instead of the replica at `index`, which
- * is the best. Never more than its share by weight, of which those have theirs that marks forbid for
- * the moment; less if it is the worse of the two. It has whatever must be seen.
+ * is the best. Never more than its share by weight, of which those have theirs that marks forbid
+ * for the moment; less if it is the worse of the two. It has whatever must be seen.
  */
 static bool is_for_primary(const struct choose_in *in, const struct candidates *c, uint16_t index)
 {
@@ -603,8 +604,8 @@ void choose(const struct choose_in *in, struct choose_out *out)
 	if (!is_read(in->kind))
 		to_primary(in, reason_of(in->kind), out);
 	else
-		choose_replica(in, in->primary_reads != CHOOSE_PRIMARY_NEVER, CHOOSE_BY_REPLICA_OK,
-			out);
+		choose_replica(
+			in, in->primary_reads != CHOOSE_PRIMARY_NEVER, CHOOSE_BY_REPLICA_OK, out);
 }
 
 /* Whether the unit must not go to a replica. */

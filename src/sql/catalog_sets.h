@@ -4,8 +4,9 @@
  * by them, tables with such a trigger. For catalog_sql.c alone, whose macros it uses.
  *   src       bodies of users' functions
  *   sets      an object that may set something; custom: a parameter whose name cannot be told
- * A body is searched by patterns: SET counts where a statement, or a string, begins. What it sets by
- * name is told as kind "custom_name"; EXECUTE of what is put together counts as ordinary parameters.
+ * A body is searched by patterns: SET counts where a statement, or a string, begins. What it sets
+ * by name is told as kind "custom_name"; EXECUTE of what is put together counts as ordinary
+ * parameters.
  */
 #ifndef PGWEIR_SQL_CATALOG_SETS_H
 #define PGWEIR_SQL_CATALOG_SETS_H

@@ -155,8 +155,8 @@ static void say_node(struct worker *w, struct lines *l, const struct pick_view *
 		: *why == '\0' ? "fit, another was preferred"
 		: is_primary && v->in.primary_reads == CHOOSE_PRIMARY_NEVER
 			? "the primary: primary_reads = never"
-		: is_primary   ? "the primary: not needed"
-			       : why,
+		: is_primary ? "the primary: not needed"
+			     : why,
 		v->in.load[i].outstanding, v->in.load[i].latency_us, v->in.load[i].weight,
 		v->in.load[i].is_far ? ", in another zone" : "",
 		v->in.load[i].held_256 != 0 ? ", back for less than slow_start" : "");

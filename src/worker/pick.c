@@ -304,14 +304,15 @@ static uint8_t reason_of(
 {
 	if (out->reason == CHOOSE_BY_ROUTE_PRIMARY && pick_route(c->db->conf) == CHOOSE_ROUTE_AUTO)
 		return CHOOSE_BY_HINT;
-	if (c->unit.asks_replica && in->kind <= CHOOSE_READ_BLOCK && choose_reason_is_replica(out->reason))
+	if (c->unit.asks_replica && in->kind <= CHOOSE_READ_BLOCK &&
+		choose_reason_is_replica(out->reason))
 		return CHOOSE_BY_HINT;
 	return out->reason;
 }
 
 /*
- * routing = shadow: note where the unit would go, and take the primary. Of a strong read it is taken
- * that its sample comes in time.
+ * routing = shadow: note where the unit would go, and take the primary. Of a strong read it is
+ * taken that its sample comes in time.
  */
 static struct pool *pick_shadow(struct worker *w, struct client *c, struct chooser *ch)
 {

@@ -28,9 +28,9 @@ struct pq {
 
 /* The connections that there are, in the order of pq_connect. */
 extern struct pq fake_pqs[FAKE_PQ_MAX];
-extern unsigned fake_pq_n;         /* made so far */
+extern unsigned fake_pq_n;                     /* made so far */
 extern const struct mark_clock *fake_pq_clock; /* NULL: nothing is noted */
-extern enum status fake_pq_status; /* of pq_connect */
+extern enum status fake_pq_status;             /* of pq_connect */
 
 /* The newest connection to that port that is in use, or NULL. */
 struct pq *fake_pq_to(uint16_t port);

@@ -585,8 +585,7 @@ int main(void)
 	tcase_add_test(tc, a_second_primary_does_not_replace_the_first);
 	tcase_add_test(tc, promotion_fences_the_old_primary_at_the_first_sign);
 	tcase_add_test(tc, a_primary_that_restarts_is_taken_back);
-	tcase_add_test(
-		tc, a_node_that_comes_back_or_is_added_is_told_from_one_found_at_the_start);
+	tcase_add_test(tc, a_node_that_comes_back_or_is_added_is_told_from_one_found_at_the_start);
 	tcase_add_test(tc, silence_takes_a_node_out_and_an_answer_takes_it_in);
 	tcase_add_test(tc, a_lost_connection_alone_decides_nothing);
 	tcase_add_test(tc, a_refused_login_is_red_and_told);
