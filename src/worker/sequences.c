@@ -4,94 +4,32 @@
 #include "worker/forward.h"
 #include "worker/worker.h"
 
-#define TEXT  "::pg_catalog.text"
-#define MATCH " OPERATOR(pg_catalog.~) "
-
-/* A stored expression calls currval or lastval. */
-#define ASKS(expr) expr TEXT MATCH "':funcid (1575|2559) '"
-
-/* In no object of initdb; strings without a backslash, whatever standard_conforming_strings says.
+/* A stored expression calls currval or lastval. Without a backslash: standard_conforming_strings.
  */
-#define LOOK(body)                                                                                                               \
-	"SELECT 1 WHERE EXISTS (SELECT FROM pg_catalog.pg_proc p"                                                                \
-	" WHERE p.oid OPERATOR(pg_catalog.>=) '16384'::pg_catalog.oid"                                                           \
-	" AND (p.prosrc OPERATOR(pg_catalog.~*) 'currval|lastval' OR " ASKS("p.proargdefaults")                                  \
-		body "))"                                                                                                        \
-		     " OR EXISTS (SELECT FROM pg_catalog.pg_attrdef d WHERE " ASKS(                                              \
-			     "d.adbin") ")"                                                                                      \
-					" OR EXISTS (SELECT FROM pg_catalog.pg_rewrite r "                                       \
-					"WHERE " ASKS("r.ev_action") " OR " ASKS(                                                \
-						"r.ev_qual") ")"                                                                 \
-							     " OR EXISTS (SELECT FROM "                                          \
-							     "pg_catalog.pg_constraint n "                                       \
-							     "WHERE " ASKS(                                                      \
-								     "n.conbin") ")"                                             \
-										 " OR EXISTS "                                   \
-										 "(SELECT "                                      \
-										 "FROM "                                         \
-										 "pg_catalog.pg_"                                \
-										 "trigger g "                                    \
-										 "WHERE " ASKS(                                  \
-											 "g."                                    \
-											 "tgqua"                                 \
-											 "l") ")"                                \
-											      " "                                \
-											      "O"                                \
-											      "R"                                \
-											      " "                                \
-											      "E"                                \
-											      "X"                                \
-											      "I"                                \
-											      "S"                                \
-											      "T"                                \
-											      "S"                                \
-											      " "                                \
-											      "("                                \
-											      "S"                                \
-											      "E"                                \
-											      "L"                                \
-											      "E"                                \
-											      "C"                                \
-											      "T"                                \
-											      " "                                \
-											      "F"                                \
-											      "R"                                \
-											      "O"                                \
-											      "M"                                \
-											      " "                                \
-											      "p"                                \
-											      "g"                                \
-											      "_"                                \
-											      "c"                                \
-											      "a"                                \
-											      "t"                                \
-											      "a"                                \
-											      "l"                                \
-											      "o"                                \
-											      "g"                                \
-											      "."                                \
-											      "p"                                \
-											      "g"                                \
-											      "_"                                \
-											      "p"                                \
-											      "o"                                \
-											      "l"                                \
-											      "i"                                \
-											      "c"                                \
-											      "y"                                \
-											      " "                                \
-											      "p"                                \
-											      " "                                \
-											      "W"                                \
-											      "H"                                \
-											      "E"                                \
-											      "R"                                \
-											      "E"                                \
-											      " " ASKS("p.polqual") " OR " ASKS( \
-												      "p.polwithcheck") ")"
+#define ASKS(expr) expr "::pg_catalog.text OPERATOR(pg_catalog.~) ':funcid (1575|2559) '"
 
-static const char look_13[] = LOOK("");
-static const char look_14[] = LOOK(" OR " ASKS("p.prosqlbody"));
+/* Some row of the catalog has one in that column. */
+#define IN(catalog, column) \
+	" OR EXISTS (SELECT FROM pg_catalog." catalog " c WHERE " ASKS("c." column) ")"
+
+/* Some function that is not initdb's, by its source, its defaults or (or_body) its parsed body. */
+#define IN_FUNCTIONS(or_body)                                          \
+	"SELECT 1 WHERE EXISTS (SELECT FROM pg_catalog.pg_proc p"      \
+	" WHERE p.oid OPERATOR(pg_catalog.>=) '16384'::pg_catalog.oid" \
+	" AND (p.prosrc OPERATOR(pg_catalog.~*) 'currval|lastval'"     \
+	" OR " ASKS("p.proargdefaults") or_body "))"
+
+#define ELSEWHERE                     \
+	IN("pg_attrdef", "adbin")     \
+	IN("pg_rewrite", "ev_action") \
+	IN("pg_rewrite", "ev_qual")   \
+	IN("pg_constraint", "conbin") \
+	IN("pg_trigger", "tgqual")    \
+	IN("pg_policy", "polqual")    \
+	IN("pg_policy", "polwithcheck")
+
+static const char look_13[] = IN_FUNCTIONS("") ELSEWHERE;
+static const char look_14[] = IN_FUNCTIONS(" OR " ASKS("p.prosqlbody")) ELSEWHERE;
 
 void sequences_asked(struct account *acc)
 {
