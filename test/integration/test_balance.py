@@ -4,16 +4,12 @@ import urllib.request
 
 import pytest
 from tools import proc
-from where import Where, wait_routing
+from where import wait_routing, where_fixture
 
 READS = 300
 
 
-@pytest.fixture(scope="module")
-def where(own_site):
-    finder = Where(own_site.cluster)
-    yield finder
-    finder.close()
+where = where_fixture("own_site")
 
 
 @pytest.fixture

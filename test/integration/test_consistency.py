@@ -5,14 +5,10 @@ import threading
 import time
 
 import pytest
-from where import Where, wait_routing
+from where import wait_routing, where_fixture
 
 
-@pytest.fixture(scope="module")
-def where(site):
-    finder = Where(site.cluster)
-    yield finder
-    finder.close()
+where = where_fixture("site")
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import time
 
 import pytest
 from test_consistency import run_threads
-from where import Where, wait_routing
+from where import wait_routing, where_fixture
 
 SCALE = float(os.environ.get("PGWEIR_PROOF_SCALE", "1"))
 SECONDS = 2 * SCALE  # of each run
@@ -20,11 +20,7 @@ WRITERS, READERS = 2, 3
 STARTER = concurrent.futures.ThreadPoolExecutor(1)  # a child ends with the thread that made it
 
 
-@pytest.fixture(scope="module")
-def where(own_site):
-    finder = Where(own_site.cluster)
-    yield finder
-    finder.close()
+where = where_fixture("own_site")
 
 
 @pytest.fixture(scope="module", params=MODES)

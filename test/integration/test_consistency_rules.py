@@ -5,14 +5,10 @@ import time
 import pgwire
 import pytest
 from test_routing import is_replica
-from where import Where, wait_replica_read, wait_routing
+from where import wait_replica_read, wait_routing, where_fixture
 
 
-@pytest.fixture(scope="module")
-def where(own_site):
-    finder = Where(own_site.cluster)
-    yield finder
-    finder.close()
+where = where_fixture("own_site")
 
 
 @pytest.fixture(scope="module")

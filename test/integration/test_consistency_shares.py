@@ -6,7 +6,7 @@ import time
 
 import pytest
 from test_consistency import run_threads
-from where import Where, wait_routing
+from where import wait_routing, where_fixture
 
 SCALE = float(os.environ.get("PGWEIR_PROOF_SCALE", "1"))
 SECONDS = 2 * SCALE
@@ -17,11 +17,7 @@ LEAST = {"eventual": [90, 90, 90, 80], "session": [90, 90, 90, 80],
          "database": [90, 20, 0, 0], "strong": [70, 50, 10, 0]}
 
 
-@pytest.fixture(scope="module")
-def where(site):
-    finder = Where(site.cluster)
-    yield finder
-    finder.close()
+where = where_fixture("site")
 
 
 def route_counts(pooler):

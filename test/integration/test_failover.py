@@ -8,14 +8,10 @@ import pgwire
 import pytest
 from pgwire import Closed
 from tools import proc
-from where import Where, send_marked, wait_routing
+from where import send_marked, wait_routing, where_fixture
 
 
-@pytest.fixture(scope="module")
-def where(own_site):
-    finder = Where(own_site.cluster)
-    yield finder
-    finder.close()
+where = where_fixture("own_site")
 
 
 @pytest.fixture(autouse=True)

@@ -6,14 +6,10 @@ import pytest
 from pgwire import Closed
 from rawclient import ServerError
 from tools import proc
-from where import Where, wait_routing
+from where import wait_routing, where_fixture
 
 
-@pytest.fixture(scope="module")
-def where(own_site):
-    finder = Where(own_site.cluster)
-    yield finder
-    finder.close()
+where = where_fixture("own_site")
 
 
 @pytest.fixture(scope="module")

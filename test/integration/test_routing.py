@@ -4,7 +4,7 @@ import time
 
 import pgwire
 import pytest
-from where import Where, new_mark, wait_replica_read, wait_routing
+from where import new_mark, wait_replica_read, wait_routing, where_fixture
 
 READS = [
     "SELECT 1", "select count(*) from pgbench_accounts where aid < 10", "TABLE pgbench_branches",
@@ -52,11 +52,7 @@ DROP_OBJECTS = """
 SAMPLES_PASS = 0.25  # seconds; the monitor samples in less, which clears the client's marks
 
 
-@pytest.fixture(scope="module")
-def where(site):
-    finder = Where(site.cluster)
-    yield finder
-    finder.close()
+where = where_fixture("site")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 import psycopg2
 import pytest
 from test_routing import is_replica
-from where import Where, wait_replica_read, wait_routing
+from where import wait_replica_read, wait_routing, where_fixture
 
 OBJECTS = """
     CREATE FUNCTION moody() RETURNS int VOLATILE LANGUAGE sql AS 'SELECT 1';
@@ -15,11 +15,7 @@ OBJECTS = """
 DROP = "DROP FUNCTION moody, note; DROP TABLE notes; DROP SEQUENCE tickets;"
 
 
-@pytest.fixture(scope="module")
-def where(site):
-    finder = Where(site.cluster)
-    yield finder
-    finder.close()
+where = where_fixture("site")
 
 
 @pytest.fixture(scope="module")

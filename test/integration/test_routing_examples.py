@@ -8,7 +8,7 @@ import pgwire
 import pytest
 from pooler import hosts
 from rawclient import RawClient
-from where import Where, new_mark, wait_routing
+from where import new_mark, wait_routing, where_fixture
 
 SAMPLES_PASS = 0.25  # seconds; the monitor samples in less, which clears the client's marks
 FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "routing")
@@ -27,11 +27,7 @@ PINNED = {"temp-table"}  # ADR 0016: a pinned client reads where it is pinned
 BODY = [e for e in EXAMPLES if e["needs"] == "body"]
 
 
-@pytest.fixture(scope="module")
-def where(own_site):
-    finder = Where(own_site.cluster, "rt")
-    yield finder
-    finder.close()
+where = where_fixture("own_site", "rt")
 
 
 @pytest.fixture(scope="module")

@@ -1,14 +1,9 @@
 """routing = shadow: everything on the primary, and SHOW ROUTES tells what would be."""
-import pytest
 from tools import proc
-from where import Where, wait_replica_read
+from where import wait_replica_read, where_fixture
 
 
-@pytest.fixture(scope="module")
-def where(site):
-    finder = Where(site.cluster)
-    yield finder
-    finder.close()
+where = where_fixture("site")
 
 
 def wait_nodes(pooler):

@@ -5,7 +5,7 @@ import urllib.request
 import pytest
 from tools import proc
 from test_routing import is_replica
-from where import Where, wait_replica_read, wait_routing
+from where import wait_replica_read, wait_routing, where_fixture
 
 HIDES = """
     CREATE FUNCTION {}(int) RETURNS bigint STABLE LANGUAGE plpgsql AS $$
@@ -16,11 +16,7 @@ OBJECTS = "CREATE SEQUENCE hidden; GRANT ALL ON SEQUENCE hidden TO app;" + \
 DROP = "DROP FUNCTION liar, liar_too; DROP SEQUENCE hidden"
 
 
-@pytest.fixture(scope="module")
-def where(own_site):
-    finder = Where(own_site.cluster)
-    yield finder
-    finder.close()
+where = where_fixture("own_site")
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@ import itertools
 
 import pgwire
 import psycopg2
+import pytest
 from tools import proc
 
 _numbers = itertools.count(1)
@@ -82,3 +83,13 @@ def send_marked(client, sql):
     mark = new_mark()
     client.send(pgwire.query(mark + sql))
     return mark
+
+
+def where_fixture(site, database="app"):
+    """The fixture `where` of a test module: a Where on the cluster of its fixture `site`."""
+    @pytest.fixture(scope="module", name="where")
+    def make(request):
+        finder = Where(request.getfixturevalue(site).cluster, database)
+        yield finder
+        finder.close()
+    return make

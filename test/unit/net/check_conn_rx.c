@@ -463,23 +463,30 @@ START_TEST(reset_behind_unread_data_is_a_hangup_while_paused)
 }
 END_TEST
 
+/* Our last bytes, and then the end. */
+static void answer_last(struct seen *s, int fd)
+{
+	char buf[6];
+
+	conn_put(s->c, "answer", 6);
+	conn_free_flushed(s->c, 1000);
+	read_all(fd, buf, 6);
+	ck_assert_int_eq(read(fd, buf, 1), 0);
+	close(fd);
+}
+
 START_TEST(half_closed_peer_still_gets_our_bytes)
 {
 	struct loop *l = loop_for_test();
 	struct seen s = {0};
 	int fd[2];
-	char buf[6];
 
 	pair_tcp(fd);
 	seen_open(l, fd[0], &s);
 	shutdown(fd[1], SHUT_WR);
 	turn_until(l, s.n_end == 1);
 	ck_assert_int_eq(s.why, CONN_END_EOF);
-	conn_put(s.c, "answer", 6);
-	conn_free_flushed(s.c, 1000);
-	read_all(fd[1], buf, 6);
-	ck_assert_int_eq(read(fd[1], buf, 1), 0);
-	close(fd[1]);
+	answer_last(&s, fd[1]);
 	loop_free(l);
 }
 END_TEST
@@ -491,17 +498,12 @@ START_TEST(unread_input_does_not_reset_what_was_sent_last)
 	struct seen s = {0};
 	int fd[2];
 	static char unread[50000]; /* what TCP takes at once */
-	char buf[6];
 
 	pair_tcp(fd);
 	seen_open(l, fd[0], &s);
 	conn_rx_pause(s.c);
 	write_all(fd[1], unread, sizeof unread);
-	conn_put(s.c, "answer", 6);
-	conn_free_flushed(s.c, 1000);
-	read_all(fd[1], buf, 6);
-	ck_assert_int_eq(read(fd[1], buf, 1), 0);
-	close(fd[1]);
+	answer_last(&s, fd[1]);
 	loop_free(l);
 }
 END_TEST
