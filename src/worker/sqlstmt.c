@@ -76,14 +76,21 @@ static enum status put_close(struct ahead *a, uint8_t kind, const char *name)
 	return owe(a, OWED_CLOSE, OWED_TAG_NONE, NULL);
 }
 
-/* Run the PREPARE: in a series, since a Query would end the transaction that a series is. */
+/*
+ * Run the PREPARE: in a series, since a Query would end the transaction that a series is. The name
+ * is closed ahead, too: behind a PREPARE that failed its Close was skipped.
+ */
 static enum status put_run(struct ahead *a, const struct stmt *st, void *note)
 {
 	uint8_t buf[128];
 	struct wr out = wr_of(buf, sizeof buf);
 	size_t mark;
-	enum status rc;
+	enum status rc = put_close(a, 'S', OUR_NAME);
 
+	if (rc != OK) {
+		free(note);
+		return rc;
+	}
 	put_parse(a, OUR_NAME, st->query, st->query_len, NULL);
 	mark = wr_msg(&out, FRONTEND_BIND);
 	wr_cstr(&out, OUR_NAME);
