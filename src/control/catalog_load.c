@@ -18,11 +18,11 @@ enum load_state {
 	LOAD_READING,    /* rows come */
 };
 
-/* One (cluster, database). */
+/* One (owner, database). */
 struct load {
 	struct list link;
 	struct catalog_load *of;
-	uint32_t cluster;
+	uint32_t owner; /* as in struct catalogs */
 	char dbname[NAME_LEN];
 	enum load_state state;
 	bool again;    /* something has changed since it began */
@@ -32,6 +32,8 @@ struct load {
 	struct catalog_builder *builder;
 	enum status status;      /* of the builder */
 	uint32_t node;           /* asked */
+	uint32_t host;           /* without routing: which of the hosts is asked */
+	bool takes_standby;      /* … none of them is a primary */
 	uint64_t retry_us;       /* the next back-off */
 	uint64_t loaded_us;      /* the last load's end; 0: never */
 	uint64_t generation;     /* of `catalog` */
@@ -74,7 +76,7 @@ static struct catalogs *catalogs_make(struct catalog_load *l)
 
 		if (d->catalog == NULL)
 			continue;
-		e->cluster = d->cluster;
+		e->owner = d->owner;
 		memcpy(e->dbname, d->dbname, sizeof e->dbname);
 		e->generation = d->generation;
 		e->loaded_us = d->loaded_us;
@@ -134,17 +136,31 @@ static void load_rest(struct load *d, uint64_t us)
 	env_timer(d->of->env, &d->of->kick, 0);
 }
 
+static bool is_routed(const struct load *d)
+{
+	return d->owner < CATALOG_OF_NODE;
+}
+
+/* Without routing nobody has promised that we may log in: then it is no fault, and tried seldom. */
 static void load_failed(struct load *d, const char *sqlstate, const char *text)
 {
+	uint64_t max = is_routed(d) ? CATALOG_RETRY_MAX_US : CATALOG_PLAIN_RETRY_MAX_US;
 	char db[NAME_LEN * 4], reason[PQ_TEXT_MAX * 2];
 
-	log_warn(d->of->env->shared->log, "catalog not loaded",
-		"cluster=%u db=%s sqlstate=%s reason=%s", d->cluster,
-		log_q(db, sizeof db, d->dbname), *sqlstate != '\0' ? sqlstate : "-",
-		log_q(reason, sizeof reason, text));
+	log_q(db, sizeof db, d->dbname);
+	log_q(reason, sizeof reason, text);
+	if (*sqlstate == '\0')
+		sqlstate = "-";
+	if (is_routed(d))
+		log_warn(d->of->env->shared->log, "catalog not loaded",
+			"cluster=%u db=%s sqlstate=%s reason=%s", d->owner, db, sqlstate, reason);
+	else
+		log_info(d->of->env->shared->log, "catalog not loaded",
+			"db=%s sqlstate=%s reason=%s", db, sqlstate, reason);
+	d->host++; /* the next one may answer */
+	d->takes_standby = false;
 	load_rest(d, d->retry_us);
-	d->retry_us =
-		d->retry_us * 2 < CATALOG_RETRY_MAX_US ? d->retry_us * 2 : CATALOG_RETRY_MAX_US;
+	d->retry_us = d->retry_us * 2 < max ? d->retry_us * 2 : max;
 }
 
 static enum status add_names(struct catalog_builder *b, const struct conf_list *names,
@@ -157,12 +173,58 @@ static enum status add_names(struct catalog_builder *b, const struct conf_list *
 	return st;
 }
 
+/* The [databases] entry to log in by; of several the one that means this database. */
+static const struct conf_db *db_of(const struct load *d)
+{
+	const struct conf *conf = env_conf(d->of->env);
+	const struct conf_db *found = NULL;
+
+	if (is_routed(d))
+		return conf->cluster_by_id[d->owner] != NULL ? conf->cluster_by_id[d->owner]->db
+							     : NULL;
+	for (size_t i = 0; i < conf->n_dbs; i++) {
+		const struct conf_db *db = &conf->dbs[i];
+
+		if (db->routing || db->n_nodes == 0 ||
+			CATALOG_OF_NODE + db->nodes[0].node->id != d->owner)
+			continue;
+		if (strcmp(conf_dbname(db, db->name), d->dbname) == 0)
+			return db;
+		if (found == NULL || strcmp(db->name, "*") == 0)
+			found = db;
+	}
+	return found;
+}
+
+static void load_due(struct load *d);
+
+/*
+ * Of several hosts without routing the primary is read, which knows what is new; if there is none,
+ * the first one that answers. Is it another host's turn?
+ */
+static bool is_passed_over(struct load *d)
+{
+	const struct conf_db *db = db_of(d);
+
+	if (is_routed(d) || db == NULL || db->n_nodes == 1 || d->takes_standby ||
+		!pq_in_recovery(d->pq))
+		return false;
+	d->host++;
+	d->takes_standby = d->host % db->n_nodes == 0;
+	return true;
+}
+
 static void on_ready(void *arg)
 {
 	struct load *d = arg;
 	const struct conf *conf = env_conf(d->of->env);
 	const char *sql = catalog_sql(pq_server_version(d->pq));
 
+	if (is_passed_over(d)) {
+		load_drop_connection(d);
+		load_due(d);
+		return;
+	}
 	d->builder = catalog_builder_new();
 	if (d->builder == NULL) {
 		load_failed(d, "", "no memory");
@@ -203,9 +265,15 @@ static void load_done(struct load *d)
 		load_failed(d, "", "no memory");
 		return;
 	}
-	log_info(env->shared->log, "catalog loaded", "cluster=%u db=%s names=%zu bytes=%zu",
-		d->cluster, log_q(db, sizeof db, d->dbname), catalog_n_names(catalog),
-		catalog_mem_bytes(catalog));
+	log_q(db, sizeof db, d->dbname);
+	if (is_routed(d))
+		log_info(env->shared->log, "catalog loaded", "cluster=%u db=%s names=%zu bytes=%zu",
+			d->owner, db, catalog_n_names(catalog), catalog_mem_bytes(catalog));
+	else
+		log_info(env->shared->log, "catalog loaded", "db=%s names=%zu bytes=%zu", db,
+			catalog_n_names(catalog), catalog_mem_bytes(catalog));
+	d->host = 0;
+	d->takes_standby = false;
 	d->loaded_us = env_now_us(env);
 	if (d->outdated)
 		catalog_free(catalog);
@@ -244,12 +312,15 @@ static const struct pq_ops load_ops = {
 	.on_failed = on_failed,
 };
 
-/* The cluster's primary now, or NULL. */
-static const struct conf_node *primary_of(const struct load *d)
+/* The cluster's primary now, or the host whose turn it is; or NULL. */
+static const struct conf_node *node_of(const struct load *d, const struct conf_db *db)
 {
 	const struct env *env = d->of->env;
-	const struct topo_cluster *c = topology_cluster(env_topology(env), (uint16_t)d->cluster);
+	const struct topo_cluster *c;
 
+	if (!is_routed(d))
+		return db->nodes[d->host % db->n_nodes].node;
+	c = topology_cluster(env_topology(env), (uint16_t)d->owner);
 	if (c == NULL || c->primary == TOPO_NONE)
 		return NULL;
 	return env_conf(env)->node_by_id[c->primary];
@@ -259,14 +330,14 @@ static const struct conf_node *primary_of(const struct load *d)
 static void load_start(struct load *d)
 {
 	struct env *env = d->of->env;
-	const struct conf_cluster *cl = env_conf(env)->cluster_by_id[d->cluster];
-	const struct conf_node *node = primary_of(d);
+	const struct conf_cluster login = {.db = db_of(d)};
+	const struct conf_node *node = login.db != NULL ? node_of(d, login.db) : NULL;
 	struct target t;
 
-	if (cl == NULL || node == NULL)
+	if (node == NULL)
 		return;
 	wheel_del(&env->wheel, &d->timer);
-	if (target_make(env, cl, node, 0, d->dbname, &t) != OK) {
+	if (target_make(env, &login, node, 0, d->dbname, &t) != OK) {
 		load_failed(d, "", t.error);
 		return;
 	}
@@ -323,27 +394,27 @@ static void load_again(struct load *d)
 
 /* --- interface --- */
 
-static struct load *find(struct catalog_load *l, uint32_t cluster, const char *dbname)
+static struct load *find(struct catalog_load *l, uint32_t owner, const char *dbname)
 {
 	struct list *it;
 
 	list_foreach (it, &l->loads) {
 		struct load *d = list_entry(it, struct load, link);
 
-		if (d->cluster == cluster && strcmp(d->dbname, dbname) == 0)
+		if (d->owner == owner && strcmp(d->dbname, dbname) == 0)
 			return d;
 	}
 	return NULL;
 }
 
-static struct load *load_new(struct catalog_load *l, uint32_t cluster, const char *dbname)
+static struct load *load_new(struct catalog_load *l, uint32_t owner, const char *dbname)
 {
 	struct load *d;
 
 	if (l->n_loads >= CATALOG_LOADS_MAX || (d = calloc(1, sizeof *d)) == NULL)
 		return NULL;
 	d->of = l;
-	d->cluster = cluster;
+	d->owner = owner;
 	text_copy(d->dbname, sizeof d->dbname, dbname);
 	d->retry_us = CATALOG_RETRY_MIN_US;
 	wheel_timer_init(&d->timer, on_timer);
@@ -361,20 +432,28 @@ static void load_outdated(struct load *d)
 	load_again(d);
 }
 
-void catalog_load_want(struct catalog_load *l, uint32_t cluster, const char *dbname, bool changed)
+static bool owner_exists(const struct conf *conf, uint32_t owner)
+{
+	if (owner < CATALOG_OF_NODE)
+		return conf->cluster_by_id[owner] != NULL;
+	return owner - CATALOG_OF_NODE < CONF_NODES_MAX &&
+	       conf->node_by_id[owner - CATALOG_OF_NODE] != NULL;
+}
+
+void catalog_load_want(struct catalog_load *l, uint32_t owner, const char *dbname, bool changed)
 {
 	struct load *d;
 
-	if (cluster >= CLUSTERS_MAX || env_conf(l->env)->cluster_by_id[cluster] == NULL)
+	if (!owner_exists(env_conf(l->env), owner))
 		return;
-	d = find(l, cluster, dbname);
+	d = find(l, owner, dbname);
 	if (d == NULL) {
-		d = load_new(l, cluster, dbname);
+		d = load_new(l, owner, dbname);
 		if (d != NULL)
 			load_due(d);
 		else
 			log_warn(l->env->shared->log, "catalog not loaded",
-				"cluster=%u reason=\"too many databases\"", cluster);
+				"owner=%u reason=\"too many databases\"", owner);
 	} else if (changed) {
 		load_outdated(d);
 	}
@@ -387,7 +466,7 @@ void catalog_load_primary_changed(struct catalog_load *l, uint32_t cluster)
 	list_foreach (it, &l->loads) {
 		struct load *d = list_entry(it, struct load, link);
 
-		if (d->cluster != cluster)
+		if (d->owner != cluster)
 			continue;
 		d->retry_us = CATALOG_RETRY_MIN_US;
 		load_again(d);
@@ -412,7 +491,8 @@ void catalog_load_conf_changed(struct catalog_load *l)
 	list_foreach_safe (it, tmp, &l->loads) {
 		struct load *d = list_entry(it, struct load, link);
 
-		if (conf->cluster_by_id[d->cluster] != NULL) {
+		if (owner_exists(conf, d->owner) && db_of(d) != NULL) {
+			d->retry_us = CATALOG_RETRY_MIN_US;
 			load_again(d);
 			continue;
 		}

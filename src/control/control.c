@@ -196,7 +196,7 @@ static void on_signal(void *arg, int signo)
 
 static void take_catalog(struct control *c, struct ask_catalog *ask)
 {
-	catalog_load_want(c->catalogs, ask->cluster, ask->dbname, ask->changed);
+	catalog_load_want(c->catalogs, ask->owner, ask->dbname, ask->changed);
 	free(ask);
 }
 

@@ -68,6 +68,8 @@ void pool_sum_add(struct pool_sum *to, const struct show_pool_row *from)
 	if (from->maxwait_us > to->maxwait_us)
 		to->maxwait_us = from->maxwait_us;
 	to->latency_us = latency_merge(to, from);
+	if (from->ejected_us > to->ejected_us)
+		to->ejected_us = from->ejected_us;
 	to->outstanding += from->outstanding;
 	hist_merge(&to->wait, &from->wait);
 	hist_merge(&to->query, &from->query);

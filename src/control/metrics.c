@@ -331,8 +331,13 @@ static size_t catalog(const struct show_in *in, const struct family *f, size_t p
 	if (c == NULL || pos >= c->n)
 		return SIZE_MAX;
 	e = &c->entry[pos];
-	snprintf(cluster, sizeof cluster, "%u", e->cluster);
-	labels_add(&l, "cluster", cluster);
+	if (e->owner < CATALOG_OF_NODE) {
+		snprintf(cluster, sizeof cluster, "%u", e->owner);
+		labels_add(&l, "cluster", cluster);
+	} else {
+		labels_add(
+			&l, "node", show_node_name(in->env, (int32_t)(e->owner - CATALOG_OF_NODE)));
+	}
 	labels_add(&l, "database", e->dbname);
 	if (f->field == CATALOG_NAMES)
 		exposition_u64(w, f->name, &l, catalog_n_names(e->catalog));

@@ -489,6 +489,13 @@ int pq_server_version(const struct pq *c)
 	return PQserverVersion(c->conn);
 }
 
+bool pq_in_recovery(const struct pq *c)
+{
+	const char *says = PQparameterStatus(c->conn, "in_hot_standby");
+
+	return says != NULL && strcmp(says, "on") == 0;
+}
+
 /* --- results: struct pq_result is a PGresult --- */
 
 static const PGresult *of(const struct pq_result *r)

@@ -84,6 +84,8 @@ enum status pq_query(struct pq *c, const char *sql, uint64_t timeout_us) MUST_US
 void pq_free(struct pq *c);
 
 int pq_server_version(const struct pq *c); /* 150003; after on_ready */
+/* Does it say at its login that it is a standby (in_hot_standby)? Older than 14 never do. */
+bool pq_in_recovery(const struct pq *c);
 
 /* --- results --- */
 bool pq_result_ok(const struct pq_result *r);              /* not an error */

@@ -29,6 +29,7 @@ static const struct reply_column nodes_columns[] = {
 	{"latency_us", I8},
 	{"probe_latency_us", I8},
 	{"share_percent", I4},
+	{"ejected", I4},
 	{"answered_ms_ago", I8},
 	{"server_version", T},
 	{"system_id", T},
@@ -37,10 +38,11 @@ static const struct reply_column nodes_columns[] = {
 
 struct node_load {
 	uint64_t servers, outstanding, latency_us;
+	uint64_t n_ejected; /* pools in which it is */
 };
 
 /* Over all pools of the node; the latency is weighted by what each has under way. */
-static struct node_load load_of(const struct gathered *g, uint32_t node)
+static struct node_load load_of(const struct gathered *g, uint32_t node, uint64_t now_us)
 {
 	struct node_load l = {.servers = 0};
 	uint64_t weights = 0, weighted = 0;
@@ -52,6 +54,7 @@ static struct node_load load_of(const struct gathered *g, uint32_t node)
 			continue;
 		l.servers += pool_sum_servers(p);
 		l.outstanding += p->outstanding;
+		l.n_ejected += p->ejected_us > now_us;
 		if (p->latency_us == 0)
 			continue;
 		weights += p->outstanding + 1;
@@ -82,7 +85,7 @@ static void put_unwatched(struct rows *out, const struct conf_node *node, struct
 	rows_u64(out, l.servers);
 	rows_u64(out, l.outstanding);
 	rows_u64(out, l.latency_us);
-	for (unsigned i = 0; i < 5; i++) /* probe_latency_us … system_id */
+	for (unsigned i = 0; i < 6; i++) /* probe_latency_us … system_id */
 		rows_text(out, NULL);
 	rows_text(out, "");
 }
@@ -136,6 +139,7 @@ static void put_watched(const struct show_in *in, struct rows *out, const struct
 	rows_u64(out, l.latency_us);
 	rows_u64(out, n->latency_us);
 	rows_u64(out, node_share_percent(in, n));
+	rows_u64(out, l.n_ejected);
 	if (n->answered_us == 0)
 		rows_text(out, NULL);
 	else
@@ -154,7 +158,7 @@ static size_t nodes_row(const struct show_in *in, size_t pos, struct rows *out)
 	if (pos >= conf->n_nodes)
 		return SIZE_MAX;
 	node = &conf->nodes[pos];
-	l = load_of(in->gathered, node->id);
+	l = load_of(in->gathered, node->id, env_now_us(in->env));
 	rows_begin(out);
 	if (node->cluster_id == CONF_NO_CLUSTER ||
 		topology_node(env_topology(in->env), (uint16_t)node->id) == NULL)

@@ -143,6 +143,7 @@ static const struct reply_column node_pools_columns[] = {
 	{"pool_size", I4},
 	{"outstanding", I8},
 	{"latency_us", I8},
+	{"ejected_ms", I8},
 };
 
 static const char *role_of(const struct env *env, int32_t node)
@@ -180,6 +181,9 @@ static size_t node_pools_row(const struct show_in *in, size_t pos, struct rows *
 	rows_u64(out, pool_size_of(in->env, p));
 	rows_u64(out, p->outstanding);
 	rows_u64(out, p->latency_us);
+	rows_u64(out, p->ejected_us > env_now_us(in->env)
+			      ? (p->ejected_us - env_now_us(in->env)) / 1000u
+			      : 0);
 	rows_end(out);
 	return pos + 1;
 }

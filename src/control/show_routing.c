@@ -85,7 +85,7 @@ static void stream_learned(
 	rows_end(out);
 }
 
-/* CATALOG: what is loaded of each database. */
+/* CATALOG: what is loaded of each database; a node stands for a cluster where routing is off. */
 static const struct reply_column catalog_columns[] = {
 	{"cluster", I4},
 	{"database", T},
@@ -94,6 +94,7 @@ static const struct reply_column catalog_columns[] = {
 	{"all_unsafe", I4},
 	{"generation", I8},
 	{"loaded", T},
+	{"node", T},
 };
 
 static size_t catalog_row(const struct show_in *in, size_t pos, struct rows *out)
@@ -105,13 +106,20 @@ static size_t catalog_row(const struct show_in *in, size_t pos, struct rows *out
 		return SIZE_MAX;
 	e = &c->entry[pos];
 	rows_begin(out);
-	rows_u64(out, e->cluster);
+	if (e->owner < CATALOG_OF_NODE)
+		rows_u64(out, e->owner);
+	else
+		rows_text(out, NULL);
 	rows_text(out, e->dbname);
 	rows_u64(out, catalog_n_names(e->catalog));
 	rows_u64(out, catalog_mem_bytes(e->catalog));
 	rows_u64(out, catalog_is_all_unsafe(e->catalog));
 	rows_u64(out, e->generation);
 	rows_time(out, env_wall_us(in->env) - (env_now_us(in->env) - e->loaded_us));
+	if (e->owner < CATALOG_OF_NODE)
+		rows_text(out, NULL);
+	else
+		rows_text(out, show_node_name(in->env, (int32_t)(e->owner - CATALOG_OF_NODE)));
 	rows_end(out);
 	return pos + 1;
 }

@@ -20,6 +20,7 @@
 #include "base/status.h"
 #include "pool/budget.h"
 #include "route/marks.h"
+#include "route/outlier.h"
 
 #define SHARE_NAME_MAX  64u /* bytes of a database's or user's name, the NUL counted */
 #define SHARE_NODES_MAX 256u
@@ -41,6 +42,8 @@ struct share_slot {
 	_Atomic uint32_t load;    /* units that wait or run, of late; times SHARE_LOAD_ONE */
 	_Atomic int32_t n_coming; /* servers given to the worker, on their way; by any thread */
 	bool hungry;              /* of that worker alone, see share_open */
+	/* reads since the start, for route/outlier; they wrap */
+	_Atomic uint32_t n_units, n_failures, log_sum;
 };
 
 struct share_node {
@@ -80,6 +83,12 @@ struct share_pool {
 	struct budget pinned;     /* limit: max_pinned */
 	_Atomic int32_t claims;   /* servers open, and hungry workers */
 	_Atomic int32_t n_hungry; /* hungry workers */
+	/* see worker/balance.h: by who holds the claim */
+	_Atomic bool judging;
+	uint64_t judged_us;
+	struct outlier outlier;
+	uint32_t seen_units, seen_failures, seen_log_sum;
+	_Atomic uint64_t ejected_us, back_us; /* until when, 0: it is in; when it was taken back */
 	/* each by its worker */
 	struct share_slot slots[];
 };

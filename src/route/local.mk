@@ -6,6 +6,7 @@ libpure_a_SOURCES += \
 	src/route/lag.c src/route/lag.h \
 	src/route/lsn.c src/route/lsn.h \
 	src/route/marks.c src/route/marks.h \
+	src/route/outlier.c src/route/outlier.h \
 	src/route/params.c src/route/params.h \
 	src/route/roles.c src/route/roles.h \
 	src/route/topology.c src/route/topology.h

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "sql/builtin.h"
+#include "sql/builtin_names.h"
 #include "sql/guc.h"
 #include "sql/namefilter.h"
 #include "sql/plain.h"
@@ -90,6 +91,7 @@ static enum status add_row(struct catalog_builder *b, const char *name, uint32_t
 #define NAME(n) n,
 static const char *const builtin_functions[] = {BUILTIN_FUNCTIONS(NAME) BUILTIN_CALLED(NAME) NULL};
 static const char *const builtin_relations[] = {BUILTIN_RELATIONS(NAME) NULL};
+static const char *const builtin_names[] = {BUILTIN_NAMES(NAME) NULL};
 #undef NAME
 
 static enum status add_builtins(struct catalog_builder *b)
@@ -294,6 +296,18 @@ bool catalog_has_operators(const struct catalog *c)
 	return c->operators;
 }
 
+/* Not for the filter: the walk looks for them, where a name that is called has stopped the rest. */
+static enum status add_names_of_calls(struct catalog_builder *b)
+{
+	size_t n_keys = b->n_keys;
+	enum status st = OK;
+
+	for (size_t i = 0; builtin_names[i] != NULL && st == OK; i++)
+		st = add_row(b, builtin_names[i], CATALOG_BUILTIN);
+	b->n_keys = n_keys;
+	return st;
+}
+
 struct catalog *catalog_new_blind(void)
 {
 	struct catalog_builder *b = catalog_builder_new();
@@ -301,6 +315,10 @@ struct catalog *catalog_new_blind(void)
 
 	if (b == NULL)
 		return NULL;
+	if (add_names_of_calls(b) != OK) {
+		catalog_builder_free(b);
+		return NULL;
+	}
 	b->encoding_known = true; /* it is of no account */
 	c = catalog_freeze(b);
 	if (c != NULL)

@@ -30,6 +30,9 @@
 #define CATALOG_SETS_CUSTOM 0x200u /* with one of the others: custom ones of unknown names, too */
 #define CATALOG_SETS_USED   0x400u /* relation: a trigger of the table, a view's functions */
 
+/* In a blind catalog alone: a function of PostgreSQL itself, which sets nothing. */
+#define CATALOG_BUILTIN 0x800u
+
 #define CATALOG_CUSTOM_NAMES_MAX 64u /* beyond it every CATALOG_SETS is taken for a _CUSTOM */
 
 /* The frozen set; the fields are for catalog_find, which stands in every token's way. */
@@ -82,8 +85,8 @@ enum status catalog_builder_add_replica(struct catalog_builder *b, const char *n
 struct catalog *catalog_freeze(struct catalog_builder *b) MUST_USE;
 /*
  * The catalog of a database of which none is loaded: with it texts are judged as with none, where
- * every function that is called may do anything, and plain ones as fast as with any. NULL: no
- * memory.
+ * every function that is called may do anything, and plain ones as fast as with any. A call of
+ * what is not known as PostgreSQL's own (builtin_names.h) is noted as EFFECT_RUNS. NULL: no memory.
  */
 struct catalog *catalog_new_blind(void) MUST_USE;
 

@@ -180,18 +180,12 @@ static void walk(struct scan *s, const char *sql, size_t len, uint32_t opts)
 		judge_bytes(s, sql, len, opts);
 }
 
-/* What the walk is given. */
-static const struct catalog *known(const struct catalog *cat)
-{
-	return cat != NULL && !catalog_is_blind(cat) ? cat : NULL;
-}
-
 void sql_classify_walking(const char *sql, size_t len, uint32_t opts, const struct catalog *cat,
 	struct sql_verdict *out)
 {
 	struct scan s;
 
-	scan_init(&s, sql, opts, known(cat), out);
+	scan_init(&s, sql, opts, cat, out);
 	walk(&s, sql, len, opts);
 }
 
@@ -200,7 +194,7 @@ void sql_classify_objections(const char *sql, size_t len, uint32_t opts, const s
 {
 	struct scan s;
 
-	scan_init(&s, sql, opts, known(cat), out);
+	scan_init(&s, sql, opts, cat, out);
 	s.objections = all;
 	walk(&s, sql, len, opts);
 }

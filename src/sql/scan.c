@@ -10,7 +10,8 @@ void scan_init(struct scan *s, const char *text, uint32_t opts, const struct cat
 	s->t = (struct token){.kind = TOKEN_END};
 	s->text = text;
 	s->opts = opts;
-	s->cat = cat;
+	s->cat = cat != NULL && !catalog_is_blind(cat) ? cat : NULL;
+	s->blind = s->cat == NULL ? cat : NULL;
 	s->v = v;
 	s->objections = NULL;
 	s->txn_open = false;

@@ -23,8 +23,9 @@ struct scan {
 	} prev; /* the same of the token before it, maybe the last statement's `;` */
 	const char *text;
 	uint32_t opts;
-	bool ascii;                /* the text has no byte >= 0x80 */
-	const struct catalog *cat; /* NULL: not loaded */
+	bool ascii;                  /* the text has no byte >= 0x80 */
+	const struct catalog *cat;   /* NULL: not loaded */
+	const struct catalog *blind; /* catalog_new_blind: then calls are noted. NULL: not so */
 	struct sql_verdict *v;
 	struct sql_objections *objections; /* where all of them are noted, or NULL */
 	struct sql_effect spill;           /* written instead of an effect that has no place */
@@ -38,6 +39,7 @@ struct scan {
 
 _Static_assert(offsetof(struct token, word) == 2, "prev is the head of a token");
 
+/* cat: may be NULL, or blind. */
 void scan_init(struct scan *s, const char *text, uint32_t opts, const struct catalog *cat,
 	struct sql_verdict *v);
 

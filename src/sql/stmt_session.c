@@ -208,7 +208,7 @@ void stmt_do(struct scan *s)
 			continue;
 		scan_flag(s, body_definitions(s->text + s->t.off, s->t.len));
 		runs = body_sets(s->text + s->t.off, s->t.len, s->cat);
-		if (runs != 0)
+		if (runs != 0 || s->blind != NULL)
 			scan_runs(s, runs);
 		if (noted || !body_has_effect(s->text + s->t.off, s->t.len))
 			continue;

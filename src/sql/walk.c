@@ -12,6 +12,7 @@ struct walk {
 	uint64_t trim; /* bit d: depth d is inside substring() or overlay() */
 	bool with;     /* the statement has a WITH */
 	bool loose;    /* … with SEARCH or CYCLE: the verb may follow a name */
+	bool target;   /* the table of an INSERT, a MERGE or a COPY comes */
 };
 
 /* What a word does to the walk. */
@@ -94,6 +95,27 @@ static void hit(struct scan *s, enum sql_cause cause, uint32_t bits)
 }
 
 /*
+ * No catalog tells what the name is that a parenthesis follows: is it a function that is not
+ * PostgreSQL's own? The columns of an alias or of an INSERT look like a call.
+ */
+static bool may_be_users(const struct scan *s, const struct walk *w, uint64_t hash)
+{
+	if (s->prev.c == '.')
+		return !w->target;
+	if (s->t.kind == TOKEN_WORD && s->t.word != NOT_A_WORD &&
+		word_category((enum word)s->t.word) != WORD_S)
+		return false;
+	if (s->prev.kind == TOKEN_QUOTED || s->prev.kind == TOKEN_UQUOTED || s->prev.c == ')')
+		return false;
+	if (s->prev.kind == TOKEN_WORD &&
+		(s->prev.word == NOT_A_WORD || s->prev.word == WORD_AS ||
+			s->prev.word == WORD_INTO || s->prev.word == WORD_WITH ||
+			s->prev.word == WORD_COPY))
+		return false;
+	return (catalog_find(s->blind, hash) & (CATALOG_BUILTIN | CATALOG_SPECIAL)) == 0;
+}
+
+/*
  * Something is known against the current token's name, of that hash: does it stand where that
  * matters?
  */
@@ -119,6 +141,8 @@ static void judge(struct scan *s, const struct walk *w, uint64_t hash, uint32_t 
 	if (((bits & CATALOG_SETS) != 0 && called) ||
 		((bits & CATALOG_SETS_USED) != 0 && !called && next != '.'))
 		scan_runs(s, bits);
+	if (s->blind != NULL && called && may_be_users(s, w, hash))
+		scan_runs(s, 0);
 	if ((bits & CATALOG_ADVANCES) != 0 && s->modifies)
 		scan_flag(s, SQLV_MAY_ADVANCE);
 }
@@ -233,12 +257,14 @@ static void walk_word(struct scan *s, struct walk *w)
 	}
 	switch ((enum action)actions[word]) {
 	case ACTION_NAME:
+		w->target = w->target && category != WORD_R;
 		break;
 	case ACTION_FROM:
 		set_from(w, true);
 		break;
 	case ACTION_CLAUSE:
 		set_from(w, false);
+		w->target = false;
 		break;
 	case ACTION_VERB:
 		walk_verb(s, w);
@@ -248,6 +274,7 @@ static void walk_word(struct scan *s, struct walk *w)
 		break;
 	case ACTION_INTO:
 		walk_into(s);
+		w->target = true;
 		break;
 	case ACTION_WITH:
 		w->with = true;
@@ -264,6 +291,7 @@ static void walk_word(struct scan *s, struct walk *w)
 		break;
 	}
 	case ACTION_DEFAULT:
+		w->target = false;
 		if (s->modifies)
 			scan_flag(s, SQLV_MAY_ADVANCE);
 		break;
@@ -278,6 +306,7 @@ static void walk_open(struct scan *s, struct walk *w)
 	bool trim = scan_prev_is(s, WORD_SUBSTRING) || scan_prev_is(s, WORD_OVERLAY);
 
 	w->depth++;
+	w->target = false;
 	set_from(w, from);
 	if (w->depth < DEPTH_MAX)
 		w->trim = (w->trim & ~((uint64_t)1 << w->depth)) | (uint64_t)trim << w->depth;
@@ -350,7 +379,7 @@ static bool walk_other(struct scan *s, const struct walk *w)
 
 void walk_expressions(struct scan *s, bool in_from)
 {
-	struct walk w = {.from = in_from};
+	struct walk w = {.from = in_from, .target = scan_prev_is(s, WORD_COPY)};
 
 	for (;; scan_next(s)) {
 		if (s->t.kind == TOKEN_WORD && s->t.word != NOT_A_WORD) {

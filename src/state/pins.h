@@ -26,14 +26,12 @@ enum pin_cause {
 	PIN_CUSTOM_PARAMETER, /* SET of a name with a dot */
 	PIN_SET_CONFIG,       /* set_config() for the session, a SET that is not understood */
 	PIN_ROLE,             /* SET ROLE */
-	PIN_SESSION_AUTHORIZATION,
-	PIN_SAVEPOINT_SET,   /* SET inside a savepoint */
-	PIN_STREAM,          /* a unit with Flush or too large to hold left its Sync open */
-	PIN_REPLICATION,     /* a replication connection */
-	PIN_UNKNOWN,         /* text that names a session effect not told apart */
-	PIN_SEQUENCE,        /* it has advanced a sequence: see sequence_state */
-	PIN_LARGE_STATEMENT, /* a named statement too large to be kept, or judged */
-	PIN_SESSION_MODE,    /* pool_mode = session */
+	PIN_STREAM,           /* a unit with Flush or too large to hold left its Sync open */
+	PIN_REPLICATION,      /* a replication connection */
+	PIN_UNKNOWN,          /* text that names a session effect not told apart */
+	PIN_SEQUENCE,         /* it has advanced a sequence: see sequence_state */
+	PIN_LARGE_STATEMENT,  /* a named statement too large to be kept, or judged */
+	PIN_SESSION_MODE,     /* pool_mode = session */
 	PIN_CAUSE_COUNT
 };
 
@@ -48,10 +46,8 @@ enum pin_undo {
 	PIN_UNDO_CLOSE_ALL,
 	PIN_UNDO_ADVISORY_UNLOCK_ALL,
 	PIN_UNDO_DEALLOCATE_ALL,
-	PIN_UNDO_RESET_ALL,
-	PIN_UNDO_RESET_ROLE,          /* SET ROLE NONE too */
-	PIN_UNDO_RESET_AUTHORIZATION, /* RESET SESSION AUTHORIZATION: the role goes with it */
-	PIN_UNDO_STREAM_END,          /* its Sync has come */
+	PIN_UNDO_RESET_ROLE, /* SET ROLE NONE too */
+	PIN_UNDO_STREAM_END, /* its Sync has come */
 	PIN_UNDO_DISCARD_SEQUENCES,
 	PIN_UNDO_COUNT
 };

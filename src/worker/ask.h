@@ -75,8 +75,8 @@ struct ask_catalog {
 	struct mail mail;
 	char database[NAME_LEN]; /* the [databases] entry's name */
 	char dbname[NAME_LEN];   /* on the server */
-	uint32_t cluster;
-	bool changed; /* DDL has passed: load again */
+	uint32_t owner;          /* see struct catalogs */
+	bool changed;            /* DDL has passed: load again */
 };
 
 struct ask_probe {
@@ -244,6 +244,7 @@ struct show_pool_row { /* one per (database, user), node -1: the clients; one pe
 	uint64_t maxwait_us;
 	uint64_t outstanding;  /* units under way */
 	uint64_t latency_us;   /* recent, exponentially weighted */
+	uint64_t ejected_us;   /* until when, monotonic; 0: it is not */
 	struct hist_sum wait;  /* time in line */
 	struct hist_sum query; /* unit sent to ReadyForQuery */
 };

@@ -12,6 +12,7 @@
 #include "sql/catalog.h"
 #include "state/settings.h"
 #include "worker/account.h"
+#include "worker/balance.h"
 #include "worker/ask.h"
 #include "worker/client.h"
 #include "worker/dispatch.h"
@@ -353,6 +354,7 @@ static enum status account_bind(struct worker *w, struct account *acc)
 	acc->primary_reads = conf_primary_reads(conf, db);
 	account_bind_board(w, acc);
 	account_set_limits(w, acc);
+	balance_bind(w, acc);
 	if (acc->login_hash != login) {
 		acc->login_hash = login;
 		account_moved(w, acc);
@@ -414,7 +416,9 @@ enum status account_find(struct worker *w, struct dbase *db, const char *user, s
 
 uint64_t account_parse_mark(const struct worker *w, const struct account *acc)
 {
-	uint64_t h[4] = {(uintptr_t)acc, acc->login_hash, acc->db->catalog_generation,
+	const struct dbase *db = acc->db;
+	bool routed = db->conf != NULL && db->conf->routing;
+	uint64_t h[4] = {(uintptr_t)acc, acc->login_hash, routed ? db->catalog_generation : 0,
 		atomic_load(&w->sh->ddl_no)};
 
 	return hash_bytes(&w->sh->hash_key, h, sizeof h) | 1;
@@ -447,17 +451,26 @@ static void dbase_bind_admin(struct worker *w, struct dbase *db)
 	}
 }
 
+/* As struct catalogs has it; of a database that is configured. */
+static uint32_t catalog_owner(const struct dbase *db)
+{
+	const struct conf_db *conf = db->conf;
+
+	return conf->cluster_id != CONF_NO_CLUSTER ? conf->cluster_id
+						   : CATALOG_OF_NODE + conf->nodes[0].node->id;
+}
+
 static void dbase_ask_catalog(struct worker *w, struct dbase *db, bool changed)
 {
 	struct ask_catalog *ask;
 
-	if (db->conf == NULL || db->conf->cluster_id == CONF_NO_CLUSTER)
+	if (db->conf == NULL || db->conf->n_nodes == 0)
 		return;
 	ask = worker_mail(sizeof *ask, ASK_CATALOG);
 	if (ask == NULL)
 		return;
 	db->catalog_asked_us = w->now_us;
-	ask->cluster = db->conf->cluster_id;
+	ask->owner = catalog_owner(db);
 	ask->changed = changed;
 	text_copy(ask->database, NAME_LEN, db->name);
 	text_copy(ask->dbname, NAME_LEN, db->dbname);
@@ -478,12 +491,12 @@ static void dbase_bind_catalog(struct worker *w, struct dbase *db)
 
 	db->catalog = NULL;
 	db->catalog_generation = 0;
-	if (db->conf == NULL || db->conf->cluster_id == CONF_NO_CLUSTER)
+	if (db->conf == NULL || db->conf->n_nodes == 0)
 		return;
 	for (uint32_t i = 0; w->catalogs != NULL && i < w->catalogs->n; i++) {
 		const struct catalog_entry *e = &w->catalogs->entry[i];
 
-		if (e->cluster != db->conf->cluster_id || strcmp(e->dbname, db->dbname) != 0 ||
+		if (e->owner != catalog_owner(db) || strcmp(e->dbname, db->dbname) != 0 ||
 			e->generation == db->catalog_outdated)
 			continue;
 		db->catalog = e->catalog;

@@ -155,6 +155,7 @@ struct pool {
 	struct waitq pin_line;    /* units that will pin, waiting for a place under max_pinned */
 	struct list waiting_link; /* worker's waiting_pools while somebody is in either */
 
+	bool counts;            /* its reads are counted, see balance.h */
 	uint32_t outstanding;   /* units sent, not answered */
 	uint64_t latency_us;    /* recent time of a unit, exponentially weighted */
 	uint64_t latency_at_us; /* when that was measured: see pool_latency_us */

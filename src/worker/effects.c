@@ -273,6 +273,9 @@ static void add_runs(struct noting *n)
 		    */
 	const char *name = cat != NULL ? catalog_custom_names(cat, &n_names, &lost) : NULL;
 
+	/* Which custom parameters nobody knows: another client must not have their values. */
+	if (cat == NULL)
+		n->s->dirt |= CLEAN(SETTINGS);
 	found_out_doubt_everything(n->w, n->c);
 	for (; n_names != 0; n_names--, name += strlen(name) + 1)
 		if (strlen(name) <= SETTINGS_NAME_MAX)
@@ -629,7 +632,6 @@ static void apply(struct worker *w, struct client *c, struct server *s, struct e
 		break;
 	case EFFECT_RESET_ALL:
 		reset_all(w, c, s, false);
-		undo(w, c, PIN_UNDO_RESET_ALL);
 		break;
 	case EFFECT_DISCARD_ALL:
 		discard_all(w, c, s);

@@ -3,6 +3,7 @@ libcore_a_SOURCES += \
 	src/worker/account.c src/worker/account.h \
 	src/worker/activity.c src/worker/activity.h \
 	src/worker/ask.h \
+	src/worker/balance.c src/worker/balance.h \
 	src/worker/cancel.c src/worker/cancel.h \
 	src/worker/cancel_conn.c src/worker/cancel_conn.h \
 	src/worker/client.c src/worker/client.h \

@@ -1,6 +1,7 @@
 #include "worker/loss.h"
 
 #include "proto/frontend.h"
+#include "worker/balance.h"
 #include "worker/cancel.h"
 #include "worker/dispatch.h"
 #include "worker/effects.h"
@@ -21,6 +22,7 @@ void loss_run_elsewhere(struct worker *w, struct client *c, struct server *s, co
 		(unsigned long)c->id, (unsigned long)s->id, worker_node_name(w, s->pool->node),
 		why);
 	c->db->stats.replays++;
+	balance_count_failure(w, s->pool, why);
 	if (c->hold != NULL)
 		hold_drop(c->hold, loop_bufpool(w->loop));
 	effects_free(c->bound);

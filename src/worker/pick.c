@@ -144,14 +144,19 @@ enum choose_route pick_route(const struct conf_db *db)
 static void fill_uneven(struct worker *w, const struct account *acc, struct chooser *ch, uint32_t i)
 {
 	const struct topo_node *n = topology_node(w->topology, ch->nodes[i]);
+	const struct share_pool *s = acc->pools[i]->share;
 	struct choose_load *l = &ch->load[i];
 	uint64_t back_us = n != NULL ? n->back_us : 0;
-	uint64_t age_us = w->now_us > back_us ? w->now_us - back_us : 0; /* not our clock reading */
+	uint64_t taken_back_us = atomic_load_explicit(&s->back_us, memory_order_relaxed), age_us;
 
+	if (taken_back_us > back_us)
+		back_us = taken_back_us;
+	age_us = w->now_us > back_us ? w->now_us - back_us : 0; /* not our clock reading */
 	l->is_far = acc->db->conf->nodes[i].is_far;
+	l->is_ejected = w->now_us < atomic_load_explicit(&s->ejected_us, memory_order_relaxed);
 	if (back_us != 0 && age_us < w->conf->slow_start_us)
 		l->held_256 = choose_held_256(age_us, w->conf->slow_start_us);
-	ch->in.uneven = ch->in.uneven || l->is_far || l->held_256 != 0;
+	ch->in.uneven = ch->in.uneven || l->is_far || l->is_ejected || l->held_256 != 0;
 }
 
 static void fill_load(struct worker *w, const struct client *c, struct chooser *ch, uint32_t i)

@@ -50,12 +50,18 @@ struct node_addrs {
 	} node[NODES_MAX], peer[PEERS_MAX];
 };
 
-/* The SQL catalogs loaded so far, one per (cluster, database on the server). */
+/*
+ * Whose catalog it is: a cluster's id or, of databases without routing, CATALOG_OF_NODE + the id of
+ * their first host.
+ */
+#define CATALOG_OF_NODE CONF_NODES_MAX
+
+/* The SQL catalogs loaded so far, one per (owner, database on the server). */
 struct catalogs {
 	uint32_t generation;
 	uint32_t n;
 	struct catalog_entry {
-		uint32_t cluster;
+		uint32_t owner; /* see above */
 		char dbname[NAME_LEN];
 		uint64_t generation; /* changes with every load of this one */
 		uint64_t loaded_us;  /* monotonic */

@@ -1,6 +1,7 @@
 #include "worker/unit_end.h"
 
 #include "conf/conf.h"
+#include "worker/balance.h"
 #include "worker/effects.h"
 #include "worker/found_out.h"
 #include "worker/link.h"
@@ -26,6 +27,8 @@ static void count_unit(struct worker *w, struct client *c, struct server *s)
 	recent_us = pool_latency_us(p, w->now_us);
 	p->latency_us = recent_us != 0 ? (recent_us * 7 + us) / 8 : us;
 	p->latency_at_us = w->now_us;
+	if (p->counts)
+		balance_count(w, p, us);
 	if (p->outstanding != 0)
 		p->outstanding--;
 	s->unit_begun_us = w->now_us; /* of the next one, if several are under way */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "conf/conf.h"
+#include "worker/balance.h"
 #include "worker/dispatch.h"
 #include "worker/fit.h"
 #include "worker/line.h"
@@ -95,6 +96,7 @@ static void janitor_slow(struct worker *w)
 			struct account *acc = list_entry(ia, struct account, link);
 
 			places_keep_min(w, acc);
+			balance_judge(w, acc);
 		}
 	}
 	dbase_forget_unused(w);

@@ -305,10 +305,18 @@ class Model:
         return (f"portal: {text}", pgwire.parse("", text) + pgwire.bind() + pgwire.execute("", 1)
                 + pgwire.SYNC, 1)
 
+    def undone(self):
+        """What a savepoint takes back; whether it is committed is left to chance."""
+        units = ["SAVEPOINT undone", self.set_statement(), "ROLLBACK TO undone",
+                 self.rng.choice(["COMMIT", "COMMIT", "SELECT 1", "ROLLBACK"])]
+        return "at once: " + " | ".join(units), b"".join(map(pgwire.query, units)), len(units)
+
     def unit(self, actor, may_begin):
         # RESET goes back to what the start-up packet said when its message has ended, so that what
         # follows it in the same message, or is sent with it, does not see that yet; nor does SET
         # LOCAL … TO DEFAULT (docs/compatibility.md).
+        if actor.status == "T" and not actor.has_login_settings and self.rng.random() < 0.08:
+            return self.undone()
         r = self.rng.random() * (0.6 if actor.has_login_settings else 1)
         if r < 0.45:
             text = self.statement(actor, may_begin)

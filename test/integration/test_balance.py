@@ -1,4 +1,5 @@
-"""Which of the nodes that are fit gets a read: weights, primary_reads, zones, slow start."""
+"""Which of the nodes that are fit gets a read: primary_reads, zones, slow start, outliers."""
+import threading
 import time
 import urllib.request
 
@@ -154,3 +155,38 @@ def test_a_node_that_comes_back_gets_its_share_by_and_by(own_site, routed):
     p.wait_show("NODES", lambda r: r["share_percent"] == "100", node=name_of(back))
     proc.wait_until("both replicas to be used alike",
                     lambda: read(p).get(name_of(back), 0) > READS * 0.25, 10 * p.slow, 0.1)
+
+
+def test_a_replica_on_which_reads_fail_is_ejected_and_taken_in_again(own_site, routed):
+    bad = own_site.cluster.standbys[0]
+    p = routed(eject_errors=3, eject_time=2, eject_time_max=4, slow_start=0)
+    done = threading.Event()
+    errors = []
+
+    def reader():
+        with p.raw() as client:
+            while not done.is_set():
+                errors.extend(client.query("SELECT pg_sleep(0.1)").errors)
+    readers = [threading.Thread(target=reader) for _ in range(4)]
+    for r in readers:
+        r.start()
+    try:
+        def ejected():
+            bad.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE usename = 'app' AND query LIKE '%pg_sleep%'")
+            return p.show_one("NODES", node=name_of(bad))["ejected"] == "1"
+        proc.wait_until("the replica to be ejected", ejected, 20 * p.slow, 0.02)
+        p.wait_log(f"node is ejected node={name_of(bad)} db=app user=app reason=errors")
+        assert int(p.show_one("NODE_POOLS", node=name_of(bad), database="app",
+                              user="app")["ejected_ms"]) <= 2000
+        assert name_of(bad) not in read(p, n=50)
+        with p.raw() as client:
+            text = "\n".join(r[0] for r in client.query("EXPLAIN ROUTE SELECT 1").rows)
+            assert "it is ejected as an outlier" in text
+        p.wait_log(f"node is taken in again node={name_of(bad)}", 10 * p.slow)
+        assert p.show_one("NODES", node=name_of(bad))["ejected"] == "0"
+    finally:
+        done.set()
+        for r in readers:
+            r.join()
+    assert not errors, "the reads ran elsewhere"

@@ -203,8 +203,18 @@ test_full() {
 		--judge "$BUILD/plain/test/routing/judge"
 	test_counted "classifier random" plain test/routing/fuzz_standby \
 		--judge "$BUILD/plain/test/routing/judge"
+	step "Settings against private connections, and without each of their rules"
+	test_settings
 	test_fuzz
 	test_long
+}
+
+# 50,000 random steps; then daemons that lack one rule each, which the same test has to find out.
+test_settings() {
+	test_part "settings random" env PGWEIR_BIN="$BUILD/plain/src/pgweir" \
+		PGWEIR_SETTINGS_STEPS=50000 "$PYTHON" -m pytest -q -p no:cacheprovider \
+		test/integration/test_settings_random.py
+	test_counted "settings without a rule" plain test/integration/without_rule
 }
 
 test_fuzz() {

@@ -10,6 +10,8 @@
 #define CONF                                                                                \
 	"[databases]\n"                                                                     \
 	"app = host=10.0.0.1,10.0.0.2 port=6001,6002 monitor_user=mon monitor_password=p\n" \
+	"plain = host=10.0.0.3,10.0.0.4 port=6003,6004 routing=off monitor_user=mon\n"      \
+	"nobody = host=10.0.0.5 port=6005 routing=off\n"                                    \
 	"[pgweir]\nlisten_addr = 127.0.0.1\ncatalog_refresh_interval = %s\n"                \
 	"primary_functions = %s\n"
 
@@ -32,7 +34,7 @@ static void setup_with(const char *refresh, const char *functions)
 	snprintf(conf, sizeof conf, CONF, refresh, functions);
 	world_init(&w, conf, WORLD_USERS, 1);
 	a = (struct node_addrs *)(uintptr_t)atomic_load(&w.sh.addrs);
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < 5; i++) {
 		((struct sockaddr_in *)(void *)&a->node[i].addr[0])->sin_family = AF_INET;
 		a->node[i].addr_len[0] = sizeof(struct sockaddr_in);
 		a->node[i].n = 1;
@@ -87,7 +89,7 @@ START_TEST(catalog_is_loaded_once_from_the_primary)
 	load_with(fake_pq_to(6001), "danger");
 	ck_assert_uint_eq(now()->n, 1);
 	ck_assert_str_eq(now()->entry[0].dbname, "db");
-	ck_assert_uint_eq(now()->entry[0].cluster, 0);
+	ck_assert_uint_eq(now()->entry[0].owner, 0);
 	ck_assert_uint_ne(now()->entry[0].generation, 0);
 	ck_assert_uint_ge(catalog_n_names(now()->entry[0].catalog), 1);
 	turns(10);
@@ -97,9 +99,76 @@ START_TEST(catalog_is_loaded_once_from_the_primary)
 }
 END_TEST
 
+/* Whose catalog it is where the first host has this port. */
+static uint32_t owner_of(uint16_t port)
+{
+	const struct conf *conf = atomic_load(&w.sh.conf);
+
+	for (uint32_t i = 0; i < conf->n_nodes; i++)
+		if (conf->node_by_id[i] != NULL && conf->node_by_id[i]->port == port)
+			return CATALOG_OF_NODE + i;
+	ck_abort_msg("no node has port %u", port);
+}
+
+START_TEST(without_routing_the_host_that_is_a_primary_is_read)
+{
+	catalog_load_want(l, owner_of(6003), "db", false);
+	world_turn_until(&w, fake_pq_to(6003) != NULL);
+	ck_assert_str_eq(fake_pq_to(6003)->user, "mon");
+	ck_assert_str_eq(fake_pq_to(6003)->dbname, "db");
+	fake_pq_to(6003)->in_recovery = true;
+	fake_pq_ready(fake_pq_to(6003));
+	world_turn_until(&w, fake_pq_to(6004) != NULL);
+	load_with(fake_pq_to(6004), "danger");
+	ck_assert_uint_eq(now()->n, 1);
+	ck_assert_uint_eq(now()->entry[0].owner, owner_of(6003));
+	ck_assert(world_has_logged(&w, "catalog loaded db=db"));
+	turns(10);
+	ck_assert_uint_eq(fake_pq_n_in_use(), 0);
+}
+END_TEST
+
+START_TEST(without_routing_and_a_primary_the_first_host_is_read)
+{
+	catalog_load_want(l, owner_of(6003), "db", false);
+	for (uint16_t port = 6003; port <= 6004; port++) {
+		world_turn_until(&w, fake_pq_to(port) != NULL);
+		fake_pq_to(port)->in_recovery = true;
+		fake_pq_ready(fake_pq_to(port));
+	}
+	world_turn_until(&w, fake_pq_to(6003) != NULL);
+	fake_pq_to(6003)->in_recovery = true;
+	load_with(fake_pq_to(6003), "danger");
+	ck_assert_uint_eq(now()->n, 1);
+}
+END_TEST
+
+START_TEST(without_routing_a_host_that_fails_is_passed_over)
+{
+	catalog_load_want(l, owner_of(6003), "db", false);
+	world_turn_until(&w, fake_pq_to(6003) != NULL);
+	fake_pq_fail(fake_pq_to(6003), PQ_FAILED_REFUSED, "28P01", "no");
+	ck_assert(world_has_logged(&w, "catalog not loaded db=db sqlstate=28P01"));
+	world_turn_until(&w, fake_pq_to(6004) != NULL);
+	load_with(fake_pq_to(6004), "danger");
+	ck_assert_uint_eq(now()->n, 1);
+}
+END_TEST
+
+START_TEST(without_routing_and_a_user_nothing_is_asked)
+{
+	catalog_load_want(l, owner_of(6005), "db", false);
+	world_turn_until(&w, world_has_logged(&w, "catalog not loaded db=db sqlstate=-"));
+	turns(5);
+	ck_assert_uint_eq(fake_pq_n, 0);
+}
+END_TEST
+
 START_TEST(unknown_clusters_are_ignored)
 {
 	catalog_load_want(l, 7, "db", false);
+	catalog_load_want(l, CATALOG_OF_NODE + 77, "db", false);
+	catalog_load_want(l, CATALOG_OF_NODE + CONF_NODES_MAX, "db", false);
 	catalog_load_want(l, 100000, "db", false);
 	turns(5);
 	ck_assert_uint_eq(fake_pq_n, 0);
@@ -251,6 +320,10 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, catalog_is_loaded_once_from_the_primary);
+	tcase_add_test(tc, without_routing_the_host_that_is_a_primary_is_read);
+	tcase_add_test(tc, without_routing_and_a_primary_the_first_host_is_read);
+	tcase_add_test(tc, without_routing_a_host_that_fails_is_passed_over);
+	tcase_add_test(tc, without_routing_and_a_user_nothing_is_asked);
 	tcase_add_test(tc, unknown_clusters_are_ignored);
 	tcase_add_test(tc, without_a_primary_it_waits_for_one);
 	tcase_add_test(tc, ddl_loads_again_but_not_at_once);

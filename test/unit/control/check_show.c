@@ -125,8 +125,8 @@ START_TEST(pools_are_summed_over_nodes_and_workers)
 	ck_row("pgbouncer|pgbouncer|1|0|0|0|0|0|0|0|0|0|0|0|0|statement|NULL");
 	ck_assert_uint_eq(console_count(&c, "\nD|"), 2);
 	console_query(&c, "SHOW NODE_POOLS");
-	ck_row("app|appuser|10.0.0.1:5432|unknown|2|0|0|4|0|0|0|0|0|2|2|20|2|300");
-	ck_row("app|appuser|10.0.0.2:5432|unknown|0|0|0|0|0|0|2|0|0|0|0|20|0|0");
+	ck_row("app|appuser|10.0.0.1:5432|unknown|2|0|0|4|0|0|0|0|0|2|2|20|2|300|0");
+	ck_row("app|appuser|10.0.0.2:5432|unknown|0|0|0|0|0|0|2|0|0|0|0|20|0|0|0");
 	ck_assert_uint_eq(console_count(&c, "\nD|"), 2);
 }
 END_TEST
@@ -236,7 +236,7 @@ START_TEST(our_own_tables)
 	console_query(&c, "SHOW NODES");
 	ck_assert_uint_eq(console_count(&c, "\nD|"), 4);
 	ck_row("10.0.0.9:6000|NULL|unknown|unwatched|NULL|NULL|NULL|NULL|NULL|NULL|NULL|0|0|0|"
-	       "NULL|NULL|NULL|NULL|NULL|");
+	       "NULL|NULL|NULL|NULL|NULL|NULL|");
 }
 END_TEST
 
@@ -264,7 +264,7 @@ START_TEST(nodes_show_what_the_monitor_knows)
 	strcpy(n->text, "password wrong");
 	console_query(&c, "SHOW NODES");
 	ck_assert_ptr_nonnull(strstr(
-		c.text, "\nD|10.0.0.1:5432|0|primary|up|1|3|1/2|NULL|NULL|0|0|6|2|300|0|100|"));
+		c.text, "\nD|10.0.0.1:5432|0|primary|up|1|3|1/2|NULL|NULL|0|0|6|2|300|0|100|0|"));
 	ck_assert_ptr_nonnull(strstr(c.text, "|15.3|77|\n"));
 	ck_assert_ptr_nonnull(
 		strstr(c.text, "\nD|10.0.0.2:5432|0|replica|refused|0|0|0/0|4096|12|1|0|2|"));

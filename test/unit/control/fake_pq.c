@@ -65,6 +65,11 @@ int pq_server_version(const struct pq *c)
 	return c->version;
 }
 
+bool pq_in_recovery(const struct pq *c)
+{
+	return c->in_recovery;
+}
+
 bool pq_result_ok(const struct pq_result *r)
 {
 	return r->error == NULL;

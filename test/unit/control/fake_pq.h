@@ -24,6 +24,7 @@ struct pq {
 	unsigned n_queries;
 	uint64_t clock_then; /* what fake_pq_clock said when it was asked last */
 	int version;
+	bool in_recovery;
 };
 
 /* The connections that there are, in the order of pq_connect. */

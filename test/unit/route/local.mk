@@ -39,3 +39,8 @@ test_unit_route_check_roles_SOURCES = test/unit/route/check_roles.c $(FAILING_AL
 test_unit_route_check_roles_LDADD = $(UNIT_LIBS)
 test_unit_route_check_roles_CFLAGS = $(UNIT_CFLAGS)
 test_unit_route_check_roles_LDFLAGS = $(FAILING_ALLOC_LINK)
+
+check_PROGRAMS += test/unit/route/check_outlier
+test_unit_route_check_outlier_SOURCES = test/unit/route/check_outlier.c
+test_unit_route_check_outlier_LDADD = $(UNIT_LIBS)
+test_unit_route_check_outlier_CFLAGS = $(UNIT_CFLAGS)

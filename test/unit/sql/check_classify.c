@@ -294,6 +294,55 @@ START_TEST(without_a_catalog_the_primary_is_used)
 }
 END_TEST
 
+/* A call of what is not PostgreSQL's own is noted where no catalog tells what it does. */
+/* clang-format off */
+static const char *const users_calls[] = {
+	"SELECT f(1)", "SELECT lower(f (1))", "SELECT \"F\"(1)", "SELECT s.lower(1)", "CALL p()",
+	"SELECT * FROM f() AS x(a)", "INSERT INTO t VALUES (f())", "INSERT INTO t(a) SELECT s.f()",
+	"INSERT INTO s.t SELECT s.f()", "MERGE INTO s.t USING s.f(1) x ON a = b WHEN MATCHED THEN DELETE",
+	"INSERT INTO s.t DEFAULT VALUES RETURNING s.f()", "UPDATE t SET a = f()", "DELETE FROM t USING f()",
+	"DO 'begin perform 1; end'", "COPY (SELECT s.f()) TO STDOUT", "DECLARE c CURSOR FOR SELECT f()",
+	"SELECT 1 FROM t AS x WHERE f()", "EXPLAIN ANALYZE SELECT f()", "SELECT query_to_xml('x')",
+};
+static const char *const no_calls[] = {
+	"SELECT lower('A'), COUNT (*), \"upper\"('a')", "SELECT a IN (1), EXISTS (SELECT 1)",
+	"INSERT INTO t (a) VALUES (1)", "INSERT INTO s.t (a, b) VALUES (1, now())",
+	"INSERT INTO \"S\" . \"T\" (a) SELECT 1 ON CONFLICT (a) DO UPDATE SET (a) = ROW(2)",
+	"INSERT INTO t AS x (a) VALUES (1)", "COPY t (a) FROM STDIN", "COPY s.t (a) FROM STDIN",
+	"WITH w (a) AS (SELECT 1) SELECT a FROM w", "SELECT * FROM t AS x (a)", "SELECT * FROM t x (a)",
+	"SELECT cast(a AS numeric(3, 1)), a::varchar(3), sum(a) OVER (PARTITION BY b) FROM t",
+	"SELECT * FROM generate_series(1, 2) x (a)", "SELECT * FROM unnest(a) AS x(a)",
+	"SELECT set_config('work_mem', '1', true)", "WITH w AS MATERIALIZED (SELECT 1) TABLE w",
+	"SELECT sum(a) FILTER (WHERE b) FROM t GROUP BY GROUPING SETS ((a), (b)), ROLLUP (c)",
+};
+/* clang-format on */
+
+static bool runs_blind(const char *sql)
+{
+	struct catalog *blind = catalog_new_blind();
+	struct sql_verdict v;
+	bool runs = false;
+
+	ck_assert_ptr_nonnull(blind);
+	sql_classify(sql, strlen(sql), OPTS, blind, &v);
+	for (unsigned i = 0; i < v.n_effects; i++) {
+		runs = runs || v.effects[i].kind == EFFECT_RUNS;
+		ck_assert(v.effects[i].kind != EFFECT_RUNS ||
+			  (v.effects[i].flags & SQL_EFFECT_CUSTOM) == 0); /* it would pin */
+	}
+	catalog_free(blind);
+	return runs;
+}
+
+START_TEST(without_a_catalog_calls_are_noted)
+{
+	for (size_t i = 0; i < sizeof users_calls / sizeof users_calls[0]; i++)
+		ck_assert_msg(runs_blind(users_calls[i]), "%s", users_calls[i]);
+	for (size_t i = 0; i < sizeof no_calls / sizeof no_calls[0]; i++)
+		ck_assert_msg(!runs_blind(no_calls[i]), "%s", no_calls[i]);
+}
+END_TEST
+
 START_TEST(unsafe_database_keeps_its_reads)
 {
 	struct catalog_builder *b = catalog_builder_new();
@@ -411,6 +460,7 @@ int main(void)
 	tcase_add_test(tc, names_beyond_ascii_need_utf8_on_both_sides);
 	tcase_add_test(tc, what_cannot_be_read_is_unknown);
 	tcase_add_test(tc, late_and_deep_tokens_count);
+	tcase_add_test(tc, without_a_catalog_calls_are_noted);
 	tcase_add_test(tc, statements_are_counted);
 	return unit_run("classify", tc);
 }
