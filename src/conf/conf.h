@@ -273,8 +273,8 @@ struct conf {
 	uint64_t max_lag_us;
 	uint64_t strong_wait_us;
 	enum primary_reads primary_reads;
-	const char *zone;       /* where we are; "": zones are not heeded */
-	uint64_t slow_start_us; /* 0: none */
+	const char *zone;                     /* where we are; "": zones are not heeded */
+	uint64_t slow_start_us;               /* 0: none */
 	uint32_t eject_errors, eject_latency; /* see route/outlier.h; 0: never for this */
 	uint64_t eject_time_us, eject_time_max_us;
 	uint64_t lag_check_interval_us;

@@ -220,10 +220,12 @@ const struct setting settings[] = {
 		.note = "names are looked up again as dns_max_ttl says"},
 	{ROW(G, ROUTING, INT, "eject_errors", eject_errors), .flags = SETTING_OURS, .def = "5",
 		.max = 1000000, .unit = "reads",
-		.help = "failed reads, most of all, for which a replica is ejected; 0: it never is"},
+		.help = "failed reads, most of all, for which a replica is ejected; 0: it never "
+			"is"},
 	{ROW(G, ROUTING, INT, "eject_latency", eject_latency), .flags = SETTING_OURS, .def = "10",
 		.max = 1000000, .unit = "times",
-		.help = "a replica so many times slower than the others is ejected; 0: it never is"},
+		.help = "a replica so many times slower than the others is ejected; 0: it never "
+			"is"},
 	{ROW(G, ROUTING, TIME, "eject_time", eject_time_us), .flags = SETTING_OURS, .def = "30",
 		.min = 1000000, .max = 3600000000,
 		.help = "how long an ejected replica gets no reads, doubled with each time"},

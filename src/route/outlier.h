@@ -3,8 +3,8 @@
  * or take much longer than on the others.
  * Pure: counts of about a second come in, for all nodes at once; times are monotonic, in µs.
  * Rules:
- * - Errors: as many failed reads as `errors`, and no fewer than there were good ones, since the last
- *   round in which all were good.
+ * - Errors: as many failed reads as `errors`, and no fewer than there were good ones, since the
+ * last round in which all were good.
  * - Latency: for OUTLIER_ROUNDS rounds the typical (geometric mean) time of a read was `latency`
  *   times that of the others (their median), and OUTLIER_SLOW_US at least.
  * - At least half of the replicas that are usable stay; so one alone always does.
@@ -30,8 +30,8 @@ struct outlier_conf {
 
 /* What is kept of one node; zeroed at the beginning. */
 struct outlier {
-	uint32_t fails, oks;        /* since the last round without failures */
-	uint64_t n_units, log_sum;  /* of late: half of what was, and the last round */
+	uint32_t fails, oks;       /* since the last round without failures */
+	uint64_t n_units, log_sum; /* of late: half of what was, and the last round */
 	uint32_t slow_rounds, level;
 	uint64_t since_us, until_us; /* when it was ejected, and until when; 0: it is in */
 	uint64_t back_us;            /* when it was taken back; 0: never */
@@ -40,8 +40,8 @@ struct outlier {
 /* One node's round. */
 struct outlier_counts {
 	uint32_t units, failures;
-	uint32_t log_sum;     /* of outlier_log of each unit's time */
-	bool usable;          /* a replica that is up and follows; others are not judged */
+	uint32_t log_sum;      /* of outlier_log of each unit's time */
+	bool usable;           /* a replica that is up and follows; others are not judged */
 	uint64_t came_back_us; /* topo_node.back_us */
 };
 

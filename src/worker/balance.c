@@ -9,8 +9,8 @@
 static void add(_Atomic uint32_t *n, uint32_t more)
 {
 	/* Only this worker writes it. */
-	atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + more,
-		memory_order_relaxed);
+	atomic_store_explicit(
+		n, atomic_load_explicit(n, memory_order_relaxed) + more, memory_order_relaxed);
 }
 
 void balance_count(struct worker *w, struct pool *p, uint64_t us)
@@ -113,12 +113,11 @@ void balance_judge(struct worker *w, struct account *acc)
 
 	if (acc->n_pools < 3 || !acc->db->conf->routing)
 		return;
-	while (n < acc->n_pools &&
-		!atomic_exchange_explicit(&acc->pools[n]->share->judging, true, memory_order_acquire))
+	while (n < acc->n_pools && !atomic_exchange_explicit(&acc->pools[n]->share->judging, true,
+					   memory_order_acquire))
 		n++;
 	if (n == acc->n_pools && w->now_us >= acc->pools[0]->share->judged_us + JUDGE_US)
 		judge(w, acc);
 	while (n-- > 0)
-		atomic_store_explicit(
-			&acc->pools[n]->share->judging, false, memory_order_release);
+		atomic_store_explicit(&acc->pools[n]->share->judging, false, memory_order_release);
 }

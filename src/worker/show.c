@@ -129,8 +129,7 @@ static void show_pool(struct worker *w, const struct pool *p, struct show_pool_r
 		.pinned = pool_pinned(p),
 		.outstanding = p->outstanding,
 		.latency_us = p->latency_us,
-		.ejected_us =
-			atomic_load_explicit(&p->share->ejected_us, memory_order_relaxed),
+		.ejected_us = atomic_load_explicit(&p->share->ejected_us, memory_order_relaxed),
 	};
 	text_copy(row->database, sizeof row->database, p->acc->db->name);
 	text_copy(row->user, sizeof row->user, p->acc->user);

@@ -52,7 +52,7 @@ static void see_result(PGresult *result)
 	ExecStatusType status = PQresultStatus(result);
 
 	if (status == PGRES_TUPLES_OK || status == PGRES_SINGLE_TUPLE)
-		see("%s ", PQntuples(result) == 0     ? "none"
+		see("%s ", PQntuples(result) == 0      ? "none"
 			   : PQgetisnull(result, 0, 0) ? "null"
 						       : PQgetvalue(result, 0, 0));
 	else if (status == PGRES_COMMAND_OK)
@@ -95,8 +95,8 @@ static void prepared(void)
 		for (int k = 0; k < CLIENTS; k++) {
 			snprintf(number, sizeof number, "%d", i);
 			for (int which = 0; which < 2; which++) {
-				PGresult *result = PQexecPrepared(conns[k], which != 0 ? "own" : "same", 1,
-					values, NULL, NULL, 0);
+				PGresult *result = PQexecPrepared(conns[k],
+					which != 0 ? "own" : "same", 1, values, NULL, NULL, 0);
 
 				sum += atol(PQgetvalue(result, 0, 0));
 				PQclear(result);
@@ -119,8 +119,9 @@ static void settings(void)
 	for (int k = 0; k < CLIENTS; k++) {
 		conns[k] = open_conn("options='-c lock_timeout=4321'");
 		snprintf(sql, sizeof sql,
-			"SET TimeZone = 'Etc/GMT+%d'; SET statement_timeout = %d; SET search_path = d%d", k,
-			60000 + k, k);
+			"SET TimeZone = 'Etc/GMT+%d'; SET statement_timeout = %d; SET search_path "
+			"= d%d",
+			k, 60000 + k, k);
 		run(conns[k], sql);
 	}
 	for (int i = 0; i < 2 * CLIENTS; i++) {
@@ -159,8 +160,8 @@ static void custom_setting(void)
 static void errors(void)
 {
 	static const char *const sql[] = {"SELECT 1/0", "SELEKT 1", "SELECT * FROM no_such_table",
-		"SELECT 1", "BEGIN", "SELECT 1", "SELECT 'x'::int", "SELECT 1", "ROLLBACK", "SELECT 5",
-		"SELECT 1; SELECT 1/0; SELECT 2", ""};
+		"SELECT 1", "BEGIN", "SELECT 1", "SELECT 'x'::int", "SELECT 1", "ROLLBACK",
+		"SELECT 5", "SELECT 1; SELECT 1/0; SELECT 2", ""};
 	PGconn *conn = open_conn("");
 
 	for (unsigned i = 0; i < sizeof sql / sizeof *sql; i++)
@@ -284,7 +285,8 @@ static void cursor(void)
 	open_all(conns, 3);
 	for (int k = 0; k < 3; k++) {
 		snprintf(sql, sizeof sql,
-			"BEGIN; DECLARE c SCROLL CURSOR FOR SELECT generate_series(1, 1000) * %d", k + 1);
+			"BEGIN; DECLARE c SCROLL CURSOR FOR SELECT generate_series(1, 1000) * %d",
+			k + 1);
 		run(conns[k], sql);
 	}
 	for (int i = 0; i < 5; i++)
@@ -368,7 +370,8 @@ static void pipeline(void)
 			snprintf(number, sizeof number, "%d", i * (k + 1));
 			PQsendQueryPrepared(conns[k], "p", 1, values, NULL, NULL, 0);
 			if (i == 4)
-				PQsendQueryParams(conns[k], "SELECT 1/0", 0, NULL, NULL, NULL, NULL, 0);
+				PQsendQueryParams(
+					conns[k], "SELECT 1/0", 0, NULL, NULL, NULL, NULL, 0);
 			if (i == 6)
 				PQpipelineSync(conns[k]);
 		}
@@ -395,7 +398,8 @@ static void single_rows(void)
 
 	open_all(conns, 3);
 	for (int k = 0; k < 3; k++) {
-		PQsendQueryParams(conns[k], "SELECT generate_series(1, 5000)", 0, NULL, NULL, NULL, NULL, 0);
+		PQsendQueryParams(
+			conns[k], "SELECT generate_series(1, 5000)", 0, NULL, NULL, NULL, NULL, 0);
 		PQsetSingleRowMode(conns[k]);
 	}
 	for (int k = 0; k < 3; k++) {
@@ -435,15 +439,19 @@ static void large_object(void)
 
 int main(void)
 {
-#define BEHAVIOUR(name) {#name, name}
+#define BEHAVIOUR(name)     \
+	{                   \
+#name, name \
+	}
 	static const struct {
 		const char *name;
 		void (*run)(void);
 	} all[] = {BEHAVIOUR(prepared), BEHAVIOUR(settings), BEHAVIOUR(custom_setting),
 		BEHAVIOUR(errors), BEHAVIOUR(cancel), BEHAVIOUR(copy), BEHAVIOUR(listen),
-		BEHAVIOUR(temp_table), BEHAVIOUR(advisory_lock), BEHAVIOUR(cursor), BEHAVIOUR(big_value),
-		BEHAVIOUR(wrong_password), BEHAVIOUR(unknown_database), BEHAVIOUR(tls),
-		BEHAVIOUR(pipeline), BEHAVIOUR(single_rows), BEHAVIOUR(large_object)};
+		BEHAVIOUR(temp_table), BEHAVIOUR(advisory_lock), BEHAVIOUR(cursor),
+		BEHAVIOUR(big_value), BEHAVIOUR(wrong_password), BEHAVIOUR(unknown_database),
+		BEHAVIOUR(tls), BEHAVIOUR(pipeline), BEHAVIOUR(single_rows),
+		BEHAVIOUR(large_object)};
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (unsigned i = 0; i < sizeof all / sizeof *all; i++) {

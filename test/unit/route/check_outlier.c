@@ -22,10 +22,8 @@ static void begin(void)
 		nodes[i] = &of[i];
 		counts[i].usable = i != 0;
 	}
-	conf = (struct outlier_conf){.errors = 5,
-		.latency = 10,
-		.time_us = 30 * SECOND,
-		.time_max_us = 100 * SECOND};
+	conf = (struct outlier_conf){
+		.errors = 5, .latency = 10, .time_us = 30 * SECOND, .time_max_us = 100 * SECOND};
 	now_us = 1000 * SECOND;
 }
 
