@@ -17,6 +17,7 @@
 #include "control/pq.h"
 #include "control/resolve.h"
 #include "control/snapshots.h"
+#include "control/spread.h"
 #include "control/stats.h"
 #include "net/conn.h"
 #include "route/roles.h"
@@ -49,6 +50,7 @@ struct control {
 	struct listenings *listenings;
 	struct stats *stats;
 	struct reload *reload;
+	struct spread *spread;
 	struct consoles *consoles;
 	struct http *http; /* NULL: no stats port */
 	struct show_tools tools;
@@ -119,6 +121,13 @@ static void on_addrs(void *arg, uint32_t node)
 	monitor_addrs_changed(c->monitor, node);
 }
 
+static void on_name(void *arg, const char *host, const struct net_addr *addrs, size_t n)
+{
+	struct control *c = arg;
+
+	spread_take(c->spread, host, addrs, n);
+}
+
 static void own_stats(void *arg, struct show_stats_row *row)
 {
 	struct control *c = arg;
@@ -141,7 +150,7 @@ static void on_shutdown_wait(void *arg, bool wait_servers)
 }
 
 static const struct reload_ops reload_ops = {.publish = on_config};
-static const struct resolve_ops resolve_ops = {.on_change = on_addrs};
+static const struct resolve_ops resolve_ops = {.on_change = on_addrs, .on_name = on_name};
 static const struct monitor_ops monitor_ops = {
 	.on_change = on_topology,
 	.on_unreachable = on_unreachable,
@@ -375,7 +384,8 @@ static enum status new_modules(struct control *c)
 		(st = monitor_new(&c->env, &monitor_ops, c, &c->monitor)) != OK ||
 		(st = catalog_load_new(&c->env, &c->catalogs)) != OK ||
 		(st = listenings_new(&c->env, &c->listenings)) != OK ||
-		(st = reload_new(&c->env, c->args.conf_path, &reload_ops, c, &c->reload)) != OK)
+		(st = reload_new(&c->env, c->args.conf_path, &reload_ops, c, &c->reload)) != OK ||
+		(st = spread_new(&c->env, c->reload, &c->spread)) != OK)
 		return st;
 	return new_views(c);
 }
@@ -436,6 +446,7 @@ static void free_modules(struct control *c)
 	http_free(c->http);
 	consoles_free(c->consoles);
 	stats_free(c->stats);
+	spread_free(c->spread);
 	reload_free(c->reload);
 	listenings_free(c->listenings);
 	catalog_load_free(c->catalogs);

@@ -41,6 +41,7 @@ libcore_a_SOURCES += \
 	src/control/show_sockets.c \
 	src/control/show_state.c \
 	src/control/show_stats.c \
+	src/control/spread.c src/control/spread.h \
 	src/control/snapshots.c src/control/snapshots.h \
 	src/control/stats.c src/control/stats.h \
 	src/control/target.c src/control/target.h \

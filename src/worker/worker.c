@@ -228,6 +228,10 @@ static void worker_load_snapshots(struct worker *w)
 		worker_defer_accept(w);
 		dbase_apply_conf(w);
 	}
+	if (w->addrs != NULL && w->addrs->generation != w->addrs_applied) {
+		w->addrs_applied = w->addrs->generation;
+		upkeep_addresses_changed(w);
+	}
 	if (w->catalogs != NULL && w->catalogs->generation != w->catalogs_applied) {
 		w->catalogs_applied = w->catalogs->generation;
 		dbase_apply_catalogs(w);

@@ -76,6 +76,7 @@ struct worker {
 	const struct conf *conf_applied; /* compared, never followed; so is the next */
 	const struct auth_users *users_applied;
 	uint64_t topology_applied;
+	uint32_t addrs_applied;
 	uint32_t catalogs_applied, admin_applied;
 
 	/* objects */
