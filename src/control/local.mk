@@ -42,6 +42,8 @@ libcore_a_SOURCES += \
 	src/control/show_state.c \
 	src/control/show_stats.c \
 	src/control/spread.c src/control/spread.h \
+	src/control/show_switchover.c \
+	src/control/switchover.c src/control/switchover.h \
 	src/control/snapshots.c src/control/snapshots.h \
 	src/control/stats.c src/control/stats.h \
 	src/control/target.c src/control/target.h \
