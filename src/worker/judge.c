@@ -15,11 +15,11 @@
 #define WORD_EFFECTS    (1ull << 63)
 #define WORD_CLS_SHIFT  60u /* 3 bits */
 #define WORD_PINS_SHIFT 40u /* 20 bits: enum pin_cause */
-#define WORD_FLAG_SHIFT 24u /* 16 bits: SQLV_* */
-#define WORD_PINS_MASK  0xfffffu
-#define WORD_OURS       (1ull << 23) /* for pgweir itself, see ours.h */
-#define WORD_HINTS      (1ull << 22) /* it may begin with hints */
-#define WORD_GEN_MASK   0x003fffffull
+/* JUDGE_FLAG_SHIFT: 16 bits, SQLV_* */
+#define WORD_PINS_MASK 0xfffffu
+#define WORD_OURS      (1ull << 23) /* for pgweir itself, see ours.h */
+#define WORD_HINTS     (1ull << 22) /* it may begin with hints */
+#define WORD_GEN_MASK  0x003fffffull
 _Static_assert(PIN_CAUSE_COUNT <= 20, "pins fit their bits");
 _Static_assert((SQLV_BODY | SQLV_SCHEMA) < 0x10000u, "flags fit their bits");
 _Static_assert(SQL_UNKNOWN < 8, "classes fit their bits");
@@ -89,6 +89,7 @@ enum pin_cause judge_pin(const struct sql_effect *e)
 	case EFFECT_EXECUTE:
 	case EFFECT_DEALLOCATE:
 	case EFFECT_DEALLOCATE_ALL:
+	case EFFECT_STATEMENTS:
 	case EFFECT_COUNT:
 		break;
 	}
@@ -134,7 +135,7 @@ uint64_t judge_word(
 	       (ask_may_have_hints(sql, len) ? WORD_HINTS : 0) |
 	       (v->n_effects != 0 || v->flags & SQLV_LOST ? WORD_EFFECTS : 0) |
 	       (uint64_t)v->cls << WORD_CLS_SHIFT | (uint64_t)verdict_pins(v) << WORD_PINS_SHIFT |
-	       (uint64_t)(v->flags & 0xffffu) << WORD_FLAG_SHIFT | catalog_bits(c);
+	       (uint64_t)(v->flags & 0xffffu) << JUDGE_FLAG_SHIFT | catalog_bits(c);
 }
 
 uint64_t judge_stmt(struct worker *w, struct client *c, struct stmt_name *name)
@@ -146,9 +147,24 @@ uint64_t judge_stmt(struct worker *w, struct client *c, struct stmt_name *name)
 	return name->word;
 }
 
+const char *judge_executed(struct worker *w, struct client *c, const struct stmt *st, size_t *len,
+	struct sql_verdict *out)
+{
+	const char *sql = st->query;
+
+	*len = st->query_len;
+	(void)judge_word(w, c, sql, *len, out);
+	if (!st->is_sql || out->n_effects == 0 || out->effects[0].kind != EFFECT_PREPARE)
+		return sql;
+	sql += out->effects[0].value.off;
+	*len = out->effects[0].value.len;
+	(void)judge_word(w, c, sql, *len, out);
+	return sql;
+}
+
 static void unit_add_word(struct unit *u, uint64_t word)
 {
-	uint32_t flags = (uint32_t)(word >> WORD_FLAG_SHIFT) & 0xffffu;
+	uint32_t flags = judge_flags(word);
 	uint8_t cls = (word >> WORD_CLS_SHIFT) & 7u;
 
 	bool replica = flags & SQLV_REPLICA && (u->n_stmts == 0 || u->flags & SQLV_REPLICA);
