@@ -151,7 +151,8 @@ def test_name_that_gets_further_addresses_keeps_its_cluster(
             clients.wait_rounds()
             dns.names[NAME] = ADDRESSES
             wait_nodes(p, port, ADDRESSES)
-            wait_routing(p, where)
+            proc.wait_until("all roles", lambda: sorted(nodes(p).values())
+                            == ["primary", "replica", "replica"], 20 * p.slow, 0.1)
             clients.wait_rounds()
         assert {r["cluster"] for r in p.show("NODES")} == {before}
 
