@@ -91,9 +91,10 @@ struct conf_node {
 	uint32_t cluster_id; /* CONF_NO_CLUSTER: no database routes over it */
 	const char *host;    /* name, address, directory of a unix socket, or "@" abstract name */
 	uint16_t port;
+	uint16_t patroni_port; /* of Patroni's REST API there; 0: it is not asked */
 	bool is_unix;
-	const char
-		*address; /* "": what `host` resolves to; else one address of it (conf_spreads) */
+	/* "": what `host` resolves to; else one address of it (conf_spreads) */
+	const char *address;
 	/* "host:port" or "host[address]:port" for logs and SHOW; an IPv6 address in brackets */
 	const char *name;
 };
@@ -144,7 +145,7 @@ struct conf_db {
 	enum host_balance load_balance_hosts; /* where routing is off */
 	uint64_t max_lag_us;                  /* CONF_UNSET_US */
 	/* keys parsed into `nodes` */
-	const char *host, *port, *weight, *zone;
+	const char *host, *port, *weight, *zone, *patroni_port;
 	bool zoned; /* a node is_far */
 	enum primary_reads primary_reads;
 

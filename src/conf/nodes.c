@@ -252,6 +252,7 @@ static bool has_several(const struct items *hosts, const uint64_t *ports)
 struct listed {
 	const struct item *host;
 	uint16_t port;
+	uint16_t patroni_port;
 	uint32_t weight;
 	bool is_far;
 };
@@ -265,6 +266,8 @@ static enum status add_listed(
 
 	if (st != OK)
 		return st;
+	if (l->patroni_port != 0)
+		node->patroni_port = l->patroni_port;
 	if ((place = db_node(db, node)) == NULL)
 		return OK;
 	place->weight += l->weight;
@@ -291,6 +294,7 @@ enum status nodes_resolve(struct nodes *ns, struct conf_db *db, const char *defa
 	const char *own_zone, enum routing_mode mode, const struct finding_at *at)
 {
 	uint64_t ports[CONF_DB_NODES_MAX], weights[CONF_DB_NODES_MAX];
+	uint64_t apis[CONF_DB_NODES_MAX] = {0};
 	struct items hosts, zones;
 	enum status st;
 	bool spreads;
@@ -308,6 +312,12 @@ enum status nodes_resolve(struct nodes *ns, struct conf_db *db, const char *defa
 			"a port from 1 to 65535, or one for each host, joined by commas");
 		return OK;
 	}
+	if (*db->patroni_port != '\0' &&
+		!read_numbers(db->patroni_port, hosts.n, UINT16_MAX, apis)) {
+		complain(ns, at, "patroni_port", db->patroni_port,
+			"a port from 1 to 65535, or one for each host, joined by commas");
+		return OK;
+	}
 	if (!read_numbers(db->weight, hosts.n, WEIGHT_MAX, weights)) {
 		complain(ns, at, "weight", db->weight,
 			"a weight from 1 to 100, or one for each host, joined by commas");
@@ -321,7 +331,10 @@ enum status nodes_resolve(struct nodes *ns, struct conf_db *db, const char *defa
 	spreads = mode == ROUTING_ON || mode == ROUTING_SHADOW ||
 		  (mode == ROUTING_AUTO && has_several(&hosts, ports));
 	for (size_t i = 0; i < hosts.n; i++) {
-		struct listed l = {&hosts.of[i], (uint16_t)ports[i], (uint32_t)weights[i], false};
+		struct listed l = {.host = &hosts.of[i],
+			.port = (uint16_t)ports[i],
+			.patroni_port = (uint16_t)apis[i],
+			.weight = (uint32_t)weights[i]};
 
 		l.is_far = *own_zone != '\0' && zones.n != 0 && !is_in_zone(&zones, i, own_zone);
 		st = add_host(ns, db, &l, spreads);

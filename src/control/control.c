@@ -14,6 +14,7 @@
 #include "control/http.h"
 #include "control/listening.h"
 #include "control/monitor.h"
+#include "control/patroni.h"
 #include "control/pq.h"
 #include "control/resolve.h"
 #include "control/snapshots.h"
@@ -46,6 +47,7 @@ struct control {
 	struct gather *gather;
 	struct resolve *resolve;
 	struct monitor *monitor;
+	struct patroni *patroni;
 	struct catalog_load *catalogs;
 	struct listenings *listenings;
 	struct stats *stats;
@@ -64,7 +66,7 @@ static void conf_changed(struct control *c)
 	catalog_load_conf_changed(c->catalogs);
 	listenings_conf_changed(c->listenings);
 	stats_conf_changed(c->stats);
-	if (monitor_conf_changed(c->monitor) == OK)
+	if (monitor_conf_changed(c->monitor) == OK && patroni_conf_changed(c->patroni) == OK)
 		return;
 	log_error(c->env.shared->log, "monitor not adapted to the configuration", "reason=memory");
 	env_timer(&c->env, &c->retry, RETRY_US);
@@ -105,6 +107,13 @@ static void on_topology(void *arg, uint32_t cluster, unsigned bits)
 	}
 	if ((bits & ~(unsigned)ROLES_SAMPLE) != 0)
 		(void)!tell_all(&c->env, TELL_REFRESH); /* units may wait for such a node */
+}
+
+static void on_leader(void *arg, uint32_t node, enum topo_leader leader)
+{
+	struct control *c = arg;
+
+	monitor_leader(c->monitor, node, leader);
 }
 
 static void on_unreachable(void *arg, uint32_t node)
@@ -155,6 +164,7 @@ static const struct monitor_ops monitor_ops = {
 	.on_change = on_topology,
 	.on_unreachable = on_unreachable,
 };
+static const struct patroni_ops patroni_ops = {.on_leader = on_leader};
 static const struct consoles_ops consoles_ops = {
 	.shutdown = on_shutdown,
 	.shutdown_wait = on_shutdown_wait,
@@ -382,6 +392,7 @@ static enum status new_modules(struct control *c)
 	if ((st = gather_new(&c->env, &c->collector, &c->gather)) != OK ||
 		(st = resolve_new(&c->env, &resolve_ops, c, &c->resolve)) != OK ||
 		(st = monitor_new(&c->env, &monitor_ops, c, &c->monitor)) != OK ||
+		(st = patroni_new(&c->env, &patroni_ops, c, &c->patroni)) != OK ||
 		(st = catalog_load_new(&c->env, &c->catalogs)) != OK ||
 		(st = listenings_new(&c->env, &c->listenings)) != OK ||
 		(st = reload_new(&c->env, c->args.conf_path, &reload_ops, c, &c->reload)) != OK ||
@@ -450,6 +461,7 @@ static void free_modules(struct control *c)
 	reload_free(c->reload);
 	listenings_free(c->listenings);
 	catalog_load_free(c->catalogs);
+	patroni_free(c->patroni);
 	monitor_free(c->monitor);
 	resolve_free(c->resolve);
 	gather_free(c->gather);

@@ -23,6 +23,7 @@ libcore_a_SOURCES += \
 	src/control/metrics.c \
 	src/control/monitor.c src/control/monitor.h \
 	src/control/page.h \
+	src/control/patroni.c src/control/patroni.h \
 	src/control/pq.c src/control/pq.h \
 	src/control/pq_params.c src/control/pq_params.h \
 	src/control/prepared.c \

@@ -403,6 +403,15 @@ void monitor_probe_now(struct monitor *m, uint32_t node)
 		watch_now(m->watches[node]);
 }
 
+void monitor_leader(struct monitor *m, uint32_t node, enum topo_leader leader)
+{
+	if (m->watches[node] == NULL)
+		return;
+	mark_changed(
+		m, m->watches[node]->cluster, roles_node_leader(m->roles, (uint16_t)node, leader));
+	watch_now(m->watches[node]);
+}
+
 void monitor_hurry(struct monitor *m)
 {
 	const struct mark_clock *clock = &m->env->shared->clock;

@@ -195,7 +195,7 @@ static void on_answer(void *arg, enum status st, const struct resolver_answer *a
 	} else if (st == OK) {
 		l->error[0] = '\0';
 		take_addrs(l, a->addrs, a->n_addrs);
-		if (l->spreads)
+		if (l->spreads && l->r->ops->on_name != NULL)
 			l->r->ops->on_name(l->r->arg, l->host, a->addrs, a->n_addrs);
 		again_us = (uint64_t)a->ttl_s * 1000000u;
 	} else {

@@ -16,7 +16,8 @@ struct resolver;
 
 struct resolve_ops {
 	void (*on_change)(void *arg, uint32_t node); /* its addresses are others now */
-	/* What a name of a database that routes was answered with; may be as before. */
+	/* What a name of a database that routes was answered with; may be as before. May be
+	 * NULL. */
 	void (*on_name)(void *arg, const char *host, const struct net_addr *addrs, size_t n);
 };
 

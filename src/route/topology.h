@@ -28,6 +28,13 @@ enum topo_health {
 };
 const char *topo_health_name(enum topo_health h); /* "down", "up", "refused" */
 
+/* Whether something that elects the leader, Patroni, names the node as the leader. */
+enum topo_leader {
+	TOPO_LEADER_UNKNOWN, /* nobody is asked, or nobody answers: roles are discovered alone */
+	TOPO_LEADER_YES,
+	TOPO_LEADER_NO, /* it is not used as the primary, whatever it says itself */
+};
+
 struct topo_node {
 	/* what choose() reads */
 	uint8_t role;   /* enum topo_role, as last answered */
@@ -35,6 +42,7 @@ struct topo_node {
 	bool follows;   /* a replica on the cluster's highest timeline */
 	bool fenced;    /* not in recovery, but not the cluster's primary: never used */
 	bool lag_known; /* see struct lag */
+	uint8_t leader; /* enum topo_leader */
 	uint16_t cluster;
 	uint32_t timeline; /* 0: unknown */
 	uint32_t epoch;    /* changes with system identifier and postmaster start time */

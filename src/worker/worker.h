@@ -92,6 +92,7 @@ struct worker {
 	struct list clients;          /* all of them */
 	struct list servers;          /* all of them */
 	struct list waiting_pools;    /* somebody stands in a line of it */
+	struct list retired_pools;    /* a server may still refer to them */
 	struct list waiting_accounts; /* somebody waits for any node */
 	struct waitq fresh;           /* units that wait for samples: consistency = strong */
 	struct list cancels;          /* struct cancel */
