@@ -100,6 +100,24 @@ struct topology {
 enum status topology_new(uint16_t n_nodes, uint16_t n_clusters, struct topology **out) MUST_USE;
 void topology_free(void *topo); /* struct topology; void for snap_retire */
 
+/*
+ * The same for ids of a configuration that is newer than the snapshot: what is not in it yet is
+ * unknown and down, a cluster without a primary.
+ */
+extern const struct topo_node topology_unknown_node;
+extern const struct topo_cluster topology_unknown_cluster;
+
+static inline const struct topo_node *topology_node_at(const struct topology *t, uint16_t node)
+{
+	return node < t->n_nodes ? &t->nodes[node] : &topology_unknown_node;
+}
+
+static inline const struct topo_cluster *topology_cluster_at(
+	const struct topology *t, uint16_t cluster)
+{
+	return cluster < t->n_clusters ? &t->clusters[cluster] : &topology_unknown_cluster;
+}
+
 /* NULL if the id is none or too large. */
 const struct topo_node *topology_node(const struct topology *t, uint16_t node);
 const struct topo_cluster *topology_cluster(const struct topology *t, uint16_t cluster);
