@@ -11,7 +11,8 @@
  *   primary; of two primaries the one that is told to be it is taken.
  * - The system identifier is that of most nodes that answer; a node with another is refused, unless
  *   all nodes of the cluster answer with the same other one: then the cluster is a new system.
- * - A node that does not answer for node_timeout is out until its next answer.
+ * - A node that does not answer for node_timeout is out until its next answer. It is silent if it
+ *   does not say an error either: what runs there is given up.
  */
 #ifndef PGWEIR_ROUTE_ROLES_H
 #define PGWEIR_ROUTE_ROLES_H

@@ -43,6 +43,7 @@ struct topo_node {
 	bool fenced;    /* not in recovery, but not the cluster's primary: never used */
 	bool lag_known; /* see struct lag */
 	uint8_t leader; /* enum topo_leader */
+	bool silent;    /* it has not said anything for node_timeout, not even an error */
 	uint16_t cluster;
 	uint32_t timeline; /* 0: unknown */
 	uint32_t epoch;    /* changes with system identifier and postmaster start time */

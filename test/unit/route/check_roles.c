@@ -122,6 +122,27 @@ START_TEST(who_is_named_not_the_leader_is_no_primary)
 }
 END_TEST
 
+START_TEST(node_is_silent_when_it_has_not_even_said_an_error_for_node_timeout)
+{
+	uint16_t about;
+
+	start();
+	ck_assert(!node(1)->silent);
+	cut(1);
+	ck_assert(!node(1)->silent); /* its connections will tell */
+	now_us += TIMEOUT_US;
+	while (roles_tick(r, now_us, &about) != 0)
+		;
+	ck_assert(node(1)->silent && node(2)->silent);
+	(void)!roles_node_error(r, 1, ROLES_ERR_QUERY, "too many connections");
+	ck_assert(!node(1)->silent);
+	(void)!roles_node_error(r, 1, ROLES_ERR_TIMEOUT, "no answer");
+	ck_assert(node(1)->silent);
+	replica(1, 1, 900);
+	ck_assert(!node(1)->silent);
+}
+END_TEST
+
 START_TEST(of_two_primaries_the_one_that_is_named_is_taken)
 {
 	start();
@@ -615,6 +636,7 @@ int main(void)
 	tcase_add_test(tc, nothing_is_decided_until_all_were_heard);
 	tcase_add_test(tc, who_is_named_not_the_leader_is_no_primary);
 	tcase_add_test(tc, of_two_primaries_the_one_that_is_named_is_taken);
+	tcase_add_test(tc, node_is_silent_when_it_has_not_even_said_an_error_for_node_timeout);
 	tcase_add_test(tc, a_node_that_is_never_heard_holds_up_the_start_for_its_timeout_only);
 	tcase_add_test(tc, the_quickest_of_two_primaries_does_not_win_the_start);
 	tcase_add_test(tc, two_primaries_of_one_timeline_at_the_start_are_both_refused);
