@@ -138,11 +138,12 @@ static void node_take(struct judge_node *n, const struct roles_answer *a)
 	if (p->epoch != 0 && !same)
 		n->was_up = false; /* it has restarted unseen */
 	p->epoch += !same;
+	n->blind = a->blind;
 	p->role = a->in_recovery ? TOPO_ROLE_REPLICA : TOPO_ROLE_PRIMARY;
 	p->system_id = a->system_id;
 	p->postmaster_start_us = a->postmaster_start_us;
 	p->server_version_num = a->server_version_num;
-	p->lsn = a->in_recovery ? a->lsn : lsn_round(a->lsn, &a->wal);
+	p->lsn = a->in_recovery || a->blind ? a->lsn : lsn_round(a->lsn, &a->wal);
 	p->sample_begun_us = a->sent_us;
 	p->latency_us = (uint32_t)(p->answered_us == 0
 					   ? latency_us
@@ -180,7 +181,8 @@ unsigned roles_node_answer(struct roles *r, uint16_t node, const struct roles_an
 	before = n->pub;
 	node_take(n, a);
 	bits = judge_after(r, node, &before);
-	if (cluster_of(r, node)->pub.primary == node && sample_add(cluster_of(r, node), n, a))
+	if (cluster_of(r, node)->pub.primary == node && !a->blind &&
+		sample_add(cluster_of(r, node), n, a))
 		bits |= ROLES_SAMPLE;
 	return bits;
 }
