@@ -22,7 +22,9 @@ def cluster_fixture(own_site):
 @pytest.fixture(name="pooler")
 def pooler_fixture(own_site, cluster, where):
     settings = {"node_timeout": 2, "server_login_retry": 1, "query_wait_timeout": 60}
-    with own_site.pgweir_routed(settings=settings) as p:
+    databases = {**own_site.app_on(cluster.nodes),
+                 "reads": own_site.app_on(cluster.nodes, "primary_reads=never")["app"]}
+    with own_site.pgweir(databases, settings=settings) as p:
         yield p
     for node in cluster.nodes:
         node.thaw()
@@ -70,7 +72,7 @@ def test_cascaded_replica_whose_upstream_is_gone_lags_and_is_left(pooler, cluste
 @pytest.mark.parametrize("protocol", ["simple", "extended"])
 def test_read_on_a_replica_that_hangs_runs_elsewhere(pooler, cluster, where, protocol):
     wait_routing(pooler, where)
-    with pooler.raw() as client:
+    with pooler.raw(database="reads") as client:
         sql = "SELECT 'told', pg_sleep(2)"
         if protocol == "simple":
             mark = send_marked(client, sql)
@@ -87,7 +89,7 @@ def test_read_on_a_replica_that_hangs_runs_elsewhere(pooler, cluster, where, pro
 
 def test_block_on_a_replica_that_hangs_gets_an_error(pooler, cluster, where):
     wait_routing(pooler, where)
-    with pooler.raw() as client:
+    with pooler.raw(database="reads") as client:
         client.query("BEGIN READ ONLY").check()
         node = cluster.node(where.of(client))
         node.freeze()
