@@ -33,6 +33,7 @@ static const struct show_table *const tables[] = {
 	&show_stats_averages,
 	&show_stats_totals,
 	&show_totals,
+	&show_transaction_reads,
 	&show_users,
 	&show_version,
 	&show_workers,

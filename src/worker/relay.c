@@ -21,6 +21,7 @@
 #include "worker/link.h"
 #include "worker/login.h"
 #include "worker/loss.h"
+#include "worker/moving.h"
 #include "worker/notify.h"
 #include "worker/pass.h"
 #include "worker/pinning.h"
@@ -329,7 +330,8 @@ static COLD void error_came(struct walk *k, const struct frame *f)
 		run_again(k, f->total);
 		return;
 	}
-	if (c != NULL && c->holding && is_replayable(r.sqlstate) &&
+	if (c != NULL && c->holding &&
+		(is_replayable(r.sqlstate) || moving_runs_elsewhere(c, &r)) &&
 		!(c->block_read_only && report_has(&r, SQLSTATE_READ_ONLY_SQL_TRANSACTION))) {
 		(void)owed_on_reply(&s->owed, 'E', &ends);
 		drop_skipped(w, s);
