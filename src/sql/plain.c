@@ -68,6 +68,7 @@ bool plain_minds(enum word w)
 	case WORD_INTO:
 	case WORD_CURRENT:
 	case WORD_DEFAULT:
+	case WORD_PG_PREPARED_STATEMENTS:
 		return true;
 	default:
 		return false;
@@ -94,6 +95,7 @@ static bool word_is_harmless(struct plain *pl, enum word w)
 	case WORD_FOR:
 	case WORD_INTO:
 	case WORD_CURRENT:
+	case WORD_PG_PREPARED_STATEMENTS:
 		return false;
 	case WORD_DEFAULT: /* may be that of a column, and advance a sequence */
 		return !modifies(pl) || pl->verb == WORD_INSERT;

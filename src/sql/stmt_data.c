@@ -195,7 +195,7 @@ static void find_execute(struct scan *s)
 	for (; !scan_at_end(&ahead); scan_next(&ahead)) {
 		if (!scan_prev_is(&ahead, WORD_AS) || !scan_is(&ahead, WORD_EXECUTE))
 			continue;
-		scan_flag(s, SQLV_USES_STMT | SQLV_BODY);
+		scan_flag(s, SQLV_USES_STMT);
 		scan_next(&ahead);
 		if (!scan_take_name(&ahead, &scan_effect(s, EFFECT_EXECUTE)->name))
 			scan_object(s, CAUSE_SYNTAX);

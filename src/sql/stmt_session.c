@@ -38,11 +38,24 @@ static void prepare_transaction(struct scan *s)
 	scan_finish(s);
 }
 
+/* Over what is in parentheses, and them. */
+static void skip_parentheses(struct scan *s)
+{
+	uint32_t depth = 0;
+
+	do {
+		depth += s->t.c == '(';
+		depth -= s->t.c == ')';
+		scan_next(s);
+	} while (depth > 0 && !scan_at_end(s));
+}
+
 /* PREPARE name [(types)] AS statement: nothing of it is executed. */
 void stmt_prepare(struct scan *s)
 {
 	struct token next;
 	struct sql_view name;
+	struct sql_effect *e;
 
 	scan_next(s);
 	scan_peek(s, &next);
@@ -56,9 +69,16 @@ void stmt_prepare(struct scan *s)
 		scan_unclear(s);
 		return;
 	}
-	scan_effect(s, EFFECT_PREPARE)->name = name;
+	e = scan_effect(s, EFFECT_PREPARE);
+	e->name = name;
 	scan_for_asking(s);
+	if (s->t.c == '(')
+		skip_parentheses(s);
+	if (scan_is(s, WORD_AS))
+		scan_next(s);
+	e->value.off = s->t.off;
 	walk_rest(s);
+	e->value.len = s->t.off - e->value.off;
 }
 
 /* EXECUTE name [(arguments)]: what runs is not in this text. */
@@ -68,7 +88,7 @@ void stmt_execute(struct scan *s)
 
 	scan_object(s, CAUSE_SESSION);
 	scan_class(s, SQL_WRITE);
-	scan_flag(s, SQLV_USES_STMT | SQLV_BODY | SQLV_MAY_ADVANCE);
+	scan_flag(s, SQLV_USES_STMT | SQLV_MAY_ADVANCE);
 	scan_next(s);
 	if (!scan_take_name(s, &name)) {
 		scan_unclear(s);

@@ -108,6 +108,7 @@ const char *sql_effect_kind_name(enum sql_effect_kind kind)
 		[EFFECT_SETSEED] = "setseed",
 		[EFFECT_DBLINK] = "dblink",
 		[EFFECT_SLOT] = "slot",
+		[EFFECT_STATEMENTS] = "statements",
 		[EFFECT_RUNS] = "runs",
 		[EFFECT_UNKNOWN] = "unknown",
 	};

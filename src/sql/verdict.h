@@ -36,9 +36,9 @@ enum sql_class {
 #define SQLV_MORE_AFTER  0x1000u /* statements follow such an end, in the same text */
 #define SQLV_LOST        0x2000u /* more effects than SQL_EFFECTS_MAX: treat as an unknown pin */
 #define SQLV_SCHEMA      0x8000u /* definitions change, by DROP too: what parsed may not any more */
-#define SQLV_BODY                                                              \
-	0x4000u /* runs code that the text does not show (CALL, DO, EXECUTE, a \
-		   dangerous function): what it did is known only afterwards */
+#define SQLV_BODY                                                               \
+	0x4000u /* runs code that the text does not show (CALL, DO, a dangerous \
+		   function): what it did is known only afterwards */
 
 /*
  * A read that names what depends on when its transaction began. Not from classify: see txn_time.h.
@@ -113,10 +113,11 @@ enum sql_effect_kind {
 	EFFECT_DECLARE, /* (name); SQL_EFFECT_HOLD: outlives its transaction */
 	EFFECT_CLOSE,   /* (name) */
 	EFFECT_CLOSE_ALL,
-	EFFECT_PREPARE,    /* (name) */
+	EFFECT_PREPARE,    /* (name); value: the text of what is prepared, as it is */
 	EFFECT_EXECUTE,    /* (name) */
 	EFFECT_DEALLOCATE, /* (name) */
 	EFFECT_DEALLOCATE_ALL,
+	EFFECT_STATEMENTS, /* all prepared statements are looked at: pg_prepared_statements */
 	EFFECT_LOAD,
 	EFFECT_SETSEED,
 	EFFECT_DBLINK,  /* dblink_connect and friends, disconnecting ones too */

@@ -27,6 +27,7 @@ enum action {
 	ACTION_CYCLE,
 	ACTION_CURRENT,
 	ACTION_DEFAULT,
+	ACTION_STATEMENTS, /* pg_prepared_statements, of which no catalog need be asked */
 };
 
 static const uint8_t actions[WORD_COUNT] = {
@@ -58,6 +59,7 @@ static const uint8_t actions[WORD_COUNT] = {
 	[WORD_CYCLE] = ACTION_CYCLE,
 	[WORD_CURRENT] = ACTION_CURRENT,
 	[WORD_DEFAULT] = ACTION_DEFAULT,
+	[WORD_PG_PREPARED_STATEMENTS] = ACTION_STATEMENTS,
 };
 
 /* The character of the token after the current name, of which a UESCAPE clause is a part. */
@@ -129,6 +131,9 @@ static void judge(struct scan *s, const struct walk *w, uint64_t hash, uint32_t 
 		special_call(s, special);
 		bits &= ~CATALOG_CODE; /* what it does is told; nothing is hidden */
 	}
+	if (special == WORD_PG_PREPARED_STATEMENTS && !called && next != '.' &&
+		(s->t.kind != TOKEN_WORD || s->prev.c == '.')) /* else walk_word has seen it */
+		scan_effect(s, EFFECT_STATEMENTS);
 	if ((bits & CATALOG_TYPE) != 0)
 		hit(s, CAUSE_TYPE, bits);
 	if ((bits & CATALOG_ATTRIBUTE) != 0 && s->prev.c == '.')
@@ -290,6 +295,9 @@ static void walk_word(struct scan *s, struct walk *w)
 			scan_flag(s, SQLV_USES_CURSOR);
 		break;
 	}
+	case ACTION_STATEMENTS:
+		scan_effect(s, EFFECT_STATEMENTS);
+		break;
 	case ACTION_DEFAULT:
 		w->target = false;
 		if (s->modifies)

@@ -1,6 +1,6 @@
 /* Made by word_gen.py from word_list.h: do not edit. */
 /* clang-format off */
-_Static_assert(WORD_COUNT == 345, "run word_gen.py");
+_Static_assert(WORD_COUNT == 347, "run word_gen.py");
 const uint16_t word_slots[8192] = {
 	[3504] = 1,
 	[3099] = 2,
@@ -336,16 +336,18 @@ const uint16_t word_slots[8192] = {
 	[2751] = 332,
 	[1047] = 333,
 	[4436] = 334,
-	[7413] = 335,
-	[709] = 336,
-	[8025] = 337,
-	[2201] = 338,
-	[6812] = 339,
-	[307] = 340,
-	[1689] = 341,
-	[5667] = 342,
-	[2163] = 343,
-	[2578] = 344,
+	[4382] = 335,
+	[7467] = 336,
+	[7413] = 337,
+	[709] = 338,
+	[8025] = 339,
+	[2201] = 340,
+	[6812] = 341,
+	[307] = 342,
+	[1689] = 343,
+	[5667] = 344,
+	[2163] = 345,
+	[2578] = 346,
 };
 const uint64_t word_hashes[WORD_COUNT] = {
 	0,
@@ -683,6 +685,8 @@ const uint64_t word_hashes[WORD_COUNT] = {
 	0x857a2297a47677c6u, /* pg_export_snapshot */
 	0xc87afb356295b0d3u, /* pg_listening_channels */
 	0xaa94499b63de0562u, /* pg_notify */
+	0xbb2da9f3f7a745f2u, /* pg_prepared_statement */
+	0x35e4e2066cad2f95u, /* pg_prepared_statements */
 	0xd321178d47fb43edu, /* pg_replication_origin_session_reset */
 	0x45071ff2ffa8a797u, /* pg_replication_origin_session_setup */
 	0x04eff13eab182a1du, /* pg_temp */

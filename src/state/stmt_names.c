@@ -103,6 +103,7 @@ enum status stmt_names_put(
 		return E_NOMEM;
 	}
 	e->stmt = stmt_ref(s);
+	n->n_sql += s->is_sql;
 	n->text_bytes += s->in.bytes;
 	*out = e;
 	return OK;
@@ -111,8 +112,10 @@ enum status stmt_names_put(
 void stmt_names_change(struct stmt_names *n, struct stmt_name *e, struct stmt *s)
 {
 	stmt_ref(s); /* before the old one goes: it may be the same */
-	if (e != n->unnamed)
+	if (e != n->unnamed) {
+		n->n_sql += (size_t)s->is_sql - e->stmt->is_sql;
 		n->text_bytes += s->in.bytes - e->stmt->in.bytes;
+	}
 	stmt_unref(n->table, e->stmt);
 	e->stmt = s;
 	e->word = 0;
@@ -130,6 +133,7 @@ bool stmt_names_remove(struct stmt_names *n, const char *name)
 		return true;
 	}
 	PANIC_IF(!map_remove(&n->map, name_hash(n, e->name, e->name_len), e));
+	n->n_sql -= e->stmt->is_sql;
 	n->text_bytes -= e->stmt->in.bytes;
 	entry_free(n, e);
 	return true;
@@ -141,6 +145,7 @@ void stmt_names_clear(struct stmt_names *n)
 
 	map_foreach (e, pos, &n->map)
 		entry_free(n, e);
+	n->n_sql = 0;
 	n->text_bytes = 0;
 	map_fini(&n->map);
 	(void)stmt_names_remove(n, "");

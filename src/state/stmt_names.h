@@ -25,6 +25,7 @@ struct stmt_names {
 	struct map map;            /* of struct stmt_name, by name; "" is not in it */
 	struct stmt_name *unnamed; /* with a statement or kept for the next one; NULL: never used */
 	size_t n_max;
+	size_t n_sql; /* named ones that SQL's PREPARE has made; read only */
 	uint32_t last_serial;
 	size_t bytes;      /* of entries with their names */
 	size_t text_bytes; /* of the statements of named ones */

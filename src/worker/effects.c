@@ -297,17 +297,18 @@ static void add_execute(struct noting *n, const struct sql_effect *e)
 	mine = stmt_names_find(&n->c->names, name);
 	if (mine == NULL)
 		return; /* the server will say so, or it was too large to be known: that pins */
-	(void)judge_word(n->w, n->c, mine->stmt->query, mine->stmt->query_len, &v);
-	of.sql = mine->stmt->query;
+	of.sql = judge_executed(n->w, n->c, mine->stmt, &len, &v);
 	of.v = &v;
 	inner.of = &of;
 	for (uint8_t i = 0; i < v.n_effects; i++) {
+		enum pin_cause cause = judge_pin(&v.effects[i]);
+
 		if (v.effects[i].kind == EFFECT_SET_CONFIG)
 			add_set_config(&inner, &v.effects[i], false);
 		else if (v.effects[i].kind == EFFECT_RUNS)
 			add_runs(&inner);
-		if (judge_pin(&v.effects[i]) == PIN_SET_CONFIG)
-			pin(n->w, n->c, PIN_SET_CONFIG, of.sql);
+		if (cause != PIN_CAUSE_COUNT)
+			pin(n->w, n->c, cause, of.sql);
 	}
 }
 

@@ -35,6 +35,8 @@ struct going {
 	bool is_numbered;    /* the first statement of the unit has a number on the server */
 	uint32_t unit_len;   /* of that unit, for the entry that ends it */
 	const struct msg_bind *bind; /* while a Bind is on its way */
+	uint64_t in_use;             /* number of what it binds; 0: none */
+	bool executes; /* what is parsed is an EXECUTE, which each client means otherwise */
 };
 
 static enum status owe(struct going *g, enum owed_kind kind, enum owed_who who, uint16_t tag,
@@ -212,10 +214,12 @@ static uint64_t ddl_now(const struct worker *w)
 	return atomic_load(&w->sh->ddl_no) + 1;
 }
 
-/* The client's transaction has definitions or settings of its own, which others must not see. */
-static bool parses_for_itself(const struct client *c)
+/* The client's transaction has definitions, settings or statements of its own, not for others. */
+static bool parses_for_itself(const struct going *g)
 {
-	return c->schema_sent || c->unit.flags & SQLV_SCHEMA || c->parse_differs;
+	const struct client *c = g->c;
+
+	return c->schema_sent || c->unit.flags & SQLV_SCHEMA || c->parse_differs || g->executes;
 }
 
 /* Room for one more statement on the server; its number. */
@@ -228,7 +232,7 @@ static enum status lru_add(struct going *g, struct stmt *st, uint64_t *number)
 	if (rc != OK)
 		return rc;
 	entry->is.ddl = ddl_now(g->w);
-	entry->is_odd = parses_for_itself(g->c);
+	entry->is_odd = parses_for_itself(g);
 	g->s->has_odd = g->s->has_odd || entry->is_odd;
 	*number = entry->number;
 	return victim != 0 ? put_close_hidden(g, victim) : OK;
@@ -242,6 +246,21 @@ static enum status lru_renew(struct going *g, struct stmt *st)
 	return old != 0 ? put_close_hidden(g, old) : OK;
 }
 
+/*
+ * Ahead of a Parse: what an EXECUTE names has to be there, since the server then notes what its
+ * result looks like.
+ */
+static enum status parse_ahead(struct going *g, const char *sql, size_t len)
+{
+	struct sql_verdict v;
+
+	if (g->in_unit && !g->c->unit.has_effects)
+		return OK;
+	(void)judge_word(g->w, g->c, sql, len, &v);
+	g->executes = sqlstmt_executes(&v);
+	return g->executes ? sqlstmt_ahead_of_parse(g->w, g->c, sql, &v) : OK;
+}
+
 /* A Parse of ours ahead of a message that needs the statement. */
 static enum status put_parse_hidden(struct going *g, struct stmt *st, uint64_t *number)
 {
@@ -249,8 +268,10 @@ static enum status put_parse_hidden(struct going *g, struct stmt *st, uint64_t *
 	struct wr out = wr_of(head, sizeof head);
 	char name[STMT_SERVER_NAME_MAX];
 	uint8_t n_types[2] = {(uint8_t)(st->n_types >> 8), (uint8_t)st->n_types};
-	enum status rc = lru_add(g, st, number);
+	enum status rc = parse_ahead(g, st->query, st->query_len);
 
+	if (rc == OK)
+		rc = lru_add(g, st, number);
 	if (rc != OK)
 		return rc;
 	stmt_server_name(*number, name);
@@ -382,7 +403,9 @@ static enum status put_parse_named(
 	struct stmt *st = as->stmt;
 	struct parse_note *note;
 	const struct stmt_lru_entry *entry = stmt_lru_use(&g->s->stmts, st);
-	bool is_there = entry != NULL && entry->is.ddl == ddl_now(g->w) && !parses_for_itself(g->c);
+	/* In a failed transaction only the server knows what it still accepts. */
+	bool is_there = entry != NULL && entry->is.ddl == ddl_now(g->w) && !parses_for_itself(g) &&
+			g->c->txn != TXN_FAILED;
 	uint64_t number = is_there ? entry->number : 0;
 	enum status rc = OK;
 
@@ -516,6 +539,17 @@ static enum status judge_unnamed_again(struct going *g)
 	return OK;
 }
 
+static enum status parse_ahead_of_unnamed(struct going *g)
+{
+	const struct unnamed *u = g->c->unnamed;
+	struct msg_parse m;
+
+	if (g->c->verbatim || u == NULL || u->len == 0 || !judge_has_effects(u->word) ||
+		frontend_read_parse(rd_of(u->body, u->len), &m) != OK)
+		return OK;
+	return parse_ahead(g, m.sql, m.sql_len);
+}
+
 static enum status go_parse(struct going *g)
 {
 	struct client *c = g->c;
@@ -527,7 +561,7 @@ static enum status go_parse(struct going *g)
 	if (g->len == FRAME_HEAD_LEN)
 		return E_AGAIN; /* whether it has a name is not known yet */
 	if (c->verbatim || g->p[FRAME_HEAD_LEN] == '\0') {
-		if ((st = judge_unnamed_again(g)) != OK)
+		if ((st = judge_unnamed_again(g)) != OK || (st = parse_ahead_of_unnamed(g)) != OK)
 			return st;
 		c->db->stats.client_parses++;
 		put_verbatim(g);
@@ -546,6 +580,8 @@ static enum status go_parse(struct going *g)
 	if (frontend_read_parse(frame_body(g->p, &g->f), &m) != OK)
 		return E_PROTO;
 	c->db->stats.client_parses++;
+	if ((st = parse_ahead(g, m.sql, m.sql_len)) != OK)
+		return st;
 	st = forward_intern(g->w, g->c, &m, &stmt);
 	if (st == E_LIMIT)
 		return put_parse_refused(g, m.name);
@@ -580,8 +616,21 @@ static bool read_values(const struct going *g, struct msg_bind_tail *out)
 	return frontend_read_bind_tail(tail, out) == OK;
 }
 
-/* The effects of the statement that is bound go with the Execute that follows. */
-static enum status bind_effects(struct going *g, const char *sql, size_t len, bool has_effects)
+/* Is there more to a statement than to pass it on: before it, or when it has run? */
+static bool has_ahead(const struct client *c, bool has_effects, uint32_t flags)
+{
+	return has_effects || ((flags & SQLV_BODY) != 0 && sqlstmt_code_needs(c));
+}
+
+static bool word_has_ahead(const struct client *c, uint64_t word)
+{
+	return has_ahead(c, judge_has_effects(word), judge_flags(word));
+}
+
+/*
+ * The effects of the statement that is bound go with the Execute that follows; its word was judged.
+ */
+static enum status bind_effects(struct going *g, const char *sql, size_t len, uint64_t word)
 {
 	struct client *c = g->c;
 	struct effects_of of = {.sql = sql};
@@ -594,14 +643,14 @@ static enum status bind_effects(struct going *g, const char *sql, size_t len, bo
 		effects_free(c->bound);
 		c->bound = NULL;
 	}
-	if (!has_effects)
+	if (!word_has_ahead(c, word))
 		return OK;
 	(void)judge_word(g->w, c, sql, len, &v);
 	of.v = &v;
 	if (read_values(g, &values))
 		of.values = &values;
 	c->parse_differs = c->parse_differs || prepared_differs(sql, c->sql_opts, &v);
-	st = sqlstmt_ahead(g->w, c, sql, &v, false);
+	st = sqlstmt_ahead(g->w, c, sql, &v, false, g->in_use);
 	if (st == OK)
 		st = effects_begin(g->w, c, g->s, &of, &c->bound);
 	/* A named portal may be executed later, or not at all. */
@@ -698,6 +747,7 @@ static enum status find_numbered(struct going *g, struct stmt *st, const struct 
 	}
 	if (rc == OK)
 		stmt_server_name(out->number, out->name);
+	g->in_use = out->number;
 	return rc;
 }
 
@@ -717,7 +767,7 @@ static enum status revive_unnamed(struct going *g, struct meant *out)
 		return st;
 	st = find_numbered(g, stmt, &u->seen, "", out);
 	if (st == OK && g->f.type == FRONTEND_BIND)
-		st = bind_effects(g, m.sql, m.sql_len, judge_has_effects(u->word));
+		st = bind_effects(g, m.sql, m.sql_len, u->word);
 	stmt_unref(g->w->stmts, stmt);
 	return st;
 }
@@ -762,17 +812,17 @@ static enum status effects_of_bind(struct going *g, const struct msg_bind *m)
 		return OK; /* revive_unnamed did it */
 	if (m->stmt_len == 0 || c->verbatim) {
 		if (c->unnamed == NULL || c->unnamed->len == 0)
-			return bind_effects(g, "", 0, false);
-		if (!judge_has_effects(c->unnamed->word) ||
+			return bind_effects(g, "", 0, 0);
+		if (!word_has_ahead(c, c->unnamed->word) ||
 			frontend_read_parse(rd_of(c->unnamed->body, c->unnamed->len), &p) != OK)
-			return bind_effects(g, "", 0, false);
-		return bind_effects(g, p.sql, p.sql_len, true);
+			return bind_effects(g, "", 0, 0);
+		return bind_effects(g, p.sql, p.sql_len, c->unnamed->word);
 	}
 	entry = stmt_names_find(&c->names, m->stmt);
 	if (entry == NULL || entry->stmt->is_sql)
 		return OK;
-	return bind_effects(g, entry->stmt->query, entry->stmt->query_len,
-		judge_has_effects(judge_stmt(g->w, c, entry)));
+	return bind_effects(
+		g, entry->stmt->query, entry->stmt->query_len, judge_stmt(g->w, c, entry));
 }
 
 static void put_bind_as(struct going *g, const struct msg_bind *m, const char *name)
@@ -979,12 +1029,12 @@ static enum status go_query(struct going *g)
 
 	if (!g->in_unit) {
 		pin_unjudged(g);
-	} else if (c->unit.has_effects) {
+	} else if (has_ahead(c, c->unit.has_effects, c->unit.flags)) {
 		if (frontend_read_query(frame_body(g->p, &g->f), &m) != OK)
 			return E_PROTO;
 		(void)judge_word(g->w, c, m.sql, m.sql_len, &v);
 		c->parse_differs = c->parse_differs || prepared_differs(m.sql, c->sql_opts, &v);
-		st = sqlstmt_ahead(g->w, c, m.sql, &v, true);
+		st = sqlstmt_ahead(g->w, c, m.sql, &v, true, 0);
 		of.sql = m.sql;
 		of.v = &v;
 		if (st == OK)
@@ -1027,6 +1077,8 @@ static enum status go(struct going *g)
 	if (is_skipped(g))
 		return OK;
 	g->bind = NULL;
+	g->in_use = 0;
+	g->executes = false;
 	switch ((enum frontend_type)g->f.type) {
 	case FRONTEND_QUERY:
 		return go_query(g);

@@ -17,14 +17,13 @@
 #define WORD_EFFECTS    (1ull << 63)
 #define WORD_CLS_SHIFT  60u /* 3 bits */
 #define WORD_PINS_SHIFT 41u /* 19 bits: enum pin_cause */
-#define WORD_FLAG_SHIFT 24u /* 17 bits: SQLV_* */
-#define WORD_PINS_MASK  0x7ffffu
-#define WORD_FLAG_MASK  0x1ffffu
-#define WORD_OURS       (1ull << 23) /* for pgweir itself, see ours.h */
-#define WORD_HINTS      (1ull << 22) /* it may begin with hints */
-#define WORD_GEN_MASK   0x003fffffull
+/* JUDGE_FLAG_SHIFT: 17 bits, SQLV_* */
+#define WORD_PINS_MASK 0x7ffffu
+#define WORD_OURS      (1ull << 23) /* for pgweir itself, see ours.h */
+#define WORD_HINTS     (1ull << 22) /* it may begin with hints */
+#define WORD_GEN_MASK  0x003fffffull
 _Static_assert(PIN_CAUSE_COUNT <= 19, "pins fit their bits");
-_Static_assert((SQLV_TXN_TIME | SQLV_SCHEMA) <= WORD_FLAG_MASK, "flags fit their bits");
+_Static_assert((SQLV_TXN_TIME | SQLV_SCHEMA) <= JUDGE_FLAG_MASK, "flags fit their bits");
 _Static_assert(SQL_UNKNOWN < 8, "classes fit their bits");
 
 static enum pin_cause pin_of_set(const struct sql_effect *e)
@@ -92,6 +91,7 @@ enum pin_cause judge_pin(const struct sql_effect *e)
 	case EFFECT_EXECUTE:
 	case EFFECT_DEALLOCATE:
 	case EFFECT_DEALLOCATE_ALL:
+	case EFFECT_STATEMENTS:
 	case EFFECT_COUNT:
 		break;
 	}
@@ -139,7 +139,7 @@ uint64_t judge_word(
 	       (ask_may_have_hints(sql, len) ? WORD_HINTS : 0) |
 	       (v->n_effects != 0 || v->flags & SQLV_LOST ? WORD_EFFECTS : 0) |
 	       (uint64_t)v->cls << WORD_CLS_SHIFT | (uint64_t)verdict_pins(v) << WORD_PINS_SHIFT |
-	       (uint64_t)(v->flags & WORD_FLAG_MASK) << WORD_FLAG_SHIFT | catalog_bits(c);
+	       (uint64_t)(v->flags & JUDGE_FLAG_MASK) << JUDGE_FLAG_SHIFT | catalog_bits(c);
 }
 
 uint64_t judge_stmt(struct worker *w, struct client *c, struct stmt_name *name)
@@ -151,9 +151,24 @@ uint64_t judge_stmt(struct worker *w, struct client *c, struct stmt_name *name)
 	return name->word;
 }
 
+const char *judge_executed(struct worker *w, struct client *c, const struct stmt *st, size_t *len,
+	struct sql_verdict *out)
+{
+	const char *sql = st->query;
+
+	*len = st->query_len;
+	(void)judge_word(w, c, sql, *len, out);
+	if (!st->is_sql || out->n_effects == 0 || out->effects[0].kind != EFFECT_PREPARE)
+		return sql;
+	sql += out->effects[0].value.off;
+	*len = out->effects[0].value.len;
+	(void)judge_word(w, c, sql, *len, out);
+	return sql;
+}
+
 static void unit_add_word(struct unit *u, uint64_t word)
 {
-	uint32_t flags = (uint32_t)(word >> WORD_FLAG_SHIFT) & WORD_FLAG_MASK;
+	uint32_t flags = judge_flags(word);
 	uint8_t cls = (word >> WORD_CLS_SHIFT) & 7u;
 
 	bool replica = flags & SQLV_REPLICA && (u->n_stmts == 0 || u->flags & SQLV_REPLICA);

@@ -24,6 +24,22 @@ static inline bool judge_has_effects(uint64_t word)
 	return (word >> 63) != 0;
 }
 
+#define JUDGE_FLAG_SHIFT 24u /* of the bits of SQLV_* in a word … */
+#define JUDGE_FLAG_MASK  0x1ffffu
+
+static inline uint32_t judge_flags(uint64_t word)
+{
+	return (uint32_t)(word >> JUDGE_FLAG_SHIFT) & JUDGE_FLAG_MASK;
+}
+
+/*
+ * What EXECUTE runs of `st`, a client's statement: the text inside its PREPARE, or all of one of
+ * the protocol's. Returns that text, *len bytes, which is within the statement's; `out` is its
+ * verdict.
+ */
+const char *judge_executed(struct worker *w, struct client *c, const struct stmt *st, size_t *len,
+	struct sql_verdict *out);
+
 /* Judge the complete unit of c->unit.len bytes at `data`. Errors: E_PROTO a malformed message. */
 enum status judge_unit(struct worker *w, struct client *c, const uint8_t *data) MUST_USE;
 

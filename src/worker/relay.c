@@ -194,7 +194,10 @@ static void hidden_ready(struct worker *w, struct server *s, struct owed_entry e
 	if (s->state == SERVER_RESET)
 		loss_drained(w, s);
 	/* What waits until nothing is under way waits for what is hidden, too. */
-	if (s->client != NULL && s->client->stalled && server_is_quiet(s))
+	if (s->client == NULL || !server_is_quiet(s))
+		return;
+	client_watch(w, s->client);
+	if (s->client->stalled)
 		conn_rx_resume(s->client->conn);
 }
 

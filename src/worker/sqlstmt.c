@@ -7,6 +7,7 @@
 #include "sql/word.h"
 #include "worker/entry.h"
 #include "worker/forward.h"
+#include "worker/judge.h"
 #include "worker/relay.h"
 
 #define OUR_NAME "pgweir_sql" /* of a statement that is a PREPARE, while it runs */
@@ -17,7 +18,8 @@ struct ahead {
 	struct client *c;
 	struct server *s;
 	bool is_query;
-	bool any; /* something has gone */
+	uint64_t in_use; /* number of the statement of ours that is about to be bound; 0: none */
+	bool any;        /* something has gone */
 };
 
 /* --- messages --- */
@@ -185,15 +187,19 @@ static enum status make_stub(struct ahead *a, const char *name)
 	return rc;
 }
 
+static bool is_right(const struct stmt_name *there, const struct stmt_name *mine)
+{
+	return sqlstmt_is_large(mine->stmt) ||
+	       (there->stmt == mine->stmt && there->seen.ddl >= mine->seen.ddl);
+}
+
 /* What the client's own statement says, as its present settings read it. */
 static enum status need(struct ahead *a, struct stmt_name *mine)
 {
 	struct stmt_name *there = stmt_names_find(&a->s->real, mine->name);
 	enum status st = OK;
 
-	if (there != NULL &&
-		(sqlstmt_is_large(mine->stmt) ||
-			(there->stmt == mine->stmt && there->seen.ddl >= mine->seen.ddl)))
+	if (there != NULL && is_right(there, mine))
 		return OK;
 	if (there != NULL)
 		st = drop_real(a, mine->name);
@@ -243,26 +249,134 @@ static enum status ahead_of(struct ahead *a, const char *name, enum sql_effect_k
 	return is_there ? OK : make_stub(a, name);
 }
 
-enum status sqlstmt_ahead(struct worker *w, struct client *c, const char *sql,
-	const struct sql_verdict *v, bool is_query)
+/* A name on the server that means something else to the client, or nothing. */
+static const struct stmt_name *find_wrong(const struct ahead *a, struct stmt_name **mine)
 {
-	struct ahead a = {.w = w, .c = c, .s = c->server, .is_query = is_query};
+	const struct stmt_name *e;
+	size_t pos = 0;
+
+	while ((e = stmt_names_next(&a->s->real, &pos)) != NULL) {
+		*mine = stmt_names_find(&a->c->names, e->name);
+		if (*mine == NULL || !is_right(e, *mine))
+			return e;
+	}
+	return NULL;
+}
+
+/* Close those of ours, which no client has heard of; others prepare theirs again. */
+static enum status close_ours(struct ahead *a)
+{
+	const struct stmt_lru_entry *e = NULL;
+	char name[STMT_SERVER_NAME_MAX];
+	enum status st = OK;
+
+	while (st == OK && (e = stmt_lru_next(&a->s->stmts, e)) != NULL) {
+		uint64_t number = e->number;
+
+		if (number == a->in_use)
+			continue;
+		stmt_server_name(number, name);
+		stmt_lru_remove_number(&a->s->stmts, number);
+		e = NULL; /* from the start: it was removed */
+		st = put_close(a, 'S', name);
+	}
+	return st;
+}
+
+/*
+ * Code that no text shows may EXECUTE any name: the server has the client's, as far as they are
+ * SQL's, and nobody else's. With `all`, who looks sees what the client has, and nothing else.
+ */
+static enum status ahead_of_code(struct ahead *a, bool all)
+{
+	char name[STMT_NAME_MAX + 1];
+	const struct stmt_name *e;
+	struct stmt_name *mine;
+	enum status st = OK;
+	size_t pos = 0;
+
+	while (st == OK && (e = find_wrong(a, &mine)) != NULL) {
+		memcpy(name, e->name, e->name_len + 1u);
+		st = mine != NULL ? need(a, mine) : drop_real(a, name);
+	}
+	if (a->c->names.n_sql == 0 && !all)
+		return st;
+	while (st == OK && (mine = stmt_names_next(&a->c->names, &pos)) != NULL)
+		if (mine->stmt->is_sql || all)
+			st = need(a, mine);
+	return st == OK && all ? close_ours(a) : st;
+}
+
+/* Does the statement that EXECUTE names run such code? */
+static bool runs_code(const struct ahead *a, const char *name)
+{
+	const struct stmt_name *mine = stmt_names_find(&a->c->names, name);
+	struct sql_verdict v;
+	size_t len;
+
+	if (mine == NULL || !sqlstmt_code_needs(a->c))
+		return false;
+	(void)judge_executed(a->w, a->c, mine->stmt, &len, &v);
+	return (v.flags & SQLV_BODY) != 0;
+}
+
+bool sqlstmt_code_needs(const struct client *c)
+{
+	return (c->names.n_sql != 0 || stmt_names_n(&c->server->real) != 0) && !c->verbatim;
+}
+
+bool sqlstmt_executes(const struct sql_verdict *v)
+{
+	for (uint8_t i = 0; i < v->n_effects; i++)
+		if (v->effects[i].kind == EFFECT_EXECUTE)
+			return true;
+	return false;
+}
+
+enum status sqlstmt_ahead_of_parse(
+	struct worker *w, struct client *c, const char *sql, const struct sql_verdict *v)
+{
+	struct ahead a = {.w = w, .c = c, .s = c->server};
+	char name[SQL_NAME_MAX + 1];
+	enum status st = OK;
+	size_t len;
+
+	for (uint8_t i = 0; i < v->n_effects && st == OK; i++)
+		if (v->effects[i].kind == EFFECT_EXECUTE &&
+			sql_effect_name(
+				sql, c->sql_opts, &v->effects[i], name, sizeof name, &len) == OK)
+			st = ahead_of(&a, name, EFFECT_EXECUTE);
+	return st;
+}
+
+enum status sqlstmt_ahead(struct worker *w, struct client *c, const char *sql,
+	const struct sql_verdict *v, bool is_query, uint64_t in_use)
+{
+	struct ahead a = {.w = w, .c = c, .s = c->server, .is_query = is_query, .in_use = in_use};
+	bool code = (v->flags & SQLV_BODY) != 0, all = false;
 	char name[SQL_NAME_MAX + 1];
 	uint8_t buf[8];
 	struct wr out = wr_of(buf, sizeof buf);
 	enum status st = OK;
 	size_t len;
 
+	if (c->verbatim)
+		return OK;
 	for (uint8_t i = 0; i < v->n_effects && st == OK; i++) {
 		const struct sql_effect *e = &v->effects[i];
 
+		code = code || e->kind == EFFECT_RUNS;
+		all = all || e->kind == EFFECT_STATEMENTS;
 		if (e->kind != EFFECT_PREPARE && e->kind != EFFECT_EXECUTE &&
 			e->kind != EFFECT_DEALLOCATE)
 			continue;
-		if (!c->verbatim &&
-			sql_effect_name(sql, c->sql_opts, e, name, sizeof name, &len) == OK)
-			st = ahead_of(&a, name, (enum sql_effect_kind)e->kind);
+		if (sql_effect_name(sql, c->sql_opts, e, name, sizeof name, &len) != OK)
+			continue;
+		st = ahead_of(&a, name, (enum sql_effect_kind)e->kind);
+		code = code || (e->kind == EFFECT_EXECUTE && runs_code(&a, name));
 	}
+	if ((code || all) && st == OK)
+		st = ahead_of_code(&a, all);
 	if (st != OK || !a.any || !is_query)
 		return st;
 	frontend_put_sync(&out);

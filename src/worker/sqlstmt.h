@@ -15,10 +15,24 @@
 
 /*
  * What the text needs or makes is put ahead of it. is_query: it goes as a simple Query; else it is
- * about to be bound in a series. Errors: E_NOMEM, E_LIMIT.
+ * about to be bound in a series, as the statement of number in_use (0: the unnamed one). Errors:
+ * E_NOMEM, E_LIMIT.
  */
 enum status sqlstmt_ahead(struct worker *w, struct client *c, const char *sql,
-	const struct sql_verdict *v, bool is_query) MUST_USE;
+	const struct sql_verdict *v, bool is_query, uint64_t in_use) MUST_USE;
+
+/*
+ * May code that no text shows (SQLV_BODY) meet names of statements on the client's server, or need
+ * some there? Then sqlstmt_ahead has to go ahead of it, too.
+ */
+bool sqlstmt_code_needs(const struct client *c);
+
+/* Does the text EXECUTE? What it then looks like depends on the client's names. */
+bool sqlstmt_executes(const struct sql_verdict *v);
+
+/* Ahead of a Parse: what the text EXECUTEs has to be there to be described. Errors: as above. */
+enum status sqlstmt_ahead_of_parse(
+	struct worker *w, struct client *c, const char *sql, const struct sql_verdict *v) MUST_USE;
 
 /* The client's statement of this name, made by PREPARE, is needed in a series. Errors: as above. */
 enum status sqlstmt_need(struct worker *w, struct client *c, struct stmt_name *mine) MUST_USE;

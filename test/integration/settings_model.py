@@ -334,7 +334,7 @@ class Model:
             return "several: " + "; ".join(texts), pgwire.query("; ".join(texts)), 1
         if r < 0.80:
             return self.pipeline(actor, may_begin)
-        if r < 0.90 and actor.status != "E":
+        if r < 0.90:
             return self.named()
         if r < 0.92:
             return self.portal()

@@ -588,6 +588,14 @@ def test_idle_pinned_client_is_ended_and_told_its_pin(site):
             assert p.show("PINS") == []
 
 
+def test_idle_pinned_client_is_ended_after_a_hidden_query(site):
+    """Whether it is still pinned was asked behind its last statement; the time runs from there."""
+    with site.pgweir(settings={"pin_idle_timeout": 1}) as p, p.raw() as pinned:
+        pinned.query("SELECT pg_advisory_lock(71), pg_advisory_lock(72)").check()
+        pinned.query("SELECT pg_advisory_unlock(71)").check()
+        assert pinned.wait_closed()[0].fields()["C"] == "57P05"
+
+
 def test_idle_session_is_not_idle_pinned(site):
     with site.pgweir(settings={"pin_idle_timeout": 0.5, "pool_mode": "session"}) as p:
         with p.raw() as one:

@@ -292,3 +292,91 @@ def test_simple_query_after_an_error_is_an_error_of_its_own(pooler):
         with pytest.raises(psycopg.errors.DuplicatePreparedStatement):
             conn.execute("PREPARE p AS SELECT 1")
         assert conn.execute("EXECUTE p").fetchone() == (1,)
+
+
+def test_after_one_that_could_not_be_prepared_again(pooler, new_table, superuser):
+    """What is left of it on a server is not in the way of the next one, on that same server."""
+    table = new_table("a int")
+    with pooler.raw() as client:
+        client.query(f"PREPARE p AS SELECT * FROM {table}").check()
+        superuser(f"DROP TABLE {table}")
+        with Elsewhere(pooler, client):
+            client.query("CREATE TEMP TABLE stays (a int)").check()
+        assert client.query("EXECUTE p").sqlstate == "42P01"
+        superuser(f"CREATE TABLE {table} AS SELECT 3 AS a; ALTER TABLE {table} OWNER TO app")
+        assert client.value("EXECUTE p") == "3"
+        client.query("DROP TABLE stays").check()
+
+
+# --- EXECUTE that is not the statement itself ----------------------------------------------------
+
+@pytest.mark.parametrize("name", ["", "named"])
+def test_execute_is_described(pooler, name):
+    """As psql's \\gdesc asks: the result's columns are those of what is executed."""
+    def ask():
+        return parse(name, "EXECUTE p") + describe("S", name) + pgwire.SYNC
+    with pooler.raw() as client, pooler.raw() as other:
+        other.query("PREPARE p AS SELECT 1, 2, 3").check()
+        client.query("PREPARE p AS SELECT 1 AS mine, 2 AS too").check()
+        for _ in range(2):
+            with Elsewhere(pooler, client):
+                assert [c[0] for c in client.run(ask()).check().columns] == ["mine", "too"]
+                if name:
+                    client.run(close("S", name) + pgwire.SYNC).check()
+
+
+def test_functions_execute_statements_of_their_client(pooler):
+    with pooler.raw() as creator:
+        creator.query("""CREATE FUNCTION runs(sql text) RETURNS text LANGUAGE plpgsql AS
+            $$ DECLARE r text; BEGIN EXECUTE sql INTO r; RETURN r; END $$""").check()
+        with pooler.raw() as client, pooler.raw() as other:
+            client.query("PREPARE p AS SELECT 'mine'").check()
+            client.query("PREPARE q AS SELECT runs('EXECUTE p')").check()
+            other.query("PREPARE p AS SELECT 'other'").check()
+            other.query("PREPARE others AS SELECT 'other'").check()
+            for run in simple, extended:
+                with Elsewhere(pooler, client):
+                    assert run(client, "SELECT runs('EXECUTE p')").value() == "mine"
+                with Elsewhere(pooler, client):
+                    assert run(client, "EXECUTE q").value() == "mine"
+                with Elsewhere(pooler, client):
+                    assert run(client, "SELECT runs('EXECUTE others')").sqlstate == "26000"
+                assert run(other, "SELECT runs('EXECUTE p')").value() == "other"
+                assert run(other, "EXECUTE others").value() == "other"
+        creator.query("DROP FUNCTION runs(text)").check()
+
+
+@pytest.mark.parametrize("run", [simple, extended])
+def test_who_looks_sees_the_client_s_own(pooler, run):
+    ask = "SELECT name, statement, from_sql FROM pg_prepared_statements ORDER BY 1"
+    with pooler.raw() as client, pooler.raw() as other:
+        other.query("PREPARE theirs AS SELECT 'other'").check()
+        other.run(parse("also", "SELECT 'other'") + pgwire.SYNC).check()
+        client.run(parse("proto", "SELECT 1") + pgwire.SYNC).check()
+        client.query("PREPARE p AS SELECT 2").check()
+        for _ in range(2):
+            with Elsewhere(pooler, client):
+                assert run(client, ask).check().rows == [
+                    ("p", "PREPARE p AS SELECT 2", "t"), ("proto", "SELECT 1", "f")]
+        assert run(client, "SELECT count(*) FROM pg_prepared_statement()").value() == "2"
+        assert client.run(bind("", "proto") + execute() + pgwire.SYNC).value() == "1"
+        assert other.run(bind("", "also") + execute() + pgwire.SYNC).value() == "other"
+        assert run(other, "EXECUTE theirs").value() == "other"
+
+
+@pytest.mark.parametrize("run", [simple, extended])
+def test_what_is_executed_is_followed(pooler, run):
+    """What a statement does to the session counts when it is executed, not when it is prepared."""
+    with pooler.raw() as client:
+        run(client, "PREPARE sets (text) AS SELECT set_config('work_mem', $1, false)").check()
+        run(client, "PREPARE locks AS SELECT pg_advisory_lock(77)").check()
+        assert pinned(pooler) == []
+        run(client, "EXECUTE sets ('7MB')").check()
+        with Elsewhere(pooler, client):
+            assert run(client, "SHOW work_mem").value() == "7MB"
+        with pooler.raw() as other:
+            for _ in range(3):
+                assert run(other, "SHOW work_mem").value() == "4MB"
+        run(client, "EXECUTE locks").check()
+        assert pinned(pooler) == ["advisory_lock"]
+        run(client, "SELECT pg_advisory_unlock(77)").check()
