@@ -14,7 +14,7 @@ static struct client c;
 static struct server s;
 static struct deferred d;
 static struct settings_table *table;
-static const struct hash_key key = {{1, 2}};
+static const struct hash_key key = {1, 2};
 
 /* A deferred block whose first unit is a plain read, of a client without a server. */
 static void begin(void)
