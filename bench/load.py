@@ -86,8 +86,10 @@ def run(pgbench, contender, case, seconds):
             elif re.search("error|aborted|fatal", line, re.IGNORECASE):
                 errors.append(line.strip())
         alarm.cancel()
-    if bench.wait() != 0 or errors or len(marks) < 2:
+    if bench.wait() != 0 or errors:
         return Result(error=(errors or [f"pgbench ended with {bench.returncode}"])[0][:200])
+    if len(marks) < 2:
+        return Result(error="pgbench told its progress only once: nothing to measure between")
     return summarize(marks, contender)
 
 

@@ -26,19 +26,21 @@ def number(value, digits=0):
 
 
 def table(cases, base):
-    """Markdown. cases: [(Case, [round]…)], a round being {contender's name: Result}."""
+    """Markdown. cases: [(Case, [round]…)], a round being {contender's name: Result}. A run that was
+    lost is left out, and its row says how many are in it."""
     lines = [f"| case | through | tps | tps x {base} | latency ms | CPU µs/tx | CPU x {base} |",
              "|---|---|--:|--:|--:|--:|--:|"]
     for case, rounds in cases:
         names = list(dict.fromkeys(n for results in rounds for n in results))
         for name in names:
-            runs = [results[name] for results in rounds if name in results]
-            error = next((r.error for r in runs if r.error), None)
-            if error:
-                lines.append(f"| {case} | {name} | failed: {error} | | | | |")
+            all_runs = [results[name] for results in rounds if name in results]
+            runs = [r for r in all_runs if not r.error]
+            if not runs:
+                lines.append(f"| {case} | {name} | failed: {all_runs[0].error} | | | | |")
                 continue
+            lost = "" if len(runs) == len(all_runs) else f" ({len(runs)} of {len(all_runs)})"
             lines.append(
-                f"| {case} | {name} | {number(median([r.tps for r in runs]))} "
+                f"| {case} | {name}{lost} | {number(median([r.tps for r in runs]))} "
                 f"| {number(paired_ratio(rounds, name, base, 'tps'), 2)} "
                 f"| {number(median([r.latency_ms for r in runs]), 2)} "
                 f"| {number(median([r.cpu_us for r in runs]), 1)} "

@@ -4,6 +4,7 @@ libpure_a_SOURCES += \
 	src/sql/builtin.h \
 	src/sql/builtin_names.h \
 	src/sql/catalog.c src/sql/catalog.h \
+	src/sql/catalog_sets.h \
 	src/sql/catalog_sql.c src/sql/catalog_sql.h \
 	src/sql/classify.c src/sql/classify.h \
 	src/sql/encoding.c src/sql/encoding.h \

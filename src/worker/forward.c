@@ -160,7 +160,7 @@ enum status forward_prefix(struct worker *w, struct client *c)
 	struct server *s = c->server;
 	enum status st = OK;
 
-	if (c->prefix_due) {
+	if (c->prefix_due && c->txn != TXN_FAILED) { /* there nothing is accepted but its end */
 		c->prefix_due = false;
 		if (s->is_bare)
 			st = put_bare(s);

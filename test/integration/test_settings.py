@@ -263,3 +263,21 @@ def test_random_settings_of_many_clients_never_mix(pooler):
             client.run(pgwire.query(f"RESET {name}")).check()
         else:
             assert show(client, name) == own.get(name, defaults[name])
+
+
+@pytest.mark.parametrize("login", [{}, {"options": "-c work_mem=8MB"}])
+def test_nothing_is_put_ahead_in_a_failed_transaction(pooler, login):
+    """What RESET ALL has left to be sent again would fail there, and the client with it."""
+    with pooler.raw(**login) as client:
+        client.query("SET lock_timeout = '70s'").check()
+        client.query("BEGIN").check()
+        client.query("SELECT 1").check()
+        assert client.query("RESET ALL; SELECT 1/0").sqlstate == "22012"
+        result = client.query("COMMIT; SELECT current_setting('work_mem')")
+        assert result.tags[0] == "ROLLBACK" and result.status == "I"
+        assert result.rows == [("8MB" if login else "4MB",)]
+        assert client.value("SHOW lock_timeout") == "70s"
+        client.query("BEGIN").check()
+        assert client.query("SELECT 1; RESET ALL; SELECT 1/0").sqlstate == "22012"
+        assert client.query("SELECT 1").sqlstate == "25P02"
+        assert client.query("ROLLBACK; SELECT current_setting('lock_timeout')").value() == "70s"
