@@ -74,14 +74,36 @@ static bool is_function(const struct token *t)
 	       t->hash == word_hash("age", 3) || t->hash == word_hash("mxid_age", 8);
 }
 
+/* Can the text be lexed as it is? */
+static bool is_readable(const char *text, size_t len, uint32_t opts)
+{
+	return len <= SQL_LEN_MAX &&
+	       ((opts & SQL_ENC_UNSAFE) == 0 || lexer_inspect(text, len, false) == TEXT_ASCII);
+}
+
+bool txn_time_shows_only(const char *text, size_t len, uint32_t opts)
+{
+	bool is_first = true;
+	struct lexer lx;
+	struct token t;
+
+	if (!is_readable(text, len, opts))
+		return false;
+	lexer_init(&lx, text, len, opts);
+	for (lexer_next(&lx, &t); t.kind != TOKEN_END; lexer_next(&lx, &t)) {
+		if (is_first && t.c != ';' && !(t.kind == TOKEN_WORD && t.word == WORD_SHOW))
+			return false;
+		is_first = t.c == ';';
+	}
+	return true;
+}
+
 bool txn_time_is_named(const char *text, size_t len, uint32_t opts)
 {
 	struct token t, prev = {.kind = TOKEN_END};
 	struct lexer lx;
 
-	if (len > SQL_LEN_MAX)
-		return true;
-	if ((opts & SQL_ENC_UNSAFE) != 0 && lexer_inspect(text, len, false) != TEXT_ASCII)
+	if (!is_readable(text, len, opts))
 		return true;
 	lexer_init(&lx, text, len, opts);
 	for (lexer_next(&lx, &t); t.kind != TOKEN_END; lexer_next(&lx, &t)) {

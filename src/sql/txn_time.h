@@ -1,6 +1,6 @@
 /*
- * txn_time - does a text name what depends on when its transaction began? A transaction that moves
- * from one server to another begins twice; such a statement has to run where it ends.
+ * txn_time - does a text show when its transaction began, or settle what it sees? A transaction
+ * that moves from one server to another begins twice; such a statement has to run where it ends.
  * Owns:   nothing; no allocation, one pass over the tokens.
  * Not:    what a view, a function or a bound value brings along; documented for users.
  * Source: PostgreSQL manual, "Date/Time Functions": Current Date/Time; "Date/Time Types": Special
@@ -19,5 +19,11 @@
  * is true.
  */
 bool txn_time_is_named(const char *text, size_t len, uint32_t opts);
+
+/*
+ * True if the text has no statement but SHOW: none that takes a snapshot, behind which the
+ * isolation level of a transaction cannot be changed.
+ */
+bool txn_time_shows_only(const char *text, size_t len, uint32_t opts);
 
 #endif

@@ -111,7 +111,7 @@ enum client_moves {
 struct deferred {
 	struct sql_modes modes; /* what the block will run with */
 	struct ask ask;         /* hints of its statements: they hold for the block */
-	bool ran;               /* a replica has answered something of the block */
+	bool snapshot;          /* a replica has run a query of the block */
 	bool failed;            /* … and the block has failed there */
 	uint8_t op;             /* enum moving_op: what is under way on the replica */
 	uint32_t op_len;        /* … of the journal before it */

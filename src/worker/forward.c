@@ -145,7 +145,7 @@ static enum status put_deferred(struct client *c, struct server *s)
 
 	while (st == OK && (sql = journal_next(&d->journal, &at)) != NULL)
 		st = forward_hidden(s, sql, OWED_TAG_BEGIN);
-	if (st == OK && d->ran)
+	if (st == OK && d->snapshot)
 		st = forward_hidden(s, "SELECT 1", OWED_TAG_SETUP);
 	if (st == OK && d->failed)
 		st = forward_hidden(

@@ -25,7 +25,7 @@ static inline bool judge_has_effects(uint64_t word)
 }
 
 #define JUDGE_FLAG_SHIFT 24u /* of the bits of SQLV_* in a word … */
-#define JUDGE_FLAG_MASK  0x1ffffu
+#define JUDGE_FLAG_MASK  0x3ffffu
 
 static inline uint32_t judge_flags(uint64_t word)
 {

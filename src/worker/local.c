@@ -108,7 +108,7 @@ static bool begin(struct worker *w, struct client *c, const struct single *u)
 	if (c->acc->mode != POOL_MODE_TRANSACTION || !keep_deferred(c, u, JOURNAL_BEGIN, ""))
 		return false;
 	c->deferred->modes = e->modes;
-	c->deferred->ran = false;
+	c->deferred->snapshot = false;
 	c->deferred->failed = false;
 	c->deferred->op = 0;
 	c->txn = TXN_DEFERRED;
@@ -125,7 +125,7 @@ static bool end_deferred(
 	if (u->verdict.effects[0].flags & SQL_EFFECT_CHAIN) {
 		/* The next block has the modes of this one; what was set inside is gone. */
 		c->txn_begun_us = w->now_us;
-		if (c->deferred->journal.n > 1 || c->deferred->ran)
+		if (c->deferred->journal.n > 1 || c->moves == MOVES_DONE)
 			return false;
 		answer(w, c, u, tag);
 		return true;
@@ -146,7 +146,7 @@ static bool answer_deferred(struct worker *w, struct client *c, const struct sin
 		return end_deferred(w, c, u, "COMMIT");
 	if (sql_verdict_is(v, EFFECT_ROLLBACK))
 		return end_deferred(w, c, u, "ROLLBACK");
-	if (c->deferred->ran) /* on a replica: what is wrong with it is to be told now */
+	if (c->moves == MOVES_DONE) /* it is of a block that has run: its errors are due now */
 		return false;
 	if (sql_verdict_is(v, EFFECT_SET_TRANSACTION) && keep_deferred(c, u, JOURNAL_BEGIN, "")) {
 		merge_modes(&c->deferred->modes, &v->effects[0].modes);

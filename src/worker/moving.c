@@ -180,6 +180,12 @@ static bool stays(struct worker *w, struct client *c, const uint8_t *data, enum 
 
 /* --- moving --- */
 
+static void note_snapshot(struct client *c)
+{
+	if (c->unit.flags & SQLV_SNAPSHOT)
+		c->deferred->snapshot = true;
+}
+
 static void leave(struct worker *w, struct client *c, enum moved_cause why)
 {
 	struct server *s = c->server;
@@ -205,8 +211,10 @@ bool moving_goes_on(struct worker *w, struct client *c, const uint8_t *data)
 
 	/* Others are under way: whether it may follow them is dispatch's to say. */
 	if (reads && (!is_idle || c->txn == TXN_FAILED || c->unit.n_stmts == 0 ||
-			     pick_is_fit(w, c, s->pool)))
+			     pick_is_fit(w, c, s->pool))) {
+		note_snapshot(c);
 		return true;
+	}
 	if (!reads) {
 		if (!is_idle)
 			return false;
@@ -238,6 +246,7 @@ bool moving_begins(struct worker *w, struct client *c)
 		return false;
 	}
 	c->moves = MOVES_REPLICA;
+	note_snapshot(c);
 	c->db->stats.moving_began++;
 	return true;
 }
@@ -306,7 +315,7 @@ static void follow_journal(struct client *c, enum moving_op op, bool done)
 		if (!done)
 			break;
 		journal_chain(&d->journal);
-		d->ran = false;
+		d->snapshot = false;
 		c->db->stats.moving_ended++;
 		c->db->stats.moving_began++;
 		break;
@@ -319,10 +328,8 @@ void moving_unit_ended(struct client *c, char status)
 	enum moving_op op = (enum moving_op)d->op;
 
 	d->op = OP_NONE;
-	if (c->moves == MOVES_REPLICA) {
-		d->ran = true;
+	if (c->moves == MOVES_REPLICA)
 		follow_journal(c, op, status == 'T');
-	}
 	if (status != 'I')
 		return;
 	journal_clear(&d->journal);

@@ -358,7 +358,8 @@ static COLD void error_came(struct walk *k, const struct frame *f)
 	}
 	if (e.kind == OWED_QUERY && e.who == OWED_HIDDEN) {
 		s->hidden_failed = true;
-		remember_fatal(s, &r);
+		if (c == NULL || !c->deferred_failed) /* else it has failed for that */
+			remember_fatal(s, &r);
 	}
 	if (c != NULL && e.tag == OWED_TAG_SQL && e.no == SQLSTMT_BEFORE_QUERY) {
 		remember_fatal(s, &r); /* of the Query that follows */

@@ -443,6 +443,15 @@ def test_what_must_come_before_any_query_is_refused_after_the_move(client, where
     client.query("ROLLBACK").check()
 
 
+def test_what_must_come_before_any_query_may_come_after_show(client, where):
+    wait_replica_read(client, where)
+    client.query("BEGIN").check()
+    assert where.of(client, "SHOW work_mem") != "primary"
+    client.query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").check()
+    assert client.value("SHOW transaction_isolation") == "repeatable read"
+    client.query("COMMIT").check()
+
+
 @pytest.mark.parametrize("end", ["COMMIT", "ROLLBACK"])
 def test_and_chain(pooler, client, where, end):
     before = events(pooler)
@@ -519,6 +528,7 @@ def test_the_first_statement_fails(client, where):
 def test_a_deferred_statement_fails(client):
     client.query("BEGIN").check()
     client.query("SET LOCAL work_mem = 'nonsense'").check()
+    client.query("SAVEPOINT a").check()
     result = client.query("SELECT 1")
     assert result.sqlstate == "22023" and result.status == "E"
     client.query("ROLLBACK").check()

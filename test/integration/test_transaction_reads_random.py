@@ -45,4 +45,5 @@ def test_they_began_ended_and_moved_for_every_reason(model):
     transactions, p = model
     found = events(p)
     print(found, "lost", transactions.n_lost)
+    assert found["began"] > transactions.step / 50
     assert all(found.get(e, 0) > 0 for e in EVENTS), found

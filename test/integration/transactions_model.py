@@ -2,6 +2,7 @@
 replicas and move, and on a private connection to the primary, which is the model. Every answer is
 compared. Each client has a table of its own; the two sides have a schema each."""
 import random
+import time
 
 import pgwire
 from rawclient import RawClient
@@ -244,6 +245,8 @@ class Model:
         if self.rng.random() < 0.005 and not any(a.status == "E" for a in self.actors):
             self.lose()
             self.n_lost += 1
+        if actor.status == "I" and self.rng.random() < 0.5:
+            time.sleep(0.03)  # replicas have what it has written: its block may begin there
         text, data, n_units = self.unit(actor)
         answers = actor.run(text, data, n_units)
         if "CHAIN" in text:

@@ -58,6 +58,22 @@ START_TEST(what_cannot_be_told_counts_as_named)
 }
 END_TEST
 
+START_TEST(what_takes_no_snapshot)
+{
+	static const char *const none[] = {
+		"", " ; ", "SHOW x", "show x; SHOW y;", "/* SELECT */ SHOW x", "SHOW TIME ZONE"};
+	static const char *const some[] = {"SELECT 1", "SHOW x; SELECT 1", "SELECT 1; SHOW x",
+		"\"show\" x", "VALUES (1)", "EXPLAIN SELECT 1", "(SELECT 1)"};
+
+	for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+		ck_assert_msg(txn_time_shows_only(none[i], strlen(none[i]), UTF8), "%s", none[i]);
+	for (size_t i = 0; i < sizeof some / sizeof *some; i++)
+		ck_assert_msg(!txn_time_shows_only(some[i], strlen(some[i]), UTF8), "%s", some[i]);
+	ck_assert(!txn_time_shows_only(
+		"SHOW \x83x", 7, SQL_STD_STRINGS | SQL_ENC_UNSAFE | SQL_ENC_SJIS));
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("txn_time");
@@ -65,5 +81,6 @@ int main(void)
 	tcase_add_test(tc, what_depends_on_the_begin_is_found);
 	tcase_add_test(tc, what_does_not_is_left_alone);
 	tcase_add_test(tc, what_cannot_be_told_counts_as_named);
+	tcase_add_test(tc, what_takes_no_snapshot);
 	return unit_run("txn_time", tc);
 }
