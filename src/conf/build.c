@@ -418,7 +418,8 @@ static enum status resolve_db(struct build *b, struct nodes *ns, struct conf_db 
 {
 	const struct source_line *line = b->db_lines[db->position];
 	struct finding_at at = {.file = line->file, .line = line->line, .key = line->name};
-	enum status st = nodes_resolve(ns, db, b->c->unix_socket_dir, b->c->zone, &at);
+	enum status st =
+		nodes_resolve(ns, db, b->c->unix_socket_dir, b->c->zone, routing_of(b->c, db), &at);
 
 	if (st != OK)
 		return st;
@@ -434,10 +435,13 @@ static enum status resolve_dbs(struct build *b)
 {
 	size_t n, n_errors = b->found->n_errors;
 	struct conf_db **order = in_file_order(b, &n);
+	const struct conf_spreads *spreads = b->own->spreads;
 	struct nodes ns;
 	enum status st;
 
-	if (order == NULL || nodes_init(&ns, b->a, b->found) != OK)
+	if (spreads == NULL && b->previous != NULL)
+		spreads = b->previous->spreads;
+	if (order == NULL || nodes_init(&ns, b->a, spreads, b->found) != OK)
 		return E_NOMEM;
 	for (size_t i = 0; i < n; i++)
 		if ((st = resolve_db(b, &ns, order[i])) != OK)

@@ -80,6 +80,8 @@ void check_db(const struct conf *c, const struct conf_db *db, const struct findi
 		(db->route != ROUTE_AUTO || !db->routing))
 		findings_add(found, FINDING_ERROR, at,
 			"expected routing=on and route=auto with transaction_reads=replica");
+	if (*db->patroni_port != '\0' && !db->routing)
+		findings_add(found, FINDING_NOTE, at, "patroni_port has no effect without routing");
 	if (*db->zone != '\0' && *c->zone == '\0')
 		findings_add(
 			found, FINDING_NOTE, at, "zone has no effect: the global zone is not set");

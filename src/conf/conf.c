@@ -80,7 +80,7 @@ static enum status copy_line(struct conf_own *own, const struct source_line *lin
 	return source_add(&own->source, &copy, &own->arena);
 }
 
-/* All lines, but for an earlier SET of the same key, and the new one. */
+/* All lines, but for an earlier SET of the same key, and the new one; set NULL: all lines. */
 static enum status copy_source(
 	struct conf_own *own, const struct source *from, const struct source_line *set)
 {
@@ -88,9 +88,9 @@ static enum status copy_source(
 
 	memcpy(own->source.has_section, from->has_section, sizeof from->has_section);
 	for (const struct source_line *l = from->first; l != NULL; l = l->next)
-		if (!is_set_line(l, set->name) && (st = copy_line(own, l)) != OK)
+		if ((set == NULL || !is_set_line(l, set->name)) && (st = copy_line(own, l)) != OK)
 			return st;
-	return copy_line(own, set);
+	return set != NULL ? copy_line(own, set) : OK;
 }
 
 static enum status refuse_set(
@@ -127,30 +127,57 @@ static void pass_errors(const struct findings *from, struct findings *to)
 	}
 }
 
-enum status conf_set(const struct conf *c, const char *key, const char *value, struct conf **out,
-	struct findings *found)
+/* `c` built again, with one line more (or NULL) and other addresses of names (or NULL). */
+static enum status build_again(const struct conf *c, const struct source_line *set,
+	const struct conf_spreads *spreads, struct conf **out, struct findings *found)
 {
-	struct source_line line = {.file = "", .value = value};
-	struct conf_own *own;
-	const struct setting *s;
+	struct conf_own *own = own_new();
 	struct findings all;
 	enum status st;
 
 	*out = NULL;
-	if ((st = find_settable(key, &s, found)) != OK)
-		return st;
-	if ((own = own_new()) == NULL)
+	if (own == NULL)
 		return E_NOMEM;
-	line.name = s->name;
-	line.section = c->is_pgbouncer ? SECTION_PGBOUNCER : SECTION_PGWEIR;
+	own->spreads = spreads;
 	findings_init(&all);
-	if ((st = copy_source(own, &c->own->source, &line)) == OK)
+	if ((st = copy_source(own, &c->own->source, set)) == OK)
 		st = conf_build(own, c, out, &all);
 	if (st != OK)
 		own_free(own);
 	pass_errors(&all, found);
 	findings_fini(&all);
 	return st;
+}
+
+enum status conf_set(const struct conf *c, const char *key, const char *value, struct conf **out,
+	struct findings *found)
+{
+	struct source_line line = {.file = "", .value = value};
+	const struct setting *s;
+	enum status st;
+
+	*out = NULL;
+	if ((st = find_settable(key, &s, found)) != OK)
+		return st;
+	line.name = s->name;
+	line.section = c->is_pgbouncer ? SECTION_PGBOUNCER : SECTION_PGWEIR;
+	return build_again(c, &line, NULL, out, found);
+}
+
+/* --- addresses of names --- */
+
+enum status conf_set_spreads(const struct conf *c, const struct conf_spreads *spreads,
+	struct conf **out, struct findings *found)
+{
+	return build_again(c, NULL, spreads, out, found);
+}
+
+const struct conf_spread *conf_find_spread(const struct conf_spreads *s, const char *host)
+{
+	for (size_t i = 0; s != NULL && i < s->n; i++)
+		if (strcmp(s->of[i].host, host) == 0)
+			return &s->of[i];
+	return NULL;
 }
 
 /* --- looking up --- */

@@ -23,6 +23,8 @@
 #define CONF_NODES_MAX    256u /* in all; ids are 0 .. CONF_NODES_MAX-1 */
 #define CONF_DB_NODES_MAX 16u  /* per database */
 #define CONF_PEERS_MAX    128u
+#define CONF_SPREADS_MAX  64u /* names that stand for several nodes */
+#define CONF_ADDR_MAX     63u /* bytes of an address as text */
 #define CONF_PEER_ID_MAX  65535u
 #define CONF_NO_CLUSTER   UINT32_MAX
 
@@ -93,8 +95,25 @@ struct conf_node {
 	uint32_t cluster_id; /* CONF_NO_CLUSTER: no database routes over it */
 	const char *host;    /* name, address, directory of a unix socket, or "@" abstract name */
 	uint16_t port;
+	uint16_t patroni_port; /* of Patroni's REST API there; 0: it is not asked */
 	bool is_unix;
-	const char *name; /* "host:port" for logs and SHOW; an IPv6 address in brackets */
+	/* "": what `host` resolves to; else one address of it (conf_spreads) */
+	const char *address;
+	/* "host:port" or "host[address]:port" for logs and SHOW; an IPv6 address in brackets */
+	const char *name;
+};
+
+/*
+ * Names of hosts that stand for several nodes, one for each of their addresses, as the name service
+ * told last. It holds where a database routes: there each address is a node with a role of its own.
+ */
+struct conf_spreads {
+	size_t n;
+	struct conf_spread {
+		char host[CONF_HOST_MAX + 1];
+		size_t n_addrs; /* 1 .. CONF_DB_NODES_MAX */
+		char addr[CONF_DB_NODES_MAX][CONF_ADDR_MAX + 1];
+	} of[CONF_SPREADS_MAX];
 };
 
 /* Nodes that databases with routing tie together: one primary and its replicas. */
@@ -130,7 +149,7 @@ struct conf_db {
 	enum host_balance load_balance_hosts; /* where routing is off */
 	uint64_t max_lag_us;                  /* CONF_UNSET_US */
 	/* keys parsed into `nodes` */
-	const char *host, *port, *weight, *zone;
+	const char *host, *port, *weight, *zone, *patroni_port;
 	bool zoned; /* a node is_far */
 	enum primary_reads primary_reads;
 	enum transaction_reads transaction_reads;
@@ -321,6 +340,8 @@ struct conf {
 	const struct conf_cluster *clusters;                      /* sorted by id */
 	const struct conf_cluster *cluster_by_id[CONF_NODES_MAX]; /* NULL: no such cluster */
 
+	const struct conf_spreads *spreads; /* those that a database has use for */
+
 	struct conf_own *own; /* conf/own.h: memory, and the lines it was built from */
 };
 
@@ -350,6 +371,16 @@ enum status conf_load(const struct conf_reader *reader, const char *path,
  */
 enum status conf_set(const struct conf *c, const char *key, const char *value, struct conf **out,
 	struct findings *found) MUST_USE;
+
+/*
+ * The snapshot `c` with other addresses of names, as a new snapshot; conf_load and conf_set take
+ * them over from `previous` and `c`. Errors: E_INVALID told in `found`; E_NOMEM.
+ */
+enum status conf_set_spreads(const struct conf *c, const struct conf_spreads *spreads,
+	struct conf **out, struct findings *found) MUST_USE;
+
+/* The addresses that `host` stands for, or NULL. */
+const struct conf_spread *conf_find_spread(const struct conf_spreads *s, const char *host);
 
 void conf_free(struct conf *c); /* NULL is allowed */
 

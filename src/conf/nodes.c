@@ -98,11 +98,16 @@ static bool is_in_zone(const struct items *zones, size_t i, const char *zone)
 
 /* --- nodes --- */
 
-enum status nodes_init(struct nodes *ns, struct arena *a, struct findings *found)
+enum status nodes_init(struct nodes *ns, struct arena *a, const struct conf_spreads *spreads,
+	struct findings *found)
 {
-	*ns = (struct nodes){.a = a, .found = found};
+	*ns = (struct nodes){.a = a, .found = found, .spreads = spreads};
 	ns->list = arena_take_array(a, CONF_NODES_MAX, sizeof *ns->list);
-	return ns->list != NULL ? OK : E_NOMEM;
+	if (spreads != NULL && spreads->n != 0)
+		ns->used = arena_take(a, sizeof *ns->used);
+	return ns->list != NULL && (spreads == NULL || spreads->n == 0 || ns->used != NULL)
+		       ? OK
+		       : E_NOMEM;
 }
 
 static bool is_unix_host(const char *host)
@@ -129,52 +134,63 @@ bool nodes_is_host(const char *host)
 	return item.len != 0 && strchr(host, ',') == NULL && is_host(&item);
 }
 
-static bool is_same(const struct conf_node *node, const struct item *host, uint16_t port)
+static bool is_same(
+	const struct conf_node *node, const struct item *host, const char *address, uint16_t port)
 {
 	return node->port == port && strlen(node->host) == host->len &&
-	       memcmp(node->host, host->p, host->len) == 0;
+	       memcmp(node->host, host->p, host->len) == 0 && strcmp(node->address, address) == 0;
 }
 
-static enum status add_node(
-	struct nodes *ns, const struct item *host, uint16_t port, struct conf_node **out)
+static const char *label(struct nodes *ns, const struct conf_node *node)
+{
+	if (*node->address != '\0')
+		return arena_printf(ns->a, "%s[%s]:%u", node->host, node->address, node->port);
+	if (!node->is_unix && strchr(node->host, ':') != NULL)
+		return arena_printf(ns->a, "[%s]:%u", node->host, node->port);
+	return arena_printf(ns->a, "%s:%u", node->host, node->port);
+}
+
+static enum status add_node(struct nodes *ns, const struct item *host, const char *address,
+	uint16_t port, struct conf_node **out)
 {
 	struct conf_node *node = &ns->list[ns->n];
-	bool is_ipv6 = !is_unix_host(host->p) && memchr(host->p, ':', host->len) != NULL;
 
 	if (ns->n == CONF_NODES_MAX)
 		return E_LIMIT;
 	*node = (struct conf_node){.port = port, .cluster_id = CONF_NO_CLUSTER};
 	node->is_unix = is_unix_host(host->p);
 	node->host = arena_strndup(ns->a, host->p, host->len);
-	if (node->host == NULL)
-		return E_NOMEM;
-	node->name = is_ipv6 ? arena_printf(ns->a, "[%s]:%u", node->host, port)
-			     : arena_printf(ns->a, "%s:%u", node->host, port);
-	if (node->name == NULL)
+	node->address = *address != '\0' ? arena_strdup(ns->a, address) : "";
+	if (node->host == NULL || node->address == NULL || (node->name = label(ns, node)) == NULL)
 		return E_NOMEM;
 	ns->n++;
 	*out = node;
 	return OK;
 }
 
-static enum status find_or_add(
-	struct nodes *ns, const struct item *host, uint16_t port, struct conf_node **out)
+static enum status find_or_add(struct nodes *ns, const struct item *host, const char *address,
+	uint16_t port, struct conf_node **out)
 {
 	for (size_t i = 0; i < ns->n; i++) {
-		if (is_same(&ns->list[i], host, port)) {
+		if (is_same(&ns->list[i], host, address, port)) {
 			*out = &ns->list[i];
 			return OK;
 		}
 	}
-	return add_node(ns, host, port, out);
+	return add_node(ns, host, address, port, out);
 }
 
-/* The database's place for `node`: a node that is listed twice has the weight of both. */
+/*
+ * The database's place for `node`: a node that is listed twice has the weight of both. NULL: it has
+ * all that a database can have, as only the addresses of names can bring about.
+ */
 static struct conf_db_node *db_node(struct conf_db *db, const struct conf_node *node)
 {
 	for (size_t i = 0; i < db->n_nodes; i++)
 		if (db->nodes[i].node == node)
 			return &db->nodes[i];
+	if (db->n_nodes == CONF_DB_NODES_MAX)
+		return NULL;
 	db->nodes[db->n_nodes].node = node;
 	return &db->nodes[db->n_nodes++];
 }
@@ -203,14 +219,85 @@ static bool read_hosts(
 	return ok;
 }
 
+/* --- names that stand for several nodes --- */
+
+static const struct conf_spread *find_spread(const struct nodes *ns, const struct item *host)
+{
+	for (size_t i = 0; ns->spreads != NULL && i < ns->spreads->n; i++) {
+		const struct conf_spread *s = &ns->spreads->of[i];
+
+		if (strlen(s->host) == host->len && memcmp(s->host, host->p, host->len) == 0)
+			return s;
+	}
+	return NULL;
+}
+
+static void note_use(struct nodes *ns, const struct conf_spread *s)
+{
+	if (conf_find_spread(ns->used, s->host) == NULL)
+		ns->used->of[ns->used->n++] = *s;
+}
+
+/* Does the list name more than one server? That alone makes `routing = auto` route. */
+static bool has_several(const struct items *hosts, const uint64_t *ports)
+{
+	for (size_t i = 1; i < hosts->n; i++)
+		if (ports[i] != ports[0] || hosts->of[i].len != hosts->of[0].len ||
+			memcmp(hosts->of[i].p, hosts->of[0].p, hosts->of[0].len) != 0)
+			return true;
+	return false;
+}
+
+/* One host of a list: what its database has of it. */
+struct listed {
+	const struct item *host;
+	uint16_t port;
+	uint16_t patroni_port;
+	uint32_t weight;
+	bool is_far;
+};
+
+static enum status add_listed(
+	struct nodes *ns, struct conf_db *db, const struct listed *l, const char *address)
+{
+	struct conf_node *node;
+	struct conf_db_node *place;
+	enum status st = find_or_add(ns, l->host, address, l->port, &node);
+
+	if (st != OK)
+		return st;
+	if (l->patroni_port != 0)
+		node->patroni_port = l->patroni_port;
+	if ((place = db_node(db, node)) == NULL)
+		return OK;
+	place->weight += l->weight;
+	place->is_far = l->is_far;
+	db->zoned = db->zoned || l->is_far;
+	return OK;
+}
+
+static enum status add_host(
+	struct nodes *ns, struct conf_db *db, const struct listed *l, bool spreads)
+{
+	const struct conf_spread *s = spreads ? find_spread(ns, l->host) : NULL;
+	enum status st = OK;
+
+	if (s == NULL)
+		return add_listed(ns, db, l, "");
+	note_use(ns, s);
+	for (size_t i = 0; i < s->n_addrs && st == OK; i++)
+		st = add_listed(ns, db, l, s->addr[i]);
+	return st;
+}
+
 enum status nodes_resolve(struct nodes *ns, struct conf_db *db, const char *default_host,
-	const char *own_zone, const struct finding_at *at)
+	const char *own_zone, enum routing_mode mode, const struct finding_at *at)
 {
 	uint64_t ports[CONF_DB_NODES_MAX], weights[CONF_DB_NODES_MAX];
-	struct conf_node *node;
+	uint64_t apis[CONF_DB_NODES_MAX] = {0};
 	struct items hosts, zones;
-	struct conf_db_node *place;
 	enum status st;
+	bool spreads;
 
 	db->n_nodes = 0;
 	db->zoned = false;
@@ -225,6 +312,12 @@ enum status nodes_resolve(struct nodes *ns, struct conf_db *db, const char *defa
 			"a port from 1 to 65535, or one for each host, joined by commas");
 		return OK;
 	}
+	if (*db->patroni_port != '\0' &&
+		!read_numbers(db->patroni_port, hosts.n, UINT16_MAX, apis)) {
+		complain(ns, at, "patroni_port", db->patroni_port,
+			"a port from 1 to 65535, or one for each host, joined by commas");
+		return OK;
+	}
 	if (!read_numbers(db->weight, hosts.n, WEIGHT_MAX, weights)) {
 		complain(ns, at, "weight", db->weight,
 			"a weight from 1 to 100, or one for each host, joined by commas");
@@ -235,34 +328,56 @@ enum status nodes_resolve(struct nodes *ns, struct conf_db *db, const char *defa
 			"a zone of at most 63 bytes, or one for each host, joined by commas");
 		return OK;
 	}
+	spreads = mode == ROUTING_ON || mode == ROUTING_SHADOW ||
+		  (mode == ROUTING_AUTO && has_several(&hosts, ports));
 	for (size_t i = 0; i < hosts.n; i++) {
-		st = find_or_add(ns, &hosts.of[i], (uint16_t)ports[i], &node);
+		struct listed l = {.host = &hosts.of[i],
+			.port = (uint16_t)ports[i],
+			.patroni_port = (uint16_t)apis[i],
+			.weight = (uint32_t)weights[i]};
+
+		l.is_far = *own_zone != '\0' && zones.n != 0 && !is_in_zone(&zones, i, own_zone);
+		st = add_host(ns, db, &l, spreads);
 		if (st == E_LIMIT) {
 			complain(ns, at, "host", db->host, "at most 256 hosts in the whole file");
 			return OK;
 		}
 		if (st != OK)
 			return st;
-		place = db_node(db, node);
-		place->weight += (uint32_t)weights[i];
-		place->is_far =
-			*own_zone != '\0' && zones.n != 0 && !is_in_zone(&zones, i, own_zone);
-		db->zoned = db->zoned || place->is_far;
 	}
 	return OK;
 }
 
 /* --- ids --- */
 
-static const struct conf_node *find_previous(const struct conf *previous, const struct conf_node *n)
+static const struct conf_node *find_node(
+	const struct conf_node *list, size_t n_list, const struct conf_node *n, const char *address)
 {
-	for (size_t i = 0; i < previous->n_nodes; i++) {
-		const struct conf_node *p = &previous->nodes[i];
+	for (size_t i = 0; i < n_list; i++) {
+		const struct conf_node *p = &list[i];
 
-		if (p->port == n->port && strcmp(p->host, n->host) == 0)
+		if (p->port == n->port && strcmp(p->host, n->host) == 0 &&
+			strcmp(p->address, address) == 0)
 			return p;
 	}
 	return NULL;
+}
+
+/*
+ * The node of before whose id this one takes. A name that is found to stand for several nodes has
+ * been one until then: the first of them goes on as that one, so that its cluster stays the same.
+ */
+static const struct conf_node *find_previous(const struct nodes *ns, const struct conf *c,
+	const struct conf *previous, const struct conf_node *n)
+{
+	const struct conf_node *p = find_node(previous->nodes, previous->n_nodes, n, n->address);
+
+	if (p != NULL || *n->address == '\0')
+		return p;
+	p = find_node(previous->nodes, previous->n_nodes, n, "");
+	if (p == NULL || c->node_by_id[p->id] != NULL || find_node(ns->list, ns->n, n, "") != NULL)
+		return NULL;
+	return p;
 }
 
 uint32_t nodes_free_id(const bool taken[CONF_NODES_MAX], uint32_t *next)
@@ -293,7 +408,7 @@ enum status nodes_finish(struct nodes *ns, struct conf *c, const struct conf *pr
 	for (size_t i = 0; i < ns->n; i++) {
 		struct conf_node *n = &ns->list[i];
 		const struct conf_node *before =
-			previous != NULL ? find_previous(previous, n) : NULL;
+			previous != NULL ? find_previous(ns, c, previous, n) : NULL;
 
 		n->id = before != NULL ? before->id : nodes_free_id(taken, &c->own->next_node_id);
 		if (n->id == CONF_NODES_MAX) {
@@ -308,5 +423,6 @@ enum status nodes_finish(struct nodes *ns, struct conf *c, const struct conf *pr
 	}
 	c->nodes = ns->list;
 	c->n_nodes = ns->n;
+	c->spreads = ns->used;
 	return OK;
 }

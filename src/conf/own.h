@@ -14,6 +14,7 @@ struct conf_own {
 	struct source source;
 	uint32_t next_node_id; /* where the search for a free id goes on: ids are reused late */
 	uint32_t next_cluster_id;
+	const struct conf_spreads *spreads; /* given for this one; NULL: the previous one's */
 };
 
 #endif

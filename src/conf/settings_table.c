@@ -563,6 +563,9 @@ const struct setting settings[] = {
 		.help = "user that watches the nodes, over the global monitor_user"},
 	{ROW(D, TARGET, STRING, "password", password), .flags = SETTING_SECRET,
 		.help = "user's password; default: the one in auth_file"},
+	{ROW(D, TARGET, STRING, "patroni_port", patroni_port), .flags = SETTING_OURS,
+		.help = "port of Patroni's REST API on the hosts, or one for each; it names the "
+			"leader"},
 	{ROW(D, LIMIT, ENUM, "pool_mode", pool_mode), .words = pool_modes,
 		.help = "when a server connection can go to another client"},
 	{ROW(D, LIMIT, INT, "pool_size", pool_size), .min = 1, .max = COUNT,

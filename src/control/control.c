@@ -14,9 +14,11 @@
 #include "control/http.h"
 #include "control/listening.h"
 #include "control/monitor.h"
+#include "control/patroni.h"
 #include "control/pq.h"
 #include "control/resolve.h"
 #include "control/snapshots.h"
+#include "control/spread.h"
 #include "control/stats.h"
 #include "net/conn.h"
 #include "route/roles.h"
@@ -45,10 +47,12 @@ struct control {
 	struct gather *gather;
 	struct resolve *resolve;
 	struct monitor *monitor;
+	struct patroni *patroni;
 	struct catalog_load *catalogs;
 	struct listenings *listenings;
 	struct stats *stats;
 	struct reload *reload;
+	struct spread *spread;
 	struct consoles *consoles;
 	struct http *http; /* NULL: no stats port */
 	struct show_tools tools;
@@ -62,7 +66,7 @@ static void conf_changed(struct control *c)
 	catalog_load_conf_changed(c->catalogs);
 	listenings_conf_changed(c->listenings);
 	stats_conf_changed(c->stats);
-	if (monitor_conf_changed(c->monitor) == OK)
+	if (monitor_conf_changed(c->monitor) == OK && patroni_conf_changed(c->patroni) == OK)
 		return;
 	log_error(c->env.shared->log, "monitor not adapted to the configuration", "reason=memory");
 	env_timer(&c->env, &c->retry, RETRY_US);
@@ -105,6 +109,13 @@ static void on_topology(void *arg, uint32_t cluster, unsigned bits)
 		(void)!tell_all(&c->env, TELL_REFRESH); /* units may wait for such a node */
 }
 
+static void on_leader(void *arg, uint32_t node, enum topo_leader leader)
+{
+	struct control *c = arg;
+
+	monitor_leader(c->monitor, node, leader);
+}
+
 static void on_unreachable(void *arg, uint32_t node)
 {
 	struct control *c = arg;
@@ -117,6 +128,13 @@ static void on_addrs(void *arg, uint32_t node)
 	struct control *c = arg;
 
 	monitor_addrs_changed(c->monitor, node);
+}
+
+static void on_name(void *arg, const char *host, const struct net_addr *addrs, size_t n)
+{
+	struct control *c = arg;
+
+	spread_take(c->spread, host, addrs, n);
 }
 
 static void own_stats(void *arg, struct show_stats_row *row)
@@ -141,11 +159,12 @@ static void on_shutdown_wait(void *arg, bool wait_servers)
 }
 
 static const struct reload_ops reload_ops = {.publish = on_config};
-static const struct resolve_ops resolve_ops = {.on_change = on_addrs};
+static const struct resolve_ops resolve_ops = {.on_change = on_addrs, .on_name = on_name};
 static const struct monitor_ops monitor_ops = {
 	.on_change = on_topology,
 	.on_unreachable = on_unreachable,
 };
+static const struct patroni_ops patroni_ops = {.on_leader = on_leader};
 static const struct consoles_ops consoles_ops = {
 	.shutdown = on_shutdown,
 	.shutdown_wait = on_shutdown_wait,
@@ -373,9 +392,11 @@ static enum status new_modules(struct control *c)
 	if ((st = gather_new(&c->env, &c->collector, &c->gather)) != OK ||
 		(st = resolve_new(&c->env, &resolve_ops, c, &c->resolve)) != OK ||
 		(st = monitor_new(&c->env, &monitor_ops, c, &c->monitor)) != OK ||
+		(st = patroni_new(&c->env, &patroni_ops, c, &c->patroni)) != OK ||
 		(st = catalog_load_new(&c->env, &c->catalogs)) != OK ||
 		(st = listenings_new(&c->env, &c->listenings)) != OK ||
-		(st = reload_new(&c->env, c->args.conf_path, &reload_ops, c, &c->reload)) != OK)
+		(st = reload_new(&c->env, c->args.conf_path, &reload_ops, c, &c->reload)) != OK ||
+		(st = spread_new(&c->env, c->reload, &c->spread)) != OK)
 		return st;
 	return new_views(c);
 }
@@ -436,9 +457,11 @@ static void free_modules(struct control *c)
 	http_free(c->http);
 	consoles_free(c->consoles);
 	stats_free(c->stats);
+	spread_free(c->spread);
 	reload_free(c->reload);
 	listenings_free(c->listenings);
 	catalog_load_free(c->catalogs);
+	patroni_free(c->patroni);
 	monitor_free(c->monitor);
 	resolve_free(c->resolve);
 	gather_free(c->gather);

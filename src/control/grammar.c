@@ -30,6 +30,7 @@ static const struct {
 	{"wait_close", VERB_WAIT_CLOSE, ARG_OPTIONAL},
 	{"reload", VERB_RELOAD, ARG_NONE},
 	{"shutdown", VERB_SHUTDOWN, ARG_OPTIONAL},
+	{"switchover", VERB_SWITCHOVER, ARG_OPTIONAL},
 };
 
 const char *verb_tag(enum verb v)
@@ -63,6 +64,8 @@ const char *verb_tag(enum verb v)
 		return "RELOAD";
 	case VERB_SHUTDOWN:
 		return "SHUTDOWN";
+	case VERB_SWITCHOVER:
+		return "SWITCHOVER";
 	}
 	return "";
 }

@@ -27,6 +27,7 @@ enum verb {
 	VERB_WAIT_CLOSE,
 	VERB_RELOAD,
 	VERB_SHUTDOWN, /* name: "", "wait_for_clients", "wait_for_servers" */
+	VERB_SWITCHOVER,
 };
 
 struct console_command {

@@ -23,6 +23,7 @@ libcore_a_SOURCES += \
 	src/control/metrics.c \
 	src/control/monitor.c src/control/monitor.h \
 	src/control/page.h \
+	src/control/patroni.c src/control/patroni.h \
 	src/control/pq.c src/control/pq.h \
 	src/control/pq_params.c src/control/pq_params.h \
 	src/control/prepared.c \
@@ -41,6 +42,9 @@ libcore_a_SOURCES += \
 	src/control/show_sockets.c \
 	src/control/show_state.c \
 	src/control/show_stats.c \
+	src/control/spread.c src/control/spread.h \
+	src/control/show_switchover.c \
+	src/control/switchover.c src/control/switchover.h \
 	src/control/snapshots.c src/control/snapshots.h \
 	src/control/stats.c src/control/stats.h \
 	src/control/target.c src/control/target.h \

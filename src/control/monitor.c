@@ -35,9 +35,10 @@ struct watch {
 	enum status read;           /* of the answer's row; E_AGAIN: none has come */
 	bool hidden, hidden_told;
 	uint32_t try_no;
-	uint64_t rest_us;    /* the next back-off */
-	uint64_t started_us; /* the last attempt or sample */
-	uint64_t told_us;    /* the last refusal in the log; 0: none since it answered */
+	char hostaddr[NET_ADDR_TEXT_MAX]; /* where the connection leads; "": a unix socket */
+	uint64_t rest_us;                 /* the next back-off */
+	uint64_t started_us;              /* the last attempt or sample */
+	uint64_t told_us; /* the last refusal in the log; 0: none since it answered */
 };
 
 struct monitor {
@@ -369,6 +370,7 @@ static void watch_connect(struct watch *n)
 		watch_failed_text(n, PQ_FAILED_UNREACHABLE, t.error);
 		return;
 	}
+	memcpy(n->hostaddr, t.hostaddr, sizeof n->hostaddr);
 	t.pq.statement_timeout_us = timeout_us;
 	n->state = WATCH_CONNECTING;
 	if (pq_connect(env, &t.pq, timeout_us, &watch_ops, n, &n->pq) != OK)
@@ -401,6 +403,15 @@ void monitor_probe_now(struct monitor *m, uint32_t node)
 		watch_now(m->watches[node]);
 }
 
+void monitor_leader(struct monitor *m, uint32_t node, enum topo_leader leader)
+{
+	if (m->watches[node] == NULL)
+		return;
+	mark_changed(
+		m, m->watches[node]->cluster, roles_node_leader(m->roles, (uint16_t)node, leader));
+	watch_now(m->watches[node]);
+}
+
 void monitor_hurry(struct monitor *m)
 {
 	const struct mark_clock *clock = &m->env->shared->clock;
@@ -423,7 +434,14 @@ void monitor_addrs_changed(struct monitor *m, uint32_t node)
 {
 	struct watch *n = m->watches[node];
 
-	if (n == NULL || n->state != WATCH_RESTING)
+	if (n == NULL)
+		return;
+	if (n->state != WATCH_RESTING && !target_is_current(m->env, node, n->hostaddr)) {
+		pq_free(n->pq);
+		n->pq = NULL;
+		n->state = WATCH_RESTING;
+	}
+	if (n->state != WATCH_RESTING)
 		return;
 	n->try_no = 0;
 	n->rest_us = MONITOR_REST_MIN_US;

@@ -11,6 +11,7 @@
 #define PGWEIR_CONTROL_MONITOR_H
 
 #include "control/env.h"
+#include "route/topology.h"
 
 #define MONITOR_FAST_US        10000u
 #define MONITOR_FAST_HOLD_US   500000u /* stay fast for so long after a mark was seen open */
@@ -45,6 +46,9 @@ void monitor_addrs_changed(struct monitor *m, uint32_t node);
 
 /* A worker may want a sample (mark_clock_want): do not wait out lag_check_interval for it. */
 void monitor_hurry(struct monitor *m);
+
+/* What Patroni says of a node. */
+void monitor_leader(struct monitor *m, uint32_t node, enum topo_leader leader);
 
 void monitor_probe_now(struct monitor *m, uint32_t node); /* at most every MONITOR_FAST_US */
 

@@ -13,7 +13,8 @@ struct reload_job {
 	struct reload *of;
 	const char *path;
 	struct hash_key hash_key;
-	const struct conf *previous; /* published: it lives until the next one replaces it */
+	const struct conf *previous;  /* published: it lives until the next one replaces it */
+	struct conf_spreads *spreads; /* a copy, or NULL */
 	char key[NAME_LEN];
 	char value[RELOAD_VALUE_MAX];
 	/* the answer */
@@ -39,11 +40,14 @@ static void job_run(struct job *j)
 {
 	struct reload_job *l = list_entry(j, struct reload_job, job);
 
-	if (*l->key == '\0') {
+	if (l->spreads == NULL && *l->key == '\0') {
 		l->status = config_load(l->path, l->previous, &l->hash_key, &l->set, &l->found);
 		return;
 	}
-	l->status = conf_set(l->previous, l->key, l->value, &l->set.conf, &l->found);
+	if (l->spreads != NULL)
+		l->status = conf_set_spreads(l->previous, l->spreads, &l->set.conf, &l->found);
+	else
+		l->status = conf_set(l->previous, l->key, l->value, &l->set.conf, &l->found);
 	if (l->status == OK)
 		l->status = config_complete(&l->set, &l->hash_key, &l->found);
 	if (l->status != OK)
@@ -108,7 +112,15 @@ static void job_free(struct reload_job *l)
 {
 	config_set_fini(&l->set);
 	findings_fini(&l->found);
+	free(l->spreads);
 	free(l);
+}
+
+static const char *reload_word(const struct reload_job *l)
+{
+	if (l->spreads != NULL)
+		return "addresses";
+	return *l->key != '\0' ? "set" : "reload";
 }
 
 static void job_done(struct job *j)
@@ -128,8 +140,7 @@ static void job_done(struct job *j)
 	if (l->status == OK) {
 		if (conf_diff(l->previous, l->set.conf, log_change, log) != OK)
 			log_warn(log, "changes not listed", "reason=memory");
-		log_info(log, "configuration taken over", "by=%s",
-			*l->key != '\0' ? "set" : "reload");
+		log_info(log, "configuration taken over", "by=%s", reload_word(l));
 		r->ops->publish(r->arg, &l->set);
 	} else {
 		log_error(log, "configuration not taken over", "reason=%s errors=%zu",
@@ -145,22 +156,34 @@ static void job_done(struct job *j)
 	kick(r);
 }
 
-/* The first request, and with it all others that want just the files read. */
-static void take_requests(struct reload *r, struct reload_job *l)
+static bool wants_files(const struct reload_request *req)
+{
+	return req->spreads == NULL && *req->key == '\0';
+}
+
+/* The first request, and with it all others that want just the files read. Errors: E_NOMEM. */
+static enum status take_requests(struct reload *r, struct reload_job *l)
 {
 	struct reload_request *first = list_entry(r->waiting.next, struct reload_request, link);
 	struct list *it, *tmp;
 
+	if (first->spreads != NULL) {
+		l->spreads = malloc(sizeof *l->spreads);
+		if (l->spreads == NULL)
+			return E_NOMEM;
+		*l->spreads = *first->spreads;
+	}
 	memcpy(l->key, first->key, sizeof l->key);
 	memcpy(l->value, first->value, sizeof l->value);
 	list_foreach_safe (it, tmp, &r->waiting) {
 		struct reload_request *req = list_entry(it, struct reload_request, link);
 
-		if (req != first && (*first->key != '\0' || *req->key != '\0'))
+		if (req != first && !(wants_files(first) && wants_files(req)))
 			continue;
 		list_del(it);
 		list_push_back(&r->served, it);
 	}
+	return OK;
 }
 
 static void on_begin(void *ctx, struct wheel_timer *t)
@@ -183,7 +206,11 @@ static void on_begin(void *ctx, struct wheel_timer *t)
 	l->previous = env_conf(r->env);
 	l->status = E_AGAIN; /* should no helper get to it */
 	findings_init(&l->found);
-	take_requests(r, l);
+	if (take_requests(r, l) != OK) {
+		job_free(l);
+		env_timer(r->env, t, 1000000u);
+		return;
+	}
 	r->job = l;
 	if (helpers_submit(r->env->helpers, &l->job) != OK) {
 		l->status = E_LIMIT;

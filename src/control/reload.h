@@ -1,6 +1,6 @@
 /*
- * reload - takes over another configuration, all or nothing: RELOAD, SIGHUP and SET. Files are read
- * on a helper.
+ * reload - takes over another configuration, all or nothing: RELOAD, SIGHUP, SET, and the one that
+ * other addresses of names make of the present one. Files are read on a helper.
  * Owns:    the load under way.
  * Bounds:  one load at a time; requests that come meanwhile are served by one more after it.
  */
@@ -23,6 +23,8 @@ struct reload_ops {
 
 struct reload_request {
 	struct list link;
+	/* not NULL: addresses of names, as they are when the load begins; lives until `done` */
+	const struct conf_spreads *spreads;
 	/* "": read the files; else SET */
 	char key[NAME_LEN];
 	char value[RELOAD_VALUE_MAX];

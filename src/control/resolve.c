@@ -9,18 +9,22 @@
 #include "net/resolver.h"
 
 #define LOOKUP_TIMEOUT_MS 5000u
-#define AGAIN_MIN_US      1000000u                /* between two look-ups of a name */
-#define LOOKUPS_MAX       (NODES_MAX + PEERS_MAX) /* the nodes by id, then the peers */
+#define AGAIN_MIN_US      1000000u /* between two look-ups of a name */
+/* The nodes by id, then the peers, then the names of which each address is a node. */
+#define FIRST_SPREAD (NODES_MAX + PEERS_MAX)
+#define LOOKUPS_MAX  (FIRST_SPREAD + CONF_SPREADS_MAX)
 
 struct lookup {
 	struct resolve *r;
 	uint32_t index;
 	bool used;
+	bool spreads;   /* each of its addresses is a node, should it have several */
 	char host[256]; /* as long as conf allows; the resolver refuses what is no name */
 	uint16_t port;
 	struct resolver_query *query; /* under way, or NULL */
 	struct wheel_timer timer;     /* the next one */
 	uint64_t asked_us;
+	char error[80]; /* the last one of a name without an entry in node_addrs */
 };
 
 struct resolve {
@@ -79,10 +83,13 @@ static void mark_changed(struct resolve *r, uint32_t index)
 
 /* --- one name --- */
 
+/* NULL: it is a name whose addresses have nodes of their own. */
 static struct node_addr *addr_of(const struct lookup *l)
 {
 	struct node_addrs *next = l->r->next;
 
+	if (l->index >= FIRST_SPREAD)
+		return NULL;
 	return l->index < NODES_MAX ? &next->node[l->index] : &next->peer[l->index - NODES_MAX];
 }
 
@@ -117,8 +124,15 @@ static void take_addrs(struct lookup *l, const struct net_addr *addrs, size_t n)
 	struct node_addr *to = addr_of(l);
 	uint32_t keep = n < ADDRS_MAX ? (uint32_t)n : ADDRS_MAX;
 
-	if (is_same(to, addrs, keep))
+	if (to == NULL)
 		return;
+	if (is_same(to, addrs, keep)) {
+		if (to->error[0] != '\0') {
+			to->error[0] = '\0';
+			mark_changed(l->r, l->index);
+		}
+		return;
+	}
 	for (uint32_t i = 0; i < keep; i++)
 		set_addr(to, i, &addrs[i]);
 	to->n = keep;
@@ -140,6 +154,14 @@ static const char *error_text(enum status st)
 	}
 }
 
+/* How many nodes the name stands for. */
+static uint32_t n_spread(const struct lookup *l)
+{
+	const struct conf_spread *s = conf_find_spread(env_conf(l->r->env)->spreads, l->host);
+
+	return s != NULL ? (uint32_t)s->n_addrs : 0;
+}
+
 /* Old addresses, if there are any, go on being used. */
 static void take_error(struct lookup *l, enum status st)
 {
@@ -148,10 +170,14 @@ static void take_error(struct lookup *l, enum status st)
 	const char *text = error_text(st);
 	char name[256];
 
-	if (strcmp(to->error, text) == 0)
+	if (strcmp(to != NULL ? to->error : l->error, text) == 0)
 		return;
 	log_warn(log, "host name not resolved", "host=%s reason=\"%s\" addresses_kept=%u",
-		log_q(name, sizeof name, l->host), text, to->n);
+		log_q(name, sizeof name, l->host), text, to != NULL ? to->n : n_spread(l));
+	if (to == NULL) {
+		text_copy(l->error, sizeof l->error, text);
+		return;
+	}
 	text_copy(to->error, sizeof to->error, text);
 	mark_changed(l->r, l->index);
 }
@@ -162,8 +188,15 @@ static void on_answer(void *arg, enum status st, const struct resolver_answer *a
 	uint64_t again_us = AGAIN_MIN_US;
 
 	l->query = NULL;
-	if (st == OK) {
+	if (st == OK && a->stale) {
+		if (addr_of(l) != NULL && addr_of(l)->n == 0)
+			take_addrs(l, a->addrs, a->n_addrs);
+		take_error(l, E_AGAIN);
+	} else if (st == OK) {
+		l->error[0] = '\0';
 		take_addrs(l, a->addrs, a->n_addrs);
+		if (l->spreads && l->r->ops->on_name != NULL)
+			l->r->ops->on_name(l->r->arg, l->host, a->addrs, a->n_addrs);
 		again_us = (uint64_t)a->ttl_s * 1000000u;
 	} else {
 		take_error(l, st);
@@ -202,6 +235,8 @@ static void lookup_stop(struct lookup *l)
 	l->query = NULL;
 	wheel_del(&l->r->env->wheel, &l->timer);
 	l->used = false;
+	if (to == NULL)
+		return;
 	memset(to, 0, sizeof *to);
 	mark_changed(l->r, l->index);
 }
@@ -231,7 +266,7 @@ static struct resolver_conf resolver_conf_of(const struct conf *conf)
 	};
 }
 
-/* host: NULL if there is no such node or peer now. */
+/* host: NULL if there is no such node, peer or name now. */
 static void lookup_update(struct lookup *l, const char *host, uint16_t port)
 {
 	if (host != NULL && l->used && strcmp(host, l->host) == 0 && port == l->port)
@@ -241,20 +276,37 @@ static void lookup_update(struct lookup *l, const char *host, uint16_t port)
 		lookup_begin(l, host, port);
 }
 
+static void update_node(struct lookup *l, const struct conf_node *node)
+{
+	const char *host = NULL;
+
+	if (node != NULL)
+		host = *node->address != '\0' ? node->address : node->host;
+	l->spreads = node != NULL && *node->address == '\0' &&
+		     node->cluster_id != CONF_NO_CLUSTER && !node->is_unix;
+	lookup_update(l, host, node != NULL ? node->port : 0);
+}
+
+static void update_spread(struct lookup *l, const struct conf_spread *s)
+{
+	l->spreads = s != NULL;
+	lookup_update(l, s != NULL ? s->host : NULL, 0);
+}
+
 void resolve_conf_changed(struct resolve *r)
 {
 	const struct conf *conf = env_conf(r->env);
 	struct resolver_conf rc = resolver_conf_of(conf);
+	size_t n_spreads = conf->spreads != NULL ? conf->spreads->n : 0;
 
 	if (resolver_reload(r->resolver, &rc) != OK)
 		log_warn(r->env->shared->log, "name service settings not taken over",
 			"reason=memory");
-	for (uint32_t i = 0; i < NODES_MAX; i++) {
-		const struct conf_node *node = conf->node_by_id[i];
-
-		lookup_update(&r->lookups[i], node != NULL ? node->host : NULL,
-			node != NULL ? node->port : 0);
-	}
+	for (uint32_t i = 0; i < NODES_MAX; i++)
+		update_node(&r->lookups[i], conf->node_by_id[i]);
+	for (uint32_t i = 0; i < CONF_SPREADS_MAX; i++)
+		update_spread(&r->lookups[FIRST_SPREAD + i],
+			i < n_spreads ? &conf->spreads->of[i] : NULL);
 	for (uint32_t i = 0; i < PEERS_MAX; i++) {
 		const struct conf_peer *peer = i < conf->n_peers ? &conf->peers[i] : NULL;
 
@@ -267,9 +319,20 @@ void resolve_conf_changed(struct resolve *r)
 		(void)publish(r);
 }
 
+/* The lookup that tells where a node is: its own, or that of the name that it is one address of. */
+static struct lookup *lookup_of(struct resolve *r, uint32_t node)
+{
+	const struct conf_node *n = env_conf(r->env)->node_by_id[node];
+
+	for (uint32_t i = FIRST_SPREAD; n != NULL && *n->address != '\0' && i < LOOKUPS_MAX; i++)
+		if (r->lookups[i].used && strcmp(r->lookups[i].host, n->host) == 0)
+			return &r->lookups[i];
+	return &r->lookups[node];
+}
+
 void resolve_again(struct resolve *r, uint32_t node)
 {
-	struct lookup *l = &r->lookups[node];
+	struct lookup *l = lookup_of(r, node);
 	struct net_addr literal;
 
 	if (!l->used || l->query != NULL || net_addr_parse(l->host, l->port, &literal) == OK)

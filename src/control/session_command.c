@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "control/admin.h"
+#include "control/switchover.h"
 #include "proto/report.h"
 
 static void refuse(struct session *s)
@@ -59,7 +60,9 @@ bool session_describe(const struct session *s, const struct console_command *c, 
 	const struct show_table *t = find_table(s, c->name);
 	struct reply_column one = {c->name, REPLY_TYPE_TEXT};
 
-	if (c->verb != VERB_SHOW)
+	if (c->verb == VERB_SWITCHOVER && s->is_admin)
+		t = &show_switchover;
+	else if (c->verb != VERB_SHOW)
 		return false;
 	if (t != NULL)
 		reply_put_row_description(w, t->columns, t->n_columns, 0);
@@ -87,7 +90,7 @@ static void show_help(struct session *s)
 		"\n\tSHOW SOCKETS|ACTIVE_SOCKETS|LISTS|MEM|STATE|PEERS|PEER_POOLS"
 		"\n\tSHOW DNS_HOSTS|DNS_ZONES"
 		"\n\tSHOW STATS|STATS_TOTALS|STATS_AVERAGES|TOTALS"
-		"\n\tSHOW NODES|NODE_POOLS|ROUTES|TRANSACTION_READS|PINS|ERRORS|WORKERS"
+		"\n\tSHOW NODES|NODE_POOLS|SWITCHOVER|ROUTES|TRANSACTION_READS|PINS|ERRORS|WORKERS"
 		"\n\tSET key = arg"
 		"\n\tRELOAD"
 		"\n\tPAUSE [<db>]"
@@ -98,6 +101,7 @@ static void show_help(struct session *s)
 		"\n\tKILL [<db>]"
 		"\n\tKILL_CLIENT <client_id>"
 		"\n\tWAIT_CLOSE [<db>]"
+		"\n\tSWITCHOVER [<db>]"
 		"\n\tSHUTDOWN [WAIT_FOR_SERVERS|WAIT_FOR_CLIENTS]");
 	session_complete(s, "SHOW");
 }
@@ -215,8 +219,8 @@ static const char *what_ended(const struct session *s, const struct tell_sum *su
 
 	if (!sum->complete)
 		return "a worker does not answer";
-	if (s->command.verb == VERB_PAUSE && !admin_is_paused(env, s->command.name) &&
-		!admin_is_paused_all(env))
+	if ((s->command.verb == VERB_PAUSE || s->command.verb == VERB_SWITCHOVER) &&
+		!admin_is_paused(env, s->command.name) && !admin_is_paused_all(env))
 		return "resumed while it was being paused";
 	if (s->command.verb == VERB_KILL_CLIENT && sum->n_hit == 0)
 		return "client not found";
@@ -225,11 +229,33 @@ static const char *what_ended(const struct session *s, const struct tell_sum *su
 
 static bool is_done(const struct session *s, const struct tell_sum *sum)
 {
-	if (s->command.verb == VERB_PAUSE)
+	if (s->command.verb == VERB_PAUSE || s->command.verb == VERB_SWITCHOVER)
 		return sum->servers_in_use == 0;
 	if (s->command.verb == VERB_WAIT_CLOSE)
 		return sum->servers_outdated == 0;
 	return true;
+}
+
+/* --- SWITCHOVER: once no server is in use, until a replica has all that was written --- */
+
+static void wait_for_replica(struct session *s)
+{
+	struct env *env = s->of->conf.env;
+	char err[SWITCHOVER_TEXT_MAX];
+	enum status st;
+
+	if (s->since_sample == 0)
+		s->since_sample = mark_clock_load(&env->shared->clock) + 1;
+	st = switchover_check(env, s->command.name, s->since_sample - 1, err);
+	if (st == E_AGAIN) {
+		env_timer(env, &s->timer, SESSION_POLL_US);
+	} else if (st != OK) {
+		session_error(s, "%s", err);
+	} else {
+		s->command.verb = VERB_SHOW;
+		text_copy(s->command.name, sizeof s->command.name, show_switchover.name);
+		show(s, !s->is_extended);
+	}
 }
 
 static void on_told(struct tell_run *run, const struct tell_sum *sum)
@@ -239,6 +265,8 @@ static void on_told(struct tell_run *run, const struct tell_sum *sum)
 
 	if (error != NULL)
 		session_error(s, "%s", error);
+	else if (is_done(s, sum) && s->command.verb == VERB_SWITCHOVER)
+		wait_for_replica(s);
 	else if (is_done(s, sum))
 		session_complete(s, verb_tag(s->command.verb));
 	else
@@ -259,7 +287,7 @@ static void tell(struct session *s)
 	case VERB_WAIT_CLOSE:
 		tell_start(&s->tell, COMMAND_COUNT, c->name, 0);
 		break;
-	default: /* PAUSE, RECONNECT */
+	default: /* PAUSE, RECONNECT, SWITCHOVER */
 		tell_start(&s->tell, COMMAND_CLOSE_IDLE, c->name, 0);
 		break;
 	}
@@ -278,6 +306,23 @@ static void decide(struct session *s,
 		tell(s);
 	else
 		session_complete(s, verb_tag(s->command.verb));
+}
+
+/* What is paused already stays so. */
+static void switch_over(struct session *s)
+{
+	struct env *env = s->of->conf.env;
+	bool is_paused = admin_is_paused_all(env) ||
+			 (*s->command.name != '\0' && admin_is_paused(env, s->command.name));
+	char err[SWITCHOVER_TEXT_MAX];
+
+	s->since_sample = 0;
+	if (switchover_begin(env, s->command.name, err) != OK)
+		session_error(s, "%s", err);
+	else if (is_paused)
+		tell(s);
+	else
+		decide(s, admin_pause, true);
 }
 
 static void kill_client(struct session *s)
@@ -304,7 +349,7 @@ static void on_timer(void *ctx, struct wheel_timer *t)
 	if (s->command.verb == VERB_SHOW)
 		session_go_on(s);
 	else
-		tell(s);
+		tell(s); /* again also while SWITCHOVER waits: RESUME ends it */
 }
 
 /* --- RELOAD, SET, SHUTDOWN --- */
@@ -400,6 +445,9 @@ static void run_as_admin(struct session *s)
 		break;
 	case VERB_SHUTDOWN:
 		shut_down(s);
+		break;
+	case VERB_SWITCHOVER:
+		switch_over(s);
 		break;
 	case VERB_SUSPEND:
 		session_error_as(s, SQLSTATE_FEATURE_NOT_SUPPORTED, "SUSPEND is not supported");

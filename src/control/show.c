@@ -32,6 +32,7 @@ static const struct show_table *const tables[] = {
 	&show_stats,
 	&show_stats_averages,
 	&show_stats_totals,
+	&show_switchover,
 	&show_totals,
 	&show_transaction_reads,
 	&show_users,

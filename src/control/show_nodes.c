@@ -33,6 +33,7 @@ static const struct reply_column nodes_columns[] = {
 	{"answered_ms_ago", I8},
 	{"server_version", T},
 	{"system_id", T},
+	{"patroni", T},
 	{"reason", T},
 };
 
@@ -73,6 +74,19 @@ static void put_version(struct rows *out, uint32_t num)
 	rows_text(out, buf);
 }
 
+static const char *leader_word(unsigned leader)
+{
+	switch ((enum topo_leader)leader) {
+	case TOPO_LEADER_UNKNOWN:
+		return "no answer";
+	case TOPO_LEADER_YES:
+		return "leader";
+	case TOPO_LEADER_NO:
+		break;
+	}
+	return "not leader";
+}
+
 /* A node that no database routes over: nobody asks it who it is. */
 static void put_unwatched(struct rows *out, const struct conf_node *node, struct node_load l)
 {
@@ -85,7 +99,7 @@ static void put_unwatched(struct rows *out, const struct conf_node *node, struct
 	rows_u64(out, l.servers);
 	rows_u64(out, l.outstanding);
 	rows_u64(out, l.latency_us);
-	for (unsigned i = 0; i < 6; i++) /* probe_latency_us … system_id */
+	for (unsigned i = 0; i < 7; i++) /* probe_latency_us … patroni */
 		rows_text(out, NULL);
 	rows_text(out, "");
 }
@@ -146,6 +160,7 @@ static void put_watched(const struct show_in *in, struct rows *out, const struct
 		rows_u64(out, (env_now_us(in->env) - n->answered_us) / 1000u);
 	put_version(out, n->server_version_num);
 	rows_text(out, system_id);
+	rows_text(out, node->patroni_port != 0 ? leader_word(n->leader) : NULL);
 	rows_text(out, n->text);
 }
 

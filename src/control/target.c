@@ -45,6 +45,20 @@ static enum status address_of(
 	return OK;
 }
 
+bool target_is_current(const struct env *env, uint32_t node, const char *hostaddr)
+{
+	const struct node_addr *a = &env_addrs(env)->node[node];
+	char text[NET_ADDR_TEXT_MAX];
+	struct net_addr addr;
+
+	for (uint32_t i = 0; i < a->n; i++)
+		if (net_addr_set(&addr, (const struct sockaddr *)&a->addr[i], a->addr_len[i]) ==
+				OK &&
+			strcmp(net_addr_format(&addr, text, sizeof text), hostaddr) == 0)
+			return true;
+	return *hostaddr == '\0' || a->n == 0;
+}
+
 enum status target_make(struct env *env, const struct conf_cluster *cl,
 	const struct conf_node *node, uint32_t try_no, const char *dbname, struct target *out)
 {
@@ -84,6 +98,7 @@ uint64_t target_hash(
 	uint64_t h = (uint64_t)conf->server_tls.sslmode << 32 | node->port;
 
 	h = mix(env, h, node->host);
+	h = mix(env, h, node->address);
 	h = mix(env, h, user);
 	h = mix(env, h, password_of(env, cl->db, user));
 	h = mix(env, h, dbname_of(conf, cl->db));

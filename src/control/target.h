@@ -25,6 +25,9 @@ enum status target_make(struct env *env, const struct conf_cluster *cl,
 	const struct conf_node *node, uint32_t try_no, const char *dbname,
 	struct target *out) MUST_USE;
 
+/* Is `hostaddr`, as target_make gave it, still an address of the node? Yes of a unix socket. */
+bool target_is_current(const struct env *env, uint32_t node, const char *hostaddr);
+
 /* Changes when the configuration changes anything about the login. */
 uint64_t target_hash(
 	const struct env *env, const struct conf_cluster *cl, const struct conf_node *node);

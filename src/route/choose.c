@@ -107,7 +107,7 @@ bool choose_reason_is_replica(uint8_t reason)
 
 static const struct topo_cluster *cluster(const struct choose_in *in)
 {
-	return &in->topo->clusters[in->cluster];
+	return topology_cluster_at(in->topo, in->cluster);
 }
 
 static void to_node(const struct choose_in *in, uint16_t index, struct choose_out *out)
@@ -184,7 +184,7 @@ static enum mark_answer freshness(
 
 static unsigned replica_check(const struct choose_in *in, uint16_t index)
 {
-	const struct topo_node *n = &in->topo->nodes[in->nodes[index]];
+	const struct topo_node *n = topology_node_at(in->topo, in->nodes[index]);
 
 	if (n->health != TOPO_UP || n->role != TOPO_ROLE_REPLICA || !n->follows)
 		return UNFIT_OTHER;
@@ -235,7 +235,8 @@ static uint64_t cost(const struct choose_load *l)
  */
 static bool catches_up(const struct choose_in *in, uint16_t index)
 {
-	return in->topo->nodes[in->nodes[index]].lag_us <= in->wait_us + in->sample_grace_us;
+	return topology_node_at(in->topo, in->nodes[index])->lag_us <=
+	       in->wait_us + in->sample_grace_us;
 }
 
 static void candidates_find(const struct choose_in *in, struct candidates *c)
@@ -644,8 +645,9 @@ const char *choose_unfit_text(const struct choose_in *in, uint16_t index)
 	case UNFIT_CONNECT:
 		return "it cannot be connected to";
 	case UNFIT_LAG:
-		return in->topo->nodes[in->nodes[index]].lag_known ? "it is beyond max_lag"
-								   : "its lag is not known";
+		return topology_node_at(in->topo, in->nodes[index])->lag_known
+			       ? "it is beyond max_lag"
+			       : "its lag is not known";
 	case UNFIT_BEHIND:
 		return "it has not replayed what must be seen";
 	case UNFIT_WAITS:

@@ -83,7 +83,8 @@ static void judge_timeline(struct judge_cluster *c)
 static bool claims_primary(const struct judge_cluster *c, const struct judge_node *n)
 {
 	return is_of_cluster(c, n) && n->pub.role == TOPO_ROLE_PRIMARY &&
-	       n->pub.timeline == c->pub.timeline_max && n->pub.timeline != 0;
+	       n->pub.leader != TOPO_LEADER_NO && n->pub.timeline == c->pub.timeline_max &&
+	       n->pub.timeline != 0;
 }
 
 /* Two host names may lead to one server. */
@@ -94,15 +95,28 @@ static bool is_same_server(const struct judge_node *a, const struct judge_node *
 	       a->pub.timeline == b->pub.timeline;
 }
 
+/* One that claims to be the primary is named the leader. */
+static bool has_named(const struct judge_cluster *c)
+{
+	for (uint16_t i = 0; i < c->n_members; i++)
+		if (judge_member(c, i)->pub.leader == TOPO_LEADER_YES &&
+			claims_primary(c, judge_member(c, i)))
+			return true;
+	return false;
+}
+
 static void judge_primary(struct judge_cluster *c)
 {
+	bool named = has_named(c);
 	uint16_t found = TOPO_NONE;
 
-	if (c->pub.primary != TOPO_NONE && claims_primary(c, &c->nodes[c->pub.primary]))
+	if (c->pub.primary != TOPO_NONE && claims_primary(c, &c->nodes[c->pub.primary]) &&
+		(!named || c->nodes[c->pub.primary].pub.leader == TOPO_LEADER_YES))
 		return;
 	c->pub.primary = TOPO_NONE;
 	for (uint16_t i = 0; i < c->n_members; i++) {
-		if (!claims_primary(c, judge_member(c, i)))
+		if (!claims_primary(c, judge_member(c, i)) ||
+			(named && judge_member(c, i)->pub.leader != TOPO_LEADER_YES))
 			continue;
 		if (found == TOPO_NONE)
 			found = c->members[i];
@@ -118,6 +132,8 @@ static void judge_primary(struct judge_cluster *c)
 
 static const char *why_not(const struct judge_cluster *c, const struct judge_node *n)
 {
+	if (n->pub.health == TOPO_UP && n->pub.fenced && n->pub.leader == TOPO_LEADER_NO)
+		return "Patroni does not name it the leader";
 	if (n->pub.health == TOPO_UP && n->pub.fenced)
 		return n->pub.timeline < c->pub.timeline_max
 			       ? "a primary on an old timeline"

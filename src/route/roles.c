@@ -111,7 +111,8 @@ static unsigned judge_after(struct roles *r, uint16_t node, const struct topo_no
 		bits |= ROLES_NODE_DOWN;
 	if (now->role != before->role || now->fenced != before->fenced)
 		bits |= ROLES_NODE_ROLE;
-	if (now->fenced && !before->fenced && now->timeline == c->pub.timeline_max)
+	if (now->fenced && !before->fenced && now->timeline == c->pub.timeline_max &&
+		now->leader != TOPO_LEADER_NO)
 		bits |= ROLES_TWO_PRIMARIES;
 	if (now->health == TOPO_REFUSED && before->health != TOPO_REFUSED &&
 		!r->nodes[node].login_refused)
@@ -182,6 +183,16 @@ unsigned roles_node_answer(struct roles *r, uint16_t node, const struct roles_an
 	if (cluster_of(r, node)->pub.primary == node && sample_add(cluster_of(r, node), n, a))
 		bits |= ROLES_SAMPLE;
 	return bits;
+}
+
+unsigned roles_node_leader(struct roles *r, uint16_t node, enum topo_leader leader)
+{
+	struct topo_node before;
+
+	PANIC_IF(node >= r->n_nodes);
+	before = r->nodes[node].pub;
+	r->nodes[node].pub.leader = (uint8_t)leader;
+	return judge_after(r, node, &before);
 }
 
 unsigned roles_node_error(struct roles *r, uint16_t node, enum roles_error e, const char *text)

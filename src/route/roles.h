@@ -7,6 +7,8 @@
  *   node_timeout has passed: which node is quickest must not decide.
  * - The highest timeline that any node has ever told wins; never a lower one again.
  * - Of two primaries on it the present one stays; with none present neither is taken.
+ * - Where somebody elects the leader (roles_node_leader), a node that is told not to be it is no
+ *   primary; of two primaries the one that is told to be it is taken.
  * - The system identifier is that of most nodes that answer; a node with another is refused, unless
  *   all nodes of the cluster answer with the same other one: then the cluster is a new system.
  * - A node that does not answer for node_timeout is out until its next answer.
@@ -76,6 +78,9 @@ enum {
 };
 
 unsigned roles_node_answer(struct roles *r, uint16_t node, const struct roles_answer *a);
+
+/* What Patroni says of the node. */
+unsigned roles_node_leader(struct roles *r, uint16_t node, enum topo_leader leader);
 
 /* text: for people; cut at TOPO_TEXT_MAX. */
 unsigned roles_node_error(struct roles *r, uint16_t node, enum roles_error e, const char *text);

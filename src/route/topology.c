@@ -28,6 +28,9 @@ const char *topo_health_name(enum topo_health h)
 	return "?";
 }
 
+const struct topo_node topology_unknown_node = {.role = TOPO_ROLE_UNKNOWN, .health = TOPO_DOWN};
+const struct topo_cluster topology_unknown_cluster = {.primary = TOPO_NONE};
+
 enum status topology_new(uint16_t n_nodes, uint16_t n_clusters, struct topology **out)
 {
 	size_t clusters_len = n_clusters * sizeof(struct topo_cluster);

@@ -28,6 +28,13 @@ enum topo_health {
 };
 const char *topo_health_name(enum topo_health h); /* "down", "up", "refused" */
 
+/* Whether something that elects the leader, Patroni, names the node as the leader. */
+enum topo_leader {
+	TOPO_LEADER_UNKNOWN, /* nobody is asked, or nobody answers: roles are discovered alone */
+	TOPO_LEADER_YES,
+	TOPO_LEADER_NO, /* it is not used as the primary, whatever it says itself */
+};
+
 struct topo_node {
 	/* what choose() reads */
 	uint8_t role;   /* enum topo_role, as last answered */
@@ -35,6 +42,7 @@ struct topo_node {
 	bool follows;   /* a replica on the cluster's highest timeline */
 	bool fenced;    /* not in recovery, but not the cluster's primary: never used */
 	bool lag_known; /* see struct lag */
+	uint8_t leader; /* enum topo_leader */
 	uint16_t cluster;
 	uint32_t timeline; /* 0: unknown */
 	uint32_t epoch;    /* changes with system identifier and postmaster start time */
@@ -91,6 +99,24 @@ struct topology {
 /* An empty one (all down, unknown), to be filled before it is published. Errors: E_NOMEM. */
 enum status topology_new(uint16_t n_nodes, uint16_t n_clusters, struct topology **out) MUST_USE;
 void topology_free(void *topo); /* struct topology; void for snap_retire */
+
+/*
+ * The same for ids of a configuration that is newer than the snapshot: what is not in it yet is
+ * unknown and down, a cluster without a primary.
+ */
+extern const struct topo_node topology_unknown_node;
+extern const struct topo_cluster topology_unknown_cluster;
+
+static inline const struct topo_node *topology_node_at(const struct topology *t, uint16_t node)
+{
+	return node < t->n_nodes ? &t->nodes[node] : &topology_unknown_node;
+}
+
+static inline const struct topo_cluster *topology_cluster_at(
+	const struct topology *t, uint16_t cluster)
+{
+	return cluster < t->n_clusters ? &t->clusters[cluster] : &topology_unknown_cluster;
+}
 
 /* NULL if the id is none or too large. */
 const struct topo_node *topology_node(const struct topology *t, uint16_t node);

@@ -1,6 +1,7 @@
 #include "worker/account.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "worker/dispatch.h"
 #include "worker/line.h"
@@ -12,6 +13,7 @@ void account_pool_init(struct pool *p)
 	waitq_init(&p->pin_line, LINE_MAX);
 	waitq_init(&p->line, LINE_MAX);
 	list_init(&p->waiting_link);
+	list_init(&p->retired_link);
 }
 
 void account_init(struct account *acc)
@@ -36,8 +38,47 @@ void account_pool_retire(struct worker *w, struct pool *p)
 		dispatch_choose_anew(w, line_client(x));
 	while ((x = waitq_first(&p->pin_line)) != NULL)
 		dispatch_choose_anew(w, line_client(x));
-	/* The struct stays as long as a server refers to it; it is small, and nodes leave rarely.
-	 */
+	list_push_back(&w->retired_pools, &p->retired_link);
+}
+
+static bool is_referred_to(struct worker *w, const struct pool *p)
+{
+	struct list *it;
+
+	if (waitq_len(&p->line) != 0 || waitq_len(&p->pin_line) != 0)
+		return true;
+	list_foreach (it, &w->servers)
+		if (list_entry(it, struct server, link)->pool == p)
+			return true;
+	return false;
+}
+
+void account_bury_pools(struct worker *w)
+{
+	struct list *it, *tmp;
+
+	list_foreach_safe (it, tmp, &w->retired_pools) {
+		struct pool *p = list_entry(it, struct pool, retired_link);
+
+		if (is_referred_to(w, p))
+			continue;
+		list_del(it);
+		free(p);
+	}
+}
+
+void account_forget_retired(struct worker *w, const struct account *acc)
+{
+	struct list *it, *tmp;
+
+	list_foreach_safe (it, tmp, &w->retired_pools) {
+		struct pool *p = list_entry(it, struct pool, retired_link);
+
+		if (p->acc != acc)
+			continue;
+		list_del(it);
+		free(p);
+	}
 }
 
 void account_gone(struct worker *w, struct account *acc)

@@ -20,5 +20,9 @@ void account_gone(struct worker *w, struct account *acc);    /* not configured a
 /* Its servers have logged in with something else than they would now: see login_hash. */
 void account_moved(struct worker *w, struct account *acc);
 void account_pool_retire(struct worker *w, struct pool *p); /* its node has left the database */
+/* At the end of a turn: free the retired pools that nothing refers to any more. */
+void account_bury_pools(struct worker *w);
+/* The account is freed, and no server refers to it: so are its retired pools. */
+void account_forget_retired(struct worker *w, const struct account *acc);
 
 #endif

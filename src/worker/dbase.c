@@ -376,6 +376,7 @@ static void account_free(struct worker *w, struct account *acc)
 		welcome_free(w, acc, list_entry(acc->welcomes.next, struct welcome, link));
 	for (uint32_t i = 0; i < acc->n_pools; i++)
 		free(acc->pools[i]);
+	account_forget_retired(w, acc);
 	baseline_fini(&acc->baseline);
 	if (acc->learned != NULL) {
 		scram_wipe(acc->learned, sizeof *acc->learned);

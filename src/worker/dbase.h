@@ -159,6 +159,7 @@ struct pool {
 	struct waitq line;        /* units waiting for a server */
 	struct waitq pin_line;    /* units that will pin, waiting for a place under max_pinned */
 	struct list waiting_link; /* worker's waiting_pools while somebody is in either */
+	struct list retired_link; /* worker's retired_pools: its node has left the database */
 
 	bool counts;            /* its reads are counted, see balance.h */
 	uint32_t outstanding;   /* units sent, not answered */

@@ -133,8 +133,8 @@ static void say_demands(struct lines *l, const struct pick_view *v)
 
 static void say_node(struct worker *w, struct lines *l, const struct pick_view *v, uint16_t i)
 {
-	const struct topo_node *n = &v->in.topo->nodes[v->in.nodes[i]];
-	const struct topo_cluster *cluster = &v->in.topo->clusters[v->in.cluster];
+	const struct topo_node *n = topology_node_at(v->in.topo, v->in.nodes[i]);
+	const struct topo_cluster *cluster = topology_cluster_at(v->in.topo, v->in.cluster);
 	bool chosen = v->out.node != TOPO_NONE && v->out.index == i;
 	bool is_primary = cluster->primary == v->in.nodes[i];
 	const char *name = worker_node_name(w, v->in.nodes[i]);

@@ -325,6 +325,7 @@ void handover_server_in(struct worker *w, struct mail *m)
 	w->n_servers++;
 	w->counts.handovers_in++;
 	server_transition(w, s, SERVER_ARRIVED);
+	server_check_address(w, s);
 	dispatch_server_free(w, s);
 }
 

@@ -457,6 +457,19 @@ static bool server_is_of_the_past(struct worker *w, const struct server *s)
 	       (n->postmaster_start_us != s->node_start_us || n->system_id != s->node_system_id);
 }
 
+void server_check_address(struct worker *w, struct server *s)
+{
+	const struct node_addr *a = w->addrs != NULL ? &w->addrs->node[s->pool->node] : NULL;
+
+	if (a == NULL || a->n == 0 || s->addr_len == 0)
+		return;
+	for (uint32_t i = 0; i < a->n; i++)
+		if (a->addr_len[i] == s->addr_len &&
+			memcmp(&a->addr[i], &s->addr, s->addr_len) == 0)
+			return;
+	s->close_needed = true;
+}
+
 /* As PgBouncer's close_needed: not that it is merely old. */
 static bool server_is_replaced(struct worker *w, const struct server *s)
 {

@@ -133,9 +133,11 @@ struct server {
 	/* as the monitor knew the node then (0: not yet); another value: it is another one now */
 	uint64_t node_system_id;
 	int64_t node_start_us;
-	uint64_t units;         /* number of the present unit, to know it again */
-	uint64_t reconnect_no;  /* sh->reconnect_no when it was opened */
-	char fatal_sqlstate[6]; /* of an ErrorResponse that ends the connection */
+	uint64_t units;               /* number of the present unit, to know it again */
+	uint64_t reconnect_no;        /* sh->reconnect_no when it was opened */
+	socklen_t addr_len;           /* 0: not connected yet */
+	struct sockaddr_storage addr; /* where it is connected to */
+	char fatal_sqlstate[6];       /* of an ErrorResponse that ends the connection */
 	char fatal_message[128];
 	uint32_t move_to;  /* SERVER_MOVING: the worker it goes to */
 	uint32_t dirt;     /* CLEAN bits: what its client has left */
@@ -178,6 +180,9 @@ bool server_is_outdated(struct worker *w, const struct server *s);
 /* It has `set` now; takes a reference. */
 void server_init_timer(struct server *s);
 const char *server_state_word(enum server_state st); /* PgBouncer's */
+
+/* Does its node's name still lead to where it is connected? If not it is closed when it is free. */
+void server_check_address(struct worker *w, struct server *s);
 
 /*
  * server_check_query: an idle server that needs the check is not given to a client. server_check

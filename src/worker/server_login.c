@@ -111,6 +111,8 @@ static void try_address(struct worker *w, struct server *s)
 			break;
 	}
 	if (st == OK) {
+		s->addr_len = a->addr_len[l->addr_at];
+		memcpy(&s->addr, &a->addr[l->addr_at], s->addr_len);
 		conn_set_tcp(s->conn, &(struct conn_tcp){
 					      .keepalive = w->conf->tcp_keepalive,
 					      .keepidle_s = (int)w->conf->tcp_keepidle,

@@ -83,6 +83,24 @@ void upkeep_topology_changed(struct worker *w)
 	}
 }
 
+void upkeep_addresses_changed(struct worker *w)
+{
+	struct list *it, *ia;
+
+	list_foreach (it, &w->servers)
+		server_check_address(w, list_entry(it, struct server, link));
+	list_foreach (it, &w->dbase_list) {
+		struct dbase *db = list_entry(it, struct dbase, link);
+
+		list_foreach (ia, &db->account_list) {
+			struct account *acc = list_entry(ia, struct account, link);
+
+			for (uint32_t i = 0; db->conf != NULL && i < acc->n_pools; i++)
+				check_idle(w, acc->pools[i]);
+		}
+	}
+}
+
 static void janitor_slow(struct worker *w)
 {
 	struct list *it, *ia;

@@ -8,6 +8,7 @@
 #include "worker/server.h"
 
 void upkeep_topology_changed(struct worker *w);
+void upkeep_addresses_changed(struct worker *w);
 void upkeep_janitor(struct worker *w);                           /* from the worker's timer */
 void upkeep_check_timed_out(struct worker *w, struct server *s); /* closes it */
 

@@ -14,6 +14,7 @@
 #include "route/topology.h"
 #include "state/settings.h"
 #include "state/stmts.h"
+#include "worker/account.h"
 #include "worker/ask.h"
 #include "worker/cancel.h"
 #include "worker/cancel_conn.h"
@@ -228,6 +229,10 @@ static void worker_load_snapshots(struct worker *w)
 		worker_defer_accept(w);
 		dbase_apply_conf(w);
 	}
+	if (w->addrs != NULL && w->addrs->generation != w->addrs_applied) {
+		w->addrs_applied = w->addrs->generation;
+		upkeep_addresses_changed(w);
+	}
 	if (w->catalogs != NULL && w->catalogs->generation != w->catalogs_applied) {
 		w->catalogs_applied = w->catalogs->generation;
 		dbase_apply_catalogs(w);
@@ -353,6 +358,8 @@ static void worker_bury(struct worker *w)
 		client_free(w, list_entry(it, struct client, link));
 	while ((it = list_pop_front(&w->dead_servers)) != NULL)
 		server_free(w, list_entry(it, struct server, link));
+	if (!list_is_empty(&w->retired_pools))
+		account_bury_pools(w);
 }
 
 static void on_janitor(void *ctx, struct wheel_timer *t)
@@ -449,6 +456,7 @@ enum status worker_new(struct shared *sh, uint32_t index, const struct worker_li
 	list_init(&w->clients);
 	list_init(&w->servers);
 	list_init(&w->waiting_pools);
+	list_init(&w->retired_pools);
 	list_init(&w->waiting_accounts);
 	list_init(&w->leaving);
 	list_init(&w->cancels);

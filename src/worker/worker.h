@@ -76,6 +76,7 @@ struct worker {
 	const struct conf *conf_applied; /* compared, never followed; so is the next */
 	const struct auth_users *users_applied;
 	uint64_t topology_applied;
+	uint32_t addrs_applied;
 	uint32_t catalogs_applied, admin_applied;
 
 	/* objects */
@@ -91,6 +92,7 @@ struct worker {
 	struct list clients;          /* all of them */
 	struct list servers;          /* all of them */
 	struct list waiting_pools;    /* somebody stands in a line of it */
+	struct list retired_pools;    /* a server may still refer to them */
 	struct list waiting_accounts; /* somebody waits for any node */
 	struct waitq fresh;           /* units that wait for samples: consistency = strong */
 	struct list cancels;          /* struct cancel */

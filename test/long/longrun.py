@@ -21,11 +21,14 @@ LEDGER = """CREATE TABLE ledger (who int, seq int); CREATE INDEX ON ledger (who,
     ALTER TABLE ledger OWNER TO app"""
 
 
-def parse_args(doc):
+def parse_args(doc, **flags):
+    """flags: further switches, with their help."""
     parser = argparse.ArgumentParser(description=doc)
     parser.add_argument("--scale", type=float, default=1.0,
                         help="1: the whole of it; 0.1: a tenth")
     parser.add_argument("--seed", type=int, default=1)
+    for name, text in flags.items():
+        parser.add_argument(f"--{name}", action="store_true", help=text)
     return parser.parse_args()
 
 
@@ -34,10 +37,10 @@ def say(text):
 
 
 @contextlib.contextmanager
-def site(standbys=2):
+def site(standbys=2, **settings):
     """A cluster and what daemons need, as the integration tests have it."""
     conftest.pytest_configure(NoMarkers())
-    made = conftest.temporary_site(standbys)
+    made = conftest.temporary_site(standbys, **settings)
     try:
         yield next(made)
     finally:

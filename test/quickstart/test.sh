@@ -218,16 +218,19 @@ test_settings() {
 }
 
 test_fuzz() {
-	local target
+	local target n=0
 	step "Fuzzing, $FUZZ_SECONDS s each"
-	if ! build fuzz --enable-fuzz --enable-asan CC=clang; then
+	if ! build fuzz --enable-fuzz --enable-asan CC=clang ||
+		! (cd "$BUILD/fuzz" && quietly check.log make -j"$JOBS" check TESTS=); then
 		test_count "fuzz: build" 0 1
 		return
 	fi
 	for target in "$BUILD"/fuzz/test/fuzz/fuzz_*; do
 		[[ -x $target && $target != *.* ]] || continue
 		test_fuzz_one "$target" "$(basename "$target")"
+		n=$((n + 1))
 	done
+	[ "$n" -gt 0 ] || test_count "fuzz: no target" 0 1
 }
 
 test_fuzz_one() { # PROGRAM NAME: new inputs stay in the build folder

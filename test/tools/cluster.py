@@ -208,6 +208,15 @@ class Node:
         self._make_standby(primary)
         self.start()
 
+    def rewind(self, primary):
+        """A former primary goes back to where `primary` left it, as its standby; starts it."""
+        self.stop("fast")
+        proc.run([f"{self.cluster.bindir}/pg_rewind", "-D", self.data, "--source-server",
+                  f"host={self.cluster.socket_dir} port={primary.port} user=postgres "
+                  "dbname=postgres"])
+        self._make_standby(primary)
+        self.start()
+
     def _conninfo(self, primary):
         return (f"host={self.cluster.socket_dir} port={primary.port} user=postgres "
                 f"application_name={self.name}")
@@ -237,7 +246,7 @@ class Cluster:
         self.hba = list(hba)  # lines that go before the usual ones
         self.bindir = find_bindir()
         self.version = int(proc.run([f"{self.bindir}/postgres", "-V"]).split()[2].split(".")[0])
-        self.settings = dict(SETTINGS, **({} if durable else NOT_DURABLE), **(settings or {}))
+        self.settings = {**SETTINGS, **({} if durable else NOT_DURABLE), **(settings or {})}
         self.authority = None
         names = ["primary"] + [f"standby{i}" for i in range(1, standbys + 1)]
         self.nodes = [Node(self, name, proc.free_port()) for name in names]

@@ -97,6 +97,87 @@ START_TEST(lists_that_do_not_fit_are_refused)
 }
 END_TEST
 
+static struct conf_spreads spreads_of(const char *host, size_t n)
+{
+	struct conf_spreads s = {.n = 1};
+
+	snprintf(s.of[0].host, sizeof s.of[0].host, "%s", host);
+	s.of[0].n_addrs = n;
+	for (size_t i = 0; i < n; i++)
+		snprintf(s.of[0].addr[i], sizeof s.of[0].addr[i], "10.0.0.%zu", i + 1);
+	return s;
+}
+
+START_TEST(each_address_of_a_name_is_a_node_where_a_database_routes)
+{
+	struct conf *a = fixture_conf("[pgweir]\n[databases]\n"
+				      "a1 = host=svc routing=on weight=3\n"
+				      "a2 = host=svc\na3 = host=svc,h2 port=5432\n"
+				      "a4 = host=other routing=on\n");
+	struct conf_spreads s = spreads_of("svc", 3);
+	struct conf *b, *c;
+
+	ck_assert_int_eq(conf_set_spreads(a, &s, &b, &fixture_found), OK);
+	ck_assert_uint_eq(b->dbs[0].n_nodes, 3);
+	ck_assert_str_eq(b->dbs[0].nodes[1].node->name, "svc[10.0.0.2]:5432");
+	ck_assert_str_eq(b->dbs[0].nodes[1].node->host, "svc");
+	ck_assert_str_eq(b->dbs[0].nodes[1].node->address, "10.0.0.2");
+	ck_assert_uint_eq(b->dbs[0].nodes[1].weight, 3);
+	ck_assert_str_eq(b->dbs[1].nodes[0].node->name, "svc:5432"); /* it does not route */
+	ck_assert_uint_eq(b->dbs[1].n_nodes, 1);
+	ck_assert(!b->dbs[1].routing);
+	ck_assert_uint_eq(b->dbs[2].n_nodes, 4);
+	ck_assert_uint_eq(b->dbs[0].cluster_id, b->dbs[2].cluster_id);
+	/* SET and a reload keep it; without a database that has use for it, it is forgotten. */
+	ck_assert_int_eq(conf_set(b, "verbose", "1", &c, &fixture_found), OK);
+	ck_assert_uint_eq(c->dbs[0].n_nodes, 3);
+	ck_assert_uint_eq(c->spreads->n, 1);
+	conf_free(a);
+	ck_assert_int_eq(fixture_load("[pgweir]\n[databases]\na1 = host=svc\n", c, &a), OK);
+	ck_assert_uint_eq(a->dbs[0].n_nodes, 1);
+	ck_assert(a->spreads == NULL || a->spreads->n == 0);
+	conf_free(a);
+	conf_free(b);
+	conf_free(c);
+}
+END_TEST
+
+START_TEST(name_that_is_spread_keeps_its_cluster_and_first_id)
+{
+	struct conf *a = fixture_conf("[pgweir]\n[databases]\na = host=svc routing=on\n"), *b, *c;
+	struct conf_spreads s = spreads_of("svc", 3);
+	uint32_t ids[3];
+
+	ck_assert_int_eq(conf_set_spreads(a, &s, &b, &fixture_found), OK);
+	ck_assert_uint_eq(b->dbs[0].nodes[0].node->id, a->nodes[0].id);
+	ck_assert_uint_eq(b->dbs[0].cluster_id, a->dbs[0].cluster_id);
+	for (size_t i = 0; i < 3; i++)
+		ids[i] = b->dbs[0].nodes[i].node->id;
+	ck_assert(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2]);
+	snprintf(s.of[0].addr[0], sizeof s.of[0].addr[0], "10.0.0.9"); /* one went, one came */
+	ck_assert_int_eq(conf_set_spreads(b, &s, &c, &fixture_found), OK);
+	ck_assert_uint_eq(c->dbs[0].nodes[1].node->id, ids[1]);
+	ck_assert_uint_eq(c->dbs[0].nodes[2].node->id, ids[2]);
+	ck_assert_uint_ne(c->dbs[0].nodes[0].node->id, ids[0]);
+	ck_assert_uint_eq(c->dbs[0].cluster_id, b->dbs[0].cluster_id);
+	conf_free(a);
+	conf_free(b);
+	conf_free(c);
+}
+END_TEST
+
+START_TEST(addresses_beyond_what_a_database_may_have_are_left_out)
+{
+	struct conf *a = fixture_conf("[pgweir]\n[databases]\na = host=h1,svc,h2\n"), *b;
+	struct conf_spreads s = spreads_of("svc", CONF_DB_NODES_MAX);
+
+	ck_assert_int_eq(conf_set_spreads(a, &s, &b, &fixture_found), OK);
+	ck_assert_uint_eq(b->dbs[0].n_nodes, CONF_DB_NODES_MAX);
+	conf_free(a);
+	conf_free(b);
+}
+END_TEST
+
 START_TEST(ids_stay_when_hosts_are_moved_about)
 {
 	struct conf *a = fixture_conf("[pgweir]\n[databases]\nx = host=h1,h2\ny = host=h3\n"), *b;
@@ -192,6 +273,9 @@ int main(void)
 	tcase_add_test(tc, hosts_have_zones);
 	tcase_add_test(tc, node_listed_twice_has_the_weight_of_both);
 	tcase_add_test(tc, lists_that_do_not_fit_are_refused);
+	tcase_add_test(tc, each_address_of_a_name_is_a_node_where_a_database_routes);
+	tcase_add_test(tc, name_that_is_spread_keeps_its_cluster_and_first_id);
+	tcase_add_test(tc, addresses_beyond_what_a_database_may_have_are_left_out);
 	tcase_add_test(tc, ids_stay_when_hosts_are_moved_about);
 	tcase_add_test(tc, ids_of_nodes_that_went_are_reused_late);
 	tcase_add_test(tc, nodes_are_bounded_in_all_and_over_a_reload);

@@ -21,7 +21,15 @@ static void on_change(void *arg, uint32_t node)
 	n_changes[node]++;
 }
 
-static const struct resolve_ops ops = {on_change};
+static void on_name(void *arg, const char *host, const struct net_addr *addrs, size_t n)
+{
+	(void)arg;
+	(void)addrs;
+	ck_assert_str_eq(host, "localhost");
+	ck_assert_uint_ne(n, 0);
+}
+
+static const struct resolve_ops ops = {on_change, on_name};
 
 static void setup(void)
 {

@@ -265,7 +265,7 @@ START_TEST(nodes_show_what_the_monitor_knows)
 	console_query(&c, "SHOW NODES");
 	ck_assert_ptr_nonnull(strstr(
 		c.text, "\nD|10.0.0.1:5432|0|primary|up|1|3|1/2|NULL|NULL|0|0|6|2|300|0|100|0|"));
-	ck_assert_ptr_nonnull(strstr(c.text, "|15.3|77|\n"));
+	ck_assert_ptr_nonnull(strstr(c.text, "|15.3|77|NULL|\n"));
 	ck_assert_ptr_nonnull(
 		strstr(c.text, "\nD|10.0.0.2:5432|0|replica|refused|0|0|0/0|4096|12|1|0|2|"));
 	ck_assert_ptr_nonnull(strstr(c.text, "|password wrong\n"));

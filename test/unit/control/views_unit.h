@@ -74,7 +74,7 @@ static inline void views_publish(void *arg, struct config_set *set)
 /* All clocks stand at 2026-01-01 00:00:00 UTC. */
 static inline void views_init(struct views *v, const char *conf, const char *conf_path)
 {
-	static const struct resolve_ops resolve_ops = {views_on_addr};
+	static const struct resolve_ops resolve_ops = {views_on_addr, NULL};
 	static const struct reload_ops reload_ops = {views_publish};
 	static const struct consoles_ops consoles_ops = {views_shutdown, views_shutdown_wait};
 	struct consoles_conf cc = {.env = &v->w.env,

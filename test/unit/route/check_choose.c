@@ -187,6 +187,25 @@ START_TEST(a_strong_read_that_has_waited_goes_to_the_primary)
 }
 END_TEST
 
+/* A reload has brought nodes that the monitor has not published yet. */
+START_TEST(nodes_and_clusters_that_are_not_known_yet_are_not_used)
+{
+	static const uint16_t newer[] = {0, 1, N_NODES, N_NODES + 7};
+
+	in.nodes = newer;
+	in.n_nodes = N_NODES;
+	for (uint32_t i = 0; i < 64; i++) {
+		in.random = i * 0x9e3779b9u;
+		check(1, CHOOSE_BY_REPLICA_OK, CHOOSE_HINT_NONE);
+	}
+	ck_assert_str_eq(choose_unfit_text(&in, 2), "it is not a usable replica");
+	ck_assert(!choose_is_fit(&in, 2));
+	in.cluster = 1;
+	in.kind = CHOOSE_WRITE;
+	check(TOPO_NONE, CHOOSE_BY_WRITE, CHOOSE_HINT_NEVER_PRIMARY);
+}
+END_TEST
+
 START_TEST(a_strong_read_does_not_wait_in_vain)
 {
 	strong(true);
@@ -689,6 +708,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, begin, end);
 	tcase_add_test(tc, reads_go_to_replicas_and_all_else_to_the_primary);
+	tcase_add_test(tc, nodes_and_clusters_that_are_not_known_yet_are_not_used);
 	tcase_add_test(tc, route_says_what_the_database_is_for);
 	tcase_add_test(tc, with_routing_off_nodes_take_turns);
 	tcase_add_test(tc, a_strong_read_waits_for_the_next_sample_and_for_a_replica_that_has_it);

@@ -103,6 +103,40 @@ static void start(void)
 	ck_assert_uint_eq(cluster()->primary, 0);
 }
 
+START_TEST(who_is_named_not_the_leader_is_no_primary)
+{
+	start();
+	ck_assert_uint_eq(roles_node_leader(r, 0, TOPO_LEADER_YES), 0);
+	ck_assert_uint_eq(roles_node_leader(r, 1, TOPO_LEADER_NO), 0);
+	ck_assert_uint_eq(cluster()->primary, 0);
+	ck_assert_uint_eq(roles_node_leader(r, 0, TOPO_LEADER_NO), ROLES_PRIMARY | ROLES_NODE_ROLE);
+	ck_assert_uint_eq(cluster()->primary, TOPO_NONE);
+	ck_assert(node(0)->fenced);
+	ck_assert_str_eq(node(0)->text, "Patroni does not name it the leader");
+	ck_assert(node(1)->follows); /* reads go on */
+	primary(0, 1, 1100);
+	ck_assert_uint_eq(cluster()->primary, TOPO_NONE);
+	ck_assert_uint_eq(
+		roles_node_leader(r, 0, TOPO_LEADER_UNKNOWN), ROLES_PRIMARY | ROLES_NODE_ROLE);
+	ck_assert_uint_eq(cluster()->primary, 0);
+}
+END_TEST
+
+START_TEST(of_two_primaries_the_one_that_is_named_is_taken)
+{
+	start();
+	ck_assert_uint_ne(primary(1, 1, 1000) & ROLES_TWO_PRIMARIES, 0);
+	ck_assert_uint_eq(cluster()->primary, 0); /* it was there before */
+	ck_assert_uint_ne(roles_node_leader(r, 1, TOPO_LEADER_YES) & ROLES_PRIMARY, 0);
+	ck_assert_uint_eq(cluster()->primary, 1);
+	ck_assert(node(0)->fenced && !node(1)->fenced);
+	/* It does not make a lower timeline the present one. */
+	primary(2, 2, 2000);
+	ck_assert_uint_eq(cluster()->primary, 2);
+	ck_assert(node(1)->fenced);
+}
+END_TEST
+
 START_TEST(nothing_is_decided_until_all_were_heard)
 {
 	ck_assert_uint_eq(primary(0, 1, 1000), ROLES_NODE_UP | ROLES_NODE_ROLE);
@@ -579,6 +613,8 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, begin, end);
 	tcase_add_test(tc, nothing_is_decided_until_all_were_heard);
+	tcase_add_test(tc, who_is_named_not_the_leader_is_no_primary);
+	tcase_add_test(tc, of_two_primaries_the_one_that_is_named_is_taken);
 	tcase_add_test(tc, a_node_that_is_never_heard_holds_up_the_start_for_its_timeout_only);
 	tcase_add_test(tc, the_quickest_of_two_primaries_does_not_win_the_start);
 	tcase_add_test(tc, two_primaries_of_one_timeline_at_the_start_are_both_refused);
