@@ -52,7 +52,7 @@ static char *read_text(const char *path)
 
 static void setup(void)
 {
-	static const struct resolve_ops resolve_ops = {on_addr};
+	static const struct resolve_ops resolve_ops = {on_addr, NULL};
 	static const struct monitor_ops monitor_ops = {on_topology, on_unreachable};
 	char *text = read_text(getenv("PGWEIR_LIVE_INI"));
 
