@@ -3,6 +3,7 @@ import time
 
 import pgwire
 import pytest
+from fakedns import Relay
 from tools import proc
 from where import send_marked, wait_routing, where_fixture
 
@@ -118,7 +119,7 @@ def test_write_on_a_primary_that_hangs_ends_when_it_goes_on(pooler, cluster, whe
 
 
 def test_transaction_on_a_primary_that_was_replaced_gets_an_error(pooler, cluster, where):
-    """Last in this file. The old primary lives and is writable; nothing more goes there."""
+    """Near the end of this file. The old primary lives and is writable; nothing goes there."""
     wait_routing(pooler, where)
     old, new, third = cluster.nodes
     with pooler.raw() as writer, pooler.raw() as idle:
@@ -147,3 +148,28 @@ def test_transaction_on_a_primary_that_was_replaced_gets_an_error(pooler, cluste
     with pooler.raw() as client:
         proc.wait_until("reads on the one replica that is left",
                         lambda: where.of(client) == third.name, 30 * pooler.slow)
+
+
+def test_new_connection_that_leads_to_an_old_primary_gets_no_write(own_site, cluster):
+    """The monitor's connection stays with the new primary, which its address has left."""
+    old, new, third = cluster.nodes
+    if new.is_standby():
+        new.promote()
+    port = proc.free_port()
+    relay = Relay("127.0.0.5", port, new.port)
+    databases = {"app": f"host=127.0.0.5,127.0.0.1 port={port},{third.port} dbname=app"}
+    with own_site.pgweir(databases, settings={"server_login_retry": 1,
+                                              "query_wait_timeout": 60}) as p:
+        p.wait_show("NODES", lambda r: r["is_primary"] == "1", 30, node=f"127.0.0.5:{port}")
+        with p.raw() as client:
+            client.query("INSERT INTO cascaded VALUES (-3)").check()
+            relay.to_port = old.port
+            p.admin("RECONNECT")
+            client.send(pgwire.query("INSERT INTO cascaded VALUES (-3)"))
+            p.wait_log("the node is not what the monitor takes it for", 30)
+            assert client.is_silent_for(0.5)
+            relay.to_port = new.port
+            client.result().check()
+    relay.close()
+    assert old.sql("SELECT count(*) FROM cascaded WHERE n = -3", "app") == "0"
+    assert new.sql("SELECT count(*) FROM cascaded WHERE n = -3", "app") == "2"
