@@ -76,6 +76,10 @@ void check_db(const struct conf *c, const struct conf_db *db, const struct findi
 	if (db->primary_reads == PRIMARY_READS_SHARE && db->route != ROUTE_AUTO)
 		findings_add(
 			found, FINDING_ERROR, at, "expected route=auto with primary_reads=share");
+	if (db->transaction_reads == TRANSACTION_READS_REPLICA &&
+		(db->route != ROUTE_AUTO || !db->routing))
+		findings_add(found, FINDING_ERROR, at,
+			"expected routing=on and route=auto with transaction_reads=replica");
 	if (*db->patroni_port != '\0' && !db->routing)
 		findings_add(found, FINDING_NOTE, at, "patroni_port has no effect without routing");
 	if (*db->zone != '\0' && *c->zone == '\0')

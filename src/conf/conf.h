@@ -55,6 +55,10 @@ enum primary_reads {
 	PRIMARY_READS_NEVER,    /* they wait for a replica */
 	PRIMARY_READS_SHARE,    /* by weight, as a replica */
 };
+enum transaction_reads {
+	TRANSACTION_READS_PRIMARY,
+	TRANSACTION_READS_REPLICA, /* a READ COMMITTED block begins on one, and moves */
+};
 enum sequence_state {
 	SEQUENCE_STATE_UNSET,
 	SEQUENCE_STATE_OFF,
@@ -148,6 +152,7 @@ struct conf_db {
 	const char *host, *port, *weight, *zone, *patroni_port;
 	bool zoned; /* a node is_far */
 	enum primary_reads primary_reads;
+	enum transaction_reads transaction_reads;
 
 	/* as whom */
 	const char *user, *password; /* user "": the client's */

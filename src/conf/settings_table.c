@@ -72,6 +72,11 @@ static const struct setting_word primary_reads[] = {
 	{"share", PRIMARY_READS_SHARE},
 	{NULL, 0},
 };
+static const struct setting_word transaction_reads[] = {
+	{"primary", TRANSACTION_READS_PRIMARY},
+	{"replica", TRANSACTION_READS_REPLICA},
+	{NULL, 0},
+};
 static const struct setting_word consistencies[] = {
 	{"eventual", CONSISTENCY_EVENTUAL},
 	{"session", CONSISTENCY_SESSION},
@@ -587,6 +592,9 @@ const struct setting settings[] = {
 	{ROW(D, LIMIT, TIME, "server_lifetime", server_lifetime_us), .max = TIME_TOP,
 		.help = "age at which an unused server connection is closed"},
 	{ROW(D, SESSION, STRING, "timezone", timezone), .help = "timezone of server connections"},
+	{ROW(D, TARGET, ENUM, "transaction_reads", transaction_reads), .flags = SETTING_OURS,
+		.def = "primary", .words = transaction_reads,
+		.help = "where a READ COMMITTED transaction begins, which moves when it must"},
 	{ROW(D, TARGET, STRING, "user", user), .max = NAME,
 		.help = "user on the server, for all clients; default: each client's own"},
 	{ROW(D, TARGET, STRING, "weight", weight), .flags = SETTING_OURS, .def = "1",

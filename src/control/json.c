@@ -13,6 +13,7 @@ static const struct show_table *const tables[] = {
 	&show_stats,
 	&show_totals,
 	&show_routes,
+	&show_transaction_reads,
 	&show_errors,
 	&show_workers,
 	&show_mem,

@@ -92,4 +92,8 @@ void stats_row_add(struct show_stats_row *to, const struct show_stats_row *from)
 	to->replays += from->replays;
 	to->timeouts += from->timeouts;
 	to->errors_sent += from->errors_sent;
+	to->moving_began += from->moving_began;
+	to->moving_ended += from->moving_ended;
+	for (unsigned i = 0; i < MOVED_CAUSE_COUNT; i++)
+		to->moved[i] += from->moved[i];
 }

@@ -99,6 +99,21 @@ static size_t database(const struct show_in *in, const struct family *f, size_t 
 	return pos + 1;
 }
 
+/* Transactions that began on a replica and have moved, by cause. */
+static size_t moved(const struct show_in *in, const struct family *f, size_t pos, struct wr *w)
+{
+	const size_t db = pos / MOVED_CAUSE_COUNT;
+	const enum moved_cause why = (enum moved_cause)(pos % MOVED_CAUSE_COUNT);
+	struct labels l = {.n = 0};
+
+	if (db >= in->gathered->n_stats)
+		return SIZE_MAX;
+	labels_add(&l, "database", in->gathered->stats[db]->database);
+	labels_add(&l, "cause", moved_cause_name(why));
+	exposition_u64(w, f->name, &l, in->gathered->stats[db]->moved[why]);
+	return pos + 1;
+}
+
 enum { ROUTE_UNITS, ROUTE_US };
 
 static size_t routes(const struct show_in *in, const struct family *f, size_t pos, struct wr *w)
@@ -492,6 +507,13 @@ static const struct family families[] = {
 	DATABASE("replays_total", replays,
 		"Units that a replica refused or lost and that ran elsewhere."),
 	DATABASE("wait_timeouts_total", timeouts, "Units that query_wait_timeout ended."),
+
+	DATABASE("replica_transactions_total", moving_began,
+		"Transactions that began on a replica: transaction_reads = replica."),
+	DATABASE("replica_transactions_ended_total", moving_ended,
+		"Such transactions that ended there."),
+	{"pgweir_replica_transactions_moved_total", "counter",
+		"Such transactions that moved to the primary, by cause.", moved, 0},
 
 	{"pgweir_units_total", "counter",
 		"Units by verdict, node and reason; mode shadow: "

@@ -34,6 +34,7 @@ static const struct show_table *const tables[] = {
 	&show_stats_totals,
 	&show_switchover,
 	&show_totals,
+	&show_transaction_reads,
 	&show_users,
 	&show_version,
 	&show_workers,

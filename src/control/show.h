@@ -75,8 +75,8 @@ extern const struct show_table show_catalog, show_lag, show_learned, show_switch
 extern const struct show_table show_clients_ours, show_servers_ours;
 extern const struct show_table show_active_sockets, show_clients, show_pins, show_servers,
 	show_sockets;
-extern const struct show_table show_errors, show_routes, show_stats, show_stats_averages,
-	show_stats_totals, show_totals;
+extern const struct show_table show_errors, show_transaction_reads, show_routes, show_stats,
+	show_stats_averages, show_stats_totals, show_totals;
 
 /* Words for columns and labels. */
 const char *show_pool_mode(unsigned mode);  /* enum pool_mode; NULL for "unset" */

@@ -1,5 +1,6 @@
 #include "control/show.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "control/console.h"
@@ -249,6 +250,52 @@ static size_t routes_row(const struct show_in *in, size_t pos, struct rows *out)
 	return pos + 1;
 }
 
+/* TRANSACTION_READS: what became of transactions that began on a replica. */
+static const struct reply_column transaction_reads_columns[] = {
+	{"database", REPLY_TYPE_TEXT},
+	{"event", REPLY_TYPE_TEXT},
+	{"transactions", N},
+};
+
+#define EVENT_BEGAN  0u
+#define EVENT_ENDED  1u
+#define EVENT_MOVED  2u /* and the causes */
+#define EVENTS_COUNT (EVENT_MOVED + MOVED_CAUSE_COUNT)
+
+static void put_event(struct rows *out, const struct show_stats_row *r, unsigned event)
+{
+	char text[32];
+
+	if (event == EVENT_BEGAN)
+		snprintf(text, sizeof text, "began");
+	else if (event == EVENT_ENDED)
+		snprintf(text, sizeof text, "ended");
+	else
+		snprintf(text, sizeof text, "moved_%s",
+			moved_cause_name((enum moved_cause)(event - EVENT_MOVED)));
+	rows_begin(out);
+	rows_text(out, r->database);
+	rows_text(out, text);
+	rows_u64(out, event == EVENT_BEGAN   ? r->moving_began
+		      : event == EVENT_ENDED ? r->moving_ended
+					     : r->moved[event - EVENT_MOVED]);
+	rows_end(out);
+}
+
+static size_t transaction_reads_row(const struct show_in *in, size_t pos, struct rows *out)
+{
+	size_t i = pos / EVENTS_COUNT;
+	const struct show_stats_row *r;
+
+	if (i >= in->gathered->n_stats)
+		return SIZE_MAX;
+	r = in->gathered->stats[i];
+	if (r->moving_began == 0)
+		return (i + 1) * EVENTS_COUNT;
+	put_event(out, r, (unsigned)(pos % EVENTS_COUNT));
+	return pos + 1;
+}
+
 static const struct reply_column errors_columns[] = {
 	{"database", REPLY_TYPE_TEXT},
 	{"sqlstate_class", REPLY_TYPE_TEXT},
@@ -282,5 +329,8 @@ const struct show_table show_totals = {"totals", SHOW_COLUMNS(name_value_columns
 	SHOW_NO_STREAM, NULL, totals_row, false};
 const struct show_table show_routes = {"routes", SHOW_COLUMNS(routes_columns), GATHER_ROUTES,
 	SHOW_NO_STREAM, NULL, routes_row, false};
+const struct show_table show_transaction_reads = {"transaction_reads",
+	SHOW_COLUMNS(transaction_reads_columns), GATHER_STATS, SHOW_NO_STREAM, NULL,
+	transaction_reads_row, false};
 const struct show_table show_errors = {"errors", SHOW_COLUMNS(errors_columns), GATHER_ERRORS,
 	SHOW_NO_STREAM, NULL, errors_row, false};

@@ -50,6 +50,7 @@ static const char *const reason_names[CHOOSE_REASON_COUNT] = {
 	[CHOOSE_BY_PINNED] = "pinned",
 	[CHOOSE_BY_IN_TRANSACTION] = "in_transaction",
 	[CHOOSE_BY_HINT] = "hint",
+	[CHOOSE_BY_MOVED] = "moved",
 	[CHOOSE_BY_REPLAY] = "replay",
 };
 
@@ -547,7 +548,7 @@ static void choose_replica(const struct choose_in *in, bool may_primary, enum ch
 
 static bool is_read(enum choose_kind k)
 {
-	return k == CHOOSE_READ || k == CHOOSE_READ_BLOCK;
+	return k == CHOOSE_READ || k == CHOOSE_READ_BLOCK || k == CHOOSE_TXN_READ;
 }
 
 static void choose_round_robin(const struct choose_in *in, struct choose_out *out)
@@ -569,6 +570,7 @@ static enum choose_reason reason_of(enum choose_kind k)
 	switch (k) {
 	case CHOOSE_READ:
 	case CHOOSE_READ_BLOCK:
+	case CHOOSE_TXN_READ:
 		return CHOOSE_BY_REPLICA_OK;
 	case CHOOSE_WRITE:
 		return CHOOSE_BY_WRITE;

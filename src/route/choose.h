@@ -11,10 +11,11 @@
 #define CHOOSE_NODES_MAX  64u /* nodes of one database */
 #define CHOOSE_WEIGHT_MAX 100u
 
-/* What the unit is. All but the first two must run on the primary. */
+/* What the unit is. All but the first three must run on the primary. */
 enum choose_kind {
 	CHOOSE_READ,        /* proven read, autocommit */
 	CHOOSE_READ_BLOCK,  /* first statement of a READ ONLY transaction, not SERIALIZABLE */
+	CHOOSE_TXN_READ,    /* first statement of a block that begins on a replica, and may move */
 	CHOOSE_WRITE,       /* known to write */
 	CHOOSE_UNKNOWN,     /* not proven to be a read */
 	CHOOSE_SESSION,     /* has a session effect */
@@ -69,6 +70,7 @@ enum choose_reason {
 	CHOOSE_BY_PINNED,         /* not from choose(): the client is pinned */
 	CHOOSE_BY_IN_TRANSACTION, /* not from choose(): the transaction holds its server */
 	CHOOSE_BY_HINT,   /* not from choose(): the client has said so (a hint, pgweir.route) */
+	CHOOSE_BY_MOVED,  /* not from choose(): its block has left a replica with it */
 	CHOOSE_BY_REPLAY, /* not from choose(): refused by a replica, run again */
 	CHOOSE_REASON_COUNT
 };

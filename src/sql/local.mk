@@ -21,6 +21,7 @@ libpure_a_SOURCES += \
 	src/sql/stmt_session.c \
 	src/sql/stmt_set.c \
 	src/sql/stmt_txn.c \
+	src/sql/txn_time.c src/sql/txn_time.h \
 	src/sql/verdict.c src/sql/verdict.h \
 	src/sql/walk.c src/sql/walk.h \
 	src/sql/weir.c src/sql/weir.h \

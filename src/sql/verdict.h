@@ -40,6 +40,10 @@ enum sql_class {
 	0x4000u /* runs code that the text does not show (CALL, DO, a dangerous \
 		   function): what it did is known only afterwards */
 
+/* Of reads; not from classify, but where transactions may move: see txn_time.h. */
+#define SQLV_TXN_TIME 0x10000u /* names what depends on when its transaction began */
+#define SQLV_SNAPSHOT 0x20000u /* takes a snapshot: no SHOW, not empty */
+
 /* Why a text is not for a replica; sql_cause_text gives the words. */
 enum sql_cause {
 	CAUSE_NONE,

@@ -3,6 +3,7 @@ libpure_a_SOURCES += \
 	src/state/backends.c src/state/backends.h \
 	src/state/clean.c src/state/clean.h \
 	src/state/intern.c src/state/intern.h \
+	src/state/journal.c src/state/journal.h \
 	src/state/owed.c src/state/owed.h \
 	src/state/pins.c src/state/pins.h \
 	src/state/settings.c src/state/settings.h \

@@ -10,6 +10,7 @@
 #include "base/hist.h"
 #include "base/mailbox.h"
 #include "proto/startup.h"
+#include "worker/moved.h"
 #include "worker/shared.h"
 
 struct conn;
@@ -254,7 +255,8 @@ struct show_stats_row { /* per database, since the start; times in µs */
 	uint64_t server_assignment_count, xact_count, query_count, received, sent;
 	uint64_t xact_time, query_time, wait_time;
 	uint64_t client_parse_count, server_parse_count, bind_count, client_login_count;
-	uint64_t replays, timeouts, errors_sent; /* ours */
+	uint64_t replays, timeouts, errors_sent;                       /* ours */
+	uint64_t moving_began, moving_ended, moved[MOVED_CAUSE_COUNT]; /* see moving.h */
 };
 
 struct show_pin_row {

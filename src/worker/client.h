@@ -12,6 +12,7 @@
 #include "proto/report.h"
 #include "route/ask.h"
 #include "route/marks.h"
+#include "state/journal.h"
 #include "state/pins.h"
 #include "state/settings_txn.h"
 #include "state/stmt_names.h"
@@ -95,15 +96,27 @@ enum client_end {
 
 #define CLIENT_STATEMENTS_MAX 1048576u /* names of prepared statements of one client */
 
-#define DEFERRED_MAX 1024u /* bytes of BEGIN and what followed it, kept to be sent later */
+/* transaction_reads = replica: where a block is that may move, see moving.h */
+enum client_moves {
+	MOVES_NOT,     /* it stays where it begins */
+	MOVES_CHOSEN,  /* it is to begin on a replica */
+	MOVES_REPLICA, /* it is there */
+	MOVES_DONE,    /* it has left it, for the primary alone */
+};
 
-/* BEGIN and SET TRANSACTION, SAVEPOINT after it, answered by us and not yet sent. */
+/*
+ * BEGIN and SET TRANSACTION, SAVEPOINT after it, answered by us and not yet sent; and, while the
+ * block is on a replica that it may leave, all that opens the same block elsewhere.
+ */
 struct deferred {
 	struct sql_modes modes; /* what the block will run with */
 	struct ask ask;         /* hints of its statements: they hold for the block */
-	uint32_t len;
-	uint32_t n;             /* statements in `sql` */
-	char sql[DEFERRED_MAX]; /* each ended by a NUL */
+	bool snapshot;          /* a replica has run a query of the block */
+	bool failed;            /* … and the block has failed there */
+	uint8_t op;             /* enum moving_op: what is under way on the replica */
+	uint32_t op_len;        /* … of the journal before it */
+	char op_name[64];       /* … the savepoint that it names */
+	struct journal journal;
 };
 
 /* The unit at the front of what is not sent yet: scanned, judged, not yet consumed. */
@@ -120,6 +133,7 @@ struct unit {
 	bool ours;           /* some statement is for pgweir itself: ours.h */
 	bool asks_replica;   /* its client says that a replica can run it; see judge.h */
 	bool has_effects;    /* some statement has effects that are to be followed */
+	bool keeps_portal;   /* transaction_reads = replica: a portal that may outlive the unit */
 	uint8_t cls;         /* enum sql_class, the gravest of its statements */
 	uint32_t n_stmts;    /* statements, as far as they are counted */
 	uint32_t flags;      /* SQLV_*, or'ed; SQLV_REPLICA and'ed */
@@ -211,6 +225,7 @@ struct client {
 	/* session */
 	enum client_txn txn;
 	struct deferred *deferred;
+	uint8_t moves;           /* enum client_moves */
 	bool block_read_only;    /* the open block is READ ONLY and runs on a replica */
 	bool block_answered;     /* something of the block was passed on */
 	bool parse_differs;      /* … in what the meaning of a text depends on */

@@ -293,7 +293,7 @@ static uint64_t login_hash(const struct worker *w, const struct account *acc)
 {
 	const struct conf_db *db = acc->db->conf;
 	struct auth_server_decision d;
-	uint64_t h[8];
+	uint64_t h[9];
 
 	auth_decide_server(db, w->users, acc->user, NULL, &d);
 	h[0] = name_hash(w, d.user);
@@ -305,6 +305,7 @@ static uint64_t login_hash(const struct worker *w, const struct account *acc)
 	h[5] = name_hash(w, db->timezone);
 	h[6] = name_hash(w, db->application_name);
 	h[7] = name_hash(w, db->connect_query);
+	h[8] = db->transaction_reads; /* what a server is asked when it has logged in */
 	return hash_bytes(&w->sh->hash_key, h, sizeof h) | 1;
 }
 
@@ -533,6 +534,7 @@ enum status dbase_find(struct worker *w, const char *name, struct dbase **out)
 		return E_NOMEM;
 	db->conf = conf;
 	db->shadow = conf->shadow;
+	db->moves = conf->transaction_reads == TRANSACTION_READS_REPLICA;
 	text_copy(db->name, NAME_LEN, name);
 	text_copy(db->dbname, NAME_LEN, conf_dbname(conf, name));
 	map_init(&db->accounts);
@@ -551,6 +553,16 @@ enum status dbase_find(struct worker *w, const char *name, struct dbase **out)
 	return OK;
 }
 
+/* Verdicts that are kept tell of the transaction's time only where that matters. */
+static void dbase_apply_moves(struct dbase *db)
+{
+	bool moves = db->conf->transaction_reads == TRANSACTION_READS_REPLICA;
+
+	if (moves != db->moves)
+		db->learn_no++;
+	db->moves = moves;
+}
+
 void dbase_apply_conf(struct worker *w)
 {
 	struct list *it, *ia;
@@ -564,6 +576,8 @@ void dbase_apply_conf(struct worker *w)
 			db->shadow = db->conf->shadow;
 			memset(db->routes, 0, ROUTES_OF(db) * sizeof *db->routes);
 		}
+		if (db->conf != NULL)
+			dbase_apply_moves(db);
 		if (db->conf != NULL)
 			text_copy(db->dbname, NAME_LEN, conf_dbname(db->conf, db->name));
 		list_foreach (ia, &db->account_list) {

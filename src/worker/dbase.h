@@ -16,6 +16,7 @@
 #include "pool/waitq.h"
 #include "route/choose.h"
 #include "sql/verdict.h"
+#include "worker/moved.h"
 #include "worker/worker.h"
 
 struct auth_learned;
@@ -34,6 +35,7 @@ struct dbase_stats {
 	uint64_t xact_us, query_us, wait_us;
 	uint64_t client_parses, server_parses, binds, logins;
 	uint64_t replays, timeouts, errors;
+	uint64_t moving_began, moving_ended, moved[MOVED_CAUSE_COUNT]; /* see moving.h */
 };
 
 struct error_count {
@@ -55,6 +57,7 @@ struct dbase {
 	/* bound to the present configuration; rebound at the first turn with a new one */
 	const struct conf_db *conf; /* NULL: it has left the configuration */
 	bool shadow;                /* routes are counted as they would be */
+	bool moves;                 /* transaction_reads = replica, see moving.h */
 
 	struct mark_of_all wrote; /* what its board says: consistency = database */
 
@@ -120,7 +123,9 @@ struct account {
 	uint64_t transaction_timeout_us, client_idle_timeout_us, server_lifetime_us, max_lag_us;
 	enum consistency consistency;
 	enum primary_reads primary_reads;
-	uint64_t login_hash; /* of all that its servers log in with; never 0 */
+	bool plain_isolation; /* on the primary, by default; of the last server told, see moving.h
+			       */
+	uint64_t login_hash;  /* of all that its servers log in with; never 0 */
 
 	uint32_t n_pools;
 	struct pool *pools[CONF_DB_NODES_MAX];

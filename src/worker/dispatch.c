@@ -13,6 +13,7 @@
 #include "worker/line.h"
 #include "worker/link.h"
 #include "worker/login.h"
+#include "worker/moving.h"
 #include "worker/pick.h"
 #include "worker/pinning.h"
 #include "worker/places.h"
@@ -145,6 +146,8 @@ static bool may_follow(const struct client *c)
 		return false;
 	if (s->owed.n_client == 0 && c->sent_len == 0)
 		return true;
+	if (c->moves == MOVES_REPLICA) /* what runs there may have to run again */
+		return c->holding && c->unit_retained && moving_is_read(c);
 	if (c->txn == TXN_OPEN || c->txn == TXN_FAILED || pins_any(&c->pins) ||
 		c->acc->mode == POOL_MODE_SESSION)
 		return c->sent_len == 0;

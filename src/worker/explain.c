@@ -13,6 +13,7 @@
 #include "worker/fit.h"
 #include "worker/judge.h"
 #include "worker/learned.h"
+#include "worker/moving.h"
 #include "worker/pick.h"
 #include "worker/worker.h"
 
@@ -162,6 +163,25 @@ static void say_node(struct worker *w, struct lines *l, const struct pick_view *
 		v->in.load[i].held_256 != 0 ? ", back for less than slow_start" : "");
 }
 
+/* The block is on a server: the statement runs there, unless the block moves with it. */
+static void say_block(
+	struct worker *w, struct client *c, struct lines *l, const char *sql, size_t len)
+{
+	const char *node = worker_node_name(w, c->server->pool->node);
+	const char *why = c->moves == MOVES_REPLICA ? moving_explain(w, c, sql, len) : NULL;
+
+	if (pins_any(&c->pins))
+		say(l, "Route: stays on %s (pinned)", node);
+	else if (why != NULL)
+		say(l, "Route: moves from %s to the primary (%s)", node, why);
+	else
+		say(l, "Route: stays on %s (in_transaction)", node);
+	if (c->moves == MOVES_REPLICA)
+		say(l, "  The transaction began there: transaction_reads = replica");
+	else if (c->moves == MOVES_DONE)
+		say(l, "  The transaction has moved there from a replica: transaction_reads");
+}
+
 static void say_route(struct worker *w, struct client *c, struct lines *l)
 {
 	struct pick_view v;
@@ -174,6 +194,12 @@ static void say_route(struct worker *w, struct client *c, struct lines *l)
 	say(l, "Route: %s (%s)",
 		v.out.node == TOPO_NONE ? "waits, no node is fit" : worker_node_name(w, v.out.node),
 		choose_reason_name((enum choose_reason)v.reason));
+	if (c->txn == TXN_DEFERRED && c->moves == MOVES_DONE)
+		say(l, "  The transaction has left its replica: transaction_reads = replica");
+	else if (c->txn == TXN_DEFERRED && c->db->moves)
+		say(l, "  The transaction %s with this: transaction_reads = replica",
+			moving_may_begin(c) ? "may begin on a replica"
+					    : "does not begin on a replica");
 	if (v.out.node == TOPO_NONE)
 		say(l, "  Hint: %s", choose_hint_text((enum choose_hint)v.out.hint));
 	say_demands(l, &v);
@@ -215,9 +241,7 @@ void explain_route(struct worker *w, struct client *c, const char *sql, size_t l
 	if (text != NULL) {
 		judge_text(w, c, text, strlen(text));
 		if (c->server != NULL)
-			say(&l, "Route: stays on %s (%s)",
-				worker_node_name(w, c->server->pool->node),
-				pins_any(&c->pins) ? "pinned" : "in_transaction");
+			say_block(w, c, &l, text, strlen(text));
 		else
 			say_route(w, c, &l);
 		say_statement(w, &l, text, strlen(text));

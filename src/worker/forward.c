@@ -132,17 +132,26 @@ static enum status put_bare(struct server *s)
 	return s->version_num >= 140000 ? forward_hidden(s, NO_IDLE_TIMEOUT, OWED_TAG_SETUP) : OK;
 }
 
+/*
+ * Of a block that has run elsewhere the server is told so: what has to come before the first query
+ * is refused, and if it had failed it fails.
+ */
 static enum status put_deferred(struct client *c, struct server *s)
 {
-	const char *sql = c->deferred->sql;
+	const struct deferred *d = c->deferred;
 	enum status st = OK;
+	const char *sql;
+	uint32_t at = 0;
 
-	for (uint32_t i = 0; i < c->deferred->n && st == OK; i++) {
+	while (st == OK && (sql = journal_next(&d->journal, &at)) != NULL)
 		st = forward_hidden(s, sql, OWED_TAG_BEGIN);
-		sql += strlen(sql) + 1;
-	}
+	if (st == OK && d->snapshot)
+		st = forward_hidden(s, "SELECT 1", OWED_TAG_SETUP);
+	if (st == OK && d->failed)
+		st = forward_hidden(
+			s, "ROLLBACK TO SAVEPOINT " SERVER_NO_SAVEPOINT, OWED_TAG_SETUP);
 	c->begin_sent = true;
-	c->block_differs = c->deferred->n > 1;
+	c->block_differs = d->journal.n > 1;
 	return st;
 }
 

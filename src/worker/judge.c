@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "proto/frame.h"
+#include "sql/txn_time.h"
 #include "sql/weir.h"
 #include "worker/learned.h"
+#include "worker/moving.h"
 #include "worker/notify.h"
 #include "worker/pick.h"
 #include "worker/probe.h"
@@ -14,14 +16,15 @@
 /* Layout of a word. */
 #define WORD_EFFECTS    (1ull << 63)
 #define WORD_CLS_SHIFT  60u /* 3 bits */
-#define WORD_PINS_SHIFT 40u /* 20 bits: enum pin_cause */
-/* JUDGE_FLAG_SHIFT: 16 bits, SQLV_* */
-#define WORD_PINS_MASK 0xfffffu
+#define WORD_PINS_SHIFT 42u /* 18 bits: enum pin_cause */
+/* JUDGE_FLAG_SHIFT: 18 bits, SQLV_* */
+#define WORD_PINS_MASK 0x3ffffu
 #define WORD_OURS      (1ull << 23) /* for pgweir itself, see ours.h */
 #define WORD_HINTS     (1ull << 22) /* it may begin with hints */
 #define WORD_GEN_MASK  0x003fffffull
-_Static_assert(PIN_CAUSE_COUNT <= 20, "pins fit their bits");
-_Static_assert((SQLV_BODY | SQLV_SCHEMA) < 0x10000u, "flags fit their bits");
+_Static_assert(PIN_CAUSE_COUNT <= 18, "pins fit their bits");
+_Static_assert(
+	(SQLV_SNAPSHOT | SQLV_TXN_TIME | SQLV_SCHEMA) <= JUDGE_FLAG_MASK, "flags fit their bits");
 _Static_assert(SQL_UNKNOWN < 8, "classes fit their bits");
 
 static enum pin_cause pin_of_set(const struct sql_effect *e)
@@ -123,6 +126,15 @@ static bool is_ours(const struct client *c, const char *sql, size_t len)
 	return weir_may_be(sql, len) && weir_read(sql, len, c->sql_opts, &s);
 }
 
+/* What matters of a read where its block may move. */
+static void judge_in_block(const char *sql, size_t len, uint32_t opts, struct sql_verdict *v)
+{
+	if (txn_time_is_named(sql, len, opts))
+		v->flags |= SQLV_TXN_TIME;
+	if (!txn_time_shows_only(sql, len, opts))
+		v->flags |= SQLV_SNAPSHOT;
+}
+
 uint64_t judge_word(
 	struct worker *w, struct client *c, const char *sql, size_t len, struct sql_verdict *v)
 {
@@ -131,11 +143,13 @@ uint64_t judge_word(
 		sql, len, c->sql_opts, c->db->catalog != NULL ? c->db->catalog : w->no_catalog, v);
 	if (c->db->learned != NULL && v->flags & SQLV_REPLICA)
 		learned_apply(c->db, sql, len, c->sql_opts, v);
+	if (c->db->moves && v->flags & SQLV_REPLICA)
+		judge_in_block(sql, len, c->sql_opts, v);
 	return (is_ours(c, sql, len) ? WORD_OURS : 0) |
 	       (ask_may_have_hints(sql, len) ? WORD_HINTS : 0) |
 	       (v->n_effects != 0 || v->flags & SQLV_LOST ? WORD_EFFECTS : 0) |
 	       (uint64_t)v->cls << WORD_CLS_SHIFT | (uint64_t)verdict_pins(v) << WORD_PINS_SHIFT |
-	       (uint64_t)(v->flags & 0xffffu) << JUDGE_FLAG_SHIFT | catalog_bits(c);
+	       (uint64_t)(v->flags & JUDGE_FLAG_MASK) << JUDGE_FLAG_SHIFT | catalog_bits(c);
 }
 
 uint64_t judge_stmt(struct worker *w, struct client *c, struct stmt_name *name)
@@ -456,6 +470,8 @@ enum status judge_unit(struct worker *w, struct client *c, const uint8_t *data)
 		u->pins &= ~(1u << PIN_LISTEN);
 		u->listens = true;
 	}
+	if (c->db->moves)
+		moving_judge(c, data);
 	u->judged = true;
 	return st;
 }

@@ -24,11 +24,12 @@ static inline bool judge_has_effects(uint64_t word)
 	return (word >> 63) != 0;
 }
 
-#define JUDGE_FLAG_SHIFT 24u /* of the 16 bits of SQLV_* in a word */
+#define JUDGE_FLAG_SHIFT 24u /* of the bits of SQLV_* in a word … */
+#define JUDGE_FLAG_MASK  0x3ffffu
 
 static inline uint32_t judge_flags(uint64_t word)
 {
-	return (uint32_t)(word >> JUDGE_FLAG_SHIFT) & 0xffffu;
+	return (uint32_t)(word >> JUDGE_FLAG_SHIFT) & JUDGE_FLAG_MASK;
 }
 
 /*

@@ -8,113 +8,15 @@
 #include "proto/frame.h"
 #include "proto/frontend.h"
 #include "proto/reply.h"
+#include "state/settings_class.h"
 #include "worker/effects.h"
 #include "worker/forward.h"
 #include "worker/judge.h"
+#include "worker/moving.h"
 #include "worker/ours.h"
 #include "worker/prepared.h"
 #include "worker/savepoints.h"
-
-/* A unit that is one statement, in the protocol that the client used for it. */
-struct single {
-	const char *sql;
-	uint32_t sql_len;
-	bool is_extended;
-	bool is_prepared; /* no Parse in the unit */
-	bool describes_stmt, describes_portal;
-	struct sql_verdict verdict;
-};
-
-/* --- shapes --- */
-
-/* The text of the statement that a Bind without a Parse names. */
-static bool bound_text(struct client *c, const struct msg_bind *bind, struct single *out)
-{
-	const struct stmt_name *name;
-
-	if (bind->stmt_len == 0)
-		return false; /* rare enough for the server */
-	name = c->verbatim ? NULL : stmt_names_find(&c->names, bind->stmt);
-	if (name == NULL || name->stmt->is_sql)
-		return false;
-	out->sql = name->stmt->query;
-	out->sql_len = name->stmt->query_len;
-	out->is_prepared = true;
-	return true;
-}
-
-/*
- * The series Parse "" - Bind "" "" without values - [Describe] - Execute "" - Sync, or the same of
- * a named statement without the Parse.
- */
-static bool read_series(struct client *c, const uint8_t *data, uint32_t len, struct single *out)
-{
-	static const char order[] = "PBDES";
-	const char *want = len != 0 && data[0] == 'B' ? order + 1 : order;
-	bool parsed = *want == 'P';
-	struct msg_bind_tail tail;
-	struct msg_target target;
-	struct msg_parse parse;
-	struct msg_bind bind;
-	struct frame f;
-
-	for (uint32_t at = 0; at < len; at += f.total) {
-		struct rd body;
-
-		if (frame_peek(data + at, len - at, FRAME_LEN_MAX, &f) != OK)
-			return false;
-		if (*want == 'D' && f.type != 'D')
-			want++;
-		if (*want == '\0' || f.type != (uint8_t)*want)
-			return false;
-		body = frame_body(data + at, &f);
-		if (f.type == 'P' &&
-			(frontend_read_parse(body, &parse) != OK || parse.name_len != 0))
-			return false;
-		if (f.type == 'B') {
-			if (frontend_read_bind(body, (uint32_t)body.left, &bind) != OK ||
-				bind.portal_len != 0 || (parsed && bind.stmt_len != 0) ||
-				(!parsed && !bound_text(c, &bind, out)))
-				return false;
-			rd_skip(&body, bind.tail_at);
-			if (frontend_read_bind_tail(body, &tail) != OK || tail.n_values != 0)
-				return false;
-		}
-		if (f.type == 'D') {
-			if (frontend_read_target(body, &target) != OK || target.name_len != 0)
-				return false;
-			out->describes_stmt = target.kind == 'S';
-			out->describes_portal = target.kind == 'P';
-		}
-		if (f.type == 'E' && (body.left == 0 || body.p[0] != '\0'))
-			return false;
-		want++;
-	}
-	if (*want != '\0')
-		return false;
-	if (parsed) {
-		out->sql = parse.sql;
-		out->sql_len = parse.sql_len;
-	}
-	out->is_extended = true;
-	return true;
-}
-
-static bool read_single(struct client *c, const uint8_t *data, struct single *out)
-{
-	struct msg_query q;
-	struct frame f;
-
-	memset(out, 0, offsetof(struct single, verdict));
-	if (!c->unit.is_simple)
-		return read_series(c, data, c->unit.len, out);
-	if (frame_peek(data, c->unit.len, FRAME_LEN_MAX, &f) != OK ||
-		frontend_read_query(frame_body(data, &f), &q) != OK)
-		return false;
-	out->sql = q.sql;
-	out->sql_len = q.sql_len;
-	return true;
-}
+#include "worker/single.h"
 
 /* --- answers --- */
 
@@ -153,9 +55,9 @@ static void leave_txn(struct client *c, bool committed)
 	c->block_answered = false;
 	c->block_differs = false;
 	c->parse_differs = false;
+	c->moves = MOVES_NOT;
 	if (c->deferred != NULL) {
-		c->deferred->n = 0;
-		c->deferred->len = 0;
+		journal_clear(&c->deferred->journal);
 		c->deferred->ask = (struct ask){0};
 	}
 	savepoints_clear(&c->savepoints, &c->set);
@@ -164,28 +66,20 @@ static void leave_txn(struct client *c, bool committed)
 
 /* --- the deferred block --- */
 
-static bool keep_deferred(struct client *c, const struct single *u)
+static bool keep_deferred(
+	struct client *c, const struct single *u, enum journal_kind kind, const char *name)
 {
 	struct deferred *d = c->deferred;
 
 	if (d == NULL) {
-		d = c->deferred = malloc(sizeof *d);
+		d = c->deferred = calloc(1, sizeof *d);
 		if (d == NULL)
 			return false;
-		d->n = 0;
-		d->len = 0;
-		d->ask = (struct ask){0};
 	}
-	if (d->n == 0)
+	if (d->journal.n == 0)
 		d->ask = (struct ask){0};
 	ask_merge(&d->ask, &c->unit.ask);
-	if (u->sql_len + 1 > sizeof d->sql - d->len)
-		return false;
-	memcpy(d->sql + d->len, u->sql, u->sql_len);
-	d->len += u->sql_len;
-	d->sql[d->len++] = '\0';
-	d->n++;
-	return true;
+	return journal_put(&d->journal, kind, u->sql, u->sql_len, name) == OK;
 }
 
 static void merge_modes(struct sql_modes *into, const struct sql_modes *m)
@@ -211,9 +105,12 @@ static bool begin(struct worker *w, struct client *c, const struct single *u)
 		client_fatal(w, c, &r, CLIENT_END_PROTOCOL);
 		return true;
 	}
-	if (c->acc->mode != POOL_MODE_TRANSACTION || !keep_deferred(c, u))
+	if (c->acc->mode != POOL_MODE_TRANSACTION || !keep_deferred(c, u, JOURNAL_BEGIN, ""))
 		return false;
 	c->deferred->modes = e->modes;
+	c->deferred->snapshot = false;
+	c->deferred->failed = false;
+	c->deferred->op = 0;
 	c->txn = TXN_DEFERRED;
 	c->txn_begun_us = w->now_us;
 	c->state_since_us = w->now_us;
@@ -228,7 +125,7 @@ static bool end_deferred(
 	if (u->verdict.effects[0].flags & SQL_EFFECT_CHAIN) {
 		/* The next block has the modes of this one; what was set inside is gone. */
 		c->txn_begun_us = w->now_us;
-		if (c->deferred->n > 1)
+		if (c->deferred->journal.n > 1 || c->moves == MOVES_DONE)
 			return false;
 		answer(w, c, u, tag);
 		return true;
@@ -239,46 +136,35 @@ static bool end_deferred(
 	return true;
 }
 
-/*
- * SET LOCAL of a literal; should the server refuse it, the first statement tells. Not of what the
- * server reports: the client expects its ParameterStatus.
- */
-static bool is_plain_set_local(const struct client *c, const char *sql, const struct sql_effect *e)
-{
-	char name[SETTINGS_NAME_MAX + 1];
-	size_t len;
-
-	return (e->flags & SQL_EFFECT_LOCAL) != 0 &&
-	       (e->flags & (SQL_EFFECT_UNTRACKED | SQL_EFFECT_CUSTOM)) == 0 &&
-	       sql_effect_name(sql, c->sql_opts, e, name, sizeof name, &len) == OK &&
-	       baseline_get(&c->acc->baseline, name) == NULL;
-}
-
 static bool answer_deferred(struct worker *w, struct client *c, const struct single *u)
 {
 	const struct sql_verdict *v = &u->verdict;
-	char name[64];
+	char name[SETTINGS_NAME_MAX + 1];
 	size_t len;
 
 	if (sql_verdict_is(v, EFFECT_COMMIT))
 		return end_deferred(w, c, u, "COMMIT");
 	if (sql_verdict_is(v, EFFECT_ROLLBACK))
 		return end_deferred(w, c, u, "ROLLBACK");
-	if (sql_verdict_is(v, EFFECT_SET_TRANSACTION) && keep_deferred(c, u)) {
+	if (c->moves == MOVES_DONE) /* it is of a block that has run: its errors are due now */
+		return false;
+	if (sql_verdict_is(v, EFFECT_SET_TRANSACTION) && keep_deferred(c, u, JOURNAL_BEGIN, "")) {
 		merge_modes(&c->deferred->modes, &v->effects[0].modes);
 		answer(w, c, u, "SET");
 		return true;
 	}
-	if (sql_verdict_is(v, EFFECT_SET) && is_plain_set_local(c, u->sql, &v->effects[0]) &&
-		keep_deferred(c, u)) {
+	if (sql_verdict_is(v, EFFECT_SET) && single_sets_locally(c, u, name) &&
+		keep_deferred(c, u, JOURNAL_SET, "")) {
+		if (settings_class_of(name) == SETTINGS_TXN) /* transaction_isolation … */
+			c->deferred->modes.needs_primary = true;
 		c->parse_differs = c->parse_differs || prepared_differs(u->sql, c->sql_opts, v);
 		answer(w, c, u, "SET");
 		return true;
 	}
 	if (sql_verdict_is(v, EFFECT_SAVEPOINT) &&
-		sql_effect_name(u->sql, c->sql_opts, &v->effects[0], name, sizeof name, &len) ==
-			OK &&
-		keep_deferred(c, u)) {
+		sql_effect_name(
+			u->sql, c->sql_opts, &v->effects[0], name, SQL_NAME_MAX + 1, &len) == OK &&
+		keep_deferred(c, u, JOURNAL_SAVEPOINT, name)) {
 		effects_savepoint(w, c, name);
 		ours_effect(c, EFFECT_SAVEPOINT, name, false);
 		answer(w, c, u, "SAVEPOINT");
@@ -341,7 +227,8 @@ static bool read_lone_parse(const struct client *c, const uint8_t *data, struct 
  */
 static bool answer_parse(struct worker *w, struct client *c, const uint8_t *data)
 {
-	bool in_block = c->txn == TXN_DEFERRED && c->deferred->n == 1; /* BEGIN, no SET LOCAL */
+	bool in_block =
+		c->txn == TXN_DEFERRED && c->deferred->journal.n == 1; /* BEGIN, no SET LOCAL */
 	struct stmt_name *name;
 	struct msg_parse m;
 	struct stmt *stmt;
@@ -429,7 +316,7 @@ bool local_answer(struct worker *w, struct client *c, const uint8_t *data)
 	}
 	if (c->txn == TXN_NONE && c->unit.cls != SQL_TXN)
 		return false;
-	is_single = c->unit.has_effects && read_single(c, data, &u);
+	is_single = c->unit.has_effects && single_read(c, data, &u);
 	if (is_single)
 		(void)judge_word(w, c, u.sql, u.sql_len, &u.verdict);
 	if (c->txn == TXN_FAILED_ALONE) {

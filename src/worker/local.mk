@@ -27,6 +27,8 @@ libcore_a_SOURCES += \
 	src/worker/local.c src/worker/local.h \
 	src/worker/login.c src/worker/login.h \
 	src/worker/loss.c src/worker/loss.h \
+	src/worker/moved.h \
+	src/worker/moving.c src/worker/moving.h \
 	src/worker/notify.c src/worker/notify.h \
 	src/worker/ours.c src/worker/ours.h \
 	src/worker/pass.c src/worker/pass.h \
@@ -45,6 +47,7 @@ libcore_a_SOURCES += \
 	src/worker/shared.h \
 	src/worker/set_call.c src/worker/set_call.h \
 	src/worker/show.c src/worker/show.h \
+	src/worker/single.c src/worker/single.h \
 	src/worker/sqlstmt.c src/worker/sqlstmt.h \
 	src/worker/unit.c src/worker/unit.h \
 	src/worker/unit_end.c src/worker/unit_end.h \

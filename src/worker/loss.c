@@ -9,6 +9,7 @@
 #include "worker/found_out.h"
 #include "worker/hold.h"
 #include "worker/link.h"
+#include "worker/moving.h"
 #include "worker/notify.h"
 #include "worker/pinning.h"
 #include "worker/savepoints.h"
@@ -22,6 +23,8 @@ void loss_run_elsewhere(struct worker *w, struct client *c, struct server *s, co
 		(unsigned long)c->id, (unsigned long)s->id, worker_node_name(w, s->pool->node),
 		why);
 	c->db->stats.replays++;
+	if (c->moves == MOVES_REPLICA)
+		moving_left(c, MOVED_FAILED);
 	balance_count_failure(w, s->pool, why);
 	if (c->hold != NULL)
 		hold_drop(c->hold, loop_bufpool(w->loop));
@@ -80,6 +83,7 @@ void loss_of_client(struct worker *w, struct client *c)
 	bool was_quiet = server_is_quiet(s), in_copy = s->owed.in_copy;
 
 	unit_end_schema(w, c);
+	moving_abandoned(c);
 	if (s->txn_status != 'I' || !was_quiet)
 		settings_txn_rollback(&c->set); /* what is open now will be rolled back */
 	if (c->unit.has_effects && !was_quiet)
@@ -180,9 +184,19 @@ void loss_of_server(struct worker *w, struct client *c, struct server *s, enum s
 		c->unit_retained = false;
 		c->begin_sent = false;
 		client_transition(w, c, CLIENT_UNLINKED);
+		if (c->moves == MOVES_REPLICA)
+			moving_left(c, MOVED_LOST);
 		loss_run_elsewhere(w, c, s, "server_lost");
 		return;
 	}
+	if (moving_survives(c, s)) {
+		client_transition(w, c, CLIENT_UNLINKED);
+		moving_left(c, MOVED_LOST);
+		client_watch(w, c);
+		conn_rx_resume(c->conn);
+		return;
+	}
+	moving_abandoned(c);
 	if (s->body_left != 0 && s->body_passed) { /* an error would be read as the row's bytes */
 		client_close(w, c, CLIENT_END_SERVER);
 		return;

@@ -45,7 +45,7 @@ static void refuse(struct worker *w, struct client *c, const struct report *r)
 		c->txn = TXN_FAILED_ALONE;
 	} else if (c->txn == TXN_OPEN) {
 		c->txn = TXN_FAILED;
-		if (forward_hidden(c->server, "ROLLBACK TO SAVEPOINT pgweir_refused",
+		if (forward_hidden(c->server, "ROLLBACK TO SAVEPOINT " SERVER_NO_SAVEPOINT,
 			    OWED_TAG_SETUP) != OK)
 			c->server->in_message = true; /* it cannot be used again */
 		conn_flush(c->server->conn);

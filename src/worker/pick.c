@@ -6,6 +6,7 @@
 #include "conf/conf.h"
 #include "route/params.h"
 #include "worker/fit.h"
+#include "worker/moving.h"
 #include "worker/ours.h"
 #include "worker/worker.h"
 
@@ -36,7 +37,7 @@ static struct ask asked(const struct client *c)
 
 	if (c->params != NULL)
 		a = *params_now(c->params);
-	if (c->txn == TXN_DEFERRED && c->deferred != NULL)
+	if ((c->txn == TXN_DEFERRED || c->moves == MOVES_REPLICA) && c->deferred != NULL)
 		ask_merge(&a, &c->deferred->ask);
 	ask_merge(&a, &c->unit.ask);
 	return a;
@@ -56,41 +57,63 @@ bool pick_asks_replica(const struct client *c)
 	       pick_route(c->db->conf) == CHOOSE_ROUTE_AUTO;
 }
 
-/*
- * What others have written may have to be seen by each statement anew. In a block only one that
- * has a single snapshot can do without: its first statement is the one that counts.
- */
-static bool asks_for_others(const struct client *c)
+bool pick_asks_primary(const struct client *c)
+{
+	return asked(c).route == CHOOSE_ROUTE_PRIMARY + 1;
+}
+
+/* In a block only one that has a single snapshot can do without: its first statement counts. */
+bool pick_sees_others(const struct client *c)
 {
 	enum choose_consistency mode = pick_consistency(c);
 
 	return mode == CHOOSE_DATABASE_MARKS || mode == CHOOSE_STRONG;
 }
 
-static bool is_read_only_block(const struct client *c)
+enum sql_isolation pick_isolation(const struct client *c)
 {
+	static const struct {
+		const char *text;
+		enum sql_isolation level;
+	} levels[] = {
+		{"read uncommitted", ISOLATION_READ_UNCOMMITTED},
+		{"read committed", ISOLATION_READ_COMMITTED},
+		{"repeatable read", ISOLATION_REPEATABLE_READ},
+		{"serializable", ISOLATION_SERIALIZABLE},
+	};
 	const struct sql_modes *m = &c->deferred->modes;
-	uint8_t read_only = m->read_only, isolation = m->isolation;
 	const char *v;
 
-	if (m->needs_primary)
-		return false;
-	if (read_only == TRI_UNSET) {
-		v = settings_get(c->set.current, "default_transaction_read_only");
-		if (v == NULL)
-			v = baseline_get(&c->acc->baseline, "default_transaction_read_only");
-		read_only = v != NULL && strcasecmp(v, "on") == 0 ? TRI_YES : TRI_NO;
-	}
-	if (isolation == ISOLATION_UNSET) {
-		v = settings_get(c->set.current, "default_transaction_isolation");
-		if (v != NULL && strcasecmp(v, "serializable") == 0)
-			isolation = ISOLATION_SERIALIZABLE;
-		else if (v != NULL && strcasecmp(v, "repeatable read") == 0)
-			isolation = ISOLATION_REPEATABLE_READ;
-	}
-	if (asks_for_others(c) && isolation != ISOLATION_REPEATABLE_READ)
-		return false;
-	return read_only == TRI_YES && isolation != ISOLATION_SERIALIZABLE;
+	if (m->isolation != ISOLATION_UNSET)
+		return (enum sql_isolation)m->isolation;
+	v = settings_get(c->set.current, "default_transaction_isolation");
+	for (size_t i = 0; v != NULL && i < sizeof levels / sizeof *levels; i++)
+		if (strcasecmp(v, levels[i].text) == 0)
+			return levels[i].level;
+	return ISOLATION_UNSET;
+}
+
+bool pick_block_is_read_only(const struct client *c)
+{
+	uint8_t read_only = c->deferred->modes.read_only;
+	const char *v;
+
+	if (read_only != TRI_UNSET)
+		return read_only == TRI_YES;
+	v = settings_get(c->set.current, "default_transaction_read_only");
+	if (v == NULL)
+		v = baseline_get(&c->acc->baseline, "default_transaction_read_only");
+	return v != NULL && strcasecmp(v, "on") == 0;
+}
+
+/* A READ ONLY block that may run on a replica. */
+static bool is_read_only_block(const struct client *c)
+{
+	enum sql_isolation isolation = pick_isolation(c);
+
+	return !c->deferred->modes.needs_primary && pick_block_is_read_only(c) &&
+	       isolation != ISOLATION_SERIALIZABLE &&
+	       (isolation == ISOLATION_REPEATABLE_READ || !pick_sees_others(c));
 }
 
 enum choose_kind pick_kind(const struct client *c)
@@ -106,7 +129,9 @@ enum choose_kind pick_kind(const struct client *c)
 		bool fits = u->flags & SQLV_REPLICA || u->asks_replica ||
 			    u->flags & SQLV_USES_CURSOR || (u->cls == SQL_SESSION && u->pins == 0);
 
-		return is_read_only_block(c) && fits ? CHOOSE_READ_BLOCK : CHOOSE_TRANSACTION;
+		if (is_read_only_block(c) && fits && c->moves != MOVES_DONE)
+			return CHOOSE_READ_BLOCK;
+		return c->db->moves && moving_may_begin(c) ? CHOOSE_TXN_READ : CHOOSE_TRANSACTION;
 	}
 	if ((u->flags & SQLV_REPLICA && u->pins == 0) || u->asks_replica)
 		return CHOOSE_READ;
@@ -350,13 +375,22 @@ struct pool *pick_pool(struct worker *w, struct client *c, enum choose_kind kind
 	if (c->db->conf->shadow)
 		return pick_shadow(w, c, &ch);
 	choose(&ch.in, &out);
-	c->route_reason = c->force_primary ? CHOOSE_BY_REPLAY : reason_of(c, &ch.in, &out);
+	if (c->force_primary)
+		c->route_reason = CHOOSE_BY_REPLAY;
+	else if (c->moves == MOVES_DONE)
+		c->route_reason = CHOOSE_BY_MOVED;
+	else
+		c->route_reason = reason_of(c, &ch.in, &out);
 	c->route_hint = out.hint;
 	c->needs_primary = !choose_reason_is_replica(out.reason) && c->db->conf->routing &&
 			   c->db->conf->route != ROUTE_REPLICA;
 	c->by_sample = choose_reason_is_replica(out.reason);
 	c->waits_fresh = out.waits;
 	c->block_read_only = kind == CHOOSE_READ_BLOCK && choose_reason_is_replica(out.reason);
+	if (kind == CHOOSE_TXN_READ && c->by_sample)
+		c->moves = MOVES_CHOSEN;
+	else if (c->moves == MOVES_CHOSEN)
+		c->moves = MOVES_NOT;
 	if (out.wants_sample)
 		want_sample(w);
 	if (out.node == TOPO_NONE)

@@ -25,6 +25,16 @@ enum choose_route pick_route(const struct conf_db *db);          /* of the entry
 /* Does it say that its unit can run on a replica? The entry's route must be auto. */
 bool pick_asks_replica(const struct client *c);
 
+/* Does it say that its unit, or its block, is for the primary? */
+bool pick_asks_primary(const struct client *c);
+
+/* What others have written may have to be seen, by each statement of a block anew. */
+bool pick_sees_others(const struct client *c);
+
+/* Of the client's deferred block; ISOLATION_UNSET: the server's default. */
+enum sql_isolation pick_isolation(const struct client *c);
+bool pick_block_is_read_only(const struct client *c);
+
 /* What choosing for the client's unit would be given, and what would come of it; nothing is noted.
  */
 struct pick_view {

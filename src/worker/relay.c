@@ -21,6 +21,7 @@
 #include "worker/link.h"
 #include "worker/login.h"
 #include "worker/loss.h"
+#include "worker/moving.h"
 #include "worker/notify.h"
 #include "worker/pass.h"
 #include "worker/pinning.h"
@@ -332,7 +333,8 @@ static COLD void error_came(struct walk *k, const struct frame *f)
 		run_again(k, f->total);
 		return;
 	}
-	if (c != NULL && c->holding && is_replayable(r.sqlstate) &&
+	if (c != NULL && c->holding &&
+		(is_replayable(r.sqlstate) || moving_runs_elsewhere(c, &r)) &&
 		!(c->block_read_only && report_has(&r, SQLSTATE_READ_ONLY_SQL_TRANSACTION))) {
 		(void)owed_on_reply(&s->owed, 'E', &ends);
 		drop_skipped(w, s);
@@ -356,7 +358,8 @@ static COLD void error_came(struct walk *k, const struct frame *f)
 	}
 	if (e.kind == OWED_QUERY && e.who == OWED_HIDDEN) {
 		s->hidden_failed = true;
-		remember_fatal(s, &r);
+		if (c == NULL || !c->deferred_failed) /* else it has failed for that */
+			remember_fatal(s, &r);
 	}
 	if (c != NULL && e.tag == OWED_TAG_SQL && e.no == SQLSTMT_BEFORE_QUERY) {
 		remember_fatal(s, &r); /* of the Query that follows */

@@ -15,6 +15,8 @@
 #include "worker/dbase.h"
 #include "worker/worker.h"
 
+#define SERVER_NO_SAVEPOINT "pgweir_refused" /* no savepoint has this name: to fail a block */
+
 #define ACTIVITY_LEN_MAX 1023u /* bytes of a unit that are kept for SHOW; activity.h */
 
 struct cancel;
@@ -88,13 +90,14 @@ struct server {
 	struct cancel *cancel;      /* a CancelRequest of ours under way for it */
 
 	struct owed owed;
-	uint32_t body_left;  /* of a message that streams through */
-	bool body_passed;    /* … to the client, else dropped */
-	bool close_needed;   /* outdated: closed at release */
-	bool hidden_failed;  /* an error came to the hidden query at the head */
-	bool in_message;     /* the last byte that we sent does not end a message */
-	bool draining;       /* its client is gone or moved on: all it says is dropped */
-	bool in_recovery;    /* what it said when it was set up */
+	uint32_t body_left;   /* of a message that streams through */
+	bool body_passed;     /* … to the client, else dropped */
+	bool close_needed;    /* outdated: closed at release */
+	bool hidden_failed;   /* an error came to the hidden query at the head */
+	bool in_message;      /* the last byte that we sent does not end a message */
+	bool draining;        /* its client is gone or moved on: all it says is dropped */
+	bool in_recovery;     /* what it said when it was set up */
+	bool plain_isolation; /* … default_transaction_isolation is READ COMMITTED; only if asked */
 	uint8_t replication; /* enum startup_replication: a private one, see replication.h */
 	bool login_counted;  /* holds a place in the node's budget of logins */
 	bool is_reset_done;  /* server_reset_query was sent since its client left */

@@ -27,6 +27,7 @@
 	"SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN ''" \
 	" ELSE pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()) END"
 #define SETUP_MAX       2048u /* bytes of a hidden query */
+#define ISOLATION_QUERY "SHOW default_transaction_isolation"
 #define NO_IDLE_TIMEOUT "SET idle_session_timeout = 0"
 
 enum login_step {
@@ -46,9 +47,10 @@ struct server_login {
 	bool scram_begun;
 	bool knows_role; /* the role query's row has come */
 	bool role_asked;
-	uint32_t n_setup;  /* hidden queries still to be answered */
-	uint32_t setup_at; /* … which one is being answered */
-	uint32_t look_at;  /* … and which is sequences_look's, from 1; 0: none */
+	uint32_t n_setup;      /* hidden queries still to be answered */
+	uint32_t setup_at;     /* … which one is being answered */
+	uint32_t look_at;      /* … and which is sequences_look's, from 1; 0: none */
+	uint32_t isolation_at; /* … and which asks for the default isolation */
 	struct scram_client scram;
 	struct baseline params;
 	char sqlstate[6];
@@ -513,6 +515,8 @@ static void setup_done(struct worker *w, struct server *s)
 	if (s->replication) {
 		replication_ready(w, s, &l->params);
 	} else {
+		if (!s->in_recovery)
+			p->acc->plain_isolation = s->plain_isolation;
 		account_set_baseline(w, p->acc, &l->params);
 		dispatch_server_free(w, s);
 	}
@@ -544,10 +548,29 @@ static void begin_setup(struct worker *w, struct server *s)
 		setup_put(s, look);
 		s->login->look_at = s->login->n_setup;
 	}
+	if (db != NULL && db->transaction_reads == TRANSACTION_READS_REPLICA) {
+		setup_put(s, ISOLATION_QUERY);
+		s->login->isolation_at = s->login->n_setup;
+	}
 	if (s->login->n_setup == 0)
 		s->login->step = STEP_DONE;
 	else
 		conn_flush(s->conn);
+}
+
+/* After connect_query, which may set it. */
+static void take_isolation(struct server *s, struct rd body)
+{
+	static const char plain[] = "read committed";
+	const uint8_t *value;
+	uint32_t len;
+
+	if (s->login->setup_at + 1 != s->login->isolation_at || rd_u16(&body) != 1)
+		return;
+	len = rd_u32(&body);
+	value = rd_bytes(&body, len);
+	s->plain_isolation = value != NULL && len == sizeof plain - 1 &&
+			     memcmp(value, plain, sizeof plain - 1) == 0;
 }
 
 static void take_role(struct server *s, struct rd body)
@@ -668,9 +691,10 @@ static void take_message(struct worker *w, struct server *s, const struct frame 
 	case BACKEND_DATA_ROW:
 		if (is_looking(s->login))
 			sequences_asked(s->pool->acc);
-		else if (in_setup)
+		else if (in_setup) {
 			take_role(s, body);
-		else
+			take_isolation(s, body);
+		} else
 			cannot_answer(w, s, "unexpected message during login");
 		break;
 	case BACKEND_NOTICE_RESPONSE:

@@ -193,7 +193,10 @@ static void show_dbase(struct worker *w, const struct dbase *db, struct show_sta
 		.replays = n->replays,
 		.timeouts = n->timeouts,
 		.errors_sent = n->errors,
+		.moving_began = n->moving_began,
+		.moving_ended = n->moving_ended,
 	};
+	memcpy(row->moved, n->moved, sizeof row->moved);
 	text_copy(row->database, sizeof row->database, db->name);
 }
 

@@ -427,8 +427,11 @@ struct sql_view sqlstmt_text(const char *sql, size_t len, uint32_t opts, const s
 	do {
 		lexer_next(&lx, &t);
 		if (t.kind == TOKEN_END || (t.c == ';' && t.kind == TOKEN_PUNCT && depth == 0)) {
-			if (e->name.off < t.off)
+			if (e->name.off < t.off) {
+				if (t.kind != TOKEN_END) /* PostgreSQL shows it, too */
+					at.len = t.off + t.len - at.off;
 				break;
+			}
 			begins = true;
 			continue;
 		}

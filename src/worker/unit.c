@@ -10,6 +10,7 @@
 #include "worker/forward.h"
 #include "worker/judge.h"
 #include "worker/local.h"
+#include "worker/moving.h"
 #include "worker/notify.h"
 #include "worker/ours.h"
 #include "worker/relay.h"
@@ -352,6 +353,8 @@ static bool is_retained(const struct client *c)
 {
 	const struct server *s = c->server;
 
+	if (c->moves == MOVES_REPLICA)
+		return moving_retains(c);
 	return s->in_recovery && !c->block_answered && !c->force_primary &&
 	       (c->unit.flags & SQLV_REPLICA || c->block_read_only) && !c->streaming &&
 	       c->db->conf != NULL && c->db->conf->routing && (c->holding || c->sent_len == 0);
@@ -364,7 +367,7 @@ static void send_unit(struct feed *fd)
 	bool retained = is_retained(c);
 	enum status st;
 
-	if (!(c->unit.flags & SQLV_REPLICA)) {
+	if (!(c->unit.flags & SQLV_REPLICA) && c->moves != MOVES_REPLICA) {
 		c->unit_writes = true;
 		notify_note_writer(fd->w, c);
 	}
@@ -452,8 +455,12 @@ static bool launch(struct feed *fd)
 		answered_here(fd);
 		return true;
 	}
-	if (!dispatch_unit(fd->w, c)) /* it stands in line, or behind what its server owes it */
-		return c->state == CLIENT_ACTIVE && c->server != NULL && stall(c);
+	if (c->moves == MOVES_REPLICA && !moving_goes_on(fd->w, c, next_byte(fd)))
+		return stall(c);
+	do {
+		if (!dispatch_unit(fd->w, c)) /* in line, or behind what its server owes it */
+			return c->state == CLIENT_ACTIVE && c->server != NULL && stall(c);
+	} while (c->db->moves && !moving_begins(fd->w, c));
 	/* nobody has looked at what the stream will do */
 	if (c->streaming && sequences_ahead(fd->w, c, SQLV_USES_SEQ) != OK) {
 		forward_failed(fd, E_NOMEM);

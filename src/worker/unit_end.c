@@ -5,6 +5,7 @@
 #include "worker/effects.h"
 #include "worker/found_out.h"
 #include "worker/link.h"
+#include "worker/moving.h"
 #include "worker/notify.h"
 #include "worker/ours.h"
 #include "worker/pass.h"
@@ -69,10 +70,10 @@ static void end_settings(struct worker *w, struct client *c, char status)
 
 static void end_txn(struct client *c, char status)
 {
-	if (c->txn == TXN_DEFERRED && c->deferred != NULL) {
-		c->deferred->n = 0;
-		c->deferred->len = 0;
-	}
+	if (c->moves != MOVES_NOT)
+		moving_unit_ended(c, status);
+	if (c->txn == TXN_DEFERRED && c->deferred != NULL && c->moves != MOVES_REPLICA)
+		journal_clear(&c->deferred->journal);
 	c->begin_sent = false;
 	c->block_answered = true;
 	if (status == 'T')

@@ -184,3 +184,12 @@ def test_first_statement_that_fails(client):
     result = client.query("SELECT 1/0")
     assert result.sqlstate == "22012" and result.status == "E"
     assert client.query("ROLLBACK").status == "I"
+
+
+def test_of_several_deferred_statements_the_error_of_the_first_is_told(client):
+    for sql in ("BEGIN", "SET LOCAL work_mem = 'nonsense'", "SAVEPOINT s",
+                "SET LOCAL lock_timeout = '1s'"):
+        client.query(sql).check()
+    result = client.query("SELECT 1")
+    assert result.sqlstate == "22023" and result.status == "E"
+    client.query("ROLLBACK").check()

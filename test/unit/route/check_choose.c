@@ -102,6 +102,8 @@ START_TEST(reads_go_to_replicas_and_all_else_to_the_primary)
 	check_replica(CHOOSE_BY_REPLICA_OK);
 	in.kind = CHOOSE_READ_BLOCK;
 	check_replica(CHOOSE_BY_REPLICA_OK);
+	in.kind = CHOOSE_TXN_READ;
+	check_replica(CHOOSE_BY_REPLICA_OK);
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		in.kind = cases[i].kind;
 		check(0, cases[i].reason, CHOOSE_HINT_NONE);

@@ -10,6 +10,7 @@ SQL_TESTS = \
 	test/unit/sql/check_lexer \
 	test/unit/sql/check_literal \
 	test/unit/sql/check_plain \
+	test/unit/sql/check_txn_time \
 	test/unit/sql/check_weir \
 	test/unit/sql/check_word
 check_PROGRAMS += $(SQL_TESTS)
@@ -52,3 +53,6 @@ include test/routing/local.mk
 test_unit_sql_check_weir_SOURCES = test/unit/sql/check_weir.c
 test_unit_sql_check_weir_LDADD = $(UNIT_LIBS)
 test_unit_sql_check_weir_CFLAGS = $(UNIT_CFLAGS)
+test_unit_sql_check_txn_time_SOURCES = test/unit/sql/check_txn_time.c
+test_unit_sql_check_txn_time_LDADD = $(UNIT_LIBS)
+test_unit_sql_check_txn_time_CFLAGS = $(UNIT_CFLAGS)

@@ -59,3 +59,7 @@ test_unit_state_check_owed_SOURCES = test/unit/state/check_owed.c $(FAILING_ALLO
 test_unit_state_check_owed_LDADD = $(UNIT_LIBS)
 test_unit_state_check_owed_CFLAGS = $(UNIT_CFLAGS)
 test_unit_state_check_owed_LDFLAGS = $(FAILING_ALLOC_LINK)
+check_PROGRAMS += test/unit/state/check_journal
+test_unit_state_check_journal_SOURCES = test/unit/state/check_journal.c
+test_unit_state_check_journal_LDADD = $(UNIT_LIBS)
+test_unit_state_check_journal_CFLAGS = $(UNIT_CFLAGS)

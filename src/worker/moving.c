@@ -1,0 +1,347 @@
+#include "worker/moving.h"
+
+#include <string.h>
+
+#include "proto/frame.h"
+#include "proto/frontend.h"
+#include "state/settings_class.h"
+#include "worker/judge.h"
+#include "worker/link.h"
+#include "worker/loss.h"
+#include "worker/pick.h"
+#include "worker/single.h"
+#include "worker/worker.h"
+
+/* What is under way on the replica, to be done to the journal when it has succeeded. */
+enum moving_op {
+	OP_NONE,
+	OP_PUT, /* it stands there; to be taken off if it fails */
+	OP_ROLLBACK_TO,
+	OP_RELEASE,
+	OP_CHAIN,
+};
+
+const char *moved_cause_name(enum moved_cause why)
+{
+	static const char *const names[MOVED_CAUSE_COUNT] = {
+		[MOVED_WRITE] = "write",
+		[MOVED_SESSION] = "session",
+		[MOVED_TIME] = "time",
+		[MOVED_CURSOR] = "cursor",
+		[MOVED_UNKNOWN] = "unknown",
+		[MOVED_STREAM] = "streamed",
+		[MOVED_ASKED] = "hint",
+		[MOVED_NODE] = "node",
+		[MOVED_FAILED] = "failed",
+		[MOVED_LOST] = "lost",
+	};
+
+	return (unsigned)why < MOVED_CAUSE_COUNT ? names[why] : "?";
+}
+
+/* --- what a unit is --- */
+
+static bool is_plain_read(const struct unit *u)
+{
+	return u->flags & SQLV_REPLICA && (u->flags & SQLV_TXN_TIME) == 0 && u->pins == 0 &&
+	       !u->has_effects && !u->keeps_portal;
+}
+
+/* Nothing is executed or prepared in it: Sync alone, Close, Describe. */
+static bool is_idle_unit(const struct unit *u)
+{
+	return u->n_stmts == 0 && !u->keeps_portal && !u->uses_portal;
+}
+
+bool moving_may_begin(const struct client *c)
+{
+	const struct sql_modes *m = &c->deferred->modes;
+	enum sql_isolation isolation = pick_isolation(c);
+
+	if (!is_plain_read(&c->unit) || c->moves == MOVES_DONE || m->needs_primary ||
+		pick_block_is_read_only(c) || pick_sees_others(c))
+		return false;
+	if (isolation == ISOLATION_UNSET)
+		return c->acc->plain_isolation;
+	return isolation <= ISOLATION_READ_COMMITTED;
+}
+
+bool moving_is_read(const struct client *c)
+{
+	return !c->streaming && (is_plain_read(&c->unit) || is_idle_unit(&c->unit)) &&
+	       !pick_asks_primary(c) && !pick_sees_others(c);
+}
+
+enum moved_cause moving_cause_of(const struct client *c)
+{
+	const struct unit *u = &c->unit;
+
+	if (c->streaming)
+		return MOVED_STREAM;
+	if (u->cls == SQL_WRITE)
+		return MOVED_WRITE;
+	if (u->keeps_portal || u->flags & SQLV_USES_CURSOR)
+		return MOVED_CURSOR;
+	if (u->flags & SQLV_TXN_TIME)
+		return MOVED_TIME;
+	if (u->cls == SQL_SESSION || u->cls == SQL_TXN || u->has_effects)
+		return MOVED_SESSION;
+	if (u->flags & SQLV_REPLICA)
+		return MOVED_ASKED;
+	return MOVED_UNKNOWN;
+}
+
+void moving_judge(struct client *c, const uint8_t *data)
+{
+	struct unit *u = &c->unit;
+	struct frame f;
+
+	for (uint32_t at = 0; at < u->len; at += f.total) {
+		struct rd body;
+
+		if (frame_peek(data + at, u->len - at, FRAME_LEN_MAX, &f) != OK)
+			return;
+		if (f.type != FRONTEND_BIND && f.type != FRONTEND_EXECUTE)
+			continue;
+		body = frame_body(data + at, &f);
+		if (*rd_cstr(&body) != '\0' || (f.type == FRONTEND_EXECUTE && rd_u32(&body) != 0))
+			u->keeps_portal = true;
+	}
+}
+
+/* --- control of the block --- */
+
+/* Is it a statement that controls the block, and that runs where the block is? */
+static bool is_control(const struct client *c, const struct single *u)
+{
+	char name[SETTINGS_NAME_MAX + 1];
+
+	if (sql_verdict_is(&u->verdict, EFFECT_COMMIT) ||
+		sql_verdict_is(&u->verdict, EFFECT_ROLLBACK) ||
+		sql_verdict_is(&u->verdict, EFFECT_ROLLBACK_TO))
+		return true;
+	if (c->txn == TXN_FAILED) /* it is refused there, as anywhere */
+		return u->verdict.n_stmts == 1;
+	if (sql_verdict_is(&u->verdict, EFFECT_SAVEPOINT) ||
+		sql_verdict_is(&u->verdict, EFFECT_RELEASE))
+		return true;
+	return sql_verdict_is(&u->verdict, EFFECT_SET) && single_sets_locally(c, u, name) &&
+	       settings_class_of(name) != SETTINGS_TXN;
+}
+
+/* What it will do to the journal. False: it cannot be followed, so it runs elsewhere. */
+static bool note_control(struct client *c, const struct single *u)
+{
+	struct deferred *d = c->deferred;
+	const struct sql_effect *e = &u->verdict.effects[0];
+	enum journal_kind kind = e->kind == EFFECT_SET ? JOURNAL_SET : JOURNAL_SAVEPOINT;
+	size_t len;
+
+	d->op = OP_NONE;
+	d->op_len = d->journal.len;
+	if (e->kind == EFFECT_COMMIT || e->kind == EFFECT_ROLLBACK) {
+		d->op = e->flags & SQL_EFFECT_CHAIN ? OP_CHAIN : OP_NONE;
+		return true;
+	}
+	if (c->txn == TXN_FAILED && e->kind != EFFECT_ROLLBACK_TO)
+		return true;
+	d->op_name[0] = '\0';
+	if (kind == JOURNAL_SAVEPOINT &&
+		sql_effect_name(u->sql, c->sql_opts, e, d->op_name, sizeof d->op_name, &len) != OK)
+		return false;
+	if (e->kind == EFFECT_ROLLBACK_TO)
+		d->op = OP_ROLLBACK_TO;
+	else if (e->kind == EFFECT_RELEASE)
+		d->op = OP_RELEASE;
+	else if (journal_put(&d->journal, kind, u->sql, u->sql_len, d->op_name) == OK)
+		d->op = OP_PUT;
+	else
+		return false;
+	return true;
+}
+
+static enum moved_cause cause_of_single(const struct client *c, const struct single *u)
+{
+	return sql_verdict_is(&u->verdict, EFFECT_DECLARE) ? MOVED_CURSOR : moving_cause_of(c);
+}
+
+/* The unit is no plain read. Does it run where the block is all the same? If not, *why. */
+static bool stays(struct worker *w, struct client *c, const uint8_t *data, enum moved_cause *why)
+{
+	struct single u;
+
+	*why = moving_cause_of(c);
+	if (c->streaming || !c->unit.has_effects || !single_read(c, data, &u))
+		return false;
+	(void)judge_word(w, c, u.sql, u.sql_len, &u.verdict);
+	*why = cause_of_single(c, &u);
+	return is_control(c, &u) && note_control(c, &u);
+}
+
+/* --- moving --- */
+
+static void note_snapshot(struct client *c)
+{
+	if (c->unit.flags & SQLV_SNAPSHOT)
+		c->deferred->snapshot = true;
+}
+
+static void leave(struct worker *w, struct client *c, enum moved_cause why)
+{
+	struct server *s = c->server;
+
+	log_debug(w->log, "a transaction moves", "client=%lu server=%lu node=%s reason=%s",
+		(unsigned long)c->id, (unsigned long)s->id, worker_node_name(w, s->pool->node),
+		moved_cause_name(why));
+	link_break(w, c);
+	server_transition(w, s, SERVER_LEFT);
+	s->draining = true;
+	server_watch(w, s);
+	moving_left(c, why);
+	loss_drained(w, s);
+}
+
+bool moving_goes_on(struct worker *w, struct client *c, const uint8_t *data)
+{
+	struct server *s = c->server;
+	bool is_idle = owed_is_empty(&s->owed) && c->sent_len == 0;
+	bool reads =
+		c->txn == TXN_FAILED ? !c->streaming && !c->unit.has_effects : moving_is_read(c);
+	enum moved_cause why = MOVED_NODE;
+
+	/* Others are under way: whether it may follow them is dispatch's to say. */
+	if (reads && (!is_idle || c->txn == TXN_FAILED || c->unit.n_stmts == 0 ||
+			     pick_is_fit(w, c, s->pool))) {
+		note_snapshot(c);
+		return true;
+	}
+	if (!reads) {
+		if (!is_idle)
+			return false;
+		if (stays(w, c, data, &why))
+			return true;
+	}
+	leave(w, c, why);
+	return true;
+}
+
+bool moving_begins(struct worker *w, struct client *c)
+{
+	struct server *s = c->server;
+
+	if (c->txn != TXN_DEFERRED || c->begin_sent)
+		return true;
+	if (!s->in_recovery)
+		c->acc->plain_isolation = s->plain_isolation;
+	if (c->moves != MOVES_CHOSEN)
+		return true;
+	if (!s->in_recovery) { /* the primary had a server sooner */
+		c->moves = MOVES_NOT;
+		return true;
+	}
+	if (pick_isolation(c) == ISOLATION_UNSET && !s->plain_isolation) {
+		c->moves = MOVES_DONE;
+		link_break(w, c);
+		server_release(w, s);
+		return false;
+	}
+	c->moves = MOVES_REPLICA;
+	note_snapshot(c);
+	c->db->stats.moving_began++;
+	return true;
+}
+
+bool moving_runs_elsewhere(const struct client *c, const struct report *r)
+{
+	return c->moves == MOVES_REPLICA && c->txn != TXN_FAILED &&
+	       !report_has(r, SQLSTATE_QUERY_CANCELED); /* who has asked for that has it */
+}
+
+bool moving_survives(const struct client *c, const struct server *s)
+{
+	/* It was idle for too long, or has taken too long: so it would have been anywhere. */
+	bool is_late = strcmp(s->fatal_sqlstate, SQLSTATE_IDLE_IN_TRANSACTION_TIMEOUT) == 0 ||
+		       strcmp(s->fatal_sqlstate, SQLSTATE_TRANSACTION_TIMEOUT) == 0;
+
+	return c->moves == MOVES_REPLICA && c->txn == TXN_OPEN && s->owed.n_client == 0 &&
+	       c->sent_len == 0 && !c->streaming && !is_late;
+}
+
+void moving_left(struct client *c, enum moved_cause why)
+{
+	struct deferred *d = c->deferred;
+
+	PANIC_IF(c->moves != MOVES_REPLICA);
+	d->failed = c->txn == TXN_FAILED;
+	if (d->op == OP_PUT)
+		journal_cut(&d->journal, d->op_len);
+	d->op = OP_NONE;
+	c->txn = TXN_DEFERRED;
+	c->begin_sent = false;
+	c->commit_sent = false;
+	c->moves = MOVES_DONE;
+	c->db->stats.moved[why]++;
+}
+
+void moving_abandoned(struct client *c)
+{
+	if (c->moves == MOVES_REPLICA)
+		c->db->stats.moving_ended++;
+	c->moves = MOVES_NOT;
+}
+
+/* --- the end of a unit --- */
+
+static void follow_journal(struct client *c, enum moving_op op, bool done)
+{
+	struct deferred *d = c->deferred;
+
+	switch (op) {
+	case OP_NONE:
+		break;
+	case OP_PUT:
+		if (!done)
+			journal_cut(&d->journal, d->op_len);
+		break;
+	case OP_ROLLBACK_TO:
+		if (done)
+			journal_rollback_to(&d->journal, d->op_name);
+		break;
+	case OP_RELEASE:
+		if (done)
+			journal_release(&d->journal, d->op_name);
+		break;
+	case OP_CHAIN:
+		if (!done)
+			break;
+		journal_chain(&d->journal);
+		d->snapshot = false;
+		c->db->stats.moving_ended++;
+		c->db->stats.moving_began++;
+		break;
+	}
+}
+
+void moving_unit_ended(struct client *c, char status)
+{
+	struct deferred *d = c->deferred;
+	enum moving_op op = (enum moving_op)d->op;
+
+	d->op = OP_NONE;
+	if (c->moves == MOVES_REPLICA)
+		follow_journal(c, op, status == 'T');
+	if (status != 'I')
+		return;
+	journal_clear(&d->journal);
+	moving_abandoned(c);
+}
+
+const char *moving_explain(struct worker *w, struct client *c, const char *sql, size_t len)
+{
+	struct single u = {.sql = sql, .sql_len = (uint32_t)len};
+
+	if (c->txn != TXN_FAILED && moving_is_read(c))
+		return pick_is_fit(w, c, c->server->pool) ? NULL : moved_cause_name(MOVED_NODE);
+	(void)judge_word(w, c, sql, len, &u.verdict);
+	return is_control(c, &u) ? NULL : moved_cause_name(cause_of_single(c, &u));
+}

@@ -1,0 +1,49 @@
+"""Random transactions with transaction_reads = replica do what private connections do."""
+import os
+
+import pytest
+from test_transaction_reads import events
+from transactions_model import DROP, SETUP, Model
+from where import wait_routing, where_fixture
+
+STEPS = int(os.environ.get("PGWEIR_TRANSACTIONS_STEPS", "6000"))
+SEED = int(os.environ.get("PGWEIR_TRANSACTIONS_SEED", "1"))
+SLICE = 3000  # steps of one test, each of which has a time limit
+EVENTS = ("began", "ended", "moved_write", "moved_session", "moved_time", "moved_cursor",
+          "moved_failed", "moved_lost")
+
+where = where_fixture("own_site")
+
+
+@pytest.fixture(scope="module")
+def model(own_site, where):
+    cluster = own_site.cluster
+    cluster.primary.sql(SETUP, "app")
+    cluster.wait_caught_up()
+
+    def lose():
+        for standby in cluster.standbys:
+            standby.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                        " WHERE usename = 'app'")
+    with own_site.pgweir_routed("transaction_reads=replica max_lag=10s pool_size=5",
+                                settings={"workers": 1}) as p:
+        wait_routing(p, where)
+        model = Model([p.port, cluster.primary.port], own_site.passwords["app"], SEED, lose)
+        yield model, p
+        model.close()
+    cluster.primary.sql(DROP, "app")
+
+
+@pytest.mark.parametrize("part", range(-(-STEPS // SLICE)))
+def test_random_transactions_do_what_private_connections_do(model, part):
+    transactions, _ = model
+    for _ in range(min(SLICE, STEPS - part * SLICE)):
+        transactions.take_step()
+
+
+def test_they_began_ended_and_moved_for_every_reason(model):
+    transactions, p = model
+    found = events(p)
+    print(found, "lost", transactions.n_lost)
+    assert found["began"] > transactions.step / 50
+    assert all(found.get(e, 0) > 0 for e in EVENTS), found

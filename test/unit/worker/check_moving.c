@@ -1,0 +1,292 @@
+#include "worker/moving.h"
+
+#include <string.h>
+
+#include "../unit.h"
+#include "proto/frontend.h"
+#include "route/params.h"
+#include "state/settings.h"
+
+static struct conf_db conf;
+static struct dbase db;
+static struct account acc;
+static struct client c;
+static struct server s;
+static struct deferred d;
+static struct settings_table *table;
+static const struct hash_key key = {1, 2};
+
+/* A deferred block whose first unit is a plain read, of a client without a server. */
+static void begin(void)
+{
+	struct settings *login;
+
+	conf = (struct conf_db){.routing = true};
+	memset(&db, 0, sizeof db);
+	memset(&acc, 0, sizeof acc);
+	memset(&c, 0, sizeof c);
+	memset(&s, 0, sizeof s);
+	memset(&d, 0, sizeof d);
+	db.conf = &conf;
+	db.moves = true;
+	acc.db = &db;
+	acc.plain_isolation = true;
+	ck_assert_int_eq(settings_table_new(&key, 1u << 20, &table), OK);
+	login = settings_empty(table);
+	settings_txn_init(&c.set, table, &login);
+	c.db = &db;
+	c.acc = &acc;
+	c.deferred = &d;
+	c.txn = TXN_DEFERRED;
+	c.unit = (struct unit){.n_stmts = 1, .cls = SQL_READ, .flags = SQLV_REPLICA, .runs = true};
+}
+
+static void end(void)
+{
+	params_free(c.params);
+	c.params = NULL;
+	settings_txn_fini(&c.set);
+	settings_table_free(table);
+}
+
+static void set(const char *name, const char *value)
+{
+	ck_assert_int_eq(settings_txn_set(&c.set, name, value), OK);
+}
+
+START_TEST(every_cause_has_a_word_of_its_own)
+{
+	for (unsigned i = 0; i < MOVED_CAUSE_COUNT; i++) {
+		ck_assert_str_ne(moved_cause_name((enum moved_cause)i), "?");
+		for (unsigned k = 0; k < i; k++)
+			ck_assert_str_ne(moved_cause_name((enum moved_cause)i),
+				moved_cause_name((enum moved_cause)k));
+	}
+	ck_assert_str_eq(moved_cause_name(MOVED_CAUSE_COUNT), "?");
+}
+END_TEST
+
+START_TEST(a_block_begins_on_a_replica_with_a_plain_read)
+{
+	const struct unit plain = c.unit;
+
+	ck_assert(moving_may_begin(&c));
+	ck_assert(moving_is_read(&c));
+	c.unit.flags = 0;
+	ck_assert(!moving_may_begin(&c));
+	c.unit = plain;
+	c.unit.flags |= SQLV_TXN_TIME;
+	ck_assert(!moving_may_begin(&c));
+	ck_assert(!moving_is_read(&c));
+	c.unit = plain;
+	c.unit.pins = 1;
+	ck_assert(!moving_may_begin(&c));
+	c.unit = plain;
+	c.unit.has_effects = true;
+	ck_assert(!moving_may_begin(&c));
+	c.unit = plain;
+	c.unit.keeps_portal = true;
+	ck_assert(!moving_may_begin(&c));
+	c.unit = plain;
+	c.moves = MOVES_DONE;
+	ck_assert(!moving_may_begin(&c));
+}
+END_TEST
+
+START_TEST(the_isolation_must_be_known_to_be_read_committed)
+{
+	acc.plain_isolation = false;
+	ck_assert(!moving_may_begin(&c));
+	d.modes.isolation = ISOLATION_READ_COMMITTED;
+	ck_assert(moving_may_begin(&c));
+	d.modes.isolation = ISOLATION_READ_UNCOMMITTED;
+	ck_assert(moving_may_begin(&c));
+	d.modes.isolation = ISOLATION_REPEATABLE_READ;
+	ck_assert(!moving_may_begin(&c));
+	d.modes.isolation = ISOLATION_SERIALIZABLE;
+	ck_assert(!moving_may_begin(&c));
+	d.modes.isolation = ISOLATION_UNSET;
+	set("default_transaction_isolation", "read committed");
+	ck_assert(moving_may_begin(&c));
+	set("default_transaction_isolation", "Repeatable Read");
+	acc.plain_isolation = true;
+	ck_assert(!moving_may_begin(&c));
+}
+END_TEST
+
+START_TEST(read_only_and_read_write_blocks_are_as_ever)
+{
+	d.modes.read_only = TRI_YES;
+	ck_assert(!moving_may_begin(&c));
+	d.modes.read_only = TRI_UNSET;
+	d.modes.needs_primary = true;
+	ck_assert(!moving_may_begin(&c));
+	d.modes.needs_primary = false;
+	set("default_transaction_read_only", "on");
+	ck_assert(!moving_may_begin(&c));
+	d.modes.read_only = TRI_NO;
+	ck_assert(moving_may_begin(&c));
+}
+END_TEST
+
+START_TEST(who_must_see_others_does_not_begin_there)
+{
+	acc.consistency = CONSISTENCY_STRONG;
+	ck_assert(!moving_may_begin(&c));
+	acc.consistency = CONSISTENCY_DATABASE;
+	ck_assert(!moving_may_begin(&c));
+	c.unit.ask.consistency = CHOOSE_EVENTUAL + 1;
+	ck_assert(moving_may_begin(&c));
+	acc.consistency = CONSISTENCY_SESSION;
+	c.unit.ask.consistency = CHOOSE_STRONG + 1;
+	ck_assert(!moving_may_begin(&c));
+}
+END_TEST
+
+START_TEST(wishes_of_the_block_hold_on_the_replica)
+{
+	acc.consistency = CONSISTENCY_STRONG;
+	d.ask.consistency = CHOOSE_EVENTUAL + 1;
+	c.txn = TXN_OPEN;
+	c.moves = MOVES_REPLICA;
+	ck_assert(moving_is_read(&c));
+	c.unit.ask.consistency = CHOOSE_STRONG + 1;
+	ck_assert(!moving_is_read(&c));
+	ck_assert_int_eq(moving_cause_of(&c), MOVED_ASKED);
+	c.unit.ask.consistency = 0;
+	c.unit.ask.route = CHOOSE_ROUTE_PRIMARY + 1;
+	ck_assert(!moving_is_read(&c));
+	ck_assert_int_eq(moving_cause_of(&c), MOVED_ASKED);
+}
+END_TEST
+
+START_TEST(what_runs_nothing_stays)
+{
+	c.unit = (struct unit){.n_stmts = 0};
+	ck_assert(moving_is_read(&c));
+	ck_assert(!moving_may_begin(&c));
+	c.unit.uses_portal = true;
+	ck_assert(!moving_is_read(&c));
+}
+END_TEST
+
+START_TEST(why_it_moves)
+{
+	c.unit.flags = 0;
+	ck_assert_int_eq(moving_cause_of(&c), MOVED_UNKNOWN);
+	c.unit.cls = SQL_SESSION;
+	ck_assert_int_eq(moving_cause_of(&c), MOVED_SESSION);
+	c.unit.cls = SQL_READ;
+	c.unit.flags = SQLV_REPLICA | SQLV_TXN_TIME;
+	ck_assert_int_eq(moving_cause_of(&c), MOVED_TIME);
+	c.unit.keeps_portal = true;
+	ck_assert_int_eq(moving_cause_of(&c), MOVED_CURSOR);
+	c.unit.cls = SQL_WRITE;
+	ck_assert_int_eq(moving_cause_of(&c), MOVED_WRITE);
+	c.streaming = true;
+	ck_assert_int_eq(moving_cause_of(&c), MOVED_STREAM);
+}
+END_TEST
+
+static bool keeps_portal(const uint8_t *data, uint32_t len)
+{
+	c.unit = (struct unit){.len = len};
+	moving_judge(&c, data);
+	return c.unit.keeps_portal;
+}
+
+START_TEST(portals_that_outlive_their_unit)
+{
+	static const uint8_t plain[] = "B\0\0\0\14\0\0\0\0\0\0\0\0E\0\0\0\11\0\0\0\0\0S\0\0\0\4";
+	static const uint8_t limited[] = "E\0\0\0\11\0\0\0\0\1S\0\0\0\4";
+	static const uint8_t named[] = "B\0\0\0\15p\0\0\0\0\0\0\0\0S\0\0\0\4";
+	static const uint8_t again[] = "E\0\0\0\12p\0\0\0\0\0S\0\0\0\4";
+	static const uint8_t simple[] = "Q\0\0\0\15SELECT 1";
+
+	ck_assert(!keeps_portal(plain, sizeof plain - 1));
+	ck_assert(keeps_portal(limited, sizeof limited - 1));
+	ck_assert(keeps_portal(named, sizeof named - 1));
+	ck_assert(keeps_portal(again, sizeof again - 1));
+	ck_assert(!keeps_portal(simple, sizeof simple));
+}
+END_TEST
+
+START_TEST(what_the_client_has_cancelled_does_not_run_again)
+{
+	struct report r = report_of("ERROR", "22012", "division by zero");
+
+	c.moves = MOVES_REPLICA;
+	c.txn = TXN_OPEN;
+	ck_assert(moving_runs_elsewhere(&c, &r));
+	c.txn = TXN_FAILED;
+	ck_assert(!moving_runs_elsewhere(&c, &r));
+	c.txn = TXN_OPEN;
+	r.sqlstate = SQLSTATE_QUERY_CANCELED;
+	ck_assert(!moving_runs_elsewhere(&c, &r));
+	r.sqlstate = "22012";
+	c.moves = MOVES_NOT;
+	ck_assert(!moving_runs_elsewhere(&c, &r));
+}
+END_TEST
+
+START_TEST(which_loss_matters_to_nobody)
+{
+	c.moves = MOVES_REPLICA;
+	c.txn = TXN_OPEN;
+	ck_assert(moving_survives(&c, &s));
+	strcpy(s.fatal_sqlstate, "57P01");
+	ck_assert(moving_survives(&c, &s));
+	strcpy(s.fatal_sqlstate, "25P03");
+	ck_assert(!moving_survives(&c, &s));
+	strcpy(s.fatal_sqlstate, "25P04");
+	ck_assert(!moving_survives(&c, &s));
+	s.fatal_sqlstate[0] = '\0';
+	c.sent_len = 1;
+	ck_assert(!moving_survives(&c, &s));
+	c.sent_len = 0;
+	c.txn = TXN_FAILED;
+	ck_assert(!moving_survives(&c, &s));
+	c.txn = TXN_OPEN;
+	c.moves = MOVES_DONE;
+	ck_assert(!moving_survives(&c, &s));
+}
+END_TEST
+
+START_TEST(a_block_that_has_left_is_deferred_again)
+{
+	ck_assert_int_eq(journal_put(&d.journal, JOURNAL_BEGIN, "BEGIN", 5, ""), OK);
+	c.moves = MOVES_REPLICA;
+	moving_unit_ended(&c, 'T');
+	c.txn = TXN_FAILED;
+	moving_left(&c, MOVED_WRITE);
+	ck_assert_int_eq(c.txn, TXN_DEFERRED);
+	ck_assert_int_eq(c.moves, MOVES_DONE);
+	ck_assert(d.failed);
+	ck_assert_uint_eq(d.journal.n, 1);
+	ck_assert_uint_eq(db.stats.moved[MOVED_WRITE], 1);
+	moving_unit_ended(&c, 'I');
+	ck_assert_int_eq(c.moves, MOVES_NOT);
+	ck_assert_uint_eq(d.journal.n, 0);
+	ck_assert_uint_eq(db.stats.moving_ended, 0);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("moving");
+
+	tcase_add_checked_fixture(tc, begin, end);
+	tcase_add_test(tc, every_cause_has_a_word_of_its_own);
+	tcase_add_test(tc, a_block_begins_on_a_replica_with_a_plain_read);
+	tcase_add_test(tc, the_isolation_must_be_known_to_be_read_committed);
+	tcase_add_test(tc, read_only_and_read_write_blocks_are_as_ever);
+	tcase_add_test(tc, who_must_see_others_does_not_begin_there);
+	tcase_add_test(tc, wishes_of_the_block_hold_on_the_replica);
+	tcase_add_test(tc, what_runs_nothing_stays);
+	tcase_add_test(tc, why_it_moves);
+	tcase_add_test(tc, portals_that_outlive_their_unit);
+	tcase_add_test(tc, what_the_client_has_cancelled_does_not_run_again);
+	tcase_add_test(tc, which_loss_matters_to_nobody);
+	tcase_add_test(tc, a_block_that_has_left_is_deferred_again);
+	return unit_run("moving", tc);
+}
