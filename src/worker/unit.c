@@ -422,6 +422,19 @@ static void answered_here(struct feed *fd)
 	client_watch(fd->w, c);
 }
 
+/* A BEGIN at the front of a series, as pgjdbc sends it. */
+static bool begins_ahead(struct feed *fd)
+{
+	struct client *c = fd->c;
+	uint32_t len = c->unit.len, n = local_begin_ahead(fd->w, c, next_byte(fd));
+
+	if (n == 0)
+		return false;
+	fd->at += n;
+	c->unit = (struct unit){.len = len - n, .complete = true};
+	return true;
+}
+
 /* The unit is complete (or begins a stream): judge it, find it a place. False: it waits. */
 static bool launch(struct feed *fd)
 {
@@ -455,6 +468,8 @@ static bool launch(struct feed *fd)
 		answered_here(fd);
 		return true;
 	}
+	if (c->db->moves && c->server == NULL && !c->streaming && begins_ahead(fd))
+		return true; /* what is left of it is judged anew */
 	if (c->moves == MOVES_REPLICA && !moving_goes_on(fd->w, c, next_byte(fd)))
 		return stall(c);
 	do {
