@@ -475,7 +475,7 @@ static bool launch(struct feed *fd)
 	do {
 		if (!dispatch_unit(fd->w, c)) /* in line, or behind what its server owes it */
 			return c->state == CLIENT_ACTIVE && c->server != NULL && stall(c);
-	} while (c->db->moves && !moving_begins(fd->w, c));
+	} while ((c->db->moves || c->moves == MOVES_CHOSEN) && !moving_begins(fd->w, c));
 	/* nobody has looked at what the stream will do */
 	if (c->streaming && sequences_ahead(fd->w, c, SQLV_USES_SEQ) != OK) {
 		forward_failed(fd, E_NOMEM);
