@@ -21,6 +21,7 @@ enum watch_state {
 	WATCH_IDENTIFYING, /* asked who it is */
 	WATCH_READY,       /* the timer asks for the next sample */
 	WATCH_SAMPLING,    /* asked for a sample */
+	WATCH_BLIND,       /* asked for its role alone, since it refuses the rest */
 };
 
 /* One node. */
@@ -34,6 +35,7 @@ struct watch {
 	struct roles_answer answer; /* its identity part lasts as long as the connection */
 	enum status read;           /* of the answer's row; E_AGAIN: none has come */
 	bool hidden, hidden_told;
+	bool blind, blind_told; /* it refuses the LSN functions, on this connection */
 	uint32_t try_no;
 	char hostaddr[NET_ADDR_TEXT_MAX]; /* where the connection leads; "": a unix socket */
 	uint64_t rest_us;                 /* the next back-off */
@@ -268,10 +270,15 @@ static void on_row(void *arg, const struct pq_result *r)
 	const char *values[PROBE_SAMPLE_COLUMNS];
 
 	_Static_assert(PROBE_SAMPLE_COLUMNS == PROBE_IDENTITY_COLUMNS, "one array serves both");
+	_Static_assert(PROBE_SAMPLE_COLUMNS >= PROBE_BLIND_COLUMNS, "… all three");
 	for (size_t i = 0; i < PROBE_SAMPLE_COLUMNS; i++)
-		values[i] = pq_result_value(r, i);
+		values[i] = n->state != WATCH_BLIND || i < PROBE_BLIND_COLUMNS
+				    ? pq_result_value(r, i)
+				    : NULL;
 	if (n->state == WATCH_IDENTIFYING)
 		n->read = probe_read_identity(values, &n->answer);
+	else if (n->state == WATCH_BLIND)
+		n->read = probe_read_blind(values, &n->answer);
 	else
 		n->read = probe_read_sample(values, &n->answer, &n->hidden);
 }
@@ -305,7 +312,7 @@ static void take_sample(struct watch *n)
 	n->answer.answered_us = env_now_us(env);
 	n->answer.server_version_num = (uint32_t)pq_server_version(n->pq);
 	bits = roles_node_answer(m->roles, (uint16_t)n->node, &n->answer);
-	if ((bits & ROLES_SAMPLE) != 0)
+	if ((bits & ROLES_SAMPLE) != 0 || (n->blind && !n->answer.in_recovery))
 		m->sampled[n->cluster] = n->answer.number;
 	n->rest_us = MONITOR_REST_MIN_US;
 	n->told_us = 0;
@@ -318,12 +325,32 @@ static void take_sample(struct watch *n)
 		wheel_add(&env->wheel, &n->timer, n->started_us + sample_interval(n));
 }
 
+/* What it refuses it will refuse again: its role is asked for alone, until it is connected anew. */
+static void go_blind(struct watch *n, const char *why)
+{
+	char name[256], text[PQ_TEXT_MAX * 2];
+
+	n->blind = true;
+	if (n->state == WATCH_IDENTIFYING)
+		n->answer.system_id = 0;
+	if (!n->blind_told)
+		log_warn(n->m->env->shared->log, "node does not tell its position",
+			"node=%s reason=%s hint=\"it is used for reads of consistency eventual "
+			"alone; grant what it refuses to the monitor's user\"",
+			log_q(name, sizeof name, node_of(n)->name), log_q(text, sizeof text, why));
+	n->blind_told = true;
+	watch_sample(n);
+}
+
 static void on_done(void *arg, const struct pq_result *r)
 {
 	struct watch *n = arg;
 	struct pq_failure f = {.kind = PQ_FAILED_REFUSED};
 
-	if (!pq_result_ok(r)) {
+	if (!pq_result_ok(r) && n->state != WATCH_BLIND &&
+		probe_is_refused(pq_result_sqlstate(r))) {
+		go_blind(n, pq_result_error(r));
+	} else if (!pq_result_ok(r)) {
 		text_copy(f.sqlstate, sizeof f.sqlstate, pq_result_sqlstate(r));
 		text_copy(f.text, sizeof f.text, pq_result_error(r));
 		watch_failed(n, &f);
@@ -356,7 +383,8 @@ static void watch_sample(struct watch *n)
 	n->answer.sent_us = n->started_us;
 	/* Counted before it is sent: a write acknowledged until now is covered by its answer. */
 	n->answer.number = mark_clock_begin(&env->shared->clock);
-	watch_ask(n, WATCH_SAMPLING, probe_sample_sql);
+	watch_ask(n, n->blind ? WATCH_BLIND : WATCH_SAMPLING,
+		n->blind ? probe_blind_sql : probe_sample_sql);
 }
 
 static void watch_connect(struct watch *n)
@@ -371,6 +399,7 @@ static void watch_connect(struct watch *n)
 		return;
 	}
 	memcpy(n->hostaddr, t.hostaddr, sizeof n->hostaddr);
+	n->blind = n->answer.blind = false;
 	t.pq.statement_timeout_us = timeout_us;
 	n->state = WATCH_CONNECTING;
 	if (pq_connect(env, &t.pq, timeout_us, &watch_ops, n, &n->pq) != OK)

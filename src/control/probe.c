@@ -101,6 +101,31 @@ enum status probe_read_sample(
 	return OK;
 }
 
+const char probe_blind_sql[] = "SELECT pg_is_in_recovery(),"
+			       " (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8";
+
+enum status probe_read_blind(
+	const char *const values[PROBE_BLIND_COLUMNS], struct roles_answer *out)
+{
+	uint64_t start;
+	bool rec;
+
+	if (!read_bool(values[0], &rec) || !read_u64(values[1], 10, INT64_MAX, &start))
+		return E_PROTO;
+	out->in_recovery = rec;
+	out->postmaster_start_us = (int64_t)start;
+	out->timeline = 0;
+	out->lsn = 0;
+	out->blind = true;
+	return OK;
+}
+
+bool probe_is_refused(const char *sqlstate)
+{
+	return strcmp(sqlstate, "42501") == 0 || strcmp(sqlstate, "0A000") == 0 ||
+	       strcmp(sqlstate, "42883") == 0;
+}
+
 enum roles_error probe_error_of(const char *sqlstate)
 {
 	if (*sqlstate == '\0')

@@ -27,6 +27,18 @@ extern const char probe_sample_sql[];
 enum status probe_read_sample(const char *const values[PROBE_SAMPLE_COLUMNS],
 	struct roles_answer *out, bool *hidden) MUST_USE;
 
+/*
+ * Of a node that refuses the functions above, as some managed services do: its role alone, and when
+ * it was started.
+ */
+#define PROBE_BLIND_COLUMNS 2u
+extern const char probe_blind_sql[];
+enum status probe_read_blind(
+	const char *const values[PROBE_BLIND_COLUMNS], struct roles_answer *out) MUST_USE;
+
+/* The node lives, but does not let us ask this: not allowed, not supported, not there. */
+bool probe_is_refused(const char *sqlstate);
+
 /* What a failure with this SQLSTATE ("": none) says about the node. */
 enum roles_error probe_error_of(const char *sqlstate);
 

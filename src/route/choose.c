@@ -182,12 +182,22 @@ static enum mark_answer freshness(
 	return MARK_OK;
 }
 
+/* A replica of which no lag is known: for who does not care how old an answer is. */
+static unsigned blind_check(const struct choose_in *in, uint16_t index, const struct topo_node *n)
+{
+	if (!n->blind || in->consistency != CHOOSE_EVENTUAL || in->floor.lsn != 0)
+		return UNFIT_OTHER;
+	return in->load[index].conn_ok ? FIT : UNFIT_CONNECT;
+}
+
 static unsigned replica_check(const struct choose_in *in, uint16_t index)
 {
 	const struct topo_node *n = topology_node_at(in->topo, in->nodes[index]);
 
-	if (n->health != TOPO_UP || n->role != TOPO_ROLE_REPLICA || !n->follows)
+	if (n->health != TOPO_UP || n->role != TOPO_ROLE_REPLICA)
 		return UNFIT_OTHER;
+	if (!n->follows)
+		return blind_check(in, index, n);
 	if (!in->load[index].conn_ok)
 		return UNFIT_CONNECT;
 	if (!is_within_max_lag(in, n))
@@ -653,6 +663,8 @@ const char *choose_unfit_text(const struct choose_in *in, uint16_t index)
 	case UNFIT_WAITS:
 		return "no sample covers yet what must be seen";
 	default:
+		if (topology_node_at(in->topo, in->nodes[index])->blind)
+			return "its position is not known: only consistency eventual may use it";
 		return "it is not a usable replica";
 	}
 }

@@ -27,7 +27,8 @@ static uint64_t most_common_system(const struct judge_cluster *c, unsigned *n_be
 		const struct judge_node *n = judge_member(c, i);
 		unsigned n_same = n_of_system(c, n->pub.system_id);
 
-		if (!n->alive || n->pub.system_id == best || n_same < *n_best)
+		if (!n->alive || n->pub.system_id == 0 || n->pub.system_id == best ||
+			n_same < *n_best)
 			continue;
 		tie = n_same == *n_best;
 		*n_best = n_same;
@@ -47,6 +48,8 @@ static void judge_system(struct judge_cluster *c, uint32_t *last_identity)
 	unsigned n_best;
 	uint64_t best = most_common_system(c, &n_best);
 
+	if (best == 0 && n_best == 0)
+		return; /* nobody has told */
 	if (c->pub.system_id == 0) {
 		c->pub.system_id = best;
 	} else if (best != c->pub.system_id && n_best == c->n_members) {
@@ -59,6 +62,8 @@ static void judge_system(struct judge_cluster *c, uint32_t *last_identity)
 
 static bool is_of_cluster(const struct judge_cluster *c, const struct judge_node *n)
 {
+	if (n->blind && n->pub.system_id == 0)
+		return n->alive; /* it does not tell */
 	return n->alive && c->pub.system_id != 0 && n->pub.system_id == c->pub.system_id;
 }
 
@@ -79,12 +84,24 @@ static void judge_timeline(struct judge_cluster *c)
 	c->pub.timeline_max = highest;
 }
 
-/* It says that it is the primary, and nothing speaks against it. */
-static bool claims_primary(const struct judge_cluster *c, const struct judge_node *n)
+/* It says that it is the primary, on the highest timeline, and nothing speaks against it. */
+static bool proves_primary(const struct judge_cluster *c, const struct judge_node *n)
 {
-	return is_of_cluster(c, n) && n->pub.role == TOPO_ROLE_PRIMARY &&
+	return is_of_cluster(c, n) && n->pub.role == TOPO_ROLE_PRIMARY && !n->blind &&
 	       n->pub.leader != TOPO_LEADER_NO && n->pub.timeline == c->pub.timeline_max &&
 	       n->pub.timeline != 0;
+}
+
+/* The same, or, where no node does, that it says so without telling its timeline. */
+static bool claims_primary(const struct judge_cluster *c, const struct judge_node *n)
+{
+	if (!n->blind)
+		return proves_primary(c, n);
+	for (uint16_t i = 0; i < c->n_members; i++)
+		if (proves_primary(c, judge_member(c, i)))
+			return false;
+	return is_of_cluster(c, n) && n->pub.role == TOPO_ROLE_PRIMARY &&
+	       n->pub.leader != TOPO_LEADER_NO;
 }
 
 /* Two host names may lead to one server. */
@@ -141,6 +158,8 @@ static const char *why_not(const struct judge_cluster *c, const struct judge_nod
 	if (n->pub.health == TOPO_REFUSED && n->alive)
 		return c->pub.system_id != 0 ? "it is of another system than its cluster"
 					     : "the nodes are of different systems";
+	if (n->pub.health == TOPO_UP && n->blind)
+		return "it refuses to tell its position: for reads of consistency eventual alone";
 	return n->error;
 }
 
@@ -151,8 +170,9 @@ static void judge_node(struct judge_cluster *c, struct judge_node *n)
 	bool ok = is_of_cluster(c, n);
 
 	n->pub.health = TOPO_UP;
+	n->pub.blind = n->blind || (primary != NULL && primary->blind);
 	n->pub.follows = ok && n->pub.role == TOPO_ROLE_REPLICA && n->pub.timeline != 0 &&
-			 n->pub.timeline == c->pub.timeline_max;
+			 n->pub.timeline == c->pub.timeline_max && !n->pub.blind;
 	n->pub.fenced = ok && n->pub.role == TOPO_ROLE_PRIMARY &&
 			(primary == NULL || !is_same_server(primary, n));
 	if (!n->alive)
@@ -165,6 +185,7 @@ static void judge_node(struct judge_cluster *c, struct judge_node *n)
 static void judge_nodes(struct judge_cluster *c)
 {
 	c->pub.monitor_refused = false;
+	c->pub.blind = c->pub.primary != TOPO_NONE && c->nodes[c->pub.primary].blind;
 	for (uint16_t i = 0; i < c->n_members; i++) {
 		judge_node(c, judge_member(c, i));
 		c->pub.monitor_refused |= judge_member(c, i)->login_refused;

@@ -14,6 +14,8 @@ struct judge_node {
 	bool heard; /* has answered or failed at least once */
 	bool alive; /* its last word was an answer, and not too long ago */
 	bool login_refused;
+	bool blind;                /* it does not tell timeline and position itself */
+	bool spoke;                /* its last word was an error that a living node says */
 	bool was_up;               /* at the last snapshot */
 	bool known;                /* has been up */
 	char error[TOPO_TEXT_MAX]; /* since its last answer */

@@ -130,7 +130,7 @@ static void node_take(struct judge_node *n, const struct roles_answer *a)
 		    p->postmaster_start_us == a->postmaster_start_us;
 
 	n->heard = n->alive = true;
-	n->login_refused = false;
+	n->login_refused = n->spoke = false;
 	n->error[0] = '\0';
 	/* A replica cut off from its primary cannot tell its timeline, but has kept it. */
 	if (a->timeline != 0 || !same)
@@ -138,11 +138,12 @@ static void node_take(struct judge_node *n, const struct roles_answer *a)
 	if (p->epoch != 0 && !same)
 		n->was_up = false; /* it has restarted unseen */
 	p->epoch += !same;
+	n->blind = a->blind;
 	p->role = a->in_recovery ? TOPO_ROLE_REPLICA : TOPO_ROLE_PRIMARY;
 	p->system_id = a->system_id;
 	p->postmaster_start_us = a->postmaster_start_us;
 	p->server_version_num = a->server_version_num;
-	p->lsn = a->in_recovery ? a->lsn : lsn_round(a->lsn, &a->wal);
+	p->lsn = a->in_recovery || a->blind ? a->lsn : lsn_round(a->lsn, &a->wal);
 	p->sample_begun_us = a->sent_us;
 	p->latency_us = (uint32_t)(p->answered_us == 0
 					   ? latency_us
@@ -180,7 +181,8 @@ unsigned roles_node_answer(struct roles *r, uint16_t node, const struct roles_an
 	before = n->pub;
 	node_take(n, a);
 	bits = judge_after(r, node, &before);
-	if (cluster_of(r, node)->pub.primary == node && sample_add(cluster_of(r, node), n, a))
+	if (cluster_of(r, node)->pub.primary == node && !a->blind &&
+		sample_add(cluster_of(r, node), n, a))
 		bits |= ROLES_SAMPLE;
 	return bits;
 }
@@ -207,12 +209,14 @@ unsigned roles_node_error(struct roles *r, uint16_t node, enum roles_error e, co
 	switch (e) {
 	case ROLES_ERR_LOST:
 	case ROLES_ERR_TIMEOUT:
+		n->spoke = false;
 		break;
 	case ROLES_ERR_LOGIN:
 	case ROLES_ERR_CONNECT:
 	case ROLES_ERR_STARTUP:
 	case ROLES_ERR_QUERY:
 		n->login_refused = e == ROLES_ERR_LOGIN;
+		n->spoke = e != ROLES_ERR_CONNECT;
 		n->heard = true;
 		n->alive = false;
 		break;
@@ -342,6 +346,12 @@ static void note_back(struct roles *r, struct judge_node *n, uint64_t now_us)
 	n->known = n->known || is_up;
 }
 
+static bool is_silent(const struct roles *r, const struct judge_node *n, uint64_t now_us)
+{
+	return n->pub.health == TOPO_DOWN && n->pub.answered_us != 0 && !n->spoke &&
+	       is_overdue(r, n->pub.answered_us, now_us);
+}
+
 enum status roles_snapshot(struct roles *r, uint64_t now_us, struct topology **out)
 {
 	struct topology *t;
@@ -355,6 +365,7 @@ enum status roles_snapshot(struct roles *r, uint64_t now_us, struct topology **o
 		t->clusters[k] = r->clusters[k].pub;
 	for (uint16_t i = 0; i < r->n_nodes; i++) {
 		note_back(r, &r->nodes[i], now_us);
+		r->nodes[i].pub.silent = is_silent(r, &r->nodes[i], now_us);
 		t->nodes[i] = r->nodes[i].pub;
 		fill_lag(&t->nodes[i], cluster_of(r, i));
 	}

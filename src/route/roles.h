@@ -11,7 +11,10 @@
  *   primary; of two primaries the one that is told to be it is taken.
  * - The system identifier is that of most nodes that answer; a node with another is refused, unless
  *   all nodes of the cluster answer with the same other one: then the cluster is a new system.
- * - A node that does not answer for node_timeout is out until its next answer.
+ * - A node that does not tell its position is blind: a primary if no other claims to be one, and a
+ *   replica for reads that may be old. With a blind primary no replica's lag is known: all are.
+ * - A node that does not answer for node_timeout is out until its next answer. It is silent if it
+ *   does not say an error either: what runs there is given up.
  */
 #ifndef PGWEIR_ROUTE_ROLES_H
 #define PGWEIR_ROUTE_ROLES_H
@@ -53,6 +56,7 @@ struct roles_answer {
 	int64_t postmaster_start_us;
 	uint32_t server_version_num;
 	struct wal_geometry wal;
+	bool blind; /* it refuses to tell timeline and LSN: 0, and system_id may be 0, too */
 };
 
 enum roles_error {

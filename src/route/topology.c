@@ -67,5 +67,6 @@ const struct topo_cluster *topology_cluster(const struct topology *t, uint16_t c
 bool topo_cluster_accepts_primary(
 	const struct topo_cluster *c, uint16_t node, uint32_t timeline, bool in_recovery)
 {
-	return !in_recovery && node == c->primary && timeline >= c->timeline_max;
+	return !in_recovery && node == c->primary &&
+	       (timeline >= c->timeline_max || (c->blind && timeline == 0));
 }

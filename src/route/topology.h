@@ -43,6 +43,8 @@ struct topo_node {
 	bool fenced;    /* not in recovery, but not the cluster's primary: never used */
 	bool lag_known; /* see struct lag */
 	uint8_t leader; /* enum topo_leader */
+	bool blind;     /* where it is cannot be told: for reads of consistency eventual alone */
+	bool silent;    /* it has not said anything for node_timeout, not even an error */
 	uint16_t cluster;
 	uint32_t timeline; /* 0: unknown */
 	uint32_t epoch;    /* changes with system identifier and postmaster start time */
@@ -75,6 +77,7 @@ struct topo_cluster {
 	uint16_t primary;      /* node id, TOPO_NONE if there is none */
 	bool ever_primary;     /* one has been seen since the start */
 	bool monitor_refused;  /* a node refuses the monitor's login */
+	bool blind;            /* the primary does not tell its timeline */
 	uint32_t timeline_max; /* highest ever seen; 0: none */
 	/*
 	 * Names the system that the LSNs are of; unique in the process, never 0. Changes when all

@@ -26,9 +26,11 @@
 #define ROLE_QUERY                                                \
 	"SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN ''" \
 	" ELSE pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()) END"
-#define SETUP_MAX       2048u /* bytes of a hidden query */
-#define ISOLATION_QUERY "SHOW default_transaction_isolation"
-#define NO_IDLE_TIMEOUT "SET idle_session_timeout = 0"
+/* The same where that is refused: the role alone. */
+#define BLIND_ROLE_QUERY "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN '' ELSE '?' END"
+#define SETUP_MAX        2048u /* bytes of a hidden query */
+#define ISOLATION_QUERY  "SHOW default_transaction_isolation"
+#define NO_IDLE_TIMEOUT  "SET idle_session_timeout = 0"
 
 enum login_step {
 	STEP_CONNECT,
@@ -47,6 +49,8 @@ struct server_login {
 	bool scram_begun;
 	bool knows_role; /* the role query's row has come */
 	bool role_asked;
+	bool role_refused;     /* it does not tell this user its timeline */
+	bool role_alone;       /* … and was asked for its role alone */
 	uint32_t n_setup;      /* hidden queries still to be answered */
 	uint32_t setup_at;     /* … which one is being answered */
 	uint32_t look_at;      /* … and which is sequences_look's, from 1; 0: none */
@@ -579,7 +583,7 @@ static void take_role(struct server *s, struct rd body)
 	uint32_t len;
 	char hex[9] = "";
 
-	if (s->login->setup_at != 0 || rd_u16(&body) != 1)
+	if ((s->login->setup_at != 0 && !s->login->role_alone) || rd_u16(&body) != 1)
 		return;
 	len = rd_u32(&body);
 	name = rd_bytes(&body, len);
@@ -605,7 +609,9 @@ static bool role_is_right(struct worker *w, struct server *s)
 	if (!s->login->knows_role)
 		return false;
 	if (s->in_recovery || cluster == NULL)
-		return true; /* may read; checked again for each unit */
+		return true;      /* may read; checked again for each unit */
+	if (s->login->role_alone) /* what the monitor has been told holds for it as well */
+		s->timeline = cluster->timeline_max;
 	return topo_cluster_accepts_primary(
 		cluster, (uint16_t)s->pool->node, s->timeline, s->in_recovery);
 }
@@ -633,6 +639,12 @@ static void take_ready(struct worker *w, struct server *s)
 	l->setup_at++;
 	if (--l->n_setup != 0)
 		return;
+	if (l->role_refused && !l->role_alone) {
+		l->role_alone = true;
+		setup_put(s, BLIND_ROLE_QUERY);
+		conn_flush(s->conn);
+		return;
+	}
 	if (role_is_right(w, s)) {
 		l->step = STEP_DONE;
 		return;
@@ -665,6 +677,17 @@ static void take_parameter(struct server *s, struct rd body)
 		return; /* more than BASELINE_MAX: clients are not told of it */
 }
 
+/* The first query was the role's, and it is not the node's state that speaks against it. */
+static bool is_role_refused(const struct server_login *l, struct rd body)
+{
+	struct report r;
+
+	if (!l->role_asked || l->setup_at != 0 || report_read(body, 'E', &r) != OK)
+		return false;
+	return strcmp(r.sqlstate, "42501") == 0 || strcmp(r.sqlstate, "0A000") == 0 ||
+	       strcmp(r.sqlstate, "42883") == 0;
+}
+
 static void take_message(struct worker *w, struct server *s, const struct frame *f, struct rd body)
 {
 	bool in_setup = s->login->step == STEP_SETUP;
@@ -685,6 +708,8 @@ static void take_message(struct worker *w, struct server *s, const struct frame 
 	case BACKEND_ERROR_RESPONSE:
 		if (is_looking(s->login))
 			sequences_asked(s->pool->acc); /* for all that is known */
+		else if (in_setup && is_role_refused(s->login, body))
+			s->login->role_refused = true;
 		else
 			take_error(w, s, body);
 		break;

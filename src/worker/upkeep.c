@@ -40,6 +40,45 @@ static void check_idle(struct worker *w, struct pool *p)
 	}
 }
 
+/*
+ * What runs there is given up: the replica says nothing any more, or it was a primary, and a higher
+ * timeline is known. A primary that hangs may go on, as long as there is no other.
+ */
+static bool is_given_up(
+	const struct topo_cluster *cluster, const struct topo_node *n, const struct server *s)
+{
+	if (s->in_recovery)
+		return n->silent;
+	return s->timeline != 0 && s->timeline < cluster->timeline_max;
+}
+
+static struct server *find_given_up(
+	const struct topo_cluster *cluster, const struct topo_node *n, struct pool *p)
+{
+	struct list *it;
+
+	list_foreach (it, &p->active) {
+		struct server *s = list_entry(it, struct server, pool_link);
+
+		if (s->client != NULL && !s->replication && is_given_up(cluster, n, s))
+			return s;
+	}
+	return NULL;
+}
+
+/* Their clients' reads run elsewhere, where that can be; else they are told. */
+static void give_up_units(struct worker *w, struct pool *p)
+{
+	const struct topo_cluster *cluster = fit_cluster(w, p->acc);
+	const struct topo_node *n = topology_node(w->topology, (uint16_t)p->node);
+	struct server *s;
+
+	if (cluster == NULL || n == NULL)
+		return;
+	while ((s = find_given_up(cluster, n, p)) != NULL)
+		server_close(w, s, s->in_recovery ? SERVER_END_LOST : SERVER_END_ROLE);
+}
+
 /* Did the last login fail because of the state that the node was in? */
 static bool failed_for_the_node(const struct pool *p)
 {
@@ -52,6 +91,8 @@ static void account_topology_changed(struct worker *w, struct account *acc)
 		struct pool *p = acc->pools[i];
 
 		check_idle(w, p);
+		if (p->n_active != 0)
+			give_up_units(w, p);
 		/* The monitor sees the node accept connections: no need to wait longer. */
 		if (p->retry_at_us > w->now_us && node_is_up(w, p->node) && failed_for_the_node(p))
 			p->retry_at_us = w->now_us;

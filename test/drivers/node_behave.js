@@ -16,6 +16,34 @@ async function code(query) {
 	}
 }
 
+// COPY in, out, and one that fails, by pg-copy-streams; `one` and `two` are clients of node-postgres,
+// `value` asks one of them for a value.
+async function copy(one, two, value) {
+	const { pipeline } = require('stream/promises');
+	const { Readable } = require('stream');
+	const { from, to } = require('pg-copy-streams');
+	const put = (lines) => pipeline(Readable.from(lines), one.query(from('COPY d_copy FROM STDIN')));
+	await one.query('DROP TABLE IF EXISTS d_copy; CREATE TABLE d_copy (a int, b text)');
+	await put(Array.from({ length: 10000 }, (_, i) => `${i}\trow ${i}\n`));
+	const seen = [await value(two, "SELECT count(*) || ' ' || sum(a) AS v FROM d_copy")];
+	let length = 0;
+	for await (const part of two.query(to('COPY d_copy TO STDOUT')))
+		length += part.length;
+	seen.push(length, await code(put(['x\ty\n'])), await value(one, 'SELECT count(*) AS v FROM d_copy'));
+	await one.query('DROP TABLE d_copy');
+	return seen;
+}
+
+// Waits for two notifications of what `one` listens to, 5 s at most.
+async function hear(one, work) {
+	const heard = [];
+	one.on('notification', (n) => heard.push(`${n.channel} ${n.payload}`));
+	await work();
+	for (let i = 0; i < 100 && heard.length < 2; i++)
+		await sleep(50);
+	return heard;
+}
+
 async function behaviours(all) {
 	for (const [name, work] of Object.entries(all)) {
 		try {
@@ -29,4 +57,4 @@ async function behaviours(all) {
 	process.exit(0);
 }
 
-module.exports = { behaviours, sleep, code, firstLine, target, tlsTarget, BIG: 10 * 1024 * 1024, CLIENTS: 5 };
+module.exports = { behaviours, copy, hear, sleep, code, firstLine, target, tlsTarget, BIG: 10 * 1024 * 1024, CLIENTS: 5 };

@@ -1,6 +1,6 @@
 // node-postgres (pg).
 const { Client, Pool } = require('pg');
-const { behaviours, sleep, code, firstLine, BIG, CLIENTS, target, tlsTarget } = require('./node_behave.js');
+const { behaviours, copy, hear, sleep, code, firstLine, BIG, CLIENTS, target, tlsTarget } = require('./node_behave.js');
 
 async function connections(count, work, more = {}) {
 	const all = Array.from({ length: count }, () => new Client({ ...target, ...more }));
@@ -78,16 +78,12 @@ behaviours({
 		canceller.cancel(one, one._getActiveQuery ? one._getActiveQuery() : one.activeQuery);
 		return [await code(query), await value(one, 'SELECT 1'), await value(two, 'SELECT 2'), await value(three, 'SELECT 3')];
 	}),
-	listen: () => connections(2, async (one, two) => {
-		const heard = [];
-		one.on('notification', (n) => heard.push(`${n.channel} ${n.payload}`));
+	copy: () => connections(2, (one, two) => copy(one, two, value)),
+	listen: () => connections(2, (one, two) => hear(one, async () => {
 		await one.query('LISTEN d_news');
 		await two.query("NOTIFY d_news, 'hello'");
 		await two.query('SELECT pg_notify($1, $2)', ['d_news', 'again']);
-		for (let i = 0; i < 100 && heard.length < 2; i++)
-			await sleep(50);
-		return heard;
-	}),
+	})),
 	temp_table: () => connections(3, async (one, two, three) => {
 		await one.query('CREATE TEMP TABLE d_temp (a int)');
 		await two.query('CREATE TEMP TABLE d_temp (a text)');

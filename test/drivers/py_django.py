@@ -1,6 +1,10 @@
 #!/usr/bin/python3
 """Django's ORM: atomic, select_for_update, server-side cursors, several connections at once."""
+import contextlib
+import io
+import select
 import threading
+import time
 
 import django
 from behave import BIG, CA, CLIENTS, DATABASE, HOST, PASSWORD, PORT, USER, behaviour, main
@@ -34,6 +38,32 @@ class Account(models.Model):
     class Meta:
         app_label = "drivers"
         db_table = "d_account"
+
+
+class Temporary(models.Model):
+    a = models.IntegerField(primary_key=True)
+
+    class Meta:
+        app_label = "drivers"
+        db_table = "d_temp"
+        managed = False
+
+
+@contextlib.contextmanager
+def fresh(*names):
+    """The names' connections are made anew: what is set there ends with them."""
+    for name in names:
+        connections[name].close()
+    try:
+        yield names
+    finally:
+        for name in names:
+            connections[name].close()
+
+
+def run(name, sql, params=None):
+    with connections[name].cursor() as cursor_:
+        cursor_.execute(sql, params)
 
 
 def value(name, sql, params=None):
@@ -109,6 +139,19 @@ def cursor():
 
 
 @behaviour
+def prepared():
+    with fresh(*NAMES) as (one, two, *others):
+        run(one, "PREPARE q (int) AS SELECT $1 + 1")
+        run(two, "PREPARE q (int) AS SELECT $1 * 2")
+        seen = [(value(one, "EXECUTE q(%s)", [i]), value(two, "EXECUTE q(%s)", [i]),
+                 [value(name, "SELECT %s + 0", [i]) for name in others]) for i in range(6)]
+        seen += [code(run, one, "PREPARE q AS SELECT 1"), code(value, others[0], "EXECUTE q(1)")]
+        for name in (one, two):
+            run(name, "DEALLOCATE q")
+        return seen
+
+
+@behaviour
 def settings():
     for i, name in enumerate(NAMES):
         with connections[name].cursor() as cursor_:
@@ -119,6 +162,16 @@ def settings():
         with connections[name].cursor() as cursor_:
             cursor_.execute("RESET search_path")
     return seen
+
+
+@behaviour
+def custom_setting():
+    with fresh("c1", "c2") as (one, two):
+        ask = "SELECT current_setting('app.user_id', true)"
+        run(one, "SET app.user_id = '7'")
+        seen = [value(one, ask), value(two, ask)]
+        run(one, "SELECT set_config('app.user_id', %s, false)", ["8"])
+        return seen + [value(one, ask), value(two, ask)]
 
 
 @behaviour
@@ -139,6 +192,58 @@ def cancel():
     threading.Timer(0.3, connections["c1"].connection.cancel).start()
     return [code(value, "c1", "SELECT pg_sleep(30)"), value("c1", "SELECT 1"),
             value("c2", "SELECT 2")]
+
+
+def raw_copy(name, sql, file):
+    """By the driver's cursor: Django has no COPY, and passes its errors on as they are."""
+    with connections[name].cursor() as cursor_:
+        try:
+            return cursor_.copy_expert(sql, file)
+        except connections[name].Database.Error as error:
+            return error.pgcode
+
+
+@behaviour
+def copy():
+    run("c1", "DROP TABLE IF EXISTS d_copy; CREATE TABLE d_copy (a int, b text)")
+    raw_copy("c1", "COPY d_copy FROM STDIN", io.StringIO(
+        "".join(f"{i}\trow {i}\n" for i in range(10000))))
+    seen = [value("c2", "SELECT count(*) || ' ' || sum(a) FROM d_copy")]
+    out = io.StringIO()
+    raw_copy("c2", "COPY d_copy TO STDOUT", out)
+    seen += [len(out.getvalue()),
+             raw_copy("c1", "COPY d_copy FROM STDIN", io.StringIO("x\ty\n")),
+             value("c1", "SELECT count(*) FROM d_copy")]
+    run("c1", "DROP TABLE d_copy")
+    return seen
+
+
+@behaviour
+def listen():
+    with fresh("c1", "c2") as (one, two):
+        run(one, "LISTEN d_news")
+        run(two, "NOTIFY d_news, 'hello'")
+        run(two, "SELECT pg_notify('d_news', %s)", ["again"])
+        raw = connections[one].connection
+        deadline = time.monotonic() + 10
+        while len(raw.notifies) < 2 and time.monotonic() < deadline:
+            select.select([raw], [], [], 1)
+            raw.poll()
+        return [(n.channel, n.payload) for n in raw.notifies]
+
+
+@behaviour
+def temp_table():
+    run("c1", "CREATE TEMP TABLE d_temp (a int)")
+    run("c2", "CREATE TEMP TABLE d_temp (a text)")
+    Temporary.objects.using("c1").bulk_create([Temporary(a=1), Temporary(a=2)])
+    run("c2", "INSERT INTO d_temp VALUES ('x')")
+    seen = [Temporary.objects.using("c1").aggregate(models.Sum("a"))["a__sum"],
+            value("c2", "SELECT max(a) FROM d_temp"),
+            code(list, Temporary.objects.using("c3"))]
+    for name in ("c1", "c2"):
+        run(name, "DROP TABLE d_temp")
+    return seen + [code(list, Temporary.objects.using("c1"))]
 
 
 @behaviour

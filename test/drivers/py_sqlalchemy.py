@@ -1,6 +1,10 @@
 #!/usr/bin/python3
 """SQLAlchemy: its pool and ORM, over psycopg2."""
+import contextlib
+import io
+import select
 import threading
+import time
 
 import sqlalchemy as sa
 from behave import BIG, CA, CLIENTS, DATABASE, HOST, PASSWORD, PORT, USER, behaviour, main
@@ -30,6 +34,23 @@ def engine(password=PASSWORD, database=DATABASE, **arguments):
 
 
 MAIN = engine()
+
+
+@contextlib.contextmanager
+def connections(count):
+    """Fresh ones, without transactions of SQLAlchemy's: what is set there ends with them."""
+    own = engine()
+    opened = [own.connect().execution_options(isolation_level="AUTOCOMMIT") for _ in range(count)]
+    try:
+        yield opened
+    finally:
+        for conn in opened:
+            conn.close()
+        own.dispose()
+
+
+def run(conn, sql, **params):
+    conn.execute(sa.text(sql), params)
 
 
 def value(conn, sql, **params):
@@ -64,6 +85,19 @@ def orm():
 
 
 @behaviour
+def prepared():
+    with connections(2) as (one, two), connections(CLIENTS - 2) as others:
+        run(one, "PREPARE q (int) AS SELECT $1 + 1")
+        run(two, "PREPARE q (int) AS SELECT $1 * 2")
+        seen = [(value(one, "EXECUTE q(:i)", i=i), value(two, "EXECUTE q(:i)", i=i),
+                 [value(conn, "SELECT :i + 0", i=i) for conn in others]) for i in range(6)]
+        seen += [code(run, one, "PREPARE q AS SELECT 1"), code(value, others[0], "EXECUTE q(1)")]
+        for conn in (one, two):
+            run(conn, "DEALLOCATE q")
+        return seen
+
+
+@behaviour
 def settings():
     automatic = MAIN.execution_options(isolation_level="AUTOCOMMIT")
     conns = [automatic.connect() for _ in range(CLIENTS)]
@@ -77,6 +111,16 @@ def settings():
         seen += [value(conn, "SHOW transaction_isolation")]
     with MAIN.connect() as conn:
         return seen + [value(conn, "SHOW transaction_isolation")]
+
+
+@behaviour
+def custom_setting():
+    with connections(2) as (one, two):
+        ask = "SELECT current_setting('app.user_id', true)"
+        run(one, "SET app.user_id = '7'")
+        seen = [value(one, ask), value(two, ask)]
+        run(one, "SELECT set_config('app.user_id', :id, false)", id="8")
+        return seen + [value(one, ask), value(two, ask)]
 
 
 @behaviour
@@ -97,6 +141,44 @@ def cancel():
         threading.Timer(0.3, conn.connection.dbapi_connection.cancel).start()
         return [code(value, conn, "SELECT pg_sleep(30)"), value(conn, "SELECT 1"),
                 value(other, "SELECT 2")]
+
+
+def raw_copy(conn, sql, file):
+    """By the driver's own cursor: SQLAlchemy has no COPY."""
+    with conn.connection.cursor() as raw:
+        try:
+            return raw.copy_expert(sql, file)
+        except conn.dialect.dbapi.Error as error:
+            return error.pgcode
+
+
+@behaviour
+def copy():
+    with connections(2) as (one, two):
+        run(one, "DROP TABLE IF EXISTS d_copy; CREATE TABLE d_copy (a int, b text)")
+        seen = [raw_copy(one, "COPY d_copy FROM STDIN", io.StringIO(
+            "".join(f"{i}\trow {i}\n" for i in range(10000))))]
+        seen += [value(two, "SELECT count(*) || ' ' || sum(a) FROM d_copy")]
+        out = io.StringIO()
+        seen += [raw_copy(two, "COPY d_copy TO STDOUT", out), len(out.getvalue())]
+        seen += [raw_copy(one, "COPY d_copy FROM STDIN", io.StringIO("x\ty\n")),
+                 value(one, "SELECT count(*) FROM d_copy")]
+        run(one, "DROP TABLE d_copy")
+        return seen
+
+
+@behaviour
+def listen():
+    with connections(2) as (one, two):
+        run(one, "LISTEN d_news")
+        run(two, "NOTIFY d_news, 'hello'")
+        run(two, "SELECT pg_notify('d_news', :payload)", payload="again")
+        raw = one.connection.dbapi_connection
+        deadline = time.monotonic() + 10
+        while len(raw.notifies) < 2 and time.monotonic() < deadline:
+            select.select([raw], [], [], 1)
+            raw.poll()
+        return [(n.channel, n.payload) for n in raw.notifies]
 
 
 @behaviour

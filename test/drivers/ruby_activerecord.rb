@@ -54,6 +54,19 @@ def at_once(count)
   Array.new(count) { |i| Thread.new { ActiveRecord::Base.connection_pool.with_connection { yield i } } }.map(&:value)
 end
 
+# Fresh ones besides the main thread's; what is set there ends with them.
+def connections(count)
+  pool = ActiveRecord::Base.connection_pool
+  pool.disconnect
+  all = Array.new(count) { pool.checkout }
+  yield(*all)
+ensure
+  all&.each do |one|
+    pool.remove(one)
+    one.disconnect!
+  end
+end
+
 class Migrator < ActiveRecord::Migrator
   def self.with(*migrations)
     all = migrations.each_with_index.map { |m, i| m.new(m.name, i + 1) }
@@ -123,6 +136,50 @@ behaviour :settings do
   seen += at_once(3) { connection.select_value('SHOW statement_timeout') }
   connection.execute('RESET search_path; RESET statement_timeout')
   seen
+end
+
+behaviour :custom_setting do
+  connections(2) do |one, two|
+    ask = "SELECT current_setting('app.user_id', true)"
+    one.execute("SET app.user_id = '7'")
+    seen = [one.select_value(ask), two.select_value(ask)]
+    one.exec_query("SELECT set_config('app.user_id', $1, false)", 'SQL', [[nil, '8']], prepare: true)
+    seen + [one.select_value(ask), two.select_value(ask)]
+  end
+end
+
+behaviour :copy do
+  connections(2) do |one, two|
+    one.execute('DROP TABLE IF EXISTS d_copy; CREATE TABLE d_copy (a int, b text)')
+    raw = one.raw_connection
+    raw.copy_data('COPY d_copy FROM STDIN') { 10_000.times { |i| raw.put_copy_data("#{i}\trow #{i}\n") } }
+    seen = [two.select_value("SELECT count(*) || ' ' || sum(a) FROM d_copy")]
+    length = 0
+    two.raw_connection.copy_data('COPY d_copy TO STDOUT') do
+      while (row = two.raw_connection.get_copy_data)
+        length += row.size
+      end
+    end
+    failed = begin
+      raw.copy_data('COPY d_copy FROM STDIN') { raw.put_copy_data("x\ty\n") }
+    rescue PG::Error => e
+      e.result.error_field(PG::PG_DIAG_SQLSTATE)
+    end
+    seen += [length, failed, one.select_value('SELECT count(*) FROM d_copy')]
+    one.drop_table('d_copy')
+    seen
+  end
+end
+
+behaviour :listen do
+  connections(2) do |one, two|
+    one.execute('LISTEN d_news')
+    two.execute("NOTIFY d_news, 'hello'")
+    two.exec_query('SELECT pg_notify($1, $2)', 'SQL', [[nil, 'd_news'], [nil, 'again']], prepare: true)
+    heard = []
+    2.times { one.raw_connection.wait_for_notify(10) { |channel, _pid, payload| heard << "#{channel} #{payload}" } }
+    heard
+  end
 end
 
 behaviour :temp_table do

@@ -192,6 +192,15 @@ def test_options_of_the_start_up_packet(pooler, options, name, shown):
             assert show(other, name) == default
 
 
+def test_login_is_told_what_its_server_had_already(site):
+    """A server that another client has left with the same application_name tells it again."""
+    with site.pgweir(settings={"default_pool_size": 1}) as p:
+        for options in ("", "-c work_mem=8MB", "-c work_mem=7MB", "-c lock_timeout=9s"):
+            with p.raw(application_name="mine", options=options) as client:
+                assert client.parameters["application_name"] == "mine"
+                assert client.value("SHOW application_name") == "mine"
+
+
 def test_bad_start_up_setting_is_refused_as_postgresql_does(pooler, site):
     for port in (pooler.port, site.cluster.primary.port):
         with RawClient(port) as client:

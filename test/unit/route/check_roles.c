@@ -122,6 +122,83 @@ START_TEST(who_is_named_not_the_leader_is_no_primary)
 }
 END_TEST
 
+START_TEST(node_is_silent_when_it_has_not_even_said_an_error_for_node_timeout)
+{
+	uint16_t about;
+
+	start();
+	ck_assert(!node(1)->silent);
+	cut(1);
+	ck_assert(!node(1)->silent); /* its connections will tell */
+	now_us += TIMEOUT_US;
+	while (roles_tick(r, now_us, &about) != 0)
+		;
+	ck_assert(node(1)->silent && node(2)->silent);
+	(void)!roles_node_error(r, 1, ROLES_ERR_QUERY, "too many connections");
+	ck_assert(!node(1)->silent);
+	(void)!roles_node_error(r, 1, ROLES_ERR_TIMEOUT, "no answer");
+	ck_assert(node(1)->silent);
+	replica(1, 1, 900);
+	ck_assert(!node(1)->silent);
+}
+END_TEST
+
+static unsigned blind(uint16_t id, bool in_recovery, uint64_t system_id)
+{
+	struct roles_answer a = answer_of(id, in_recovery, 0, 0);
+
+	a.blind = true;
+	a.system_id = system_id;
+	return roles_node_answer(r, id, &a);
+}
+
+START_TEST(blind_replica_is_up_but_follows_nobody)
+{
+	start();
+	blind(1, true, 0);
+	ck_assert_int_eq(node(1)->health, TOPO_UP);
+	ck_assert(node(1)->blind && !node(1)->follows);
+	ck_assert(!node(2)->blind && node(2)->follows);
+	replica(1, 1, 1000);
+	ck_assert(!node(1)->blind && node(1)->follows);
+}
+END_TEST
+
+START_TEST(blind_primary_is_taken_if_no_other_proves_to_be_one)
+{
+	blind(0, false, 0);
+	replica(1, 1, 900);
+	blind(2, true, SYSTEM);
+	ck_assert_uint_eq(cluster()->primary, 0);
+	ck_assert(cluster()->blind);
+	ck_assert_uint_eq(cluster()->n_samples, 0);
+	ck_assert(node(1)->blind && !node(1)->follows); /* how far behind it is nobody knows */
+	ck_assert(topo_cluster_accepts_primary(cluster(), 0, 0, false));
+	ck_assert(!topo_cluster_accepts_primary(cluster(), 0, 0, true));
+	ck_assert(!topo_cluster_accepts_primary(cluster(), 1, 0, false));
+	primary(1, 2, 1000); /* it tells its timeline */
+	ck_assert_uint_eq(cluster()->primary, 1);
+	ck_assert(node(0)->fenced);
+	ck_assert(!cluster()->blind);
+	ck_assert(!topo_cluster_accepts_primary(cluster(), 1, 0, false));
+}
+END_TEST
+
+START_TEST(of_blind_primaries_the_present_one_stays)
+{
+	blind(0, false, 0);
+	blind(1, true, 0);
+	blind(2, true, 0);
+	ck_assert_uint_eq(cluster()->primary, 0);
+	blind(1, false, 0);
+	ck_assert_uint_eq(cluster()->primary, 0);
+	cut(0);
+	ck_assert_uint_eq(cluster()->primary, 1);
+	blind(0, false, 0);
+	ck_assert_uint_eq(cluster()->primary, 1);
+}
+END_TEST
+
 START_TEST(of_two_primaries_the_one_that_is_named_is_taken)
 {
 	start();
@@ -615,6 +692,10 @@ int main(void)
 	tcase_add_test(tc, nothing_is_decided_until_all_were_heard);
 	tcase_add_test(tc, who_is_named_not_the_leader_is_no_primary);
 	tcase_add_test(tc, of_two_primaries_the_one_that_is_named_is_taken);
+	tcase_add_test(tc, blind_replica_is_up_but_follows_nobody);
+	tcase_add_test(tc, blind_primary_is_taken_if_no_other_proves_to_be_one);
+	tcase_add_test(tc, of_blind_primaries_the_present_one_stays);
+	tcase_add_test(tc, node_is_silent_when_it_has_not_even_said_an_error_for_node_timeout);
 	tcase_add_test(tc, a_node_that_is_never_heard_holds_up_the_start_for_its_timeout_only);
 	tcase_add_test(tc, the_quickest_of_two_primaries_does_not_win_the_start);
 	tcase_add_test(tc, two_primaries_of_one_timeline_at_the_start_are_both_refused);
