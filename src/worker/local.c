@@ -26,8 +26,8 @@ static void put(struct client *c, const struct wr *out)
 	conn_put_copy(c->conn, out->buf, out->len);
 }
 
-/* What the server would say to the statement, up to ReadyForQuery. */
-static void answer(struct worker *w, struct client *c, const struct single *u, const char *tag)
+/* What the server would say to the statement, without ReadyForQuery. */
+static void answer_open(struct client *c, const struct single *u, const char *tag)
 {
 	uint8_t buf[128];
 	struct wr out = wr_of(buf, sizeof buf);
@@ -43,8 +43,14 @@ static void answer(struct worker *w, struct client *c, const struct single *u, c
 	}
 	reply_put_command_complete(&out, tag);
 	put(c, &out);
-	client_put_ready(w, c);
 	c->db->stats.queries++;
+}
+
+/* … up to ReadyForQuery. */
+static void answer(struct worker *w, struct client *c, const struct single *u, const char *tag)
+{
+	answer_open(c, u, tag);
+	client_put_ready(w, c);
 }
 
 static void leave_txn(struct client *c, bool committed)
@@ -93,10 +99,29 @@ static void merge_modes(struct sql_modes *into, const struct sql_modes *m)
 	into->needs_primary = into->needs_primary || m->needs_primary;
 }
 
+/* The block begins, with nothing said of it yet. False: it is for the server. */
+static bool begin_deferred(struct worker *w, struct client *c, const struct single *u)
+{
+	if (c->acc->mode != POOL_MODE_TRANSACTION || !keep_deferred(c, u, JOURNAL_BEGIN, ""))
+		return false;
+	c->deferred->modes = u->verdict.effects[0].modes;
+	c->deferred->snapshot = false;
+	c->deferred->failed = false;
+	c->deferred->op = 0;
+	c->txn = TXN_DEFERRED;
+	c->txn_begun_us = w->now_us;
+	c->state_since_us = w->now_us;
+	settings_txn_begin(&c->set);
+	return true;
+}
+
+static const char *begin_tag(const struct single *u)
+{
+	return u->verdict.effects[0].flags & SQL_EFFECT_START ? "START TRANSACTION" : "BEGIN";
+}
+
 static bool begin(struct worker *w, struct client *c, const struct single *u)
 {
-	const struct sql_effect *e = &u->verdict.effects[0];
-
 	if (c->acc->mode == POOL_MODE_STATEMENT) {
 		struct report r = report_of("FATAL", SQLSTATE_PROTOCOL_VIOLATION,
 			"transaction blocks not allowed in statement pooling mode");
@@ -105,18 +130,25 @@ static bool begin(struct worker *w, struct client *c, const struct single *u)
 		client_fatal(w, c, &r, CLIENT_END_PROTOCOL);
 		return true;
 	}
-	if (c->acc->mode != POOL_MODE_TRANSACTION || !keep_deferred(c, u, JOURNAL_BEGIN, ""))
+	if (!begin_deferred(w, c, u))
 		return false;
-	c->deferred->modes = e->modes;
-	c->deferred->snapshot = false;
-	c->deferred->failed = false;
-	c->deferred->op = 0;
-	c->txn = TXN_DEFERRED;
-	c->txn_begun_us = w->now_us;
-	c->state_since_us = w->now_us;
-	settings_txn_begin(&c->set);
-	answer(w, c, u, e->flags & SQL_EFFECT_START ? "START TRANSACTION" : "BEGIN");
+	answer(w, c, u, begin_tag(u));
 	return true;
+}
+
+uint32_t local_begin_ahead(struct worker *w, struct client *c, const uint8_t *data)
+{
+	struct single u;
+	uint32_t len;
+
+	if (c->txn != TXN_NONE || c->unit.cls != SQL_TXN || c->unit.n_stmts < 2 ||
+		(len = single_read_first(c, data, &u)) == 0)
+		return 0;
+	(void)judge_word(w, c, u.sql, u.sql_len, &u.verdict);
+	if (!sql_verdict_is(&u.verdict, EFFECT_BEGIN) || !begin_deferred(w, c, &u))
+		return 0;
+	answer_open(c, &u, begin_tag(&u));
+	return len;
 }
 
 static bool end_deferred(

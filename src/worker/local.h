@@ -13,4 +13,11 @@
  */
 bool local_answer(struct worker *w, struct client *c, const uint8_t *data);
 
+/*
+ * A series that begins with BEGIN and goes on with reads: answer the BEGIN, so that the rest is the
+ * first unit of a deferred block. Only for a client without a server. Returns the length of what
+ * was answered; 0: nothing was.
+ */
+uint32_t local_begin_ahead(struct worker *w, struct client *c, const uint8_t *data);
+
 #endif

@@ -111,11 +111,28 @@ void moving_judge(struct client *c, const uint8_t *data)
 
 /* --- control of the block --- */
 
+/*
+ * SET LOCAL of a parameter or a role, in words that another server understands as well. What a
+ * custom parameter leaves is the client's when the statement is complete, see effects.h.
+ */
+static bool sets_locally(const struct client *c, const struct single *u)
+{
+	const struct sql_effect *e = &u->verdict.effects[0];
+	const uint8_t how = e->flags & (SQL_EFFECT_LOCAL | SQL_EFFECT_UNTRACKED);
+	char name[SETTINGS_NAME_MAX + 1];
+
+	if (sql_verdict_is(&u->verdict, EFFECT_ROLE))
+		return how == SQL_EFFECT_LOCAL && e->implied == IMPLIED_ROLE;
+	if (!sql_verdict_is(&u->verdict, EFFECT_SET))
+		return false;
+	if (e->flags & SQL_EFFECT_CUSTOM)
+		return how == SQL_EFFECT_LOCAL;
+	return single_sets_locally(c, u, name) && settings_class_of(name) != SETTINGS_TXN;
+}
+
 /* Is it a statement that controls the block, and that runs where the block is? */
 static bool is_control(const struct client *c, const struct single *u)
 {
-	char name[SETTINGS_NAME_MAX + 1];
-
 	if (sql_verdict_is(&u->verdict, EFFECT_COMMIT) ||
 		sql_verdict_is(&u->verdict, EFFECT_ROLLBACK) ||
 		sql_verdict_is(&u->verdict, EFFECT_ROLLBACK_TO))
@@ -125,8 +142,7 @@ static bool is_control(const struct client *c, const struct single *u)
 	if (sql_verdict_is(&u->verdict, EFFECT_SAVEPOINT) ||
 		sql_verdict_is(&u->verdict, EFFECT_RELEASE))
 		return true;
-	return sql_verdict_is(&u->verdict, EFFECT_SET) && single_sets_locally(c, u, name) &&
-	       settings_class_of(name) != SETTINGS_TXN;
+	return sets_locally(c, u);
 }
 
 /* What it will do to the journal. False: it cannot be followed, so it runs elsewhere. */
@@ -134,7 +150,8 @@ static bool note_control(struct client *c, const struct single *u)
 {
 	struct deferred *d = c->deferred;
 	const struct sql_effect *e = &u->verdict.effects[0];
-	enum journal_kind kind = e->kind == EFFECT_SET ? JOURNAL_SET : JOURNAL_SAVEPOINT;
+	bool sets = e->kind == EFFECT_SET || e->kind == EFFECT_ROLE;
+	enum journal_kind kind = sets ? JOURNAL_SET : JOURNAL_SAVEPOINT;
 	size_t len;
 
 	d->op = OP_NONE;
@@ -146,7 +163,7 @@ static bool note_control(struct client *c, const struct single *u)
 	if (c->txn == TXN_FAILED && e->kind != EFFECT_ROLLBACK_TO)
 		return true;
 	d->op_name[0] = '\0';
-	if (kind == JOURNAL_SAVEPOINT &&
+	if (!sets &&
 		sql_effect_name(u->sql, c->sql_opts, e, d->op_name, sizeof d->op_name, &len) != OK)
 		return false;
 	if (e->kind == EFFECT_ROLLBACK_TO)

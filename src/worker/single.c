@@ -22,12 +22,13 @@ static bool bound_text(struct client *c, const struct msg_bind *bind, struct sin
 }
 
 /*
- * The series Parse "" - Bind "" "" without values - [Describe] - Execute "" - Sync, or the same of
- * a named statement without the Parse.
+ * The messages Parse "" - Bind "" "" without values - [Describe] - Execute "" and what `order` has
+ * behind them, or the same of a named statement without the Parse. Returns their length, 0 if there
+ * are others.
  */
-static bool read_series(struct client *c, const uint8_t *data, uint32_t len, struct single *out)
+static uint32_t read_series(
+	struct client *c, const uint8_t *data, uint32_t len, const char *order, struct single *out)
 {
-	static const char order[] = "PBDES";
 	const char *want = len != 0 && data[0] == 'B' ? order + 1 : order;
 	bool parsed = *want == 'P';
 	struct msg_bind_tail tail;
@@ -35,47 +36,54 @@ static bool read_series(struct client *c, const uint8_t *data, uint32_t len, str
 	struct msg_parse parse;
 	struct msg_bind bind;
 	struct frame f;
+	uint32_t at = 0;
 
-	for (uint32_t at = 0; at < len; at += f.total) {
+	for (; at < len && *want != '\0'; at += f.total) {
 		struct rd body;
 
 		if (frame_peek(data + at, len - at, FRAME_LEN_MAX, &f) != OK)
-			return false;
+			return 0;
 		if (*want == 'D' && f.type != 'D')
 			want++;
-		if (*want == '\0' || f.type != (uint8_t)*want)
-			return false;
+		if (f.type != (uint8_t)*want)
+			return 0;
 		body = frame_body(data + at, &f);
 		if (f.type == 'P' &&
 			(frontend_read_parse(body, &parse) != OK || parse.name_len != 0))
-			return false;
+			return 0;
 		if (f.type == 'B') {
 			if (frontend_read_bind(body, (uint32_t)body.left, &bind) != OK ||
 				bind.portal_len != 0 || (parsed && bind.stmt_len != 0) ||
 				(!parsed && !bound_text(c, &bind, out)))
-				return false;
+				return 0;
 			rd_skip(&body, bind.tail_at);
 			if (frontend_read_bind_tail(body, &tail) != OK || tail.n_values != 0)
-				return false;
+				return 0;
 		}
 		if (f.type == 'D') {
 			if (frontend_read_target(body, &target) != OK || target.name_len != 0)
-				return false;
+				return 0;
 			out->describes_stmt = target.kind == 'S';
 			out->describes_portal = target.kind == 'P';
 		}
 		if (f.type == 'E' && (body.left == 0 || body.p[0] != '\0'))
-			return false;
+			return 0;
 		want++;
 	}
 	if (*want != '\0')
-		return false;
+		return 0;
 	if (parsed) {
 		out->sql = parse.sql;
 		out->sql_len = parse.sql_len;
 	}
 	out->is_extended = true;
-	return true;
+	return at;
+}
+
+uint32_t single_read_first(struct client *c, const uint8_t *data, struct single *out)
+{
+	memset(out, 0, offsetof(struct single, verdict));
+	return c->unit.is_simple ? 0 : read_series(c, data, c->unit.len, "PBDE", out);
 }
 
 bool single_read(struct client *c, const uint8_t *data, struct single *out)
@@ -85,7 +93,7 @@ bool single_read(struct client *c, const uint8_t *data, struct single *out)
 
 	memset(out, 0, offsetof(struct single, verdict));
 	if (!c->unit.is_simple)
-		return read_series(c, data, c->unit.len, out);
+		return read_series(c, data, c->unit.len, "PBDES", out) == c->unit.len;
 	if (frame_peek(data, c->unit.len, FRAME_LEN_MAX, &f) != OK ||
 		frontend_read_query(frame_body(data, &f), &q) != OK)
 		return false;

@@ -25,6 +25,12 @@ struct single {
 bool single_read(struct client *c, const uint8_t *data, struct single *out);
 
 /*
+ * The first statement of a series of several, up to its Execute. Returns the length of its
+ * messages; 0: it has another form.
+ */
+uint32_t single_read_first(struct client *c, const uint8_t *data, struct single *out);
+
+/*
  * Is it SET LOCAL of a literal, `name`, that can be said to another server as it is? Not of what
  * the server reports: the client expects its ParameterStatus. u->verdict is set.
  */

@@ -422,6 +422,19 @@ static void answered_here(struct feed *fd)
 	client_watch(fd->w, c);
 }
 
+/* A BEGIN at the front of a series, as pgjdbc sends it. */
+static bool begins_ahead(struct feed *fd)
+{
+	struct client *c = fd->c;
+	uint32_t len = c->unit.len, n = local_begin_ahead(fd->w, c, next_byte(fd));
+
+	if (n == 0)
+		return false;
+	fd->at += n;
+	c->unit = (struct unit){.len = len - n, .complete = true};
+	return true;
+}
+
 /* The unit is complete (or begins a stream): judge it, find it a place. False: it waits. */
 static bool launch(struct feed *fd)
 {
@@ -455,12 +468,14 @@ static bool launch(struct feed *fd)
 		answered_here(fd);
 		return true;
 	}
+	if (c->db->moves && c->server == NULL && !c->streaming && begins_ahead(fd))
+		return true; /* what is left of it is judged anew */
 	if (c->moves == MOVES_REPLICA && !moving_goes_on(fd->w, c, next_byte(fd)))
 		return stall(c);
 	do {
 		if (!dispatch_unit(fd->w, c)) /* in line, or behind what its server owes it */
 			return c->state == CLIENT_ACTIVE && c->server != NULL && stall(c);
-	} while (c->db->moves && !moving_begins(fd->w, c));
+	} while ((c->db->moves || c->moves == MOVES_CHOSEN) && !moving_begins(fd->w, c));
 	/* nobody has looked at what the stream will do */
 	if (c->streaming && sequences_ahead(fd->w, c, SQLV_USES_SEQ) != OK) {
 		forward_failed(fd, E_NOMEM);

@@ -24,9 +24,10 @@ OBJECTS = """
     GRANT ALL ON ALL TABLES IN SCHEMA public TO app, other;
     GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO app, other;
     GRANT CREATE ON SCHEMA public TO app;
+    CREATE ROLE reader; GRANT reader TO app; GRANT SELECT ON item TO reader;
 """
 DROP = """
-    DROP TABLE item; DROP FUNCTION moody, liar; DROP SEQUENCE secret;
+    DROP TABLE item; DROP ROLE reader; DROP FUNCTION moody, liar; DROP SEQUENCE secret;
     ALTER ROLE other RESET default_transaction_isolation;
 """
 MOVERS = [
@@ -45,7 +46,7 @@ MOVERS = [
     ("SELECT pg_is_in_recovery()", None), ("SHOW transaction_read_only", None),
     ("DECLARE c CURSOR FOR SELECT 1", "cursor"),
     ("SET work_mem = '5MB'", "session"), ("SET LOCAL application_name = 'x'", "session"),
-    ("SET LOCAL app.tenant = 'x'", "session"), ("SET LOCAL ROLE app", "session"),
+    ("SET LOCAL SESSION AUTHORIZATION app", "session"),
     ("SELECT set_config('work_mem', '5MB', true)", None),
     ("SET TRANSACTION READ ONLY", "session"), ("SET LOCAL transaction_read_only = on", "session"),
     ("BEGIN", "session"), ("LOCK TABLE item IN SHARE MODE", None),
@@ -60,7 +61,8 @@ STAYERS = [
     "SELECT count(*) FROM item", "SHOW work_mem", "VALUES (1)", "EXPLAIN SELECT 1", "",
     "COPY item TO STDOUT", "SELECT 1; SELECT 2", "SELECT clock_timestamp() > '2001-01-01'",
     "SELECT statement_timestamp() IS NULL", "SELECT 1 AS age, 2 AS now", "SAVEPOINT s",
-    "SET LOCAL work_mem = '6MB'", "SELECT 'knowledge'", "TABLE item", "SELECT random() < 2",
+    "SET LOCAL work_mem = '6MB'", "SET LOCAL app.tenant = 'x'", "SET LOCAL ROLE app",
+    "SELECT 'knowledge'", "TABLE item", "SELECT random() < 2",
 ]
 
 where = where_fixture("own_site")
@@ -365,6 +367,23 @@ def test_set_local_is_there_after_the_move(client, where):
     assert client.value("SHOW work_mem") == "7MB"
     client.query("COMMIT").check()
     assert client.value("SHOW work_mem") == "4MB"
+
+
+def test_custom_parameters_and_roles_are_there_after_the_move(client, where):
+    tenant = "SELECT current_setting('app.tenant', true)"
+    begin(client, where)
+    client.query("SET LOCAL app.tenant = 'seven'").check()
+    client.query("SAVEPOINT a").check()
+    client.query("SET LOCAL app.tenant = 'eight'").check()
+    client.query("ROLLBACK TO a").check()
+    client.query("SET LOCAL ROLE reader").check()
+    assert client.value(tenant) == "seven"
+    assert client.query("INSERT INTO item VALUES (80, 0)").sqlstate == "42501", "the role is there"
+    client.query("ROLLBACK TO a").check()
+    assert where.of(client, "UPDATE item SET n = 1 WHERE id = 1") == "primary"
+    assert client.value(tenant) == "seven" and client.value("SELECT current_user") == "app"
+    client.query("COMMIT").check()
+    assert client.value(tenant) == ""
 
 
 def test_set_local_before_the_first_statement(client, where):
@@ -761,6 +780,57 @@ def test_a_series_of_reads_that_fails_runs_again_as_a_whole(client, where):
     assert result.kinds == "12DC12EZ"
     client.query("ROLLBACK").check()
     assert client.run(bind("", "x") + execute() + pgwire.SYNC).sqlstate == "22012", "it is there"
+
+
+def series(*sqls):
+    return b"".join(parse("", s) + bind() + describe("P") + execute() for s in sqls) + pgwire.SYNC
+
+
+def test_a_begin_at_the_front_of_a_series(pooler, client, where):
+    """As pgjdbc and psycopg's pipelines send it."""
+    wait_replica_read(client, where)
+    before = events(pooler)
+    mark = new_mark()
+    begins = parse("", "BEGIN") + bind() + execute()
+    result = client.run(begins + series(mark + "SELECT n FROM item WHERE id = 1"))
+    assert result.kinds == "12C12TDCZ" and result.status == "T"
+    assert result.tags == ["BEGIN", "SELECT 1"] and where.ran(mark) <= {"standby1", "standby2"}
+    assert where.of(client, "UPDATE item SET n = 2 WHERE id = 1") == "primary"
+    assert client.query("ROLLBACK").status == "I"
+    assert changes(before, events(pooler)) == {"began": 1, "moved_write": 1}
+    client.run(parse("b", "BEGIN") + pgwire.SYNC).check()
+    wait_replica_read(client, where)
+    result = client.run(bind("", "b") + execute() + series("SELECT 1", "SELECT 2"))
+    assert result.tags == ["BEGIN", "SELECT 1", "SELECT 1"] and result.status == "T"
+    assert where.of(client) != "primary"
+    client.query("COMMIT").check()
+
+
+@pytest.mark.parametrize("sqls, tags, sqlstate, status", [
+    (["SELECT 1", "SELECT 1/0", "SELECT 2"], ["BEGIN", "SELECT 1"], "22012", "E"),
+    (["UPDATE item SET n = 1 WHERE id = 1"], ["BEGIN", "UPDATE 1"], None, "T"),
+    (["SELECT 1", "COMMIT"], ["BEGIN", "SELECT 1", "COMMIT"], None, "I"),
+    (["SELECT now() = now()"], ["BEGIN", "SELECT 1"], None, "T"),
+    (["SET TRANSACTION READ ONLY", "SELECT 1"], ["BEGIN", "SET", "SELECT 1"], None, "T")])
+def test_a_begin_at_the_front_of_any_series(client, where, sqls, tags, sqlstate, status):
+    wait_replica_read(client, where)
+    result = client.run(series("BEGIN", *sqls))
+    assert (result.tags, result.sqlstate, result.status) == (tags, sqlstate, status)
+    client.query("ROLLBACK").check()
+    assert client.query("SELECT 1").status == "I"
+
+
+def test_psycopg3_pipeline(pooler, where):
+    with pooler.raw() as raw:
+        wait_replica_read(raw, where)
+    conn = psycopg.connect(**pooler._target("app", "app"), sslmode="disable")
+    before = events(pooler)
+    with conn.pipeline():
+        cursors = [conn.execute("SELECT %s::int", (i,)) for i in range(5)]
+    assert [c.fetchone()[0] for c in cursors] == list(range(5))
+    conn.commit()
+    assert changes(before, events(pooler)) == {"began": 1, "ended": 1}
+    conn.close()
 
 
 def test_copy(client, where):

@@ -114,6 +114,7 @@ class Model:
             f"SELECT id, n FROM {t} ORDER BY id", f"SELECT sum(n), count(*) FROM {t}",
             f"SELECT n FROM {t} WHERE id = {k}", f"COPY {t} TO STDOUT", "SHOW work_mem",
             f"SELECT n FROM {t} WHERE id = {k}; SELECT {k}", "SELECT current_setting('lock_timeout')",
+            "SELECT current_setting('app.tenant', true)", "SELECT current_user",
             f"SELECT count(*) FROM {t} a, {t} b WHERE a.n < b.n", "SHOW transaction_isolation",
             f"WITH a AS (SELECT max(n) AS m FROM {t}) SELECT m + {k} FROM a", ""])
 
@@ -143,6 +144,7 @@ class Model:
         forms = [f"SAVEPOINT {name}"] * 3 + [f"ROLLBACK TO {name}"] * 3 + [
             f"RELEASE {name}", "COMMIT AND CHAIN", "ROLLBACK AND CHAIN", "BEGIN",
             f"SET LOCAL work_mem = '{self.rng.randint(1, 9)}MB'",
+            f"SET LOCAL app.tenant = '{self.rng.randint(1, 9)}'", "SET LOCAL ROLE app",
             f"SET LOCAL lock_timeout = '{self.rng.randint(10, 99)}s'"]
         if actor.ran:  # else it is answered before it is found to be wrong
             forms += ["SET LOCAL work_mem = 'no'", "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE",
@@ -184,6 +186,9 @@ class Model:
     def series(self, actor):
         """Several statements before one Sync."""
         texts, data = [], b""
+        if actor.status == "I" and self.rng.random() < 0.5:
+            texts.append("BEGIN")
+            data += pgwire.parse("", "BEGIN") + pgwire.bind() + pgwire.execute()
         for _ in range(self.rng.randint(2, 4)):
             text = self.read(actor.table) if self.rng.random() < 0.75 else self.write(actor.table)
             if ";" in text or text.startswith(("COPY", "SET", "RESET")):

@@ -209,12 +209,16 @@ test_full() {
 	test_long
 }
 
-# 50,000 random steps; then daemons that lack one rule each, which the same test has to find out.
+# 50,000 random steps of settings, and of transactions that begin on replicas; then daemons that lack
+# one rule each, which the tests have to find out.
 test_settings() {
 	test_part "settings random" env PGWEIR_BIN="$BUILD/plain/src/pgweir" \
 		PGWEIR_SETTINGS_STEPS=50000 "$PYTHON" -m pytest -q -p no:cacheprovider \
 		test/integration/test_settings_random.py
-	test_counted "settings without a rule" plain test/integration/without_rule
+	test_part "transactions random" env PGWEIR_BIN="$BUILD/plain/src/pgweir" \
+		PGWEIR_TRANSACTIONS_STEPS=50000 "$PYTHON" -m pytest -q -p no:cacheprovider \
+		test/integration/test_transaction_reads_random.py
+	test_counted "without a rule" plain test/integration/without_rule
 }
 
 test_fuzz() {
