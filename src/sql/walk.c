@@ -112,7 +112,8 @@ static bool may_be_users(const struct scan *s, const struct walk *w, uint64_t ha
 	if (s->prev.kind == TOKEN_WORD &&
 		(s->prev.word == NOT_A_WORD || s->prev.word == WORD_AS ||
 			s->prev.word == WORD_INTO || s->prev.word == WORD_WITH ||
-			s->prev.word == WORD_COPY))
+			s->prev.word == WORD_COPY || s->prev.word == WORD_TABLE ||
+			s->prev.word == WORD_EXISTS))
 		return false;
 	return (catalog_find(s->blind, hash) & (CATALOG_BUILTIN | CATALOG_SPECIAL)) == 0;
 }
