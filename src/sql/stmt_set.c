@@ -220,7 +220,7 @@ static void set_constraints(struct scan *s)
 }
 
 /* SET SESSION: CHARACTERISTICS, AUTHORIZATION, or a scope before what set_any knows. */
-static bool set_session(struct scan *s)
+static bool set_session(struct scan *s, bool local)
 {
 	if (scan_is(s, WORD_CHARACTERISTICS)) {
 		scan_next(s);
@@ -232,7 +232,7 @@ static bool set_session(struct scan *s)
 	}
 	if (scan_is(s, WORD_AUTHORIZATION)) {
 		scan_next(s);
-		set_role(s, false, IMPLIED_SESSION_AUTHORIZATION);
+		set_role(s, local, IMPLIED_SESSION_AUTHORIZATION);
 		return true;
 	}
 	return false;
@@ -253,7 +253,7 @@ static void set_any(struct scan *s, bool local)
 		set_time_zone(s, local);
 	} else if (w == WORD_SESSION) { /* SET LOCAL SESSION AUTHORIZATION */
 		scan_next(s);
-		if (!set_session(s))
+		if (!set_session(s, local))
 			scan_unclear(s);
 	} else if (w == WORD_SCHEMA || w == WORD_NAMES || w == WORD_ROLE) {
 		scan_next(s);
@@ -290,7 +290,7 @@ void stmt_set(struct scan *s)
 	} else if (scan_accept(s, WORD_LOCAL)) {
 		set_any(s, true);
 	} else if (scan_accept(s, WORD_SESSION)) {
-		if (!set_session(s))
+		if (!set_session(s, false))
 			set_any(s, false);
 	} else {
 		set_any(s, false);

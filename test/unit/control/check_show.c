@@ -236,7 +236,7 @@ START_TEST(our_own_tables)
 	console_query(&c, "SHOW NODES");
 	ck_assert_uint_eq(console_count(&c, "\nD|"), 4);
 	ck_row("10.0.0.9:6000|NULL|unknown|unwatched|NULL|NULL|NULL|NULL|NULL|NULL|NULL|0|0|0|"
-	       "NULL|NULL|NULL|NULL|NULL|NULL|");
+	       "NULL|NULL|NULL|NULL|NULL|NULL|NULL|");
 }
 END_TEST
 

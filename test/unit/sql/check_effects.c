@@ -220,7 +220,7 @@ static const struct sample samples[] = {
 	{"SET LOCAL ROLE 'joe'", "role(role=joe)/L"},
 	{"SET role = 'joe'", "role(role=joe)"},
 	{"SET SESSION AUTHORIZATION joe", "role(session_authorization=joe)"},
-	{"SET LOCAL SESSION AUTHORIZATION DEFAULT", "role(session_authorization)"},
+	{"SET LOCAL SESSION AUTHORIZATION DEFAULT", "role(session_authorization)/L"},
 	{"SET session_authorization TO joe", "role(session_authorization=joe)"},
 	{"SET transaction_read_only = on", "set(transaction_read_only=on)/L"},
 	{"SET transaction_isolation TO 'serializable'", "set(transaction_isolation=serializable)/L"},
