@@ -182,7 +182,8 @@ enum status forward_welcome(struct worker *w, struct client *c)
 	if (s->is_bare)
 		st = put_bare(s);
 	if (st == OK) {
-		/* What it has already is taken back first, so that it tells all that they come to. */
+		/* What it has already is taken back first, so that it tells all that they come to.
+		 */
 		struct settings *none = settings_empty(w->settings);
 
 		st = put_settings(w, c, none, OWED_TAG_SETUP);
