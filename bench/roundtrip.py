@@ -39,16 +39,16 @@ class Counted(contenders.Pgweir):
                 f"--callgrind-out-file={self.folder}/out", *super().command()]
 
     def stop(self):
-        """Returns the instructions of its worker, which is the busiest thread."""
+        """Returns the instructions of each thread, by its number."""
         self.process.send_signal(signal.SIGQUIT)
         self.process.wait(60)
         self.process = None
-        totals = []
+        totals = {}
         for path in glob.glob(f"{self.folder}/out-*"):
             with open(path, encoding="utf-8") as f:
                 found = re.search(r"^(?:totals|summary): (\d+)", f.read(), re.MULTILINE)
-            totals.append(int(found.group(1)) if found else 0)
-        return max(totals)
+            totals[path.rsplit("-", 1)[1]] = int(found.group(1)) if found else 0
+        return totals
 
 
 def run_once(folder, cluster, program, mode, transactions):
@@ -65,7 +65,8 @@ def run_once(folder, cluster, program, mode, transactions):
 def count(folder, cluster, program, mode):
     few, many = (run_once(f"{folder}/{os.path.basename(os.path.dirname(program))}-{mode}-{n}",
                           cluster, program, mode, n) for n in (FEW, MANY))
-    return (many - few) / (MANY - FEW)
+    # The worker's is the thread to which the transactions made the difference.
+    return max(n - few.get(thread, 0) for thread, n in many.items()) / (MANY - FEW)
 
 
 def table(counts, names):

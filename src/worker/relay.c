@@ -129,11 +129,15 @@ static void welcome_failed(struct worker *w, struct server *s)
 	struct settings *none = settings_empty(w->settings);
 	struct report r = report_of("FATAL", s->fatal_sqlstate, s->fatal_message);
 
-	if (c != NULL)
-		client_fatal(w, c, &r, CLIENT_END_LOGIN);
-	/* The message was one transaction: nothing of it holds. What held before is not known. */
+	/*
+	 * Nothing of the message holds; a second one, of custom parameters, may. This is noted before
+	 * the client goes, for another may get the server with that.
+	 */
 	server_set_settings(w, s, none);
 	settings_unref(w->settings, none);
+	s->dirt |= CLEAN(ALL);
+	if (c != NULL)
+		client_fatal(w, c, &r, CLIENT_END_LOGIN);
 	s->fatal_sqlstate[0] = '\0';
 }
 

@@ -4,7 +4,8 @@ import time
 
 import pgwire
 import pytest
-from rawclient import RawClient
+from rawclient import RawClient, ServerError
+from test_consistency import run_threads
 
 # name, a value to set, how SHOW tells it
 SETTINGS = [
@@ -199,6 +200,25 @@ def test_login_is_told_what_its_server_had_already(site):
             with p.raw(application_name="mine", options=options) as client:
                 assert client.parameters["application_name"] == "mine"
                 assert client.value("SHOW application_name") == "mine"
+
+
+def test_refused_logins_leave_nothing_to_who_comes_next(site):
+    with site.pgweir(settings={"default_pool_size": 1}) as p:
+        deadline = time.monotonic() + 3
+        options = ["-c app.a=theirs -c nonsense=1", "-c work_mem=9MB -c nonsense=1"]
+
+        def log_in(n):
+            while time.monotonic() < deadline:
+                with pytest.raises(ServerError):
+                    p.raw(options=options[n])
+
+        def query(_):
+            with p.raw() as client:
+                while time.monotonic() < deadline:
+                    row = client.query("SELECT current_setting('app.a', true), "
+                                       "current_setting('work_mem')").check().rows[0]
+                    assert row[0] in (None, "") and row[1] == "4MB"
+        run_threads(4, lambda n: log_in(n) if n < 2 else query(n))
 
 
 def test_bad_start_up_setting_is_refused_as_postgresql_does(pooler, site):
