@@ -561,7 +561,6 @@ static void reset_all(struct worker *w, struct client *c, struct server *s, bool
 		server_set_settings(w, s, has);
 	settings_unref(w->settings, has);
 	s->is_bare = true;
-	c->prefix_due = true;
 }
 
 static void put_characteristics(struct worker *w, struct client *c, const struct sql_modes *m)

@@ -160,13 +160,14 @@ enum status forward_prefix(struct worker *w, struct client *c)
 	struct server *s = c->server;
 	enum status st = OK;
 
-	if (c->prefix_due && c->txn != TXN_FAILED) { /* there nothing is accepted but its end */
+	if (c->txn == TXN_FAILED) /* nothing is accepted there but its end */
+		return OK;
+	if (s->is_bare)
+		st = put_bare(s);
+	if (st == OK && c->prefix_due) {
 		c->prefix_due = false;
-		if (s->is_bare)
-			st = put_bare(s);
-		if (st == OK)
-			st = put_settings(
-				w, c, c->set.current, c->rediff ? OWED_TAG_REDIFF : OWED_TAG_DIFF);
+		st = put_settings(
+			w, c, c->set.current, c->rediff ? OWED_TAG_REDIFF : OWED_TAG_DIFF);
 		c->rediff = false;
 	}
 	if (st == OK && c->txn == TXN_DEFERRED && !c->begin_sent)

@@ -310,3 +310,12 @@ def test_nothing_is_put_ahead_in_a_failed_transaction(pooler, login):
         assert client.query("SELECT 1; RESET ALL; SELECT 1/0").sqlstate == "22012"
         assert client.query("SELECT 1").sqlstate == "25P02"
         assert client.query("ROLLBACK; SELECT current_setting('lock_timeout')").value() == "70s"
+
+
+def test_set_local_behind_reset_all_is_local(pooler):
+    with pooler.raw() as client:
+        client.query("BEGIN").check()
+        client.query("RESET ALL; SELECT 1; SET LOCAL application_name TO 'inside'").check()
+        told = [m.pair() for m in client.query("COMMIT").check().messages if m.kind == "S"]
+        assert told == [("application_name", "")]
+        assert client.value("SHOW application_name") == ""
