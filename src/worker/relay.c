@@ -130,8 +130,8 @@ static void welcome_failed(struct worker *w, struct server *s)
 	struct report r = report_of("FATAL", s->fatal_sqlstate, s->fatal_message);
 
 	/*
-	 * Nothing of the message holds; a second one, of custom parameters, may. This is noted before
-	 * the client goes, for another may get the server with that.
+	 * Nothing of the message holds; a second one, of custom parameters, may. This is noted
+	 * before the client goes, for another may get the server with that.
 	 */
 	server_set_settings(w, s, none);
 	settings_unref(w->settings, none);
