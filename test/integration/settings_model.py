@@ -251,8 +251,8 @@ class Model:
             return self.transaction(actor, may_begin)
         if r < 0.73:
             return "RESET ALL"
-        if r < 0.75:
-            return "DISCARD ALL"
+        if r < 0.75:  # which ends a pin, whatever the server then keeps (docs/compatibility.md)
+            return "DISCARD ALL" if not actor.pinned else "SELECT 1"
         if r < 0.77:
             return "SET SESSION CHARACTERISTICS AS TRANSACTION " + self.rng.choice(
                 ["ISOLATION LEVEL SERIALIZABLE", "READ WRITE", "ISOLATION LEVEL READ COMMITTED"])
