@@ -20,12 +20,12 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [f"{TOP}/bench", f"{TOP}/test"]
 
 import contenders  # noqa: E402  pylint: disable=wrong-import-position
+import report  # noqa: E402  pylint: disable=wrong-import-position
 from tools import proc  # noqa: E402  pylint: disable=wrong-import-position
 from tools.cluster import Cluster  # noqa: E402  pylint: disable=wrong-import-position
 
 FEW, MANY = 200, 1200
 MODES = ("simple", "extended", "prepared")
-MARKS = ("<!-- roundtrip: begin -->\n", "<!-- roundtrip: end -->")
 
 
 class Counted(contenders.Pgweir):
@@ -75,18 +75,7 @@ def table(counts, names):
         figures = counts[mode]
         lines.append(f"| {mode} | {' | '.join(f'{n:,.0f}' for n in figures)} | "
                      f"{100 * (figures[-1] / figures[0] - 1):+.1f} % |")
-    return "\n".join(lines) + "\n"
-
-
-def write(text):
-    path = f"{TOP}/docs/benchmarks.md"
-    with open(path, encoding="utf-8") as f:
-        old = f.read()
-    if any(old.count(m) != 1 for m in MARKS):
-        raise SystemExit(f"{path} has no place for the table")
-    head, rest = old.split(MARKS[0])
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(head + MARKS[0] + text + MARKS[1] + rest.split(MARKS[1])[1])
+    return "\n".join(lines)
 
 
 def main():
@@ -110,9 +99,9 @@ def main():
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     text = table(counts, [name for name, _ in named])
-    print(text, end="")
+    print(text)
     if args.write:
-        write(text)
+        report.write_section(f"{TOP}/docs/benchmarks.md", "roundtrip", text)
 
 
 if __name__ == "__main__":
