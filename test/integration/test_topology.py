@@ -93,6 +93,7 @@ def test_block_on_a_replica_that_hangs_gets_an_error(pooler, cluster, where):
     with pooler.raw(database="reads") as client:
         client.query("BEGIN READ ONLY").check()
         node = cluster.node(where.of(client))
+        time.sleep(0.5)  # until it is known how far that was: the primary takes no reads here
         node.freeze()
         failed = client.query("SELECT 1")
         assert failed.sqlstate.startswith("08") and failed.status == "E"

@@ -682,8 +682,8 @@ def test_the_replica_is_lost_between_two_statements(pooler, client, where, site)
     assert changes(before, events(pooler)) == {"began": 1, "moved_lost": 1}
 
 
-def test_the_replica_is_lost_before_the_end(client, site):
-    client.query("BEGIN").check()
+def test_the_replica_is_lost_before_the_end(client, where, site):
+    begin(client, where)
     mark = new_mark()
     client.query(mark + "SELECT 1").check()
     terminate(site, mark)
