@@ -171,7 +171,7 @@ const char *judge_executed(struct worker *w, struct client *c, const struct stmt
 	if (!st->is_sql || out->n_effects == 0 || out->effects[0].kind != EFFECT_PREPARE)
 		return sql;
 	sql += out->effects[0].value.off;
-	*len = out->effects[0].value.len;
+	*len -= out->effects[0].value.off; /* to the end: the lexer wants a NUL there */
 	(void)judge_word(w, c, sql, *len, out);
 	return sql;
 }

@@ -377,6 +377,11 @@ def test_what_is_executed_is_followed(pooler, run):
         with pooler.raw() as other:
             for _ in range(3):
                 assert run(other, "SHOW work_mem").value() == "4MB"
+        run(client, "PREPARE ends AS SELECT set_config('work_mem', '8MB', false) ; ").check()
+        assert run(client, "EXECUTE ends").value() == "8MB"
+        with Elsewhere(pooler, client):
+            assert run(client, "EXECUTE ends;").value() == "8MB"
+            assert run(client, "SHOW work_mem;").value() == "8MB"
         run(client, "EXECUTE locks").check()
         assert pinned(pooler) == ["advisory_lock"]
         run(client, "SELECT pg_advisory_unlock(77)").check()
