@@ -78,7 +78,6 @@ void stmt_prepare(struct scan *s)
 		scan_next(s);
 	e->value.off = s->t.off;
 	walk_rest(s);
-	e->value.len = s->t.off - e->value.off;
 }
 
 /* EXECUTE name [(arguments)]: what runs is not in this text. */

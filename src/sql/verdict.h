@@ -112,7 +112,7 @@ enum sql_effect_kind {
 	EFFECT_DECLARE, /* (name); SQL_EFFECT_HOLD: outlives its transaction */
 	EFFECT_CLOSE,   /* (name) */
 	EFFECT_CLOSE_ALL,
-	EFFECT_PREPARE,    /* (name); value: the text of what is prepared, as it is */
+	EFFECT_PREPARE,    /* (name); value.off: where what is prepared begins */
 	EFFECT_EXECUTE,    /* (name) */
 	EFFECT_DEALLOCATE, /* (name) */
 	EFFECT_DEALLOCATE_ALL,

@@ -39,6 +39,12 @@ void going_put(struct server *s, const struct wr *out)
 	conn_put_copy(s->conn, out->buf, out->len);
 }
 
+void going_put_head(struct going *g, const struct wr *head, size_t tail_at)
+{
+	going_put(g->s, head);
+	conn_put(g->s->conn, g->p + FRAME_HEAD_LEN + tail_at, g->len - FRAME_HEAD_LEN - tail_at);
+}
+
 void going_put_verbatim(struct going *g)
 {
 	conn_put(g->s->conn, g->p, g->len);

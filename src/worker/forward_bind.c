@@ -242,9 +242,7 @@ static void put_bind_as(struct going *g, const struct msg_bind *m, const char *n
 	struct wr out = wr_of(head, sizeof head);
 
 	frontend_put_bind_head(&out, m, frame_body_len(&g->f), name);
-	going_put(g->s, &out);
-	conn_put(g->s->conn, g->p + FRAME_HEAD_LEN + m->tail_at,
-		g->len - FRAME_HEAD_LEN - m->tail_at);
+	going_put_head(g, &out, m->tail_at);
 }
 
 /* A Bind of what the client has no statement for, or no longer has: the server makes the error. */

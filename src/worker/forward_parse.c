@@ -67,8 +67,7 @@ static enum status parse_ahead(struct going *g, const char *sql, size_t len)
 	if (g->in_unit && !g->c->unit.has_effects)
 		return OK;
 	(void)judge_word(g->w, g->c, sql, len, &v);
-	g->executes = sqlstmt_executes(&v);
-	return g->executes ? sqlstmt_ahead_of_parse(g->w, g->c, sql, &v) : OK;
+	return sqlstmt_ahead_of_parse(g->w, g->c, sql, &v, &g->executes);
 }
 
 enum status going_put_parse_hidden(struct going *g, struct stmt *st, uint64_t *number)
@@ -154,9 +153,7 @@ static void put_parse_as(struct going *g, const struct msg_parse *m, const char 
 	struct wr out = wr_of(head, sizeof head);
 
 	frontend_put_parse_head(&out, m, frame_body_len(&g->f), name);
-	going_put(g->s, &out);
-	conn_put(g->s->conn, g->p + FRAME_HEAD_LEN + m->tail_at,
-		g->len - FRAME_HEAD_LEN - m->tail_at);
+	going_put_head(g, &out, m->tail_at);
 }
 
 /* The name is taken: let the server say so, in its own time and with all consequences. */

@@ -41,6 +41,8 @@ enum status going_owe(struct going *g, enum owed_kind kind, enum owed_who who, u
 void going_put(struct server *s, const struct wr *out);
 /* The message as it is, as far as it has come. */
 void going_put_verbatim(struct going *g);
+/* Another head of the message, then the rest of it as it is, from tail_at in its body on. */
+void going_put_head(struct going *g, const struct wr *head, size_t tail_at);
 /* What is sent is too large to be judged: the client stays. */
 void going_pin_unjudged(struct going *g);
 

@@ -325,27 +325,23 @@ bool sqlstmt_code_needs(const struct client *c)
 	return (c->names.n_sql != 0 || stmt_names_n(&c->server->real) != 0) && !c->verbatim;
 }
 
-bool sqlstmt_executes(const struct sql_verdict *v)
-{
-	for (uint8_t i = 0; i < v->n_effects; i++)
-		if (v->effects[i].kind == EFFECT_EXECUTE)
-			return true;
-	return false;
-}
-
-enum status sqlstmt_ahead_of_parse(
-	struct worker *w, struct client *c, const char *sql, const struct sql_verdict *v)
+enum status sqlstmt_ahead_of_parse(struct worker *w, struct client *c, const char *sql,
+	const struct sql_verdict *v, bool *executes)
 {
 	struct ahead a = {.w = w, .c = c, .s = c->server};
 	char name[SQL_NAME_MAX + 1];
 	enum status st = OK;
 	size_t len;
 
-	for (uint8_t i = 0; i < v->n_effects && st == OK; i++)
-		if (v->effects[i].kind == EFFECT_EXECUTE &&
-			sql_effect_name(
-				sql, c->sql_opts, &v->effects[i], name, sizeof name, &len) == OK)
+	*executes = false;
+	for (uint8_t i = 0; i < v->n_effects && st == OK; i++) {
+		if (v->effects[i].kind != EFFECT_EXECUTE)
+			continue;
+		*executes = true;
+		if (sql_effect_name(sql, c->sql_opts, &v->effects[i], name, sizeof name, &len) ==
+			OK)
 			st = ahead_of(&a, name, EFFECT_EXECUTE);
+	}
 	return st;
 }
 

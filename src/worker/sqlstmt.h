@@ -27,12 +27,12 @@ enum status sqlstmt_ahead(struct worker *w, struct client *c, const char *sql,
  */
 bool sqlstmt_code_needs(const struct client *c);
 
-/* Does the text EXECUTE? What it then looks like depends on the client's names. */
-bool sqlstmt_executes(const struct sql_verdict *v);
-
-/* Ahead of a Parse: what the text EXECUTEs has to be there to be described. Errors: as above. */
-enum status sqlstmt_ahead_of_parse(
-	struct worker *w, struct client *c, const char *sql, const struct sql_verdict *v) MUST_USE;
+/*
+ * Ahead of a Parse: what the text EXECUTEs has to be there to be described. *executes: it does, and
+ * what it then looks like depends on the client's names. Errors: as above.
+ */
+enum status sqlstmt_ahead_of_parse(struct worker *w, struct client *c, const char *sql,
+	const struct sql_verdict *v, bool *executes) MUST_USE;
 
 /* The client's statement of this name, made by PREPARE, is needed in a series. Errors: as above. */
 enum status sqlstmt_need(struct worker *w, struct client *c, struct stmt_name *mine) MUST_USE;

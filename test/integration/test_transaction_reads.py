@@ -666,15 +666,20 @@ def terminate(site, mark):
                  f" WHERE position('{mark}' IN query) > 0 AND pid <> pg_backend_pid()")
 
 
+def lose_the_server(client, site):
+    """The one where the client reads, between two statements."""
+    mark = new_mark()
+    client.query(mark + "SELECT 1").check()
+    terminate(site, mark)
+    time.sleep(0.2)
+
+
 def test_the_replica_is_lost_between_two_statements(pooler, client, where, site):
     before = events(pooler)
     begin(client, where)
     client.query("SET LOCAL work_mem = '7MB'").check()
     client.query("SAVEPOINT a").check()
-    mark = new_mark()
-    client.query(mark + "SELECT 1").check()
-    terminate(site, mark)
-    time.sleep(0.2)
+    lose_the_server(client, site)
     assert client.value("SHOW work_mem") == "7MB" and where.of(client) == "primary"
     client.query("ROLLBACK TO a").check()
     result = client.query("COMMIT")
@@ -684,20 +689,14 @@ def test_the_replica_is_lost_between_two_statements(pooler, client, where, site)
 
 def test_the_replica_is_lost_before_the_end(client, where, site):
     begin(client, where)
-    mark = new_mark()
-    client.query(mark + "SELECT 1").check()
-    terminate(site, mark)
-    time.sleep(0.2)
+    lose_the_server(client, site)
     result = client.query("COMMIT")
     assert result.tags == ["COMMIT"] and result.status == "I"
 
 
 def test_what_must_come_first_is_refused_after_a_loss(client, where, site):
     begin(client, where)
-    mark = new_mark()
-    client.query(mark + "SELECT 1").check()
-    terminate(site, mark)
-    time.sleep(0.2)
+    lose_the_server(client, site)
     assert client.query("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE").sqlstate == "25001"
     client.query("ROLLBACK").check()
 
