@@ -1,7 +1,9 @@
 """What the scripts of the Python drivers share: behaviours are functions that return what the
 client saw; main() runs them all and prints a line for each, "name: what was seen"."""
 import os
+import select
 import sys
+import time
 import traceback
 
 CLIENTS = 5  # more than the pool has servers
@@ -26,6 +28,15 @@ def tell_failure(name, error):
     traceback.print_exc(file=sys.stderr)
     print(f"{name}: failed: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
           flush=True)
+
+
+def psycopg2_notifies(connection, count):
+    """Channel and payload of so many notifications, or of what comes within 10 seconds."""
+    deadline = time.monotonic() + 10
+    while len(connection.notifies) < count and time.monotonic() < deadline:
+        select.select([connection], [], [], 1)
+        connection.poll()
+    return [(n.channel, n.payload) for n in connection.notifies]
 
 
 def main():

@@ -2,12 +2,11 @@
 """Django's ORM: atomic, select_for_update, server-side cursors, several connections at once."""
 import contextlib
 import io
-import select
 import threading
-import time
 
 import django
-from behave import BIG, CA, CLIENTS, DATABASE, HOST, PASSWORD, PORT, USER, behaviour, main
+from behave import (BIG, CA, CLIENTS, DATABASE, HOST, PASSWORD, PORT, USER, behaviour, main,
+                    psycopg2_notifies)
 from django.conf import settings as configuration
 
 NAMES = ["default"] + [f"c{i}" for i in range(1, CLIENTS)]
@@ -225,11 +224,7 @@ def listen():
         run(two, "NOTIFY d_news, 'hello'")
         run(two, "SELECT pg_notify('d_news', %s)", ["again"])
         raw = connections[one].connection
-        deadline = time.monotonic() + 10
-        while len(raw.notifies) < 2 and time.monotonic() < deadline:
-            select.select([raw], [], [], 1)
-            raw.poll()
-        return [(n.channel, n.payload) for n in raw.notifies]
+        return psycopg2_notifies(raw, 2)
 
 
 @behaviour

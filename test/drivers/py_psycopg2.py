@@ -2,13 +2,12 @@
 """psycopg2: simple queries; what is prepared, is so by SQL."""
 import contextlib
 import io
-import select
 import threading
 import time
 
 import psycopg2
 import psycopg2.extensions
-from behave import BIG, CA, CLIENTS, behaviour, main
+from behave import BIG, CA, CLIENTS, behaviour, main, psycopg2_notifies
 
 ERRORS = (psycopg2.Error,)
 
@@ -132,11 +131,7 @@ def listen():
         run(one, "LISTEN d_news")
         run(two, "NOTIFY d_news, 'hello'")
         run(two, "SELECT pg_notify('d_news', 'again')")
-        deadline = time.monotonic() + 10
-        while len(one.notifies) < 2 and time.monotonic() < deadline:
-            select.select([one], [], [], 1)
-            one.poll()
-        return [(n.channel, n.payload) for n in one.notifies]
+        return psycopg2_notifies(one, 2)
 
 
 @behaviour

@@ -2,12 +2,11 @@
 """SQLAlchemy: its pool and ORM, over psycopg2."""
 import contextlib
 import io
-import select
 import threading
-import time
 
 import sqlalchemy as sa
-from behave import BIG, CA, CLIENTS, DATABASE, HOST, PASSWORD, PORT, USER, behaviour, main
+from behave import (BIG, CA, CLIENTS, DATABASE, HOST, PASSWORD, PORT, USER, behaviour, main,
+                    psycopg2_notifies)
 from sqlalchemy.orm import Session, declarative_base, relationship
 
 Base = declarative_base()
@@ -174,11 +173,7 @@ def listen():
         run(two, "NOTIFY d_news, 'hello'")
         run(two, "SELECT pg_notify('d_news', :payload)", payload="again")
         raw = one.connection.dbapi_connection
-        deadline = time.monotonic() + 10
-        while len(raw.notifies) < 2 and time.monotonic() < deadline:
-            select.select([raw], [], [], 1)
-            raw.poll()
-        return [(n.channel, n.payload) for n in raw.notifies]
+        return psycopg2_notifies(raw, 2)
 
 
 @behaviour
