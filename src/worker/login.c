@@ -334,13 +334,20 @@ static void challenge(struct worker *w, struct client *c)
 {
 	struct auth_client_decision d;
 	struct login *l = c->login;
-	const struct conf_db *db = l->is_console ? NULL : conf_find_db(w->conf, l->database);
+	const struct auth_question q = {
+		.conf = w->conf,
+		.method = w->conf->auth_type,
+		.db = l->is_console ? NULL : conf_find_db(w->conf, l->database),
+		.users = w->users,
+		.name = l->user,
+		.mock_secret = w->sh->mock_secret,
+	};
 
 	if (l->is_console_admin && is_same_uid_admin(c)) {
 		login_proved(w, c);
 		return;
 	}
-	if (auth_decide_client(w->conf, db, w->users, l->user, w->sh->mock_secret, &d) != OK) {
+	if (auth_decide_client(&q, &d) != OK) {
 		client_close(w, c, CLIENT_END_MEMORY);
 		return;
 	}
