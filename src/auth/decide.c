@@ -5,115 +5,116 @@
 
 /* --- clients --- */
 
+struct asking {
+	const struct auth_asked *in;
+	struct auth_client_decision *out;
+};
+
 static void doom(struct auth_client_decision *d, const char *why)
 {
 	d->doomed = true;
 	d->why = why;
 }
 
-static enum status mock_scram(const struct auth_question *q, struct auth_client_decision *out)
+static enum status mock_scram(struct asking *q)
 {
-	uint32_t usual = auth_users_usual_iterations(q->users);
+	uint32_t usual = auth_users_usual_iterations(q->in->users);
 
-	out->ask = AUTH_ASK_SCRAM;
-	return scram_verifier_mock(q->mock_secret, q->name,
-		usual != 0 ? usual : q->conf->scram_iterations, &out->verifier);
+	q->out->ask = AUTH_ASK_SCRAM;
+	return scram_verifier_mock(q->in->mock_secret, q->in->name,
+		usual != 0 ? usual : q->in->conf->scram_iterations, &q->out->verifier);
 }
 
 /* A hash that nobody knows, so that the same is computed as for a known user. */
-static enum status mock_md5(const struct auth_question *q, struct auth_client_decision *out)
+static enum status mock_md5(struct asking *q)
 {
 	char password[2 * SCRAM_SALT_LEN + 1];
 	struct scram_verifier v;
-	enum status st = scram_verifier_mock(q->mock_secret, q->name, 1, &v);
+	enum status st = scram_verifier_mock(q->in->mock_secret, q->in->name, 1, &v);
 
 	if (st != OK)
 		return st;
 	for (size_t i = 0; i < SCRAM_SALT_LEN; i++)
 		(void)snprintf(password + 2 * i, 3, "%02x", v.salt.bytes[i]);
-	out->ask = AUTH_ASK_MD5;
-	return md5auth_hash(password, q->name, &out->hash);
+	q->out->ask = AUTH_ASK_MD5;
+	return md5auth_hash(password, q->in->name, &q->out->hash);
 }
 
 /* As most users are asked, with no right answer. */
-static enum status refuse_later(
-	const struct auth_question *q, struct auth_client_decision *out, const char *why)
+static enum status refuse_later(struct asking *q, const char *why)
 {
-	doom(out, why);
-	if (q->method == AUTH_TYPE_MD5 && !auth_users_are_mostly_scram(q->users))
-		return mock_md5(q, out);
-	return mock_scram(q, out);
+	doom(q->out, why);
+	if (q->in->type == AUTH_TYPE_MD5 && !auth_users_are_mostly_scram(q->in->users))
+		return mock_md5(q);
+	return mock_scram(q);
 }
 
 /* The salt of a name is the one that it would have if it were unknown. */
-static enum status derive_later(
-	const struct auth_question *q, struct auth_client_decision *out, const char *password)
+static enum status derive_later(struct asking *q, const char *password)
 {
-	out->ask = AUTH_ASK_SCRAM;
-	out->derive = true;
-	out->password = password;
+	q->out->ask = AUTH_ASK_SCRAM;
+	q->out->derive = true;
+	q->out->password = password;
 	return scram_verifier_mock(
-		q->mock_secret, q->name, q->conf->scram_iterations, &out->verifier);
+		q->in->mock_secret, q->in->name, q->in->conf->scram_iterations, &q->out->verifier);
 }
 
-static enum status ask_md5_hash(struct auth_client_decision *out, const char *hash)
+static enum status ask_md5_hash(struct asking *q, const char *hash)
 {
-	out->ask = AUTH_ASK_MD5;
-	(void)snprintf(out->hash.text, sizeof out->hash.text, "%s", hash);
+	q->out->ask = AUTH_ASK_MD5;
+	(void)snprintf(q->out->hash.text, sizeof q->out->hash.text, "%s", hash);
 	return OK;
 }
 
-static enum status ask_verifier(struct auth_client_decision *out, const struct scram_verifier *v)
+static enum status ask_verifier(struct asking *q, const struct scram_verifier *v)
 {
-	out->ask = AUTH_ASK_SCRAM;
-	out->verifier = *v;
+	q->out->ask = AUTH_ASK_SCRAM;
+	q->out->verifier = *v;
 	return OK;
 }
 
-static enum status ask_secret(const struct auth_question *q, struct auth_client_decision *out,
-	const struct auth_user *user)
+static enum status ask_secret(struct asking *q, const struct auth_user *user)
 {
-	bool md5 = q->method == AUTH_TYPE_MD5;
+	bool md5 = q->in->type == AUTH_TYPE_MD5;
 
 	switch (user->kind) {
 	case SECRET_NONE:
-		return refuse_later(q, out, "the user's secret is empty");
+		return refuse_later(q, "the user's secret is empty");
 	case SECRET_PLAIN:
 		if (!md5)
-			return derive_later(q, out, user->secret);
-		out->ask = AUTH_ASK_MD5;
-		return md5auth_hash(user->secret, user->name, &out->hash);
+			return derive_later(q, user->secret);
+		q->out->ask = AUTH_ASK_MD5;
+		return md5auth_hash(user->secret, user->name, &q->out->hash);
 	case SECRET_MD5:
-		return md5 ? ask_md5_hash(out, user->secret)
-			   : refuse_later(q, out,
-				     "the user's secret is an md5 hash, which cannot serve "
-				     "scram-sha-256");
+		return md5 ? ask_md5_hash(q, user->secret)
+			   : refuse_later(q, "the user's secret is an md5 hash, which cannot serve "
+					     "scram-sha-256");
 	case SECRET_SCRAM:
-		return ask_verifier(out, user->verifier);
+		return ask_verifier(q, user->verifier);
 	}
 	return E_INVALID;
 }
 
-enum status auth_decide_client(const struct auth_question *q, struct auth_client_decision *out)
+enum status auth_decide_client(const struct auth_asked *in, struct auth_client_decision *out)
 {
-	const struct auth_user *user = auth_users_find(q->users, q->name);
+	struct asking q = {in, out};
 
 	memset(out, 0, sizeof *out);
 	out->ask = AUTH_ASK_NOTHING;
-	switch (q->method) {
+	switch (in->type) {
 	case AUTH_TYPE_ANY:
-		if (q->db != NULL && *q->db->user == '\0')
+		if (in->db != NULL && *in->db->user == '\0')
 			doom(out, "auth_type any needs user= in the database's entry");
 		return OK;
 	case AUTH_TYPE_TRUST:
-		if (user == NULL)
+		if (in->user == NULL)
 			doom(out, "auth_file does not list the user");
 		return OK;
 	case AUTH_TYPE_MD5:
 	case AUTH_TYPE_SCRAM:
-		if (user == NULL)
-			return refuse_later(q, out, "auth_file does not list the user");
-		return ask_secret(q, out, user);
+		if (in->user == NULL)
+			return refuse_later(&q, "auth_file does not list the user");
+		return ask_secret(&q, in->user);
 	case AUTH_TYPE_PLAIN:
 	case AUTH_TYPE_CERT:
 	case AUTH_TYPE_PAM:
@@ -121,7 +122,7 @@ enum status auth_decide_client(const struct auth_question *q, struct auth_client
 	case AUTH_TYPE_HBA:
 	case AUTH_TYPE_PEER:
 	case AUTH_TYPE_REJECT:
-		break;
+		break; /* nothing that is asked here */
 	}
 	return E_INVALID;
 }
