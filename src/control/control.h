@@ -13,6 +13,7 @@
 
 #include "base/status.h"
 #include "control/config.h"
+#include "control/takeover.h"
 #include "worker/shared.h"
 
 struct control;
@@ -27,6 +28,12 @@ struct control_args {
 	 */
 	void (*on_conf)(void *arg, const struct conf *conf, bool reopen);
 	void *arg;
+	/* take-over, control/takeover.h: its socket, -1: none; moved */
+	int takeover_fd;
+	int stats_fd; /* the stats port's, of the process taken over, -1: none; moved */
+	struct takeover_from *from; /* borrowed until control_new returns */
+	/* The i-th listening socket to hand on; false: there are no more. */
+	bool (*socket)(void *arg, uint32_t i, struct takeover_listening *out);
 };
 
 /*

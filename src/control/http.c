@@ -323,21 +323,30 @@ static enum status start_server(struct http *h)
 	return OK;
 }
 
-enum status http_new(struct env *env, const struct show_tools *tools, struct http **out)
+int http_fd(const struct http *h)
+{
+	return evconnlistener_get_fd(h->listener);
+}
+
+enum status http_new(
+	struct env *env, const struct show_tools *tools, int fd, struct http **out)
 {
 	struct http *h = calloc(1, sizeof *h);
 	enum status st;
 
-	if (h == NULL)
+	if (h == NULL) {
+		if (fd >= 0)
+			close(fd);
 		return E_NOMEM;
+	}
 	h->env = env;
 	h->tools = tools;
-	h->fd = -1;
+	h->fd = fd;
 	list_init(&h->visits);
 	list_init(&h->answers);
 	wheel_timer_init(&h->sweep, on_sweep);
 	h->buf = malloc(PIECE_LEN);
-	st = h->buf != NULL ? open_socket(h) : E_NOMEM;
+	st = h->buf == NULL ? E_NOMEM : h->fd >= 0 ? OK : open_socket(h);
 	if (st == OK)
 		st = start_server(h);
 	if (st != OK) {

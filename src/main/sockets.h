@@ -22,14 +22,23 @@ struct sockets {
 	} entry[SOCKETS_MAX];
 };
 
-/* Errors: E_EXISTS another daemon listens there; E_INVALID, E_IO. */
-enum status sockets_open(
-	struct sockets *s, const struct conf *conf, uint32_t n_workers, struct log *log) MUST_USE;
+/* A listening socket of the process that is taken over. */
+struct socket_given {
+	int fd; /* -1: it is in use */
+	bool is_admin;
+};
+
+/*
+ * `given` sockets of wanted addresses are used, all of them, since connections may wait in each;
+ * their descriptors are moved. Errors: E_EXISTS another daemon listens there; E_INVALID, E_IO. */
+enum status sockets_open(struct sockets *s, const struct conf *conf, uint32_t n_workers,
+	struct socket_given *given, uint32_t n_given, struct log *log) MUST_USE;
 
 /* Those of one worker, at most WORKER_LISTENERS_MAX; returns how many. */
 uint32_t sockets_of_worker(
 	const struct sockets *s, uint32_t worker, struct worker_listen out[WORKER_LISTENERS_MAX]);
 
-void sockets_close(struct sockets *s); /* removes the files of unix sockets */
+/* unlink: remove the files of unix sockets, which nobody else uses. */
+void sockets_close(struct sockets *s, bool unlink);
 
 #endif

@@ -7,11 +7,13 @@
 
 #include "conf/effective.h"
 #include "proto/scram.h"
+#include "worker/account.h"
 #include "worker/ask.h"
 #include "worker/cancel_conn.h"
 #include "worker/dispatch.h"
 #include "worker/login.h"
 #include "worker/relay.h"
+#include "worker/takeover.h"
 
 #define SERVERS_PER_WORKER 4u /* a pool spreads over so many workers that each has these */
 
@@ -36,6 +38,9 @@ struct tell_borrow {
 
 /* --- leaving --- */
 
+#define TO_CONSOLE   WORKERS_MAX /* the control thread */
+#define TO_SUCCESSOR (WORKERS_MAX + 1)
+
 /* What was marked in this turn; the memory becomes the message, or is freed. */
 struct leaving {
 	struct list link;
@@ -43,7 +48,7 @@ struct leaving {
 	struct client *client; /* either */
 	struct server *server;
 	struct mail *mail; /* to be posted when the conn is off the loop */
-	uint32_t to;       /* worker, or WORKERS_MAX: the control thread */
+	uint32_t to;       /* worker, TO_CONSOLE or TO_SUCCESSOR */
 };
 
 /* Mark the conn's owner; what comes up on the conn until the end of the turn is left unread. */
@@ -108,12 +113,14 @@ static void on_detached(void *arg, struct conn *conn)
 	struct leaving *l = arg;
 	struct worker *w = l->w;
 
-	if (l->to == WORKERS_MAX)
+	if (l->to == TO_CONSOLE) {
 		((struct ask_console *)l->mail)->conn = conn;
-	if (l->to == WORKERS_MAX)
 		worker_ask(w, l->mail);
-	else
+	} else if (l->to == TO_SUCCESSOR) {
+		takeover_left(w, conn, (struct ask_leaves *)l->mail);
+	} else {
 		worker_tell(w, l->to, l->mail);
+	}
 	w->n_detaching--;
 	free(l);
 }
@@ -208,7 +215,7 @@ void handover_client_in(struct worker *w, struct mail *m)
 void handover_console(struct worker *w, struct client *c)
 {
 	struct ask_console *ask = worker_mail(sizeof *ask, ASK_CONSOLE);
-	struct leaving l = {.w = w, .client = c, .to = WORKERS_MAX};
+	struct leaving l = {.w = w, .client = c, .to = TO_CONSOLE};
 	const char *app = settings_get(c->set.current, "application_name");
 
 	if (ask == NULL) {
@@ -228,6 +235,19 @@ void handover_console(struct worker *w, struct client *c)
 		return;
 	}
 	client_transition(w, c, CLIENT_HANDED_OVER);
+}
+
+bool handover_client_out(struct worker *w, struct client *c, struct ask_leaves *ask)
+{
+	struct leaving l = {.w = w, .client = c, .to = TO_SUCCESSOR, .mail = &ask->mail};
+
+	if (leave_later(w, &l) != OK) {
+		free(ask);
+		return false;
+	}
+	w->n_clients_login++; /* as one that moves */
+	client_transition(w, c, CLIENT_HANDED_OVER);
+	return true;
 }
 
 /* --- servers --- */
@@ -285,6 +305,8 @@ static void discard_server(struct worker *w, struct server *s, struct share_pool
 
 	share_close(share, &wake);
 	worker_wake(w, wake);
+	if (w->takeover != NULL)
+		takeover_place_gone(w, share);
 	conn_free_detached(s->conn);
 	stmt_lru_fini(&s->stmts);
 	owed_fini(&s->owed);
@@ -390,9 +412,11 @@ void handover_flush(struct worker *w)
 			client_leaves(w, l->client);
 		else
 			server_leaves(w, l->server);
-		if (l->to == WORKERS_MAX) {
-			struct client *c = l->client; /* its conn alone goes to the console */
+		if (l->to >= WORKERS_MAX) {
+			struct client *c = l->client; /* its conn alone goes on */
 
+			if (c->acc != NULL)
+				account_client_left(w, c);
 			atomic_fetch_sub(&w->sh->n_clients, 1);
 			l->client = NULL;
 			c->conn = NULL;
