@@ -259,7 +259,7 @@ static void take_mail(struct control *c, struct mail *m)
 		tellers_take(&c->tellers, message);
 		break;
 	case ASK_LEAVES:
-		takeover_take_client(c->handing, message);
+		takeover_take_leaving(c->handing, message);
 		break;
 	case ASK_PLACE:
 		takeover_take_place(c->handing, message);

@@ -643,11 +643,42 @@ static void client(struct handing *h, struct rd *in, int *fd)
 	mailbox_post(&h->env->shared->workers[worker_for(h, in)].mailbox, &t->mail);
 }
 
+/* A server connection with its place, which this process has counted already. */
+static void server(struct handing *h, struct rd *in, int *fd)
+{
+	uint32_t worker = rd_u32(in);
+	const char *database = rd_cstr(in), *user = rd_cstr(in), *node = rd_cstr(in);
+	struct share_pool *p = in->bad ? NULL : find_pool(h, database, user, node);
+	struct held *x = p != NULL ? find_held(h, p) : NULL;
+	struct ask_leaves *t;
+
+	if (x == NULL || x->n == 0 || *fd < 0)
+		return;
+	t = h->prev_is_alike ? malloc(sizeof *t + in->left) : NULL;
+	if (t == NULL) {
+		let_go(h, x);
+		return;
+	}
+	x->n--;
+	*t = (struct ask_leaves){.mail.kind = TELL_ARRIVE,
+		.is_server = true,
+		.share = p,
+		.fd = *fd,
+		.len = (uint32_t)in->left};
+	*fd = -1;
+	memcpy(t->image, in->p, in->left);
+	worker %= h->env->shared->n_workers;
+	mailbox_post(&h->env->shared->workers[worker].mailbox, &t->mail);
+}
+
 static void on_prev_record(struct handing *h, struct rd *in, int *fd)
 {
 	switch (rd_u8(in)) {
 	case TAKEOVER_CLIENT:
 		client(h, in, fd);
+		break;
+	case TAKEOVER_SERVER:
+		server(h, in, fd);
 		break;
 	case TAKEOVER_GIVE_BACK:
 		place(h, in, false);
@@ -706,18 +737,33 @@ static void on_timer(void *ctx, struct wheel_timer *t)
 
 /* --- mail --- */
 
-void takeover_take_client(struct handing *h, struct ask_leaves *ask)
+static void put_server_head(struct handing *h, struct wr *w, const struct ask_leaves *ask)
 {
-	uint8_t *record = malloc(ask->len + 1u);
+	const struct conf_node *node = env_conf(h->env)->node_by_id[ask->share->node_id];
 
-	if (record != NULL && h->next.sock >= 0) {
-		record[0] = TAKEOVER_CLIENT;
-		memcpy(record + 1, ask->image, ask->len);
-		channel_send(&h->next, record, ask->len + 1u, ask->fd);
-		scram_wipe(record, ask->len + 1u);
-	} else {
+	wr_u8(w, TAKEOVER_SERVER);
+	wr_u32(w, ask->worker);
+	takeover_put_place(w, ask->share->db->name, ask->share->user->name,
+		node != NULL ? node->name : "");
+}
+
+void takeover_take_leaving(struct handing *h, struct ask_leaves *ask)
+{
+	size_t cap = ask->len + 1024u;
+	uint8_t *record = malloc(cap);
+	struct wr w = wr_of(record, record != NULL ? cap : 0);
+
+	if (ask->is_server)
+		put_server_head(h, &w, ask);
+	else
+		wr_u8(&w, TAKEOVER_CLIENT);
+	wr_bytes(&w, ask->image, ask->len);
+	if (!w.bad && h->next.sock >= 0)
+		channel_send(&h->next, record, w.len, ask->fd);
+	else
 		close(ask->fd);
-	}
+	if (record != NULL)
+		scram_wipe(record, w.len);
 	free(record);
 	scram_wipe(ask->image, ask->len);
 	free(ask);

@@ -51,7 +51,7 @@ enum status takeover_new(const struct takeover_conf *conf, struct handing **out)
 void takeover_end(struct handing *h); /* NULL is allowed */
 
 /* Mail of the workers; moved. */
-void takeover_take_client(struct handing *h, struct ask_leaves *ask);
+void takeover_take_leaving(struct handing *h, struct ask_leaves *ask);
 void takeover_take_place(struct handing *h, struct ask_place *ask);
 void takeover_take_cancel(struct handing *h, struct ask_cancel *ask);
 

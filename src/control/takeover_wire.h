@@ -27,6 +27,7 @@ enum takeover_record {
 	TAKEOVER_CANCEL = 'K', /* key: nobody here has it */
 	/* old to new, while it drains */
 	TAKEOVER_CLIENT = 'C',    /* an image; the client's socket */
+	TAKEOVER_SERVER = 'V',    /* u32 worker, place, an image; the server's socket */
 	TAKEOVER_GIVE_BACK = 'G', /* place: a server of the pool is gone */
 	TAKEOVER_ASK = 'O',       /* place: a client that stays needs a server */
 	/* pgweir --takeover to the daemon, and back */

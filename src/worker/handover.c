@@ -101,6 +101,10 @@ void handover_server_closed(struct worker *w, const struct server *s)
 
 		if (l->server != s)
 			continue;
+		if (l->to == TO_SUCCESSOR) {
+			leaving_free(l);
+			continue;
+		}
 		share_coming(((struct tell_server *)l->mail)->share, l->to, -1);
 		decline(w, ((struct tell_server *)l->mail)->share, l->to);
 		baseline_fini(&((struct tell_server *)l->mail)->baseline);
@@ -287,6 +291,18 @@ void handover_server_out(struct worker *w, struct server *s, uint32_t to)
 	}
 }
 
+bool handover_server_on(struct worker *w, struct server *s, struct ask_leaves *ask)
+{
+	struct leaving l = {.w = w, .server = s, .to = TO_SUCCESSOR, .mail = &ask->mail};
+
+	if (leave_later(w, &l) != OK) {
+		free(ask);
+		return false;
+	}
+	server_transition(w, s, SERVER_HANDED_OVER);
+	return true;
+}
+
 static struct pool *pool_of_share(struct worker *w, const struct share_pool *share)
 {
 	struct dbase *db;
@@ -343,12 +359,8 @@ void handover_server_in(struct worker *w, struct mail *m)
 	s->pool = p;
 	list_init(&s->pool_link);
 	server_init_timer(s);
-	list_push_back(&w->servers, &s->link);
-	w->n_servers++;
 	w->counts.handovers_in++;
-	server_transition(w, s, SERVER_ARRIVED);
-	server_check_address(w, s);
-	dispatch_server_free(w, s);
+	server_arrived(w, s);
 }
 
 void handover_ask(struct worker *w, struct pool *p, uint32_t from)
@@ -400,6 +412,31 @@ void handover_look(struct worker *w, const struct mail *m)
 	dispatch_look(w);
 }
 
+/* Only the conn goes on; what was around it is freed at the end of the turn. */
+static void leave_conn_alone(struct worker *w, struct leaving *l)
+{
+	struct client *c = l->client;
+	struct server *s = l->server;
+	uint64_t wake = 0;
+
+	l->client = NULL;
+	l->server = NULL;
+	if (c == NULL) {
+		share_close(s->pool->share, &wake);
+		worker_wake(w, wake);
+		s->conn = NULL;
+		s->state = SERVER_CLOSED;
+		list_push_back(&w->dead_servers, &s->link);
+		return;
+	}
+	if (c->acc != NULL)
+		account_client_left(w, c);
+	atomic_fetch_sub(&w->sh->n_clients, 1);
+	c->conn = NULL;
+	c->state = CLIENT_CLOSED;
+	list_push_back(&w->dead_clients, &c->link);
+}
+
 void handover_flush(struct worker *w)
 {
 	struct list *it;
@@ -412,17 +449,8 @@ void handover_flush(struct worker *w)
 			client_leaves(w, l->client);
 		else
 			server_leaves(w, l->server);
-		if (l->to >= WORKERS_MAX) {
-			struct client *c = l->client; /* its conn alone goes on */
-
-			if (c->acc != NULL)
-				account_client_left(w, c);
-			atomic_fetch_sub(&w->sh->n_clients, 1);
-			l->client = NULL;
-			c->conn = NULL;
-			c->state = CLIENT_CLOSED;
-			list_push_back(&w->dead_clients, &c->link);
-		}
+		if (l->to >= WORKERS_MAX)
+			leave_conn_alone(w, l);
 		w->n_detaching++;
 		conn_detach(conn, on_detached, l);
 	}

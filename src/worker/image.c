@@ -60,18 +60,21 @@ static void put_bytes(struct wr *out, const void *p, uint32_t len)
 	wr_bytes(out, p, len);
 }
 
-static void put_name(struct wr *out, const struct stmt_name *n, const char *name)
+static void put_stmt(struct wr *out, const struct stmt *s)
 {
-	const struct stmt *s = n->stmt;
-
-	wr_u8(out, 1);
-	wr_cstr(out, name);
 	wr_u8(out, s->is_sql);
-	wr_u64(out, n->seen.shape);
 	put_bytes(out, s->query, s->query_len);
 	wr_u16(out, s->n_types);
 	wr_bytes(out, s->types, (size_t)s->n_types * 4);
 	put_set(out, s->parse);
+}
+
+static void put_name(struct wr *out, const struct stmt_name *n, const char *name)
+{
+	wr_u8(out, 1);
+	wr_cstr(out, name);
+	wr_u64(out, n->seen.shape);
+	put_stmt(out, n->stmt);
 }
 
 static void put_names(struct wr *out, const struct stmt_names *names)
@@ -207,18 +210,12 @@ static enum status read_settings(struct worker *w, struct client *c, struct rd *
 	return OK;
 }
 
-static enum status read_one_name(struct worker *w, struct client *c, struct rd *in)
+static enum status read_stmt(struct worker *w, struct rd *in, struct stmt **out)
 {
-	struct stmt_text text = {0};
-	struct stmt_seen seen = {.ddl = going_ddl_now(w)};
-	const char *name = rd_cstr(in);
-	struct stmt_name *entry;
+	struct stmt_text text = {.is_sql = rd_u8(in) != 0};
 	struct settings *parse;
-	struct stmt *s;
 	enum status st;
 
-	text.is_sql = rd_u8(in) != 0;
-	seen.shape = rd_u64(in);
 	text.query_len = rd_u32(in);
 	text.query = (const char *)rd_bytes(in, text.query_len);
 	text.n_types = rd_u16(in);
@@ -228,8 +225,19 @@ static enum status read_one_name(struct worker *w, struct client *c, struct rd *
 	if ((st = read_set(w, in, &parse)) != OK)
 		return st;
 	text.parse = parse;
-	st = stmt_intern(w->stmts, &text, &s);
+	st = stmt_intern(w->stmts, &text, out);
 	settings_unref(w->settings, parse);
+	return st;
+}
+
+static enum status read_one_name(struct worker *w, struct client *c, struct rd *in)
+{
+	const char *name = rd_cstr(in);
+	struct stmt_seen seen = {.shape = rd_u64(in), .ddl = going_ddl_now(w)};
+	struct stmt_name *entry;
+	struct stmt *s;
+	enum status st = read_stmt(w, in, &s);
+
 	if (st != OK)
 		return st;
 	st = stmt_names_put(&c->names, name, s, &entry);
@@ -300,20 +308,12 @@ static enum status read_params(struct client *c, struct rd *in)
 }
 
 /* The account of the new process knows them already if another client was there before. */
-static enum status read_account(struct worker *w, struct account *acc, struct rd *in)
+static enum status read_baseline(struct worker *w, struct account *acc, struct rd *in)
 {
+	bool has_baseline = rd_u8(in) != 0;
 	struct baseline b = {0};
-	const uint8_t *learned;
 	enum status st = OK;
-	bool has_baseline;
 
-	if (rd_u8(in) != 0) {
-		learned = rd_bytes(in, sizeof *acc->learned);
-		if (learned != NULL && acc->learned == NULL &&
-			(acc->learned = malloc(sizeof *acc->learned)) != NULL)
-			memcpy(acc->learned, learned, sizeof *acc->learned);
-	}
-	has_baseline = rd_u8(in) != 0;
 	while (st == OK && rd_u8(in) == 1) {
 		const char *name = rd_cstr(in), *value = rd_cstr(in);
 
@@ -323,6 +323,19 @@ static enum status read_account(struct worker *w, struct account *acc, struct rd
 		account_set_baseline(w, acc, &b);
 	baseline_fini(&b);
 	return in->bad ? E_PROTO : st;
+}
+
+static enum status read_learned(struct account *acc, struct rd *in)
+{
+	const uint8_t *learned;
+
+	if (rd_u8(in) == 0)
+		return in->bad ? E_PROTO : OK;
+	learned = rd_bytes(in, sizeof *acc->learned);
+	if (learned != NULL && acc->learned == NULL &&
+		(acc->learned = malloc(sizeof *acc->learned)) != NULL)
+		memcpy(acc->learned, learned, sizeof *acc->learned);
+	return in->bad ? E_PROTO : OK;
 }
 
 static enum status read_facts(struct client *c, struct rd *in)
@@ -346,7 +359,9 @@ enum status image_read_client(struct worker *w, struct client *c, struct rd *in)
 	enum status st = read_facts(c, in);
 
 	if (st == OK)
-		st = read_account(w, c->acc, in);
+		st = read_learned(c->acc, in);
+	if (st == OK)
+		st = read_baseline(w, c->acc, in);
 	if (st == OK)
 		st = read_settings(w, c, in);
 	if (st == OK)
@@ -356,4 +371,153 @@ enum status image_read_client(struct worker *w, struct client *c, struct rd *in)
 	if (st == OK)
 		st = read_unnamed(w, c, in);
 	return st;
+}
+
+/* --- servers --- */
+
+bool image_can_tell_server(const struct server *s)
+{
+	return s->state == SERVER_IDLE && conn_tls(s->conn) == NULL && s->cancel == NULL &&
+	       s->wanted_by == NULL && !s->close_needed && !s->has_odd && !s->in_message &&
+	       !s->replication && s->dirt == 0 && stmt_names_n(&s->real) == 0 &&
+	       server_is_quiet(s) && conn_rx_len(s->conn) == 0 && conn_out_len(s->conn) == 0;
+}
+
+/* The least recently used first, so that reading them gives the same order. */
+static void put_lru(struct wr *out, const struct stmt_lru *l)
+{
+	wr_u64(out, l->last_number);
+	for (uint32_t at = l->n != 0 ? l->entries[0].newer : 0; at != 0;
+		at = l->entries[at].newer) {
+		const struct stmt_lru_entry *e = &l->entries[at];
+
+		if (e->is.ddl == 0)
+			continue; /* to be parsed anew anyway; its number is not used again */
+		wr_u8(out, 1);
+		wr_u64(out, e->number);
+		wr_u64(out, e->is.shape);
+		put_stmt(out, e->stmt);
+	}
+	wr_u8(out, 0);
+}
+
+static void put_flags(struct wr *out, const struct server *s)
+{
+	wr_u8(out, s->in_recovery);
+	wr_u8(out, s->plain_isolation);
+	wr_u8(out, s->is_reset_done);
+	wr_u8(out, s->is_bare);
+}
+
+void image_put_server(const struct server *s, struct wr *out)
+{
+	put_flags(out, s);
+	wr_u32(out, s->timeline);
+	wr_u32(out, s->notifier);
+	wr_u32(out, s->backend_pid);
+	wr_u32(out, s->backend_key_len);
+	wr_bytes(out, s->backend_key, sizeof s->backend_key);
+	wr_u32(out, s->version_num);
+	wr_u64(out, s->login_hash);
+	wr_u64(out, s->opened_us);
+	wr_u64(out, s->used_us);
+	wr_u64(out, s->checked_us);
+	wr_u64(out, s->kept_us);
+	wr_u64(out, s->ready_us);
+	wr_u64(out, s->node_system_id);
+	wr_u64(out, (uint64_t)s->node_start_us);
+	put_bytes(out, &s->addr, s->addr_len);
+	put_baseline(out, s->pool->acc);
+	put_set(out, s->settings);
+	put_set(out, s->names);
+	put_set(out, s->made);
+	put_lru(out, &s->stmts);
+}
+
+static enum status read_held_set(struct worker *w, struct rd *in, struct settings **place)
+{
+	struct settings *set;
+	enum status st = read_set(w, in, &set);
+
+	if (st != OK)
+		return st;
+	settings_unref(w->settings, *place);
+	*place = set;
+	return OK;
+}
+
+static enum status read_lru_entry(struct worker *w, struct server *s, struct rd *in)
+{
+	uint64_t number = rd_u64(in), victim;
+	struct stmt_seen seen = {.shape = rd_u64(in), .ddl = going_ddl_now(w)};
+	struct stmt_lru_entry *e;
+	struct stmt *stmt;
+	enum status st = read_stmt(w, in, &stmt);
+
+	if (st != OK)
+		return st;
+	s->stmts.last_number = number - 1;
+	st = stmt_lru_find(&s->stmts, stmt) != 0 ? E_PROTO
+						 : stmt_lru_add(&s->stmts, stmt, &e, &victim);
+	stmt_unref(w->stmts, stmt);
+	if (st != OK)
+		return st;
+	e->is = seen;
+	return victim == 0 ? OK : E_LIMIT; /* max_prepared_statements is less now */
+}
+
+static enum status read_lru(struct worker *w, struct server *s, struct rd *in)
+{
+	uint64_t last = rd_u64(in);
+	enum status st = OK;
+
+	while (st == OK && rd_u8(in) == 1)
+		st = read_lru_entry(w, s, in);
+	s->stmts.last_number = last;
+	return in->bad ? E_PROTO : st;
+}
+
+static enum status read_where(struct server *s, struct rd *in)
+{
+	const uint8_t *key, *addr;
+
+	s->timeline = rd_u32(in);
+	s->notifier = rd_u32(in);
+	s->backend_pid = rd_u32(in);
+	s->backend_key_len = rd_u32(in);
+	key = rd_bytes(in, sizeof s->backend_key);
+	s->version_num = rd_u32(in);
+	s->login_hash = rd_u64(in);
+	s->opened_us = rd_u64(in);
+	s->used_us = rd_u64(in);
+	s->checked_us = rd_u64(in);
+	s->kept_us = rd_u64(in);
+	s->ready_us = rd_u64(in);
+	s->node_system_id = rd_u64(in);
+	s->node_start_us = (int64_t)rd_u64(in);
+	s->addr_len = rd_u32(in);
+	if (s->addr_len > sizeof s->addr || s->backend_key_len > sizeof s->backend_key)
+		return E_PROTO;
+	addr = rd_bytes(in, s->addr_len);
+	if (key == NULL || addr == NULL)
+		return E_PROTO;
+	memcpy(s->backend_key, key, sizeof s->backend_key);
+	memcpy(&s->addr, addr, s->addr_len);
+	return OK;
+}
+
+enum status image_read_server(struct worker *w, struct server *s, struct rd *in)
+{
+	enum status st;
+
+	s->in_recovery = rd_u8(in) != 0;
+	s->plain_isolation = rd_u8(in) != 0;
+	s->is_reset_done = rd_u8(in) != 0;
+	s->is_bare = rd_u8(in) != 0;
+	if ((st = read_where(s, in)) != OK || (st = read_baseline(w, s->pool->acc, in)) != OK ||
+		(st = read_held_set(w, in, &s->settings)) != OK ||
+		(st = read_held_set(w, in, &s->names)) != OK ||
+		(st = read_held_set(w, in, &s->made)) != OK)
+		return st;
+	return read_lru(w, s, in);
 }

@@ -1,7 +1,7 @@
 /*
- * image - an idle client as bytes, so that another process can go on with it: who it is, what it has
- * set and prepared, its cancel key, what it has sent that nobody has looked at yet. The socket
- * travels beside it (control/takeover_wire.h).
+ * image - an idle client, or an idle server connection, as bytes, so that another process can go on
+ * with it: who it is, what it has set and prepared, its cancel key, what a client has sent that nobody
+ * has looked at yet. The socket travels beside it (control/takeover_wire.h).
  * Owns:   nothing.
  * Bounds: IMAGE_LEN_MAX bytes; a client that takes more stays where it is.
  * Bytes are those of one host and one build: IMAGE_FORMAT and the size of what is copied raw have
@@ -13,6 +13,7 @@
 #include "base/rd.h"
 #include "base/wr.h"
 #include "worker/client.h"
+#include "worker/server.h"
 
 #define IMAGE_LEN_MAX 131072u /* bytes; a record of a SOCK_SEQPACKET socket holds them */
 #define IMAGE_FORMAT  1u
@@ -39,5 +40,11 @@ enum status image_read_head(struct rd *in, struct image_head *out) MUST_USE;
  * in `in` is what it has sent. Errors: E_PROTO, E_NOMEM, E_LIMIT: the client is to be closed.
  */
 enum status image_read_client(struct worker *w, struct client *c, struct rd *in) MUST_USE;
+
+/* The same for a server connection that is idle; its pool is told beside it. */
+bool image_can_tell_server(const struct server *s);
+void image_put_server(const struct server *s, struct wr *out);
+/* Into one that is new and in its pool. Errors: as image_read_client; it is of no use then. */
+enum status image_read_server(struct worker *w, struct server *s, struct rd *in) MUST_USE;
 
 #endif

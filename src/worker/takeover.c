@@ -29,27 +29,31 @@ struct takeover {
 
 /* --- clients go --- */
 
-static struct ask_leaves *image_of(struct worker *w, const struct client *c)
+/* NULL: it takes too much, or there is no memory. */
+static struct ask_leaves *image_mail(struct worker *w, const struct wr *image)
 {
-	struct takeover *t = w->takeover;
-	struct wr out = wr_of(t->image, IMAGE_LEN_MAX / 2); /* what is unread comes behind it */
-	struct ask_leaves *ask;
+	struct ask_leaves *ask = NULL;
 
-	image_put(c, &out);
-	if (out.bad)
-		return NULL;
-	ask = worker_mail(sizeof *ask + out.len, ASK_LEAVES);
-	if (ask == NULL)
-		return NULL;
-	ask->fd = -1;
-	ask->len = (uint32_t)out.len;
-	memcpy(ask->image, t->image, out.len);
-	scram_wipe(t->image, out.len);
+	if (!image->bad)
+		ask = worker_mail(sizeof *ask + image->len, ASK_LEAVES);
+	if (ask != NULL) {
+		ask->fd = -1;
+		ask->worker = w->index;
+		ask->len = (uint32_t)image->len;
+		memcpy(ask->image, image->buf, image->len);
+	}
+	scram_wipe(image->buf, image->len);
 	return ask;
+}
+
+static struct wr image_room(struct worker *w)
+{
+	return wr_of(w->takeover->image, IMAGE_LEN_MAX / 2); /* what is unread comes behind it */
 }
 
 static bool try_to_go(struct worker *w, struct client *c)
 {
+	struct wr image = image_room(w);
 	struct ask_leaves *ask;
 
 	if (!w->takeover->clients_go || !image_can_tell(c) || conn_rx_len(c->conn) > TAKEOVER_UNREAD_MAX)
@@ -57,7 +61,8 @@ static bool try_to_go(struct worker *w, struct client *c)
 	conn_flush(c->conn);
 	if (conn_out_len(c->conn) != 0)
 		return false; /* it reads slowly: later */
-	ask = image_of(w, c);
+	image_put(c, &image);
+	ask = image_mail(w, &image);
 	if (ask == NULL)
 		return false;
 	client_count_bytes(c);
@@ -79,6 +84,9 @@ void takeover_left(struct worker *w, struct conn *conn, struct ask_leaves *ask)
 	if (fd >= 0 && len <= IMAGE_LEN_MAX && conn_out_len(conn) == 0)
 		whole = worker_mail(sizeof *whole + len, ASK_LEAVES);
 	if (whole != NULL) {
+		whole->is_server = ask->is_server;
+		whole->share = ask->share;
+		whole->worker = ask->worker;
 		whole->fd = fd;
 		whole->len = (uint32_t)len;
 		memcpy(whole->image, ask->image, ask->len);
@@ -86,8 +94,10 @@ void takeover_left(struct worker *w, struct conn *conn, struct ask_leaves *ask)
 			memcpy(whole->image + ask->len, conn_rx_data(conn), n);
 		worker_ask(w, &whole->mail);
 	} else {
-		log_warn(w->log, "a client is lost in the take-over", "unread=%lu",
-			(unsigned long)n);
+		log_warn(w->log, "a connection is lost in the take-over", "is=%s unread=%lu",
+			ask->is_server ? "server" : "client", (unsigned long)n);
+		if (ask->is_server)
+			takeover_place_gone(w, ask->share);
 		if (fd >= 0)
 			close(fd);
 	}
@@ -182,7 +192,24 @@ static void look_after_places(struct worker *w, struct pool *p)
 	}
 }
 
-static void close_idle(struct worker *w, struct pool *p)
+static bool send_server(struct worker *w, struct server *s)
+{
+	struct wr image = image_room(w);
+	struct ask_leaves *ask;
+
+	if (!w->takeover->clients_go || !image_can_tell_server(s) || server_is_outdated(w, s))
+		return false;
+	image_put_server(s, &image);
+	ask = image_mail(w, &image);
+	if (ask == NULL)
+		return false;
+	ask->is_server = true;
+	ask->share = s->pool->share;
+	return handover_server_on(w, s, ask);
+}
+
+/* What no client here needs goes on, or, if that cannot be, gives its place to the other process. */
+static void let_idle_go(struct worker *w, struct pool *p)
 {
 	struct list *it, *tmp;
 
@@ -192,7 +219,8 @@ static void close_idle(struct worker *w, struct pool *p)
 		struct server *s = list_entry(it, struct server, pool_link);
 
 		if (s->wanted_by == NULL &&
-			(p->acc->n_clients == 0 || w->now_us - s->used_us >= TAKEOVER_IDLE_US))
+			(p->acc->n_clients == 0 || w->now_us - s->used_us >= TAKEOVER_IDLE_US) &&
+			!send_server(w, s))
 			server_close(w, s, SERVER_END_BUDGET);
 	}
 }
@@ -223,7 +251,7 @@ static void on_sweep(void *ctx, struct wheel_timer *timer)
 		if (n_gone == TAKEOVER_SWEEP_MAX)
 			break;
 	}
-	each_pool(w, close_idle);
+	each_pool(w, let_idle_go);
 	each_pool(w, look_after_places);
 	wheel_add(&w->wheel, timer, w->now_us + TAKEOVER_SWEEP_US * (n_gone == 0 ? 5 : 1));
 }
@@ -295,9 +323,8 @@ static enum status settle(struct worker *w, struct client *c, const struct image
 	return OK;
 }
 
-void takeover_arrive(struct worker *w, struct mail *m)
+static void client_arrives(struct worker *w, struct ask_leaves *t)
 {
-	struct ask_leaves *t = (struct ask_leaves *)m;
 	struct rd in = rd_of(t->image, t->len);
 	struct client *c = NULL;
 	struct image_head head;
@@ -314,6 +341,56 @@ void takeover_arrive(struct worker *w, struct mail *m)
 	if (st != OK)
 		log_warn(w->log, "a client did not arrive from the process taken over",
 			"reason=\"%s\"", status_name(st));
+}
+
+/* --- servers come --- */
+
+static struct pool *pool_of_share(struct worker *w, const struct share_pool *share)
+{
+	struct dbase *db;
+	struct account *acc;
+
+	if (dbase_find(w, share->db->name, &db) != OK ||
+		account_find(w, db, share->user->name, &acc) != OK)
+		return NULL;
+	return account_pool(acc, share->node_id);
+}
+
+static void server_arrives(struct worker *w, struct ask_leaves *t)
+{
+	struct pool *p = w->stopping ? NULL : pool_of_share(w, t->share);
+	struct rd in = rd_of(t->image, t->len);
+	struct server *s = p != NULL ? server_new(w, p) : NULL;
+	enum status st = p == NULL ? E_NOTFOUND : s == NULL ? E_NOMEM : OK;
+	uint64_t wake = 0;
+
+	if (st == OK)
+		st = image_read_server(w, s, &in);
+	if (st == OK)
+		st = conn_new(w->loop, t->fd, &server_ops, s, &w->server_limits, &s->conn);
+	else
+		close(t->fd);
+	if (st == OK) {
+		worker_set_tcp(w, s->conn);
+		server_arrived(w, s);
+		return;
+	}
+	log_warn(w->log, "a server did not arrive from the process taken over", "reason=\"%s\"",
+		status_name(st));
+	if (s != NULL)
+		server_free(w, s);
+	share_close(t->share, &wake);
+	worker_wake(w, wake);
+}
+
+void takeover_arrive(struct worker *w, struct mail *m)
+{
+	struct ask_leaves *t = (struct ask_leaves *)m;
+
+	if (t->is_server)
+		server_arrives(w, t);
+	else
+		client_arrives(w, t);
 	scram_wipe(t->image, t->len);
 	free(t);
 }

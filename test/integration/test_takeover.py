@@ -89,6 +89,25 @@ def test_prepared_statements_go_on(succession):
             assert conn.execute("SELECT %s::int + 1", (n,), prepare=True).fetchone() == (n + 1,)
 
 
+def test_server_connections_go_on_with_what_they_have(succession, superuser):
+    s = succession()
+    backends = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND backend_start < '%s'"
+    with s.daemon.connect3() as conn:
+        conn.execute("SET work_mem = '7MB'")
+        conn.execute("SELECT %s::int + 1", (1,), prepare=True)
+        now = superuser("SELECT clock_timestamp()")
+        pid = value(conn, "SELECT pg_backend_pid()")
+        old = s.pid
+        s.replace()
+        s.wait_ended(old)
+        assert superuser(backends % now) == "1"
+        assert value(conn, "SELECT pg_backend_pid()") == pid
+        assert conn.execute("SELECT %s::int + 1", (2,), prepare=True).fetchone() == (3,)
+        # it was not parsed again: its name there is the one from before
+        assert s.daemon.show_one("STATS", database="app")["total_server_parse_count"] == "0"
+        assert value(conn, "SHOW work_mem") == "7MB"
+
+
 def test_transaction_ends_in_the_old_process(succession, new_table):
     s, table = succession(), new_table()
     with s.daemon.raw() as client:
@@ -163,7 +182,7 @@ def test_cancel_reaches_a_client_wherever_it_is(succession):
 
 def test_ten_takeovers_under_load_lose_nothing(succession, site, new_table, superuser):
     s, table = succession(site.app_on([site.cluster.primary], "pool_size=10")), new_table()
-    stop, failed, done = threading.Event(), [], [0] * 40
+    stop, failed, done, most = threading.Event(), [], [0] * 40, []
 
     def work(i):
         try:
@@ -179,7 +198,11 @@ def test_ten_takeovers_under_load_lose_nothing(succession, site, new_table, supe
             conn.close()
         except Exception as e:  # pylint: disable=broad-except
             failed.append(repr(e))
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(40)]
+    def count_backends():
+        while not stop.is_set():
+            most.append(int(superuser("SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'")))
+    threads = [threading.Thread(target=count_backends)]
+    threads += [threading.Thread(target=work, args=(i,)) for i in range(40)]
     for t in threads:
         t.start()
     try:
@@ -193,6 +216,7 @@ def test_ten_takeovers_under_load_lose_nothing(succession, site, new_table, supe
             t.join()
     assert failed == []
     assert min(done) > 0
+    assert max(most) <= 10  # both processes together
     assert int(superuser(f"SELECT count(*) FROM {table}")) == sum(done)
 
 
