@@ -184,7 +184,8 @@ enum status config_complete(
 enum status config_load(const char *path, const struct conf *previous, const struct hash_key *key,
 	struct config_set *out, struct findings *found)
 {
-	struct conf_reader reader = {.read = read_file};
+	struct conf_reader reader = {
+		.read = read_file, .environment = (const char *const *)environ};
 	enum status st;
 
 	memset(out, 0, sizeof *out);

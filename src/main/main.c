@@ -16,6 +16,7 @@
 
 #include "conf/conf.h"
 #include "conf/document.h"
+#include "conf/variables.h"
 #include "config.h"
 #include "control/config.h"
 #include "control/control.h"
@@ -29,7 +30,7 @@
 #define SHARE_CAPACITY      65536u /* distinct (database, user, node) */
 
 struct options {
-	const char *conf_path;
+	const char *conf_path; /* "": the environment alone */
 	const char *user;
 	bool daemon, test, quiet;
 	unsigned verbose;
@@ -49,8 +50,11 @@ struct process {
 
 static void usage(FILE *to)
 {
-	fputs("Usage: pgweir [options] CONFIG\n"
+	fputs("Usage: pgweir [options] [CONFIG]\n"
 	      "Connection pooler and read/write router for PostgreSQL.\n"
+	      "\n"
+	      "Variables like PGWEIR_LISTEN_PORT in the environment count over what CONFIG says;\n"
+	      "without CONFIG they are all there is.\n"
 	      "\n"
 	      "  -d, --daemon             run in the background\n"
 	      "  -t, --test               test the configuration, show all errors, and exit\n"
@@ -121,12 +125,14 @@ static int read_options(int argc, char **argv, struct options *o)
 			return 2;
 		}
 	}
-	if (argc - optind != 1) {
-		fputs("pgweir: exactly one configuration file is needed\n", stderr);
+	if (argc - optind > 1 || (argc == optind && !variables_any((const char *const *)environ))) {
+		fputs("pgweir: exactly one configuration file is needed, or variables "
+		      "PGWEIR_… in the environment\n",
+			stderr);
 		usage(stderr);
 		return 2;
 	}
-	o->conf_path = argv[optind];
+	o->conf_path = argc > optind ? argv[optind] : "";
 	return -1;
 }
 
@@ -318,6 +324,11 @@ static int pid_file(struct process *p, const struct conf *conf)
 	return 0;
 }
 
+static const char *config_name(const struct process *p)
+{
+	return *p->opt.conf_path != '\0' ? p->opt.conf_path : "environment";
+}
+
 static int serve(struct process *p, struct config_set *set)
 {
 	struct control_args args = {.conf_path = p->opt.conf_path, .on_conf = on_conf, .arg = p};
@@ -341,7 +352,7 @@ static int serve(struct process *p, struct config_set *set)
 		start_workers(p) != OK)
 		return fail(p, "start the threads");
 	log_info(&p->log, "accepting connections", "version=%s port=%u workers=%u config=%s",
-		PACKAGE_VERSION, conf->listen_port, p->sh->n_workers, p->opt.conf_path);
+		PACKAGE_VERSION, conf->listen_port, p->sh->n_workers, config_name(p));
 	if (p->opt.daemon) {
 		logsink_detach();
 		daemon_ready();
@@ -363,7 +374,7 @@ static int load(struct process *p, struct config_set *set)
 	st = config_load(p->opt.conf_path, NULL, &key, set, &found);
 	print_findings(&found);
 	if (st == OK && p->opt.test)
-		fprintf(stderr, "%s: the configuration is good\n", p->opt.conf_path);
+		fprintf(stderr, "%s: the configuration is good\n", config_name(p));
 	findings_fini(&found);
 	return st == OK ? 0 : 1;
 }

@@ -75,7 +75,7 @@ class Pgweir:
             # PGWEIR_IO_ENGINE=epoll runs all of this on the other engine
             "io_engine": os.environ.get("PGWEIR_IO_ENGINE"),
             **(settings or {})}
-        self.config = f"{self.folder}/pgweir.ini"
+        self.config = f"{self.folder}/pgweir.ini"  # None: it is given none
         self.log = f"{self.folder}/pgweir.log"
         self.slow = 4 if site.sanitizer else 1  # how much longer things may take
 
@@ -118,7 +118,8 @@ class Pgweir:
     def launch(self):
         """Start it without waiting."""
         self.write_config()
-        self.process = proc.spawn([*self.before, self.site.binary, *self.args, self.config],
+        self.process = proc.spawn([*self.before, self.site.binary, *self.args,
+                                   *([self.config] if self.config else [])],
                                   self.log, env=self.environment)
         self.site.running.append(self)
 
