@@ -30,7 +30,7 @@
 #define SHARE_CAPACITY      65536u /* distinct (database, user, node) */
 
 struct options {
-	const char *conf_path; /* "": the environment alone */
+	struct config_from from;
 	const char *user;
 	bool daemon, test, quiet;
 	unsigned verbose;
@@ -40,6 +40,7 @@ struct process {
 	struct options opt;
 	struct log log;
 	struct shared *sh;
+	struct activation passed;
 	struct sockets *sockets;
 	struct control *control;
 	struct worker *workers[WORKERS_MAX];
@@ -94,6 +95,7 @@ static int read_options(int argc, char **argv, struct options *o)
 		{"help-config", no_argument, NULL, OPT_HELP_CONFIG}, {NULL, 0, NULL, 0}};
 	int ch;
 
+	o->from.environment = (const char *const *)environ;
 	while ((ch = getopt_long(argc, argv, "dtu:qvVh", longs, NULL)) != -1) {
 		switch (ch) {
 		case 'd':
@@ -125,14 +127,14 @@ static int read_options(int argc, char **argv, struct options *o)
 			return 2;
 		}
 	}
-	if (argc - optind > 1 || (argc == optind && !variables_any((const char *const *)environ))) {
+	if (argc - optind > 1 || (argc == optind && !variables_any(o->from.environment))) {
 		fputs("pgweir: exactly one configuration file is needed, or variables "
 		      "PGWEIR_… in the environment\n",
 			stderr);
 		usage(stderr);
 		return 2;
 	}
-	o->conf_path = argc > optind ? argv[optind] : "";
+	o->from.path = argc > optind ? argv[optind] : "";
 	return -1;
 }
 
@@ -326,12 +328,15 @@ static int pid_file(struct process *p, const struct conf *conf)
 
 static const char *config_name(const struct process *p)
 {
-	return *p->opt.conf_path != '\0' ? p->opt.conf_path : "environment";
+	return *p->opt.from.path != '\0' ? p->opt.from.path : "environment";
 }
 
 static int serve(struct process *p, struct config_set *set)
 {
-	struct control_args args = {.conf_path = p->opt.conf_path, .on_conf = on_conf, .arg = p};
+	struct control_args args = {.from = p->opt.from,
+		.stats_fd = activation_find(&p->passed, ACTIVATION_STATS),
+		.on_conf = on_conf,
+		.arg = p};
 	const struct conf *conf = set->conf;
 	int rc;
 
@@ -339,7 +344,9 @@ static int serve(struct process *p, struct config_set *set)
 		return fail(p, "memory");
 	p->sh->n_workers = worker_count(conf);
 	p->sockets = calloc(1, sizeof *p->sockets);
-	if (p->sockets == NULL || sockets_open(p->sockets, conf, p->sh->n_workers, &p->log) != OK)
+	if (p->sockets == NULL ||
+		sockets_open(p->sockets,
+			&(struct sockets_args){conf, &p->passed, p->sh->n_workers, &p->log}) != OK)
 		return 1;
 	daemon_raise_limits(conf, &p->log);
 	if ((rc = become(p, conf)) != 0 || (rc = pid_file(p, conf)) != 0)
@@ -371,7 +378,7 @@ static int load(struct process *p, struct config_set *set)
 	else if (RAND_bytes((uint8_t *)&key, sizeof key) != 1)
 		return fail(p, "random numbers");
 	findings_init(&found);
-	st = config_load(p->opt.conf_path, NULL, &key, set, &found);
+	st = config_load(&p->opt.from, NULL, &key, set, &found);
 	print_findings(&found);
 	if (st == OK && p->opt.test)
 		fprintf(stderr, "%s: the configuration is good\n", config_name(p));
@@ -383,11 +390,16 @@ int main(int argc, char **argv)
 {
 	static struct process p;
 	struct config_set set = {0};
+	char err[ACTIVATION_ERR_MAX];
 	int rc = read_options(argc, argv, &p.opt);
 
 	if (rc >= 0)
 		return rc;
 	signal(SIGPIPE, SIG_IGN);
+	if (!p.opt.test && activation_take(&p.passed, err) != OK) {
+		fprintf(stderr, "pgweir: sockets of the service manager: %s\n", err);
+		return 1;
+	}
 	p.log.now_s = clock_s;
 	logsink_init(&p.log, p.opt.quiet, p.opt.verbose);
 	rc = load(&p, &set);

@@ -59,6 +59,7 @@ class Pgweir:
         self.stats_port = proc.free_port()
         self.args = list(args)
         self.before = list(before)  # a command that runs it
+        self.fds = ()  # descriptors that it inherits
         self.environment = {**SANITIZER_ENV, **(environment or {})}
         self.process = None
         self.databases = dict(databases)
@@ -120,7 +121,7 @@ class Pgweir:
         self.write_config()
         self.process = proc.spawn([*self.before, self.site.binary, *self.args,
                                    *([self.config] if self.config else [])],
-                                  self.log, env=self.environment)
+                                  self.log, env=self.environment, fds=self.fds)
         self.site.running.append(self)
 
     def start(self):
