@@ -20,7 +20,8 @@ struct control;
 
 struct control_args {
 	struct shared *shared; /* borrowed until control_free */
-	const char *conf_path; /* borrowed */
+	struct config_from from;
+	int stats_fd; /* a listening socket for the stats port, moved; 0, -1: none */
 	/*
 	 * A configuration was taken over (also once in control_new): set log level and sink.
 	 * `reopen` asks for the log file to be opened again (SIGHUP). In the control thread; may be
@@ -28,10 +29,9 @@ struct control_args {
 	 */
 	void (*on_conf)(void *arg, const struct conf *conf, bool reopen);
 	void *arg;
-	/* take-over, control/takeover.h: its socket, -1: none; moved */
+	/* take-over, control/takeover.h: takeover_socket; 0, -1: none; moved */
 	int takeover_fd;
-	int stats_fd; /* the stats port's, of the process taken over, -1: none; moved */
-	struct takeover_from *from; /* borrowed until control_new returns */
+	struct takeover_from *predecessor; /* borrowed until control_new returns; NULL: none */
 	/* The i-th listening socket to hand on; false: there are no more. */
 	bool (*socket)(void *arg, uint32_t i, struct takeover_listening *out);
 };

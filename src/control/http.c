@@ -328,8 +328,7 @@ int http_fd(const struct http *h)
 	return evconnlistener_get_fd(h->listener);
 }
 
-enum status http_new(
-	struct env *env, const struct show_tools *tools, int fd, struct http **out)
+enum status http_new(struct env *env, const struct show_tools *tools, int fd, struct http **out)
 {
 	struct http *h = calloc(1, sizeof *h);
 	enum status st;
@@ -341,12 +340,14 @@ enum status http_new(
 	}
 	h->env = env;
 	h->tools = tools;
-	h->fd = fd;
+	h->fd = fd > 0 ? fd : -1;
 	list_init(&h->visits);
 	list_init(&h->answers);
 	wheel_timer_init(&h->sweep, on_sweep);
 	h->buf = malloc(PIECE_LEN);
-	st = h->buf == NULL ? E_NOMEM : h->fd >= 0 ? OK : open_socket(h);
+	st = h->buf != NULL ? OK : E_NOMEM;
+	if (st == OK && h->fd < 0)
+		st = open_socket(h);
 	if (st == OK)
 		st = start_server(h);
 	if (st != OK) {

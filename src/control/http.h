@@ -20,11 +20,11 @@
 struct http;
 
 /*
- * Listens on conf's stats_addr and stats_port. fd: a socket that listens there already, moved; -1:
- * none. Errors: E_NOMEM; E_IO, told in the log.
+ * Serves `fd`, a listening socket, moved; 0 or less: one of its own on conf's stats_addr and
+ * stats_port. Errors: E_NOMEM; E_IO, told in the log.
  */
-enum status http_new(struct env *env, const struct show_tools *tools, int fd,
-	struct http **out) MUST_USE;
+enum status http_new(
+	struct env *env, const struct show_tools *tools, int fd, struct http **out) MUST_USE;
 int http_fd(const struct http *h); /* the listening socket, which stays http's */
 void http_free(struct http *h); /* NULL is allowed */
 

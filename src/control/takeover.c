@@ -276,7 +276,7 @@ static const char *in_the_way(struct handing *h)
 
 static void send_socket(struct handing *h, const struct takeover_listening *s)
 {
-	uint8_t record[2] = {TAKEOVER_SOCKET, (uint8_t)s->what};
+	uint8_t record[3] = {TAKEOVER_SOCKET, (uint8_t)s->what, s->is_passed};
 
 	channel_send(&h->next, record, sizeof record, fcntl(s->fd, F_DUPFD_CLOEXEC, 0));
 }
@@ -298,7 +298,7 @@ static void say_hello(struct handing *h)
 	channel_put(&h->next, &w);
 	for (uint32_t i = 0; h->conf.socket(h->conf.arg, i, &s); i++)
 		send_socket(h, &s);
-	s = (struct takeover_listening){h->listen_fd, TAKEOVER_FOR_TAKEOVERS};
+	s = (struct takeover_listening){.fd = h->listen_fd, .what = TAKEOVER_FOR_TAKEOVERS};
 	send_socket(h, &s);
 	while ((p = share_pool_next(sh->share, &pos)) != NULL) {
 		const struct conf_node *node = env_conf(h->env)->node_by_id[p->node_id];
@@ -318,7 +318,8 @@ static void say_hello(struct handing *h)
 static enum status start(const char *program, const char *config, int sock, pid_t *pid)
 {
 	char option[] = "--takeover-fd=3";
-	char *argv[] = {(char *)(uintptr_t)program, option, (char *)(uintptr_t)config, NULL};
+	char *argv[] = {(char *)(uintptr_t)program, option,
+		config[0] != '\0' ? (char *)(uintptr_t)config : NULL, NULL};
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
 	sigset_t none;
@@ -332,6 +333,7 @@ static enum status start(const char *program, const char *config, int sock, pid_
 		posix_spawn_file_actions_destroy(&actions);
 		return E_NOMEM;
 	}
+	(void)unsetenv("WATCHDOG_PID"); /* the watchdog is the new process's, too */
 	err = posix_spawn_file_actions_adddup2(&actions, sock, CHILD_FD);
 	if (err == 0)
 		err = posix_spawnattr_setsigmask(&attr, &none);
@@ -381,7 +383,8 @@ static void on_asker_record(struct handing *h, struct rd *in, int *fd)
 	const char *program = rd_cstr(in), *config = rd_cstr(in);
 
 	(void)fd;
-	if (what == TAKEOVER_START && !in->bad && program[0] == '/' && config[0] == '/')
+	if (what == TAKEOVER_START && !in->bad && program[0] == '/' &&
+		(config[0] == '/' || config[0] == '\0'))
 		begin(h, program, config);
 	else
 		answer(h, "the request is not understood");
@@ -444,7 +447,7 @@ static void is_ready(struct handing *h, bool clients_go)
 	loop_unwatch(h->listen_watch);
 	h->listen_watch = NULL;
 	tell_leave(h, clients_go);
-	h->conf.passed_on(h->conf.arg);
+	h->conf.passed_on(h->conf.arg, (long)h->next_pid);
 }
 
 static void grant(struct handing *h, struct rd *in)

@@ -31,6 +31,7 @@ struct takeover_from {
 struct takeover_listening { /* a socket to hand on */
 	int fd;
 	enum takeover_socket what;
+	bool is_passed; /* the service manager's */
 };
 
 struct takeover_conf {
@@ -40,7 +41,7 @@ struct takeover_conf {
 	/* The i-th listening socket of this process; false: there are no more. */
 	bool (*socket)(void *arg, uint32_t i, struct takeover_listening *out);
 	/* The other process accepts now: this one shall drain. */
-	void (*passed_on)(void *arg);
+	void (*passed_on)(void *arg, long pid);
 	void *arg;
 };
 

@@ -18,7 +18,7 @@
 enum takeover_record {
 	/* old to new, before the new one serves */
 	TAKEOVER_HELLO = 'H',  /* struct takeover_hello */
-	TAKEOVER_SOCKET = 'L', /* u8 enum takeover_socket; the listening socket */
+	TAKEOVER_SOCKET = 'L', /* u8 enum takeover_socket, u8 is_passed; the socket */
 	TAKEOVER_PLACE = 'P',  /* place, u32: so many server connections of the pool */
 	TAKEOVER_END = 'E',    /* that was all */
 	/* new to old */

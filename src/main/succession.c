@@ -22,9 +22,22 @@ void inherited_init(struct inherited *in)
 	*in = (struct inherited){.from.sock = -1, .stats_fd = -1, .takeover_fd = -1};
 }
 
-static enum status take_socket(struct inherited *in, struct rd *r, int *fd)
+static enum status take_passed(struct activation *passed, bool is_admin, int *fd)
+{
+	if (passed->n == ACTIVATION_MAX)
+		return E_LIMIT;
+	passed->entry[passed->n++] = (struct activation_entry){
+		.fd = *fd, .use = is_admin ? ACTIVATION_ADMIN : ACTIVATION_CLIENTS};
+	*fd = -1;
+	return OK;
+}
+
+static enum status take_socket(
+	struct inherited *in, struct activation *passed, struct rd *r, int *fd)
 {
 	uint8_t what = rd_u8(r);
+	bool is_passed = rd_u8(r) != 0;
+	struct sockets_given *to = &in->sockets;
 	struct socket_given *more;
 
 	if (r->bad || *fd < 0 || what >= TAKEOVER_SOCKETS)
@@ -34,14 +47,15 @@ static enum status take_socket(struct inherited *in, struct rd *r, int *fd)
 		*fd = -1;
 		return OK;
 	}
-	if (in->n_sockets == SOCKETS_MAX)
+	if (is_passed)
+		return take_passed(passed, what == TAKEOVER_FOR_ADMINS, fd);
+	if (to->n == SOCKETS_MAX)
 		return E_LIMIT;
-	more = realloc(in->sockets, (in->n_sockets + 1) * sizeof *more);
+	more = realloc(to->entry, (to->n + 1) * sizeof *more);
 	if (more == NULL)
 		return E_NOMEM;
-	in->sockets = more;
-	more[in->n_sockets++] =
-		(struct socket_given){.fd = *fd, .is_admin = what == TAKEOVER_FOR_ADMINS};
+	to->entry = more;
+	more[to->n++] = (struct socket_given){.fd = *fd, .is_admin = what == TAKEOVER_FOR_ADMINS};
 	*fd = -1;
 	return OK;
 }
@@ -67,13 +81,14 @@ static enum status take_place(struct inherited *in, struct rd *r)
 	return OK;
 }
 
-static enum status take(struct inherited *in, struct rd *r, int *fd, bool *is_end)
+static enum status take(struct inherited *in, struct activation *passed, struct rd *r, int *fd,
+	bool *is_end)
 {
 	switch (rd_u8(r)) {
 	case TAKEOVER_HELLO:
 		return takeover_read_hello(r, &in->from.hello);
 	case TAKEOVER_SOCKET:
-		return take_socket(in, r, fd);
+		return take_socket(in, passed, r, fd);
 	case TAKEOVER_PLACE:
 		return take_place(in, r);
 	case TAKEOVER_END:
@@ -91,7 +106,7 @@ static enum status limit_wait(int sock, int seconds)
 	return setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0 ? OK : E_IO;
 }
 
-enum status inherited_read(struct inherited *in, int sock)
+enum status inherited_read(struct inherited *in, int sock, struct activation *passed)
 {
 	uint8_t *buf = malloc(TAKEOVER_RECORD_MAX);
 	enum status st = buf != NULL ? limit_wait(sock, HELLO_S) : E_NOMEM;
@@ -107,7 +122,7 @@ enum status inherited_read(struct inherited *in, int sock)
 		if (st != OK)
 			break;
 		r = rd_of(buf, len);
-		st = take(in, &r, &fd, &is_end);
+		st = take(in, passed, &r, &fd, &is_end);
 		if (fd >= 0)
 			close(fd);
 	}
@@ -117,10 +132,10 @@ enum status inherited_read(struct inherited *in, int sock)
 
 void inherited_free(struct inherited *in)
 {
-	for (uint32_t i = 0; i < in->n_sockets; i++)
-		if (in->sockets[i].fd >= 0)
-			close(in->sockets[i].fd);
-	free(in->sockets);
+	for (uint32_t i = 0; i < in->sockets.n; i++)
+		if (in->sockets.entry[i].fd >= 0)
+			close(in->sockets.entry[i].fd);
+	free(in->sockets.entry);
 	free(in->from.places);
 	if (in->from.sock >= 0)
 		close(in->from.sock);
@@ -249,7 +264,8 @@ int succession_ask(const struct conf *conf, const char *path)
 	ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
 	int sock, rc;
 
-	if (n <= 0 || realpath(path, config) == NULL)
+	config[0] = '\0';
+	if (n <= 0 || (path[0] != '\0' && realpath(path, config) == NULL))
 		return complain("its files", strerror(errno));
 	program[n] = '\0';
 	if (!path_of(conf, &a))

@@ -14,8 +14,7 @@ struct conf;
 
 struct inherited {
 	struct takeover_from from;
-	struct socket_given *sockets; /* what is not used is closed by inherited_free */
-	uint32_t n_sockets;
+	struct sockets_given sockets; /* what is not used is closed by inherited_free */
 	int stats_fd;    /* -1: none */
 	int takeover_fd; /* -1: none */
 };
@@ -23,9 +22,11 @@ struct inherited {
 /* Nothing is inherited. */
 void inherited_init(struct inherited *in);
 
-/* What the old process says on `sock`, moved. Errors: E_PROTO, E_CLOSED, E_AGAIN (it says nothing
- * more), E_NOMEM, E_IO. */
-enum status inherited_read(struct inherited *in, int sock) MUST_USE;
+/*
+ * What the old process says on `sock`, moved. The service manager's sockets are added to `passed`.
+ * Errors: E_PROTO, E_CLOSED, E_AGAIN (it says nothing more), E_NOMEM, E_LIMIT, E_IO.
+ */
+enum status inherited_read(struct inherited *in, int sock, struct activation *passed) MUST_USE;
 void inherited_free(struct inherited *in);
 
 /* Listen on takeover_socket; -1: there is none, or it cannot be (told on the log). */

@@ -223,7 +223,7 @@ def test_ten_takeovers_under_load_lose_nothing(succession, site, new_table, supe
 def refused(daemon):
     """What --takeover says when it does not come about."""
     done = subprocess.run([daemon.site.binary, "--takeover", daemon.config], text=True,
-                          capture_output=True, check=False, **proc.as_user())
+                          capture_output=True, check=False, env=proc.clean_env(), **proc.as_user())
     assert done.returncode == 1
     return done.stderr
 
