@@ -19,6 +19,7 @@
 
 #define CHILD_FD     3        /* where the new process finds its socket */
 #define TAKEOVER_LAST_S 5
+#define WANTED_EVERY 10000u   /* µs */
 #define READY_POLL   20000u   /* µs */
 #define READY_MAX_US 3000000u /* the new process waits so long for a fit node before it accepts */
 
@@ -49,6 +50,13 @@ struct held {
 	uint32_t n;
 };
 
+/* … and one that it asks for. */
+struct wanted {
+	struct list link;
+	struct share_pool *pool;
+	uint32_t worker; /* of that process */
+};
+
 struct handing {
 	struct takeover_conf conf;
 	struct env *env;
@@ -61,7 +69,8 @@ struct handing {
 	bool is_handed_on;   /* next accepts */
 	bool prev_is_alike;  /* its images can be read here */
 	uint32_t next_worker; /* for clients whose number names none */
-	struct list held;
+	struct list held, wanted;
+	struct wheel_timer retry; /* of what is wanted */
 	uint64_t began_us;
 	struct wheel_timer timer; /* prev: until READY is said; next: until it has been */
 	uint8_t buf[TAKEOVER_RECORD_MAX];
@@ -559,7 +568,6 @@ static void wake_workers(struct handing *h, uint64_t mask)
 static bool hold(struct handing *h, struct share_pool *p)
 {
 	struct held *x = find_held(h, p);
-	enum share_full full;
 	uint64_t wake = 0;
 	enum status st;
 
@@ -570,7 +578,7 @@ static bool hold(struct handing *h, struct share_pool *p)
 		x->pool = p;
 		list_push_back(&h->held, &x->link);
 	}
-	st = share_open(p, 0, 0, &full, &wake);
+	st = share_open_elsewhere(p, &wake);
 	wake_workers(h, wake);
 	x->n += st == OK;
 	return st == OK;
@@ -587,18 +595,73 @@ static void let_go(struct handing *h, struct held *x)
 	wake_workers(h, wake);
 }
 
-static void ask_for_place(struct handing *h, uint32_t worker, struct share_pool *p)
+static bool give_place(struct handing *h, uint32_t worker, struct share_pool *p)
 {
 	uint8_t buf[1024];
 	struct wr w = wr_of(buf, sizeof buf);
 	const struct conf_node *node = env_conf(h->env)->node_by_id[p->node_id];
 
 	if (node == NULL || !hold(h, p))
-		return; /* it asks again */
+		return false;
 	wr_u8(&w, TAKEOVER_GRANT);
 	wr_u32(&w, worker);
 	takeover_put_place(&w, p->db->name, p->user->name, node->name);
 	channel_put(&h->prev, &w);
+	return true;
+}
+
+static void wanted_free(struct wanted *x)
+{
+	share_owe(x->pool, -1);
+	list_del(&x->link);
+	free(x);
+}
+
+/* A client that stays over there needs a server: what is released here next is given up for it. */
+static void ask_for_place(struct handing *h, uint32_t worker, struct share_pool *p)
+{
+	struct wanted *x;
+	struct list *it;
+
+	list_foreach (it, &h->wanted) {
+		x = list_entry(it, struct wanted, link);
+		if (x->pool == p && x->worker == worker)
+			return; /* it asks again and again */
+	}
+	if (give_place(h, worker, p))
+		return;
+	x = calloc(1, sizeof *x);
+	if (x == NULL)
+		return;
+	x->pool = p;
+	x->worker = worker;
+	share_owe(p, 1);
+	list_push_back(&h->wanted, &x->link);
+	if (!wheel_is_armed(&h->retry))
+		env_timer(h->env, &h->retry, WANTED_EVERY);
+}
+
+static void on_retry(void *ctx, struct wheel_timer *t)
+{
+	struct handing *h = list_entry(t, struct handing, retry);
+	struct list *it, *tmp;
+
+	(void)ctx;
+	list_foreach_safe (it, tmp, &h->wanted) {
+		struct wanted *x = list_entry(it, struct wanted, link);
+
+		if (give_place(h, x->worker, x->pool))
+			wanted_free(x);
+	}
+	if (!list_is_empty(&h->wanted))
+		env_timer(h->env, t, WANTED_EVERY);
+}
+
+static void drop_wanted(struct handing *h)
+{
+	while (!list_is_empty(&h->wanted))
+		wanted_free(list_entry(h->wanted.next, struct wanted, link));
+	wheel_del(&h->env->wheel, &h->retry);
 }
 
 static void place(struct handing *h, struct rd *in, bool is_asked)
@@ -700,6 +763,7 @@ static void on_prev_end(struct handing *h)
 
 	log_info(h->env->shared->log, "the process that was taken over has ended", "%s", "");
 	channel_close(&h->prev);
+	drop_wanted(h);
 	while ((it = list_pop_front(&h->held)) != NULL) {
 		struct held *x = list_entry(it, struct held, link);
 
@@ -827,7 +891,9 @@ enum status takeover_new(const struct takeover_conf *conf, struct handing **out)
 	h->env = conf->env;
 	h->listen_fd = conf->listen_fd;
 	list_init(&h->held);
+	list_init(&h->wanted);
 	wheel_timer_init(&h->timer, on_timer);
+	wheel_timer_init(&h->retry, on_retry);
 	channel_init(&h->asker, h, on_asker_record, on_asker_end);
 	channel_init(&h->next, h, on_next_record, on_next_end);
 	channel_init(&h->prev, h, on_prev_record, on_prev_end);
@@ -859,6 +925,7 @@ void takeover_end(struct handing *h)
 	loop_unwatch(h->listen_watch);
 	if (h->listen_fd >= 0)
 		close(h->listen_fd);
+	drop_wanted(h);
 	while ((it = list_pop_front(&h->held)) != NULL)
 		free(list_entry(it, struct held, link));
 	free(h);
