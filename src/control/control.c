@@ -425,8 +425,8 @@ static bool on_socket(void *arg, uint32_t i, struct takeover_listening *out)
 	if (c->http == NULL)
 		return c->args.socket(c->args.arg, i, out);
 	if (i == 0)
-		*out = (struct takeover_listening){.fd = http_fd(c->http),
-			.what = TAKEOVER_FOR_STATS};
+		*out = (struct takeover_listening){
+			.fd = http_fd(c->http), .what = TAKEOVER_FOR_STATS};
 	return i == 0 || c->args.socket(c->args.arg, i - 1, out);
 }
 

@@ -26,6 +26,6 @@ struct http;
 enum status http_new(
 	struct env *env, const struct show_tools *tools, int fd, struct http **out) MUST_USE;
 int http_fd(const struct http *h); /* the listening socket, which stays http's */
-void http_free(struct http *h); /* NULL is allowed */
+void http_free(struct http *h);    /* NULL is allowed */
 
 #endif

@@ -17,11 +17,11 @@
 #include "pool/share.h"
 #include "proto/scram.h"
 
-#define CHILD_FD     3        /* where the new process finds its socket */
+#define CHILD_FD        3 /* where the new process finds its socket */
 #define TAKEOVER_LAST_S 5
-#define WANTED_EVERY 10000u   /* µs */
-#define READY_POLL   20000u   /* µs */
-#define READY_MAX_US 3000000u /* the new process waits so long for a fit node before it accepts */
+#define WANTED_EVERY    10000u   /* µs */
+#define READY_POLL      20000u   /* µs */
+#define READY_MAX_US    3000000u /* the new process waits so long for a fit node before it accepts */
 
 extern char **environ;
 
@@ -66,8 +66,8 @@ struct handing {
 	struct channel next;  /* the process that takes over */
 	struct channel prev;  /* the one that was taken over */
 	pid_t next_pid;
-	bool is_handed_on;   /* next accepts */
-	bool prev_is_alike;  /* its images can be read here */
+	bool is_handed_on;    /* next accepts */
+	bool prev_is_alike;   /* its images can be read here */
 	uint32_t next_worker; /* for clients whose number names none */
 	struct list held, wanted;
 	struct wheel_timer retry; /* of what is wanted */
@@ -544,8 +544,8 @@ static struct share_pool *find_pool(
 		const struct conf_node *n = conf->node_by_id[i];
 
 		if (n != NULL && strcmp(n->name, node) == 0 &&
-			share_pool_get(h->env->shared->share, database, user, (uint16_t)n->id,
-				&p) == OK)
+			share_pool_get(
+				h->env->shared->share, database, user, (uint16_t)n->id, &p) == OK)
 			return p;
 	}
 	return NULL;
@@ -698,8 +698,8 @@ static void client(struct handing *h, struct rd *in, int *fd)
 		return;
 	t = malloc(sizeof *t + in->left);
 	if (t == NULL) {
-		log_error(h->env->shared->log, "a client is lost in the take-over",
-			"reason=memory");
+		log_error(
+			h->env->shared->log, "a client is lost in the take-over", "reason=memory");
 		return;
 	}
 	*t = (struct ask_leaves){.mail.kind = TELL_ARRIVE, .fd = *fd, .len = (uint32_t)in->left};
@@ -810,8 +810,8 @@ static void put_server_head(struct handing *h, struct wr *w, const struct ask_le
 
 	wr_u8(w, TAKEOVER_SERVER);
 	wr_u32(w, ask->worker);
-	takeover_put_place(w, ask->share->db->name, ask->share->user->name,
-		node != NULL ? node->name : "");
+	takeover_put_place(
+		w, ask->share->db->name, ask->share->user->name, node != NULL ? node->name : "");
 }
 
 void takeover_take_leaving(struct handing *h, struct ask_leaves *ask)
@@ -898,8 +898,8 @@ enum status takeover_new(const struct takeover_conf *conf, struct handing **out)
 	channel_init(&h->next, h, on_next_record, on_next_end);
 	channel_init(&h->prev, h, on_prev_record, on_prev_end);
 	if (h->listen_fd >= 0)
-		st = loop_watch(h->env->loop, h->listen_fd, LOOP_READ, on_asker, h,
-			&h->listen_watch);
+		st = loop_watch(
+			h->env->loop, h->listen_fd, LOOP_READ, on_asker, h, &h->listen_watch);
 	if (st == OK && conf->from != NULL && conf->from->sock >= 0)
 		st = take_over(h, conf->from);
 	if (st != OK) {

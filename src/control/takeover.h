@@ -1,12 +1,12 @@
 /*
  * takeover - upgrade without loss: another process of pgweir takes this one's place. It is started
- * by this one, so that it stays in the same service, gets the listening sockets, accepts, and is then
- * sent the clients one by one (worker/takeover.h); this one ends when all have gone or left, or after
- * takeover_timeout. If the new one does not come up, this one goes on as if nothing had been.
- * Owns:    the sockets between the processes and to who asks, the places that the other holds.
- * Bounds:  one take-over at a time; TAKEOVER_START_US for the new process to come up; what waits to be
- *          sent is bounded by the clients that there are.
- * Trust:   who asks by takeover_socket has this process's user, or is root.
+ * by this one, so that it stays in the same service, gets the listening sockets, accepts, and is
+ * then sent the clients one by one (worker/takeover.h); this one ends when all have gone or left,
+ * or after takeover_timeout. If the new one does not come up, this one goes on as if nothing had
+ * been. Owns:    the sockets between the processes and to who asks, the places that the other
+ * holds. Bounds:  one take-over at a time; TAKEOVER_START_US for the new process to come up; what
+ * waits to be sent is bounded by the clients that there are. Trust:   who asks by takeover_socket
+ * has this process's user, or is root.
  */
 #ifndef PGWEIR_CONTROL_TAKEOVER_H
 #define PGWEIR_CONTROL_TAKEOVER_H

@@ -13,7 +13,7 @@
 #include "worker/image.h"
 
 #define TAKEOVER_RECORD_MAX (IMAGE_LEN_MAX + 1024u) /* bytes */
-#define TAKEOVER_NODE_MAX   320u                     /* bytes of a node's name, with the NUL */
+#define TAKEOVER_NODE_MAX   320u                    /* bytes of a node's name, with the NUL */
 
 enum takeover_record {
 	/* old to new, before the new one serves */

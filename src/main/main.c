@@ -241,8 +241,8 @@ static bool on_socket(void *arg, uint32_t i, struct takeover_listening *out)
 		return false;
 	out->fd = p->sockets->entry[i].listen.fd;
 	out->is_passed = p->sockets->entry[i].listen.is_passed;
-	out->what = p->sockets->entry[i].listen.is_admin ? TAKEOVER_FOR_ADMINS
-							 : TAKEOVER_FOR_CLIENTS;
+	out->what =
+		p->sockets->entry[i].listen.is_admin ? TAKEOVER_FOR_ADMINS : TAKEOVER_FOR_CLIENTS;
 	return true;
 }
 
@@ -356,12 +356,14 @@ static int become(struct process *p, const struct conf *conf)
 static int pid_file(struct process *p, const struct conf *conf)
 {
 	enum status st;
+	pid_t holder;
 
 	if (p->inherited.from.sock >= 0 && conf->pidfile[0] != '\0')
 		unlink(conf->pidfile); /* of the process that is taken over */
-	st = daemon_write_pid(conf->pidfile);
+	st = daemon_write_pid(conf->pidfile, &holder);
 	if (st == E_EXISTS) {
-		log_error(&p->log, "another pgweir runs", "pidfile=%s", conf->pidfile);
+		log_error(&p->log, "another pgweir runs", "pidfile=%s pid=%ld", conf->pidfile,
+			(long)holder);
 		return 1;
 	}
 	if (st != OK)
@@ -390,11 +392,11 @@ static int serve(struct process *p, struct config_set *set)
 	p->sh->n_workers = worker_count(conf);
 	p->sockets = calloc(1, sizeof *p->sockets);
 	if (p->sockets == NULL ||
-		sockets_open(p->sockets,
-			&(struct sockets_args){conf, &p->passed, &p->inherited.sockets,
-				p->sh->n_workers, &p->log}) != OK)
+		sockets_open(
+			p->sockets, &(struct sockets_args){conf, &p->passed, &p->inherited.sockets,
+					    p->sh->n_workers, &p->log}) != OK)
 		return 1;
-	daemon_raise_limits(conf, &p->log);
+	daemon_raise_limits(conf, p->sh->n_workers, &p->log);
 	if ((rc = become(p, conf)) != 0 || (rc = pid_file(p, conf)) != 0)
 		return rc;
 	if (share_new(p->sh->n_workers, SHARE_CAPACITY, &p->sh->hash_key, &p->sh->share) != OK ||

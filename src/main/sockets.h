@@ -36,8 +36,8 @@ struct sockets_args {
 	const struct conf *conf;
 	const struct activation *passed; /* of a use that is there nothing else is opened */
 	/*
-	 * Those of wanted addresses are used, all of them, since connections may wait in each; their
-	 * descriptors are moved.
+	 * Those of wanted addresses are used, all of them, since connections may wait in each;
+	 * their descriptors are moved.
 	 */
 	struct sockets_given *given;
 	uint32_t n_workers;

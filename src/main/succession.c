@@ -81,8 +81,8 @@ static enum status take_place(struct inherited *in, struct rd *r)
 	return OK;
 }
 
-static enum status take(struct inherited *in, struct activation *passed, struct rd *r, int *fd,
-	bool *is_end)
+static enum status take(
+	struct inherited *in, struct activation *passed, struct rd *r, int *fd, bool *is_end)
 {
 	switch (rd_u8(r)) {
 	case TAKEOVER_HELLO:

@@ -15,8 +15,8 @@ struct conf;
 struct inherited {
 	struct takeover_from from;
 	struct sockets_given sockets; /* what is not used is closed by inherited_free */
-	int stats_fd;    /* -1: none */
-	int takeover_fd; /* -1: none */
+	int stats_fd;                 /* -1: none */
+	int takeover_fd;              /* -1: none */
 };
 
 /* Nothing is inherited. */

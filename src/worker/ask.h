@@ -47,9 +47,9 @@ enum tell_kind {           /* control or worker -> worker */
 	TELL_LISTENING,    /* struct tell_listening: how the listening connection does */
 	TELL_NOTIFIED,     /* struct tell_notified: a notification */
 	TELL_BARRIER,      /* struct ask_barrier, answered */
-	TELL_LEAVE,  /* struct tell_leave: another process takes over: clients go to it */
-	TELL_ARRIVE, /* struct ask_leaves: a connection of the process that was taken over */
-	TELL_PLACE,  /* the struct ask_place, granted */
+	TELL_LEAVE,        /* struct tell_leave: another process takes over: clients go to it */
+	TELL_ARRIVE,       /* struct ask_leaves: a connection of the process that was taken over */
+	TELL_PLACE,        /* the struct ask_place, granted */
 	TELL_SETTLED, /* struct mail: no more clients come from the process that was taken over */
 	TELL_REFRESH, /* struct mail: a snapshot changed, load them now (else at the next turn) */
 	TELL_STOP,    /* struct mail: close everything and end the loop */

@@ -1,8 +1,7 @@
 /*
  * image - an idle client, or an idle server connection, as bytes, so that another process can go on
- * with it: who it is, what it has set and prepared, its cancel key, what a client has sent that nobody
- * has looked at yet. The socket travels beside it (control/takeover_wire.h).
- * Owns:   nothing.
+ * with it: who it is, what it has set and prepared, its cancel key, what a client has sent that
+ * nobody has looked at yet. The socket travels beside it (control/takeover_wire.h). Owns: nothing.
  * Bounds: IMAGE_LEN_MAX bytes; a client that takes more stays where it is.
  * Bytes are those of one host and one build: IMAGE_FORMAT and the size of what is copied raw have
  * to be equal (image_format), and monotonic times are the host's.

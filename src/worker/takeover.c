@@ -56,7 +56,8 @@ static bool try_to_go(struct worker *w, struct client *c)
 	struct wr image = image_room(w);
 	struct ask_leaves *ask;
 
-	if (!w->takeover->clients_go || !image_can_tell(c) || conn_rx_len(c->conn) > TAKEOVER_UNREAD_MAX)
+	if (!w->takeover->clients_go || !image_can_tell(c) ||
+		conn_rx_len(c->conn) > TAKEOVER_UNREAD_MAX)
 		return false;
 	conn_flush(c->conn);
 	if (conn_out_len(c->conn) != 0)
@@ -208,7 +209,8 @@ static bool send_server(struct worker *w, struct server *s)
 	return handover_server_on(w, s, ask);
 }
 
-/* What no client here needs goes on, or, if that cannot be, gives its place to the other process. */
+/* What no client here needs goes on, or, if that cannot be, gives its place to the other process.
+ */
 static void let_idle_go(struct worker *w, struct pool *p)
 {
 	struct list *it, *tmp;
@@ -296,8 +298,8 @@ static enum status make_client(struct worker *w, int fd, struct client **out)
 	return st;
 }
 
-static enum status settle(struct worker *w, struct client *c, const struct image_head *head,
-	struct rd *in)
+static enum status settle(
+	struct worker *w, struct client *c, const struct image_head *head, struct rd *in)
 {
 	enum status st;
 

@@ -1,12 +1,12 @@
 /*
  * takeover - a worker's part when another process takes this one over (upgrade without loss), and
  * when this one has taken over. The old process's workers stop accepting and send every client on
- * that an image can tell all about (image.h), as soon as it is between units; TLS clients, pinned and
- * listening ones stay until they leave. Of server connections both have together what one may have:
- * the new one counts those of the old, which tells of each that it closes, and asks before it opens.
- * Owns:    the old one's timer.
- * Touches: the control thread, which has the socket between the two (control/takeover.h).
- * Bounds:  TAKEOVER_SWEEP_MAX clients in one sweep; a pool asks for one server at a time.
+ * that an image can tell all about (image.h), as soon as it is between units; TLS clients, pinned
+ * and listening ones stay until they leave. Of server connections both have together what one may
+ * have: the new one counts those of the old, which tells of each that it closes, and asks before it
+ * opens. Owns:    the old one's timer. Touches: the control thread, which has the socket between
+ * the two (control/takeover.h). Bounds:  TAKEOVER_SWEEP_MAX clients in one sweep; a pool asks for
+ * one server at a time.
  */
 #ifndef PGWEIR_WORKER_TAKEOVER_H
 #define PGWEIR_WORKER_TAKEOVER_H
