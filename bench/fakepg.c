@@ -7,8 +7,9 @@
  *        fakepg PATH       a unix socket
  *
  * Who connects is let in. A query gets one row of an int4, as pgbench's select-only does; BEGIN,
- * SET and the like get their tags; "bulk N" a row of N bytes, COPY takes data; what looks through the catalog,
- * nothing. Messages are as they come: it trusts its one client, the pooler under measurement.
+ * SET and the like get their tags; "bulk N" a row of N bytes, COPY takes data; what looks through
+ * the catalog, nothing. Messages are as they come: it trusts its one client, the pooler under
+ * measurement.
  */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
