@@ -225,8 +225,8 @@ const struct setting settings[] = {
 		.note = "names are looked up again as dns_max_ttl says"},
 	{ROW(G, PROCESS, TIME, "drain_delay", drain_delay_us), .flags = SETTING_OURS, .def = "5",
 		.max = TIME_TOP,
-		.help = "time from SHUTDOWN WAIT_FOR_CLIENTS, when /readyz turns red, to the first "
-			"client that drain_rate closes"},
+		.help = "time from SHUTDOWN WAIT_FOR_CLIENTS to the first client that drain_rate "
+			"closes"},
 	{ROW(G, PROCESS, INT, "drain_rate", drain_rate), .flags = SETTING_OURS, .def = "0",
 		.max = COUNT,
 		.help = "idle clients that SHUTDOWN WAIT_FOR_CLIENTS closes in a second; 0: they "
