@@ -34,8 +34,36 @@ void login_free(struct login *l)
 {
 	if (l == NULL)
 		return;
+	if (l->scram != NULL)
+		scram_server_fini(l->scram);
+	free(l->scram);
+	if (l->learned != NULL)
+		scram_wipe(l->learned, sizeof *l->learned);
+	free(l->learned);
+	free(l->names);
 	scram_wipe(l, sizeof *l);
 	free(l);
+}
+
+static struct login *login_new(void)
+{
+	struct login *l = calloc(1, sizeof *l);
+
+	if (l != NULL)
+		l->user = l->database = "";
+	return l;
+}
+
+static enum status set_names(struct login *l, const char *user, const char *database)
+{
+	size_t user_len = strlen(user) + 1, database_len = strlen(database) + 1;
+
+	l->names = malloc(user_len + database_len);
+	if (l->names == NULL)
+		return E_NOMEM;
+	l->user = memcpy(l->names, user, user_len);
+	l->database = memcpy(l->names + user_len, database, database_len);
+	return OK;
 }
 
 static void refuse(struct worker *w, struct client *c, const char *sqlstate, const char *message,
@@ -278,7 +306,6 @@ static void challenge_scram(struct worker *w, struct client *c)
 	uint8_t buf[128];
 	struct wr out = wr_of(buf, sizeof buf);
 
-	scram_server_init(&c->login->scram, &c->login->verifier);
 	reply_put_auth_sasl(&out, false);
 	client_transition(w, c, CLIENT_CHALLENGED);
 	put_login(c, buf, out.len);
@@ -405,8 +432,10 @@ static void take_startup(struct worker *w, struct client *c, const struct startu
 	if (!startup_is_acceptable(w, c, s))
 		return;
 	l->version = s->version < VERSION_SPOKEN ? s->version : VERSION_SPOKEN;
-	snprintf(l->user, sizeof l->user, "%s", s->user);
-	snprintf(l->database, sizeof l->database, "%s", s->database);
+	if (set_names(l, s->user, s->database) != OK) {
+		client_close(w, c, CLIENT_END_MEMORY);
+		return;
+	}
 	c->replication = (uint8_t)s->replication;
 	if (!take_settings(w, c, s))
 		return;
@@ -438,6 +467,10 @@ static size_t startup_data(struct worker *w, struct client *c, const uint8_t *da
 	if (st != OK) {
 		/* No answer: whoever sends this does not speak our protocol. */
 		client_close(w, c, CLIENT_END_PROTOCOL);
+		return len;
+	}
+	if (c->login == NULL && (c->login = login_new()) == NULL) {
+		client_close(w, c, CLIENT_END_MEMORY);
 		return len;
 	}
 	switch (s.kind) {
@@ -499,6 +532,16 @@ static void take_scram_status(struct worker *w, struct client *c, enum status st
 	}
 }
 
+/* Who has sent nothing of it yet costs nothing for it. */
+static enum status begin_scram(struct login *l)
+{
+	l->scram = malloc(sizeof *l->scram);
+	if (l->scram == NULL)
+		return E_NOMEM;
+	scram_server_init(l->scram, &l->verifier);
+	return OK;
+}
+
 static void take_scram_first(struct worker *w, struct client *c, struct rd body)
 {
 	static const struct scram_offer no_plus = {.plus = false};
@@ -512,15 +555,16 @@ static void take_scram_first(struct worker *w, struct client *c, struct rd body)
 		refuse_protocol(w, c, "malformed SASLInitialResponse");
 		return;
 	}
-	st = random_bytes(rand, sizeof rand);
+	st = begin_scram(c->login);
 	if (st == OK)
-		st = scram_server_first(&c->login->scram, &no_plus, in.mechanism, in.data,
+		st = random_bytes(rand, sizeof rand);
+	if (st == OK)
+		st = scram_server_first(c->login->scram, &no_plus, in.mechanism, in.data,
 			in.data_len, rand, &first);
 	if (st != OK || first.bad) {
 		take_scram_status(w, c, st != OK ? st : E_LIMIT);
 		return;
 	}
-	c->login->sasl_begun = true;
 	reply_put_auth_sasl_continue(&out, buf, first.len);
 	put_login(c, msg, out.len);
 }
@@ -531,18 +575,21 @@ static void take_scram_final(struct worker *w, struct client *c, struct rd body)
 	struct login *l = c->login;
 	uint8_t buf[128], msg[160];
 	struct wr final = wr_of(buf, sizeof buf), out = wr_of(msg, sizeof msg);
-	struct scram_salt salt = l->verifier.salt;
 	enum status st;
 
-	st = scram_server_final(&l->scram, &no_plus, body.p, body.left, &final, &l->learned.keys);
+	l->learned = malloc(sizeof *l->learned);
+	if (l->learned == NULL) {
+		client_close(w, c, CLIENT_END_MEMORY);
+		return;
+	}
+	l->learned->salt = l->verifier.salt;
+	st = scram_server_final(l->scram, &no_plus, body.p, body.left, &final, &l->learned->keys);
 	if (st == OK && l->doomed)
 		st = E_AUTH;
 	if (st != OK || final.bad) {
 		take_scram_status(w, c, st != OK ? st : E_LIMIT);
 		return;
 	}
-	l->learned.salt = salt;
-	l->has_learned = true;
 	reply_put_auth_sasl_final(&out, buf, final.len);
 	conn_put_copy(c->conn, msg, out.len);
 	login_proved(w, c);
@@ -565,7 +612,7 @@ static size_t auth_data(struct worker *w, struct client *c, const uint8_t *data,
 	body = frame_body(data, &f);
 	if (c->login->ask == AUTH_ASK_MD5)
 		take_md5(w, c, body);
-	else if (!c->login->sasl_begun)
+	else if (c->login->scram == NULL)
 		take_scram_first(w, c, body);
 	else
 		take_scram_final(w, c, body);
@@ -576,13 +623,6 @@ size_t login_on_data(struct worker *w, struct client *c, const uint8_t *data, si
 {
 	size_t at = 0, used;
 
-	if (c->login == NULL) {
-		c->login = calloc(1, sizeof *c->login);
-		if (c->login == NULL) {
-			client_close(w, c, CLIENT_END_MEMORY);
-			return len;
-		}
-	}
 	while (at < len) {
 		if (c->state == CLIENT_STARTUP)
 			used = startup_data(w, c, data + at, len - at);
@@ -707,12 +747,12 @@ static void learn_keys(struct client *c)
 {
 	struct account *acc = c->acc;
 
-	if (!c->login->has_learned)
+	if (c->login->learned == NULL)
 		return;
 	if (acc->learned == NULL)
 		acc->learned = calloc(1, sizeof *acc->learned);
 	if (acc->learned != NULL)
-		*acc->learned = c->login->learned;
+		*acc->learned = *c->login->learned;
 }
 
 void login_go_on(struct worker *w, struct client *c)
