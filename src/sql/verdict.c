@@ -110,6 +110,8 @@ const char *sql_effect_kind_name(enum sql_effect_kind kind)
 		[EFFECT_SLOT] = "slot",
 		[EFFECT_STATEMENTS] = "statements",
 		[EFFECT_RUNS] = "runs",
+		[EFFECT_SETVAL] = "setval",
+		[EFFECT_SIGNAL] = "signal",
 		[EFFECT_UNKNOWN] = "unknown",
 	};
 

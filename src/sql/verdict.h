@@ -123,6 +123,8 @@ enum sql_effect_kind {
 	EFFECT_SLOT,    /* temporary replication slot, exported snapshot … bound to its session */
 	EFFECT_RUNS,    /* code that the text does not show, and that may set parameters;
 			   SQL_EFFECT_CUSTOM: custom ones too */
+	EFFECT_SETVAL,  /* setval(): what currval gives need not be what it has advanced */
+	EFFECT_SIGNAL,  /* pg_cancel_backend(), pg_terminate_backend() */
 	EFFECT_UNKNOWN, /* CALL or DO that names a session effect */
 	EFFECT_COUNT,
 };

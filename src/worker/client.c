@@ -27,6 +27,7 @@
 #include "worker/relay.h"
 #include "worker/savepoints.h"
 #include "worker/server.h"
+#include "worker/signals.h"
 #include "worker/unit.h"
 
 static const char *const client_end_words[] = {
@@ -452,6 +453,8 @@ static void client_end(struct worker *w, struct client *c, enum client_end why, 
 	dispatch_forget(w, c);
 	if (c->server != NULL)
 		loss_of_client(w, c);
+	if (c->signals != NULL)
+		signals_over(w, c);
 	notify_client_gone(w, c);
 	pins_clear(&c->pins, &w->sh->pins);
 	wheel_del(&w->wheel, &c->timer);

@@ -399,6 +399,8 @@ enum status effects_begin(struct worker *w, struct client *c, struct server *s,
 			pin(w, c, cause, of->sql);
 		if (e->kind == EFFECT_COMMIT)
 			c->commit_sent = true;
+		else if (e->kind == EFFECT_SETVAL)
+			s->seq_set = true;
 		if (!is_plain_end(c, s, v, e))
 			add_item(&n, e);
 	}

@@ -6,6 +6,7 @@
 #include "conf/effective.h"
 #include "proto/frame.h"
 #include "proto/frontend.h"
+#include "worker/advanced.h"
 #include "worker/dispatch.h"
 #include "worker/forward.h"
 #include "worker/judge.h"
@@ -16,6 +17,7 @@
 #include "worker/relay.h"
 #include "worker/sequences.h"
 #include "worker/server.h"
+#include "worker/signals.h"
 
 #define AHEAD_MAX 16384u /* bytes behind a unit that waits: what came with it, and little more */
 
@@ -462,6 +464,9 @@ static bool launch(struct feed *fd)
 			return true; /* what is left of it is judged anew */
 		}
 	}
+	if (c->unit.signals && !c->streaming && c->txn != TXN_FAILED &&
+		c->txn != TXN_FAILED_ALONE && signals_wait(fd->w, c, next_byte(fd)))
+		return stall(c);
 	if (c->server == NULL && !c->streaming && local_answer(fd->w, c, next_byte(fd))) {
 		if (c->state == CLIENT_CLOSED)
 			return false;
@@ -471,6 +476,9 @@ static bool launch(struct feed *fd)
 	if (c->db->moves && c->server == NULL && !c->streaming && begins_ahead(fd))
 		return true; /* what is left of it is judged anew */
 	if (c->moves == MOVES_REPLICA && !moving_goes_on(fd->w, c, next_byte(fd)))
+		return stall(c);
+	if (c->server != NULL && c->unit.flags & SQLV_USES_SEQ && c->unit.runs && !c->streaming &&
+		advanced_waits(fd->w, c, next_byte(fd)))
 		return stall(c);
 	do {
 		if (!dispatch_unit(fd->w, c)) /* in line, or behind what its server owes it */
@@ -490,6 +498,8 @@ static bool launch(struct feed *fd)
 		reset_unit(c);
 		return true;
 	}
+	if (c->unit.signals && c->signals != NULL)
+		signals_write(fd->w, c, next_byte(fd));
 	send_unit(fd);
 	return true;
 }
@@ -599,6 +609,8 @@ void unit_go_on(struct worker *w, struct client *c)
 void unit_refuse(struct worker *w, struct client *c, const struct report *r)
 {
 	client_put_error(w, c, r);
+	if (c->signals != NULL)
+		signals_over(w, c);
 	if (c->txn != TXN_NONE)
 		c->txn = TXN_FAILED_ALONE;
 	else

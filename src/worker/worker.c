@@ -29,6 +29,7 @@
 #include "worker/notify.h"
 #include "worker/server.h"
 #include "worker/show.h"
+#include "worker/signals.h"
 #include "worker/upkeep.h"
 
 #define WORKER_RX_LEN         (128u << 10) /* shared receive buffer */
@@ -305,6 +306,9 @@ static void worker_mail_in(struct worker *w, struct mail *m)
 	case TELL_CANCEL:
 		cancel_told(w, (struct tell_cancel *)m);
 		break;
+	case TELL_SIGNAL:
+		signals_told(w, (struct tell_signal *)m);
+		return;
 	case TELL_DERIVED:
 		worker_derived(w, (struct ask_derive *)m);
 		break;
