@@ -225,6 +225,11 @@ static bool copy_message(struct feed *fd, const struct frame *f)
 	return stream_message(fd, f);
 }
 
+static bool is_between(uint8_t type)
+{
+	return type == FRONTEND_TERMINATE || frontend_infos[type].flags & FRONTEND_IS_COPY;
+}
+
 /* A message between units: Terminate, COPY data. Returns true if it was taken. */
 static bool take_between(struct feed *fd, const struct frame *f, bool *go_on)
 {
@@ -326,7 +331,8 @@ static const char *refusal(const struct feed *fd, enum status st)
 	}
 }
 
-static bool check_message(struct feed *fd, const uint8_t *p, size_t avail, struct frame *f)
+/* Of what is not as it has to be: which of it. */
+static COLD bool refuse_message(struct feed *fd, const uint8_t *p, size_t avail, struct frame *f)
 {
 	const struct conf *conf = fd->w->conf;
 	enum status st = frame_peek(p, avail, conf_message_len_max(conf), f);
@@ -341,11 +347,23 @@ static bool check_message(struct feed *fd, const uint8_t *p, size_t avail, struc
 		st = E_PROTO;
 	if (st == OK && f->type == FRONTEND_QUERY && conf->disable_pqexec)
 		st = E_INVALID;
-	if (st != OK && is_in_flight(fd->c))
+	if (is_in_flight(fd->c))
 		return stall(fd->c); /* what was sent before it is answered first */
-	if (st != OK)
-		protocol_error(fd, refusal(fd, st));
-	return st == OK;
+	protocol_error(fd, refusal(fd, st));
+	return false;
+}
+
+static inline bool check_message(struct feed *fd, const uint8_t *p, size_t avail, struct frame *f)
+{
+	const struct frontend_info *info = &frontend_infos[*p];
+	const struct conf *conf = fd->w->conf;
+	uint32_t max = conf_message_len_max(conf);
+
+	if (frame_peek(p, avail, info->len_max < max ? info->len_max : max, f) == OK &&
+		info->flags & (FRONTEND_IN_SESSION | FRONTEND_IN_COPY) &&
+		!(f->type == FRONTEND_QUERY && conf->disable_pqexec))
+		return true;
+	return refuse_message(fd, p, avail, f);
 }
 
 /* --- sending --- */
@@ -526,7 +544,7 @@ static bool step(struct feed *fd)
 	if (c->streaming)
 		return f.type == FRONTEND_TERMINATE ? take_between(fd, &f, &go_on) && go_on
 						    : stream_message(fd, &f);
-	if (take_between(fd, &f, &go_on))
+	if (is_between(f.type) && take_between(fd, &f, &go_on))
 		return go_on;
 	return gather_message(fd, &f);
 }
