@@ -37,6 +37,7 @@ enum tell_kind {           /* control or worker -> worker */
 	TELL_BORROW,       /* worker internal: another worker asks for an idle server */
 	TELL_WAITER,       /* worker internal: look at the line of a pool again */
 	TELL_CANCEL,       /* struct tell_cancel */
+	TELL_DEFAULTS,     /* struct tell_defaults */
 	TELL_SIGNAL,       /* struct tell_signal */
 	TELL_DERIVED,      /* the struct ask_derive, answered */
 	TELL_SHOW,         /* struct tell_show */
@@ -161,6 +162,13 @@ struct tell_cancel {
 	uint32_t first_slot, slot_step; /* where that client may be */
 	uint32_t key_len;
 	uint8_t key[STARTUP_KEY_MAX];
+};
+
+/* What a session of the role, or of the database, begins with has changed: see defaults.h. */
+struct tell_defaults {
+	struct mail mail;
+	bool of_database;
+	char name[NAME_LEN]; /* on the server; "": all */
 };
 
 enum signal_step {

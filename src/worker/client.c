@@ -14,6 +14,7 @@
 #include "worker/account.h"
 #include "worker/activity.h"
 #include "worker/ask.h"
+#include "worker/defaults.h"
 #include "worker/dispatch.h"
 #include "worker/effects.h"
 #include "worker/found_out.h"
@@ -491,6 +492,7 @@ void client_free(struct worker *w, struct client *c)
 	settings_txn_fini(&c->set);
 	stmt_names_fini(&c->names);
 	params_free(c->params);
+	defaults_forget(c);
 	free(c->deferred);
 	free(c->unnamed);
 	free(c->expected);

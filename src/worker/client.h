@@ -19,6 +19,7 @@
 #include "worker/dbase.h"
 #include "worker/worker.h"
 
+struct defaults;
 struct effects;
 struct hold;
 struct listening;
@@ -267,10 +268,11 @@ struct client {
 	bool txn_notifies; /* the transaction has said NOTIFY */
 	bool commit_sent;  /* a COMMIT is under way: if the server is lost, who knows */
 
-	uint32_t read_epoch;     /* of the replica when the unit was sent */
-	struct baseline learned; /* while logging in: what its settings came to */
-	struct signals *signals; /* of the unit that is next, or under way; or NULL */
-	struct hold *hold;       /* a replica's answer, held back; made when first needed */
+	uint32_t read_epoch;       /* of the replica when the unit was sent */
+	struct baseline learned;   /* while logging in: what its settings came to */
+	struct signals *signals;   /* of the unit that is next, or under way; or NULL */
+	struct defaults *defaults; /* that its transaction changes; NULL: none */
+	struct hold *hold;         /* a replica's answer, held back; made when first needed */
 
 	/* facts */
 	uint64_t connected_us, request_us;

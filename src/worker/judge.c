@@ -94,6 +94,7 @@ enum pin_cause judge_pin(const struct sql_effect *e)
 	case EFFECT_DEALLOCATE:
 	case EFFECT_DEALLOCATE_ALL:
 	case EFFECT_STATEMENTS:
+	case EFFECT_DEFAULTS:
 	case EFFECT_SETVAL:
 	case EFFECT_SIGNAL:
 	case EFFECT_COUNT:

@@ -11,6 +11,7 @@ libcore_a_SOURCES += \
 	src/worker/command.c src/worker/command.h \
 	src/worker/custom.c src/worker/custom.h \
 	src/worker/dbase.c src/worker/dbase.h \
+	src/worker/defaults.c src/worker/defaults.h \
 	src/worker/dispatch.c src/worker/dispatch.h \
 	src/worker/effects.c src/worker/effects.h \
 	src/worker/entry.c src/worker/entry.h \

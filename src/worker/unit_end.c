@@ -2,6 +2,7 @@
 
 #include "conf/conf.h"
 #include "worker/balance.h"
+#include "worker/defaults.h"
 #include "worker/effects.h"
 #include "worker/found_out.h"
 #include "worker/link.h"
@@ -161,6 +162,8 @@ void unit_end(struct worker *w, struct server *s, struct owed_entry e, char stat
 	}
 	if (c->ddl_sent && status == 'I') {
 		c->ddl_sent = false;
+		if (c->defaults != NULL)
+			defaults_committed(w, c);
 		dbase_catalog_changed(w, c->db);
 	}
 	if (s->owed.n_client == 0) {
