@@ -40,7 +40,7 @@ void login_free(struct login *l)
 	free(l);
 }
 
-static struct login *login_new(void)
+struct login *login_new(void)
 {
 	struct login *l = calloc(1, sizeof *l);
 
@@ -49,7 +49,7 @@ static struct login *login_new(void)
 	return l;
 }
 
-static enum status set_names(struct login *l, const char *user, const char *database)
+enum status login_set_names(struct login *l, const char *user, const char *database)
 {
 	size_t user_len = strlen(user) + 1, database_len = strlen(database) + 1;
 
@@ -315,7 +315,7 @@ static void take_startup(struct worker *w, struct client *c, const struct startu
 	if (!startup_is_acceptable(w, c, s))
 		return;
 	l->version = s->version < VERSION_SPOKEN ? s->version : VERSION_SPOKEN;
-	if (set_names(l, s->user, s->database) != OK) {
+	if (login_set_names(l, s->user, s->database) != OK) {
 		client_close(w, c, CLIENT_END_MEMORY);
 		return;
 	}

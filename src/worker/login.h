@@ -53,6 +53,8 @@ void login_go_on(struct worker *w, struct client *c);
 /* Send what a logged-in client is told, up to ReadyForQuery. */
 void login_greet(struct worker *w, struct client *c, const struct welcome *welcome);
 
+struct login *login_new(void); /* NULL: no memory */
+enum status login_set_names(struct login *l, const char *user, const char *database) MUST_USE;
 void login_free(struct login *l); /* wipes; NULL allowed */
 
 #endif
