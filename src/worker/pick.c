@@ -375,7 +375,7 @@ struct pool *pick_pool(struct worker *w, struct client *c, enum choose_kind kind
 	if (c->db->conf->shadow)
 		return pick_shadow(w, c, &ch);
 	choose(&ch.in, &out);
-	if (c->force_primary)
+	if (client_runs_again(c))
 		c->route_reason = CHOOSE_BY_REPLAY;
 	else if (c->moves == MOVES_DONE)
 		c->route_reason = CHOOSE_BY_MOVED;

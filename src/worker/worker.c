@@ -22,6 +22,7 @@
 #include "worker/command.h"
 #include "worker/dbase.h"
 #include "worker/dispatch.h"
+#include "worker/explain.h"
 #include "worker/handover.h"
 #include "worker/keys.h"
 #include "worker/line.h"
@@ -313,6 +314,9 @@ static void worker_mail_in(struct worker *w, struct mail *m)
 		break;
 	case TELL_COMMAND:
 		command_run(w, (const struct tell_command *)m);
+		break;
+	case TELL_EXPLAIN:
+		explain_ask(w, (const struct tell_explain *)m);
 		break;
 	case TELL_LISTENING:
 	case TELL_NOTIFIED:
