@@ -10,6 +10,7 @@
 #include "control/console.h"
 #include "control/derive.h"
 #include "control/ending.h"
+#include "control/explaining.h"
 #include "control/helpers.h"
 #include "control/http.h"
 #include "control/listening.h"
@@ -254,6 +255,9 @@ static void take_mail(struct control *c, struct mail *m)
 		break;
 	case ASK_DONE:
 		tellers_take(&c->tellers, message);
+		break;
+	case ASK_EXPLAINED:
+		explaining_take(&c->tellers, message);
 		break;
 	case ASK_STOPPED:
 		ending_worker_stopped(&c->ending);

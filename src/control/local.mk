@@ -10,6 +10,7 @@ libcore_a_SOURCES += \
 	src/control/derive.c src/control/derive.h \
 	src/control/ending.c src/control/ending.h \
 	src/control/env.h \
+	src/control/explaining.c src/control/explaining.h \
 	src/control/exposition.c src/control/exposition.h \
 	src/control/gather.c src/control/gather.h \
 	src/control/grammar.c src/control/grammar.h \
