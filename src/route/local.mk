@@ -2,6 +2,7 @@
 libpure_a_SOURCES += \
 	src/route/ask.c src/route/ask.h \
 	src/route/choose.c src/route/choose.h \
+	src/route/doubles.c src/route/doubles.h \
 	src/route/judge.c src/route/judge.h \
 	src/route/lag.c src/route/lag.h \
 	src/route/lsn.c src/route/lsn.h \

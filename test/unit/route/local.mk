@@ -9,6 +9,11 @@ test_unit_route_check_choose_SOURCES = test/unit/route/check_choose.c
 test_unit_route_check_choose_LDADD = $(UNIT_LIBS)
 test_unit_route_check_choose_CFLAGS = $(UNIT_CFLAGS)
 
+check_PROGRAMS += test/unit/route/check_doubles
+test_unit_route_check_doubles_SOURCES = test/unit/route/check_doubles.c
+test_unit_route_check_doubles_LDADD = $(UNIT_LIBS)
+test_unit_route_check_doubles_CFLAGS = $(UNIT_CFLAGS)
+
 check_PROGRAMS += test/unit/route/check_histories
 test_unit_route_check_histories_SOURCES = test/unit/route/check_histories.c
 test_unit_route_check_histories_LDADD = $(UNIT_LIBS)
