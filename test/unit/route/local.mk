@@ -4,6 +4,16 @@ test_unit_route_check_ask_SOURCES = test/unit/route/check_ask.c
 test_unit_route_check_ask_LDADD = $(UNIT_LIBS)
 test_unit_route_check_ask_CFLAGS = $(UNIT_CFLAGS)
 
+check_PROGRAMS += test/unit/route/check_better
+test_unit_route_check_better_SOURCES = test/unit/route/check_better.c
+test_unit_route_check_better_LDADD = $(UNIT_LIBS)
+test_unit_route_check_better_CFLAGS = $(UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/route/check_candidates
+test_unit_route_check_candidates_SOURCES = test/unit/route/check_candidates.c
+test_unit_route_check_candidates_LDADD = $(UNIT_LIBS)
+test_unit_route_check_candidates_CFLAGS = $(UNIT_CFLAGS)
+
 check_PROGRAMS += test/unit/route/check_choose
 test_unit_route_check_choose_SOURCES = test/unit/route/check_choose.c
 test_unit_route_check_choose_LDADD = $(UNIT_LIBS)
