@@ -436,8 +436,8 @@ static void client_log_end(struct worker *w, const struct client *c, enum client
 	if (!w->conf->log_disconnections || (is_login && why == CLIENT_END_EOF))
 		return;
 	log_info(w->log, "client closed", "client=%lu db=%s user=%s reason=\"%s\" age_s=%lu",
-		(unsigned long)c->id, c->db != NULL ? c->db->name : "-",
-		c->acc != NULL ? c->acc->user : "-", client_end_words[why],
+		(unsigned long)c->id, LOG_Q(c->db != NULL ? c->db->name : "-"),
+		LOG_Q(c->acc != NULL ? c->acc->user : "-"), client_end_words[why],
 		(unsigned long)((w->now_us - c->connected_us) / 1000000));
 }
 
@@ -524,9 +524,10 @@ void client_put_error(struct worker *w, struct client *c, const struct report *r
 	}
 	if (w->conf->log_pooler_errors)
 		log_info(w->log, "error sent to client",
-			"client=%lu db=%s user=%s sqlstate=%s message=\"%s\"", (unsigned long)c->id,
-			c->db != NULL ? c->db->name : "-", c->acc != NULL ? c->acc->user : "-",
-			r->sqlstate, r->message);
+			"client=%lu db=%s user=%s sqlstate=%s message=%s", (unsigned long)c->id,
+			LOG_Q(c->db != NULL ? c->db->name : "-"),
+			LOG_Q(c->acc != NULL ? c->acc->user : "-"), r->sqlstate,
+			LOG_Q_LONG(r->message));
 }
 
 void client_put_ready(struct worker *w, struct client *c)
@@ -611,7 +612,7 @@ void client_show(struct worker *w, const struct client *c, struct show_socket_ro
 		.wait_us = waiter_waits(&c->waiter) ? w->now_us - c->waiter.since_us : 0,
 		.ptr = c->id,
 		.link = c->server != NULL ? c->server->id : 0,
-		.remote_pid = c->server != NULL ? c->server->backend_pid : 0,
+		.remote_pid = conn_remote_pid(c->conn),
 		.prepared_statements = (uint32_t)stmt_names_n(&c->names),
 		.node = c->server != NULL ? (int32_t)c->server->pool->node : -1,
 		.worker = w->index,
