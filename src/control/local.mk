@@ -37,6 +37,7 @@ libcore_a_SOURCES += \
 	src/control/service.c src/control/service.h \
 	src/control/session.c src/control/session.h \
 	src/control/show.c src/control/show.h \
+	src/control/show_clusters.c \
 	src/control/show_nodes.c \
 	src/control/show_pools.c \
 	src/control/show_routing.c \

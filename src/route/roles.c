@@ -170,6 +170,14 @@ static bool sample_add(
 	return true;
 }
 
+/* A replica is the primary now: since when is not known, but for its last answer. */
+static void note_promotion(struct judge_cluster *c, uint16_t node, const struct topo_node *before,
+	const struct roles_answer *a)
+{
+	if (c->pub.primary == node && before->role == TOPO_ROLE_REPLICA && before->answered_us != 0)
+		doubles_promoted(&c->pub.doubles, a->answered_us - before->answered_us);
+}
+
 unsigned roles_node_answer(struct roles *r, uint16_t node, const struct roles_answer *a)
 {
 	struct topo_node before;
@@ -181,6 +189,8 @@ unsigned roles_node_answer(struct roles *r, uint16_t node, const struct roles_an
 	before = n->pub;
 	node_take(n, a);
 	bits = judge_after(r, node, &before);
+	if ((bits & ROLES_PRIMARY) != 0)
+		note_promotion(cluster_of(r, node), node, &before, a);
 	if (cluster_of(r, node)->pub.primary == node && !a->blind &&
 		sample_add(cluster_of(r, node), n, a))
 		bits |= ROLES_SAMPLE;
@@ -352,6 +362,16 @@ static bool is_silent(const struct roles *r, const struct judge_node *n, uint64_
 	       is_overdue(r, n->pub.answered_us, now_us);
 }
 
+/* How many say that they are the primary; two names of one server are one. */
+static uint16_t n_primaries(const struct judge_cluster *c)
+{
+	uint16_t n = c->pub.primary != TOPO_NONE && c->nodes[c->pub.primary].alive;
+
+	for (uint16_t i = 0; i < c->n_members; i++)
+		n = (uint16_t)(n + judge_member(c, i)->pub.fenced);
+	return n;
+}
+
 enum status roles_snapshot(struct roles *r, uint64_t now_us, struct topology **out)
 {
 	struct topology *t;
@@ -361,8 +381,10 @@ enum status roles_snapshot(struct roles *r, uint64_t now_us, struct topology **o
 		return st;
 	t->generation = ++r->generation;
 	t->published_us = now_us;
-	for (uint16_t k = 0; k < r->n_clusters; k++)
+	for (uint16_t k = 0; k < r->n_clusters; k++) {
+		doubles_see(&r->clusters[k].pub.doubles, n_primaries(&r->clusters[k]), now_us);
 		t->clusters[k] = r->clusters[k].pub;
+	}
 	for (uint16_t i = 0; i < r->n_nodes; i++) {
 		note_back(r, &r->nodes[i], now_us);
 		r->nodes[i].pub.silent = is_silent(r, &r->nodes[i], now_us);

@@ -9,6 +9,7 @@
 #define PGWEIR_ROUTE_TOPOLOGY_H
 
 #include "base/status.h"
+#include "route/doubles.h"
 #include "route/lsn.h"
 
 #define TOPO_NODES_MAX    256u
@@ -85,6 +86,7 @@ struct topo_cluster {
 	 */
 	uint32_t identity;
 	uint64_t system_id;
+	struct doubles doubles;
 	/* samples of the primary, newest first: samples[0] */
 	uint32_t n_samples;
 	struct topo_sample samples[TOPO_SAMPLES];

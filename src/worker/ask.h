@@ -248,6 +248,7 @@ struct show_pool_row { /* one per (database, user), node -1: the clients; one pe
 	uint64_t outstanding;  /* units under way */
 	uint64_t latency_us;   /* recent, exponentially weighted */
 	uint64_t ejected_us;   /* until when, monotonic; 0: it is not */
+	uint64_t ejections[2]; /* ever, of all workers: for errors, for latency */
 	struct hist_sum wait;  /* time in line */
 	struct hist_sum query; /* unit sent to ReadyForQuery */
 };

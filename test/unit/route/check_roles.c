@@ -143,6 +143,37 @@ START_TEST(node_is_silent_when_it_has_not_even_said_an_error_for_node_timeout)
 }
 END_TEST
 
+START_TEST(time_with_more_than_one_primary_is_counted)
+{
+	struct doubles d;
+
+	start();
+	d = cluster()->doubles;
+	ck_assert_uint_eq(d.n_primaries, 1);
+	ck_assert_uint_eq(d.n + d.promotions, 0);
+	now_us += 400000;
+	primary(1, 2, 1000); /* it was a replica at its last answer, 402 ms ago */
+	d = cluster()->doubles;
+	ck_assert_uint_eq(d.n_primaries, 2);
+	ck_assert_uint_eq(d.n, 1);
+	ck_assert_uint_eq(d.promotions, 1);
+	ck_assert_uint_eq(d.unseen_us, 403000);
+	now_us += 700000;
+	ck_assert_uint_eq(doubles_us(&cluster()->doubles, now_us), 700000);
+	cut(0);
+	d = cluster()->doubles;
+	ck_assert_uint_eq(d.n_primaries, 1);
+	ck_assert_uint_eq(doubles_us(&d, now_us + 5), 700000);
+	primary(0, 1, 1100); /* back again as it was */
+	ck_assert_uint_eq(cluster()->doubles.n_primaries, 2);
+	now_us += 300000;
+	replica(0, 2, 1100);
+	d = cluster()->doubles;
+	ck_assert_uint_eq(d.n, 2);
+	ck_assert_uint_eq(d.promotions, 1);
+}
+END_TEST
+
 static unsigned blind(uint16_t id, bool in_recovery, uint64_t system_id)
 {
 	struct roles_answer a = answer_of(id, in_recovery, 0, 0);
@@ -690,6 +721,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, begin, end);
 	tcase_add_test(tc, nothing_is_decided_until_all_were_heard);
+	tcase_add_test(tc, time_with_more_than_one_primary_is_counted);
 	tcase_add_test(tc, who_is_named_not_the_leader_is_no_primary);
 	tcase_add_test(tc, of_two_primaries_the_one_that_is_named_is_taken);
 	tcase_add_test(tc, blind_replica_is_up_but_follows_nobody);
