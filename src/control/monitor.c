@@ -306,12 +306,14 @@ static void on_row(void *arg, const struct pq_result *r)
 	struct watch *n = arg;
 	const char *values[PROBE_SAMPLE_COLUMNS];
 
-	_Static_assert(PROBE_SAMPLE_COLUMNS == PROBE_IDENTITY_COLUMNS, "one array serves both");
+	const size_t n_values = n->state == WATCH_IDENTIFYING ? PROBE_IDENTITY_COLUMNS
+				: n->state == WATCH_BLIND     ? PROBE_BLIND_COLUMNS
+							      : PROBE_SAMPLE_COLUMNS;
+
+	_Static_assert(PROBE_SAMPLE_COLUMNS >= PROBE_IDENTITY_COLUMNS, "one array serves both");
 	_Static_assert(PROBE_SAMPLE_COLUMNS >= PROBE_BLIND_COLUMNS, "… all three");
-	for (size_t i = 0; i < PROBE_SAMPLE_COLUMNS; i++)
-		values[i] = n->state != WATCH_BLIND || i < PROBE_BLIND_COLUMNS
-				    ? pq_result_value(r, i)
-				    : NULL;
+	for (size_t i = 0; i < n_values; i++)
+		values[i] = pq_result_value(r, i);
 	if (n->state == WATCH_IDENTIFYING)
 		n->read = probe_read_identity(values, &n->answer);
 	else if (n->state == WATCH_BLIND)

@@ -6,6 +6,8 @@
 
 #include "route/judge.h"
 
+/* PostgreSQL's manual, "Asynchronous Commit": at most three times wal_writer_delay. */
+#define FLUSH_DELAYS  3u
 #define LATENCY_SHARE 8u /* an answer counts for one eighth of the average */
 
 struct roles {
@@ -165,7 +167,9 @@ static bool sample_add(
 	p->samples[0] = (struct topo_sample){
 		.number = a->number,
 		.at = {.timeline = n->pub.timeline, .lsn = n->pub.lsn},
+		.flushed = {.timeline = n->pub.timeline, .lsn = a->flushed_lsn},
 	};
+	p->flush_delay_us = FLUSH_DELAYS * a->wal_writer_delay_us;
 	lag_push(&c->lag, n->pub.lsn, a->sent_us);
 	return true;
 }
@@ -333,6 +337,21 @@ void roles_carry(struct roles *r, const struct roles *from, const uint16_t *node
 
 /* --- what goes out --- */
 
+/*
+ * What is inserted and not flushed reaches no replica, and nobody may flush it for a long time: it
+ * is of transactions that are open, or of no transaction. Who has all that was flushed lacks only
+ * commits that are not, and for these there is a bound.
+ */
+static void limit_lag(struct lag *lag, const struct topo_node *p, const struct topo_cluster *c)
+{
+	if (c->n_samples == 0 || c->samples[0].flushed.lsn == 0 || !p->follows ||
+		p->lsn < c->samples[0].flushed.lsn)
+		return;
+	if (!lag->known || lag->us > c->flush_delay_us)
+		lag->us = c->flush_delay_us;
+	lag->known = true;
+}
+
 static void fill_lag(struct topo_node *p, const struct judge_cluster *c)
 {
 	struct lag lag;
@@ -340,6 +359,7 @@ static void fill_lag(struct topo_node *p, const struct judge_cluster *c)
 	if (p->role != TOPO_ROLE_REPLICA)
 		return;
 	lag = lag_of(&c->lag, p->lsn);
+	limit_lag(&lag, p, &c->pub);
 	p->lag_bytes = lag.bytes;
 	p->lag_us = lag.us;
 	p->lag_known = lag.known;

@@ -582,6 +582,27 @@ START_TEST(lag_is_measured_against_the_newest_sample)
 }
 END_TEST
 
+START_TEST(what_nobody_flushes_makes_no_replica_lag)
+{
+	struct roles_answer a;
+
+	start();
+	for (unsigned i = 0; i < 20; i++) { /* inserted up to 1500, flushed up to 1000 */
+		now_us += 1000000;
+		a = answer_of(0, false, 1, 1500);
+		a.flushed_lsn = 1000;
+		a.wal_writer_delay_us = 200000;
+		(void)!roles_node_answer(r, 0, &a);
+		replica(1, 1, 1000);
+		replica(2, 1, 999);
+	}
+	ck_assert(node(1)->lag_known);
+	ck_assert_uint_eq(node(1)->lag_us, 600000);
+	ck_assert_uint_eq(node(1)->lag_bytes, 500);
+	ck_assert(!node(2)->lag_known || node(2)->lag_us > 4000000);
+}
+END_TEST
+
 START_TEST(a_server_connection_counts_if_it_was_there_before_the_sample)
 {
 	start();
@@ -746,6 +767,7 @@ int main(void)
 	tcase_add_test(tc, a_replica_cut_off_keeps_its_timeline);
 	tcase_add_test(tc, samples_are_rounded_numbered_and_newest_first);
 	tcase_add_test(tc, lag_is_measured_against_the_newest_sample);
+	tcase_add_test(tc, what_nobody_flushes_makes_no_replica_lag);
 	tcase_add_test(tc, a_server_connection_counts_if_it_was_there_before_the_sample);
 	tcase_add_test(tc, new_connections_to_a_primary_are_checked);
 	tcase_add_test(tc, latency_is_averaged);
