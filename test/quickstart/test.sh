@@ -6,6 +6,7 @@
 TEST_PACKAGES=(python3-pytest python3-psycopg2 python3-psycopg python3-asyncpg prometheus
 	libdbd-pg-perl libpostgresql-jdbc-java default-jdk-headless valgrind strace)
 FULL_PACKAGES=(clang clang-format libclang-rt-dev patroni etcd-server nftables
+	systemd zsh fish
 	python3-sqlalchemy python3-django ruby ruby-pg ruby-activerecord php-cli php-pgsql
 	golang-go golang-github-lib-pq-dev golang-github-jackc-pgx-v4-dev)
 FUZZ_SECONDS=60
@@ -86,11 +87,12 @@ test_other_engine() {
 	fi
 }
 
-# What a transaction costs, as far as it can be counted.
+# What a transaction and an idle client cost, as far as it can be counted.
 test_costs() {
-	step "Instructions, allocations and system calls of a transaction"
+	step "Instructions, allocations and system calls of a transaction; memory of an idle client"
 	test_counted instructions plain bench/roundtrip.py --check "$BUILD/plain/src/pgweir"
 	test_counted "system calls" plain bench/syscalls.py "$BUILD/plain/src/pgweir"
+	test_counted memory plain bench/memory.py "$BUILD/plain/src/pgweir"
 }
 
 test_integration() { # VARIANT MARK [ENGINE]
