@@ -220,6 +220,7 @@ struct client {
 	bool unit_retained;   /* the units under way are kept for replay */
 	bool holding;         /* … and nothing of the present one's answer was passed on */
 	uint64_t lost_us;     /* the present unit, a read, was lost with its primary then; 0: not */
+	uint32_t lost_node;   /* … that was this node */
 	bool txn_lost;        /* TXN_FAILED_ALONE, and the client does not know why yet */
 	uint16_t avoid_node;  /* a node that has just failed this unit; NODES_MAX: none */
 

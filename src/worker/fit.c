@@ -30,7 +30,7 @@ static bool sample_holds(struct worker *w, const struct server *s)
  */
 static bool is_doubted(const struct client *c, const struct server *s)
 {
-	return c->lost_us != 0 && !s->in_recovery && s->ready_us <= c->lost_us;
+	return c->lost_us != 0 && s->pool->node == c->lost_node && s->ready_us <= c->lost_us;
 }
 
 bool fit_server(struct worker *w, const struct client *c, const struct server *s)

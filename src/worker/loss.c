@@ -37,6 +37,7 @@ void loss_run_elsewhere(struct worker *w, struct client *c, struct server *s, co
 		c->avoid_node = (uint16_t)s->pool->node;
 	} else {
 		c->lost_us = w->now_us;
+		c->lost_node = s->pool->node;
 	}
 	c->unit_error = false;
 	conn_rx_resume(c->conn);
