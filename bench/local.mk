@@ -13,6 +13,7 @@ bench_drive_CFLAGS = $(AM_CFLAGS) -Wno-sign-conversion
 # bench/classify.py builds bench/classify.c itself.
 EXTRA_DIST += bench/classify.c bench/classify.py
 # What is counted: instructions, allocations, system calls, bytes.
-EXTRA_DIST += bench/rig.py bench/roundtrip.py bench/syscalls.py bench/memory.py bench/baseline.tsv
+EXTRA_DIST += bench/rig.py bench/choice.py bench/roundtrip.py bench/syscalls.py bench/memory.py
+EXTRA_DIST += bench/baseline.tsv
 EXTRA_DIST += bench/run.py bench/contenders.py bench/load.py bench/report.py bench/picture.py
 CLEANFILES += bench/floor_epoll bench/floor_uring bench/fakepg bench/drive

@@ -11,6 +11,7 @@
 #include "control/console.h"
 #include "control/derive.h"
 #include "control/ending.h"
+#include "control/explaining.h"
 #include "control/helpers.h"
 #include "control/http.h"
 #include "control/listening.h"
@@ -280,6 +281,9 @@ static void take_mail(struct control *c, struct mail *m)
 		break;
 	case ASK_DONE:
 		tellers_take(&c->tellers, message);
+		break;
+	case ASK_EXPLAINED:
+		explaining_take(&c->tellers, message);
 		break;
 	case ASK_LEAVES:
 		takeover_take_leaving(c->handing, message);

@@ -9,6 +9,7 @@ enum argument {
 	ARG_OPTIONAL,
 	ARG_NEEDED,
 	ARG_SETTING, /* name = value, name TO value */
+	ARG_ROUTE,   /* ROUTE [IN name] statement */
 };
 
 static const struct {
@@ -31,6 +32,7 @@ static const struct {
 	{"reload", VERB_RELOAD, ARG_NONE},
 	{"shutdown", VERB_SHUTDOWN, ARG_OPTIONAL},
 	{"switchover", VERB_SWITCHOVER, ARG_OPTIONAL},
+	{"explain", VERB_EXPLAIN, ARG_ROUTE},
 };
 
 const char *verb_tag(enum verb v)
@@ -66,6 +68,8 @@ const char *verb_tag(enum verb v)
 		return "SHUTDOWN";
 	case VERB_SWITCHOVER:
 		return "SWITCHOVER";
+	case VERB_EXPLAIN:
+		return "EXPLAIN";
 	}
 	return "";
 }
@@ -194,10 +198,52 @@ static bool skip_assign(const char **pp)
 	return true;
 }
 
+/* Past a word of the language's own, if it is there. `word` is in lower case. */
+static bool skip_word(const char **pp, const char *word)
+{
+	const char *p = *pp;
+
+	for (; *word != '\0'; p++, word++)
+		if (lower(*p) != *word)
+			return false;
+	if (is_word(*p))
+		return false;
+	*pp = p;
+	return true;
+}
+
+/* A comment that the statement begins with may be a hint: it is kept. */
+static enum status read_route(const char *p, struct console_command *out)
+{
+	const char *in;
+	enum status st;
+
+	if (!skip_word(&p, "route"))
+		return E_INVALID;
+	in = skip(p);
+	if (skip_word(&in, "in")) {
+		in = skip(in);
+		st = read_name(&in, out->name, sizeof out->name);
+		if (st != OK)
+			return st;
+		p = in;
+	}
+	while (is_blank(*p))
+		p++;
+	if (is_end(p))
+		return E_INVALID;
+	if (strlen(p) >= sizeof out->sql)
+		return E_LIMIT;
+	text_copy(out->sql, sizeof out->sql, p);
+	return OK;
+}
+
 static enum status read_argument(const char *p, enum argument kind, struct console_command *out)
 {
 	enum status st;
 
+	if (kind == ARG_ROUTE)
+		return read_route(p, out);
 	if (is_end(p))
 		return kind == ARG_NONE || kind == ARG_OPTIONAL ? OK : E_INVALID;
 	if (kind == ARG_NONE)

@@ -1,7 +1,8 @@
 /*
  * grammar - the console's language: one command, one optional argument. Pure.
  * Rules:  words in any case; names as identifiers (folded to lower case), "quoted" or 'quoted';
- *         comments and a final semicolon are allowed. SELECT is another word for SHOW.
+ *         comments and a final semicolon are allowed. SELECT is another word for SHOW. What
+ *         follows EXPLAIN ROUTE [IN database] is the statement, as it is.
  */
 #ifndef PGWEIR_CONTROL_GRAMMAR_H
 #define PGWEIR_CONTROL_GRAMMAR_H
@@ -11,6 +12,7 @@
 #define GRAMMAR_NAME_MAX  128u  /* bytes of an argument, the NUL counted */
 #define GRAMMAR_VALUE_MAX 1024u /* bytes of SET's value, the NUL counted */
 #define GRAMMAR_TEXT_MAX  128u
+#define GRAMMAR_SQL_MAX   4096u /* bytes of the statement of EXPLAIN ROUTE, the NUL counted */
 
 enum verb {
 	VERB_EMPTY, /* no word at all */
@@ -28,12 +30,14 @@ enum verb {
 	VERB_RELOAD,
 	VERB_SHUTDOWN, /* name: "", "wait_for_clients", "wait_for_servers" */
 	VERB_SWITCHOVER,
+	VERB_EXPLAIN, /* name: the database, "" if it was not named; sql */
 };
 
 struct console_command {
 	enum verb verb;
 	char name[GRAMMAR_NAME_MAX];
 	char value[GRAMMAR_VALUE_MAX];
+	char sql[GRAMMAR_SQL_MAX];
 	char text[GRAMMAR_TEXT_MAX]; /* as it came, cut, for messages; also after an error */
 };
 

@@ -10,6 +10,7 @@ libcore_a_SOURCES += \
 	src/control/derive.c src/control/derive.h \
 	src/control/ending.c src/control/ending.h \
 	src/control/env.h \
+	src/control/explaining.c src/control/explaining.h \
 	src/control/exposition.c src/control/exposition.h \
 	src/control/gather.c src/control/gather.h \
 	src/control/grammar.c src/control/grammar.h \
@@ -36,6 +37,7 @@ libcore_a_SOURCES += \
 	src/control/service.c src/control/service.h \
 	src/control/session.c src/control/session.h \
 	src/control/show.c src/control/show.h \
+	src/control/show_clusters.c \
 	src/control/show_nodes.c \
 	src/control/show_pools.c \
 	src/control/show_routing.c \

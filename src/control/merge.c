@@ -70,6 +70,9 @@ void pool_sum_add(struct pool_sum *to, const struct show_pool_row *from)
 	to->latency_us = latency_merge(to, from);
 	if (from->ejected_us > to->ejected_us)
 		to->ejected_us = from->ejected_us;
+	for (unsigned i = 0; i < 2; i++) /* each worker tells the sum of all */
+		if (from->ejections[i] > to->ejections[i])
+			to->ejections[i] = from->ejections[i];
 	to->outstanding += from->outstanding;
 	hist_merge(&to->wait, &from->wait);
 	hist_merge(&to->query, &from->query);

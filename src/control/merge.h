@@ -25,7 +25,7 @@ struct pool_sum {
 	uint32_t sv_active, sv_active_cancel, sv_being_canceled, sv_idle, sv_used, sv_tested;
 	uint32_t sv_login;
 	uint32_t pinned;
-	uint64_t maxwait_us, outstanding, latency_us, ejected_us;
+	uint64_t maxwait_us, outstanding, latency_us, ejected_us, ejections[2];
 	struct gather_hist wait, query;
 };
 

@@ -213,7 +213,31 @@ static void put_servers(
 	put_states(w, f->name, &l, v, sizeof v / sizeof *v);
 }
 
-enum { CLIENTS, SERVERS, MAXWAIT, PINNED, OUTSTANDING, LATENCY, WAIT_HIST, QUERY_HIST };
+static void put_ejections(
+	const struct show_in *in, const struct family *f, const struct pool_sum *p, struct wr *w)
+{
+	static const char *const causes[] = {"errors", "latency"};
+
+	for (size_t i = 0; i < sizeof causes / sizeof *causes; i++) {
+		struct labels l = pool_labels(in, p);
+
+		labels_add(&l, "cause", causes[i]);
+		exposition_u64(w, f->name, &l, p->ejections[i]);
+	}
+}
+
+enum {
+	CLIENTS,
+	SERVERS,
+	MAXWAIT,
+	PINNED,
+	OUTSTANDING,
+	LATENCY,
+	EJECTED,
+	EJECTIONS,
+	WAIT_HIST,
+	QUERY_HIST
+};
 
 static void put_pool(
 	const struct show_in *in, const struct family *f, const struct pool_sum *p, struct wr *w)
@@ -238,6 +262,12 @@ static void put_pool(
 		break;
 	case LATENCY:
 		exposition_seconds(w, f->name, &l, p->latency_us);
+		break;
+	case EJECTED:
+		exposition_u64(w, f->name, &l, p->ejected_us > env_now_us(in->env));
+		break;
+	case EJECTIONS:
+		put_ejections(in, f, p, w);
 		break;
 	case WAIT_HIST:
 		exposition_hist(w, f->name, &l, &p->wait);
@@ -367,6 +397,11 @@ static size_t catalog(const struct show_in *in, const struct family *f, size_t p
 
 enum {
 	NODE_UP,
+	NODE_DOWN,
+	NODE_REFUSED,
+	NODE_FENCED,
+	NODE_BLIND,
+	NODE_SILENT,
 	NODE_PRIMARY,
 	NODE_REPLICA,
 	NODE_TIMELINE,
@@ -390,6 +425,21 @@ static void put_node(const struct show_in *in, const struct family *f, const str
 	switch (f->field) {
 	case NODE_UP:
 		exposition_u64(w, f->name, &l, n->health == TOPO_UP);
+		break;
+	case NODE_DOWN:
+		exposition_u64(w, f->name, &l, n->health == TOPO_DOWN);
+		break;
+	case NODE_REFUSED:
+		exposition_u64(w, f->name, &l, n->health == TOPO_REFUSED);
+		break;
+	case NODE_FENCED:
+		exposition_u64(w, f->name, &l, n->fenced);
+		break;
+	case NODE_BLIND:
+		exposition_u64(w, f->name, &l, n->blind);
+		break;
+	case NODE_SILENT:
+		exposition_u64(w, f->name, &l, n->silent);
 		break;
 	case NODE_PRIMARY:
 		exposition_u64(w, f->name, &l, is_primary);
@@ -440,6 +490,47 @@ static size_t nodes(const struct show_in *in, const struct family *f, size_t pos
 		return pos + 1;
 	c = topology_cluster(t, n->cluster);
 	put_node(in, f, n, c != NULL && c->primary == node->id, w);
+	return pos + 1;
+}
+
+/* --- clusters --- */
+
+enum { CLUSTER_PRIMARIES, CLUSTER_TIMELINE, PROMOTIONS, UNSEEN_US, DOUBLES, DOUBLE_US };
+
+static size_t clusters(const struct show_in *in, const struct family *f, size_t pos, struct wr *w)
+{
+	const struct topology *t = env_topology(in->env);
+	const struct topo_cluster *c;
+	struct labels l = {.n = 0};
+	char name[16];
+
+	if (t == NULL || pos >= t->n_clusters)
+		return SIZE_MAX;
+	c = &t->clusters[pos];
+	if (env_conf(in->env)->cluster_by_id[pos] == NULL)
+		return pos + 1;
+	snprintf(name, sizeof name, "%zu", pos);
+	labels_add(&l, "cluster", name);
+	switch (f->field) {
+	case CLUSTER_PRIMARIES:
+		exposition_u64(w, f->name, &l, c->doubles.n_primaries);
+		break;
+	case CLUSTER_TIMELINE:
+		exposition_u64(w, f->name, &l, c->timeline_max);
+		break;
+	case PROMOTIONS:
+		exposition_u64(w, f->name, &l, c->doubles.promotions);
+		break;
+	case UNSEEN_US:
+		exposition_seconds(w, f->name, &l, c->doubles.unseen_us);
+		break;
+	case DOUBLES:
+		exposition_u64(w, f->name, &l, c->doubles.n);
+		break;
+	case DOUBLE_US:
+		exposition_seconds(w, f->name, &l, doubles_us(&c->doubles, env_now_us(in->env)));
+		break;
+	}
 	return pos + 1;
 }
 
@@ -532,6 +623,10 @@ static const struct family families[] = {
 	{"pgweir_outstanding_units", "gauge", "Units sent and not answered.", pools, OUTSTANDING},
 	{"pgweir_recent_latency_seconds", "gauge", "Recent time of a unit on the node.", pools,
 		LATENCY},
+	{"pgweir_node_ejected", "gauge",
+		"Whether the replica is ejected as an outlier for the database and user.", pools,
+		EJECTED},
+	{"pgweir_node_ejections_total", "counter", "Such ejections, by cause.", pools, EJECTIONS},
 	{"pgweir_wait_seconds", "histogram", "Time that units waited for a server.", pools,
 		WAIT_HIST},
 	{"pgweir_unit_seconds", "histogram", "Time from sending a unit to its end.", pools,
@@ -561,6 +656,20 @@ static const struct family families[] = {
 		5},
 
 	{"pgweir_node_up", "gauge", "Whether the node answers.", nodes, NODE_UP},
+	{"pgweir_node_down", "gauge", "Whether it is not reached, or does not answer in time.",
+		nodes, NODE_DOWN},
+	{"pgweir_node_refused", "gauge",
+		"Whether it refuses the monitor's login, or is of another system.", nodes,
+		NODE_REFUSED},
+	{"pgweir_node_fenced", "gauge",
+		"Whether it says that it is the primary, and is not used as such.", nodes,
+		NODE_FENCED},
+	{"pgweir_node_blind", "gauge",
+		"Whether its lag cannot be known: for reads of consistency eventual alone.", nodes,
+		NODE_BLIND},
+	{"pgweir_node_silent", "gauge",
+		"Whether it hangs: its connections are given up after node_timeout.", nodes,
+		NODE_SILENT},
 	{"pgweir_node_is_primary", "gauge", "Whether it is its cluster's primary.", nodes,
 		NODE_PRIMARY},
 	{"pgweir_node_is_replica", "gauge", "Whether it is a replica that follows the primary.",
@@ -578,6 +687,19 @@ static const struct family families[] = {
 		NODE_PROBE_US},
 	{"pgweir_node_read_share_ratio", "gauge",
 		"How much of its share of reads slow_start gives to the node.", nodes, NODE_SHARE},
+
+	{"pgweir_cluster_primaries", "gauge", "Nodes that say that they are the primary.", clusters,
+		CLUSTER_PRIMARIES},
+	{"pgweir_cluster_timeline", "gauge", "The highest timeline that any node has told.",
+		clusters, CLUSTER_TIMELINE},
+	{"pgweir_cluster_promotions_total", "counter", "Replicas that became the primary.",
+		clusters, PROMOTIONS},
+	{"pgweir_cluster_promotion_unseen_seconds_total", "counter",
+		"Time at most before such promotions were known.", clusters, UNSEEN_US},
+	{"pgweir_cluster_double_primaries_total", "counter",
+		"Times that more than one node said that it was the primary.", clusters, DOUBLES},
+	{"pgweir_cluster_double_primary_seconds_total", "counter",
+		"How long that lasted, all times together.", clusters, DOUBLE_US},
 
 	WORKER("cpu_seconds_total", "counter", cpu_us, "CPU time of the worker's thread."),
 	WORKER("turns_total", "counter", turns, "Turns of the worker's loop."),

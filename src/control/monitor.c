@@ -79,6 +79,28 @@ static void mark_changed(struct monitor *m, uint32_t cluster, unsigned bits)
 		env_timer(m->env, &m->publish, 0);
 }
 
+/* What the old one has acknowledged since the new one was promoted is lost, but for PostgreSQL's
+ * own synchronous replication: so long it may have been, and is. */
+static void tell_doubles(struct monitor *m, uint32_t cluster, const struct topo_cluster *was,
+	const struct topo_cluster *is)
+{
+	struct log *log = m->env->shared->log;
+
+	if (is->doubles.promotions != was->doubles.promotions)
+		log_warn(log, "a replica was promoted",
+			"cluster=%u timeline=%u unseen_ms=%llu hint=\"so long at most writes may "
+			"have "
+			"gone to the old primary\"",
+			cluster, is->timeline_max,
+			(unsigned long long)(is->doubles.last_unseen_us / 1000u));
+	if (is->doubles.since_us != 0 && was->doubles.since_us == 0)
+		log_warn(log, "more than one primary", "cluster=%u primaries=%u", cluster,
+			is->doubles.n_primaries);
+	if (is->doubles.since_us == 0 && was->doubles.since_us != 0)
+		log_info(log, "one primary at most again", "cluster=%u lasted_ms=%llu", cluster,
+			(unsigned long long)((is->doubles.us - was->doubles.us) / 1000u));
+}
+
 static void tell_primary(struct monitor *m, uint32_t cluster)
 {
 	const struct topology *t = env_topology(m->env);
@@ -114,9 +136,19 @@ static void tell_node_change(
 			is->follows ? "replica follows the primary's timeline"
 				    : "replica is not on the primary's timeline",
 			"node=%s cluster=%u timeline=%u", name, is->cluster, is->timeline);
+	if (is->blind != was->blind)
+		log_info(log, is->blind ? "node is blind" : "node is blind no more",
+			"node=%s cluster=%u reason=%s", name, is->cluster, why);
 	if (is->health == TOPO_REFUSED && was->health != TOPO_REFUSED)
 		log_warn(log, "node is refused", "node=%s cluster=%u reason=%s", name, is->cluster,
 			why);
+	else if (is->health == TOPO_DOWN && was->health == TOPO_REFUSED)
+		log_warn(log, "node is down", "node=%s cluster=%u reason=%s", name, is->cluster,
+			why);
+	else if (is->health == TOPO_DOWN && is->answered_us == 0 && was->text[0] == '\0' &&
+		 is->text[0] != '\0')
+		log_warn(log, "node is down from the start", "node=%s cluster=%u reason=%s", name,
+			is->cluster, why);
 }
 
 static void tell_changes(struct monitor *m, const struct topology *old, const struct topology *next)
@@ -124,6 +156,9 @@ static void tell_changes(struct monitor *m, const struct topology *old, const st
 	for (uint16_t i = 0; old != NULL && i < next->n_nodes && i < old->n_nodes; i++)
 		if (strcmp(old->nodes[i].label, next->nodes[i].label) == 0)
 			tell_node_change(m, &old->nodes[i], &next->nodes[i]);
+	for (uint16_t i = 0; old != NULL && i < next->n_clusters && i < old->n_clusters; i++)
+		if (old->clusters[i].identity == next->clusters[i].identity)
+			tell_doubles(m, i, &old->clusters[i], &next->clusters[i]);
 }
 
 static void on_publish(void *ctx, struct wheel_timer *t)
@@ -170,8 +205,10 @@ static void tell_answer(struct watch *n, unsigned bits)
 			n->cluster, role, n->answer.timeline, lsn);
 	else if ((bits & ROLES_NODE_ROLE) != 0)
 		log_info(log, "node has another role",
-			"node=%s cluster=%u role=%s timeline=%u lsn=%s", name, n->cluster, role,
-			n->answer.timeline, lsn);
+			"node=%s cluster=%u role=%s timeline=%u lsn=%s reason=\"%s\"", name,
+			n->cluster, role, n->answer.timeline, lsn,
+			n->answer.in_recovery ? "it is in recovery now"
+					      : "it is not in recovery any more");
 	if ((bits & ROLES_TWO_PRIMARIES) != 0)
 		log_error(log, "two primaries", "node=%s cluster=%u timeline=%u", name, n->cluster,
 			n->answer.timeline);
@@ -269,12 +306,14 @@ static void on_row(void *arg, const struct pq_result *r)
 	struct watch *n = arg;
 	const char *values[PROBE_SAMPLE_COLUMNS];
 
-	_Static_assert(PROBE_SAMPLE_COLUMNS == PROBE_IDENTITY_COLUMNS, "one array serves both");
+	const size_t n_values = n->state == WATCH_IDENTIFYING ? PROBE_IDENTITY_COLUMNS
+				: n->state == WATCH_BLIND     ? PROBE_BLIND_COLUMNS
+							      : PROBE_SAMPLE_COLUMNS;
+
+	_Static_assert(PROBE_SAMPLE_COLUMNS >= PROBE_IDENTITY_COLUMNS, "one array serves both");
 	_Static_assert(PROBE_SAMPLE_COLUMNS >= PROBE_BLIND_COLUMNS, "… all three");
-	for (size_t i = 0; i < PROBE_SAMPLE_COLUMNS; i++)
-		values[i] = n->state != WATCH_BLIND || i < PROBE_BLIND_COLUMNS
-				    ? pq_result_value(r, i)
-				    : NULL;
+	for (size_t i = 0; i < n_values; i++)
+		values[i] = pq_result_value(r, i);
 	if (n->state == WATCH_IDENTIFYING)
 		n->read = probe_read_identity(values, &n->answer);
 	else if (n->state == WATCH_BLIND)

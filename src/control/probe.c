@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/value.h"
+
 const char probe_identity_sql[] =
 	"SELECT s.system_identifier,"
 	" (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8,"
@@ -12,8 +14,9 @@ const char probe_identity_sql[] =
 
 /*
  * The insert position, not pg_current_wal_lsn(), which is below acknowledged commits with
- * synchronous_commit = off. A replica's timeline: of what it receives, else a lower bound of what
- * it has replayed. The subquery (OFFSET 0 keeps it one) asks for the role once only.
+ * synchronous_commit = off. The flushed one is how far replicas can be. A replica's timeline: of
+ * what it receives, else a lower bound of what it has replayed. The subquery (OFFSET 0 keeps it
+ * one) asks for the role once only.
  */
 const char probe_sample_sql[] =
 	"SELECT r.rec,"
@@ -22,7 +25,9 @@ const char probe_sample_sql[] =
 	"  (SELECT greatest(min_recovery_end_timeline,"
 	"   (SELECT timeline_id FROM pg_control_checkpoint())) FROM pg_control_recovery()))::text"
 	"  ELSE pg_walfile_name(pg_current_wal_insert_lsn()) END,"
-	" r.rec AND EXISTS (SELECT FROM pg_stat_wal_receiver WHERE received_tli IS NULL)"
+	" r.rec AND EXISTS (SELECT FROM pg_stat_wal_receiver WHERE received_tli IS NULL),"
+	" CASE WHEN NOT r.rec THEN pg_current_wal_flush_lsn() END,"
+	" current_setting('wal_writer_delay')"
 	" FROM (SELECT pg_is_in_recovery() AS rec OFFSET 0) r";
 
 static bool read_u64(const char *s, int base, uint64_t max, uint64_t *out)
@@ -84,12 +89,15 @@ static bool timeline_of_file(const char *name, uint64_t *timeline)
 enum status probe_read_sample(
 	const char *const values[PROBE_SAMPLE_COLUMNS], struct roles_answer *out, bool *hidden)
 {
-	uint64_t timeline = 0, lsn = 0;
+	uint64_t timeline = 0, lsn = 0, flushed = 0, delay_us;
 	bool rec;
 
 	if (!read_bool(values[0], &rec) || !read_bool(values[3], hidden))
 		return E_PROTO;
 	if (values[1] != NULL && lsn_parse(values[1], &lsn) != OK)
+		return E_PROTO;
+	if (values[5] == NULL || !value_parse_time(values[5], &delay_us) ||
+		(!rec && (values[4] == NULL || lsn_parse(values[4], &flushed) != OK)))
 		return E_PROTO;
 	if (!rec && (values[1] == NULL || !timeline_of_file(values[2], &timeline)))
 		return E_PROTO;
@@ -98,6 +106,8 @@ enum status probe_read_sample(
 	out->in_recovery = rec;
 	out->timeline = (uint32_t)timeline;
 	out->lsn = lsn;
+	out->flushed_lsn = flushed;
+	out->wal_writer_delay_us = delay_us;
 	return OK;
 }
 

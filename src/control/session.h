@@ -10,6 +10,7 @@
 #define PGWEIR_CONTROL_SESSION_H
 
 #include "control/console.h"
+#include "control/explaining.h"
 #include "control/grammar.h"
 #include "net/conn.h"
 
@@ -68,6 +69,7 @@ struct session {
 	uint64_t rows_left;      /* until PortalSuspended; UINT64_MAX: no limit */
 	struct show_run show;
 	struct tell_run tell;
+	struct explain_run explain;
 	uint64_t since_sample; /* SWITCHOVER: what was written before it; 0: servers are in use */
 	struct reload_request reload;
 	struct wheel_timer timer; /* rows go on; the workers are asked again */

@@ -57,16 +57,18 @@ static const struct show_table *find_table(const struct session *s, const char *
 
 bool session_describe(const struct session *s, const struct console_command *c, struct wr *w)
 {
-	const struct show_table *t = find_table(s, c->name);
+	const struct show_table *t = c->verb == VERB_SHOW ? find_table(s, c->name) : NULL;
 	struct reply_column one = {c->name, REPLY_TYPE_TEXT};
 
-	if (c->verb == VERB_SWITCHOVER && s->is_admin)
+	if (c->verb == VERB_EXPLAIN)
+		one.name = "QUERY PLAN";
+	else if (c->verb == VERB_SWITCHOVER && s->is_admin)
 		t = &show_switchover;
 	else if (c->verb != VERB_SHOW)
 		return false;
 	if (t != NULL)
 		reply_put_row_description(w, t->columns, t->n_columns, 0);
-	else if (fixed_param(c->name) != NULL)
+	else if (c->verb == VERB_EXPLAIN || fixed_param(c->name) != NULL)
 		reply_put_row_description(w, &one, 1, 0);
 	else
 		return false;
@@ -90,7 +92,8 @@ static void show_help(struct session *s)
 		"\n\tSHOW SOCKETS|ACTIVE_SOCKETS|LISTS|MEM|STATE|PEERS|PEER_POOLS"
 		"\n\tSHOW DNS_HOSTS|DNS_ZONES"
 		"\n\tSHOW STATS|STATS_TOTALS|STATS_AVERAGES|TOTALS"
-		"\n\tSHOW NODES|NODE_POOLS|SWITCHOVER|ROUTES|TRANSACTION_READS|PINS|ERRORS|WORKERS"
+		"\n\tSHOW "
+		"CLUSTERS|NODES|NODE_POOLS|SWITCHOVER|ROUTES|TRANSACTION_READS|PINS|ERRORS|WORKERS"
 		"\n\tSET key = arg"
 		"\n\tRELOAD"
 		"\n\tPAUSE [<db>]"
@@ -102,6 +105,7 @@ static void show_help(struct session *s)
 		"\n\tKILL_CLIENT <client_id>"
 		"\n\tWAIT_CLOSE [<db>]"
 		"\n\tSWITCHOVER [<db>]"
+		"\n\tEXPLAIN ROUTE [IN <db>] <statement>"
 		"\n\tSHUTDOWN [WAIT_FOR_SERVERS|WAIT_FOR_CLIENTS]");
 	session_complete(s, "SHOW");
 }
@@ -352,6 +356,60 @@ static void on_timer(void *ctx, struct wheel_timer *t)
 		tell(s); /* again also while SWITCHOVER waits: RESUME ends it */
 }
 
+/* --- EXPLAIN ROUTE --- */
+
+/* The only database that clients of ours can mean; NULL: there are several, or none. */
+static const char *only_database(const struct env *env)
+{
+	const struct conf *conf = env_conf(env);
+
+	return conf->n_dbs == 1 && strcmp(conf->dbs[0].name, "*") != 0 ? conf->dbs[0].name : NULL;
+}
+
+static void explain(struct session *s)
+{
+	const char *database = s->command.name;
+
+	if (*database == '\0')
+		database = only_database(s->of->conf.env);
+	if (database == NULL)
+		session_error(s, "which database? EXPLAIN ROUTE IN <db> <statement>");
+	else
+		explaining_start(&s->explain, database, s->user, s->command.sql);
+}
+
+static void put_line(struct session *s, const char *line)
+{
+	struct wr w = session_wr(s);
+	size_t mark = reply_row_begin(&w, 1);
+
+	reply_put_text(&w, line);
+	reply_row_end(&w, mark);
+	session_send(s, &w);
+}
+
+static void on_explained(struct explain_run *run, const struct ask_explained *a)
+{
+	struct session *s = list_entry(run, struct session, explain);
+	struct wr w = session_wr(s);
+	const char *line;
+
+	if (a == NULL) {
+		session_error_as(s, SQLSTATE_INSUFFICIENT_RESOURCES, "a worker does not answer");
+	} else if (a->status == E_NOTFOUND) {
+		session_error(s, "No such database: %s", s->command.name);
+	} else if (a->status != OK) {
+		session_error_as(s, SQLSTATE_INSUFFICIENT_RESOURCES, "no memory, or no room");
+	} else {
+		if (!s->is_extended && session_describe(s, &s->command, &w))
+			session_send(s, &w);
+		line = a->lines;
+		for (uint32_t i = 0; i < a->n_lines; i++, line += strlen(line) + 1)
+			put_line(s, line);
+		session_complete(s, verb_tag(VERB_EXPLAIN));
+	}
+}
+
 /* --- RELOAD, SET, SHUTDOWN --- */
 
 static void on_reloaded(struct reload_request *r, enum status st, const char *text)
@@ -452,6 +510,7 @@ static void run_as_admin(struct session *s)
 	case VERB_SUSPEND:
 		session_error_as(s, SQLSTATE_FEATURE_NOT_SUPPORTED, "SUSPEND is not supported");
 		break;
+	case VERB_EXPLAIN:
 	case VERB_EMPTY:
 	case VERB_SHOW:
 	case VERB_SET:
@@ -465,6 +524,8 @@ void session_run(struct session *s, bool with_columns)
 		show(s, with_columns);
 	else if (s->command.verb == VERB_SET)
 		set(s);
+	else if (s->command.verb == VERB_EXPLAIN)
+		explain(s);
 	else if (!s->is_admin)
 		session_error(s, "admin access needed");
 	else
@@ -475,6 +536,7 @@ void session_command_init(struct session *s)
 {
 	show_run_init(&s->show, s->of->conf.tools, on_more);
 	tell_init(&s->tell, s->of->conf.tellers, on_told);
+	explaining_init(&s->explain, s->of->conf.tellers, on_explained);
 	list_init(&s->reload.link);
 	s->reload.done = on_reloaded;
 	wheel_timer_init(&s->timer, on_timer);
@@ -484,6 +546,7 @@ void session_command_cancel(struct session *s)
 {
 	show_run_end(&s->show);
 	tell_cancel(&s->tell);
+	explaining_cancel(&s->explain);
 	reload_cancel(&s->reload);
 	wheel_del(&s->of->conf.env->wheel, &s->timer);
 }

@@ -9,6 +9,7 @@ static const struct show_table *const tables[] = {
 	&show_active_sockets,
 	&show_catalog,
 	&show_clients,
+	&show_clusters,
 	&show_config,
 	&show_databases,
 	&show_dns_hosts,

@@ -8,6 +8,7 @@ void tellers_init(struct tellers *t, struct env *env)
 {
 	t->env = env;
 	list_init(&t->runs);
+	list_init(&t->explains);
 	t->token = 0;
 }
 

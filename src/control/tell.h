@@ -14,8 +14,9 @@
 
 struct tellers {
 	struct env *env;
-	struct list runs; /* under way */
-	uint64_t token;   /* the last that was given */
+	struct list runs;     /* under way */
+	struct list explains; /* … explaining.h's */
+	uint64_t token;       /* the last that was given */
 };
 
 struct tell_sum {

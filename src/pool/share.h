@@ -90,6 +90,7 @@ struct share_pool {
 	struct outlier outlier;
 	uint32_t seen_units, seen_failures, seen_log_sum;
 	_Atomic uint64_t ejected_us, back_us; /* until when, 0: it is in; when it was taken back */
+	_Atomic uint64_t ejections[2];        /* ever: for errors, for latency */
 	/* each by its worker */
 	struct share_slot slots[];
 };

@@ -64,11 +64,24 @@ const struct mark *mark_of_all(
 	return &m->mark;
 }
 
+/* A replica cannot have shown what the primary had not flushed yet. */
+static void read_settle(struct mark *k, const struct topo_cluster *c)
+{
+	uint64_t number = k->number;
+
+	if (k->state != MARK_OPEN)
+		return;
+	mark_settle(k, c);
+	for (uint32_t i = 0; i < c->n_samples && c->samples[i].number > number; i++)
+		if (c->samples[i].flushed.lsn != 0)
+			k->at = c->samples[i].flushed;
+}
+
 void marks_settle(struct marks *m, const struct topo_cluster *c)
 {
 	marks_bind(m, c);
 	mark_settle(&m->write, c);
-	mark_settle(&m->read, c);
+	read_settle(&m->read, c);
 }
 
 enum mark_answer mark_check(const struct mark *k, const struct topo_node *n)

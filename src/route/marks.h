@@ -83,8 +83,9 @@ struct marks {
 			      out */
 	/*
 	 * Monotonic reads: an upper bound of what the replica of the last read can have shown (what
-	 * was known of it then is a lower one, and not enough). It does not bind on that same
-	 * replica (same epoch), which never goes back.
+	 * was known of it then is a lower one, and not enough): what the primary had flushed at the
+	 * next sample. What it had inserted might reach no replica for long. It does not bind on
+	 * that same replica (same epoch), which never goes back.
 	 */
 	struct mark read;
 	uint16_t read_node; /* TOPO_NONE: none */

@@ -6,6 +6,8 @@
 
 #include "route/judge.h"
 
+/* PostgreSQL's manual, "Asynchronous Commit": at most three times wal_writer_delay. */
+#define FLUSH_DELAYS  3u
 #define LATENCY_SHARE 8u /* an answer counts for one eighth of the average */
 
 struct roles {
@@ -165,9 +167,19 @@ static bool sample_add(
 	p->samples[0] = (struct topo_sample){
 		.number = a->number,
 		.at = {.timeline = n->pub.timeline, .lsn = n->pub.lsn},
+		.flushed = {.timeline = n->pub.timeline, .lsn = a->flushed_lsn},
 	};
+	p->flush_delay_us = FLUSH_DELAYS * a->wal_writer_delay_us;
 	lag_push(&c->lag, n->pub.lsn, a->sent_us);
 	return true;
+}
+
+/* A replica is the primary now: since when is not known, but for its last answer. */
+static void note_promotion(struct judge_cluster *c, uint16_t node, const struct topo_node *before,
+	const struct roles_answer *a)
+{
+	if (c->pub.primary == node && before->role == TOPO_ROLE_REPLICA && before->answered_us != 0)
+		doubles_promoted(&c->pub.doubles, a->answered_us - before->answered_us);
 }
 
 unsigned roles_node_answer(struct roles *r, uint16_t node, const struct roles_answer *a)
@@ -181,6 +193,8 @@ unsigned roles_node_answer(struct roles *r, uint16_t node, const struct roles_an
 	before = n->pub;
 	node_take(n, a);
 	bits = judge_after(r, node, &before);
+	if ((bits & ROLES_PRIMARY) != 0)
+		note_promotion(cluster_of(r, node), node, &before, a);
 	if (cluster_of(r, node)->pub.primary == node && !a->blind &&
 		sample_add(cluster_of(r, node), n, a))
 		bits |= ROLES_SAMPLE;
@@ -323,6 +337,21 @@ void roles_carry(struct roles *r, const struct roles *from, const uint16_t *node
 
 /* --- what goes out --- */
 
+/*
+ * What is inserted and not flushed reaches no replica, and nobody may flush it for a long time: it
+ * is of transactions that are open, or of no transaction. Who has all that was flushed lacks only
+ * commits that are not, and for these there is a bound.
+ */
+static void limit_lag(struct lag *lag, const struct topo_node *p, const struct topo_cluster *c)
+{
+	if (c->n_samples == 0 || c->samples[0].flushed.lsn == 0 || !p->follows ||
+		p->lsn < c->samples[0].flushed.lsn)
+		return;
+	if (!lag->known || lag->us > c->flush_delay_us)
+		lag->us = c->flush_delay_us;
+	lag->known = true;
+}
+
 static void fill_lag(struct topo_node *p, const struct judge_cluster *c)
 {
 	struct lag lag;
@@ -330,6 +359,7 @@ static void fill_lag(struct topo_node *p, const struct judge_cluster *c)
 	if (p->role != TOPO_ROLE_REPLICA)
 		return;
 	lag = lag_of(&c->lag, p->lsn);
+	limit_lag(&lag, p, &c->pub);
 	p->lag_bytes = lag.bytes;
 	p->lag_us = lag.us;
 	p->lag_known = lag.known;
@@ -352,6 +382,16 @@ static bool is_silent(const struct roles *r, const struct judge_node *n, uint64_
 	       is_overdue(r, n->pub.answered_us, now_us);
 }
 
+/* How many say that they are the primary; two names of one server are one. */
+static uint16_t n_primaries(const struct judge_cluster *c)
+{
+	uint16_t n = c->pub.primary != TOPO_NONE && c->nodes[c->pub.primary].alive;
+
+	for (uint16_t i = 0; i < c->n_members; i++)
+		n = (uint16_t)(n + judge_member(c, i)->pub.fenced);
+	return n;
+}
+
 enum status roles_snapshot(struct roles *r, uint64_t now_us, struct topology **out)
 {
 	struct topology *t;
@@ -361,8 +401,10 @@ enum status roles_snapshot(struct roles *r, uint64_t now_us, struct topology **o
 		return st;
 	t->generation = ++r->generation;
 	t->published_us = now_us;
-	for (uint16_t k = 0; k < r->n_clusters; k++)
+	for (uint16_t k = 0; k < r->n_clusters; k++) {
+		doubles_see(&r->clusters[k].pub.doubles, n_primaries(&r->clusters[k]), now_us);
 		t->clusters[k] = r->clusters[k].pub;
+	}
 	for (uint16_t i = 0; i < r->n_nodes; i++) {
 		note_back(r, &r->nodes[i], now_us);
 		r->nodes[i].pub.silent = is_silent(r, &r->nodes[i], now_us);

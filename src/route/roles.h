@@ -52,6 +52,8 @@ struct roles_answer {
 	uint32_t timeline; /* primary: of the insert position; replica: received or replayed; 0
 			      unknown */
 	uint64_t lsn;      /* pg_current_wal_insert_lsn(), or pg_last_wal_replay_lsn(); 0 if null */
+	uint64_t flushed_lsn; /* of a primary: pg_current_wal_flush_lsn(); 0: not known */
+	uint64_t wal_writer_delay_us;
 	uint64_t system_id;
 	int64_t postmaster_start_us;
 	uint32_t server_version_num;

@@ -9,6 +9,7 @@
 #define PGWEIR_ROUTE_TOPOLOGY_H
 
 #include "base/status.h"
+#include "route/doubles.h"
 #include "route/lsn.h"
 
 #define TOPO_NODES_MAX    256u
@@ -71,6 +72,8 @@ struct topo_node {
 struct topo_sample {
 	uint64_t number; /* see route/marks.h */
 	struct wal_point at;
+	/* What the primary had flushed then: no replica has more. lsn 0: not known. */
+	struct wal_point flushed;
 };
 
 struct topo_cluster {
@@ -85,7 +88,9 @@ struct topo_cluster {
 	 */
 	uint32_t identity;
 	uint64_t system_id;
+	struct doubles doubles;
 	/* samples of the primary, newest first: samples[0] */
+	uint64_t flush_delay_us; /* … for so long a commit may be acknowledged and not flushed */
 	uint32_t n_samples;
 	struct topo_sample samples[TOPO_SAMPLES];
 };

@@ -21,11 +21,12 @@ struct share_pool;
 enum ask_kind {         /* worker -> control */
 	ASK_DERIVE = 1, /* struct ask_derive: run PBKDF2 on a helper, answer with TELL_DERIVED */
 	ASK_CONSOLE,    /* struct ask_console: take over this logged-in console client */
-	ASK_CATALOG, /* struct ask_catalog: a database is used whose catalog is not loaded, or DDL
-			passed */
-	ASK_PROBE,   /* struct ask_probe: a node failed us; look at it now */
-	ASK_ROWS,    /* struct ask_rows: answer to TELL_SHOW */
-	ASK_DONE,    /* struct ask_done: answer to TELL_COMMAND */
+	ASK_CATALOG,   /* struct ask_catalog: a database is used whose catalog is not loaded, or DDL
+			  passed */
+	ASK_PROBE,     /* struct ask_probe: a node failed us; look at it now */
+	ASK_ROWS,      /* struct ask_rows: answer to TELL_SHOW */
+	ASK_DONE,      /* struct ask_done: answer to TELL_COMMAND */
+	ASK_EXPLAINED, /* struct ask_explained: answer to TELL_EXPLAIN */
 	ASK_LISTEN,  /* struct ask_listen: a worker's first client of a channel, or its last left */
 	ASK_BARRIER, /* struct ask_barrier: tell when all notifications until now have come */
 	ASK_LEAVES,  /* struct ask_leaves: a connection for the process that takes over */
@@ -46,6 +47,7 @@ enum tell_kind {           /* control or worker -> worker */
 	TELL_DERIVED,      /* the struct ask_derive, answered */
 	TELL_SHOW,         /* struct tell_show */
 	TELL_COMMAND,      /* struct tell_command */
+	TELL_EXPLAIN,      /* struct tell_explain */
 	TELL_LISTENING,    /* struct tell_listening: how the listening connection does */
 	TELL_NOTIFIED,     /* struct tell_notified: a notification */
 	TELL_BARRIER,      /* struct ask_barrier, answered */
@@ -320,6 +322,7 @@ struct show_pool_row { /* one per (database, user), node -1: the clients; one pe
 	uint64_t outstanding;  /* units under way */
 	uint64_t latency_us;   /* recent, exponentially weighted */
 	uint64_t ejected_us;   /* until when, monotonic; 0: it is not */
+	uint64_t ejections[2]; /* ever, of all workers: for errors, for latency */
 	struct hist_sum wait;  /* time in line */
 	struct hist_sum query; /* unit sent to ReadyForQuery */
 };
@@ -424,6 +427,26 @@ struct ask_done {
 	uint32_t servers_in_use;   /* of `database`: held by a client or logging in */
 	uint32_t servers_outdated; /* of `database`: to be closed at release, still there */
 	uint32_t clients;          /* of `database` */
+};
+
+/* --- EXPLAIN ROUTE on the console --- */
+
+/* Where would `sql` go for a client that has just logged in? */
+struct tell_explain {
+	struct mail mail;
+	uint64_t token;
+	char database[NAME_LEN]; /* the [databases] entry's name */
+	char user[NAME_LEN];     /* if the entry has none */
+	char sql[];
+};
+
+struct ask_explained {
+	struct mail mail;
+	uint64_t token;
+	enum status
+		status; /* OK, E_NOTFOUND no such database, E_LIMIT too many accounts, E_NOMEM */
+	uint32_t n_lines;
+	char lines[]; /* each ends in a NUL */
 };
 
 #endif

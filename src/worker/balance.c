@@ -73,6 +73,8 @@ static void publish(struct worker *w, struct pool *p, enum outlier_event e)
 
 	atomic_store_explicit(&s->back_us, o->back_us, memory_order_relaxed);
 	atomic_store_explicit(&s->ejected_us, o->until_us, memory_order_relaxed);
+	if (e != OUTLIER_BACK)
+		atomic_fetch_add(&s->ejections[e == OUTLIER_LATENCY], 1);
 	if (e == OUTLIER_BACK)
 		log_info(w->log, "node is taken in again", "node=%s db=%s user=%s",
 			worker_node_name(w, p->node), LOG_Q(p->acc->db->name), LOG_Q(p->acc->user));

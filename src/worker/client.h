@@ -195,8 +195,7 @@ struct client {
 
 	/* input */
 	struct unit unit;
-	uint32_t sent_len; /* bytes at the front that were sent to a replica and are kept for replay
-			    */
+	uint32_t sent_len;  /* bytes at the front that were sent and are kept for replay */
 	uint32_t body_left; /* of a message that streams through */
 	bool body_dropped;  /* … into nothing */
 	bool streaming;     /* messages go on one by one up to Sync: a Flush, or a large unit */
@@ -223,6 +222,8 @@ struct client {
 	bool unnamed_parsed;  /* the series under way has parsed the unnamed statement */
 	bool unit_retained;   /* the units under way are kept for replay */
 	bool holding;         /* … and nothing of the present one's answer was passed on */
+	uint64_t lost_us;     /* the present unit, a read, was lost with its primary then; 0: not */
+	uint32_t lost_node;   /* … that was this node */
 	bool txn_lost;        /* TXN_FAILED_ALONE, and the client does not know why yet */
 	uint16_t avoid_node;  /* a node that has just failed this unit; NODES_MAX: none */
 
@@ -329,6 +330,12 @@ void client_show(struct worker *w, const struct client *c, struct show_socket_ro
 static inline bool client_is_logged_in(const struct client *c)
 {
 	return c->state == CLIENT_IDLE || c->state == CLIENT_WAITING || c->state == CLIENT_ACTIVE;
+}
+
+/* Its present unit has run before, and was refused or lost. */
+static inline bool client_runs_again(const struct client *c)
+{
+	return c->force_primary || c->lost_us != 0;
 }
 
 extern const struct conn_ops client_ops;

@@ -156,7 +156,7 @@ static bool may_follow(const struct client *c)
 		return pick_consistency(c) <= CHOOSE_SESSION_MARKS && !has_own_wish(c) &&
 		       c->unit_retained && c->unit.flags & SQLV_REPLICA && !c->streaming &&
 		       c->unit.pins == 0 && !c->force_primary;
-	return c->sent_len == 0;
+	return true; /* on the primary what is kept is let go where need be */
 }
 
 static void refuse_currval(struct worker *w, struct client *c)

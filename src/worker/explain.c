@@ -24,16 +24,38 @@
 struct lines {
 	struct client *c;
 	unsigned n;
+	void (*put)(struct lines *l, const char *text);
+	/* on the console */
+	struct ask_explained *answer;
+	size_t len;
 };
+
+static void put_row(struct lines *l, const char *text)
+{
+	uint8_t buf[LINE_TEXT_MAX + 32];
+	struct wr out = wr_of(buf, sizeof buf);
+	size_t mark = reply_row_begin(&out, 1);
+
+	reply_put_text(&out, text);
+	reply_row_end(&out, mark);
+	PANIC_IF(out.bad);
+	conn_put_copy(l->c->conn, out.buf, out.len);
+}
+
+static void put_answer(struct lines *l, const char *text)
+{
+	size_t n = strlen(text) + 1;
+
+	memcpy(l->answer->lines + l->len, text, n);
+	l->len += n;
+	l->answer->n_lines++;
+}
 
 static void say(struct lines *l, const char *format, ...) PRINTF_LIKE(2, 3);
 
 static void say(struct lines *l, const char *format, ...)
 {
 	char text[LINE_TEXT_MAX];
-	uint8_t buf[LINE_TEXT_MAX + 32];
-	struct wr out = wr_of(buf, sizeof buf);
-	size_t mark;
 	va_list ap;
 
 	if (l->n >= EXPLAIN_LINES_MAX)
@@ -42,11 +64,7 @@ static void say(struct lines *l, const char *format, ...)
 	va_start(ap, format);
 	vsnprintf(text, sizeof text, format, ap);
 	va_end(ap);
-	mark = reply_row_begin(&out, 1);
-	reply_put_text(&out, text);
-	reply_row_end(&out, mark);
-	PANIC_IF(out.bad);
-	conn_put_copy(l->c->conn, out.buf, out.len);
+	l->put(l, text);
 }
 
 /* --- the statement --- */
@@ -229,26 +247,83 @@ static void judge_text(struct worker *w, struct client *c, const char *sql, size
 	free(msg);
 }
 
-void explain_route(struct worker *w, struct client *c, const char *sql, size_t len)
+/* All lines about the text. */
+static void explain(struct worker *w, struct lines *l, const char *sql, size_t len)
 {
+	struct client *c = l->c;
 	const struct unit kept = c->unit;
-	struct lines l = {.c = c};
-	uint8_t buf[32];
-	struct wr out = wr_of(buf, sizeof buf);
 	bool probe_due = c->probe_due;
 	char *text = strndup(sql, len); /* ends where the statement does */
 
 	if (text != NULL) {
 		judge_text(w, c, text, strlen(text));
 		if (c->server != NULL)
-			say_block(w, c, &l, text, strlen(text));
+			say_block(w, c, l, text, strlen(text));
 		else
-			say_route(w, c, &l);
-		say_statement(w, &l, text, strlen(text));
+			say_route(w, c, l);
+		say_statement(w, l, text, strlen(text));
 		free(text);
 	}
 	c->unit = kept;
 	c->probe_due = probe_due;
+}
+
+void explain_route(struct worker *w, struct client *c, const char *sql, size_t len)
+{
+	struct lines l = {.c = c, .put = put_row};
+	uint8_t buf[32];
+	struct wr out = wr_of(buf, sizeof buf);
+
+	explain(w, &l, sql, len);
 	reply_put_command_complete(&out, "EXPLAIN");
 	conn_put_copy(c->conn, out.buf, out.len);
+}
+
+/* --- on the console --- */
+
+/* Nobody's client: one that has just logged in, and has set nothing. */
+static void explain_for(struct worker *w, struct lines *l, struct account *acc, const char *sql)
+{
+	struct settings *login = settings_empty(w->settings);
+	struct client *c = calloc(1, sizeof *c);
+
+	if (c == NULL) {
+		l->answer->status = E_NOMEM;
+		settings_unref(w->settings, login);
+		return;
+	}
+	c->w = w;
+	c->db = acc->db;
+	c->acc = acc;
+	c->state = CLIENT_IDLE;
+	c->avoid_node = NODES_MAX;
+	c->hint_told = true;
+	settings_txn_init(&c->set, w->settings, &login);
+	pins_init(&c->pins);
+	marks_init(&c->marks);
+	client_settings_changed(w, c);
+	l->c = c;
+	explain(w, l, sql, strlen(sql));
+	settings_txn_fini(&c->set);
+	free(c);
+}
+
+void explain_ask(struct worker *w, const struct tell_explain *t)
+{
+	struct ask_explained *a =
+		worker_mail(sizeof *a + EXPLAIN_LINES_MAX * LINE_TEXT_MAX, ASK_EXPLAINED);
+	struct lines l = {.answer = a, .put = put_answer};
+	struct account *acc;
+	struct dbase *db;
+
+	if (a == NULL)
+		return;
+	a->token = t->token;
+	a->status = dbase_find(w, t->database, &db);
+	if (a->status == OK)
+		a->status = account_find(
+			w, db, db->conf->user[0] != '\0' ? db->conf->user : t->user, &acc);
+	if (a->status == OK)
+		explain_for(w, &l, acc, t->sql);
+	worker_ask(w, &a->mail);
 }

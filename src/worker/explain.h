@@ -5,6 +5,7 @@
 #ifndef PGWEIR_WORKER_EXPLAIN_H
 #define PGWEIR_WORKER_EXPLAIN_H
 
+#include "worker/ask.h"
 #include "worker/client.h"
 
 #define EXPLAIN_LINES_MAX 160u /* lines of an answer; what does not fit is left out */
@@ -15,5 +16,8 @@
  * unit is judged in between and left as it was.
  */
 void explain_route(struct worker *w, struct client *c, const char *sql, size_t len);
+
+/* The console asks, for a client that has just logged in: ASK_EXPLAINED is the answer. */
+void explain_ask(struct worker *w, const struct tell_explain *t);
 
 #endif

@@ -24,6 +24,15 @@ static bool sample_holds(struct worker *w, const struct server *s)
 	return n != NULL && topo_node_counts_for(n, s->ready_us);
 }
 
+/*
+ * A read that was lost with its primary does not trust connections that are as old: they may be
+ * lost as well, and it runs again only once.
+ */
+static bool is_doubted(const struct client *c, const struct server *s)
+{
+	return c->lost_us != 0 && s->pool->node == c->lost_node && s->ready_us <= c->lost_us;
+}
+
 bool fit_server(struct worker *w, const struct client *c, const struct server *s)
 {
 	const struct topo_cluster *cluster = fit_cluster(w, c->acc);
@@ -32,6 +41,8 @@ bool fit_server(struct worker *w, const struct client *c, const struct server *s
 		return false;
 	if (cluster == NULL || c->state == CLIENT_WELCOME)
 		return true;
+	if (is_doubted(c, s))
+		return false;
 	if (c->needs_primary)
 		return !s->in_recovery && s->timeline >= cluster->timeline_max;
 	return !c->by_sample || !s->in_recovery || sample_holds(w, s);

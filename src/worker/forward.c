@@ -321,7 +321,8 @@ enum status forward_unit(struct worker *w, struct client *c, const uint8_t *data
 		.in_unit = true,
 		.is_first = true,
 		.unit_len = c->unit.len};
-	bool alone = c->txn == TXN_NONE && g.s->owed.n_client == 0 && !c->unit_retained;
+	bool alone = c->txn == TXN_NONE && g.s->owed.n_client == 0 &&
+		     (!c->unit_retained || !g.s->in_recovery);
 	enum status st = OK;
 	uint32_t at = 0;
 

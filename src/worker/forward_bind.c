@@ -107,7 +107,7 @@ static enum status await_shape(struct going *g, const char *client_name, uint64_
 	struct wr out = wr_of(buf, sizeof buf);
 	enum status st = put_describe_hidden(g, client_name, number);
 
-	if (st != OK || g->c->holding)
+	if (st != OK || (g->c->holding && g->s->in_recovery))
 		return st;
 	frontend_put_flush(&out);
 	going_put(g->s, &out);

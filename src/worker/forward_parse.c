@@ -373,7 +373,7 @@ enum status going_parse(struct going *g)
 	name = stmt_names_find(&c->names, m.name);
 	if (name == NULL)
 		st = stmt_names_put(&c->names, m.name, stmt, &name);
-	else if (!c->force_primary || name->stmt != stmt) /* not this very Parse, run again */
+	else if (!client_runs_again(c) || name->stmt != stmt) /* not this very Parse, run again */
 		st = E_EXISTS;
 	if (st == OK) {
 		name->seen.ddl = going_ddl_now(g->w);

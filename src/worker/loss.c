@@ -36,8 +36,13 @@ void loss_run_elsewhere(struct worker *w, struct client *c, struct server *s, co
 	c->bound = NULL;
 	c->sent_len = 0;
 	c->flushed = false;
-	c->force_primary = true;
-	c->avoid_node = (uint16_t)s->pool->node;
+	if (s->in_recovery) {
+		c->force_primary = true;
+		c->avoid_node = (uint16_t)s->pool->node;
+	} else {
+		c->lost_us = w->now_us;
+		c->lost_node = s->pool->node;
+	}
 	c->unit_error = false;
 	conn_rx_resume(c->conn);
 }
@@ -229,6 +234,8 @@ void loss_of_server(struct worker *w, struct client *c, struct server *s, enum s
 		conn_consume(c->conn, c->sent_len);
 		c->sent_len = 0;
 	}
+	c->force_primary = false;
+	c->lost_us = 0;
 	c->holding = false;
 	c->unit_retained = false;
 	c->begin_sent = false;

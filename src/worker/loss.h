@@ -17,7 +17,7 @@ void loss_of_server(struct worker *w, struct client *c, struct server *s, enum s
 /* A server that a client has left has answered something: is it clean now? */
 void loss_drained(struct worker *w, struct server *s);
 
-/* The replica's client goes on without it; `why` is for the log. */
+/* The client goes on without its server, on which nothing has had an effect; `why`: for the log. */
 COLD void loss_run_elsewhere(struct worker *w, struct client *c, struct server *s, const char *why);
 
 #endif

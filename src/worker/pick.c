@@ -188,14 +188,17 @@ static void fill_load(struct worker *w, const struct client *c, struct chooser *
 {
 	const struct pool *p = c->acc->pools[i];
 	uint32_t open = budget_n(&p->share->open), size = p->acc->pool_size;
+	uint32_t n_free = p->n_idle + (size > open ? size - open : 0);
+	uint32_t weight = c->db->conf->nodes[i].weight;
 	uint64_t latency_us = pool_latency_us(p, w->now_us);
 
+	PANIC_IF(weight == 0 || weight > CHOOSE_WEIGHT_MAX);
 	ch->nodes[i] = (uint16_t)p->node;
 	ch->load[i] = (struct choose_load){
 		.outstanding = p->outstanding + (uint32_t)waitq_len(&p->line),
 		.latency_us = latency_us < UINT32_MAX ? (uint32_t)latency_us : UINT32_MAX,
-		.n_free = (uint16_t)(p->n_idle + (size > open ? size - open : 0)),
-		.weight = (uint8_t)c->db->conf->nodes[i].weight,
+		.n_free = n_free < UINT16_MAX ? (uint16_t)n_free : UINT16_MAX,
+		.weight = (uint16_t)weight,
 		.conn_ok = w->now_us >= p->retry_at_us && p->node != c->avoid_node,
 	};
 }
@@ -375,7 +378,7 @@ struct pool *pick_pool(struct worker *w, struct client *c, enum choose_kind kind
 	if (c->db->conf->shadow)
 		return pick_shadow(w, c, &ch);
 	choose(&ch.in, &out);
-	if (c->force_primary)
+	if (client_runs_again(c))
 		c->route_reason = CHOOSE_BY_REPLAY;
 	else if (c->moves == MOVES_DONE)
 		c->route_reason = CHOOSE_BY_MOVED;

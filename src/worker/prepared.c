@@ -132,7 +132,8 @@ static void go_on(struct client *c)
 static bool was_asked(struct client *c, const struct stmt_seen *seen, uint64_t shape)
 {
 	go_on(c);
-	return !c->holding || seen == NULL || seen->shape == 0 || seen->shape == shape;
+	return !c->holding || !c->server->in_recovery || seen == NULL || seen->shape == 0 ||
+	       seen->shape == shape;
 }
 
 bool prepared_told(

@@ -337,12 +337,12 @@ static COLD void error_came(struct walk *k, const struct frame *f)
 
 	if (report_read(frame_body(k->data + k->at, f), 'E', &r) != OK)
 		r.message = "malformed ErrorResponse";
-	if (c != NULL && head != NULL && prepared_is_stale(w, s, &e, &r) && !c->holding &&
-		prepared_may_resend(c, s, &e)) {
+	if (c != NULL && head != NULL && prepared_is_stale(w, s, &e, &r) &&
+		!(c->holding && s->in_recovery) && prepared_may_resend(c, s, &e)) {
 		run_again(k, f->total);
 		return;
 	}
-	if (c != NULL && c->holding &&
+	if (c != NULL && c->holding && s->in_recovery &&
 		(is_replayable(r.sqlstate) || moving_runs_elsewhere(c, &r)) &&
 		!(c->block_read_only && report_has(&r, SQLSTATE_READ_ONLY_SQL_TRANSACTION))) {
 		(void)owed_on_reply(&s->owed, 'E', &ends);

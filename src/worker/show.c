@@ -130,6 +130,8 @@ static void show_pool(struct worker *w, const struct pool *p, struct show_pool_r
 		.outstanding = p->outstanding,
 		.latency_us = p->latency_us,
 		.ejected_us = atomic_load_explicit(&p->share->ejected_us, memory_order_relaxed),
+		.ejections = {atomic_load(&p->share->ejections[0]),
+			atomic_load(&p->share->ejections[1])},
 	};
 	text_copy(row->database, sizeof row->database, p->acc->db->name);
 	text_copy(row->user, sizeof row->user, p->acc->user);

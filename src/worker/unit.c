@@ -14,6 +14,7 @@
 #include "worker/moving.h"
 #include "worker/notify.h"
 #include "worker/ours.h"
+#include "worker/pass.h"
 #include "worker/relay.h"
 #include "worker/sequences.h"
 #include "worker/server.h"
@@ -368,16 +369,38 @@ static inline bool check_message(struct feed *fd, const uint8_t *p, size_t avail
 
 /* --- sending --- */
 
-/* A unit on a replica is kept until it is answered, so that it can run elsewhere. */
+/* A plain read that may be lost with its primary, once, and run again: ADR 0022. */
+static bool is_lone_read(const struct client *c)
+{
+	return c->unit.flags & SQLV_REPLICA && c->unit.pins == 0 && c->txn == TXN_NONE &&
+	       c->lost_us == 0 && c->acc->n_pools > 1 && !pins_any(&c->pins) &&
+	       c->acc->mode != POOL_MODE_SESSION &&
+	       (c->unit_retained || owed_is_empty(&c->server->owed));
+}
+
+/* A unit that has had no effect is kept until it is answered, so that it can run elsewhere. */
 static bool is_retained(const struct client *c)
 {
-	const struct server *s = c->server;
-
 	if (c->moves == MOVES_REPLICA)
 		return moving_retains(c);
-	return s->in_recovery && !c->block_answered && !c->force_primary &&
-	       (c->unit.flags & SQLV_REPLICA || c->block_read_only) && !c->streaming &&
-	       c->db->conf != NULL && c->db->conf->routing && (c->holding || c->sent_len == 0);
+	if (c->streaming || c->db->conf == NULL || !c->db->conf->routing ||
+		(c->sent_len != 0 && !c->unit_retained))
+		return false;
+	if (!c->server->in_recovery)
+		return is_lone_read(c);
+	return !c->block_answered && !c->force_primary &&
+	       (c->unit.flags & SQLV_REPLICA || c->block_read_only);
+}
+
+/* What follows has effects: what runs ahead of it is kept no longer. */
+static void retain_no_more(struct feed *fd)
+{
+	struct client *c = fd->c;
+
+	fd->at += c->sent_len;
+	c->sent_len = 0;
+	c->unit_retained = false;
+	pass_held(fd->w, c);
 }
 
 static void send_unit(struct feed *fd)
@@ -394,7 +417,7 @@ static void send_unit(struct feed *fd)
 	if (c->unit.flags & SQLV_NOTIFY)
 		c->txn_notifies = true;
 	if (retained) {
-		c->holding = true;
+		c->holding = c->holding || c->sent_len == 0;
 		c->unit_retained = true;
 	}
 	if (c->server->owed.n_client == 0)
@@ -414,6 +437,8 @@ static void send_unit(struct feed *fd)
 		c->sent_len += n;
 	else
 		fd->at += n;
+	if (retained && c->streaming)
+		retain_no_more(fd);
 	reset_unit(c);
 	relay_press_client(fd->w, c);
 	client_watch(fd->w, c);
@@ -502,6 +527,8 @@ static bool launch(struct feed *fd)
 		if (!dispatch_unit(fd->w, c)) /* in line, or behind what its server owes it */
 			return c->state == CLIENT_ACTIVE && c->server != NULL && stall(c);
 	} while ((c->db->moves || c->moves == MOVES_CHOSEN) && !moving_begins(fd->w, c));
+	if (c->sent_len != 0 && !c->server->in_recovery && !is_retained(c))
+		retain_no_more(fd);
 	/* nobody has looked at what the stream will do */
 	if (c->streaming && sequences_ahead(fd->w, c, SQLV_USES_SEQ) != OK) {
 		forward_failed(fd, E_NOMEM);
@@ -648,6 +675,7 @@ void unit_refuse(struct worker *w, struct client *c, const struct report *r)
 		client_put_ready(w, c);
 	c->streaming = false;
 	c->force_primary = false;
+	c->lost_us = 0;
 	c->avoid_node = NODES_MAX;
 	reset_unit(c);
 	conn_flush(c->conn);

@@ -151,6 +151,7 @@ void unit_end(struct worker *w, struct server *s, struct owed_entry e, char stat
 	end_txn(c, status);
 	end_retained(c, &e);
 	c->force_primary = false;
+	c->lost_us = 0;
 	c->avoid_node = NODES_MAX;
 	c->unit_error = false;
 	if (status == 'I' && s->has_odd)

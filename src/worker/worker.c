@@ -23,6 +23,7 @@
 #include "worker/dbase.h"
 #include "worker/defaults.h"
 #include "worker/dispatch.h"
+#include "worker/explain.h"
 #include "worker/handover.h"
 #include "worker/keys.h"
 #include "worker/line.h"
@@ -357,6 +358,9 @@ static void worker_mail_in(struct worker *w, struct mail *m)
 		break;
 	case TELL_COMMAND:
 		command_run(w, (const struct tell_command *)m);
+		break;
+	case TELL_EXPLAIN:
+		explain_ask(w, (const struct tell_explain *)m);
 		break;
 	case TELL_LISTENING:
 	case TELL_NOTIFIED:

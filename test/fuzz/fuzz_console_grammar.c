@@ -28,7 +28,8 @@ static size_t quote(char *to, const char *from, char quote)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char sql[INPUT_LEN_MAX + 1], again[16 + 2 * (GRAMMAR_NAME_MAX + GRAMMAR_VALUE_MAX)];
+	char sql[INPUT_LEN_MAX + 1],
+		again[32 + 2 * (GRAMMAR_NAME_MAX + GRAMMAR_VALUE_MAX) + GRAMMAR_SQL_MAX];
 	struct console_command got, same;
 	size_t n;
 
@@ -40,15 +41,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (grammar_read(sql, &got) != OK || got.verb == VERB_EMPTY)
 		return 0;
 	n = (size_t)snprintf(again, sizeof again, "%s ", verb_tag(got.verb));
+	if (got.verb == VERB_EXPLAIN)
+		n += (size_t)snprintf(
+			again + n, sizeof again - n, "ROUTE %s", got.name[0] != '\0' ? "IN " : "");
 	if (got.name[0] != '\0')
 		n += quote(again + n, got.name, '"');
 	if (got.verb == VERB_SET) {
 		again[n++] = '=';
 		n += quote(again + n, got.value, '\'');
 	}
+	if (got.verb == VERB_EXPLAIN)
+		n += (size_t)snprintf(again + n, sizeof again - n, " %s", got.sql);
 	PANIC_IF(n >= sizeof again);
 	PANIC_IF(grammar_read(again, &same) != OK);
 	PANIC_IF(same.verb != got.verb || strcmp(same.name, got.name) != 0 ||
-		 strcmp(same.value, got.value) != 0);
+		 strcmp(same.value, got.value) != 0 || strcmp(same.sql, got.sql) != 0);
 	return 0;
 }

@@ -4,6 +4,7 @@ import time
 import urllib.request
 
 import pytest
+from test_routing_sight import metrics
 from tools import proc
 from where import wait_routing, where_fixture
 
@@ -196,6 +197,9 @@ def test_a_replica_on_which_reads_fail_is_ejected_and_taken_in_again(own_site, r
         p.wait_log(f"node is ejected node={name_of(bad)} db=app user=app reason=errors")
         assert int(p.show_one("NODE_POOLS", node=name_of(bad), database="app",
                               user="app")["ejected_ms"]) <= 2000
+        counted = (f'pgweir_node_ejections_total{{database="app",user="app",'
+                   f'node="{name_of(bad)}",cause="errors"}} 1')
+        assert counted in metrics(p)
         assert name_of(bad) not in read(p, n=50)
         with p.raw() as client:
             text = "\n".join(r[0] for r in client.query("EXPLAIN ROUTE SELECT 1").rows)

@@ -1,10 +1,13 @@
 """The rules of samples and marks that only a real cluster can break, one test each."""
+import signal
 import threading
 import time
 
 import pgwire
+import psycopg2
 import pytest
 from test_routing import is_replica
+from tools import proc
 from where import wait_replica_read, wait_routing, where_fixture
 
 
@@ -139,3 +142,48 @@ def test_many_strong_reads_wait_together(pooler, where):
         return sum(counts)
     alone = rate(1)
     assert rate(8) > 1.5 * alone, "they do not wait one after the other"
+
+
+@pytest.fixture
+def unflushed(own_site):
+    """The primary has inserted WAL of an open transaction, and nobody will flush it."""
+    primary = own_site.cluster.primary
+    frozen = [int(pid) for pid in primary.sql(
+        "SELECT pid FROM pg_stat_activity WHERE backend_type IN ('background writer',"
+        "'walwriter', 'checkpointer', 'autovacuum launcher')").splitlines()]
+    own_site.cluster.wait_caught_up()
+    for pid in frozen:
+        proc.send_signal(pid, signal.SIGSTOP)
+    writer = psycopg2.connect(host=own_site.cluster.socket_dir, port=primary.port, user="postgres",
+                              dbname="app")
+    writer.cursor().execute("INSERT INTO marked VALUES (-1)")
+    yield primary
+    for pid in frozen:
+        proc.send_signal(pid, signal.SIGCONT)
+    writer.rollback()
+    writer.close()
+
+
+def test_reads_do_not_wait_for_what_nobody_flushes(own_site, where, pooler, unflushed):
+    """It reaches no replica, so none lags for it, and no read can have shown it."""
+    ahead = "SELECT pg_current_wal_insert_lsn() > pg_current_wal_flush_lsn()"
+    with own_site.pgweir_routed("primary_reads=never", settings={
+            "query_wait_timeout": 5, "slow_start": 0}) as p, p.raw() as client, p.raw() as first:
+        proc.wait_until("the catalog", lambda: "proved to run" in str(
+            first.query("EXPLAIN ROUTE SELECT 1").rows) or first.query("SELECT 1") is None, 20)
+        wait_replica_read(client, where)
+        end = time.monotonic() + 3  # three times max_lag
+        while time.monotonic() < end:
+            client.query("SELECT 1").check()
+            time.sleep(0.05)
+        assert unflushed.sql(ahead) == "t", "the test has made what it is about"
+        node = own_site.cluster.node(where.of(client))
+        node.kill()
+        try:
+            for _ in range(20):  # on the other one, which has all that the first can have shown
+                assert where.of(client) not in ("primary", node.name)
+                time.sleep(0.05)
+            assert unflushed.sql(ahead) == "t"
+        finally:
+            node.start()
+    assert pooler.admin("SHOW VERSION")

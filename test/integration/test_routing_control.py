@@ -2,6 +2,7 @@
 import psycopg2
 import pytest
 from test_routing import is_replica
+from tools import proc
 from where import wait_replica_read, wait_routing, where_fixture
 
 OBJECTS = """
@@ -306,3 +307,41 @@ def test_explain_route_tells_where_and_why(site, client, where, extended):
     where.of(client)
     assert "in_transaction" in explain(client, "SELECT 1", extended)
     client.query("ROLLBACK").check()
+
+
+@both
+def test_the_console_explains_routes_too(site, pooler, client, extended):
+    """As for a client that has just logged in; stats users may ask as well."""
+    with pooler.raw("stats", "pgweir") as console:
+        text = explain(console, "IN app SELECT 1", extended)
+        assert "(replica_ok)" in text and "proved to run on a replica" in text
+        assert text.count("Node 127.0.0.1:") == 3 and text.count("-> Node") == 1
+        assert "lag " in text and "fit, another was preferred" in text
+        text = explain(console, 'IN "app" SELECT moody(), nextval(\'tickets\') FROM notes '
+                       "FOR UPDATE; SELECT 'it''s'", extended)
+        primary = f"127.0.0.1:{site.cluster.primary.port}"
+        assert f"Route: {primary} (write)" in text
+        for token in ('"moody"', '"nextval"', '"FOR"'):
+            assert token in text, text
+        before = client.value("SELECT count(*) FROM notes")
+        explain(console, "IN app INSERT INTO notes VALUES (4711)", extended)
+        assert client.value("SELECT count(*) FROM notes") == before, "nothing is run"
+        assert "(hint)" in explain(console, "IN app /* pgweir: primary */ SELECT 1", extended)
+        for standby in site.cluster.standbys:
+            standby.pause_replay()
+        try:
+            site.cluster.primary.sql("CREATE TABLE ahead (n int); DROP TABLE ahead", "app")
+            ask = "IN app /* pgweir: max_lag=0 */ SELECT 1"
+            proc.wait_until("the lag to be known", lambda: f"-> Node {primary}" in explain(
+                console, ask, extended), 10)
+            text = explain(console, ask, extended)
+            assert "(lag)" in text and text.count("max_lag; 0 units") == 2, text
+        finally:
+            for standby in site.cluster.standbys:
+                standby.resume_replay()
+        for sql, error in (("EXPLAIN ROUTE IN nowhere SELECT 1", "No such database: nowhere"),
+                           ("EXPLAIN ROUTE IN app", "invalid command"),
+                           ("EXPLAIN ROUTE", "invalid command"),
+                           ("EXPLAIN SELECT 1", "invalid command")):
+            assert error in str(console.query(sql).errors[0])
+        assert console.query("SHOW VERSION").rows

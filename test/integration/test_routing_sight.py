@@ -1,4 +1,5 @@
 """What can be seen of the routing: SHOW LAG, LEARNED, CATALOG, their metrics, log lines."""
+import re
 import time
 import re
 import urllib.request
@@ -37,6 +38,10 @@ def metrics(pooler):
     url = f"http://127.0.0.1:{pooler.stats_port}/metrics"
     with urllib.request.urlopen(url, timeout=10) as answer:
         return answer.read().decode()
+
+def value_of(text, name):
+    """The sample's value; `name` with its labels as a regular expression."""
+    return float(re.search(rf"^{name} (\S+)$", text, re.MULTILINE).group(1))
 
 
 def count(pooler, *names):
@@ -113,6 +118,31 @@ def test_show_lag_has_the_history_of_each_node(own_site, pooler, where):
     wait_routing(pooler, where)
 
 
+def test_metrics_tell_each_state_of_a_node(own_site, pooler):
+    standby = own_site.cluster.standbys[0]
+    node = f'{{node="127.0.0.1:{standby.port}"}}'
+    states = ("up", "down", "refused", "fenced", "blind", "silent")
+
+    def seen():
+        text = metrics(pooler)
+        return [int(value_of(text, f"pgweir_node_{s}" + re.escape(node))) for s in states]
+    assert seen() == [1, 0, 0, 0, 0, 0]
+    standby.kill()
+    proc.wait_until("it to be down", lambda: seen() == [0, 1, 0, 0, 0, 0], 10)
+    standby.start()
+    proc.wait_until("it to be up", lambda: seen() == [1, 0, 0, 0, 0, 0], 20)
+    standby.freeze()
+    proc.wait_until("it to hang", lambda: seen() == [0, 1, 0, 0, 0, 1], 20)
+    standby.thaw()
+    proc.wait_until("it to go on", lambda: seen() == [1, 0, 0, 0, 0, 0], 20)
+    text = metrics(pooler)
+    pool = f'{{database="app",user="app",node="127.0.0.1:{standby.port}"'
+    assert value_of(text, "pgweir_node_ejected" + re.escape(pool + "}")) == 0
+    for cause in ("errors", "latency"):
+        assert value_of(text, "pgweir_node_ejections_total"
+                        + re.escape(f'{pool},cause="{cause}"}}')) == 0
+
+
 def test_each_change_of_role_or_health_is_logged_with_its_reason(own_site, pooler, where):
     cluster = own_site.cluster
     standby = cluster.standbys[1]
@@ -132,3 +162,44 @@ def test_each_change_of_role_or_health_is_logged_with_its_reason(own_site, poole
     assert "old timeline" in line
     pooler.wait_log(f"replica is not on the primary's timeline "
                     f"node=127.0.0.1:{cluster.standbys[0].port}")
+    # the time with two primaries is counted, seen or not, and logged
+    pooler.wait_log("more than one primary cluster=0 primaries=2")
+    line = next(ln for ln in pooler.log_text().splitlines() if "a replica was promoted" in ln)
+    unseen = int(line.split("unseen_ms=")[1].split()[0])
+    assert unseen < 1000 * pooler.slow
+    row = pooler.show_one("CLUSTERS", cluster="0")
+    assert (row["primary"], row["timeline"], row["nodes"], row["nodes_up"]) == (node, "2", "3", "3")
+    assert (row["primaries"], row["promotions"], row["doubles"]) == ("2", "1", "1")
+    assert int(row["unseen_ms"]) == unseen
+    old.stop("immediate")
+    pooler.wait_log("one primary at most again cluster=0 lasted_ms=")
+    old.start()
+    proc.wait_until("it to be fenced again", lambda: pooler.show_one(
+        "CLUSTERS", cluster="0")["doubles"] == "2", 20)
+    old.stop("immediate")
+    proc.wait_until("it to be gone again", lambda: pooler.show_one(
+        "CLUSTERS", cluster="0")["primaries"] == "1", 20)
+    row = pooler.show_one("CLUSTERS", cluster="0")
+    text = metrics(pooler)
+    old.start()
+    label = re.escape('{cluster="0"}')
+    assert int(row["double_ms"]) > 0
+    assert value_of(text, "pgweir_cluster_primaries" + label) == 1
+    assert value_of(text, "pgweir_cluster_timeline" + label) == 2
+    assert value_of(text, "pgweir_cluster_promotions_total" + label) == 1
+    assert value_of(text, "pgweir_cluster_double_primaries_total" + label) == 2
+    assert abs(value_of(text, "pgweir_cluster_double_primary_seconds_total" + label) * 1000
+               - int(row["double_ms"])) < 2
+    assert abs(value_of(text, "pgweir_cluster_promotion_unseen_seconds_total" + label) * 1000
+               - unseen) < 2
+
+
+def test_what_is_wrong_with_a_node_at_the_start_or_after_a_refusal_is_logged(own_site):
+    """It has never been up, so it has not gone down; but why it is not there is told."""
+    nodes = list(own_site.cluster.nodes)
+    gone = proc.free_port()
+    with own_site.pgweir({"app": f"host=127.0.0.1,127.0.0.1 port={nodes[1].port},{gone} "
+                                 "dbname=app"}) as p:
+        p.wait_log(f"node is down from the start node=127.0.0.1:{gone}")
+        line = next(ln for ln in p.log_text().splitlines() if "down from the start" in ln)
+        assert "refused" in line.split("reason=")[1]

@@ -59,6 +59,12 @@ static const struct want wants[] = {
 	{"averyveryverylongword x", E_LIMIT, 0, NULL, NULL},
 	{"SHOW \xc3\xa4", OK, VERB_SHOW, "\xc3\xa4", ""},
 	{"SHOW (x)", E_INVALID, 0, NULL, NULL},
+	{"EXPLAIN SELECT 1", E_INVALID, 0, NULL, NULL},
+	{"EXPLAIN ROUTE", E_INVALID, 0, NULL, NULL},
+	{"EXPLAIN ROUTE ;", E_INVALID, 0, NULL, NULL},
+	{"EXPLAIN ROUTE IN app", E_INVALID, 0, NULL, NULL},
+	{"EXPLAIN ROUTE IN SELECT", E_INVALID, 0, NULL, NULL},
+	{"EXPLAIN ROUTED SELECT 1", E_INVALID, 0, NULL, NULL},
 };
 
 START_TEST(command_is_read)
@@ -78,6 +84,30 @@ START_TEST(command_is_read)
 }
 END_TEST
 
+START_TEST(what_explain_route_is_asked_about_is_kept_as_it_is)
+{
+	static const struct {
+		const char *sql, *name, *inner;
+	} all[] = {
+		{"EXPLAIN ROUTE SELECT 'It''s', \"A\"", "", "SELECT 'It''s', \"A\""},
+		{"explain route in App  SELECT 1; UPDATE t SET a = 1", "app",
+			"SELECT 1; UPDATE t SET a = 1"},
+		{"EXPLAIN ROUTE IN \"My Db\" /* pgweir: primary */ SELECT 1", "My Db",
+			"/* pgweir: primary */ SELECT 1"},
+		{"EXPLAIN ROUTE INSERT INTO t VALUES (1)", "", "INSERT INTO t VALUES (1)"},
+		{"EXPLAIN /* why */ ROUTE -- here\n SELECT 1", "", "-- here\n SELECT 1"},
+	};
+	struct console_command got;
+
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		ck_assert_int_eq(grammar_read(all[i].sql, &got), OK);
+		ck_assert_int_eq(got.verb, VERB_EXPLAIN);
+		ck_assert_str_eq(got.name, all[i].name);
+		ck_assert_str_eq(got.sql, all[i].inner);
+	}
+}
+END_TEST
+
 static void name_of(char *sql, size_t n)
 {
 	memcpy(sql, "PAUSE ", 6);
@@ -88,7 +118,7 @@ static void name_of(char *sql, size_t n)
 START_TEST(names_and_values_are_bounded)
 {
 	struct console_command got;
-	char sql[4096] = "SET a = ";
+	char sql[2 * GRAMMAR_SQL_MAX] = "SET a = ";
 
 	name_of(sql, GRAMMAR_NAME_MAX - 1);
 	ck_assert_int_eq(grammar_read(sql, &got), OK);
@@ -104,6 +134,13 @@ START_TEST(names_and_values_are_bounded)
 	sql[8 + GRAMMAR_VALUE_MAX] = '\0';
 	ck_assert_int_eq(grammar_read(sql, &got), E_LIMIT);
 	sql[8 + GRAMMAR_VALUE_MAX - 1] = '\0';
+	ck_assert_int_eq(grammar_read(sql, &got), OK);
+
+	strcpy(sql, "EXPLAIN ROUTE ");
+	memset(sql + 14, 'x', GRAMMAR_SQL_MAX);
+	sql[14 + GRAMMAR_SQL_MAX] = '\0';
+	ck_assert_int_eq(grammar_read(sql, &got), E_LIMIT);
+	sql[14 + GRAMMAR_SQL_MAX - 1] = '\0';
 	ck_assert_int_eq(grammar_read(sql, &got), OK);
 }
 END_TEST
@@ -124,6 +161,7 @@ int main(void)
 
 	tcase_add_loop_test(tc, command_is_read, 0, sizeof wants / sizeof *wants);
 	tcase_add_test(tc, names_and_values_are_bounded);
+	tcase_add_test(tc, what_explain_route_is_asked_about_is_kept_as_it_is);
 	tcase_add_test(tc, every_verb_has_its_tag);
 	return unit_run("grammar", tc);
 }

@@ -93,14 +93,14 @@ static void identify(struct pq *c)
 static void answer(struct pq *c, bool rec, const char *lsn, unsigned timeline)
 {
 	char tl[32];
-	const char *v[] = {rec ? "t" : "f", lsn, tl, "f"};
+	const char *v[] = {rec ? "t" : "f", lsn, tl, "f", rec ? NULL : lsn, "200ms"};
 
 	if (rec)
 		snprintf(tl, sizeof tl, "%u", timeline);
 	else
 		snprintf(tl, sizeof tl, "%08X0000000000000001", timeline);
 	ck_assert_ptr_nonnull(c);
-	fake_pq_row(c, v, 4);
+	fake_pq_row(c, v, 6);
 	fake_pq_done(c);
 }
 
@@ -309,12 +309,12 @@ END_TEST
 
 START_TEST(hidden_timeline_is_told_once)
 {
-	const char *v[] = {"t", "0/3000100", "1", "t"};
+	const char *v[] = {"t", "0/3000100", "1", "t", NULL, "200ms"};
 
 	settle();
 	for (unsigned i = 0; i < 2; i++) {
 		world_turn_until(&w, fake_pq_to(6002)->sql != NULL);
-		fake_pq_row(fake_pq_to(6002), v, 4);
+		fake_pq_row(fake_pq_to(6002), v, 6);
 		fake_pq_done(fake_pq_to(6002));
 		ck_assert(world_has_logged(&w, "cannot see a replica's timeline") == (i == 0));
 		world_forget_log(&w);

@@ -38,7 +38,7 @@ END_TEST
 
 START_TEST(primary_is_read)
 {
-	const char *v[] = {"f", "0/5000060", "000000020000000000000005", "f"};
+	const char *v[] = {"f", "0/5000060", "000000020000000000000005", "f", "0/5000040", "200ms"};
 	struct roles_answer a = {0};
 	bool hidden = true;
 
@@ -46,12 +46,17 @@ START_TEST(primary_is_read)
 	ck_assert(!a.in_recovery && !hidden);
 	ck_assert_uint_eq(a.timeline, 2);
 	ck_assert_uint_eq(a.lsn, 0x5000060);
+	ck_assert_uint_eq(a.flushed_lsn, 0x5000040);
+	ck_assert_uint_eq(a.wal_writer_delay_us, 200000);
+	v[5] = "10s";
+	ck_assert_int_eq(probe_read_sample(v, &a, &hidden), OK);
+	ck_assert_uint_eq(a.wal_writer_delay_us, 10000000);
 }
 END_TEST
 
 START_TEST(replica_is_read)
 {
-	const char *v[] = {"t", "1/2", "7", "t"};
+	const char *v[] = {"t", "1/2", "7", "t", NULL, "1ms"};
 	struct roles_answer a = {0};
 	bool hidden = false;
 
@@ -68,17 +73,21 @@ END_TEST
 
 START_TEST(bad_sample_is_refused)
 {
-	static const char *const bad[][4] = {
-		{NULL, "0/1", "000000010000000000000001", "f"},
-		{"true", "0/1", "000000010000000000000001", "f"},
-		{"f", NULL, "000000010000000000000001", "f"},
-		{"f", "0/1", NULL, "f"},
-		{"f", "0/1", "1", "f"},
-		{"f", "0/1", "00000001000000000000000x", "f"},
-		{"f", "01", "000000010000000000000001", "f"},
-		{"f", "0/1", "000000010000000000000001", NULL},
-		{"t", "0/1", "x", "f"},
-		{"t", "0/1", "4294967296", "f"},
+	static const char *const bad[][6] = {
+		{NULL, "0/1", "000000010000000000000001", "f", "0/1", "1s"},
+		{"true", "0/1", "000000010000000000000001", "f", "0/1", "1s"},
+		{"f", NULL, "000000010000000000000001", "f", "0/1", "1s"},
+		{"f", "0/1", NULL, "f", "0/1", "1s"},
+		{"f", "0/1", "1", "f", "0/1", "1s"},
+		{"f", "0/1", "00000001000000000000000x", "f", "0/1", "1s"},
+		{"f", "01", "000000010000000000000001", "f", "0/1", "1s"},
+		{"f", "0/1", "000000010000000000000001", NULL, "0/1", "1s"},
+		{"t", "0/1", "x", "f", "0/1", "1s"},
+		{"t", "0/1", "4294967296", "f", "0/1", "1s"},
+		{"f", "0/1", "000000010000000000000001", "f", NULL, "1s"},
+		{"f", "0/1", "000000010000000000000001", "f", "x", "1s"},
+		{"f", "0/1", "000000010000000000000001", "f", "0/1", "ms"},
+		{"t", "0/1", "1", "f", NULL, NULL},
 	};
 	struct roles_answer a;
 	bool hidden;

@@ -77,6 +77,26 @@ START_TEST(a_new_write_opens_the_mark_again)
 }
 END_TEST
 
+/* What is flushed is all that any replica can have shown; what is inserted may be written. */
+START_TEST(a_read_is_covered_by_what_was_flushed_a_write_by_what_was_inserted)
+{
+	marks_write(&m, &c, 5);
+	marks_read(&m, &c, 1, 1, 5);
+	samples_up_to(7, 2);
+	c.samples[0].flushed = (struct wal_point){1, 55};
+	c.samples[1].flushed = (struct wal_point){1, 52};
+	marks_settle(&m, &c);
+	ck_assert_uint_eq(m.write.at.lsn, 60);
+	ck_assert_uint_eq(m.read.at.lsn, 52); /* of the first sample after it */
+	n.lsn = 52;
+	ck_assert_int_eq(check(2), MARK_BEHIND);
+	m.write = (struct mark){.state = MARK_NONE};
+	ck_assert_int_eq(check(2), MARK_OK);
+	marks_read(&m, &c, 1, 1, 7);
+	ck_assert_int_eq(check(2), MARK_WAITS);
+}
+END_TEST
+
 START_TEST(a_lower_timeline_covers_nothing)
 {
 	marks_write(&m, &c, 5);
@@ -213,6 +233,7 @@ int main(void)
 	tcase_add_test(tc, a_write_is_covered_by_the_next_sample_begun);
 	tcase_add_test(tc, when_the_first_sample_is_forgotten_a_later_one_will_do);
 	tcase_add_test(tc, a_new_write_opens_the_mark_again);
+	tcase_add_test(tc, a_read_is_covered_by_what_was_flushed_a_write_by_what_was_inserted);
 	tcase_add_test(tc, a_lower_timeline_covers_nothing);
 	tcase_add_test(tc, a_read_binds_to_its_replica_until_a_sample_covers_it);
 	tcase_add_test(tc, a_replica_that_has_restarted_is_another_one);

@@ -143,6 +143,37 @@ START_TEST(node_is_silent_when_it_has_not_even_said_an_error_for_node_timeout)
 }
 END_TEST
 
+START_TEST(time_with_more_than_one_primary_is_counted)
+{
+	struct doubles d;
+
+	start();
+	d = cluster()->doubles;
+	ck_assert_uint_eq(d.n_primaries, 1);
+	ck_assert_uint_eq(d.n + d.promotions, 0);
+	now_us += 400000;
+	primary(1, 2, 1000); /* it was a replica at its last answer, 402 ms ago */
+	d = cluster()->doubles;
+	ck_assert_uint_eq(d.n_primaries, 2);
+	ck_assert_uint_eq(d.n, 1);
+	ck_assert_uint_eq(d.promotions, 1);
+	ck_assert_uint_eq(d.unseen_us, 403000);
+	now_us += 700000;
+	ck_assert_uint_eq(doubles_us(&cluster()->doubles, now_us), 700000);
+	cut(0);
+	d = cluster()->doubles;
+	ck_assert_uint_eq(d.n_primaries, 1);
+	ck_assert_uint_eq(doubles_us(&d, now_us + 5), 700000);
+	primary(0, 1, 1100); /* back again as it was */
+	ck_assert_uint_eq(cluster()->doubles.n_primaries, 2);
+	now_us += 300000;
+	replica(0, 2, 1100);
+	d = cluster()->doubles;
+	ck_assert_uint_eq(d.n, 2);
+	ck_assert_uint_eq(d.promotions, 1);
+}
+END_TEST
+
 static unsigned blind(uint16_t id, bool in_recovery, uint64_t system_id)
 {
 	struct roles_answer a = answer_of(id, in_recovery, 0, 0);
@@ -551,6 +582,27 @@ START_TEST(lag_is_measured_against_the_newest_sample)
 }
 END_TEST
 
+START_TEST(what_nobody_flushes_makes_no_replica_lag)
+{
+	struct roles_answer a;
+
+	start();
+	for (unsigned i = 0; i < 20; i++) { /* inserted up to 1500, flushed up to 1000 */
+		now_us += 1000000;
+		a = answer_of(0, false, 1, 1500);
+		a.flushed_lsn = 1000;
+		a.wal_writer_delay_us = 200000;
+		(void)!roles_node_answer(r, 0, &a);
+		replica(1, 1, 1000);
+		replica(2, 1, 999);
+	}
+	ck_assert(node(1)->lag_known);
+	ck_assert_uint_eq(node(1)->lag_us, 600000);
+	ck_assert_uint_eq(node(1)->lag_bytes, 500);
+	ck_assert(!node(2)->lag_known || node(2)->lag_us > 4000000);
+}
+END_TEST
+
 START_TEST(a_server_connection_counts_if_it_was_there_before_the_sample)
 {
 	start();
@@ -690,6 +742,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, begin, end);
 	tcase_add_test(tc, nothing_is_decided_until_all_were_heard);
+	tcase_add_test(tc, time_with_more_than_one_primary_is_counted);
 	tcase_add_test(tc, who_is_named_not_the_leader_is_no_primary);
 	tcase_add_test(tc, of_two_primaries_the_one_that_is_named_is_taken);
 	tcase_add_test(tc, blind_replica_is_up_but_follows_nobody);
@@ -714,6 +767,7 @@ int main(void)
 	tcase_add_test(tc, a_replica_cut_off_keeps_its_timeline);
 	tcase_add_test(tc, samples_are_rounded_numbered_and_newest_first);
 	tcase_add_test(tc, lag_is_measured_against_the_newest_sample);
+	tcase_add_test(tc, what_nobody_flushes_makes_no_replica_lag);
 	tcase_add_test(tc, a_server_connection_counts_if_it_was_there_before_the_sample);
 	tcase_add_test(tc, new_connections_to_a_primary_are_checked);
 	tcase_add_test(tc, latency_is_averaged);

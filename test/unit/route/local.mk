@@ -4,10 +4,25 @@ test_unit_route_check_ask_SOURCES = test/unit/route/check_ask.c
 test_unit_route_check_ask_LDADD = $(UNIT_LIBS)
 test_unit_route_check_ask_CFLAGS = $(UNIT_CFLAGS)
 
+check_PROGRAMS += test/unit/route/check_better
+test_unit_route_check_better_SOURCES = test/unit/route/check_better.c
+test_unit_route_check_better_LDADD = $(UNIT_LIBS)
+test_unit_route_check_better_CFLAGS = $(UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/route/check_candidates
+test_unit_route_check_candidates_SOURCES = test/unit/route/check_candidates.c
+test_unit_route_check_candidates_LDADD = $(UNIT_LIBS)
+test_unit_route_check_candidates_CFLAGS = $(UNIT_CFLAGS)
+
 check_PROGRAMS += test/unit/route/check_choose
 test_unit_route_check_choose_SOURCES = test/unit/route/check_choose.c
 test_unit_route_check_choose_LDADD = $(UNIT_LIBS)
 test_unit_route_check_choose_CFLAGS = $(UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/route/check_doubles
+test_unit_route_check_doubles_SOURCES = test/unit/route/check_doubles.c
+test_unit_route_check_doubles_LDADD = $(UNIT_LIBS)
+test_unit_route_check_doubles_CFLAGS = $(UNIT_CFLAGS)
 
 check_PROGRAMS += test/unit/route/check_histories
 test_unit_route_check_histories_SOURCES = test/unit/route/check_histories.c

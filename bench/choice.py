@@ -1,0 +1,141 @@
+#!/usr/bin/python3
+"""Count the instructions that pgweir spends on where a unit goes, with valgrind's callgrind: the
+verdict (judge_unit) and the choice of a node (pick_pool), in the daemon itself, of a database with a
+primary and two replicas.
+
+Each statement is sent a few times and many more times, with another number in it each time: the
+difference is what the units cost. Exits with 1 if memory is allocated for one. PGWEIR is a program built with --disable-lto, so that the two can be told
+from what calls them. --write puts the table in docs/benchmarks.md.
+"""
+import argparse
+import glob
+import os
+import shutil
+import signal
+import sys
+import tempfile
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path[:0] = [f"{TOP}/bench", f"{TOP}/test"]
+
+import psycopg2  # noqa: E402
+
+import classify  # noqa: E402  pylint: disable=wrong-import-position
+import contenders  # noqa: E402  pylint: disable=wrong-import-position
+import report  # noqa: E402  pylint: disable=wrong-import-position
+import roundtrip  # noqa: E402  pylint: disable=wrong-import-position
+from tools import proc  # noqa: E402  pylint: disable=wrong-import-position
+from tools.cluster import Cluster  # noqa: E402  pylint: disable=wrong-import-position
+
+FEW, MANY = 100, 600
+STATEMENTS = ("pgbench's select", "pgbench's update", "a join", "Django's")
+TABLES = """
+    CREATE TABLE users (id int, name text, email text);
+    CREATE TABLE orders (user_id int, total int, status text, created_at timestamptz);
+    CREATE TABLE app_user (id int, username text, email text, is_active bool);
+    GRANT ALL ON users, orders, app_user TO {user};"""
+
+
+class Routed(contenders.Pgweir):
+    """pgweir under callgrind, which counts inside two functions only."""
+
+    more = f"workers = 1\nio_engine = epoll\nmonitor_user = {contenders.USER}\n"
+
+    def __init__(self, folder, nodes, program):
+        super().__init__(folder, nodes[0].port, 20, program)
+        self.nodes = nodes
+
+    def write(self, name, text):
+        ports = ",".join(str(n.port) for n in self.nodes)
+        hosts = ",".join("127.0.0.1" for _ in self.nodes)
+        return super().write(name, text.replace(f"host=127.0.0.1 port={self.server_port}",
+                                                f"host={hosts} port={ports} max_lag=60"))
+
+    def command(self):
+        return ["valgrind", "--tool=callgrind", "--separate-threads=yes", "--collect-atstart=no",
+                "--toggle-collect=judge_unit", "--toggle-collect=pick_pool",
+                f"--callgrind-out-file={self.folder}/out", *super().command()]
+
+    def stop(self):
+        """Counts of the worker: of the thread that counted most."""
+        if self.process is None:
+            return None
+        self.process.send_signal(signal.SIGQUIT)
+        self.process.wait(60)
+        self.process = None
+        return max(roundtrip.read_counts(path) for path in glob.glob(f"{self.folder}/out-*"))
+
+
+def wait_for_replicas(cur):
+    """The client judges something, so that the catalog is loaded, and has written nothing."""
+    def routed():
+        cur.execute("EXPLAIN ROUTE SELECT 1")
+        return "(replica_" in str(cur.fetchall())
+    proc.wait_until("reads on replicas", routed, 60)
+
+
+def run_once(folder, cluster, program, statement, times):
+    os.makedirs(folder)
+    proc.give_to_service_user(folder)
+    pgweir = Routed(folder, cluster.nodes, program)
+    try:
+        pgweir.start()
+        conn = psycopg2.connect(host="127.0.0.1", port=pgweir.port, user=contenders.USER,
+                                dbname=contenders.USER)
+        conn.autocommit = True
+        cur = conn.cursor()
+        wait_for_replicas(cur)
+        for i in range(times):
+            cur.execute(statement.replace("#", str(100_000 + i)))
+        conn.close()
+    finally:
+        counts = pgweir.stop()
+    return counts
+
+
+def count(folder, cluster, program, name):
+    """(bytes, instructions, allocations) of one unit."""
+    statement = classify.STATEMENTS[name]
+    few, many = (run_once(f"{folder}/{n}", cluster, program, statement, n) for n in (FEW, MANY))
+    return (len(statement) + 5, (many.instructions - few.instructions) / (MANY - FEW),
+            round((many.allocations - few.allocations) / (MANY - FEW), 2))
+
+
+def table(rows):
+    lines = ["| statement | bytes | verdict and choice |", "|---|--:|--:|"]
+    lines += [f"| {name} | {length} | {instructions:,.0f} |"
+              for name, (length, instructions, _) in rows.items()]
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("program", metavar="PGWEIR")
+    parser.add_argument("--write", action="store_true")
+    args = parser.parse_args()
+    folder = tempfile.mkdtemp(prefix="pgweir-choice-", dir="/tmp")
+    os.chmod(folder, 0o755)
+    proc.give_to_service_user(folder)
+    hba = [f"host all {contenders.USER} 127.0.0.1/32 trust"]
+    try:
+        with Cluster(f"{folder}/pg", 2, hba=hba) as cluster:
+            cluster.create_user(contenders.USER, contenders.USER)
+            cluster.create_database(contenders.USER, contenders.USER, 1)
+            cluster.primary.sql(TABLES.format(user=contenders.USER), contenders.USER)
+            cluster.primary.sql(f"GRANT pg_monitor TO {contenders.USER}")
+            cluster.wait_caught_up()
+            rows = {name: count(f"{folder}/{i}", cluster, args.program, name)
+                    for i, name in enumerate(STATEMENTS)}
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    text = table(rows)
+    print(text)
+    if args.write:
+        report.write_section(f"{TOP}/docs/benchmarks.md", "choice", text)
+    bad = [name for name, (_, _, allocated) in rows.items() if allocated]
+    sys.exit(f"memory is allocated: {', '.join(bad)}" if bad else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+/*
+ * candidates - which nodes may run a read: those that are fit, why the others are not, and, of
+ * the fit, those that zones, ejection and slow start leave. For route/choose alone. Pure.
+ */
+#ifndef PGWEIR_ROUTE_CANDIDATES_H
+#define PGWEIR_ROUTE_CANDIDATES_H
+
+#include "route/choose.h"
+
+/* Why a node is not fit for a read; bits, to be gathered over nodes. */
+enum unfit {
+	FIT = 0,
+	UNFIT_OTHER = 1, /* not a replica, not up, not following */
+	UNFIT_CONNECT = 2,
+	UNFIT_LAG = 4,
+	UNFIT_BEHIND = 8,
+	UNFIT_WAITS = 16,
+};
+
+struct candidates {
+	uint8_t fit[CHOOSE_NODES_MAX]; /* indexes into in->nodes */
+	uint16_t n_fit;
+	unsigned unfit;      /* bits of all that are not fit */
+	uint16_t n_by_marks; /* that only a mark keeps from being fit */
+	uint32_t w_by_marks; /* their weights */
+	bool may_come;       /* … one of them is not so far behind that waiting is vain */
+	bool others_come;    /* one that is not ejected is unfit for its lag or a mark only */
+	uint16_t by_marks;   /* the cheapest of them */
+};
+
+/* Why the replica at `index` of in->nodes is not fit: one of enum unfit. */
+unsigned candidates_check(const struct choose_in *in, uint16_t index);
+
+void candidates_find(const struct choose_in *in, struct candidates *c);
+
+/*
+ * in->uneven: leave those of the fit that are preferred. An ejected node gets a read only where
+ * there is nothing else: neither the primary, nor another replica that is usable, though not for
+ * this read.
+ */
+void candidates_narrow(const struct choose_in *in, struct candidates *c, bool may_primary);
+
+/* Chance anew for each node of each unit, whatever else the number is used for. */
+uint32_t candidates_chance(const struct choose_in *in, uint16_t index);
+
+/* Does slow start leave the node among the candidates, this time? */
+bool candidates_is_not_held(const struct choose_in *in, uint16_t index);
+
+static inline const struct topo_cluster *candidates_cluster(const struct choose_in *in)
+{
+	return topology_cluster_at(in->topo, in->cluster);
+}
+
+#endif
