@@ -10,8 +10,10 @@ static struct conf_own *own_new(void)
 {
 	struct conf_own *own = calloc(1, sizeof *own);
 
-	if (own != NULL)
-		arena_init(&own->arena);
+	if (own == NULL)
+		return NULL;
+	arena_init(&own->arena);
+	own->path = "";
 	return own;
 }
 
@@ -36,6 +38,9 @@ static enum status load(struct conf_own *own, const struct conf_reader *reader, 
 	size_t n_errors = found->n_errors;
 	enum status st = source_load(reader, path, &own->arena, &own->source, found);
 
+	own->path = arena_strdup(&own->arena, path);
+	if (st == OK && own->path == NULL)
+		st = E_NOMEM;
 	if (st == OK)
 		st = conf_build(own, previous, out, found);
 	/* errors of the source come with those of the values */
@@ -82,10 +87,13 @@ static enum status copy_line(struct conf_own *own, const struct source_line *lin
 
 /* All lines, but for an earlier SET of the same key, and the new one; set NULL: all lines. */
 static enum status copy_source(
-	struct conf_own *own, const struct source *from, const struct source_line *set)
+	struct conf_own *own, const struct conf_own *of, const struct source_line *set)
 {
+	const struct source *from = &of->source;
 	enum status st;
 
+	if ((own->path = arena_strdup(&own->arena, of->path)) == NULL)
+		return E_NOMEM;
 	memcpy(own->source.has_section, from->has_section, sizeof from->has_section);
 	for (const struct source_line *l = from->first; l != NULL; l = l->next)
 		if ((set == NULL || !is_set_line(l, set->name)) && (st = copy_line(own, l)) != OK)
@@ -140,7 +148,7 @@ static enum status build_again(const struct conf *c, const struct source_line *s
 		return E_NOMEM;
 	own->spreads = spreads;
 	findings_init(&all);
-	if ((st = copy_source(own, &c->own->source, set)) == OK)
+	if ((st = copy_source(own, c->own, set)) == OK)
 		st = conf_build(own, c, out, &all);
 	if (st != OK)
 		own_free(own);

@@ -121,6 +121,7 @@ static enum status load_tls_side(
 		.ciphers = t->ciphers,
 		.ciphers13 = t->tls13_ciphers,
 		.curve = t->ecdhcurve,
+		.dheparams = t->dheparams == TLS_DHEPARAMS_NONE ? "none" : "auto",
 	};
 	struct finding_at at = {.key = server ? "client_tls_sslmode" : "server_tls_sslmode"};
 	char err[TLS_ERR_MAX];

@@ -395,7 +395,7 @@ static enum status new_modules(struct control *c)
 		(st = patroni_new(&c->env, &patroni_ops, c, &c->patroni)) != OK ||
 		(st = catalog_load_new(&c->env, &c->catalogs)) != OK ||
 		(st = listenings_new(&c->env, &c->listenings)) != OK ||
-		(st = reload_new(&c->env, c->args.conf_path, &reload_ops, c, &c->reload)) != OK ||
+		(st = reload_new(&c->env, &reload_ops, c, &c->reload)) != OK ||
 		(st = spread_new(&c->env, c->reload, &c->spread)) != OK)
 		return st;
 	return new_views(c);

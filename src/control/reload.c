@@ -11,7 +11,7 @@
 struct reload_job {
 	struct job job;
 	struct reload *of;
-	const char *path;
+	const char *path; /* of `previous` */
 	struct hash_key hash_key;
 	const struct conf *previous;  /* published: it lives until the next one replaces it */
 	struct conf_spreads *spreads; /* a copy, or NULL */
@@ -27,7 +27,6 @@ struct reload {
 	struct env *env;
 	const struct reload_ops *ops;
 	void *arg;
-	const char *path;
 	struct list waiting, served;
 	struct wheel_timer begin;
 	struct reload_job *job; /* under way, or NULL */
@@ -201,9 +200,9 @@ static void on_begin(void *ctx, struct wheel_timer *t)
 	}
 	l->job = (struct job){.run = job_run, .done = job_done};
 	l->of = r;
-	l->path = r->path;
 	l->hash_key = r->env->shared->hash_key;
 	l->previous = env_conf(r->env);
+	l->path = l->previous->conffile;
 	l->status = E_AGAIN; /* should no helper get to it */
 	findings_init(&l->found);
 	if (take_requests(r, l) != OK) {
@@ -242,8 +241,8 @@ void reload_now(struct reload *r)
 		reload_ask(r, &r->own);
 }
 
-enum status reload_new(struct env *env, const char *conf_path, const struct reload_ops *ops,
-	void *arg, struct reload **out)
+enum status reload_new(
+	struct env *env, const struct reload_ops *ops, void *arg, struct reload **out)
 {
 	struct reload *r = calloc(1, sizeof *r);
 
@@ -252,7 +251,6 @@ enum status reload_new(struct env *env, const char *conf_path, const struct relo
 	r->env = env;
 	r->ops = ops;
 	r->arg = arg;
-	r->path = conf_path;
 	list_init(&r->waiting);
 	list_init(&r->served);
 	wheel_timer_init(&r->begin, on_begin);

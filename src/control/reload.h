@@ -32,8 +32,8 @@ struct reload_request {
 	void (*done)(struct reload_request *r, enum status st, const char *text);
 };
 
-enum status reload_new(struct env *env, const char *conf_path, const struct reload_ops *ops,
-	void *arg, struct reload **out) MUST_USE;
+enum status reload_new(
+	struct env *env, const struct reload_ops *ops, void *arg, struct reload **out) MUST_USE;
 void reload_free(struct reload *r); /* NULL is allowed */
 
 /* `done` comes later, never from inside. */

@@ -68,6 +68,7 @@ struct session {
 	uint64_t rows_left;      /* until PortalSuspended; UINT64_MAX: no limit */
 	struct show_run show;
 	struct tell_run tell;
+	uint64_t suspended_us; /* SUSPEND: when it was said */
 	uint64_t since_sample; /* SWITCHOVER: what was written before it; 0: servers are in use */
 	struct reload_request reload;
 	struct wheel_timer timer; /* rows go on; the workers are asked again */

@@ -52,7 +52,8 @@ static bool is_ignored(const char *name)
 /* By our own name: with columns of ours. Tools that know PgBouncer's tables ask by that one. */
 static const struct show_table *find_table(const struct session *s, const char *name)
 {
-	return show_find(name, strcmp(s->database, "pgweir") == 0);
+	return show_find(name, strcmp(s->database, "pgweir") == 0,
+		env_conf(s->of->conf.env)->legacy_columns);
 }
 
 bool session_describe(const struct session *s, const struct console_command *c, struct wr *w)
@@ -87,14 +88,16 @@ static void show_help(struct session *s)
 {
 	notice(s, "Console usage",
 		"\n\tSHOW HELP|CONFIG|DATABASES|POOLS|CLIENTS|SERVERS|USERS|VERSION"
-		"\n\tSHOW SOCKETS|ACTIVE_SOCKETS|LISTS|MEM|STATE|PEERS|PEER_POOLS"
+		"\n\tSHOW FDS|SOCKETS|ACTIVE_SOCKETS|LISTS|MEM|STATE|PEERS|PEER_POOLS"
 		"\n\tSHOW DNS_HOSTS|DNS_ZONES"
 		"\n\tSHOW STATS|STATS_TOTALS|STATS_AVERAGES|TOTALS"
 		"\n\tSHOW NODES|NODE_POOLS|SWITCHOVER|ROUTES|TRANSACTION_READS|PINS|ERRORS|WORKERS"
+		"\n\tSHOW LAG|LEARNED|LISTENERS|CATALOG"
 		"\n\tSET key = arg"
 		"\n\tRELOAD"
 		"\n\tPAUSE [<db>]"
 		"\n\tRESUME [<db>]"
+		"\n\tSUSPEND"
 		"\n\tDISABLE <db>"
 		"\n\tENABLE <db>"
 		"\n\tRECONNECT [<db>]"
@@ -138,6 +141,10 @@ static void show(struct session *s, bool with_columns)
 	}
 	if (t == NULL && value == NULL) {
 		refuse(s);
+		return;
+	}
+	if (t != NULL && t->admin_only && !s->is_admin) {
+		session_error(s, "admin access needed");
 		return;
 	}
 	if (with_columns && session_describe(s, &s->command, &w))
@@ -222,6 +229,8 @@ static const char *what_ended(const struct session *s, const struct tell_sum *su
 	if ((s->command.verb == VERB_PAUSE || s->command.verb == VERB_SWITCHOVER) &&
 		!admin_is_paused(env, s->command.name) && !admin_is_paused_all(env))
 		return "resumed while it was being paused";
+	if (s->command.verb == VERB_SUSPEND && !admin_is_suspended(env))
+		return "resumed while it was being suspended";
 	if (s->command.verb == VERB_KILL_CLIENT && sum->n_hit == 0)
 		return "client not found";
 	return NULL;
@@ -233,6 +242,8 @@ static bool is_done(const struct session *s, const struct tell_sum *sum)
 		return sum->servers_in_use == 0;
 	if (s->command.verb == VERB_WAIT_CLOSE)
 		return sum->servers_outdated == 0;
+	if (s->command.verb == VERB_SUSPEND)
+		return sum->unsent == 0;
 	return true;
 }
 
@@ -273,6 +284,13 @@ static void on_told(struct tell_run *run, const struct tell_sum *sum)
 		env_timer(s->of->conf.env, &s->timer, SESSION_POLL_US);
 }
 
+static bool suspend_is_late(const struct session *s)
+{
+	const struct env *env = s->of->conf.env;
+
+	return env_now_us(env) - s->suspended_us >= env_conf(env)->suspend_timeout_us;
+}
+
 static void tell(struct session *s)
 {
 	const struct console_command *c = &s->command;
@@ -286,6 +304,10 @@ static void tell(struct session *s)
 		break;
 	case VERB_WAIT_CLOSE:
 		tell_start(&s->tell, COMMAND_COUNT, c->name, 0);
+		break;
+	case VERB_SUSPEND:
+		tell_start(
+			&s->tell, suspend_is_late(s) ? COMMAND_CLOSE_UNSENT : COMMAND_COUNT, "", 0);
 		break;
 	default: /* PAUSE, RECONNECT, SWITCHOVER */
 		tell_start(&s->tell, COMMAND_CLOSE_IDLE, c->name, 0);
@@ -450,7 +472,8 @@ static void run_as_admin(struct session *s)
 		switch_over(s);
 		break;
 	case VERB_SUSPEND:
-		session_error_as(s, SQLSTATE_FEATURE_NOT_SUPPORTED, "SUSPEND is not supported");
+		s->suspended_us = env_now_us(s->of->conf.env);
+		decide(s, admin_suspend, true);
 		break;
 	case VERB_EMPTY:
 	case VERB_SHOW:

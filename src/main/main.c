@@ -58,7 +58,7 @@ static void usage(FILE *to)
 	      "  -q, --quiet              log warnings and errors only\n"
 	      "  -v, --verbose            log more\n"
 	      "  -V, --version            show the version\n"
-	      "      --help               show this\n"
+	      "  -h, --help               show this\n"
 	      "      --help-config [KEY]  show all keys of the configuration, or one of them\n",
 		to);
 }
@@ -79,18 +79,31 @@ static int help_config(const char *key)
 	return 1;
 }
 
+/* PgBouncer's -R: it takes the sockets of the running process over, by SHOW FDS. */
+static int refuse_reboot(void)
+{
+	fputs("pgweir: -R (--reboot) is not available: the sockets of a running process cannot be "
+	      "taken over with it\n"
+	      "  To restart without an error for any client: SHUTDOWN WAIT_FOR_CLIENTS on the "
+	      "console, or SIGTERM,\n"
+	      "  while a second process listens on the same port with so_reuseport = 1\n",
+		stderr);
+	return 2;
+}
+
 /* Read the command line. Returns -1 to go on, else the exit status. */
 static int read_options(int argc, char **argv, struct options *o)
 {
-	enum { OPT_HELP = 256, OPT_HELP_CONFIG };
+	enum { OPT_HELP_CONFIG = 256 };
 	static const struct option longs[] = {{"daemon", no_argument, NULL, 'd'},
 		{"test", no_argument, NULL, 't'}, {"user", required_argument, NULL, 'u'},
 		{"quiet", no_argument, NULL, 'q'}, {"verbose", no_argument, NULL, 'v'},
-		{"version", no_argument, NULL, 'V'}, {"help", no_argument, NULL, OPT_HELP},
+		{"version", no_argument, NULL, 'V'}, {"help", no_argument, NULL, 'h'},
+		{"reboot", no_argument, NULL, 'R'},
 		{"help-config", no_argument, NULL, OPT_HELP_CONFIG}, {NULL, 0, NULL, 0}};
 	int ch;
 
-	while ((ch = getopt_long(argc, argv, "dtu:qvVh", longs, NULL)) != -1) {
+	while ((ch = getopt_long(argc, argv, "dtu:qvVhR", longs, NULL)) != -1) {
 		switch (ch) {
 		case 'd':
 			o->daemon = true;
@@ -110,8 +123,9 @@ static int read_options(int argc, char **argv, struct options *o)
 		case 'V':
 			puts(PACKAGE_STRING);
 			return 0;
+		case 'R':
+			return refuse_reboot();
 		case 'h':
-		case OPT_HELP:
 			usage(stdout);
 			return 0;
 		case OPT_HELP_CONFIG:
@@ -320,7 +334,7 @@ static int pid_file(struct process *p, const struct conf *conf)
 
 static int serve(struct process *p, struct config_set *set)
 {
-	struct control_args args = {.conf_path = p->opt.conf_path, .on_conf = on_conf, .arg = p};
+	struct control_args args = {.on_conf = on_conf, .arg = p};
 	const struct conf *conf = set->conf;
 	int rc;
 

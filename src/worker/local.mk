@@ -49,6 +49,7 @@ libcore_a_SOURCES += \
 	src/worker/set_call.c src/worker/set_call.h \
 	src/worker/show.c src/worker/show.h \
 	src/worker/single.c src/worker/single.h \
+	src/worker/suspend.c src/worker/suspend.h \
 	src/worker/sqlstmt.c src/worker/sqlstmt.h \
 	src/worker/unit.c src/worker/unit.h \
 	src/worker/unit_end.c src/worker/unit_end.h \

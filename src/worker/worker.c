@@ -29,6 +29,7 @@
 #include "worker/notify.h"
 #include "worker/server.h"
 #include "worker/show.h"
+#include "worker/suspend.h"
 #include "worker/upkeep.h"
 
 #define WORKER_RX_LEN         (128u << 10) /* shared receive buffer */
@@ -240,6 +241,7 @@ static void worker_load_snapshots(struct worker *w)
 	if (w->admin != NULL && w->admin->generation != w->admin_applied) {
 		w->admin_applied = w->admin->generation;
 		dbase_apply_admin(w);
+		suspend_apply(w);
 		if (w->admin->shutdown_wait_clients || w->admin->shutdown_wait_servers)
 			worker_stop_listening(w);
 	}

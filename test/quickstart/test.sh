@@ -4,6 +4,7 @@
 # Each part runs to its end whatever became of those before it, and adds to two counts; the last
 # line tells them. A part that cannot run at all, such as a build that fails, is one failed test.
 TEST_PACKAGES=(python3-pytest python3-psycopg2 python3-psycopg python3-asyncpg prometheus
+	pgbouncer prometheus-pgbouncer-exporter check-postgres munin-plugins-core
 	libdbd-pg-perl libpostgresql-jdbc-java default-jdk-headless)
 FULL_PACKAGES=(clang clang-format libclang-rt-dev patroni etcd-server nftables
 	python3-sqlalchemy python3-django ruby ruby-pg ruby-activerecord php-cli php-pgsql

@@ -151,7 +151,7 @@ static void setup(void)
 	ck_assert_int_eq(control_prepare(&sh, &set), OK);
 	mailbox_init(&sh.workers[0].mailbox, wake_worker, NULL);
 	{
-		struct control_args args = {.shared = &sh, .conf_path = path, .on_conf = on_conf};
+		struct control_args args = {.shared = &sh, .on_conf = on_conf};
 
 		ck_assert_int_eq(control_new(&args, &control), OK);
 	}
