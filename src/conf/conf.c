@@ -1,5 +1,6 @@
 #include "conf/conf.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -186,6 +187,23 @@ const struct conf_spread *conf_find_spread(const struct conf_spreads *s, const c
 		if (strcmp(s->of[i].host, host) == 0)
 			return &s->of[i];
 	return NULL;
+}
+
+/* --- where it comes from --- */
+
+const char *conf_source(const struct conf *c, const char *key, char *buf, size_t cap)
+{
+	const struct source_line *l = source_find(&c->own->source, key);
+
+	if (l == NULL)
+		(void)snprintf(buf, cap, "default");
+	else if (*l->file == '\0')
+		(void)snprintf(buf, cap, "console");
+	else if (l->line == 0)
+		(void)snprintf(buf, cap, "%s", l->file);
+	else
+		(void)snprintf(buf, cap, "%s:%u", l->file, l->line);
+	return buf;
 }
 
 /* --- looking up --- */

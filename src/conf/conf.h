@@ -397,6 +397,12 @@ enum status conf_set(const struct conf *c, const char *key, const char *value, s
 enum status conf_set_spreads(const struct conf *c, const struct conf_spreads *spreads,
 	struct conf **out, struct findings *found) MUST_USE;
 
+/*
+ * Where a global key has its value from, for people: "default", "console" (SET), or the place:
+ * "FILE:LINE", or the name of a variable of the environment. Cut at `cap`. Returns buf.
+ */
+const char *conf_source(const struct conf *c, const char *key, char *buf, size_t cap);
+
 /* The addresses that `host` stands for, or NULL. */
 const struct conf_spread *conf_find_spread(const struct conf_spreads *s, const char *host);
 

@@ -48,7 +48,10 @@ bool source_is_main(const struct source_line *line); /* of [pgweir] or [pgbounce
 enum status source_add(
 	struct source *src, const struct source_line *line, struct arena *a) MUST_USE;
 
-/* The line that gave a global key its value, as a place for a finding; the value is left out. */
+/* The line that gave a global key its value, or NULL: it has its default. */
+const struct source_line *source_find(const struct source *src, const char *key);
+
+/* The same as a place for a finding; the value is left out. */
 struct finding_at source_at(const struct source *src, const char *key);
 
 #endif

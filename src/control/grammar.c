@@ -9,6 +9,7 @@ enum argument {
 	ARG_OPTIONAL,
 	ARG_NEEDED,
 	ARG_SETTING, /* name = value, name TO value */
+	ARG_DRY_RUN, /* none, or the words DRY RUN */
 };
 
 static const struct {
@@ -28,7 +29,7 @@ static const struct {
 	{"kill", VERB_KILL, ARG_OPTIONAL},
 	{"kill_client", VERB_KILL_CLIENT, ARG_NEEDED},
 	{"wait_close", VERB_WAIT_CLOSE, ARG_OPTIONAL},
-	{"reload", VERB_RELOAD, ARG_NONE},
+	{"reload", VERB_RELOAD, ARG_DRY_RUN},
 	{"shutdown", VERB_SHUTDOWN, ARG_OPTIONAL},
 	{"switchover", VERB_SWITCHOVER, ARG_OPTIONAL},
 };
@@ -194,14 +195,36 @@ static bool skip_assign(const char **pp)
 	return true;
 }
 
+static bool skip_word(const char **pp, const char *word)
+{
+	const char *p = *pp;
+
+	while (*word != '\0' && lower(*p) == *word)
+		p++, word++;
+	if (*word != '\0' || is_word(*p))
+		return false;
+	*pp = skip(p);
+	return true;
+}
+
+static enum status read_dry_run(const char *p, struct console_command *out)
+{
+	if (!skip_word(&p, "dry") || !skip_word(&p, "run") || !is_end(p))
+		return E_INVALID;
+	text_copy(out->name, sizeof out->name, "dry run");
+	return OK;
+}
+
 static enum status read_argument(const char *p, enum argument kind, struct console_command *out)
 {
 	enum status st;
 
 	if (is_end(p))
-		return kind == ARG_NONE || kind == ARG_OPTIONAL ? OK : E_INVALID;
+		return kind == ARG_NEEDED || kind == ARG_SETTING ? E_INVALID : OK;
 	if (kind == ARG_NONE)
 		return E_INVALID;
+	if (kind == ARG_DRY_RUN)
+		return read_dry_run(p, out);
 	st = read_name(&p, out->name, sizeof out->name);
 	if (st == OK && kind == ARG_SETTING) {
 		if (!skip_assign(&p))

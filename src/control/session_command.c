@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "control/admin.h"
+#include "control/plan.h"
 #include "control/switchover.h"
 #include "proto/report.h"
 
@@ -63,6 +64,8 @@ bool session_describe(const struct session *s, const struct console_command *c, 
 
 	if (c->verb == VERB_SWITCHOVER && s->is_admin)
 		t = &show_switchover;
+	else if (c->verb == VERB_RELOAD && *c->name != '\0' && s->is_admin)
+		t = &show_plan;
 	else if (c->verb != VERB_SHOW)
 		return false;
 	if (t != NULL)
@@ -87,14 +90,14 @@ static void notice(struct session *s, const char *message, const char *detail)
 static void show_help(struct session *s)
 {
 	notice(s, "Console usage",
-		"\n\tSHOW HELP|CONFIG|DATABASES|POOLS|CLIENTS|SERVERS|USERS|VERSION"
+		"\n\tSHOW HELP|CONFIG|SETTINGS|DATABASES|POOLS|CLIENTS|SERVERS|USERS|VERSION"
 		"\n\tSHOW FDS|SOCKETS|ACTIVE_SOCKETS|LISTS|MEM|STATE|PEERS|PEER_POOLS"
 		"\n\tSHOW DNS_HOSTS|DNS_ZONES"
 		"\n\tSHOW STATS|STATS_TOTALS|STATS_AVERAGES|TOTALS"
 		"\n\tSHOW NODES|NODE_POOLS|SWITCHOVER|ROUTES|TRANSACTION_READS|PINS|ERRORS|WORKERS"
 		"\n\tSHOW LAG|LEARNED|LISTENERS|CATALOG"
 		"\n\tSET key = arg"
-		"\n\tRELOAD"
+		"\n\tRELOAD [DRY RUN]"
 		"\n\tPAUSE [<db>]"
 		"\n\tRESUME [<db>]"
 		"\n\tSUSPEND"
@@ -129,6 +132,20 @@ static void forget_suspended(struct session *s)
 		list_entry(it, struct prepared, link)->is_suspended = false;
 }
 
+static void show_rows(struct session *s, const struct show_table *t, bool with_columns)
+{
+	struct wr w = session_wr(s);
+
+	if (with_columns) {
+		reply_put_row_description(&w, t->columns, t->n_columns, 0);
+		session_send(s, &w);
+	}
+	forget_suspended(s);
+	show_run_start(&s->show, t);
+	s->show.plan = s->plan;
+	session_go_on(s);
+}
+
 static void show(struct session *s, bool with_columns)
 {
 	const struct show_table *t = find_table(s, s->command.name);
@@ -147,15 +164,13 @@ static void show(struct session *s, bool with_columns)
 		session_error(s, "admin access needed");
 		return;
 	}
-	if (with_columns && session_describe(s, &s->command, &w))
-		session_send(s, &w);
-	if (t == NULL) {
-		show_fixed(s, value);
+	if (t != NULL) {
+		show_rows(s, t, with_columns);
 		return;
 	}
-	forget_suspended(s);
-	show_run_start(&s->show, t);
-	session_go_on(s);
+	if (with_columns && session_describe(s, &s->command, &w))
+		session_send(s, &w);
+	show_fixed(s, value);
 }
 
 static void suspend(struct session *s)
@@ -376,12 +391,29 @@ static void on_timer(void *ctx, struct wheel_timer *t)
 
 /* --- RELOAD, SET, SHUTDOWN --- */
 
+/* The answer to RELOAD DRY RUN is a table. */
+static void show_plan_of(struct session *s, struct reload_request *r)
+{
+	if (*r->plan == NULL) {
+		session_error_as(s, SQLSTATE_INSUFFICIENT_RESOURCES, "out of memory");
+		return;
+	}
+	plan_free(s->plan);
+	s->plan = *r->plan;
+	*r->plan = NULL;
+	s->command.verb = VERB_SHOW;
+	text_copy(s->command.name, sizeof s->command.name, show_plan.name);
+	show_rows(s, &show_plan, !s->is_extended);
+}
+
 static void on_reloaded(struct reload_request *r, enum status st, const char *text)
 {
 	struct session *s = list_entry(r, struct session, reload);
 
 	if (st != OK && s->command.verb == VERB_RELOAD) {
 		session_error_as(s, "F0000", text);
+	} else if (r->dry_run) {
+		show_plan_of(s, r);
 	} else if (st != OK) {
 		session_error(s, "SET failed: %s", text);
 	} else {
@@ -395,6 +427,7 @@ static void reload(struct session *s)
 {
 	memset(s->reload.key, 0, sizeof s->reload.key);
 	memset(s->reload.value, 0, sizeof s->reload.value);
+	s->reload.dry_run = s->command.verb == VERB_RELOAD && *s->command.name != '\0';
 	if (s->command.verb == VERB_SET) {
 		text_copy(s->reload.key, sizeof s->reload.key, s->command.name);
 		text_copy(s->reload.value, sizeof s->reload.value, s->command.value);
@@ -508,5 +541,7 @@ void session_command_cancel(struct session *s)
 	show_run_end(&s->show);
 	tell_cancel(&s->tell);
 	reload_cancel(&s->reload);
+	plan_free(s->plan);
+	s->plan = NULL;
 	wheel_del(&s->of->conf.env->wheel, &s->timer);
 }

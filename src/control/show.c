@@ -28,6 +28,7 @@ static const struct show_table *const tables[] = {
 	&show_pools,
 	&show_routes,
 	&show_servers,
+	&show_settings,
 	&show_sockets,
 	&show_state,
 	&show_stats,

@@ -13,6 +13,7 @@
 
 struct consoles;
 struct listenings;
+struct plan;
 struct resolve;
 struct stats;
 
@@ -30,6 +31,7 @@ struct show_in {
 	struct consoles *consoles;
 	const struct gathered *gathered; /* what the table wants */
 	const struct listenings *listenings;
+	const struct plan *plan; /* of this console's RELOAD DRY RUN, or NULL */
 };
 
 #define SHOW_STREAMS_MAX 2u
@@ -70,10 +72,13 @@ struct topo_node;
 /* Slow start: how much of its share of reads the node gets now, 10 to 100. */
 unsigned node_share_percent(const struct show_in *in, const struct topo_node *n);
 
+extern const struct show_table show_settings;
 extern const struct show_table show_config, show_databases, show_dns_hosts, show_dns_zones,
 	show_lists, show_listeners, show_mem, show_node_pools, show_nodes, show_peer_pools,
 	show_peers, show_pools, show_state, show_users, show_version, show_workers;
 extern const struct show_table show_catalog, show_lag, show_learned, show_switchover;
+/* Shown by RELOAD DRY RUN alone. */
+extern const struct show_table show_plan;
 extern const struct show_table show_clients_ours, show_servers_ours;
 extern const struct show_table show_databases_legacy, show_stats_legacy;
 extern const struct show_table show_active_sockets, show_clients, show_fds, show_pins, show_servers,
