@@ -178,6 +178,8 @@ enum status source_load(const struct conf_reader *reader, const char *path, stru
 	*out = (struct source){.first = NULL};
 	if (name == NULL)
 		return E_NOMEM;
+	if (*name == '\0')
+		return OK;
 	open_file(&l, name, &(struct finding_at){.file = ""});
 	if (l.depth == 0)
 		return l.no_memory ? E_NOMEM : E_INVALID;

@@ -104,3 +104,9 @@ def test_settings_tell_value_source_and_help(pooler):
     assert rows["max_lag"]["source"] == "default"
     assert rows["pkt_buf"]["changed_by"] == "nothing"
     assert rows["monitor_password"]["value"] == "***"
+
+
+def test_a_variable_of_the_environment_is_named_as_a_source(site):
+    with site.pgweir(environment={"PGWEIR_QUERY_TIMEOUT": "7"}) as p:
+        row = p.show_one("SETTINGS", name="query_timeout")
+        assert (row["value"], row["source"]) == ("7", "PGWEIR_QUERY_TIMEOUT")
