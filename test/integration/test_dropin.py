@@ -37,11 +37,16 @@ def pooler(site):
         yield p
 
 
+def run(site, *args):
+    """pgweir to its end: (exit status, stdout + stderr)."""
+    done = subprocess.run([site.binary, *args], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=60, check=False, env=proc.clean_env())
+    return done.returncode, done.stdout + done.stderr
+
+
 def check(site, path, *options):
     """pgweir -t: (exit status, what it says)."""
-    done = subprocess.run([site.binary, "-t", *options, path], stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=60, check=False)
-    return done.returncode, done.stdout + done.stderr
+    return run(site, "-t", *options, path)
 
 
 def complaints(text):
@@ -175,12 +180,6 @@ def test_conffile_names_what_the_next_reload_reads(site):
 
 
 # --- command line ---------------------------------------------------------------------------
-
-def run(site, *args):
-    done = subprocess.run([site.binary, *args], stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, timeout=60, check=False)
-    return done.returncode, done.stdout + done.stderr
-
 
 def test_options_of_pgbouncer(site):
     for option in ("-h", "--help", "-V", "--version"):
