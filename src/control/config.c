@@ -4,9 +4,12 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "auth/users.h"
+#include "conf/advice.h"
 #include "net/tls.h"
 #include "worker/shared.h"
 
@@ -165,6 +168,29 @@ static enum status load_tls(const struct conf *conf, struct tls_set **out, struc
 	return OK;
 }
 
+/* --- what is unwise --- */
+
+static void find_facts(
+	const struct conf *conf, const struct auth_users *users, struct advice_facts *facts)
+{
+	struct rlimit files;
+	struct stat st;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_max != RLIM_INFINITY)
+		facts->files_max = files.rlim_max;
+	if (*conf->auth_file != '\0' && stat(conf->auth_file, &st) == 0)
+		facts->auth_file_mode = st.st_mode & 07777u;
+	facts->n_users = (uint32_t)auth_users_count(users);
+}
+
+static void advise(const struct config_set *set, struct findings *found)
+{
+	struct advice_facts facts = {.files_max = 0};
+
+	find_facts(set->conf, set->users, &facts);
+	advice_check(set->conf, &facts, found);
+}
+
 /* --- all of it --- */
 
 enum status config_complete(
@@ -193,7 +219,9 @@ enum status config_load(const struct config_from *from, const struct conf *previ
 	if (st != OK)
 		return st;
 	st = config_complete(out, key, found);
-	if (st != OK)
+	if (st == OK)
+		advise(out, found);
+	else
 		config_set_fini(out);
 	return st;
 }

@@ -75,6 +75,8 @@ static void log_findings(struct log *log, const struct findings *found)
 		log_q(quoted, sizeof quoted, finding_format(f, line, sizeof line));
 		if (f->kind == FINDING_ERROR)
 			log_error(log, "configuration error", "at=%s", quoted);
+		else if (f->kind == FINDING_WARNING)
+			log_warn(log, "configuration is unwise", "at=%s", quoted);
 		else if (f->kind == FINDING_RESTART)
 			log_warn(log, "setting waits for a restart", "at=%s", quoted);
 		else

@@ -155,10 +155,14 @@ static int read_options(int argc, char **argv, struct options *o)
 /* Errors go to stderr as they are; the log may not be set up yet. */
 static void print_findings(const struct findings *f)
 {
+	static const char *const prefix[] = {[FINDING_ERROR] = "",
+		[FINDING_NOTE] = "note: ",
+		[FINDING_WARNING] = "warning: ",
+		[FINDING_RESTART] = "note: "};
 	char line[FINDING_LINE_MAX];
 
 	for (size_t i = 0; i < f->n; i++)
-		fprintf(stderr, "%s%s\n", f->items[i].kind == FINDING_ERROR ? "" : "note: ",
+		fprintf(stderr, "%s%s\n", prefix[f->items[i].kind],
 			finding_format(&f->items[i], line, sizeof line));
 	if (f->n_left_out != 0)
 		fprintf(stderr, "%zu more\n", f->n_left_out);

@@ -93,8 +93,8 @@ static inline void views_init(struct views *v, const char *conf)
 			v->w.workers[i].rows[k] = v->rows[i][k];
 	ck_assert_int_eq(gather_new(&v->w.env, &v->w.collector, &v->gather), OK);
 	ck_assert_int_eq(resolve_new(&v->w.env, &resolve_ops, NULL, &v->resolve), OK);
-	ck_assert_int_eq(reload_new(&v->w.env, &(struct config_from){.path = "none"},
-				 &reload_ops, v, &v->reload),
+	ck_assert_int_eq(reload_new(&v->w.env, &(struct config_from){.path = "none"}, &reload_ops,
+				 v, &v->reload),
 		OK);
 	cc.reload = v->reload;
 	ck_assert_int_eq(consoles_new(&cc, &v->consoles), OK);
