@@ -11,6 +11,7 @@ libpure_a_SOURCES += \
 	src/conf/effective.c src/conf/effective.h \
 	src/conf/findings.c src/conf/findings.h \
 	src/conf/ini.c src/conf/ini.h \
+	src/conf/migrate.c src/conf/migrate.h \
 	src/conf/nodes.c src/conf/nodes.h \
 	src/conf/own.h \
 	src/conf/pairs.c src/conf/pairs.h \

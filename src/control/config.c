@@ -10,6 +10,7 @@
 
 #include "auth/users.h"
 #include "conf/advice.h"
+#include "conf/migrate.h"
 #include "net/tls.h"
 #include "worker/shared.h"
 
@@ -223,6 +224,24 @@ enum status config_load(const struct config_from *from, const struct conf *previ
 		advise(out, found);
 	else
 		config_set_fini(out);
+	return st;
+}
+
+enum status config_migrate(const char *path, const struct document_out *out, struct findings *found)
+{
+	struct conf_reader reader = {.read = read_file};
+	struct conf *conf;
+	enum status st = conf_load(&reader, path, NULL, &conf, found);
+
+	if (st != OK)
+		return st;
+	if (conf->is_pgbouncer)
+		migrate_write(conf, path, out);
+	else
+		findings_add(found, FINDING_ERROR, &(struct finding_at){.file = path},
+			"expected a file of PgBouncer, with a section [pgbouncer]");
+	st = conf->is_pgbouncer ? OK : E_INVALID;
+	conf_free(conf);
 	return st;
 }
 

@@ -64,7 +64,8 @@ static void usage(FILE *to)
 	      "  -v, --verbose            log more\n"
 	      "  -V, --version            show the version\n"
 	      "  -h, --help               show this\n"
-	      "      --help-config [KEY]  show all keys of the configuration, or one of them\n",
+	      "      --help-config [KEY]  show all keys of the configuration, or one of them\n"
+	      "      --migrate=FILE       write a file of PgBouncer as one of pgweir, explained\n",
 		to);
 }
 
@@ -84,6 +85,36 @@ static int help_config(const char *key)
 	return 1;
 }
 
+/* Errors go to stderr as they are; the log may not be set up yet. */
+static void print_findings(const struct findings *f)
+{
+	static const char *const prefix[] = {[FINDING_ERROR] = "",
+		[FINDING_NOTE] = "note: ",
+		[FINDING_WARNING] = "warning: ",
+		[FINDING_RESTART] = "note: "};
+	char line[FINDING_LINE_MAX];
+
+	for (size_t i = 0; i < f->n; i++)
+		fprintf(stderr, "%s%s\n", prefix[f->items[i].kind],
+			finding_format(&f->items[i], line, sizeof line));
+	if (f->n_left_out != 0)
+		fprintf(stderr, "%zu more\n", f->n_left_out);
+}
+
+static int migrate(const char *path)
+{
+	struct document_out out = {.put = put_stdout};
+	struct findings found;
+	enum status st;
+
+	findings_init(&found);
+	st = config_migrate(path, &out, &found);
+	if (st != OK)
+		print_findings(&found);
+	findings_fini(&found);
+	return st == OK ? 0 : 1;
+}
+
 /* PgBouncer's -R: it takes the sockets of the running process over, by SHOW FDS. */
 static int refuse_reboot(void)
 {
@@ -99,13 +130,14 @@ static int refuse_reboot(void)
 /* Read the command line. Returns -1 to go on, else the exit status. */
 static int read_options(int argc, char **argv, struct options *o)
 {
-	enum { OPT_HELP_CONFIG = 256 };
+	enum { OPT_HELP_CONFIG = 256, OPT_MIGRATE };
 	static const struct option longs[] = {{"daemon", no_argument, NULL, 'd'},
 		{"test", no_argument, NULL, 't'}, {"user", required_argument, NULL, 'u'},
 		{"quiet", no_argument, NULL, 'q'}, {"verbose", no_argument, NULL, 'v'},
 		{"version", no_argument, NULL, 'V'}, {"help", no_argument, NULL, 'h'},
 		{"reboot", no_argument, NULL, 'R'},
-		{"help-config", no_argument, NULL, OPT_HELP_CONFIG}, {NULL, 0, NULL, 0}};
+		{"help-config", no_argument, NULL, OPT_HELP_CONFIG},
+		{"migrate", required_argument, NULL, OPT_MIGRATE}, {NULL, 0, NULL, 0}};
 	int ch;
 
 	o->from.environment = (const char *const *)environ;
@@ -136,6 +168,8 @@ static int read_options(int argc, char **argv, struct options *o)
 			return 0;
 		case OPT_HELP_CONFIG:
 			return help_config(optind < argc ? argv[optind] : NULL);
+		case OPT_MIGRATE:
+			return migrate(optarg);
 		default:
 			usage(stderr);
 			return 2;
@@ -150,22 +184,6 @@ static int read_options(int argc, char **argv, struct options *o)
 	}
 	o->from.path = argc > optind ? argv[optind] : "";
 	return -1;
-}
-
-/* Errors go to stderr as they are; the log may not be set up yet. */
-static void print_findings(const struct findings *f)
-{
-	static const char *const prefix[] = {[FINDING_ERROR] = "",
-		[FINDING_NOTE] = "note: ",
-		[FINDING_WARNING] = "warning: ",
-		[FINDING_RESTART] = "note: "};
-	char line[FINDING_LINE_MAX];
-
-	for (size_t i = 0; i < f->n; i++)
-		fprintf(stderr, "%s%s\n", prefix[f->items[i].kind],
-			finding_format(&f->items[i], line, sizeof line));
-	if (f->n_left_out != 0)
-		fprintf(stderr, "%zu more\n", f->n_left_out);
 }
 
 static uint64_t clock_s(void)
