@@ -9,6 +9,8 @@ bench_drive_SOURCES = bench/drive.c
 bench_drive_CFLAGS = $(AM_CFLAGS) -Wno-sign-conversion
 # bench/classify.py builds bench/classify.c itself.
 EXTRA_DIST += bench/classify.c bench/classify.py
+dist_bin_SCRIPTS += bench/pgweir-ramp
+dist_man_MANS += man/pgweir-ramp.1
 # What is counted: instructions, allocations, system calls, bytes.
 EXTRA_DIST += bench/rig.py bench/roundtrip.py bench/syscalls.py bench/memory.py bench/baseline.tsv
 EXTRA_DIST += bench/run.py bench/contenders.py bench/load.py bench/report.py
