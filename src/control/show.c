@@ -67,6 +67,11 @@ const struct show_table *show_find(const char *name, bool is_ours, bool is_legac
 	return t != NULL ? t : FIND_IN(tables, name);
 }
 
+const struct show_table *show_nth(size_t i)
+{
+	return i < sizeof tables / sizeof *tables ? tables[i] : NULL;
+}
+
 const char *show_pool_mode(unsigned mode)
 {
 	switch ((enum pool_mode)mode) {

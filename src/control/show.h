@@ -67,6 +67,7 @@ struct show_table {
  * under the names that old PgBouncers gave them.
  */
 const struct show_table *show_find(const char *name, bool is_ours, bool is_legacy);
+const struct show_table *show_nth(size_t i); /* sorted by name; NULL behind the last */
 
 struct topo_node;
 /* Slow start: how much of its share of reads the node gets now, 10 to 100. */
