@@ -110,3 +110,13 @@ def test_a_variable_of_the_environment_is_named_as_a_source(site):
     with site.pgweir(environment={"PGWEIR_QUERY_TIMEOUT": "7"}) as p:
         row = p.show_one("SETTINGS", name="query_timeout")
         assert (row["value"], row["source"]) == ("7", "PGWEIR_QUERY_TIMEOUT")
+
+
+def test_pools_above_what_a_node_has_are_told_in_the_log(site):
+    """As soon as the monitor knows what the node has, and after a reload that changes it."""
+    text = "pools may want more connections than the node has"
+    with site.pgweir_routed(settings={"max_node_connections": 50}) as p:
+        p.wait_show("NODES", lambda row: row["health"] == "up", role="primary")
+        assert text not in p.log_text()
+        p.reload(max_node_connections=5000, default_pool_size=5000)
+        p.wait_log(f"{text} node=127.0.0.1:{site.cluster.primary.port} wanted=5000 has=")
