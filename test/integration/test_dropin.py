@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import ssl
 import subprocess
 import urllib.error
 import urllib.request
@@ -16,8 +17,9 @@ import pgwire
 import psycopg2
 import pytest
 from pooler import hosts
-from rawclient import ServerError
+from rawclient import RawClient, ServerError
 from tools import proc
+from tools.certs import Authority
 
 DEBIAN = "/etc/pgbouncer/pgbouncer.ini"
 EXPORTER = "/usr/bin/prometheus-pgbouncer-exporter"
@@ -281,6 +283,34 @@ def test_suspend_closes_who_takes_nothing(site):
         p.process.send_signal(signal.SIGUSR2)
         assert client.value("SELECT 1") == "1"
         assert len([r for r in p.show("CLIENTS") if r["database"] == "app"]) == 1
+
+
+def test_signals_pause_and_resume(site):
+    with site.pgweir() as p:
+        for signo, paused in ((signal.SIGUSR1, "yes"), (signal.SIGUSR2, "no")):
+            p.process.send_signal(signo)
+            p.wait_show("STATE", lambda row, value=paused: row["value"] == value, key="paused")
+
+
+# --- keys ---
+
+@pytest.mark.parametrize("dheparams, works", [("auto", True), ("none", False)])
+def test_ephemeral_diffie_hellman_is_switched(site, dheparams, works):
+    cert, key = Authority(f"{site.new_folder()}/tls").issue("pgweir")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("DHE-RSA-AES256-GCM-SHA384")
+    with site.pgweir(settings={"client_tls_sslmode": "require", "client_tls_cert_file": cert,
+                               "client_tls_key_file": key, "client_tls_ciphers": "all",
+                               "client_tls_dheparams": dheparams}) as p, \
+            RawClient(p.port) as client:
+        if works:
+            client.request_tls(context).login("app", p.passwords["app"])
+            assert client.value("SELECT 1") == "1"
+        else:
+            with pytest.raises((ssl.SSLError, OSError)):
+                client.request_tls(context)
 
 
 # --- monitoring -----------------------------------------------------------------------------
