@@ -35,13 +35,13 @@ def test_a_small_pool_is_found(site):
     folder = site.new_folder()
     script = f"{folder}/sleep.sql"
     with open(script, "w", encoding="utf-8") as f:
-        f.write("SELECT pg_sleep(0.05);\n")
+        f.write("SELECT pg_sleep(0.2);\n")  # what a slow machine adds is little
     with site.pgweir(settings={"default_pool_size": 2}) as p:
-        done = run(p, "-f", script, "--start", "2", "--max", "16", "--factor", "4", "--p95",
-                   str(190 * p.slow), "--json")
+        done = run(p, "-f", script, "--start", "2", "--max", "32", "--factor", "4", "--p95", "1500",
+                   "--json")
         assert done.returncode == 0, done.stderr
         result = json.loads(done.stdout)
-        assert [s["clients"] for s in result["steps"]][:2] == [2, 8]
+        assert [s["clients"] for s in result["steps"]] == [2, 8, 32]
         assert result["first"]["what"] == "pool", result
         assert "all 2 servers of database app, user app" in result["first"]["why"]
         assert "pool_size" in result["first"]["advice"]
