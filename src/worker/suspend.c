@@ -17,12 +17,12 @@ static void pause_listeners(struct worker *w, bool paused)
 	}
 }
 
-static bool client_is_held(const struct client *c)
+static bool client_rests(const struct client *c)
 {
 	return (c->state == CLIENT_IDLE || c->state == CLIENT_ACTIVE) && conn_rx_is_paused(c->conn);
 }
 
-static bool server_is_held(const struct server *s)
+static bool server_rests(const struct server *s)
 {
 	return s->state >= SERVER_IDLE && s->state < SERVER_MOVING && conn_rx_is_paused(s->conn);
 }
@@ -35,13 +35,13 @@ static void read_on(struct worker *w)
 	list_foreach (it, &w->clients) {
 		const struct client *c = list_entry(it, struct client, link);
 
-		if (client_is_held(c))
+		if (client_rests(c))
 			conn_rx_resume(c->conn);
 	}
 	list_foreach (it, &w->servers) {
 		const struct server *s = list_entry(it, struct server, link);
 
-		if (server_is_held(s))
+		if (server_rests(s))
 			conn_rx_resume(s->conn);
 	}
 }
