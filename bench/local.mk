@@ -12,6 +12,8 @@ bench_drive_SOURCES = bench/drive.c
 bench_drive_CFLAGS = $(AM_CFLAGS) -Wno-sign-conversion
 # bench/classify.py builds bench/classify.c itself.
 EXTRA_DIST += bench/classify.c bench/classify.py
+dist_bin_SCRIPTS += bench/pgweir-ramp
+dist_man_MANS += man/pgweir-ramp.1
 # What is counted: instructions, allocations, system calls, bytes.
 EXTRA_DIST += bench/rig.py bench/choice.py bench/roundtrip.py bench/syscalls.py bench/memory.py
 EXTRA_DIST += bench/baseline.tsv

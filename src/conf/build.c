@@ -497,6 +497,8 @@ static enum status run(struct build *b)
 	if ((st = set_defaults(b, SETTING_GLOBAL, b->c)) != OK || (st = apply_globals(b)) != OK ||
 		(st = keep_fixed(b)) != OK || (st = add_sections(b)) != OK)
 		return st;
+	if (*b->c->conffile == '\0')
+		b->c->conffile = b->own->path;
 	check_globals(b->c, b->found);
 	sort_dbs(b);
 	sort_users(b);

@@ -1,5 +1,6 @@
 #include "conf/conf.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,8 +12,10 @@ static struct conf_own *own_new(void)
 {
 	struct conf_own *own = calloc(1, sizeof *own);
 
-	if (own != NULL)
-		arena_init(&own->arena);
+	if (own == NULL)
+		return NULL;
+	arena_init(&own->arena);
+	own->path = "";
 	return own;
 }
 
@@ -37,6 +40,9 @@ static enum status load(struct conf_own *own, const struct conf_reader *reader, 
 	size_t n_errors = found->n_errors;
 	enum status st = source_load(reader, path, &own->arena, &own->source, found);
 
+	own->path = arena_strdup(&own->arena, path);
+	if (st == OK && own->path == NULL)
+		st = E_NOMEM;
 	if (st == OK)
 		st = variables_load(reader, &own->arena, &own->source, found);
 	if (st == OK)
@@ -86,10 +92,13 @@ static enum status copy_line(struct conf_own *own, const struct source_line *lin
 
 /* All lines, but for an earlier SET of the same key, and the new one; set NULL: all lines. */
 static enum status copy_source(
-	struct conf_own *own, const struct source *from, const struct source_line *set)
+	struct conf_own *own, const struct conf_own *of, const struct source_line *set)
 {
+	const struct source *from = &of->source;
 	enum status st;
 
+	if ((own->path = arena_strdup(&own->arena, of->path)) == NULL)
+		return E_NOMEM;
 	memcpy(own->source.has_section, from->has_section, sizeof from->has_section);
 	for (const struct source_line *l = from->first; l != NULL; l = l->next)
 		if ((set == NULL || !is_set_line(l, set->name)) && (st = copy_line(own, l)) != OK)
@@ -144,7 +153,7 @@ static enum status build_again(const struct conf *c, const struct source_line *s
 		return E_NOMEM;
 	own->spreads = spreads;
 	findings_init(&all);
-	if ((st = copy_source(own, &c->own->source, set)) == OK)
+	if ((st = copy_source(own, c->own, set)) == OK)
 		st = conf_build(own, c, out, &all);
 	if (st != OK)
 		own_free(own);
@@ -182,6 +191,23 @@ const struct conf_spread *conf_find_spread(const struct conf_spreads *s, const c
 		if (strcmp(s->of[i].host, host) == 0)
 			return &s->of[i];
 	return NULL;
+}
+
+/* --- where it comes from --- */
+
+const char *conf_source(const struct conf *c, const char *key, char *buf, size_t cap)
+{
+	const struct source_line *l = source_find(&c->own->source, key);
+
+	if (l == NULL)
+		(void)snprintf(buf, cap, "default");
+	else if (l->origin == SOURCE_SET)
+		(void)snprintf(buf, cap, "console");
+	else if (l->line == 0)
+		(void)snprintf(buf, cap, "%s", l->file);
+	else
+		(void)snprintf(buf, cap, "%s:%u", l->file, l->line);
+	return buf;
 }
 
 /* --- looking up --- */

@@ -93,6 +93,7 @@ enum tls_mode {
 	TLS_MODE_VERIFY_CA,
 	TLS_MODE_VERIFY_FULL,
 };
+enum tls_dheparams { TLS_DHEPARAMS_AUTO, TLS_DHEPARAMS_NONE };
 enum { TLS_PROTOCOL_1_2 = 1, TLS_PROTOCOL_1_3 = 2 }; /* bits of conf_tls.protocols */
 enum conf_io_engine { IO_ENGINE_AUTO, IO_ENGINE_EPOLL, IO_ENGINE_URING };
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
@@ -216,16 +217,18 @@ struct conf_peer {
 struct conf_tls {
 	enum tls_mode sslmode;
 	const char *ca_file, *cert_file, *key_file;
-	const char *ciphers;       /* "default", "secure", … or an OpenSSL list, for TLS 1.2 */
-	const char *tls13_ciphers; /* "": OpenSSL's */
-	uint32_t protocols;        /* TLS_PROTOCOL_… bits, never 0 */
-	const char *ecdhcurve;     /* "auto" or a group name; clients' side only */
+	const char *ciphers;          /* "default", "secure", … or an OpenSSL list, for TLS 1.2 */
+	const char *tls13_ciphers;    /* "": OpenSSL's */
+	uint32_t protocols;           /* TLS_PROTOCOL_… bits, never 0 */
+	const char *ecdhcurve;        /* "auto" or a group name; clients' side only */
+	enum tls_dheparams dheparams; /* clients' side only */
 };
 
 struct conf {
 	bool is_pgbouncer; /* the section was [pgbouncer]: PgBouncer's defaults hold */
 
 	/* process; * = fixed at the start */
+	const char *conffile; /* what a reload reads; "": the file that was named at the start */
 	const char *logfile;
 	const char *pidfile;   /* * */
 	const char *user_name; /* * key `user`: whom to become */
@@ -263,6 +266,7 @@ struct conf {
 	uint32_t scram_max_iterations; /* largest that a server may ask of us */
 	struct conf_list admin_users, stats_users;
 	const char *version_text; /* SHOW VERSION; "": ours */
+	bool legacy_columns;
 	const char *login_notify_message;
 
 	/* pools */
@@ -307,6 +311,7 @@ struct conf {
 	uint64_t query_wait_notify_us;
 	uint64_t idle_transaction_timeout_us;
 	uint64_t transaction_timeout_us;
+	uint64_t suspend_timeout_us;
 
 	/* routing */
 	enum routing_mode routing;
@@ -398,6 +403,12 @@ enum status conf_set(const struct conf *c, const char *key, const char *value, s
  */
 enum status conf_set_spreads(const struct conf *c, const struct conf_spreads *spreads,
 	struct conf **out, struct findings *found) MUST_USE;
+
+/*
+ * Where a global key has its value from, for people: "default", "console" (SET), or the place:
+ * "FILE:LINE", or the name of a variable of the environment. Cut at `cap`. Returns buf.
+ */
+const char *conf_source(const struct conf *c, const char *key, char *buf, size_t cap);
 
 /* The addresses that `host` stands for, or NULL. */
 const struct conf_spread *conf_find_spread(const struct conf_spreads *s, const char *host);

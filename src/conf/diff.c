@@ -6,17 +6,73 @@
 #include "conf/setting_text.h"
 #include "conf/setting_value.h"
 
+#define AT_ONCE      "at once"
+#define NEW_CLIENTS  "new clients"
+#define NEW_SERVERS  "new server connections"
+#define REPLACES     "server connections are replaced as they become free"
+#define ENDS_CLIENTS "its clients are disconnected at their next statement"
+
 struct diff {
 	void (*each)(void *arg, const struct conf_change *ch);
 	void *arg;
 	char *from, *to; /* SETTING_TEXT_MAX bytes each */
 };
 
-static void tell(
-	struct diff *d, const char *what, const char *name, const char *from, const char *to)
+/* The whole of an entry comes or goes. */
+static void tell(struct diff *d, const char *what, const char *name, bool comes, const char *effect)
 {
-	d->each(d->arg, &(struct conf_change){
-				.what = what, .name = name, .key = "", .from = from, .to = to});
+	d->each(d->arg, &(struct conf_change){.what = what,
+				.name = name,
+				.key = "",
+				.from = comes ? "" : "configured",
+				.to = comes ? "configured" : "",
+				.effect = effect});
+}
+
+static bool is_one_of(const char *name, const char *const *names)
+{
+	for (; *names != NULL; names++)
+		if (strcmp(name, *names) == 0)
+			return true;
+	return false;
+}
+
+/* Keys whose group says it wrong come first. */
+static const char *effect_of(const struct setting *s)
+{
+	static const char *const replaces[] = {"dbname", "host", "password", "port", "user", NULL};
+	static const char *const new_clients[] = {"application_name_add_host",
+		"ignore_startup_parameters", "login_notify_message", "max_client_conn",
+		"max_db_client_connections", "max_user_client_connections", NULL};
+
+	if (s->scope == SETTING_DB && is_one_of(s->name, replaces))
+		return REPLACES;
+	if (is_one_of(s->name, new_clients))
+		return NEW_CLIENTS;
+	if (strcmp(s->name, "conffile") == 0)
+		return "the next reload";
+	switch (s->group) {
+	case SETTING_GROUP_AUTH:
+	case SETTING_GROUP_CLIENT_TLS:
+		return NEW_CLIENTS;
+	case SETTING_GROUP_SERVER_TLS:
+		return NEW_SERVERS;
+	case SETTING_GROUP_SESSION:
+		return REPLACES;
+	case SETTING_GROUP_PROCESS:
+	case SETTING_GROUP_LISTEN:
+	case SETTING_GROUP_POOL:
+	case SETTING_GROUP_SERVER:
+	case SETTING_GROUP_CLIENT:
+	case SETTING_GROUP_ROUTING:
+	case SETTING_GROUP_LOG:
+	case SETTING_GROUP_TARGET:
+	case SETTING_GROUP_LIMIT:
+		return AT_ONCE;
+	case SETTING_GROUP_NET:
+		return strncmp(s->name, "tcp_", 4) == 0 ? "new connections" : AT_ONCE;
+	}
+	return AT_ONCE;
 }
 
 /* All rows of `scope`; name: of the database or user, NULL for the global ones. */
@@ -34,6 +90,7 @@ static void diff_rows(struct diff *d, enum setting_scope scope, const char *what
 					.key = name != NULL ? s->name : "",
 					.from = setting_format(s, a, d->from, SETTING_TEXT_MAX),
 					.to = setting_format(s, b, d->to, SETTING_TEXT_MAX),
+					.effect = effect_of(s),
 				});
 	}
 }
@@ -49,9 +106,9 @@ static void diff_dbs(struct diff *d, const struct conf *a, const struct conf *b)
 		int cmp = x == NULL ? 1 : y == NULL ? -1 : strcmp(x->name, y->name);
 
 		if (cmp < 0)
-			tell(d, "database", x->name, "configured", "");
+			tell(d, "database", x->name, false, ENDS_CLIENTS);
 		else if (cmp > 0)
-			tell(d, "database", y->name, "", "configured");
+			tell(d, "database", y->name, true, NEW_CLIENTS);
 		else
 			diff_rows(d, SETTING_DB, "database", x->name, x, y);
 		i += cmp <= 0;
@@ -69,9 +126,9 @@ static void diff_users(struct diff *d, const struct conf *a, const struct conf *
 		int cmp = x == NULL ? 1 : y == NULL ? -1 : strcmp(x->name, y->name);
 
 		if (cmp < 0)
-			tell(d, "user", x->name, "configured", "");
+			tell(d, "user", x->name, false, AT_ONCE);
 		else if (cmp > 0)
-			tell(d, "user", y->name, "", "configured");
+			tell(d, "user", y->name, true, AT_ONCE);
 		else
 			diff_rows(d, SETTING_USER, "user", x->name, x, y);
 		i += cmp <= 0;
@@ -89,9 +146,9 @@ static void diff_peers(struct diff *d, const struct conf *a, const struct conf *
 		int cmp = x == NULL ? 1 : y == NULL ? -1 : (x->id > y->id) - (x->id < y->id);
 
 		if (cmp < 0)
-			tell(d, "peer", x->name, "configured", "");
+			tell(d, "peer", x->name, false, AT_ONCE);
 		else if (cmp > 0)
-			tell(d, "peer", y->name, "", "configured");
+			tell(d, "peer", y->name, true, AT_ONCE);
 		else
 			diff_rows(d, SETTING_PEER, "peer", x->name, x, y);
 		i += cmp <= 0;
@@ -105,9 +162,9 @@ static void diff_nodes(struct diff *d, const struct conf *a, const struct conf *
 		const struct conf_node *x = a->node_by_id[id], *y = b->node_by_id[id];
 
 		if (x != NULL && (y == NULL || strcmp(x->name, y->name) != 0))
-			tell(d, "node", x->name, "configured", "");
+			tell(d, "node", x->name, false, REPLACES);
 		if (y != NULL && (x == NULL || strcmp(x->name, y->name) != 0))
-			tell(d, "node", y->name, "", "configured");
+			tell(d, "node", y->name, true, AT_ONCE);
 	}
 }
 

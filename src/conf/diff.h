@@ -1,5 +1,5 @@
 /*
- * diff - what a reload changes, so that it can be logged.
+ * diff - what a reload changes, and when that takes effect, so that it can be told.
  */
 #ifndef PGWEIR_CONF_DIFF_H
 #define PGWEIR_CONF_DIFF_H
@@ -12,6 +12,7 @@ struct conf_change {
 	const char *name; /* of the setting, database, user, node */
 	const char *key;  /* of the database or user; "" for a setting, or if it came or went */
 	const char *from, *to; /* "" on the side where it is not */
+	const char *effect;    /* when it takes effect, or for whom: a constant text */
 };
 
 /*

@@ -1,5 +1,6 @@
 # conf: floor 2, the configuration. Pure: file contents come in.
 libpure_a_SOURCES += \
+	src/conf/advice.c src/conf/advice.h \
 	src/conf/build.c src/conf/build.h \
 	src/conf/chars.c src/conf/chars.h \
 	src/conf/check.c src/conf/check.h \
@@ -10,6 +11,7 @@ libpure_a_SOURCES += \
 	src/conf/effective.c src/conf/effective.h \
 	src/conf/findings.c src/conf/findings.h \
 	src/conf/ini.c src/conf/ini.h \
+	src/conf/migrate.c src/conf/migrate.h \
 	src/conf/nodes.c src/conf/nodes.h \
 	src/conf/own.h \
 	src/conf/pairs.c src/conf/pairs.h \

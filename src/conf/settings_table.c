@@ -121,6 +121,12 @@ static const struct setting_word tls_protocols[] = {
 	{"tlsv1", TLS_PROTOCOL_1_2},
 	{NULL, 0},
 };
+static const struct setting_word tls_dheparams[] = {
+	{"auto", TLS_DHEPARAMS_AUTO},
+	{"legacy", TLS_DHEPARAMS_AUTO},
+	{"none", TLS_DHEPARAMS_NONE},
+	{NULL, 0},
+};
 static const struct setting_word io_engines[] = {
 	{"auto", IO_ENGINE_AUTO},
 	{"epoll", IO_ENGINE_EPOLL},
@@ -190,8 +196,9 @@ const struct setting settings[] = {
 	{ROW(G, CLIENT_TLS, STRING, "client_tls_ciphers", client_tls.ciphers), .def = "default",
 		.help = "ciphers for TLS 1.2: default, secure, fast, normal, all, or OpenSSL's "
 			"notation"},
-	{IGNORED(G, CLIENT_TLS, "client_tls_dheparams"), .def = "auto",
-		.note = "OpenSSL chooses them"},
+	{ROW(G, CLIENT_TLS, ENUM, "client_tls_dheparams", client_tls.dheparams), .def = "auto",
+		.words = tls_dheparams,
+		.help = "ephemeral Diffie-Hellman for TLS 1.2 without elliptic curves: auto, none"},
 	{ROW(G, CLIENT_TLS, STRING, "client_tls_ecdhcurve", client_tls.ecdhcurve), .def = "auto",
 		.help = "curves of the key exchange: auto, or names as OpenSSL has them"},
 	{ROW(G, CLIENT_TLS, STRING, "client_tls_key_file", client_tls.key_file), .def = "",
@@ -200,8 +207,8 @@ const struct setting settings[] = {
 		.words = tls_protocols, .help = "versions of TLS; 1.0 and 1.1 are never used"},
 	{ROW(G, CLIENT_TLS, ENUM, "client_tls_sslmode", client_tls.sslmode), .def = "disable",
 		.words = tls_modes, .help = "whether clients may, or must, use TLS"},
-	{IGNORED(G, PROCESS, "conffile"), .def = "",
-		.note = "a reload reads the file that was named at the start"},
+	{ROW(G, PROCESS, STRING, "conffile", conffile), .def = "",
+		.help = "file that the next reload reads; empty: the one named at the start"},
 	{ROW(G, ROUTING, ENUM, "consistency", consistency), .flags = SETTING_OURS, .def = "session",
 		.words = consistencies,
 		.help = "how fresh reads on a replica are; session: a client sees its own writes"},
@@ -263,6 +270,10 @@ const struct setting settings[] = {
 		.def = "0.1", .min = 10000, .max = 60000000,
 		.help = "how often each node's position is asked; more often while a write is "
 			"followed"},
+	{ROW(G, AUTH, BOOL, "legacy_columns", legacy_columns), .flags = SETTING_OURS, .def = "0",
+		.help = "give SHOW STATS and DATABASES also the columns that PgBouncer has "
+			"renamed, "
+			"for old tools"},
 	{ROW(G, LISTEN, LIST, "listen_addr", listen_addr), .flags = SETTING_RESTART, .def = "",
 		.help = "addresses and names to listen on for TCP, * for all; empty: unix socket "
 			"only"},
@@ -473,8 +484,8 @@ const struct setting settings[] = {
 		.max = 60000000,
 		.help = "longest a read of consistency strong waits for a replica to have caught "
 			"up"},
-	{IGNORED(G, CLIENT, "suspend_timeout"), .def = "10",
-		.note = "SUSPEND is not available in this version"},
+	{ROW(G, CLIENT, TIME, "suspend_timeout", suspend_timeout_us), .def = "10", .max = TIME_TOP,
+		.help = "longest SUSPEND waits for what is not sent yet, before it is closed"},
 	{ROW(G, PROCESS, BOOL, "syslog", syslog), .def = "0",
 		.help = "send log lines to syslog as well"},
 	{ROW(G, PROCESS, STRING, "syslog_facility", syslog_facility), .def = "daemon",

@@ -118,7 +118,7 @@ enum status admin_pause(struct env *env, const char *database, struct admin_erro
 	struct admin_state *s;
 	enum status st;
 
-	if (*database == '\0' && current(env)->paused_all)
+	if (*database == '\0' && (current(env)->paused_all || current(env)->suspended))
 		return refuse(err, E_INVALID, "already suspended/paused");
 	if ((st = begin(env, "pause", database, err, &s)) != OK)
 		return st;
@@ -130,6 +130,22 @@ enum status admin_pause(struct env *env, const char *database, struct admin_erro
 	return OK;
 }
 
+enum status admin_suspend(struct env *env, const char *database, struct admin_error *err)
+{
+	struct admin_state *s;
+	enum status st;
+
+	if (current(env)->paused_all || current(env)->suspended)
+		return refuse(err, E_INVALID, "already suspended/paused");
+	if (admin_is_shutting_down(env))
+		return refuse(err, E_INVALID, "pooler is shutting down");
+	if ((st = begin(env, "suspend", database, err, &s)) != OK)
+		return st;
+	s->suspended = true;
+	publish(env, s);
+	return OK;
+}
+
 enum status admin_resume(struct env *env, const char *database, struct admin_error *err)
 {
 	struct admin_state *s;
@@ -137,12 +153,13 @@ enum status admin_resume(struct env *env, const char *database, struct admin_err
 
 	if (current(env)->shutdown_wait_servers)
 		return refuse(err, E_INVALID, "pooler is shutting down");
-	if (*database == '\0' && !current(env)->paused_all)
+	if (*database == '\0' && !current(env)->paused_all && !current(env)->suspended)
 		return refuse(err, E_INVALID, "pooler is not paused/suspended");
 	if ((st = begin(env, "resume", database, err, &s)) != OK)
 		return st;
 	if (*database == '\0') {
 		s->paused_all = false;
+		s->suspended = false;
 	} else if (entry(s, database)->paused) {
 		entry(s, database)->paused = false;
 	} else {
@@ -216,6 +233,7 @@ enum status admin_shutdown(struct env *env, bool wait_servers)
 
 	if (s == NULL)
 		return E_NOMEM;
+	s->suspended = false; /* who is waited for has to be able to leave */
 	s->shutdown_wait_clients = true;
 	s->shutdown_wait_servers = wait_servers;
 	publish(env, s);
@@ -225,6 +243,11 @@ enum status admin_shutdown(struct env *env, bool wait_servers)
 bool admin_is_paused_all(const struct env *env)
 {
 	return current(env)->paused_all;
+}
+
+bool admin_is_suspended(const struct env *env)
+{
+	return current(env)->suspended;
 }
 
 bool admin_is_paused(const struct env *env, const char *database)

@@ -22,6 +22,8 @@ struct admin_error {
  * Errors: E_INVALID not possible now; E_NOTFOUND no such database; E_LIMIT; E_NOMEM. *err tells.
  */
 enum status admin_pause(struct env *env, const char *database, struct admin_error *err) MUST_USE;
+/* `database` is "". Nothing is read or accepted until admin_resume of all. */
+enum status admin_suspend(struct env *env, const char *database, struct admin_error *err) MUST_USE;
 enum status admin_resume(struct env *env, const char *database, struct admin_error *err) MUST_USE;
 enum status admin_disable(struct env *env, const char *database, struct admin_error *err) MUST_USE;
 enum status admin_enable(struct env *env, const char *database, struct admin_error *err) MUST_USE;
@@ -36,6 +38,7 @@ enum status admin_check(struct env *env, const char *database, struct admin_erro
 enum status admin_shutdown(struct env *env, bool wait_servers) MUST_USE;
 
 bool admin_is_paused_all(const struct env *env);
+bool admin_is_suspended(const struct env *env);
 bool admin_is_paused(const struct env *env, const char *database);
 bool admin_is_disabled(const struct env *env, const char *database);
 bool admin_is_shutting_down(const struct env *env);

@@ -4,9 +4,13 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "auth/users.h"
+#include "conf/advice.h"
+#include "conf/migrate.h"
 #include "net/tls.h"
 #include "worker/shared.h"
 
@@ -121,6 +125,7 @@ static enum status load_tls_side(
 		.ciphers = t->ciphers,
 		.ciphers13 = t->tls13_ciphers,
 		.curve = t->ecdhcurve,
+		.dheparams = t->dheparams == TLS_DHEPARAMS_NONE ? "none" : "auto",
 	};
 	struct finding_at at = {.key = server ? "client_tls_sslmode" : "server_tls_sslmode"};
 	char err[TLS_ERR_MAX];
@@ -164,6 +169,29 @@ static enum status load_tls(const struct conf *conf, struct tls_set **out, struc
 	return OK;
 }
 
+/* --- what is unwise --- */
+
+static void find_facts(
+	const struct conf *conf, const struct auth_users *users, struct advice_facts *facts)
+{
+	struct rlimit files;
+	struct stat st;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_max != RLIM_INFINITY)
+		facts->files_max = files.rlim_max;
+	if (*conf->auth_file != '\0' && stat(conf->auth_file, &st) == 0)
+		facts->auth_file_mode = st.st_mode & 07777u;
+	facts->n_users = (uint32_t)auth_users_count(users);
+}
+
+static void advise(const struct config_set *set, struct findings *found)
+{
+	struct advice_facts facts = {.files_max = 0};
+
+	find_facts(set->conf, set->users, &facts);
+	advice_check(set->conf, &facts, found);
+}
+
 /* --- all of it --- */
 
 enum status config_complete(
@@ -192,8 +220,28 @@ enum status config_load(const struct config_from *from, const struct conf *previ
 	if (st != OK)
 		return st;
 	st = config_complete(out, key, found);
-	if (st != OK)
+	if (st == OK)
+		advise(out, found);
+	else
 		config_set_fini(out);
+	return st;
+}
+
+enum status config_migrate(const char *path, const struct document_out *out, struct findings *found)
+{
+	struct conf_reader reader = {.read = read_file};
+	struct conf *conf;
+	enum status st = conf_load(&reader, path, NULL, &conf, found);
+
+	if (st != OK)
+		return st;
+	if (conf->is_pgbouncer)
+		migrate_write(conf, path, out);
+	else
+		findings_add(found, FINDING_ERROR, &(struct finding_at){.file = path},
+			"expected a file of PgBouncer, with a section [pgbouncer]");
+	st = conf->is_pgbouncer ? OK : E_INVALID;
+	conf_free(conf);
 	return st;
 }
 

@@ -12,6 +12,7 @@
 #include "conf/findings.h"
 
 struct auth_users;
+struct document_out;
 struct tls_set;
 
 struct config_set {
@@ -40,6 +41,13 @@ enum status config_load(const struct config_from *from, const struct conf *previ
  */
 enum status config_complete(
 	struct config_set *set, const struct hash_key *key, struct findings *found) MUST_USE;
+
+/*
+ * --migrate: the file of PgBouncer `path` as one of pgweir, with comments that explain each key.
+ * Neither auth_file nor certificates are read. Errors: E_INVALID `found` has errors; E_NOMEM.
+ */
+enum status config_migrate(
+	const char *path, const struct document_out *out, struct findings *found) MUST_USE;
 
 void config_set_fini(struct config_set *set); /* frees what is in it; NULLs are allowed */
 

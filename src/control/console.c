@@ -87,6 +87,7 @@ bool consoles_row(const struct consoles *cs, size_t pos, struct show_socket_row 
 	out->request_wall_us = s->request_wall_us;
 	out->prepared_statements = s->n_prepared;
 	out->bytes_kept = conn_memory(s->conn);
+	out->fd = conn_fd(s->conn);
 	if (conn_tls(s->conn) != NULL)
 		tls_describe(conn_tls(s->conn), out->tls, sizeof out->tls);
 	return true;

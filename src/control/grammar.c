@@ -10,6 +10,7 @@ enum argument {
 	ARG_NEEDED,
 	ARG_SETTING, /* name = value, name TO value */
 	ARG_ROUTE,   /* ROUTE [IN name] statement */
+	ARG_DRY_RUN, /* none, or the words DRY RUN */
 };
 
 static const struct {
@@ -29,7 +30,7 @@ static const struct {
 	{"kill", VERB_KILL, ARG_OPTIONAL},
 	{"kill_client", VERB_KILL_CLIENT, ARG_NEEDED},
 	{"wait_close", VERB_WAIT_CLOSE, ARG_OPTIONAL},
-	{"reload", VERB_RELOAD, ARG_NONE},
+	{"reload", VERB_RELOAD, ARG_DRY_RUN},
 	{"shutdown", VERB_SHUTDOWN, ARG_OPTIONAL},
 	{"switchover", VERB_SWITCHOVER, ARG_OPTIONAL},
 	{"explain", VERB_EXPLAIN, ARG_ROUTE},
@@ -212,6 +213,17 @@ static bool skip_word(const char **pp, const char *word)
 	return true;
 }
 
+static enum status read_dry_run(const char *p, struct console_command *out)
+{
+	if (!skip_word(&p, "dry"))
+		return E_INVALID;
+	p = skip(p);
+	if (!skip_word(&p, "run") || !is_end(p))
+		return E_INVALID;
+	text_copy(out->name, sizeof out->name, "dry run");
+	return OK;
+}
+
 /* A comment that the statement begins with may be a hint: it is kept. */
 static enum status read_route(const char *p, struct console_command *out)
 {
@@ -245,9 +257,11 @@ static enum status read_argument(const char *p, enum argument kind, struct conso
 	if (kind == ARG_ROUTE)
 		return read_route(p, out);
 	if (is_end(p))
-		return kind == ARG_NONE || kind == ARG_OPTIONAL ? OK : E_INVALID;
+		return kind == ARG_NEEDED || kind == ARG_SETTING ? E_INVALID : OK;
 	if (kind == ARG_NONE)
 		return E_INVALID;
+	if (kind == ARG_DRY_RUN)
+		return read_dry_run(p, out);
 	st = read_name(&p, out->name, sizeof out->name);
 	if (st == OK && kind == ARG_SETTING) {
 		if (!skip_assign(&p))

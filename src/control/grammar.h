@@ -27,7 +27,7 @@ enum verb {
 	VERB_KILL,
 	VERB_KILL_CLIENT, /* name: the id */
 	VERB_WAIT_CLOSE,
-	VERB_RELOAD,
+	VERB_RELOAD,   /* name: "", "dry run" */
 	VERB_SHUTDOWN, /* name: "", "wait_for_clients", "wait_for_servers" */
 	VERB_SWITCHOVER,
 	VERB_EXPLAIN, /* name: the database, "" if it was not named; sql */

@@ -26,6 +26,7 @@ libcore_a_SOURCES += \
 	src/control/page.h \
 	src/control/patroni.c src/control/patroni.h \
 	src/control/pq.c src/control/pq.h \
+	src/control/plan.c src/control/plan.h \
 	src/control/pq_params.c src/control/pq_params.h \
 	src/control/prepared.c \
 	src/control/probe.c src/control/probe.h \
@@ -42,6 +43,7 @@ libcore_a_SOURCES += \
 	src/control/show_pools.c \
 	src/control/show_routing.c \
 	src/control/show_run.c src/control/show_run.h \
+	src/control/show_settings.c \
 	src/control/show_sockets.c \
 	src/control/show_state.c \
 	src/control/show_stats.c \

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/users.h"
 #include "base/text.h"
+#include "conf/advice.h"
 #include "conf/conf.h"
 #include "conf/effective.h"
 #include "control/judgement.h"
@@ -40,7 +42,9 @@ struct watch {
 	char hostaddr[NET_ADDR_TEXT_MAX]; /* where the connection leads; "": a unix socket */
 	uint64_t rest_us;                 /* the next back-off */
 	uint64_t started_us;              /* the last attempt or sample */
-	uint64_t told_us; /* the last refusal in the log; 0: none since it answered */
+	uint64_t told_us;    /* the last refusal in the log; 0: none since it answered */
+	uint64_t told_wants; /* of the log's last line on its connections */
+	uint32_t told_has;
 };
 
 struct monitor {
@@ -301,19 +305,22 @@ static void on_ready(void *arg)
 	watch_ask(arg, WATCH_IDENTIFYING, probe_identity_sql);
 }
 
+static size_t n_columns(enum watch_state state)
+{
+	if (state == WATCH_IDENTIFYING)
+		return PROBE_IDENTITY_COLUMNS;
+	return state == WATCH_BLIND ? PROBE_BLIND_COLUMNS : PROBE_SAMPLE_COLUMNS;
+}
+
 static void on_row(void *arg, const struct pq_result *r)
 {
 	struct watch *n = arg;
-	const char *values[PROBE_SAMPLE_COLUMNS];
+	const char *values[PROBE_IDENTITY_COLUMNS];
 
-	const size_t n_values = n->state == WATCH_IDENTIFYING ? PROBE_IDENTITY_COLUMNS
-				: n->state == WATCH_BLIND     ? PROBE_BLIND_COLUMNS
-							      : PROBE_SAMPLE_COLUMNS;
-
-	_Static_assert(PROBE_SAMPLE_COLUMNS >= PROBE_IDENTITY_COLUMNS, "one array serves both");
-	_Static_assert(PROBE_SAMPLE_COLUMNS >= PROBE_BLIND_COLUMNS, "… all three");
-	for (size_t i = 0; i < n_values; i++)
-		values[i] = pq_result_value(r, i);
+	_Static_assert(PROBE_IDENTITY_COLUMNS >= PROBE_SAMPLE_COLUMNS, "one array serves both");
+	_Static_assert(PROBE_IDENTITY_COLUMNS >= PROBE_BLIND_COLUMNS, "… all three");
+	for (size_t i = 0; i < PROBE_IDENTITY_COLUMNS; i++)
+		values[i] = i < n_columns(n->state) ? pq_result_value(r, i) : NULL;
 	if (n->state == WATCH_IDENTIFYING)
 		n->read = probe_read_identity(values, &n->answer);
 	else if (n->state == WATCH_BLIND)
@@ -381,6 +388,26 @@ static void go_blind(struct watch *n, const char *why)
 	watch_sample(n);
 }
 
+/* Once for each pair of numbers: what the pools may want, and what the node has. */
+static void tell_places(struct watch *n)
+{
+	const struct env *env = n->m->env;
+	uint32_t has = n->answer.connections_max;
+	uint64_t wants = advice_node_servers(
+		env_conf(env), n->node, (uint32_t)auth_users_count(env_users(env)));
+	char name[256];
+
+	if (has == 0 || (has == n->told_has && wants == n->told_wants))
+		return;
+	n->told_has = has;
+	n->told_wants = wants;
+	if (wants > has)
+		log_warn(env->shared->log, "pools may want more connections than the node has",
+			"node=%s wanted=%llu has=%u hint=\"lower the pools of its databases and "
+			"users, or set max_node_connections\"",
+			log_q(name, sizeof name, node_of(n)->name), (unsigned long long)wants, has);
+}
+
 static void on_done(void *arg, const struct pq_result *r)
 {
 	struct watch *n = arg;
@@ -396,6 +423,7 @@ static void on_done(void *arg, const struct pq_result *r)
 	} else if (n->read != OK) {
 		watch_failed_text(n, PQ_FAILED_REFUSED, "an answer that cannot be read");
 	} else if (n->state == WATCH_IDENTIFYING) {
+		tell_places(n);
 		watch_sample(n);
 	} else {
 		take_sample(n);
@@ -609,6 +637,9 @@ enum status monitor_conf_changed(struct monitor *m)
 
 	if ((st = update_roles(m)) != OK || (st = update_watches(m)) != OK)
 		return st;
+	for (uint32_t i = 0; i < NODES_MAX; i++)
+		if (m->watches[i] != NULL)
+			tell_places(m->watches[i]);
 	env_timer(m->env, &m->publish, 0);
 	env_timer(m->env, &m->tick, 0);
 	return OK;

@@ -9,7 +9,10 @@
 const char probe_identity_sql[] =
 	"SELECT s.system_identifier,"
 	" (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8,"
-	" i.bytes_per_wal_segment, i.wal_block_size"
+	" i.bytes_per_wal_segment, i.wal_block_size,"
+	" current_setting('max_connections')::int8"
+	" - current_setting('superuser_reserved_connections')::int8"
+	" - coalesce(current_setting('reserved_connections', true), '0')::int8"
 	" FROM pg_control_system() s, pg_control_init() i";
 
 /*
@@ -61,17 +64,19 @@ static bool is_power_of_two(uint64_t v)
 enum status probe_read_identity(
 	const char *const values[PROBE_IDENTITY_COLUMNS], struct roles_answer *out)
 {
-	uint64_t id, start, segment, block;
+	uint64_t id, start, segment, block, connections;
 
 	if (!read_u64(values[0], 10, UINT64_MAX, &id) || id == 0 ||
 		!read_u64(values[1], 10, INT64_MAX, &start) ||
 		!read_u64(values[2], 10, 1u << 30, &segment) || !is_power_of_two(segment) ||
-		!read_u64(values[3], 10, 1u << 16, &block) || !is_power_of_two(block))
+		!read_u64(values[3], 10, 1u << 16, &block) || !is_power_of_two(block) ||
+		!read_u64(values[4], 10, UINT32_MAX, &connections))
 		return E_PROTO;
 	out->system_id = id;
 	out->postmaster_start_us = (int64_t)start;
 	out->wal.segment_size = (uint32_t)segment;
 	out->wal.block_size = (uint32_t)block;
+	out->connections_max = (uint32_t)connections;
 	return OK;
 }
 

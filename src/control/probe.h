@@ -10,7 +10,7 @@
 #include "route/roles.h"
 
 /* Once per connection: what cannot change while it lasts. */
-#define PROBE_IDENTITY_COLUMNS 4u
+#define PROBE_IDENTITY_COLUMNS 5u
 extern const char probe_identity_sql[];
 enum status probe_read_identity(const char *const values[PROBE_IDENTITY_COLUMNS],
 	struct roles_answer *out) MUST_USE; /* E_PROTO: not what was asked for */

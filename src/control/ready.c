@@ -66,6 +66,8 @@ bool ready_check(const struct conf *conf, const struct topology *t, const struct
 		add(&text, "shutting down\n");
 	if (admin->paused_all)
 		add(&text, "paused\n");
+	if (admin->suspended)
+		add(&text, "suspended\n");
 	for (size_t i = 0; i < conf->n_dbs; i++)
 		if (!is_off(admin, conf->dbs[i].name) && !has_fit_node(t, &conf->dbs[i]))
 			add(&text, "database %s: no fit node\n", conf->dbs[i].name);

@@ -6,6 +6,7 @@
 
 #include "conf/diff.h"
 #include "control/helpers.h"
+#include "control/plan.h"
 
 /* One load, on a helper. */
 struct reload_job {
@@ -17,9 +18,11 @@ struct reload_job {
 	struct conf_spreads *spreads; /* a copy, or NULL */
 	char key[NAME_LEN];
 	char value[RELOAD_VALUE_MAX];
+	bool dry_run;
 	/* the answer */
 	struct config_set set;
 	struct findings found;
+	struct plan *plan; /* of files that were read; NULL: no memory for it */
 	enum status status;
 };
 
@@ -72,6 +75,8 @@ static void log_findings(struct log *log, const struct findings *found)
 		log_q(quoted, sizeof quoted, finding_format(f, line, sizeof line));
 		if (f->kind == FINDING_ERROR)
 			log_error(log, "configuration error", "at=%s", quoted);
+		else if (f->kind == FINDING_WARNING)
+			log_warn(log, "configuration is unwise", "at=%s", quoted);
 		else if (f->kind == FINDING_RESTART)
 			log_warn(log, "setting waits for a restart", "at=%s", quoted);
 		else
@@ -84,25 +89,29 @@ static void log_change(void *arg, const struct conf_change *ch)
 	struct log *log = arg;
 	char name[256], from[256], to[256];
 
-	log_info(log, "configuration changed", "what=%s name=%s key=%s from=%s to=%s", ch->what,
-		log_q(name, sizeof name, ch->name), *ch->key != '\0' ? ch->key : "-",
-		log_q(from, sizeof from, ch->from), log_q(to, sizeof to, ch->to));
+	log_info(log, "configuration changed", "what=%s name=%s key=%s from=%s to=%s effect=\"%s\"",
+		ch->what, log_q(name, sizeof name, ch->name), *ch->key != '\0' ? ch->key : "-",
+		log_q(from, sizeof from, ch->from), log_q(to, sizeof to, ch->to), ch->effect);
 }
 
-/* For whoever asked: the errors, or what waits for a restart. */
+/* For whoever asked: the errors, or what has changed and what waits for a restart. */
 static void answer_text(const struct reload_job *l, char text[RELOAD_TEXT_MAX])
 {
-	enum finding_kind wanted = l->status == OK ? FINDING_RESTART : FINDING_ERROR;
 	char line[FINDING_LINE_MAX];
 	size_t len = 0;
 
 	text[0] = '\0';
+	if (l->status == OK) {
+		if (l->plan != NULL)
+			plan_text(l->plan, text, RELOAD_TEXT_MAX);
+		return;
+	}
 	for (size_t i = 0; i < l->found.n && len < RELOAD_TEXT_MAX; i++)
-		if (l->found.items[i].kind == wanted)
+		if (l->found.items[i].kind == FINDING_ERROR)
 			len += (size_t)snprintf(text + len, RELOAD_TEXT_MAX - len, "%s%s",
 				len != 0 ? "; " : "",
 				finding_format(&l->found.items[i], line, sizeof line));
-	if (len == 0 && l->status != OK)
+	if (len == 0)
 		snprintf(text, RELOAD_TEXT_MAX, "%s", status_name(l->status));
 }
 
@@ -118,8 +127,19 @@ static void job_free(struct reload_job *l)
 {
 	config_set_fini(&l->set);
 	findings_fini(&l->found);
+	plan_free(l->plan);
 	free(l->spreads);
 	free(l);
+}
+
+/* Before the present configuration is replaced. */
+static void make_plan(struct reload_job *l)
+{
+	struct env *env = l->of->env;
+
+	if (l->status == OK && l->spreads == NULL && *l->key == '\0' &&
+		plan_new(l->previous, env_users(env), &l->set, &l->found, &l->plan) != OK)
+		l->plan = NULL;
 }
 
 static const char *reload_word(const struct reload_job *l)
@@ -141,9 +161,13 @@ static void job_done(struct job *j)
 		job_free(l);
 		return;
 	}
-	log_findings(log, &l->found);
+	if (!l->dry_run)
+		log_findings(log, &l->found);
+	make_plan(l);
 	answer_text(l, text);
-	if (l->status == OK) {
+	if (l->dry_run) {
+		log_info(log, "configuration looked at", "result=%s", status_name(l->status));
+	} else if (l->status == OK) {
 		if (conf_diff(l->previous, l->set.conf, log_change, log) != OK)
 			log_warn(log, "changes not listed", "reason=memory");
 		log_info(log, "configuration taken over", "by=%s", reload_word(l));
@@ -158,6 +182,7 @@ static void job_done(struct job *j)
 	while ((it = list_pop_front(&r->served)) != NULL) {
 		struct reload_request *req = list_entry(it, struct reload_request, link);
 
+		req->plan = &l->plan;
 		req->done(req, l->status, text);
 	}
 	job_free(l);
@@ -166,7 +191,7 @@ static void job_done(struct job *j)
 
 static bool wants_files(const struct reload_request *req)
 {
-	return req->spreads == NULL && *req->key == '\0';
+	return req->spreads == NULL && *req->key == '\0' && !req->dry_run;
 }
 
 /* The first request, and with it all others that want just the files read. Errors: E_NOMEM. */
@@ -183,6 +208,7 @@ static enum status take_requests(struct reload *r, struct reload_job *l)
 	}
 	memcpy(l->key, first->key, sizeof l->key);
 	memcpy(l->value, first->value, sizeof l->value);
+	l->dry_run = first->dry_run;
 	list_foreach_safe (it, tmp, &r->waiting) {
 		struct reload_request *req = list_entry(it, struct reload_request, link);
 
@@ -212,6 +238,8 @@ static void on_begin(void *ctx, struct wheel_timer *t)
 	l->from = r->from;
 	l->hash_key = r->env->shared->hash_key;
 	l->previous = env_conf(r->env);
+	if (*l->previous->conffile != '\0')
+		l->from.path = l->previous->conffile;
 	l->status = E_AGAIN; /* should no helper get to it */
 	findings_init(&l->found);
 	if (take_requests(r, l) != OK) {

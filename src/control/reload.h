@@ -14,6 +14,7 @@
 #define RELOAD_TEXT_MAX  1024u
 #define RELOAD_VALUE_MAX 1024u
 
+struct plan;
 struct reload;
 
 struct reload_ops {
@@ -31,7 +32,13 @@ struct reload_request {
 	/* "": read the files; else SET */
 	char key[NAME_LEN];
 	char value[RELOAD_VALUE_MAX];
-	/* OK: `text` names what waits for a restart, or is ""; else it says what is wrong. */
+	bool dry_run; /* look only: nothing is taken over */
+	/* in `done`, after files were read: what changes, or NULL (no memory); may be moved */
+	struct plan **plan;
+	/*
+	 * OK: `text` names what has changed and what waits for a restart, or is ""; else it says
+	 * what is wrong.
+	 */
 	void (*done)(struct reload_request *r, enum status st, const char *text);
 };
 

@@ -70,8 +70,10 @@ struct session {
 	struct show_run show;
 	struct tell_run tell;
 	struct explain_run explain;
+	uint64_t suspended_us; /* SUSPEND: when it was said */
 	uint64_t since_sample; /* SWITCHOVER: what was written before it; 0: servers are in use */
 	struct reload_request reload;
+	struct plan *plan;        /* of the last RELOAD DRY RUN, or NULL */
 	struct wheel_timer timer; /* rows go on; the workers are asked again */
 	struct wheel_timer stall; /* the client takes nothing */
 };

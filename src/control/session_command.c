@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "control/admin.h"
+#include "control/plan.h"
 #include "control/switchover.h"
 #include "proto/report.h"
 
@@ -52,7 +53,8 @@ static bool is_ignored(const char *name)
 /* By our own name: with columns of ours. Tools that know PgBouncer's tables ask by that one. */
 static const struct show_table *find_table(const struct session *s, const char *name)
 {
-	return show_find(name, strcmp(s->database, "pgweir") == 0);
+	return show_find(name, strcmp(s->database, "pgweir") == 0,
+		env_conf(s->of->conf.env)->legacy_columns);
 }
 
 bool session_describe(const struct session *s, const struct console_command *c, struct wr *w)
@@ -64,6 +66,8 @@ bool session_describe(const struct session *s, const struct console_command *c, 
 		one.name = "QUERY PLAN";
 	else if (c->verb == VERB_SWITCHOVER && s->is_admin)
 		t = &show_switchover;
+	else if (c->verb == VERB_RELOAD && *c->name != '\0' && s->is_admin)
+		t = &show_plan;
 	else if (c->verb != VERB_SHOW)
 		return false;
 	if (t != NULL)
@@ -88,16 +92,18 @@ static void notice(struct session *s, const char *message, const char *detail)
 static void show_help(struct session *s)
 {
 	notice(s, "Console usage",
-		"\n\tSHOW HELP|CONFIG|DATABASES|POOLS|CLIENTS|SERVERS|USERS|VERSION"
-		"\n\tSHOW SOCKETS|ACTIVE_SOCKETS|LISTS|MEM|STATE|PEERS|PEER_POOLS"
+		"\n\tSHOW HELP|CONFIG|SETTINGS|DATABASES|POOLS|CLIENTS|SERVERS|USERS|VERSION"
+		"\n\tSHOW FDS|SOCKETS|ACTIVE_SOCKETS|LISTS|MEM|STATE|PEERS|PEER_POOLS"
 		"\n\tSHOW DNS_HOSTS|DNS_ZONES"
 		"\n\tSHOW STATS|STATS_TOTALS|STATS_AVERAGES|TOTALS"
 		"\n\tSHOW "
 		"CLUSTERS|NODES|NODE_POOLS|SWITCHOVER|ROUTES|TRANSACTION_READS|PINS|ERRORS|WORKERS"
+		"\n\tSHOW LAG|LEARNED|LISTENERS|CATALOG"
 		"\n\tSET key = arg"
-		"\n\tRELOAD"
+		"\n\tRELOAD [DRY RUN]"
 		"\n\tPAUSE [<db>]"
 		"\n\tRESUME [<db>]"
+		"\n\tSUSPEND"
 		"\n\tDISABLE <db>"
 		"\n\tENABLE <db>"
 		"\n\tRECONNECT [<db>]"
@@ -130,6 +136,20 @@ static void forget_suspended(struct session *s)
 		list_entry(it, struct prepared, link)->is_suspended = false;
 }
 
+static void show_rows(struct session *s, const struct show_table *t, bool with_columns)
+{
+	struct wr w = session_wr(s);
+
+	if (with_columns) {
+		reply_put_row_description(&w, t->columns, t->n_columns, 0);
+		session_send(s, &w);
+	}
+	forget_suspended(s);
+	show_run_start(&s->show, t);
+	s->show.plan = s->plan;
+	session_go_on(s);
+}
+
 static void show(struct session *s, bool with_columns)
 {
 	const struct show_table *t = find_table(s, s->command.name);
@@ -144,15 +164,17 @@ static void show(struct session *s, bool with_columns)
 		refuse(s);
 		return;
 	}
-	if (with_columns && session_describe(s, &s->command, &w))
-		session_send(s, &w);
-	if (t == NULL) {
-		show_fixed(s, value);
+	if (t != NULL && t->admin_only && !s->is_admin) {
+		session_error(s, "admin access needed");
 		return;
 	}
-	forget_suspended(s);
-	show_run_start(&s->show, t);
-	session_go_on(s);
+	if (t != NULL) {
+		show_rows(s, t, with_columns);
+		return;
+	}
+	if (with_columns && session_describe(s, &s->command, &w))
+		session_send(s, &w);
+	show_fixed(s, value);
 }
 
 static void suspend(struct session *s)
@@ -226,6 +248,8 @@ static const char *what_ended(const struct session *s, const struct tell_sum *su
 	if ((s->command.verb == VERB_PAUSE || s->command.verb == VERB_SWITCHOVER) &&
 		!admin_is_paused(env, s->command.name) && !admin_is_paused_all(env))
 		return "resumed while it was being paused";
+	if (s->command.verb == VERB_SUSPEND && !admin_is_suspended(env))
+		return "resumed while it was being suspended";
 	if (s->command.verb == VERB_KILL_CLIENT && sum->n_hit == 0)
 		return "client not found";
 	return NULL;
@@ -237,6 +261,8 @@ static bool is_done(const struct session *s, const struct tell_sum *sum)
 		return sum->servers_in_use == 0;
 	if (s->command.verb == VERB_WAIT_CLOSE)
 		return sum->servers_outdated == 0;
+	if (s->command.verb == VERB_SUSPEND)
+		return sum->unsent == 0;
 	return true;
 }
 
@@ -277,6 +303,13 @@ static void on_told(struct tell_run *run, const struct tell_sum *sum)
 		env_timer(s->of->conf.env, &s->timer, SESSION_POLL_US);
 }
 
+static bool suspend_is_late(const struct session *s)
+{
+	const struct env *env = s->of->conf.env;
+
+	return env_now_us(env) - s->suspended_us >= env_conf(env)->suspend_timeout_us;
+}
+
 static void tell(struct session *s)
 {
 	const struct console_command *c = &s->command;
@@ -290,6 +323,10 @@ static void tell(struct session *s)
 		break;
 	case VERB_WAIT_CLOSE:
 		tell_start(&s->tell, COMMAND_COUNT, c->name, 0);
+		break;
+	case VERB_SUSPEND:
+		tell_start(
+			&s->tell, suspend_is_late(s) ? COMMAND_CLOSE_UNSENT : COMMAND_COUNT, "", 0);
 		break;
 	default: /* PAUSE, RECONNECT, SWITCHOVER */
 		tell_start(&s->tell, COMMAND_CLOSE_IDLE, c->name, 0);
@@ -412,12 +449,29 @@ static void on_explained(struct explain_run *run, const struct ask_explained *a)
 
 /* --- RELOAD, SET, SHUTDOWN --- */
 
+/* The answer to RELOAD DRY RUN is a table. */
+static void show_plan_of(struct session *s, struct reload_request *r)
+{
+	if (*r->plan == NULL) {
+		session_error_as(s, SQLSTATE_INSUFFICIENT_RESOURCES, "out of memory");
+		return;
+	}
+	plan_free(s->plan);
+	s->plan = *r->plan;
+	*r->plan = NULL;
+	s->command.verb = VERB_SHOW;
+	text_copy(s->command.name, sizeof s->command.name, show_plan.name);
+	show_rows(s, &show_plan, !s->is_extended);
+}
+
 static void on_reloaded(struct reload_request *r, enum status st, const char *text)
 {
 	struct session *s = list_entry(r, struct session, reload);
 
 	if (st != OK && s->command.verb == VERB_RELOAD) {
 		session_error_as(s, "F0000", text);
+	} else if (r->dry_run) {
+		show_plan_of(s, r);
 	} else if (st != OK) {
 		session_error(s, "SET failed: %s", text);
 	} else {
@@ -431,6 +485,7 @@ static void reload(struct session *s)
 {
 	memset(s->reload.key, 0, sizeof s->reload.key);
 	memset(s->reload.value, 0, sizeof s->reload.value);
+	s->reload.dry_run = s->command.verb == VERB_RELOAD && *s->command.name != '\0';
 	if (s->command.verb == VERB_SET) {
 		text_copy(s->reload.key, sizeof s->reload.key, s->command.name);
 		text_copy(s->reload.value, sizeof s->reload.value, s->command.value);
@@ -508,7 +563,8 @@ static void run_as_admin(struct session *s)
 		switch_over(s);
 		break;
 	case VERB_SUSPEND:
-		session_error_as(s, SQLSTATE_FEATURE_NOT_SUPPORTED, "SUSPEND is not supported");
+		s->suspended_us = env_now_us(s->of->conf.env);
+		decide(s, admin_suspend, true);
 		break;
 	case VERB_EXPLAIN:
 	case VERB_EMPTY:
@@ -548,5 +604,7 @@ void session_command_cancel(struct session *s)
 	tell_cancel(&s->tell);
 	explaining_cancel(&s->explain);
 	reload_cancel(&s->reload);
+	plan_free(s->plan);
+	s->plan = NULL;
 	wheel_del(&s->of->conf.env->wheel, &s->timer);
 }

@@ -15,6 +15,7 @@ static const struct show_table *const tables[] = {
 	&show_dns_hosts,
 	&show_dns_zones,
 	&show_errors,
+	&show_fds,
 	&show_lag,
 	&show_learned,
 	&show_listeners,
@@ -28,6 +29,7 @@ static const struct show_table *const tables[] = {
 	&show_pools,
 	&show_routes,
 	&show_servers,
+	&show_settings,
 	&show_sockets,
 	&show_state,
 	&show_stats,
@@ -43,15 +45,27 @@ static const struct show_table *const tables[] = {
 
 static const struct show_table *const tables_ours[] = {&show_clients_ours, &show_servers_ours};
 
-const struct show_table *show_find(const char *name, bool is_ours)
+static const struct show_table *const tables_legacy[] = {
+	&show_databases_legacy, &show_stats_legacy};
+
+static const struct show_table *find_in(
+	const struct show_table *const *of, size_t n, const char *name)
 {
-	for (size_t i = 0; is_ours && i < sizeof tables_ours / sizeof *tables_ours; i++)
-		if (strcmp(tables_ours[i]->name, name) == 0)
-			return tables_ours[i];
-	for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
-		if (strcmp(tables[i]->name, name) == 0)
-			return tables[i];
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(of[i]->name, name) == 0)
+			return of[i];
 	return NULL;
+}
+
+#define FIND_IN(of, name) find_in(of, sizeof(of) / sizeof *(of), name)
+
+const struct show_table *show_find(const char *name, bool is_ours, bool is_legacy)
+{
+	const struct show_table *t = is_ours ? FIND_IN(tables_ours, name) : NULL;
+
+	if (t == NULL && is_legacy)
+		t = FIND_IN(tables_legacy, name);
+	return t != NULL ? t : FIND_IN(tables, name);
 }
 
 const struct show_table *show_nth(size_t i)

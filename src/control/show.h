@@ -13,6 +13,7 @@
 
 struct consoles;
 struct listenings;
+struct plan;
 struct resolve;
 struct stats;
 
@@ -30,6 +31,7 @@ struct show_in {
 	struct consoles *consoles;
 	const struct gathered *gathered; /* what the table wants */
 	const struct listenings *listenings;
+	const struct plan *plan; /* of this console's RELOAD DRY RUN, or NULL */
 };
 
 #define SHOW_STREAMS_MAX 2u
@@ -49,32 +51,38 @@ struct show_table {
 	 * the next position; SIZE_MAX: there is no row at `pos` or after it. May be NULL.
 	 */
 	size_t (*row)(const struct show_in *in, size_t pos, struct rows *out);
-	bool admin_only;
+	bool admin_only; /* not for stats_users */
 };
 
 #define SHOW_NO_STREAM \
 	{              \
 		-1, -1 \
 	}
-#define SHOW_COLUMNS(c) (c), (uint16_t)(sizeof(c) / sizeof *(c))
+#define SHOW_COLUMNS(c)           (c), (uint16_t)(sizeof(c) / sizeof *(c))
+#define SHOW_COLUMNS_BUT(c, last) (c), (uint16_t)(sizeof(c) / sizeof *(c) - (last))
 
 /*
  * The table of SHOW `name` (lower case), or NULL. is_ours: the console was asked for by our own
- * name: some tables have columns of ours behind PgBouncer's then.
+ * name: some tables have columns of ours behind PgBouncer's then. is_legacy: some have columns
+ * under the names that old PgBouncers gave them.
  */
-const struct show_table *show_find(const char *name, bool is_ours);
+const struct show_table *show_find(const char *name, bool is_ours, bool is_legacy);
 const struct show_table *show_nth(size_t i); /* sorted by name; NULL behind the last */
 
 struct topo_node;
 /* Slow start: how much of its share of reads the node gets now, 10 to 100. */
 unsigned node_share_percent(const struct show_in *in, const struct topo_node *n);
 
+extern const struct show_table show_settings;
 extern const struct show_table show_config, show_databases, show_dns_hosts, show_dns_zones,
 	show_lists, show_listeners, show_mem, show_node_pools, show_nodes, show_peer_pools,
 	show_peers, show_pools, show_state, show_users, show_version, show_workers;
 extern const struct show_table show_catalog, show_clusters, show_lag, show_learned, show_switchover;
+/* Shown by RELOAD DRY RUN alone. */
+extern const struct show_table show_plan;
 extern const struct show_table show_clients_ours, show_servers_ours;
-extern const struct show_table show_active_sockets, show_clients, show_pins, show_servers,
+extern const struct show_table show_databases_legacy, show_stats_legacy;
+extern const struct show_table show_active_sockets, show_clients, show_fds, show_pins, show_servers,
 	show_sockets;
 extern const struct show_table show_errors, show_transaction_reads, show_routes, show_stats,
 	show_stats_averages, show_stats_totals, show_totals;

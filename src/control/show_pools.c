@@ -191,24 +191,19 @@ static size_t node_pools_row(const struct show_in *in, size_t pos, struct rows *
 /* --- DATABASES --- */
 
 static const struct reply_column databases_columns[] = {
-	{"name", T},
-	{"host", T},
-	{"port", I4},
-	{"database", T},
-	{"force_user", T},
-	{"pool_size", I4},
-	{"min_pool_size", I4},
-	{"reserve_pool_size", I4},
-	{"server_lifetime", I4},
-	{"pool_mode", T},
-	{"load_balance_hosts", T},
-	{"max_connections", I4},
-	{"current_connections", I4},
-	{"max_client_connections", I4},
-	{"current_client_connections", I4},
-	{"paused", I4},
-	{"disabled", I4},
+	{"name", T}, {"host", T}, {"port", I4}, {"database", T}, {"force_user", T},
+	{"pool_size", I4}, {"min_pool_size", I4}, {"reserve_pool_size", I4},
+	{"server_lifetime", I4}, {"pool_mode", T}, {"load_balance_hosts", T},
+	{"max_connections", I4}, {"current_connections", I4}, {"max_client_connections", I4},
+	{"current_client_connections", I4}, {"paused", I4}, {"disabled", I4},
+	{"reserve_pool", I4}, /* the name before 1.24; with legacy_columns alone */
 };
+
+static void put_legacy_reserve(uint32_t size, struct rows *out)
+{
+	if (out->n_columns == sizeof databases_columns / sizeof *databases_columns)
+		rows_u64(out, size);
+}
 
 static const char *or_null(const char *s)
 {
@@ -239,6 +234,7 @@ static void put_database(
 	rows_u64(out, used.clients);
 	rows_u64(out, admin_is_paused(in->env, name));
 	rows_u64(out, admin_is_disabled(in->env, name));
+	put_legacy_reserve(conf_reserve_pool_size(conf, db, NULL), out);
 	rows_end(out);
 }
 
@@ -260,6 +256,7 @@ static void put_own_database(const struct show_in *in, struct rows *out)
 	rows_u64(out, consoles_n(in->consoles));
 	rows_u64(out, 0);
 	rows_u64(out, 0);
+	put_legacy_reserve(0, out);
 	rows_end(out);
 }
 
@@ -365,7 +362,9 @@ const struct show_table show_pools = {
 	"pools", SHOW_COLUMNS(pools_columns), GATHER_POOLS, SHOW_NO_STREAM, NULL, pools_row, false};
 const struct show_table show_node_pools = {"node_pools", SHOW_COLUMNS(node_pools_columns),
 	GATHER_POOLS, SHOW_NO_STREAM, NULL, node_pools_row, false};
-const struct show_table show_databases = {"databases", SHOW_COLUMNS(databases_columns),
+const struct show_table show_databases = {"databases", SHOW_COLUMNS_BUT(databases_columns, 1),
+	GATHER_POOLS, SHOW_NO_STREAM, NULL, databases_row, false};
+const struct show_table show_databases_legacy = {"databases", SHOW_COLUMNS(databases_columns),
 	GATHER_POOLS, SHOW_NO_STREAM, NULL, databases_row, false};
 const struct show_table show_users = {
 	"users", SHOW_COLUMNS(users_columns), GATHER_POOLS, SHOW_NO_STREAM, NULL, users_row, false};

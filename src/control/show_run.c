@@ -98,6 +98,7 @@ static void write_one(struct show_run *run, struct rows *out)
 	struct show_in in = run->tools->in;
 
 	in.gathered = run->gathered;
+	in.plan = run->plan;
 	if (run->state == SHOW_RUN_WRITING) {
 		run->table->stream_row(&in, run->piece, run->piece_at, out);
 		if (!out->w->bad)

@@ -38,6 +38,7 @@ struct show_run {
 	enum status failed;
 	struct gather_request request;
 	struct gathered *gathered;
+	const struct plan *plan; /* borrowed; NULL: none */
 	struct collect_run collect;
 	unsigned stream;
 	struct ask_rows *piece;

@@ -169,6 +169,50 @@ static size_t console_row(const struct show_in *in, size_t pos, struct rows *out
 	return pos + 1;
 }
 
+/* --- FDS: what PgBouncer gives away to its successor, less the sockets and all that is secret ---
+ */
+
+static const struct reply_column fds_columns[] = {{"fd", I4}, {"task", T}, {"user", T},
+	{"database", T}, {"addr", T}, {"port", I4}, {"cancel", I8}, {"link", I4},
+	{"client_encoding", T}, {"std_strings", T}, {"datestyle", T}, {"timezone", T},
+	{"password", T}, {"scram_client_key", T}, {"scram_server_key", T}};
+
+#define FDS_UNTOLD 7u /* the last ones */
+
+static void put_fd(const struct show_socket_row *r, struct rows *out)
+{
+	rows_begin(out);
+	rows_i64(out, r->fd);
+	rows_text(out, r->type == 'C' ? "client" : "server");
+	rows_text(out, r->user);
+	rows_text(out, r->database);
+	rows_text(out, r->addr);
+	rows_u64(out, r->port);
+	rows_u64(out, 0);
+	rows_u64(out, r->link);
+	for (unsigned i = 0; i < FDS_UNTOLD; i++)
+		rows_text(out, NULL);
+	rows_end(out);
+}
+
+static void stream_fd(
+	const struct show_in *in, const struct ask_rows *rows, size_t i, struct rows *out)
+{
+	(void)in;
+	if (rows->row[i].socket.fd >= 0)
+		put_fd(&rows->row[i].socket, out);
+}
+
+static size_t console_fd(const struct show_in *in, size_t pos, struct rows *out)
+{
+	struct show_socket_row r;
+
+	if (!consoles_row(in->consoles, pos, &r))
+		return SIZE_MAX;
+	put_fd(&r, out);
+	return pos + 1;
+}
+
 static const struct reply_column pins_columns[] = {
 	{"client", I8},
 	{"server", I8},
@@ -209,5 +253,7 @@ const struct show_table show_sockets = {"sockets", SHOW_COLUMNS(socket_columns),
 	{SHOW_ROWS_CLIENTS, SHOW_ROWS_SERVERS}, stream_socket, console_row, false};
 const struct show_table show_active_sockets = {"active_sockets", SHOW_COLUMNS(socket_columns), 0,
 	{SHOW_ROWS_CLIENTS, SHOW_ROWS_SERVERS}, stream_active, console_row, false};
+const struct show_table show_fds = {"fds", SHOW_COLUMNS(fds_columns), 0,
+	{SHOW_ROWS_CLIENTS, SHOW_ROWS_SERVERS}, stream_fd, console_fd, true};
 const struct show_table show_pins = {
 	"pins", SHOW_COLUMNS(pins_columns), 0, {SHOW_ROWS_PINS, -1}, stream_pin, NULL, false};

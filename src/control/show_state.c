@@ -93,7 +93,8 @@ static size_t state_row(const struct show_in *in, size_t pos, struct rows *out)
 {
 	static const char *const keys[] = {"active", "paused", "suspended"};
 	bool paused = admin_is_paused_all(in->env);
-	const bool values[] = {!paused, paused, false};
+	bool suspended = admin_is_suspended(in->env);
+	const bool values[] = {!paused && !suspended, paused, suspended};
 
 	if (pos >= sizeof keys / sizeof *keys)
 		return SIZE_MAX;

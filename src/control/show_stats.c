@@ -77,7 +77,13 @@ static const struct reply_column stats_columns[] = {
 	{"avg_server_parse_count", N},
 	{"avg_bind_count", N},
 	{"avg_client_login_count", N},
+	/* the names before 1.8; with legacy_columns alone */
+	{"total_requests", N},
+	{"avg_req", N},
+	{"avg_query", N},
 };
+
+#define LEGACY_STATS 3u
 
 static size_t stats_row(const struct show_in *in, size_t pos, struct rows *out)
 {
@@ -95,6 +101,11 @@ static size_t stats_row(const struct show_in *in, size_t pos, struct rows *out)
 	stats_average(in->stats, r, &avg);
 	averages_of(&avg, v);
 	put_counts(out, v);
+	if (out->n_columns == sizeof stats_columns / sizeof *stats_columns) {
+		rows_u64(out, r->query_count);
+		rows_u64(out, avg.query_count);
+		rows_u64(out, avg.query_time);
+	}
 	rows_end(out);
 	return pos + 1;
 }
@@ -319,7 +330,9 @@ static size_t errors_row(const struct show_in *in, size_t pos, struct rows *out)
 	return pos + 1;
 }
 
-const struct show_table show_stats = {
+const struct show_table show_stats = {"stats", SHOW_COLUMNS_BUT(stats_columns, LEGACY_STATS),
+	GATHER_STATS, SHOW_NO_STREAM, NULL, stats_row, false};
+const struct show_table show_stats_legacy = {
 	"stats", SHOW_COLUMNS(stats_columns), GATHER_STATS, SHOW_NO_STREAM, NULL, stats_row, false};
 const struct show_table show_stats_totals = {"stats_totals", SHOW_COLUMNS(totals_columns),
 	GATHER_STATS, SHOW_NO_STREAM, NULL, stats_totals_row, false};

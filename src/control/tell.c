@@ -80,6 +80,7 @@ void tellers_take(struct tellers *t, struct ask_done *d)
 		run->sum.servers_in_use += d->servers_in_use;
 		run->sum.servers_outdated += d->servers_outdated;
 		run->sum.clients += d->clients;
+		run->sum.unsent += d->unsent;
 		if (--run->n_left == 0)
 			finish(run, true);
 		break;

@@ -20,7 +20,7 @@ struct tellers {
 };
 
 struct tell_sum {
-	uint64_t n_hit, servers_in_use, servers_outdated, clients;
+	uint64_t n_hit, servers_in_use, servers_outdated, clients, unsent;
 	bool complete; /* every worker has answered */
 };
 

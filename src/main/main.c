@@ -65,12 +65,13 @@ static void usage(FILE *to)
 	      "  -d, --daemon             run in the background\n"
 	      "  -t, --test               test the configuration, show all errors, and exit\n"
 	      "  -u, --user=USER          run as USER\n"
-	      "      --takeover           have this program take over from the running daemon\n"
+	      "  -R, --takeover           have this program take over from the running daemon\n"
 	      "  -q, --quiet              log warnings and errors only\n"
 	      "  -v, --verbose            log more\n"
 	      "  -V, --version            show the version\n"
-	      "      --help               show this\n"
-	      "      --help-config [KEY]  show all keys of the configuration, or one of them\n",
+	      "  -h, --help               show this\n"
+	      "      --help-config [KEY]  show all keys of the configuration, or one of them\n"
+	      "      --migrate=FILE       write a file of PgBouncer as one of pgweir, explained\n",
 		to);
 }
 
@@ -90,21 +91,53 @@ static int help_config(const char *key)
 	return 1;
 }
 
+/* Errors go to stderr as they are; the log may not be set up yet. */
+static void print_findings(const struct findings *f)
+{
+	static const char *const prefix[] = {[FINDING_ERROR] = "",
+		[FINDING_NOTE] = "note: ",
+		[FINDING_WARNING] = "warning: ",
+		[FINDING_RESTART] = "note: "};
+	char line[FINDING_LINE_MAX];
+
+	for (size_t i = 0; i < f->n; i++)
+		fprintf(stderr, "%s%s\n", prefix[f->items[i].kind],
+			finding_format(&f->items[i], line, sizeof line));
+	if (f->n_left_out != 0)
+		fprintf(stderr, "%zu more\n", f->n_left_out);
+}
+
+static int migrate(const char *path)
+{
+	struct document_out out = {.put = put_stdout};
+	struct findings found;
+	enum status st;
+
+	findings_init(&found);
+	st = config_migrate(path, &out, &found);
+	if (st != OK)
+		print_findings(&found);
+	findings_fini(&found);
+	return st == OK ? 0 : 1;
+}
+
 /* Read the command line. Returns -1 to go on, else the exit status. */
 static int read_options(int argc, char **argv, struct options *o)
 {
-	enum { OPT_HELP = 256, OPT_HELP_CONFIG, OPT_TAKEOVER, OPT_TAKEOVER_FD };
+	enum { OPT_HELP_CONFIG = 256, OPT_MIGRATE, OPT_TAKEOVER_FD };
 	static const struct option longs[] = {{"daemon", no_argument, NULL, 'd'},
 		{"test", no_argument, NULL, 't'}, {"user", required_argument, NULL, 'u'},
 		{"quiet", no_argument, NULL, 'q'}, {"verbose", no_argument, NULL, 'v'},
-		{"version", no_argument, NULL, 'V'}, {"help", no_argument, NULL, OPT_HELP},
-		{"takeover", no_argument, NULL, OPT_TAKEOVER},
+		{"version", no_argument, NULL, 'V'}, {"help", no_argument, NULL, 'h'},
+		{"takeover", no_argument, NULL, 'R'},
+		{"reboot", no_argument, NULL, 'R'},                        /* PgBouncer's word */
 		{"takeover-fd", required_argument, NULL, OPT_TAKEOVER_FD}, /* not for people */
-		{"help-config", no_argument, NULL, OPT_HELP_CONFIG}, {NULL, 0, NULL, 0}};
+		{"help-config", no_argument, NULL, OPT_HELP_CONFIG},
+		{"migrate", required_argument, NULL, OPT_MIGRATE}, {NULL, 0, NULL, 0}};
 	int ch;
 
 	o->from.environment = (const char *const *)environ;
-	while ((ch = getopt_long(argc, argv, "dtu:qvVh", longs, NULL)) != -1) {
+	while ((ch = getopt_long(argc, argv, "dtu:qvVhR", longs, NULL)) != -1) {
 		switch (ch) {
 		case 'd':
 			o->daemon = true;
@@ -121,7 +154,7 @@ static int read_options(int argc, char **argv, struct options *o)
 		case 'v':
 			o->verbose++;
 			break;
-		case OPT_TAKEOVER:
+		case 'R':
 			o->takeover = true;
 			break;
 		case OPT_TAKEOVER_FD:
@@ -131,11 +164,12 @@ static int read_options(int argc, char **argv, struct options *o)
 			puts(PACKAGE_STRING);
 			return 0;
 		case 'h':
-		case OPT_HELP:
 			usage(stdout);
 			return 0;
 		case OPT_HELP_CONFIG:
 			return help_config(optind < argc ? argv[optind] : NULL);
+		case OPT_MIGRATE:
+			return migrate(optarg);
 		default:
 			usage(stderr);
 			return 2;
@@ -150,18 +184,6 @@ static int read_options(int argc, char **argv, struct options *o)
 	}
 	o->from.path = argc > optind ? argv[optind] : "";
 	return -1;
-}
-
-/* Errors go to stderr as they are; the log may not be set up yet. */
-static void print_findings(const struct findings *f)
-{
-	char line[FINDING_LINE_MAX];
-
-	for (size_t i = 0; i < f->n; i++)
-		fprintf(stderr, "%s%s\n", f->items[i].kind == FINDING_ERROR ? "" : "note: ",
-			finding_format(&f->items[i], line, sizeof line));
-	if (f->n_left_out != 0)
-		fprintf(stderr, "%zu more\n", f->n_left_out);
 }
 
 static uint64_t clock_s(void)

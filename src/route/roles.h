@@ -58,6 +58,7 @@ struct roles_answer {
 	int64_t postmaster_start_us;
 	uint32_t server_version_num;
 	struct wal_geometry wal;
+	uint32_t connections_max; /* that it has for others than superusers; 0: not known */
 	bool blind; /* it refuses to tell timeline and LSN: 0, and system_id may be 0, too */
 };
 

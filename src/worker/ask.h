@@ -305,6 +305,7 @@ struct show_socket_row { /* CLIENTS and SERVERS */
 	uint64_t pins;       /* bits of enum pin_cause */
 	uint64_t statement;  /* fingerprint of what runs, or ran last in its transaction; 0: none */
 	uint64_t bytes_kept; /* our memory for this connection */
+	int32_t fd;
 };
 
 struct show_pool_row { /* one per (database, user), node -1: the clients; one per node: the servers
@@ -405,10 +406,11 @@ struct ask_rows {
 
 /* --- commands --- */
 enum command_what {
-	COMMAND_KILL_DB,     /* drop clients and servers of `database` ("": all) at once */
-	COMMAND_KILL_CLIENT, /* drop the client with `id`, if it lives here */
-	COMMAND_CLOSE_IDLE,  /* PAUSE, RECONNECT: close idle servers of `database` that must go */
-	COMMAND_COUNT,       /* only answer the counts */
+	COMMAND_KILL_DB,      /* drop clients and servers of `database` ("": all) at once */
+	COMMAND_KILL_CLIENT,  /* drop the client with `id`, if it lives here */
+	COMMAND_CLOSE_IDLE,   /* PAUSE, RECONNECT: close idle servers of `database` that must go */
+	COMMAND_COUNT,        /* only answer the counts */
+	COMMAND_CLOSE_UNSENT, /* SUSPEND has waited long enough: close what is not sent yet */
 };
 
 struct tell_command {
@@ -427,6 +429,7 @@ struct ask_done {
 	uint32_t servers_in_use;   /* of `database`: held by a client or logging in */
 	uint32_t servers_outdated; /* of `database`: to be closed at release, still there */
 	uint32_t clients;          /* of `database` */
+	uint32_t unsent;           /* connections with output that waits; counted under SUSPEND */
 };
 
 /* --- EXPLAIN ROUTE on the console --- */

@@ -298,7 +298,10 @@ static size_t on_data(void *arg, const uint8_t *data, size_t len)
 		return login_on_data(w, c, data, len);
 	case CLIENT_IDLE:
 	case CLIENT_ACTIVE:
-		return unit_on_data(w, c, data, len);
+		if (!w->suspended)
+			return unit_on_data(w, c, data, len);
+		conn_rx_pause(c->conn);
+		return 0;
 	case CLIENT_TLS:
 	case CLIENT_DERIVE:
 	case CLIENT_MOVING:
@@ -626,6 +629,7 @@ void client_show(struct worker *w, const struct client *c, struct show_socket_ro
 		.replication = c->replication,
 		.statement = activity_fingerprint(c),
 		.bytes_kept = sizeof *c + conn_memory(c->conn) + c->names.bytes,
+		.fd = conn_fd(c->conn),
 	};
 	if (c->db != NULL)
 		text_copy(row->database, sizeof row->database, c->db->name);

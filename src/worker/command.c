@@ -4,6 +4,7 @@
 
 #include "worker/client.h"
 #include "worker/server.h"
+#include "worker/suspend.h"
 
 static bool is_meant(const struct tell_command *t, const char *database)
 {
@@ -97,7 +98,12 @@ void command_run(struct worker *w, const struct tell_command *t)
 		break;
 	case COMMAND_COUNT:
 		break;
+	case COMMAND_CLOSE_UNSENT:
+		done->n_hit = suspend_close_unsent(w);
+		break;
 	}
+	if (w->suspended)
+		done->unsent = suspend_n_unsent(w);
 	count(w, t, done);
 	worker_ask(w, &done->mail);
 }

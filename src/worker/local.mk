@@ -54,6 +54,7 @@ libcore_a_SOURCES += \
 	src/worker/show.c src/worker/show.h \
 	src/worker/signals.c src/worker/signals.h \
 	src/worker/single.c src/worker/single.h \
+	src/worker/suspend.c src/worker/suspend.h \
 	src/worker/sqlstmt.c src/worker/sqlstmt.h \
 	src/worker/takeover.c src/worker/takeover.h \
 	src/worker/unit.c src/worker/unit.h \

@@ -273,7 +273,10 @@ static size_t on_data(void *arg, const uint8_t *data, size_t len)
 	case SERVER_ACTIVE:
 	case SERVER_RESET:
 	case SERVER_CANCELED:
-		return relay_server_data(s->w, s, data, len);
+		if (!s->w->suspended)
+			return relay_server_data(s->w, s, data, len);
+		conn_rx_pause(s->conn);
+		return 0;
 	case SERVER_MOVING:
 	case SERVER_CLOSED:
 	case SERVER_BAD:
@@ -655,6 +658,7 @@ void server_show(struct worker *w, const struct server *s, struct show_socket_ro
 		.pins = s->client != NULL ? s->client->pins.causes : 0,
 		.statement = s->client != NULL ? activity_fingerprint(s->client) : 0,
 		.bytes_kept = sizeof *s + (s->conn != NULL ? conn_memory(s->conn) : 0),
+		.fd = s->conn != NULL ? conn_fd(s->conn) : -1,
 	};
 	text_copy(row->database, sizeof row->database, s->pool->acc->db->name);
 	text_copy(row->user, sizeof row->user, s->pool->acc->user);

@@ -33,6 +33,7 @@
 #include "worker/server.h"
 #include "worker/show.h"
 #include "worker/signals.h"
+#include "worker/suspend.h"
 #include "worker/takeover.h"
 #include "worker/upkeep.h"
 
@@ -279,6 +280,7 @@ static void worker_load_snapshots(struct worker *w)
 	if (w->admin != NULL && w->admin->generation != w->admin_applied) {
 		w->admin_applied = w->admin->generation;
 		dbase_apply_admin(w);
+		suspend_apply(w);
 		if (w->admin->shutdown_wait_clients || w->admin->shutdown_wait_servers)
 			worker_stop_listening(w, !atomic_load(&w->sh->is_taken_over));
 	}

@@ -122,6 +122,7 @@ struct worker {
 	uint32_t deal_next;             /* worker that gets the next unix-socket client */
 	struct worker_counts counts;
 	bool stopping;
+	bool suspended; /* worker/suspend.h */
 };
 
 /* Errors: E_NOMEM, E_IO; E_LIMIT more than WORKER_LISTENERS_MAX. */

@@ -14,7 +14,7 @@ DEMO_EVERY=5 # seconds between two looks
 DEMO_ERROR='ERROR|FATAL|aborted'
 
 quickstart_demo() {
-	local seconds=0
+	local seconds=0 ramp=0
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--for)
@@ -22,6 +22,10 @@ quickstart_demo() {
 				"for example: ./quickstart demo --for 60"
 			seconds=$2
 			shift 2
+			;;
+		--ramp)
+			ramp=1
+			shift
 			;;
 		*) fail "demo does not know the argument $1" "see ./quickstart --help" ;;
 		esac
@@ -33,6 +37,10 @@ quickstart_demo() {
 	trap 'exit 143' TERM
 	demo_start_cluster
 	demo_start_pgweir
+	if [ "$ramp" = 1 ]; then
+		demo_ramp
+		return
+	fi
 	demo_start_load
 	demo_tell_how_to_connect "$seconds"
 	demo_watch "$seconds"
@@ -131,6 +139,15 @@ demo_pgbench() { # LOG ARGUMENTS…
 
 demo_pgbench_path() {
 	command -v pgbench || echo "$(pg_config --bindir)/pgbench"
+}
+
+# Reads by all clients: with DEMO_POOL servers on each node, the pool gives way first on most machines.
+demo_ramp() {
+	step "Raising the load: $TOP/bench/pgweir-ramp"
+	PGPASSWORD=$PASSWORD "$PYTHON" "$TOP/bench/pgweir-ramp" -h 127.0.0.1 -p "$PORT" -U demo \
+		--stats "http://127.0.0.1:$STATS_PORT" --pgbench "$(demo_pgbench_path)" \
+		-b select-only --start 8 --step-seconds 5 --p95 "${DEMO_P95:-20}" demo ||
+		fail "the ramp failed" "see the lines above"
 }
 
 demo_start_load() {

@@ -10,6 +10,16 @@ test_unit_conf_check_conf_LDADD = $(UNIT_LIBS)
 test_unit_conf_check_conf_CFLAGS = $(UNIT_CFLAGS)
 test_unit_conf_check_conf_LDFLAGS = $(FAILING_ALLOC_LINK)
 
+check_PROGRAMS += test/unit/conf/check_advice
+test_unit_conf_check_advice_SOURCES = test/unit/conf/check_advice.c test/unit/conf/fixture.h
+test_unit_conf_check_advice_LDADD = $(UNIT_LIBS)
+test_unit_conf_check_advice_CFLAGS = $(UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/conf/check_migrate
+test_unit_conf_check_migrate_SOURCES = test/unit/conf/check_migrate.c test/unit/conf/fixture.h
+test_unit_conf_check_migrate_LDADD = $(UNIT_LIBS)
+test_unit_conf_check_migrate_CFLAGS = $(UNIT_CFLAGS)
+
 check_PROGRAMS += test/unit/conf/check_diff
 test_unit_conf_check_diff_SOURCES = test/unit/conf/check_diff.c test/unit/conf/fixture.h $(FAILING_ALLOC_FILES)
 test_unit_conf_check_diff_LDADD = $(UNIT_LIBS)

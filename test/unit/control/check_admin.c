@@ -40,6 +40,27 @@ START_TEST(pause_and_resume_all)
 }
 END_TEST
 
+START_TEST(suspend_and_pause_of_all_exclude_each_other)
+{
+	ck_assert_int_eq(admin_suspend(&w.env, "", &err), OK);
+	ck_assert(now()->suspended && !now()->paused_all && admin_is_suspended(&w.env));
+	ck_assert_int_eq(admin_suspend(&w.env, "", &err), E_INVALID);
+	ck_assert_str_eq(err.text, "already suspended/paused");
+	ck_assert_int_eq(admin_pause(&w.env, "", &err), E_INVALID);
+	ck_assert_int_eq(admin_resume(&w.env, "", &err), OK);
+	ck_assert(!now()->suspended);
+	ck_assert_int_eq(admin_pause(&w.env, "", &err), OK);
+	ck_assert_int_eq(admin_suspend(&w.env, "", &err), E_INVALID);
+	ck_assert_int_eq(admin_resume(&w.env, "", &err), OK);
+	/* who is waited for has to be able to leave */
+	ck_assert_int_eq(admin_suspend(&w.env, "", &err), OK);
+	ck_assert_int_eq(admin_shutdown(&w.env, false), OK);
+	ck_assert(!now()->suspended);
+	ck_assert_int_eq(admin_suspend(&w.env, "", &err), E_INVALID);
+	ck_assert_str_eq(err.text, "pooler is shutting down");
+}
+END_TEST
+
 START_TEST(one_database_is_paused_and_disabled)
 {
 	ck_assert_int_eq(admin_pause(&w.env, "app", &err), OK);
@@ -251,6 +272,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, pause_and_resume_all);
+	tcase_add_test(tc, suspend_and_pause_of_all_exclude_each_other);
 	tcase_add_test(tc, one_database_is_paused_and_disabled);
 	tcase_add_test(tc, what_is_not_possible_is_refused_in_pgbouncers_words);
 	tcase_add_test(tc, reconnect_counts_up);

@@ -31,7 +31,7 @@ static void setup(void)
 
 	port = free_port();
 	snprintf(conf, sizeof conf, CONF, port);
-	views_init(&v, conf, "none");
+	views_init(&v, conf);
 	views_fill(&v);
 	ck_assert_int_eq(http_new(&v.w.env, &v.tools, -1, &h), OK);
 }

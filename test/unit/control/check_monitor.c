@@ -80,12 +80,12 @@ static const struct topo_cluster *cluster(void)
 
 static void identify(struct pq *c)
 {
-	const char *v[] = {"77", "1000", "16777216", "8192"};
+	const char *v[] = {"77", "1000", "16777216", "8192", "19"};
 
 	ck_assert_ptr_nonnull(c);
 	fake_pq_ready(c);
 	ck_assert_ptr_eq(c->sql, probe_identity_sql);
-	fake_pq_row(c, v, 4);
+	fake_pq_row(c, v, 5);
 	fake_pq_done(c);
 	ck_assert_ptr_eq(c->sql, probe_sample_sql);
 }
@@ -130,6 +130,9 @@ START_TEST(nodes_are_watched_as_the_monitors_user)
 	ck_assert((seen_bits & ROLES_PRIMARY) != 0);
 	ck_assert(world_has_logged(&w, "primary found cluster=0 node=10.0.0.1:6001 timeline=1"));
 	ck_assert(world_has_logged(&w, "node is up node=10.0.0.2:6002"));
+	ck_assert(world_has_logged(&w,
+		"pools may want more connections than the node has node=10.0.0.1:6001 wanted=20 "
+		"has=19"));
 }
 END_TEST
 

@@ -5,7 +5,7 @@
 
 START_TEST(identity_is_read)
 {
-	const char *good[] = {"7710890762120288034", "1700000000123456", "16777216", "8192"};
+	const char *good[] = {"7710890762120288034", "1700000000123456", "16777216", "8192", "97"};
 	struct roles_answer a = {0};
 
 	ck_assert_int_eq(probe_read_identity(good, &a), OK);
@@ -13,6 +13,7 @@ START_TEST(identity_is_read)
 	ck_assert_int_eq(a.postmaster_start_us, 1700000000123456);
 	ck_assert_uint_eq(a.wal.segment_size, 16777216);
 	ck_assert_uint_eq(a.wal.block_size, 8192);
+	ck_assert_uint_eq(a.connections_max, 97);
 }
 END_TEST
 
@@ -20,13 +21,14 @@ START_TEST(bad_identity_is_refused)
 {
 	static const char *const bad[] = {
 		NULL, "", "-1", "x", "1x", "99999999999999999999999", " 1", "0", "12"};
-	const char *values[] = {"1", "1", "16777216", "8192"};
+	const char *values[] = {"1", "1", "16777216", "8192", "97"};
 	struct roles_answer a;
 
-	for (size_t column = 0; column < 4; column++)
+	for (size_t column = 0; column < 5; column++)
 		for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 			const char *kept = values[column];
-			bool fine = column < 2 && (i == 8 || (column == 1 && i == 7));
+			bool fine = (i == 8 && (column < 2 || column == 4)) ||
+				    (i == 7 && (column == 1 || column == 4));
 
 			values[column] = bad[i];
 			ck_assert_msg((probe_read_identity(values, &a) == OK) == fine, "%zu %zu",

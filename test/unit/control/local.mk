@@ -54,6 +54,11 @@ test_unit_control_check_admin_SOURCES = test/unit/control/check_admin.c
 test_unit_control_check_admin_LDADD = $(CONTROL_UNIT_LIBS)
 test_unit_control_check_admin_CFLAGS = $(CONTROL_UNIT_CFLAGS)
 
+check_PROGRAMS += test/unit/control/check_plan
+test_unit_control_check_plan_SOURCES = test/unit/control/check_plan.c
+test_unit_control_check_plan_LDADD = $(CONTROL_UNIT_LIBS)
+test_unit_control_check_plan_CFLAGS = $(CONTROL_UNIT_CFLAGS)
+
 check_PROGRAMS += test/unit/control/check_gather
 test_unit_control_check_gather_SOURCES = test/unit/control/check_gather.c
 test_unit_control_check_gather_LDADD = $(CONTROL_UNIT_LIBS)

@@ -72,7 +72,7 @@ static inline void views_publish(void *arg, struct config_set *set)
 }
 
 /* All clocks stand at 2026-01-01 00:00:00 UTC. */
-static inline void views_init(struct views *v, const char *conf, const char *conf_path)
+static inline void views_init(struct views *v, const char *conf)
 {
 	static const struct resolve_ops resolve_ops = {views_on_addr, NULL};
 	static const struct reload_ops reload_ops = {.publish = views_publish};
@@ -93,8 +93,8 @@ static inline void views_init(struct views *v, const char *conf, const char *con
 			v->w.workers[i].rows[k] = v->rows[i][k];
 	ck_assert_int_eq(gather_new(&v->w.env, &v->w.collector, &v->gather), OK);
 	ck_assert_int_eq(resolve_new(&v->w.env, &resolve_ops, NULL, &v->resolve), OK);
-	ck_assert_int_eq(reload_new(&v->w.env, &(struct config_from){.path = conf_path},
-				 &reload_ops, v, &v->reload),
+	ck_assert_int_eq(reload_new(&v->w.env, &(struct config_from){.path = "none"}, &reload_ops,
+				 v, &v->reload),
 		OK);
 	cc.reload = v->reload;
 	ck_assert_int_eq(consoles_new(&cc, &v->consoles), OK);
@@ -419,10 +419,16 @@ static inline const char *console_query(struct console_client *c, const char *sq
 	return console_wait(c, 1);
 }
 
-/* The views of WORLD_CONF, filled, and an administrator's console that has been greeted. */
+/*
+ * The views of WORLD_CONF, filled, and an administrator's console that has been greeted. A reload
+ * reads `path`.
+ */
 static inline void views_console_open(struct views *v, struct console_client *c, const char *path)
 {
-	views_init(v, WORLD_CONF, path);
+	char conf[4096];
+
+	snprintf(conf, sizeof conf, "%sconffile = %s\n", WORLD_CONF, path);
+	views_init(v, conf);
 	views_fill(v);
 	console_open(c, v, "adm", true);
 	console_wait(c, 1);
