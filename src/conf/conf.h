@@ -71,7 +71,13 @@ enum custom_parameters {
 	CUSTOM_PARAMETERS_SHARED
 };
 enum host_balance { HOST_BALANCE_ROUND_ROBIN, HOST_BALANCE_DISABLE /* first that works */ };
-enum auth_type { AUTH_TYPE_ANY, AUTH_TYPE_TRUST, AUTH_TYPE_MD5, AUTH_TYPE_SCRAM };
+enum auth_type {
+	AUTH_TYPE_ANY,
+	AUTH_TYPE_TRUST,
+	AUTH_TYPE_PLAIN,
+	AUTH_TYPE_MD5,
+	AUTH_TYPE_SCRAM,
+};
 enum tls_mode {
 	TLS_MODE_DISABLE,
 	TLS_MODE_ALLOW,
@@ -156,7 +162,7 @@ struct conf_db {
 
 	/* as whom */
 	const char *user, *password; /* user "": the client's */
-	const char *auth_user;
+	const char *auth_user, *auth_query, *auth_dbname; /* "": the global one */
 	const char *monitor_user, *monitor_password, *monitor_dbname;
 
 	/* limits; CONF_UNSET and CONF_UNSET_US where not given */
@@ -241,7 +247,9 @@ struct conf {
 	/* who */
 	enum auth_type auth_type;
 	const char *auth_file;
-	const char *auth_user;
+	const char *auth_user, *auth_query;
+	const char *auth_dbname; /* a [databases] entry's; "": the one that the client asks for */
+	uint64_t auth_query_lifetime_us, auth_query_timeout_us;
 	uint32_t scram_iterations;     /* when a verifier is made from a plain password */
 	uint32_t scram_max_iterations; /* largest that a server may ask of us */
 	struct conf_list admin_users, stats_users;

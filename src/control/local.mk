@@ -1,6 +1,7 @@
 # control: floor 5, the control plane.
 libcore_a_SOURCES += \
 	src/control/admin.c src/control/admin.h \
+	src/control/auth_query.c src/control/auth_query.h \
 	src/control/catalog_load.c src/control/catalog_load.h \
 	src/control/collect.c src/control/collect.h \
 	src/control/session_command.c \
