@@ -71,12 +71,19 @@ enum custom_parameters {
 	CUSTOM_PARAMETERS_SHARED
 };
 enum host_balance { HOST_BALANCE_ROUND_ROBIN, HOST_BALANCE_DISABLE /* first that works */ };
+/* How clients prove who they are. Those from PEER on are methods of auth_hba_file alone. */
 enum auth_type {
 	AUTH_TYPE_ANY,
 	AUTH_TYPE_TRUST,
 	AUTH_TYPE_PLAIN,
 	AUTH_TYPE_MD5,
 	AUTH_TYPE_SCRAM,
+	AUTH_TYPE_CERT,
+	AUTH_TYPE_PAM,
+	AUTH_TYPE_LDAP,
+	AUTH_TYPE_HBA, /* as the first rule says that fits: one of the others, but ANY */
+	AUTH_TYPE_PEER,
+	AUTH_TYPE_REJECT,
 };
 enum tls_mode {
 	TLS_MODE_DISABLE,
@@ -361,11 +368,14 @@ struct conf {
 struct conf_reader {
 	enum status (*read)(void *arg, const char *path, char **data, size_t *len);
 	void *arg;
+	/* "NAME=VALUE" up to a NULL (conf/variables.h); NULL: none */
+	const char *const *environment;
 };
 
 /*
- * Load `path` and what it includes. `previous` (NULL at the start) lends node and cluster ids, and
- * the values of keys that need a restart, which are kept and reported as FINDING_RESTART.
+ * Load `path` ("": no file) and what it includes, then the environment's variables, which count
+ * over it. `previous` (NULL at the start) lends node and cluster ids, and the values of keys that
+ * need a restart, which are kept and reported as FINDING_RESTART.
  * All findings go to `found`, which is initialised and may already hold some; *out is owned by the
  * caller. Errors: E_INVALID `found` has new errors, *out is NULL; E_NOMEM.
  */

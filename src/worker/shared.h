@@ -107,7 +107,6 @@ struct notify_counts {
 	_Atomic uint64_t delivered;  /* to clients */
 	_Atomic uint64_t overflows;  /* clients ended by notify_queue */
 	_Atomic uint64_t losses;     /* of a listening connection that listened */
-	_Atomic uint64_t not_shared; /* LISTEN that had to pin its client */
 };
 
 /* What became of logins, since the start. */
@@ -123,6 +122,8 @@ enum login_count {
 struct worker_port {
 	struct mailbox mailbox; /* struct mail of worker/ask.h, TELL_* */
 	struct worker *worker;  /* for its own thread only */
+	/* when its loop last turned, monotonic, written every WORKER_JANITOR_US at least */
+	_Atomic uint64_t beat_us;
 };
 
 struct shared {
