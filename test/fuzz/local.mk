@@ -44,6 +44,10 @@ FUZZ_TARGETS += test/fuzz/fuzz_conf_authfile
 test_fuzz_fuzz_conf_authfile_SOURCES = test/fuzz/fuzz_conf_authfile.c $(FUZZ_MAIN)
 test_fuzz_fuzz_conf_authfile_LDADD = $(FUZZ_LIBS)
 
+FUZZ_TARGETS += test/fuzz/fuzz_conf_hba
+test_fuzz_fuzz_conf_hba_SOURCES = test/fuzz/fuzz_conf_hba.c $(FUZZ_MAIN)
+test_fuzz_fuzz_conf_hba_LDADD = $(FUZZ_LIBS)
+
 FUZZ_TARGETS += test/fuzz/fuzz_conf_ini
 test_fuzz_fuzz_conf_ini_SOURCES = test/fuzz/fuzz_conf_ini.c $(FUZZ_MAIN)
 test_fuzz_fuzz_conf_ini_LDADD = $(FUZZ_LIBS)
