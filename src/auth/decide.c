@@ -107,6 +107,8 @@ enum status auth_decide_client(const struct auth_asked *in, struct auth_client_d
 			doom(out, "auth_type any needs user= in the database's entry");
 		return OK;
 	case AUTH_TYPE_TRUST:
+	case AUTH_TYPE_CERT: /* these two are proved elsewhere */
+	case AUTH_TYPE_PEER:
 		if (in->user == NULL)
 			doom(out, "auth_file does not list the user");
 		return OK;
@@ -116,11 +118,9 @@ enum status auth_decide_client(const struct auth_asked *in, struct auth_client_d
 			return refuse_later(&q, "auth_file does not list the user");
 		return ask_secret(&q, in->user);
 	case AUTH_TYPE_PLAIN:
-	case AUTH_TYPE_CERT:
 	case AUTH_TYPE_PAM:
 	case AUTH_TYPE_LDAP:
 	case AUTH_TYPE_HBA:
-	case AUTH_TYPE_PEER:
 	case AUTH_TYPE_REJECT:
 		break; /* nothing that is asked here */
 	}

@@ -50,6 +50,10 @@ static void check_auth(const struct conf *c, struct findings *found)
 {
 	struct finding_at at = at_key(c, "auth_file");
 
+	if (c->auth_type == AUTH_TYPE_HBA && *c->auth_hba_file == '\0')
+		error_at_key(c, "auth_type", "auth_hba_file with hba", found);
+	if (c->auth_type == AUTH_TYPE_CERT && c->client_tls.sslmode != TLS_MODE_VERIFY_FULL)
+		error_at_key(c, "auth_type", "client_tls_sslmode = verify-full with cert", found);
 	if (c->auth_type == AUTH_TYPE_ANY || *c->auth_file != '\0')
 		return;
 	findings_add(found, FINDING_NOTE, &at, "not set: nobody can log in");

@@ -254,6 +254,7 @@ struct conf {
 	/* who */
 	enum auth_type auth_type;
 	const char *auth_file;
+	const char *auth_hba_file, *auth_ident_file; /* of AUTH_TYPE_HBA */
 	const char *auth_user;
 	uint32_t scram_iterations;     /* when a verifier is made from a plain password */
 	uint32_t scram_max_iterations; /* largest that a server may ask of us */

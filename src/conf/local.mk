@@ -1,5 +1,6 @@
 # conf: floor 2, the configuration. Pure: file contents come in.
 libpure_a_SOURCES += \
+	src/conf/access.c src/conf/access.h \
 	src/conf/build.c src/conf/build.h \
 	src/conf/chars.c src/conf/chars.h \
 	src/conf/check.c src/conf/check.h \

@@ -528,6 +528,41 @@ enum status tls_peer_cn(const struct tls *t, char *buf, size_t cap)
 	return st;
 }
 
+/* Moves `bio`, which holds the text. */
+static enum status take_text(BIO *bio, char *buf, size_t cap)
+{
+	char *text;
+	long len = BIO_get_mem_data(bio, &text);
+	enum status st = OK;
+
+	if (len <= 0)
+		st = E_NOTFOUND;
+	else if ((size_t)len >= cap)
+		st = E_LIMIT;
+	else if (memchr(text, 0, (size_t)len) != NULL)
+		st = E_INVALID;
+	if (st == OK) {
+		memcpy(buf, text, (size_t)len);
+		buf[len] = '\0';
+	}
+	BIO_free(bio);
+	return st;
+}
+
+enum status tls_peer_dn(const struct tls *t, char *buf, size_t cap)
+{
+	X509 *cert = SSL_get0_peer_certificate(t->ssl);
+	BIO *bio;
+
+	if (cert == NULL)
+		return E_NOTFOUND;
+	if ((bio = BIO_new(BIO_s_mem())) == NULL)
+		return E_NOMEM;
+	(void)X509_NAME_print_ex(bio, X509_get_subject_name(cert), 0, XN_FLAG_RFC2253);
+	ERR_clear_error();
+	return take_text(bio, buf, cap);
+}
+
 enum status tls_server_end_point(const struct tls *t, uint8_t hash[TLS_HASH_MAX], size_t *len)
 {
 	X509 *cert =

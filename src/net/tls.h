@@ -111,6 +111,8 @@ bool tls_peer_verified(const struct tls *t);
 /* Common name of the peer's certificate. E_NOTFOUND: no certificate or name; E_INVALID: has a NUL
  * in it; E_LIMIT: longer than cap. */
 enum status tls_peer_cn(const struct tls *t, char *buf, size_t cap) MUST_USE;
+/* The same of its whole subject, as RFC 2253 writes it: "CN=ann,O=Example". */
+enum status tls_peer_dn(const struct tls *t, char *buf, size_t cap) MUST_USE;
 /*
  * tls-server-end-point channel binding data: the hash of the server's certificate, ours in the
  * server's role and the peer's in the client's. E_NOTFOUND: no certificate, or one whose signature

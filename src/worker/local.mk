@@ -2,6 +2,7 @@
 libcore_a_SOURCES += \
 	src/worker/account.c src/worker/account.h \
 	src/worker/activity.c src/worker/activity.h \
+	src/worker/admit.c src/worker/admit.h \
 	src/worker/ask.h \
 	src/worker/balance.c src/worker/balance.h \
 	src/worker/cancel.c src/worker/cancel.h \

@@ -16,6 +16,9 @@ struct login {
 	char user[NAME_LEN];
 	char database[NAME_LEN];
 	char application_name[64]; /* for the console */
+	enum auth_type type;       /* of auth_type, or the rule's; never AUTH_TYPE_HBA */
+	char options[1024];        /* of the rule, for pam and ldap; see conf/hba.h */
+	char map[NAME_LEN];        /* of the rule, for peer */
 	enum auth_ask ask;
 	bool doomed;
 	uint32_t version;          /* of the protocol that is spoken with it */

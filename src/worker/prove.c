@@ -8,6 +8,7 @@
 #include "proto/frontend.h"
 #include "proto/reply.h"
 #include "proto/saslprep.h"
+#include "worker/admit.h"
 #include "worker/keys.h"
 #include "worker/login.h"
 
@@ -25,6 +26,7 @@ static void refuse_password(struct worker *w, struct client *c)
 			(unsigned long)c->id, c->login->user, c->login->why);
 	login_refuse(w, c, SQLSTATE_INVALID_PASSWORD, message, NULL);
 }
+
 static enum status random_bytes(uint8_t *p, int n)
 {
 	return RAND_bytes(p, n) == 1 ? OK : E_NOMEM;
@@ -81,8 +83,8 @@ static void need_verifier(struct worker *w, struct client *c, const char *passwo
 		if (st == OK)
 			challenge_scram(w, c);
 	} else {
-		st = keys_derive(w, prepared, &l->verifier.salt,
-			KEYS_TOKEN_CLIENT | c->id << WORKER_SLOT_BITS | c->slot);
+		st = keys_derive(
+			w, prepared, &l->verifier.salt, KEYS_TOKEN_CLIENT | client_token(c));
 		if (st == OK) {
 			client_transition(w, c, CLIENT_NEEDS_KEY);
 			conn_rx_pause(c->conn);
@@ -101,7 +103,7 @@ static void ask_client(struct worker *w, struct client *c, const struct auth_use
 		.conf = w->conf,
 		.db = l->is_console ? NULL : conf_find_db(w->conf, l->database),
 		.users = w->users,
-		.type = w->conf->auth_type,
+		.type = l->type,
 		.name = l->user,
 		.user = user,
 		.mock_secret = w->sh->mock_secret,
@@ -129,9 +131,15 @@ static void ask_client(struct worker *w, struct client *c, const struct auth_use
 	scram_wipe(&d, sizeof d);
 }
 
-void prove_begin(struct worker *w, struct client *c)
+void prove_admitted(struct worker *w, struct client *c)
 {
 	ask_client(w, c, auth_users_find(w->users, c->login->user));
+}
+
+void prove_begin(struct worker *w, struct client *c)
+{
+	if (admit_begin(w, c))
+		prove_admitted(w, c);
 }
 
 /* --- the answer --- */
@@ -248,19 +256,10 @@ size_t prove_data(struct worker *w, struct client *c, const uint8_t *data, size_
 
 /* --- what a helper has derived --- */
 
-/* The client that a token of keys_derive names, if it is still there. */
-static struct client *client_of_token(struct worker *w, uint64_t token)
-{
-	uint32_t slot = (uint32_t)token & (WORKER_SLOTS_MAX - 1);
-	struct client *c = slot < w->n_slots ? w->slots[slot] : NULL;
-
-	return c != NULL && c->id == (token & KEYS_TOKEN_ID) >> WORKER_SLOT_BITS ? c : NULL;
-}
-
 void prove_derived(
 	struct worker *w, uint64_t token, const uint8_t salted[SCRAM_KEY_LEN], enum status st)
 {
-	struct client *c = client_of_token(w, token);
+	struct client *c = client_of_token(w, token & KEYS_TOKEN_ID);
 
 	if (c == NULL || c->state != CLIENT_DERIVE)
 		return;

@@ -76,3 +76,8 @@ check_PROGRAMS += test/unit/conf/check_pattern
 test_unit_conf_check_pattern_SOURCES = test/unit/conf/check_pattern.c
 test_unit_conf_check_pattern_LDADD = $(UNIT_LIBS)
 test_unit_conf_check_pattern_CFLAGS = $(UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/conf/check_access
+test_unit_conf_check_access_SOURCES = test/unit/conf/check_access.c test/unit/conf/fixture.h
+test_unit_conf_check_access_LDADD = $(UNIT_LIBS)
+test_unit_conf_check_access_CFLAGS = $(UNIT_CFLAGS)
