@@ -46,6 +46,14 @@ static void check_tls(const struct conf *c, struct findings *found)
 			"server_tls_cert_file and server_tls_key_file together", found);
 }
 
+static void check_binding(const struct conf *c, struct findings *found)
+{
+	if (c->server_tls.channel_binding == CHANNEL_BINDING_REQUIRE &&
+		c->server_tls.sslmode < TLS_MODE_REQUIRE)
+		error_at_key(c, "server_channel_binding",
+			"server_tls_sslmode = require, verify-ca or verify-full with it", found);
+}
+
 static void check_auth(const struct conf *c, struct findings *found)
 {
 	struct finding_at at = at_key(c, "auth_file");
@@ -63,6 +71,7 @@ void check_globals(const struct conf *c, struct findings *found)
 {
 	check_listening(c, found);
 	check_tls(c, found);
+	check_binding(c, found);
 	check_auth(c, found);
 	if (c->n_peers != 0 && c->peer_id == 0)
 		findings_add(found, FINDING_NOTE, &(struct finding_at){.key = "[peers]"},

@@ -93,6 +93,11 @@ enum tls_mode {
 	TLS_MODE_VERIFY_CA,
 	TLS_MODE_VERIFY_FULL,
 };
+enum channel_binding { /* libpq's words */
+	CHANNEL_BINDING_DISABLE,
+	CHANNEL_BINDING_PREFER,
+	CHANNEL_BINDING_REQUIRE,
+};
 enum { TLS_PROTOCOL_1_2 = 1, TLS_PROTOCOL_1_3 = 2 }; /* bits of conf_tls.protocols */
 enum conf_io_engine { IO_ENGINE_AUTO, IO_ENGINE_EPOLL, IO_ENGINE_URING };
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
@@ -220,6 +225,7 @@ struct conf_tls {
 	const char *tls13_ciphers; /* "": OpenSSL's */
 	uint32_t protocols;        /* TLS_PROTOCOL_… bits, never 0 */
 	const char *ecdhcurve;     /* "auto" or a group name; clients' side only */
+	enum channel_binding channel_binding; /* servers' side only */
 };
 
 struct conf {

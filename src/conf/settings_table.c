@@ -121,6 +121,12 @@ static const struct setting_word tls_protocols[] = {
 	{"tlsv1", TLS_PROTOCOL_1_2},
 	{NULL, 0},
 };
+static const struct setting_word channel_bindings[] = {
+	{"disable", CHANNEL_BINDING_DISABLE},
+	{"prefer", CHANNEL_BINDING_PREFER},
+	{"require", CHANNEL_BINDING_REQUIRE},
+	{NULL, 0},
+};
 static const struct setting_word io_engines[] = {
 	{"auto", IO_ENGINE_AUTO},
 	{"epoll", IO_ENGINE_EPOLL},
@@ -403,6 +409,9 @@ const struct setting settings[] = {
 		.flags = SETTING_OURS, .def = "10", .max = TIME_TOP,
 		.help = "time for a cancel request to end, and to clean what a vanished client "
 			"left, before closing"},
+	{ROW(G, SERVER_TLS, ENUM, "server_channel_binding", server_tls.channel_binding),
+		.flags = SETTING_OURS, .def = "prefer", .words = channel_bindings,
+		.help = "whether a SCRAM login to a server over TLS is bound to its certificate"},
 	{ROW(G, SERVER, TIME, "server_check_delay", server_check_delay_us), .def = "30",
 		.max = TIME_TOP,
 		.help = "idle time after which server_check_query is due; 0: before each use"},

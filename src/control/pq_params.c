@@ -60,6 +60,19 @@ static const char *root_certificates(const struct conf_tls *tls)
 	return file != NULL ? file : "system";
 }
 
+static const char *binding_name(enum channel_binding b)
+{
+	switch (b) {
+	case CHANNEL_BINDING_DISABLE:
+		return "disable";
+	case CHANNEL_BINDING_PREFER:
+		return "prefer";
+	case CHANNEL_BINDING_REQUIRE:
+		return "require";
+	}
+	return "require";
+}
+
 static bool add_tls(struct pq_params *p, const struct conf_tls *tls)
 {
 	bool has_cert = *tls->cert_file != '\0';
@@ -69,6 +82,7 @@ static bool add_tls(struct pq_params *p, const struct conf_tls *tls)
 	       add(p, "sslrootcert", root_certificates(tls)) &&
 	       add(p, "sslcert", has_cert ? tls->cert_file : NO_FILE) &&
 	       add(p, "sslkey", has_cert ? tls->key_file : NO_FILE) && add(p, "sslcrl", NO_FILE) &&
+	       add(p, "channel_binding", binding_name(tls->channel_binding)) &&
 	       add(p, "gssencmode", "disable");
 }
 

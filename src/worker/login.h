@@ -32,7 +32,8 @@ struct login {
 	struct scram_verifier verifier;
 	struct scram_server scram;
 	struct auth_learned learned;
-	size_t cbind_len;
+	size_t cbind_len; /* 0: no SCRAM-SHA-256-PLUS on this connection */
+	uint8_t cbind[SCRAM_CBIND_MAX];
 };
 
 /* conn_ops.on_data of a client that is not logged in. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "auth/decide.h"
+#include "net/tls.h"
 #include "proto/frame.h"
 #include "proto/frontend.h"
 #include "proto/reply.h"
@@ -38,13 +39,31 @@ static void put_login(struct client *c, const uint8_t *p, size_t len)
 	conn_flush(c->conn);
 }
 
+/* Over TLS the proof can be bound to our certificate. */
+static void find_binding(struct client *c)
+{
+	const struct tls *t = conn_tls(c->conn);
+	struct login *l = c->login;
+
+	_Static_assert(SCRAM_CBIND_MAX >= TLS_HASH_MAX, "any hash fits");
+	if (t == NULL || tls_server_end_point(t, l->cbind, &l->cbind_len) != OK)
+		l->cbind_len = 0;
+}
+
+static struct scram_offer offer_of(const struct login *l)
+{
+	return (struct scram_offer){
+		.plus = l->cbind_len != 0, .cbind = l->cbind, .cbind_len = l->cbind_len};
+}
+
 static void challenge_scram(struct worker *w, struct client *c)
 {
 	uint8_t buf[128];
 	struct wr out = wr_of(buf, sizeof buf);
 
+	find_binding(c);
 	scram_server_init(&c->login->scram, &c->login->verifier);
-	reply_put_auth_sasl(&out, false);
+	reply_put_auth_sasl(&out, offer_of(c->login).plus);
 	client_transition(w, c, CLIENT_CHALLENGED);
 	put_login(c, buf, out.len);
 	conn_rx_resume(c->conn);
@@ -169,8 +188,9 @@ static void take_scram_status(struct worker *w, struct client *c, enum status st
 		break;
 	case E_INVALID:
 		login_refuse(w, c, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
-			"SASL authentication failed: mechanism or channel binding not offered",
-			NULL);
+			"SASL authentication failed: mechanism or channel binding is not what was "
+			"offered",
+			"Somebody between client and pgweir may have changed the offer.");
 		break;
 	case E_NOMEM:
 		client_close(w, c, CLIENT_END_MEMORY);
@@ -183,7 +203,7 @@ static void take_scram_status(struct worker *w, struct client *c, enum status st
 
 static void take_scram_first(struct worker *w, struct client *c, struct rd body)
 {
-	static const struct scram_offer no_plus = {.plus = false};
+	const struct scram_offer offer = offer_of(c->login);
 	uint8_t buf[SCRAM_SERVER_FIRST_MAX], msg[SCRAM_SERVER_FIRST_MAX + 32];
 	uint8_t rand[SCRAM_RAND_LEN];
 	struct wr first = wr_of(buf, sizeof buf), out = wr_of(msg, sizeof msg);
@@ -196,8 +216,8 @@ static void take_scram_first(struct worker *w, struct client *c, struct rd body)
 	}
 	st = random_bytes(rand, sizeof rand);
 	if (st == OK)
-		st = scram_server_first(&c->login->scram, &no_plus, in.mechanism, in.data,
-			in.data_len, rand, &first);
+		st = scram_server_first(
+			&c->login->scram, &offer, in.mechanism, in.data, in.data_len, rand, &first);
 	if (st != OK || first.bad) {
 		take_scram_status(w, c, st != OK ? st : E_LIMIT);
 		return;
@@ -209,14 +229,14 @@ static void take_scram_first(struct worker *w, struct client *c, struct rd body)
 
 static void take_scram_final(struct worker *w, struct client *c, struct rd body)
 {
-	static const struct scram_offer no_plus = {.plus = false};
 	struct login *l = c->login;
+	const struct scram_offer offer = offer_of(l);
 	uint8_t buf[128], msg[160];
 	struct wr final = wr_of(buf, sizeof buf), out = wr_of(msg, sizeof msg);
 	struct scram_salt salt = l->verifier.salt;
 	enum status st;
 
-	st = scram_server_final(&l->scram, &no_plus, body.p, body.left, &final, &l->learned.keys);
+	st = scram_server_final(&l->scram, &offer, body.p, body.left, &final, &l->learned.keys);
 	if (st == OK && l->doomed)
 		st = E_AUTH;
 	if (st != OK || final.bad) {

@@ -182,6 +182,7 @@ static const struct {
 START_TEST(tls_settings_reach_libpq)
 {
 	struct conf_tls tls = {.sslmode = modes[_i].mode,
+		.channel_binding = CHANNEL_BINDING_REQUIRE,
 		.ca_file = "/ca",
 		.cert_file = "/cert",
 		.key_file = "/key"};
@@ -196,6 +197,7 @@ START_TEST(tls_settings_reach_libpq)
 
 	ck_assert_int_eq(pq_params_set(&p, &to), OK);
 	ck_assert_str_eq(param(&p, "sslmode"), modes[_i].sslmode);
+	ck_assert_str_eq(param(&p, "channel_binding"), "require");
 	ck_assert(modes[_i].has_root == (strcmp(param(&p, "sslrootcert"), "/ca") == 0));
 	ck_assert_str_eq(param(&p, "sslcert"), "/cert");
 	ck_assert_str_eq(param(&p, "sslkey"), "/key");
