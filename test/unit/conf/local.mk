@@ -81,3 +81,9 @@ check_PROGRAMS += test/unit/conf/check_access
 test_unit_conf_check_access_SOURCES = test/unit/conf/check_access.c test/unit/conf/fixture.h
 test_unit_conf_check_access_LDADD = $(UNIT_LIBS)
 test_unit_conf_check_access_CFLAGS = $(UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/conf/check_variables
+test_unit_conf_check_variables_SOURCES = test/unit/conf/check_variables.c test/unit/conf/fixture.h $(FAILING_ALLOC_FILES)
+test_unit_conf_check_variables_LDADD = $(UNIT_LIBS)
+test_unit_conf_check_variables_CFLAGS = $(UNIT_CFLAGS)
+test_unit_conf_check_variables_LDFLAGS = $(FAILING_ALLOC_LINK)
