@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "conf/cidr.h"
 #include "conf/effective.h"
 #include "conf/own.h"
 
@@ -46,6 +47,23 @@ static void check_tls(const struct conf *c, struct findings *found)
 			"server_tls_cert_file and server_tls_key_file together", found);
 }
 
+static void check_proxies(const struct conf *c, struct findings *found)
+{
+	const struct conf_list *trusted = &c->proxy_protocol_trusted;
+	struct finding_at at = at_key(c, "proxy_protocol_trusted");
+	struct cidr net;
+
+	if (c->proxy_protocol != PROXY_PROTOCOL_OFF && trusted->n == 0)
+		error_at_key(c, "proxy_protocol",
+			"proxy_protocol_trusted with it: the networks of the proxies", found);
+	for (size_t i = 0; i < trusted->n; i++) {
+		at.value = trusted->items[i];
+		if (cidr_parse(at.value, &net) != OK)
+			findings_add(found, FINDING_ERROR, &at,
+				"expected addresses or networks, such as 10.0.0.0/8");
+	}
+}
+
 static void check_binding(const struct conf *c, struct findings *found)
 {
 	if (c->server_tls.channel_binding == CHANNEL_BINDING_REQUIRE &&
@@ -70,6 +88,7 @@ static void check_auth(const struct conf *c, struct findings *found)
 void check_globals(const struct conf *c, struct findings *found)
 {
 	check_listening(c, found);
+	check_proxies(c, found);
 	check_tls(c, found);
 	check_binding(c, found);
 	check_auth(c, found);

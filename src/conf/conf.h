@@ -99,6 +99,11 @@ enum channel_binding { /* libpq's words */
 	CHANNEL_BINDING_REQUIRE,
 };
 enum { TLS_PROTOCOL_1_2 = 1, TLS_PROTOCOL_1_3 = 2 }; /* bits of conf_tls.protocols */
+enum proxy_protocol {
+	PROXY_PROTOCOL_OFF,
+	PROXY_PROTOCOL_ON, /* trusted addresses may send a header */
+	PROXY_PROTOCOL_REQUIRED,
+};
 enum conf_io_engine { IO_ENGINE_AUTO, IO_ENGINE_EPOLL, IO_ENGINE_URING };
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
@@ -251,11 +256,13 @@ struct conf {
 	const char *unix_socket_dir;   /* * */
 	uint32_t unix_socket_mode;     /* * permission bits */
 	const char *unix_socket_group; /* * */
-	const char *admin_addr;        /* * */
-	uint16_t admin_port;           /* * 0: none */
-	const char *admin_socket_dir;  /* * "": none */
-	const char *stats_addr;        /* * */
-	uint16_t stats_port;           /* * 0: none */
+	enum proxy_protocol proxy_protocol;
+	struct conf_list proxy_protocol_trusted; /* networks, as conf/cidr.h reads them */
+	const char *admin_addr;                  /* * */
+	uint16_t admin_port;                     /* * 0: none */
+	const char *admin_socket_dir;            /* * "": none */
+	const char *stats_addr;                  /* * */
+	uint16_t stats_port;                     /* * 0: none */
 
 	/* who */
 	enum auth_type auth_type;

@@ -121,6 +121,12 @@ static const struct setting_word tls_protocols[] = {
 	{"tlsv1", TLS_PROTOCOL_1_2},
 	{NULL, 0},
 };
+static const struct setting_word proxy_protocols[] = {
+	{"off", PROXY_PROTOCOL_OFF},
+	{"on", PROXY_PROTOCOL_ON},
+	{"required", PROXY_PROTOCOL_REQUIRED},
+	{NULL, 0},
+};
 static const struct setting_word channel_bindings[] = {
 	{"disable", CHANNEL_BINDING_DISABLE},
 	{"prefer", CHANNEL_BINDING_PREFER},
@@ -363,6 +369,13 @@ const struct setting settings[] = {
 		.def = "fallback", .words = primary_reads,
 		.help = "which reads the primary gets: those that no replica can, none, or a "
 			"share"},
+	{ROW(G, LISTEN, ENUM, "proxy_protocol", proxy_protocol), .flags = SETTING_OURS,
+		.def = "off", .words = proxy_protocols,
+		.help = "whether proxies in front may, or must, send a PROXY header (versions 1 "
+			"and 2)"},
+	{ROW(G, LISTEN, LIST, "proxy_protocol_trusted", proxy_protocol_trusted),
+		.flags = SETTING_OURS, .def = "",
+		.help = "networks and addresses of those proxies; a header from others is refused"},
 	{ROW(G, CLIENT, TIME, "query_timeout", query_timeout_us), .def = "0", .max = TIME_TOP,
 		.help = "longest a query may run before its connections are closed; 0: no limit"},
 	{ROW(G, CLIENT, TIME, "query_wait_notify", query_wait_notify_us), .def = "5",

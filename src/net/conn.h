@@ -171,7 +171,13 @@ uint64_t conn_bytes_out(const struct conn *c);
 bool conn_is_unix(const struct conn *c);
 /* "10.0.0.1" or "unix", and the port or 0; "" once the peer is gone: ask while it is there. */
 void conn_remote(const struct conn *c, char *addr, size_t cap, uint16_t *port);
-/* Where it leads, for another connection to the same. Errors: E_IO. */
+/*
+ * A proxy is in front: the peer comes from `from`, a copy of which is what is told of it from now
+ * on. Errors: E_NOMEM.
+ */
+enum status conn_set_remote(struct conn *c, const struct net_addr *from) MUST_USE;
+/* Where it leads, for another connection to the same, or what conn_set_remote said. Errors: E_IO.
+ */
 enum status conn_remote_addr(const struct conn *c, struct net_addr *out) MUST_USE;
 /* The process at the other end of a unix socket; 0 with TCP, or where it is not known. */
 uint32_t conn_remote_pid(const struct conn *c);

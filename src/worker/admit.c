@@ -15,7 +15,7 @@
 
 /* --- the rule --- */
 
-static struct cidr_addr address_of(const struct client *c)
+struct cidr_addr admit_address(const struct client *c)
 {
 	struct net_addr a;
 
@@ -36,7 +36,7 @@ static const struct hba_rule *rule_of(const struct worker *w, const struct clien
 		.is_replication = c->replication == STARTUP_REPLICATION_PHYSICAL,
 		.is_local = conn_is_unix(c->conn),
 		.is_tls = conn_tls(c->conn) != NULL,
-		.addr = address_of(c),
+		.addr = admit_address(c),
 	};
 
 	return hba_find(w->access->hba, &client);

@@ -6,6 +6,7 @@
 #ifndef PGWEIR_WORKER_ADMIT_H
 #define PGWEIR_WORKER_ADMIT_H
 
+#include "conf/cidr.h"
 #include "worker/client.h"
 
 /*
@@ -13,6 +14,9 @@
  * helper, after which prove_admitted is called.
  */
 bool admit_begin(struct worker *w, struct client *c);
+
+/* Where it comes from; none (len 0) of a unix socket. */
+struct cidr_addr admit_address(const struct client *c);
 
 struct ask_peer;
 void admit_peer(struct worker *w, const struct ask_peer *ask); /* TELL_PEER has come */

@@ -21,6 +21,7 @@
 #include "worker/handover.h"
 #include "worker/ours.h"
 #include "worker/prove.h"
+#include "worker/proxied.h"
 #include "worker/server.h"
 
 #define VERSION_SPOKEN STARTUP_V3_2 /* the newest; a newer one is negotiated down */
@@ -356,6 +357,8 @@ size_t login_on_data(struct worker *w, struct client *c, const uint8_t *data, si
 			return len;
 		}
 	}
+	if (!c->login->proxy_done && !proxied_take(w, c, data, len, &at))
+		return 0;
 	while (at < len) {
 		if (c->state == CLIENT_STARTUP)
 			used = startup_data(w, c, data + at, len - at);
