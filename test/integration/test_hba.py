@@ -2,7 +2,6 @@
 import contextlib
 import os
 import pwd
-import subprocess
 
 import psycopg2
 import pytest
@@ -28,14 +27,6 @@ def hba(site, rules, ident=None, files=None, **options):
     write(p, hba=ADMIN + rules, ident=ident or "", **(files or {}))
     with p:
         yield p
-
-
-def check(site, p):
-    """What pgweir -t tells of its configuration, which is wrong."""
-    done = subprocess.run([site.binary, "-t", p.config], capture_output=True, text=True,
-                          timeout=60, check=False)
-    assert done.returncode == 1
-    return done.stderr
 
 
 def login(p, user="app", database="app", password=None, host="127.0.0.1", **params):
@@ -95,7 +86,8 @@ def test_wrong_rules_are_all_told_and_change_nothing(site):
             told = str(console.query("RELOAD").errors[0])
         assert f"{p.folder}/hba:2: method = gss" in told and f"{p.folder}/hba:3: user" in told
         assert login(p, password="") == "app"
-        checked = check(site, p)
+        status, checked = p.check_config()
+        assert status == 1
         assert f"{p.folder}/hba:2: method = gss" in checked and "hba:3: user = +role" in checked
         write(p, hba=ADMIN + "host app app all reject\n")
         p.admin("RELOAD")
@@ -179,17 +171,15 @@ def test_auth_type_cert(site, tls, certs):
 
 def test_auth_type_cert_needs_verified_certificates(site, tls):
     p = site.pgweir(settings={**tls, "auth_type": "cert"})
-    p.write_config()
-    told = check(site, p)
-    assert "client_tls_sslmode = verify-full with cert" in told
+    status, told = p.check_config()
+    assert status == 1 and "client_tls_sslmode = verify-full with cert" in told
 
 
 def test_rules_that_ask_for_certificates_need_a_ca(site):
     p = site.pgweir(settings={"auth_type": "hba", "auth_hba_file": "{folder}/hba"})
     write(p, hba="hostssl all all all cert\n")
-    p.write_config()
-    told = check(site, p)
-    assert f"{p.folder}/hba:1: method: expected client_tls_ca_file" in told
+    status, told = p.check_config()
+    assert status == 1 and f"{p.folder}/hba:1: method: expected client_tls_ca_file" in told
 
 
 def test_peers_of_a_unix_socket_by_their_system_name(site):
