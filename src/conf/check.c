@@ -66,6 +66,11 @@ static void check_proxies(const struct conf *c, struct findings *found)
 
 static void check_binding(const struct conf *c, struct findings *found)
 {
+	if (c->server_tls.negotiation == TLS_NEGOTIATION_DIRECT &&
+		c->server_tls.sslmode < TLS_MODE_REQUIRE)
+		error_at_key(c, "server_tls_sslnegotiation",
+			"server_tls_sslmode = require, verify-ca or verify-full with direct",
+			found);
 	if (c->server_tls.channel_binding == CHANNEL_BINDING_REQUIRE &&
 		c->server_tls.sslmode < TLS_MODE_REQUIRE)
 		error_at_key(c, "server_channel_binding",

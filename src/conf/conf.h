@@ -98,6 +98,7 @@ enum channel_binding { /* libpq's words */
 	CHANNEL_BINDING_PREFER,
 	CHANNEL_BINDING_REQUIRE,
 };
+enum tls_negotiation { TLS_NEGOTIATION_POSTGRES, TLS_NEGOTIATION_DIRECT };
 enum { TLS_PROTOCOL_1_2 = 1, TLS_PROTOCOL_1_3 = 2 }; /* bits of conf_tls.protocols */
 enum proxy_protocol {
 	PROXY_PROTOCOL_OFF,
@@ -230,7 +231,9 @@ struct conf_tls {
 	const char *tls13_ciphers; /* "": OpenSSL's */
 	uint32_t protocols;        /* TLS_PROTOCOL_… bits, never 0 */
 	const char *ecdhcurve;     /* "auto" or a group name; clients' side only */
-	enum channel_binding channel_binding; /* servers' side only */
+	/* servers' side only */
+	enum channel_binding channel_binding;
+	enum tls_negotiation negotiation;
 };
 
 struct conf {

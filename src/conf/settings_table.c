@@ -121,6 +121,11 @@ static const struct setting_word tls_protocols[] = {
 	{"tlsv1", TLS_PROTOCOL_1_2},
 	{NULL, 0},
 };
+static const struct setting_word tls_negotiations[] = {
+	{"postgres", TLS_NEGOTIATION_POSTGRES},
+	{"direct", TLS_NEGOTIATION_DIRECT},
+	{NULL, 0},
+};
 static const struct setting_word proxy_protocols[] = {
 	{"off", PROXY_PROTOCOL_OFF},
 	{"on", PROXY_PROTOCOL_ON},
@@ -469,6 +474,10 @@ const struct setting settings[] = {
 		.words = tls_protocols, .help = "versions of TLS; 1.0 and 1.1 are never used"},
 	{ROW(G, SERVER_TLS, ENUM, "server_tls_sslmode", server_tls.sslmode), .def = "prefer",
 		.words = tls_modes, .help = "whether TLS is used to servers, and what is checked"},
+	{ROW(G, SERVER_TLS, ENUM, "server_tls_sslnegotiation", server_tls.negotiation),
+		.flags = SETTING_OURS, .def = "postgres", .words = tls_negotiations,
+		.help = "how TLS to servers begins: postgres asks first, direct (PostgreSQL 17) "
+			"does not"},
 	{ALIAS(G, PROCESS, "service_name", "job_name")},
 	{ROW(G, ROUTING, TIME, "slow_start", slow_start_us), .flags = SETTING_OURS, .def = "30",
 		.max = 3600000000,

@@ -23,6 +23,7 @@ struct login {
 	bool doomed;
 	uint32_t version;          /* of the protocol that is spoken with it */
 	bool ssl_asked, gss_asked; /* at most one of each per socket */
+	bool direct_tls;           /* TLS began without an SSLRequest */
 	bool proxy_done;           /* a PROXY header was taken, or there is none */
 	bool is_console, is_console_admin;
 	bool has_learned;

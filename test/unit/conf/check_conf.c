@@ -415,6 +415,8 @@ START_TEST(settings_that_need_each_other_are_checked)
 			"t.ini:2: proxy_protocol: expected proxy_protocol_trusted"},
 		{"proxy_protocol_trusted = 10.0.0.0/8, localhost\n",
 			"t.ini:2: proxy_protocol_trusted = localhost: expected addresses"},
+		{"server_tls_sslnegotiation = direct\n",
+			"t.ini:2: server_tls_sslnegotiation: expected server_tls_sslmode = "},
 		{"auth_type = hba\n", "t.ini:2: auth_type: expected auth_hba_file with hba"},
 		{"auth_type = cert\n", "t.ini:2: auth_type: expected client_tls_sslmode = "},
 		{"[databases]\na=host=h route=primary\n", "t.ini:3: a: expected routing=on"},
