@@ -179,8 +179,8 @@ struct conf_db {
 	enum transaction_reads transaction_reads;
 
 	/* as whom */
-	const char *user, *password; /* user "": the client's */
-	const char *auth_user;
+	const char *user, *password;                      /* user "": the client's */
+	const char *auth_user, *auth_query, *auth_dbname; /* "": the global one */
 	const char *monitor_user, *monitor_password, *monitor_dbname;
 
 	/* limits; CONF_UNSET and CONF_UNSET_US where not given */
@@ -271,7 +271,9 @@ struct conf {
 	enum auth_type auth_type;
 	const char *auth_file;
 	const char *auth_hba_file, *auth_ident_file; /* of AUTH_TYPE_HBA */
-	const char *auth_user;
+	const char *auth_user, *auth_query;
+	const char *auth_dbname; /* a [databases] entry's; "": the one that the client asks for */
+	uint64_t auth_query_lifetime_us, auth_query_timeout_us;
 	uint32_t scram_iterations;     /* when a verifier is made from a plain password */
 	uint32_t scram_max_iterations; /* largest that a server may ask of us */
 	struct conf_list admin_users, stats_users;

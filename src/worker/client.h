@@ -34,6 +34,7 @@ enum client_state {
 	CLIENT_TLS,     /* TLS handshake */
 	CLIENT_AUTH,    /* an answer to our challenge is awaited */
 	CLIENT_DERIVE,  /* a helper derives a key for its login */
+	CLIENT_LOOKUP,  /* auth_query asks for its secret */
 	CLIENT_MOVING,  /* on its way to another worker */
 	CLIENT_WELCOME, /* proved; waits for a server to learn what to greet it with */
 	CLIENT_IDLE,    /* no unit under way, no server */
@@ -49,6 +50,7 @@ enum client_event {
 	CLIENT_TLS_DONE,
 	CLIENT_CHALLENGED,
 	CLIENT_NEEDS_KEY,
+	CLIENT_NEEDS_SECRET,
 	CLIENT_PROVED, /* authenticated */
 	CLIENT_HANDED_OVER,
 	CLIENT_ARRIVED,

@@ -31,6 +31,11 @@ void login_free(struct login *l)
 {
 	if (l == NULL)
 		return;
+	if (l->told != NULL)
+		scram_wipe(l->told, sizeof *l->told);
+	free(l->told);
+	secret_free(l->answer);
+	secret_free(l->password);
 	scram_wipe(l, sizeof *l);
 	free(l);
 }
@@ -462,6 +467,7 @@ void login_proved(struct worker *w, struct client *c)
 	struct login *l = c->login;
 
 	client_transition(w, c, CLIENT_PROVED);
+	atomic_fetch_add(&w->sh->logins[LOGINS_PROVED], 1);
 	if (l->is_console) {
 		hand_to_console(w, c);
 		return;
@@ -474,6 +480,19 @@ void login_proved(struct worker *w, struct client *c)
 	log_login(w, c);
 	if (!handover_client_home(w, c))
 		login_go_on(w, c);
+}
+
+/* Its password, else what auth_query has told, if anything. */
+static void learn_secret(struct client *c)
+{
+	struct login *l = c->login;
+	const char *told = l->told != NULL && l->told->status == OK ? l->told->secret : NULL;
+
+	if (l->password == NULL && told == NULL)
+		return;
+	secret_free(c->acc->secret);
+	c->acc->secret = l->password != NULL ? l->password : strdup(told);
+	l->password = NULL;
 }
 
 static void learn_keys(struct client *c)
@@ -494,6 +513,7 @@ void login_go_on(struct worker *w, struct client *c)
 
 	if (!enter_account(w, c))
 		return;
+	learn_secret(c);
 	learn_keys(c);
 	x = c->acc->has_baseline && !c->replication ? account_welcome(c->acc, c->set.current)
 						    : NULL;

@@ -12,6 +12,8 @@
 
 #define LOGIN_RX_MAX 16384u /* bytes; a start-up packet has at most 10,004 */
 
+struct ask_secret;
+
 struct login {
 	char user[NAME_LEN];
 	char database[NAME_LEN];
@@ -28,7 +30,11 @@ struct login {
 	bool is_console, is_console_admin;
 	bool has_learned;
 	bool sasl_begun;
-	const char *why; /* of doomed; fixed words */
+	bool asked_again;        /* auth_query, since the proof failed */
+	struct ask_secret *told; /* by auth_query; owned, NULL: it was not asked */
+	char *answer;            /* a proof that is still being checked; owned, or NULL */
+	char *password;          /* … and that was the password, which is right; likewise */
+	const char *why;         /* of doomed; fixed words */
 	uint8_t md5_salt[MD5AUTH_SALT_LEN];
 	struct md5auth md5_hash;
 	struct scram_verifier verifier;

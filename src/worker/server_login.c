@@ -179,9 +179,10 @@ void server_login_timed_out(struct worker *w, struct server *s)
 static struct auth_server_decision decide(struct worker *w, const struct server *s)
 {
 	const struct account *acc = s->pool->acc;
+	const struct auth_own own = {.secret = acc->secret, .learned = acc->learned};
 	struct auth_server_decision d;
 
-	auth_decide_server(acc->db->conf, w->users, acc->user, acc->learned, &d);
+	auth_decide_server(acc->db->conf, w->users, acc->user, &own, &d);
 	return d;
 }
 

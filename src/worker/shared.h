@@ -110,6 +110,16 @@ struct notify_counts {
 	_Atomic uint64_t losses;     /* of a listening connection that listened */
 };
 
+/* What became of logins, since the start. */
+enum login_count {
+	LOGINS_PROVED,            /* the client is who it says */
+	LOGINS_REFUSED,           /* wrong password, or no such user */
+	LOGINS_AUTH_QUERY_SENT,   /* auth_query was asked */
+	LOGINS_AUTH_QUERY_CACHED, /* … an answer that was there served */
+	LOGINS_AUTH_QUERY_FAILED, /* … it could not be asked: the login was refused */
+	LOGINS_COUNT
+};
+
 struct worker_port {
 	struct mailbox mailbox; /* struct mail of worker/ask.h, TELL_* */
 	struct worker *worker;  /* for its own thread only */
@@ -138,6 +148,7 @@ struct shared {
 	struct share *share;     /* budgets, idle counts, oldest waiters; pool/share.h */
 	struct pin_counts pins;  /* by cause */
 	struct notify_counts notify;
+	_Atomic uint64_t logins[LOGINS_COUNT];
 	struct backends backends;      /* who notifies, by backend */
 	_Atomic uint32_t n_clients;    /* logged in and logging in, against max_client_conn */
 	_Atomic uint64_t next_id;      /* ids of clients and servers, from 1 */
