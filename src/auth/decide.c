@@ -110,6 +110,8 @@ enum status auth_decide_client(const struct auth_asked *in, struct auth_client_d
 			doom(out, "auth_type any needs user= in the database's entry");
 		return OK;
 	case AUTH_TYPE_TRUST:
+	case AUTH_TYPE_CERT: /* these two are proved elsewhere */
+	case AUTH_TYPE_PEER:
 		if (in->user == NULL)
 			doom(out, unknown_user);
 		return OK;
@@ -123,11 +125,9 @@ enum status auth_decide_client(const struct auth_asked *in, struct auth_client_d
 		if (in->user == NULL)
 			return refuse_later(&q, unknown_user);
 		return ask_secret(&q, in->user);
-	case AUTH_TYPE_CERT:
 	case AUTH_TYPE_PAM:
 	case AUTH_TYPE_LDAP:
 	case AUTH_TYPE_HBA:
-	case AUTH_TYPE_PEER:
 	case AUTH_TYPE_REJECT:
 		break; /* nothing that is asked here */
 	}

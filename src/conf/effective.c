@@ -238,3 +238,16 @@ const char *conf_monitor_dbname(const struct conf *c, const struct conf_db *db)
 		return db->dbname;
 	return strcmp(db->name, "*") == 0 ? "postgres" : db->name;
 }
+
+/* --- proxies --- */
+
+bool conf_trusts_proxy(const struct conf *c, const struct cidr_addr *from)
+{
+	struct cidr net;
+
+	for (size_t i = 0; i < c->proxy_protocol_trusted.n; i++)
+		if (cidr_parse(c->proxy_protocol_trusted.items[i], &net) == OK &&
+			cidr_has(&net, from))
+			return true;
+	return false;
+}

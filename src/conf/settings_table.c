@@ -35,8 +35,8 @@ static const struct setting_word auth_types[] = {
 	{"md5", AUTH_TYPE_MD5},
 	{"scram-sha-256", AUTH_TYPE_SCRAM},
 	{"plain", AUTH_TYPE_PLAIN},
-	{"cert", SETTING_WORD_LATER},
-	{"hba", SETTING_WORD_LATER},
+	{"cert", AUTH_TYPE_CERT},
+	{"hba", AUTH_TYPE_HBA},
 	{"pam", SETTING_WORD_LATER},
 	{"ldap", SETTING_WORD_LATER},
 	{NULL, 0},
@@ -121,6 +121,23 @@ static const struct setting_word tls_protocols[] = {
 	{"tlsv1", TLS_PROTOCOL_1_2},
 	{NULL, 0},
 };
+static const struct setting_word tls_negotiations[] = {
+	{"postgres", TLS_NEGOTIATION_POSTGRES},
+	{"direct", TLS_NEGOTIATION_DIRECT},
+	{NULL, 0},
+};
+static const struct setting_word proxy_protocols[] = {
+	{"off", PROXY_PROTOCOL_OFF},
+	{"on", PROXY_PROTOCOL_ON},
+	{"required", PROXY_PROTOCOL_REQUIRED},
+	{NULL, 0},
+};
+static const struct setting_word channel_bindings[] = {
+	{"disable", CHANNEL_BINDING_DISABLE},
+	{"prefer", CHANNEL_BINDING_PREFER},
+	{"require", CHANNEL_BINDING_REQUIRE},
+	{NULL, 0},
+};
 static const struct setting_word io_engines[] = {
 	{"auto", IO_ENGINE_AUTO},
 	{"epoll", IO_ENGINE_EPOLL},
@@ -153,10 +170,10 @@ const struct setting settings[] = {
 			"for"},
 	{ROW(G, AUTH, STRING, "auth_file", auth_file), .def = "",
 		.help = "file of users and their secrets, one \"user\" \"secret\" a line"},
-	{IGNORED(G, AUTH, "auth_hba_file"), .def = "",
-		.note = "auth_type hba is not available in this version"},
-	{IGNORED(G, AUTH, "auth_ident_file"), .def = "",
-		.note = "auth_type hba is not available in this version"},
+	{ROW(G, AUTH, STRING, "auth_hba_file", auth_hba_file), .def = "",
+		.help = "with auth_type hba: rules in pg_hba.conf's syntax"},
+	{ROW(G, AUTH, STRING, "auth_ident_file", auth_ident_file), .def = "",
+		.help = "with auth_type hba: maps of names, in pg_ident.conf's syntax"},
 	{IGNORED(G, AUTH, "auth_ldap_options"), .def = "",
 		.note = "auth_type ldap is not available in this version"},
 	{ROW(G, AUTH, STRING, "auth_query", auth_query), .def = "", .max = 4096,
@@ -171,7 +188,8 @@ const struct setting settings[] = {
 	{ROW(G, AUTH, ENUM, "auth_type", auth_type), .def = "md5", .def_weir = "scram-sha-256",
 		.words = auth_types, .help = "how clients prove who they are"},
 	{ROW(G, AUTH, STRING, "auth_user", auth_user), .def = "", .max = NAME,
-		.help = "user that runs auth_query, and watches nodes where nothing else names one"},
+		.help = "user that runs auth_query, and watches nodes where nothing else names "
+			"one"},
 	{ROW(G, POOL, TIME, "autodb_idle_timeout", autodb_idle_timeout_us), .def = "3600",
 		.max = TIME_TOP,
 		.help = "time after which an unused database that only * knows is forgotten; 0: "
@@ -364,6 +382,13 @@ const struct setting settings[] = {
 		.def = "fallback", .words = primary_reads,
 		.help = "which reads the primary gets: those that no replica can, none, or a "
 			"share"},
+	{ROW(G, LISTEN, ENUM, "proxy_protocol", proxy_protocol), .flags = SETTING_OURS,
+		.def = "off", .words = proxy_protocols,
+		.help = "whether proxies in front may, or must, send a PROXY header (versions 1 "
+			"and 2)"},
+	{ROW(G, LISTEN, LIST, "proxy_protocol_trusted", proxy_protocol_trusted),
+		.flags = SETTING_OURS, .def = "",
+		.help = "networks and addresses of those proxies; a header from others is refused"},
 	{ROW(G, CLIENT, TIME, "query_timeout", query_timeout_us), .def = "0", .max = TIME_TOP,
 		.help = "longest a query may run before its connections are closed; 0: no limit"},
 	{ROW(G, CLIENT, TIME, "query_wait_notify", query_wait_notify_us), .def = "5",
@@ -410,6 +435,9 @@ const struct setting settings[] = {
 		.flags = SETTING_OURS, .def = "10", .max = TIME_TOP,
 		.help = "time for a cancel request to end, and to clean what a vanished client "
 			"left, before closing"},
+	{ROW(G, SERVER_TLS, ENUM, "server_channel_binding", server_tls.channel_binding),
+		.flags = SETTING_OURS, .def = "prefer", .words = channel_bindings,
+		.help = "whether a SCRAM login to a server over TLS is bound to its certificate"},
 	{ROW(G, SERVER, TIME, "server_check_delay", server_check_delay_us), .def = "30",
 		.max = TIME_TOP,
 		.help = "idle time after which server_check_query is due; 0: before each use"},
@@ -454,6 +482,10 @@ const struct setting settings[] = {
 		.words = tls_protocols, .help = "versions of TLS; 1.0 and 1.1 are never used"},
 	{ROW(G, SERVER_TLS, ENUM, "server_tls_sslmode", server_tls.sslmode), .def = "prefer",
 		.words = tls_modes, .help = "whether TLS is used to servers, and what is checked"},
+	{ROW(G, SERVER_TLS, ENUM, "server_tls_sslnegotiation", server_tls.negotiation),
+		.flags = SETTING_OURS, .def = "postgres", .words = tls_negotiations,
+		.help = "how TLS to servers begins: postgres asks first, direct (PostgreSQL 17) "
+			"does not"},
 	{ALIAS(G, PROCESS, "service_name", "job_name")},
 	{ROW(G, ROUTING, TIME, "slow_start", slow_start_us), .flags = SETTING_OURS, .def = "30",
 		.max = 3600000000,

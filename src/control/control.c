@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/access.h"
 #include "conf/conf.h"
 #include "control/admin.h"
 #include "control/auth_query.h"
@@ -16,6 +17,7 @@
 #include "control/listening.h"
 #include "control/monitor.h"
 #include "control/patroni.h"
+#include "control/peer_name.h"
 #include "control/pq.h"
 #include "control/resolve.h"
 #include "control/service.h"
@@ -94,6 +96,8 @@ static void on_config(void *arg, struct config_set *set)
 		snapshots_free_conf);
 	snap_retire(snap, (void *)(uintptr_t)atomic_exchange(&sh->users, set->users),
 		snapshots_free_users);
+	snap_retire(
+		snap, (void *)(uintptr_t)atomic_exchange(&sh->access, set->access), access_free);
 	snap_retire(snap, (void *)(uintptr_t)atomic_exchange(&sh->tls, set->tls), config_tls_free);
 	memset(set, 0, sizeof *set);
 	if (c->args.on_conf != NULL)
@@ -260,6 +264,9 @@ static void take_mail(struct control *c, struct mail *m)
 	switch (m->kind) {
 	case ASK_DERIVE:
 		derive_take(&c->env, message);
+		break;
+	case ASK_PEER:
+		peer_name_take(&c->env, message);
 		break;
 	case ASK_SECRET:
 		auth_query_take(c->auth_query, message);

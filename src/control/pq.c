@@ -488,7 +488,8 @@ enum status pq_connect(struct env *env, const struct pq_target *t, uint64_t time
 	c->step = (struct job){.run = step_run, .done = step_done, .slow = true};
 	wheel_timer_init(&c->deadline, on_deadline);
 	wheel_timer_init(&c->more, on_more);
-	if ((st = pq_params_set(&c->params, t)) != OK || (st = step_start(c)) != OK) {
+	if ((st = pq_params_set(&c->params, t, PQlibVersion())) != OK ||
+		(st = step_start(c)) != OK) {
 		pq_destroy(c);
 		return st;
 	}

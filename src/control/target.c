@@ -110,14 +110,16 @@ uint64_t target_hash(
 {
 	const struct conf *conf = env_conf(env);
 	const char *user = conf_monitor_user(conf, cl->db);
-	uint64_t h = (uint64_t)conf->server_tls.sslmode << 32 | node->port;
+	const struct conf_tls *tls = &conf->server_tls;
+	uint64_t h = (uint64_t)tls->sslmode << 32 | (uint64_t)tls->channel_binding << 40 |
+		     (uint64_t)tls->negotiation << 48 | node->port;
 
 	h = mix(env, h, node->host);
 	h = mix(env, h, node->address);
 	h = mix(env, h, user);
 	h = mix(env, h, password_of(env, cl->db, user));
 	h = mix(env, h, dbname_of(conf, cl->db));
-	h = mix(env, h, conf->server_tls.ca_file);
-	h = mix(env, h, conf->server_tls.cert_file);
-	return mix(env, h, conf->server_tls.key_file);
+	h = mix(env, h, tls->ca_file);
+	h = mix(env, h, tls->cert_file);
+	return mix(env, h, tls->key_file);
 }

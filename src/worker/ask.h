@@ -20,6 +20,7 @@ struct server;
 
 enum ask_kind {         /* worker -> control */
 	ASK_DERIVE = 1, /* struct ask_derive: run PBKDF2 on a helper, answer with TELL_DERIVED */
+	ASK_PEER,       /* struct ask_peer: a system user's name, answered with TELL_PEER */
 	ASK_SECRET,     /* struct ask_secret: auth_query, answered with TELL_SECRET */
 	ASK_CONSOLE,    /* struct ask_console: take over this logged-in console client */
 	ASK_CATALOG, /* struct ask_catalog: a database is used whose catalog is not loaded, or DDL
@@ -40,6 +41,7 @@ enum tell_kind {           /* control or worker -> worker */
 	TELL_WAITER,       /* worker internal: look at the line of a pool again */
 	TELL_CANCEL,       /* struct tell_cancel */
 	TELL_DERIVED,      /* the struct ask_derive, answered */
+	TELL_PEER,         /* the struct ask_peer, answered */
 	TELL_SECRET,       /* the struct ask_secret, answered */
 	TELL_SHOW,         /* struct tell_show */
 	TELL_COMMAND,      /* struct tell_command */
@@ -61,6 +63,16 @@ struct ask_derive {
 	char password[1024]; /* comes back with the answer; wiped by the asker */
 	uint8_t salted[32];  /* answer */
 	enum status status;  /* answer: OK, E_LIMIT (queue full), E_NOMEM */
+};
+
+/* The name of a system user: its service may be slow. */
+struct ask_peer {
+	struct mail mail;
+	uint32_t worker; /* who asks, and is answered with this same memory as TELL_PEER */
+	uid_t uid;
+	uint64_t token;      /* client_token */
+	char name[NAME_LEN]; /* answer */
+	enum status status;  /* answer: OK, E_NOTFOUND, E_LIMIT (queue full), E_NOMEM */
 };
 
 enum secret_want {

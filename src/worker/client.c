@@ -643,3 +643,18 @@ void client_show(struct worker *w, const struct client *c, struct show_socket_ro
 	if (tls != NULL)
 		tls_describe(tls, row->tls, sizeof row->tls);
 }
+
+/* --- a name for a helper's answer --- */
+
+uint64_t client_token(const struct client *c)
+{
+	return c->id << WORKER_SLOT_BITS | c->slot;
+}
+
+struct client *client_of_token(struct worker *w, uint64_t token)
+{
+	uint32_t slot = (uint32_t)token & (WORKER_SLOTS_MAX - 1);
+	struct client *c = slot < w->n_slots ? w->slots[slot] : NULL;
+
+	return c != NULL && c->id == token >> WORKER_SLOT_BITS ? c : NULL;
+}

@@ -321,6 +321,10 @@ void client_count_bytes(struct client *c);
 struct show_socket_row;
 void client_show(struct worker *w, const struct client *c, struct show_socket_row *row);
 
+/* A name for it that outlives it, below 2^63; the client so named if it is still there, or NULL. */
+uint64_t client_token(const struct client *c);
+struct client *client_of_token(struct worker *w, uint64_t token);
+
 static inline bool client_is_logged_in(const struct client *c)
 {
 	return c->state == CLIENT_IDLE || c->state == CLIENT_WAITING || c->state == CLIENT_ACTIVE;

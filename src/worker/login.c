@@ -21,8 +21,10 @@
 #include "worker/handover.h"
 #include "worker/ours.h"
 #include "worker/prove.h"
+#include "worker/proxied.h"
 #include "worker/server.h"
 
+#define TLS_HANDSHAKE  0x16         /* first byte of a ClientHello; of no start-up packet */
 #define VERSION_SPOKEN STARTUP_V3_2 /* the newest; a newer one is negotiated down */
 
 void login_free(struct login *l)
@@ -80,6 +82,22 @@ static size_t answer_ssl(struct worker *w, struct client *c, size_t used, size_t
 	if (conn_tls_accept(c->conn, ctx) != OK)
 		client_close(w, c, CLIENT_END_TLS);
 	return used;
+}
+
+/* PostgreSQL 17: a ClientHello comes first. Its ALPN is looked at when the handshake is done. */
+static size_t take_direct_tls(struct worker *w, struct client *c, const uint8_t *data, size_t len)
+{
+	struct tls_ctx *ctx = w->tls != NULL ? w->tls->client : NULL;
+
+	if (ctx == NULL) {
+		client_close(w, c, CLIENT_END_TLS);
+		return len;
+	}
+	c->login->ssl_asked = c->login->direct_tls = true;
+	client_transition(w, c, CLIENT_GOT_TLS);
+	if (conn_tls_accept_begun(c->conn, ctx, data, len) != OK)
+		client_close(w, c, CLIENT_END_TLS);
+	return len;
 }
 
 static size_t answer_gss(struct worker *w, struct client *c, size_t used)
@@ -316,8 +334,11 @@ static size_t startup_data(struct worker *w, struct client *c, const uint8_t *da
 {
 	struct startup s;
 	uint32_t used = 0;
-	enum status st = startup_read(data, len, &s, &used);
+	enum status st;
 
+	if (data[0] == TLS_HANDSHAKE && !c->login->ssl_asked && conn_tls(c->conn) == NULL)
+		return take_direct_tls(w, c, data, len);
+	st = startup_read(data, len, &s, &used);
 	if (st == E_AGAIN)
 		return 0;
 	if (st == E_INVALID) {
@@ -348,6 +369,10 @@ static size_t startup_data(struct worker *w, struct client *c, const uint8_t *da
 void login_on_tls_ready(struct worker *w, struct client *c)
 {
 	client_transition(w, c, CLIENT_TLS_DONE);
+	if (c->login->direct_tls && !tls_is_postgresql(conn_tls(c->conn)))
+		login_refuse_protocol(w, c,
+			"received direct SSL connection request without ALPN protocol negotiation "
+			"extension");
 }
 
 size_t login_on_data(struct worker *w, struct client *c, const uint8_t *data, size_t len)
@@ -361,6 +386,8 @@ size_t login_on_data(struct worker *w, struct client *c, const uint8_t *data, si
 			return len;
 		}
 	}
+	if (!c->login->proxy_done && !proxied_take(w, c, data, len, &at))
+		return 0;
 	while (at < len) {
 		if (c->state == CLIENT_STARTUP)
 			used = startup_data(w, c, data + at, len - at);

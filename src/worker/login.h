@@ -18,10 +18,15 @@ struct login {
 	char user[NAME_LEN];
 	char database[NAME_LEN];
 	char application_name[64]; /* for the console */
+	enum auth_type type;       /* of auth_type, or the rule's; never AUTH_TYPE_HBA */
+	char options[1024];        /* of the rule, for pam and ldap; see conf/hba.h */
+	char map[NAME_LEN];        /* of the rule, for peer */
 	enum auth_ask ask;
 	bool doomed;
 	uint32_t version;          /* of the protocol that is spoken with it */
 	bool ssl_asked, gss_asked; /* at most one of each per socket */
+	bool direct_tls;           /* TLS began without an SSLRequest */
+	bool proxy_done;           /* a PROXY header was taken, or there is none */
 	bool is_console, is_console_admin;
 	bool has_learned;
 	bool sasl_begun;
@@ -35,7 +40,8 @@ struct login {
 	struct scram_verifier verifier;
 	struct scram_server scram;
 	struct auth_learned learned;
-	size_t cbind_len;
+	size_t cbind_len; /* 0: no SCRAM-SHA-256-PLUS on this connection */
+	uint8_t cbind[SCRAM_CBIND_MAX];
 };
 
 /* conn_ops.on_data of a client that is not logged in. */

@@ -8,20 +8,17 @@
 #include "auth/decide.h"
 #include "base/text.h"
 #include "conf/effective.h"
+#include "net/tls.h"
 #include "proto/frame.h"
 #include "proto/frontend.h"
 #include "proto/reply.h"
 #include "proto/saslprep.h"
+#include "worker/admit.h"
 #include "worker/ask.h"
 #include "worker/keys.h"
 #include "worker/login.h"
 
 /* --- whose secret it is --- */
-
-static uint64_t client_token(const struct client *c)
-{
-	return c->id << WORKER_SLOT_BITS | c->slot;
-}
 
 static const struct conf_db *db_of(const struct worker *w, const struct client *c)
 {
@@ -41,7 +38,7 @@ static enum status find_user(struct worker *w, const struct client *c, struct au
 		.conf = w->conf,
 		.db = db_of(w, c),
 		.usual = auth_users_usual(w->users),
-		.type = w->conf->auth_type,
+		.type = l->type,
 		.name = l->user,
 		.user = auth_users_find(w->users, l->user),
 		.mock_secret = w->sh->mock_secret,
@@ -61,7 +58,7 @@ static bool can_look_up(const struct worker *w, const struct client *c)
 	const struct login *l = c->login;
 	const struct conf_db *db = db_of(w, c);
 
-	return w->conf->auth_type != AUTH_TYPE_ANY && (db != NULL || l->is_console) &&
+	return l->type != AUTH_TYPE_ANY && (db != NULL || l->is_console) &&
 	       *conf_auth_user(w->conf, db) != '\0' &&
 	       *conf_auth_dbname(w->conf, db, l->is_console ? "" : l->database) != '\0';
 }
@@ -133,13 +130,31 @@ static void put_login(struct client *c, const uint8_t *p, size_t len)
 	conn_flush(c->conn);
 }
 
+/* Over TLS the proof can be bound to our certificate. */
+static void find_binding(struct client *c)
+{
+	const struct tls *t = conn_tls(c->conn);
+	struct login *l = c->login;
+
+	_Static_assert(SCRAM_CBIND_MAX >= TLS_HASH_MAX, "any hash fits");
+	if (t == NULL || tls_server_end_point(t, l->cbind, &l->cbind_len) != OK)
+		l->cbind_len = 0;
+}
+
+static struct scram_offer offer_of(const struct login *l)
+{
+	return (struct scram_offer){
+		.plus = l->cbind_len != 0, .cbind = l->cbind, .cbind_len = l->cbind_len};
+}
+
 static void challenge_scram(struct worker *w, struct client *c)
 {
 	uint8_t buf[128];
 	struct wr out = wr_of(buf, sizeof buf);
 
+	find_binding(c);
 	scram_server_init(&c->login->scram, &c->login->verifier);
-	reply_put_auth_sasl(&out, false);
+	reply_put_auth_sasl(&out, offer_of(c->login).plus);
 	client_transition(w, c, CLIENT_CHALLENGED);
 	put_login(c, buf, out.len);
 	conn_rx_resume(c->conn);
@@ -264,12 +279,18 @@ static void ask_client(struct worker *w, struct client *c)
 	scram_wipe(&verifier, sizeof verifier);
 }
 
-void prove_begin(struct worker *w, struct client *c)
+void prove_admitted(struct worker *w, struct client *c)
 {
 	if (auth_users_find(w->users, c->login->user) == NULL && can_look_up(w, c))
 		look_up(w, c, SECRET_WANT_ANY);
 	else
 		ask_client(w, c);
+}
+
+void prove_begin(struct worker *w, struct client *c)
+{
+	if (admit_begin(w, c))
+		prove_admitted(w, c);
 }
 
 /* --- the answer --- */
@@ -390,8 +411,9 @@ static void take_scram_status(struct worker *w, struct client *c, enum status st
 		break;
 	case E_INVALID:
 		login_refuse(w, c, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
-			"SASL authentication failed: mechanism or channel binding not offered",
-			NULL);
+			"SASL authentication failed: mechanism or channel binding is not what was "
+			"offered",
+			"Somebody between client and pgweir may have changed the offer.");
 		break;
 	case E_NOMEM:
 		client_close(w, c, CLIENT_END_MEMORY);
@@ -404,7 +426,7 @@ static void take_scram_status(struct worker *w, struct client *c, enum status st
 
 static void take_scram_first(struct worker *w, struct client *c, struct rd body)
 {
-	static const struct scram_offer no_plus = {.plus = false};
+	const struct scram_offer offer = offer_of(c->login);
 	uint8_t buf[SCRAM_SERVER_FIRST_MAX], msg[SCRAM_SERVER_FIRST_MAX + 32];
 	uint8_t rand[SCRAM_RAND_LEN];
 	struct wr first = wr_of(buf, sizeof buf), out = wr_of(msg, sizeof msg);
@@ -417,8 +439,8 @@ static void take_scram_first(struct worker *w, struct client *c, struct rd body)
 	}
 	st = random_bytes(rand, sizeof rand);
 	if (st == OK)
-		st = scram_server_first(&c->login->scram, &no_plus, in.mechanism, in.data,
-			in.data_len, rand, &first);
+		st = scram_server_first(
+			&c->login->scram, &offer, in.mechanism, in.data, in.data_len, rand, &first);
 	if (st != OK || first.bad) {
 		take_scram_status(w, c, st != OK ? st : E_LIMIT);
 		return;
@@ -430,14 +452,14 @@ static void take_scram_first(struct worker *w, struct client *c, struct rd body)
 
 static void take_scram_final(struct worker *w, struct client *c, struct rd body)
 {
-	static const struct scram_offer no_plus = {.plus = false};
 	struct login *l = c->login;
+	const struct scram_offer offer = offer_of(l);
 	uint8_t buf[128], msg[160];
 	struct wr final = wr_of(buf, sizeof buf), out = wr_of(msg, sizeof msg);
 	struct scram_salt salt = l->verifier.salt;
 	enum status st;
 
-	st = scram_server_final(&l->scram, &no_plus, body.p, body.left, &final, &l->learned.keys);
+	st = scram_server_final(&l->scram, &offer, body.p, body.left, &final, &l->learned.keys);
 	if (st == OK && l->doomed)
 		st = E_AUTH;
 	if (st == E_AUTH)
@@ -479,19 +501,10 @@ size_t prove_data(struct worker *w, struct client *c, const uint8_t *data, size_
 
 /* --- what a helper has derived --- */
 
-/* The client that a token of keys_derive names, if it is still there. */
-static struct client *client_of_token(struct worker *w, uint64_t token)
-{
-	uint32_t slot = (uint32_t)token & (WORKER_SLOTS_MAX - 1);
-	struct client *c = slot < w->n_slots ? w->slots[slot] : NULL;
-
-	return c != NULL && c->id == (token & KEYS_TOKEN_ID) >> WORKER_SLOT_BITS ? c : NULL;
-}
-
 void prove_derived(
 	struct worker *w, uint64_t token, const uint8_t salted[SCRAM_KEY_LEN], enum status st)
 {
-	struct client *c = client_of_token(w, token);
+	struct client *c = client_of_token(w, token & KEYS_TOKEN_ID);
 
 	if (c == NULL || c->state != CLIENT_DERIVE)
 		return;

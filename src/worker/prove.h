@@ -10,6 +10,8 @@
 
 /* Its start-up packet is taken in: ask for the proof, or have it in as it is. */
 void prove_begin(struct worker *w, struct client *c);
+/* The same, when it is known which method holds for it (admit.h). */
+void prove_admitted(struct worker *w, struct client *c);
 
 /* What a client says in CLIENT_AUTH; returns the bytes used, 0: a message is not complete. */
 size_t prove_data(struct worker *w, struct client *c, const uint8_t *data, size_t len);

@@ -28,6 +28,7 @@
 #define NAME_LEN     128u /* database and user names, with the NUL; longer ones are refused */
 
 struct conf;
+struct access;
 struct auth_users;
 struct topology;
 struct catalog;
@@ -136,6 +137,7 @@ struct shared {
 	struct snap_domain snap;
 	_Atomic(const struct conf *) conf;
 	_Atomic(const struct auth_users *) users;
+	_Atomic(const struct access *) access; /* rules of auth_hba_file, maps */
 	_Atomic(const struct topology *) topology;
 	_Atomic(const struct node_addrs *) addrs;
 	_Atomic(const struct catalogs *) catalogs;

@@ -15,6 +15,7 @@
 #include "state/settings.h"
 #include "state/stmts.h"
 #include "worker/account.h"
+#include "worker/admit.h"
 #include "worker/ask.h"
 #include "worker/cancel.h"
 #include "worker/cancel_conn.h"
@@ -217,6 +218,7 @@ static void worker_load_snapshots(struct worker *w)
 	struct shared *sh = w->sh;
 
 	w->users = atomic_load(&sh->users);
+	w->access = atomic_load(&sh->access);
 	w->addrs = atomic_load(&sh->addrs);
 	w->tls = atomic_load(&sh->tls);
 	w->conf = atomic_load(&sh->conf);
@@ -310,6 +312,9 @@ static void worker_mail_in(struct worker *w, struct mail *m)
 		break;
 	case TELL_DERIVED:
 		worker_derived(w, (struct ask_derive *)m);
+		break;
+	case TELL_PEER:
+		admit_peer(w, (const struct ask_peer *)m);
 		break;
 	case TELL_SECRET:
 		prove_told(w, (struct ask_secret *)m);

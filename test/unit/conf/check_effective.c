@@ -147,6 +147,20 @@ START_TEST(monitor_logs_in_as_the_nearest_user_with_its_password)
 }
 END_TEST
 
+START_TEST(proxies_are_trusted_by_their_networks)
+{
+	struct conf *c = fixture_conf("[pgweir]\nproxy_protocol_trusted = 10.0.0.0/8, ::1\n");
+	struct cidr_addr in, out, none = cidr_addr_of(NULL, 0);
+
+	ck_assert_int_eq(cidr_addr_parse("10.7.7.7", &in), OK);
+	ck_assert_int_eq(cidr_addr_parse("11.7.7.7", &out), OK);
+	ck_assert(conf_trusts_proxy(c, &in));
+	ck_assert(!conf_trusts_proxy(c, &out));
+	ck_assert(!conf_trusts_proxy(c, &none));
+	conf_free(c);
+}
+END_TEST
+
 START_TEST(auth_query_is_the_databases_else_the_global_one)
 {
 	struct conf *c =
@@ -184,5 +198,6 @@ int main(void)
 	tcase_add_test(tc, limit_of_zero_falls_back_to_the_global_one);
 	tcase_add_test(tc, one_server_of_a_pool_stays_unpinned);
 	tcase_add_test(tc, monitor_logs_in_as_the_nearest_user_with_its_password);
+	tcase_add_test(tc, proxies_are_trusted_by_their_networks);
 	return unit_run("effective", tc);
 }
