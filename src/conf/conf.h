@@ -279,6 +279,9 @@ struct conf {
 	struct conf_list admin_users, stats_users;
 	const char *version_text; /* SHOW VERSION; "": ours */
 	const char *login_notify_message;
+	uint64_t login_failure_delay_us;
+	uint32_t login_rate_limit;                         /* a second, of an address; 0: none */
+	uint32_t max_half_open, max_half_open_per_address; /* 0: no limit */
 
 	/* pools */
 	enum pool_mode pool_mode;

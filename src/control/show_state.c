@@ -385,6 +385,8 @@ const char *show_login_count(unsigned count)
 	static const char *const names[LOGINS_COUNT] = {
 		[LOGINS_PROVED] = "proved",
 		[LOGINS_REFUSED] = "refused",
+		[LOGINS_RATE_LIMITED] = "rate_limited",
+		[LOGINS_TOO_MANY_OPEN] = "too_many_half_open",
 		[LOGINS_AUTH_QUERY_SENT] = "auth_query_sent",
 		[LOGINS_AUTH_QUERY_CACHED] = "auth_query_cached",
 		[LOGINS_AUTH_QUERY_FAILED] = "auth_query_failed",

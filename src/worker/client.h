@@ -35,6 +35,7 @@ enum client_state {
 	CLIENT_AUTH,    /* an answer to our challenge is awaited */
 	CLIENT_DERIVE,  /* a helper derives a key for its login */
 	CLIENT_LOOKUP,  /* auth_query asks for its secret */
+	CLIENT_REFUSED, /* its proof has failed; it is told after login_failure_delay */
 	CLIENT_MOVING,  /* on its way to another worker */
 	CLIENT_WELCOME, /* proved; waits for a server to learn what to greet it with */
 	CLIENT_IDLE,    /* no unit under way, no server */
@@ -51,6 +52,7 @@ enum client_event {
 	CLIENT_CHALLENGED,
 	CLIENT_NEEDS_KEY,
 	CLIENT_NEEDS_SECRET,
+	CLIENT_NEEDS_DELAY,
 	CLIENT_PROVED, /* authenticated */
 	CLIENT_HANDED_OVER,
 	CLIENT_ARRIVED,
@@ -202,6 +204,7 @@ struct client {
 	bool flushed;       /* a Sync of ours, for a Flush, is not answered yet */
 	bool force_primary; /* the present unit was refused by a replica */
 	bool is_admin_port;
+	uint32_t door;        /* the place of its address, see auth/door.h */
 	uint8_t replication;  /* enum startup_replication: what it has asked for */
 	bool verbatim;        /* session mode: statement names are the server's own */
 	bool stream_is_query; /* the stream is one large Query: no Sync will follow it */

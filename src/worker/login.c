@@ -6,6 +6,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "auth/door.h"
 #include "base/text.h"
 #include "net/listen.h"
 #include "net/tls.h"
@@ -309,6 +310,12 @@ static void take_startup(struct worker *w, struct client *c, const struct startu
 
 	if (!startup_is_acceptable(w, c, s))
 		return;
+	if (door_login(w->sh->door, c->door, w->conf->login_rate_limit, w->now_us) != OK) {
+		atomic_fetch_add(&w->sh->logins[LOGINS_RATE_LIMITED], 1);
+		login_refuse(w, c, SQLSTATE_TOO_MANY_CONNECTIONS,
+			"too many logins from this address", "See login_rate_limit.");
+		return;
+	}
 	l->version = s->version < VERSION_SPOKEN ? s->version : VERSION_SPOKEN;
 	snprintf(l->user, sizeof l->user, "%s", s->user);
 	snprintf(l->database, sizeof l->database, "%s", s->database);

@@ -106,7 +106,7 @@ static void doubt_secret(struct worker *w, struct client *c)
 /* --- the question --- */
 
 /* Same words for a wrong password and an unknown user. */
-static void refuse_password(struct worker *w, struct client *c)
+void prove_refuse(struct worker *w, struct client *c)
 {
 	char message[NAME_LEN + 64];
 
@@ -117,6 +117,17 @@ static void refuse_password(struct worker *w, struct client *c)
 		log_info(w->log, "login refused", "client=%lu user=%s reason=\"%s\"",
 			(unsigned long)c->id, LOG_Q(c->login->user), c->login->why);
 	login_refuse(w, c, SQLSTATE_INVALID_PASSWORD, message, NULL);
+}
+
+static void refuse_password(struct worker *w, struct client *c)
+{
+	if (w->conf->login_failure_delay_us == 0) {
+		prove_refuse(w, c);
+		return;
+	}
+	client_transition(w, c, CLIENT_NEEDS_DELAY);
+	conn_rx_pause(c->conn);
+	client_watch(w, c);
 }
 
 static enum status random_bytes(uint8_t *p, int n)
