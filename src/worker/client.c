@@ -79,7 +79,8 @@ static const uint8_t next_state[CLIENT_STATE_COUNT][CLIENT_EVENT_COUNT] = {
 	[CLIENT_WELCOME] = {[CLIENT_HANDED_OVER] = CLIENT_MOVING,
 		[CLIENT_GREETED] = CLIENT_IDLE,
 		[CLIENT_GONE] = CLIENT_CLOSED},
-	[CLIENT_IDLE] = {[CLIENT_QUEUED] = CLIENT_WAITING,
+	[CLIENT_IDLE] = {[CLIENT_HANDED_OVER] = CLIENT_MOVING,
+		[CLIENT_QUEUED] = CLIENT_WAITING,
 		[CLIENT_LINKED] = CLIENT_ACTIVE,
 		[CLIENT_GONE] = CLIENT_CLOSED},
 	[CLIENT_WAITING] = {[CLIENT_UNQUEUED] = CLIENT_IDLE,
@@ -458,13 +459,7 @@ enum status client_new(struct worker *w, struct conn *conn, bool is_admin_port, 
 	w->n_clients_login++;
 	conn_set_owner(conn, &client_ops, c);
 	*out = c;
-	c->door = door_of(w, conn);
-	if (door_enter(w->sh->door, c->door, w->conf->max_half_open,
-		    w->conf->max_half_open_per_address) != OK) {
-		atomic_fetch_add(&w->sh->n_clients, 1);
-		refuse_half_open(w, c);
-		return OK;
-	}
+	c->door = DOOR_NOWHERE;
 	if (atomic_fetch_add(&w->sh->n_clients, 1) >= w->conf->max_client_conn + CLIENTS_SPARE) {
 		struct report r = report_of("FATAL", SQLSTATE_TOO_MANY_CONNECTIONS,
 			"no more connections allowed (max_client_conn)");
@@ -475,6 +470,16 @@ enum status client_new(struct worker *w, struct conn *conn, bool is_admin_port, 
 	}
 	client_watch(w, c);
 	return OK;
+}
+
+void client_meet_door(struct worker *w, struct client *c)
+{
+	if (c->state == CLIENT_CLOSED)
+		return;
+	c->door = door_of(w, c->conn);
+	if (door_enter(w->sh->door, c->door, w->conf->max_half_open,
+		    w->conf->max_half_open_per_address) != OK)
+		refuse_half_open(w, c);
 }
 
 void client_count_bytes(struct client *c)
