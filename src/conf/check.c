@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "conf/cidr.h"
 #include "conf/effective.h"
 #include "conf/own.h"
 
@@ -46,11 +47,47 @@ static void check_tls(const struct conf *c, struct findings *found)
 			"server_tls_cert_file and server_tls_key_file together", found);
 }
 
+static void check_proxies(const struct conf *c, struct findings *found)
+{
+	const struct conf_list *trusted = &c->proxy_protocol_trusted;
+	struct finding_at at = at_key(c, "proxy_protocol_trusted");
+	struct cidr net;
+
+	if (c->proxy_protocol != PROXY_PROTOCOL_OFF && trusted->n == 0)
+		error_at_key(c, "proxy_protocol",
+			"proxy_protocol_trusted with it: the networks of the proxies", found);
+	for (size_t i = 0; i < trusted->n; i++) {
+		at.value = trusted->items[i];
+		if (cidr_parse(at.value, &net) != OK)
+			findings_add(found, FINDING_ERROR, &at,
+				"expected addresses or networks, such as 10.0.0.0/8");
+	}
+}
+
+static void check_binding(const struct conf *c, struct findings *found)
+{
+	if (c->server_tls.negotiation == TLS_NEGOTIATION_DIRECT &&
+		c->server_tls.sslmode < TLS_MODE_REQUIRE)
+		error_at_key(c, "server_tls_sslnegotiation",
+			"server_tls_sslmode = require, verify-ca or verify-full with direct",
+			found);
+	if (c->server_tls.channel_binding == CHANNEL_BINDING_REQUIRE &&
+		c->server_tls.sslmode < TLS_MODE_REQUIRE)
+		error_at_key(c, "server_channel_binding",
+			"server_tls_sslmode = require, verify-ca or verify-full with it", found);
+}
+
 static void check_auth(const struct conf *c, struct findings *found)
 {
 	struct finding_at at = at_key(c, "auth_file");
 
-	if (c->auth_type == AUTH_TYPE_ANY || *c->auth_file != '\0')
+	if (c->auth_type == AUTH_TYPE_HBA && *c->auth_hba_file == '\0')
+		error_at_key(c, "auth_type", "auth_hba_file with hba", found);
+	if (c->auth_type == AUTH_TYPE_CERT && c->client_tls.sslmode != TLS_MODE_VERIFY_FULL)
+		error_at_key(c, "auth_type", "client_tls_sslmode = verify-full with cert", found);
+	if (*c->auth_query != '\0' && strstr(c->auth_query, "$1") == NULL)
+		error_at_key(c, "auth_query", "$1, where the user's name goes", found);
+	if (c->auth_type == AUTH_TYPE_ANY || *c->auth_file != '\0' || *c->auth_user != '\0')
 		return;
 	findings_add(found, FINDING_NOTE, &at, "not set: nobody can log in");
 }
@@ -58,7 +95,9 @@ static void check_auth(const struct conf *c, struct findings *found)
 void check_globals(const struct conf *c, struct findings *found)
 {
 	check_listening(c, found);
+	check_proxies(c, found);
 	check_tls(c, found);
+	check_binding(c, found);
 	check_auth(c, found);
 	if (c->n_peers != 0 && c->peer_id == 0)
 		findings_add(found, FINDING_NOTE, &(struct finding_at){.key = "[peers]"},
@@ -71,6 +110,9 @@ void check_globals(const struct conf *c, struct findings *found)
 void check_db(const struct conf *c, const struct conf_db *db, const struct finding_at *at,
 	struct findings *found)
 {
+	if (*db->auth_query != '\0' && strstr(db->auth_query, "$1") == NULL)
+		findings_add(found, FINDING_ERROR, at,
+			"expected $1 in auth_query, where the user's name goes");
 	if (db->route != ROUTE_AUTO && !db->routing)
 		findings_add(found, FINDING_ERROR, at, "expected routing=on with route=");
 	if (db->primary_reads == PRIMARY_READS_SHARE && db->route != ROUTE_AUTO)

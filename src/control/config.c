@@ -11,6 +11,7 @@
 #include "auth/users.h"
 #include "conf/advice.h"
 #include "conf/migrate.h"
+#include "control/access_load.h"
 #include "net/tls.h"
 #include "worker/shared.h"
 
@@ -71,6 +72,8 @@ static enum status read_file(void *arg, const char *path, char **data, size_t *l
 	return st;
 }
 
+static const struct conf_reader files = {.read = read_file};
+
 /* --- users --- */
 
 static enum status load_users(const struct conf *conf, const struct hash_key *key,
@@ -97,8 +100,15 @@ static enum status load_users(const struct conf *conf, const struct hash_key *ke
 
 /* --- TLS --- */
 
-static enum tls_verify verify_of(const struct conf_tls *t)
+/*
+ * With rules that may ask for a certificate it is asked for, and if one comes it must be valid, as
+ * PostgreSQL does that has a CA.
+ */
+static enum tls_verify verify_of(const struct conf *conf, const struct conf_tls *t)
 {
+	if (t == &conf->client_tls && t->sslmode < TLS_MODE_VERIFY_CA && *t->ca_file != '\0' &&
+		conf->auth_type == AUTH_TYPE_HBA)
+		return TLS_VERIFY_OPTIONAL;
 	if (t->sslmode == TLS_MODE_VERIFY_CA)
 		return TLS_VERIFY_CA;
 	return t->sslmode == TLS_MODE_VERIFY_FULL ? TLS_VERIFY_FULL : TLS_VERIFY_NONE;
@@ -112,12 +122,12 @@ static const char *protocols_of(const struct conf_tls *t)
 }
 
 /* NULL in *out if the side is off. */
-static enum status load_tls_side(
-	const struct conf_tls *t, bool server, struct tls_ctx **out, struct findings *found)
+static enum status load_tls_side(const struct conf *conf, const struct conf_tls *t, bool server,
+	struct tls_ctx **out, struct findings *found)
 {
 	struct tls_conf tc = {
 		.server = server,
-		.verify = verify_of(t),
+		.verify = verify_of(conf, t),
 		.ca_file = t->ca_file,
 		.cert_file = t->cert_file,
 		.key_file = t->key_file,
@@ -159,8 +169,8 @@ static enum status load_tls(const struct conf *conf, struct tls_set **out, struc
 
 	if (set == NULL)
 		return E_NOMEM;
-	st_client = load_tls_side(&conf->client_tls, true, &set->client, found);
-	st_server = load_tls_side(&conf->server_tls, false, &set->server, found);
+	st_client = load_tls_side(conf, &conf->client_tls, true, &set->client, found);
+	st_server = load_tls_side(conf, &conf->server_tls, false, &set->server, found);
 	if (st_client != OK || st_server != OK) {
 		config_tls_free(set);
 		return st_client != OK ? st_client : st_server;
@@ -198,15 +208,20 @@ enum status config_complete(
 	struct config_set *set, const struct hash_key *key, struct findings *found)
 {
 	enum status st_users = load_users(set->conf, key, &set->users, found);
+	enum status st_access = access_load(set->conf, &files, &set->access, found);
 	enum status st_tls = load_tls(set->conf, &set->tls, found);
 
-	if (st_users == OK && st_tls == OK)
+	if (st_users == OK && st_access == OK && st_tls == OK)
 		return OK;
 	auth_users_free(set->users);
+	access_free(set->access);
 	config_tls_free(set->tls);
 	set->users = NULL;
+	set->access = NULL;
 	set->tls = NULL;
-	return st_users != OK ? st_users : st_tls;
+	if (st_users != OK)
+		return st_users;
+	return st_access != OK ? st_access : st_tls;
 }
 
 enum status config_load(const struct config_from *from, const struct conf *previous,
@@ -249,6 +264,7 @@ void config_set_fini(struct config_set *set)
 {
 	conf_free(set->conf);
 	auth_users_free(set->users);
+	access_free(set->access);
 	config_tls_free(set->tls);
 	memset(set, 0, sizeof *set);
 }

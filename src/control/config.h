@@ -1,7 +1,8 @@
 /*
  * config - a configuration as it is taken over, all or nothing: the snapshot of the files, the
- *          users of auth_file, the TLS contexts. Reads files: at the start, and on a helper.
- * Owns:    nothing beyond the call; a set is its holder's until config_set_fini.
+ *          users of auth_file, the rules of auth_hba_file, the TLS contexts. Reads files: at the
+ * start, and on a helper. Owns:    nothing beyond the call; a set is its holder's until
+ * config_set_fini.
  */
 #ifndef PGWEIR_CONTROL_CONFIG_H
 #define PGWEIR_CONTROL_CONFIG_H
@@ -11,6 +12,7 @@
 #include "conf/conf.h"
 #include "conf/findings.h"
 
+struct access;
 struct auth_users;
 struct document_out;
 struct tls_set;
@@ -18,6 +20,7 @@ struct tls_set;
 struct config_set {
 	struct conf *conf;
 	struct auth_users *users;
+	struct access *access;
 	struct tls_set *tls;
 };
 

@@ -1,6 +1,8 @@
 # control: floor 5, the control plane.
 libcore_a_SOURCES += \
+	src/control/access_load.c src/control/access_load.h \
 	src/control/admin.c src/control/admin.h \
+	src/control/auth_query.c src/control/auth_query.h \
 	src/control/catalog_load.c src/control/catalog_load.h \
 	src/control/collect.c src/control/collect.h \
 	src/control/session_command.c \
@@ -25,6 +27,7 @@ libcore_a_SOURCES += \
 	src/control/monitor.c src/control/monitor.h \
 	src/control/page.h \
 	src/control/patroni.c src/control/patroni.h \
+	src/control/peer_name.c src/control/peer_name.h \
 	src/control/pq.c src/control/pq.h \
 	src/control/plan.c src/control/plan.h \
 	src/control/pq_params.c src/control/pq_params.h \

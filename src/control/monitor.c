@@ -315,11 +315,11 @@ static size_t n_columns(enum watch_state state)
 static void on_row(void *arg, const struct pq_result *r)
 {
 	struct watch *n = arg;
-	const char *values[PROBE_IDENTITY_COLUMNS];
+	const char *values[PROBE_SAMPLE_COLUMNS];
 
-	_Static_assert(PROBE_IDENTITY_COLUMNS >= PROBE_SAMPLE_COLUMNS, "one array serves both");
-	_Static_assert(PROBE_IDENTITY_COLUMNS >= PROBE_BLIND_COLUMNS, "… all three");
-	for (size_t i = 0; i < PROBE_IDENTITY_COLUMNS; i++)
+	_Static_assert(PROBE_SAMPLE_COLUMNS >= PROBE_IDENTITY_COLUMNS, "one array serves both");
+	_Static_assert(PROBE_SAMPLE_COLUMNS >= PROBE_BLIND_COLUMNS, "… all three");
+	for (size_t i = 0; i < PROBE_SAMPLE_COLUMNS; i++)
 		values[i] = i < n_columns(n->state) ? pq_result_value(r, i) : NULL;
 	if (n->state == WATCH_IDENTIFYING)
 		n->read = probe_read_identity(values, &n->answer);

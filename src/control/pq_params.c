@@ -60,6 +60,19 @@ static const char *root_certificates(const struct conf_tls *tls)
 	return file != NULL ? file : "system";
 }
 
+static const char *binding_name(enum channel_binding b)
+{
+	switch (b) {
+	case CHANNEL_BINDING_DISABLE:
+		return "disable";
+	case CHANNEL_BINDING_PREFER:
+		return "prefer";
+	case CHANNEL_BINDING_REQUIRE:
+		return "require";
+	}
+	return "require";
+}
+
 static bool add_tls(struct pq_params *p, const struct conf_tls *tls)
 {
 	bool has_cert = *tls->cert_file != '\0';
@@ -69,6 +82,7 @@ static bool add_tls(struct pq_params *p, const struct conf_tls *tls)
 	       add(p, "sslrootcert", root_certificates(tls)) &&
 	       add(p, "sslcert", has_cert ? tls->cert_file : NO_FILE) &&
 	       add(p, "sslkey", has_cert ? tls->key_file : NO_FILE) && add(p, "sslcrl", NO_FILE) &&
+	       add(p, "channel_binding", binding_name(tls->channel_binding)) &&
 	       add(p, "gssencmode", "disable");
 }
 
@@ -90,7 +104,14 @@ static bool add_session(struct pq_params *p, const struct pq_target *t)
 	       add(p, "application_name", t->application != NULL ? t->application : PQ_APPLICATION);
 }
 
-enum status pq_params_set(struct pq_params *p, const struct pq_target *t)
+/* Before libpq 17 there is no such option: it asks first. */
+static bool add_negotiation(struct pq_params *p, const struct conf_tls *tls, int version)
+{
+	return tls->negotiation != TLS_NEGOTIATION_DIRECT || version < 170000 ||
+	       add(p, "sslnegotiation", "direct");
+}
+
+enum status pq_params_set(struct pq_params *p, const struct pq_target *t, int version)
 {
 	char port[8];
 	bool ok;
@@ -98,7 +119,7 @@ enum status pq_params_set(struct pq_params *p, const struct pq_target *t)
 	snprintf(port, sizeof port, "%u", t->port);
 	ok = add(p, "host", t->host) && add(p, "port", port) && add(p, "user", t->user) &&
 	     add(p, "dbname", t->dbname) && add(p, "passfile", NO_FILE) && add_session(p, t) &&
-	     add_tls(p, t->tls);
+	     add_tls(p, t->tls) && add_negotiation(p, t->tls, version);
 	if (ok && *t->hostaddr != '\0')
 		ok = add(p, "hostaddr", t->hostaddr);
 	if (ok && *t->password != '\0')

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "auth/users.h"
+#include "conf/access.h"
 #include "control/control.h"
 #include "route/topology.h"
 
@@ -33,6 +34,7 @@ enum status control_prepare(struct shared *sh, struct config_set *set)
 	}
 	atomic_store(&sh->conf, set->conf);
 	atomic_store(&sh->users, set->users);
+	atomic_store(&sh->access, set->access);
 	atomic_store(&sh->tls, set->tls);
 	atomic_store(&sh->topology, topology);
 	atomic_store(&sh->addrs, addrs);
@@ -46,6 +48,7 @@ void snapshots_free(struct shared *sh)
 {
 	snapshots_free_conf((void *)(uintptr_t)atomic_exchange(&sh->conf, NULL));
 	snapshots_free_users((void *)(uintptr_t)atomic_exchange(&sh->users, NULL));
+	access_free((void *)(uintptr_t)atomic_exchange(&sh->access, NULL));
 	config_tls_free((void *)(uintptr_t)atomic_exchange(&sh->tls, NULL));
 	topology_free((void *)(uintptr_t)atomic_exchange(&sh->topology, NULL));
 	free((void *)(uintptr_t)atomic_exchange(&sh->addrs, NULL));

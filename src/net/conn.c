@@ -77,6 +77,7 @@ static void conn_dispose(struct conn *c)
 	conn_rx_release(c);
 	tls_free(c->tls);
 	free(c->ahead);
+	free(c->named);
 	c->loop->n_conns--;
 	if (loop_is_uring(c->loop))
 		uring_bury(c);

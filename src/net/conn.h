@@ -144,6 +144,12 @@ size_t conn_out_len(const struct conn *c);                     /* bytes accepted
  * Errors: E_PROTO bytes are kept, or TLS is on; E_NOMEM; E_INVALID.
  */
 enum status conn_tls_accept(struct conn *c, struct tls_ctx *ctx) MUST_USE;
+/*
+ * The same when the peer has begun the handshake unasked. Inside on_data: `p` are the last `len`
+ * bytes that are presented, which count as done with; all of them belong to TLS.
+ */
+enum status conn_tls_accept_begun(
+	struct conn *c, struct tls_ctx *ctx, const uint8_t *p, size_t len) MUST_USE;
 /* `name`: host to verify and to send as SNI, or NULL. */
 enum status conn_tls_connect(struct conn *c, struct tls_ctx *ctx, const char *name) MUST_USE;
 struct tls;                                 /* net/tls.h */
@@ -174,7 +180,13 @@ uint64_t conn_bytes_out(const struct conn *c);
 bool conn_is_unix(const struct conn *c);
 /* "10.0.0.1" or "unix", and the port or 0; "" once the peer is gone: ask while it is there. */
 void conn_remote(const struct conn *c, char *addr, size_t cap, uint16_t *port);
-/* Where it leads, for another connection to the same. Errors: E_IO. */
+/*
+ * A proxy is in front: the peer comes from `from`, a copy of which is what is told of it from now
+ * on. Errors: E_NOMEM.
+ */
+enum status conn_set_remote(struct conn *c, const struct net_addr *from) MUST_USE;
+/* Where it leads, for another connection to the same, or what conn_set_remote said. Errors: E_IO.
+ */
 enum status conn_remote_addr(const struct conn *c, struct net_addr *out) MUST_USE;
 /* The process at the other end of a unix socket; 0 with TCP, or where it is not known. */
 uint32_t conn_remote_pid(const struct conn *c);

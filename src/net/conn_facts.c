@@ -2,6 +2,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "net/addr.h"
@@ -102,15 +103,27 @@ static void tell_address(
 	}
 }
 
+enum status conn_set_remote(struct conn *c, const struct net_addr *from)
+{
+	if (c->named == NULL && (c->named = malloc(sizeof *c->named)) == NULL)
+		return E_NOMEM;
+	*c->named = *from;
+	return OK;
+}
+
 void conn_remote(const struct conn *c, char *addr, size_t cap, uint16_t *port)
 {
-	struct net_addr a = {.len = sizeof a.u};
+	struct net_addr a;
 
-	tell_address(&a, getpeername(c->fd, &a.u.sa, &a.len) == 0, addr, cap, port);
+	tell_address(&a, conn_remote_addr(c, &a) == OK, addr, cap, port);
 }
 
 enum status conn_remote_addr(const struct conn *c, struct net_addr *out)
 {
+	if (c->named != NULL) {
+		*out = *c->named;
+		return OK;
+	}
 	out->len = sizeof out->u;
 	return getpeername(c->fd, &out->u.sa, &out->len) == 0 ? OK : E_IO;
 }
@@ -135,7 +148,8 @@ void conn_local(const struct conn *c, char *addr, size_t cap, uint16_t *port)
 size_t conn_memory(const struct conn *c)
 {
 	size_t n = sizeof *c + loop_io_size() + c->rx_cap +
-		   (c->ahead != NULL ? sizeof *c->ahead + c->ahead->end : 0);
+		   (c->ahead != NULL ? sizeof *c->ahead + c->ahead->end : 0) +
+		   (c->named != NULL ? sizeof *c->named : 0);
 
 	for (const struct out_buf *b = c->out_first; b != NULL; b = b->next)
 		n += b->cap;

@@ -92,6 +92,7 @@ void conn_free_detached(struct conn *c)
 	free_adopted(c->rx, c->rx_cap);
 	tls_free(c->tls);
 	free(c->ahead);
+	free(c->named);
 	close(c->fd);
 	free(c);
 }

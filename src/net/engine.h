@@ -140,6 +140,7 @@ struct conn {
 	uint64_t bytes_out;
 
 	struct tls *tls;
+	struct net_addr *named; /* where the peer comes from, as a proxy says; NULL: as it looks */
 
 	uint8_t state;       /* enum conn_state */
 	uint8_t pending_end; /* enum conn_end to be told from the ready list; CONN_END_NONE */

@@ -14,6 +14,7 @@ libpure_a_SOURCES += \
 	src/proto/md5auth.h \
 	src/proto/options.c \
 	src/proto/options.h \
+	src/proto/proxy.c src/proto/proxy.h \
 	src/proto/reply.c \
 	src/proto/reply.h \
 	src/proto/report.c \

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "auth/door.h"
 #include "base/text.h"
 #include "net/tls.h"
 #include "proto/reply.h"
@@ -25,6 +26,7 @@
 #include "worker/notify.h"
 #include "worker/pass.h"
 #include "worker/pinning.h"
+#include "worker/prove.h"
 #include "worker/relay.h"
 #include "worker/savepoints.h"
 #include "worker/server.h"
@@ -52,17 +54,29 @@ static const uint8_t next_state[CLIENT_STATE_COUNT][CLIENT_EVENT_COUNT] = {
 	[CLIENT_STARTUP] = {[CLIENT_GOT_TLS] = CLIENT_TLS,
 		[CLIENT_CHALLENGED] = CLIENT_AUTH,
 		[CLIENT_NEEDS_KEY] = CLIENT_DERIVE,
+		[CLIENT_NEEDS_SECRET] = CLIENT_LOOKUP,
+		[CLIENT_NEEDS_DELAY] = CLIENT_REFUSED,
 		[CLIENT_PROVED] = CLIENT_WELCOME,
 		[CLIENT_IS_CANCEL] = CLIENT_CANCEL,
 		[CLIENT_GONE] = CLIENT_CLOSED},
 	[CLIENT_TLS] = {[CLIENT_TLS_DONE] = CLIENT_STARTUP, [CLIENT_GONE] = CLIENT_CLOSED},
 	[CLIENT_AUTH] = {[CLIENT_CHALLENGED] = CLIENT_AUTH,
 		[CLIENT_NEEDS_KEY] = CLIENT_DERIVE,
+		[CLIENT_NEEDS_SECRET] = CLIENT_LOOKUP,
+		[CLIENT_NEEDS_DELAY] = CLIENT_REFUSED,
 		[CLIENT_PROVED] = CLIENT_WELCOME,
 		[CLIENT_GONE] = CLIENT_CLOSED},
 	[CLIENT_DERIVE] = {[CLIENT_CHALLENGED] = CLIENT_AUTH,
+		[CLIENT_NEEDS_SECRET] = CLIENT_LOOKUP,
+		[CLIENT_NEEDS_DELAY] = CLIENT_REFUSED,
 		[CLIENT_PROVED] = CLIENT_WELCOME,
 		[CLIENT_GONE] = CLIENT_CLOSED},
+	[CLIENT_LOOKUP] = {[CLIENT_CHALLENGED] = CLIENT_AUTH,
+		[CLIENT_NEEDS_DELAY] = CLIENT_REFUSED,
+		[CLIENT_NEEDS_KEY] = CLIENT_DERIVE,
+		[CLIENT_PROVED] = CLIENT_WELCOME,
+		[CLIENT_GONE] = CLIENT_CLOSED},
+	[CLIENT_REFUSED] = {[CLIENT_GONE] = CLIENT_CLOSED},
 	[CLIENT_MOVING] = {[CLIENT_ARRIVED] = CLIENT_WELCOME, [CLIENT_GONE] = CLIENT_CLOSED},
 	[CLIENT_WELCOME] = {[CLIENT_HANDED_OVER] = CLIENT_MOVING,
 		[CLIENT_GREETED] = CLIENT_IDLE,
@@ -83,6 +97,11 @@ static bool is_logging_in(enum client_state st)
 	return st >= CLIENT_STARTUP && st <= CLIENT_WELCOME;
 }
 
+static bool is_half_open(enum client_state st)
+{
+	return st >= CLIENT_STARTUP && st <= CLIENT_REFUSED;
+}
+
 /* Those that wait are counted by their lines; what is left of the account's clients logs in. */
 static void count_state(struct client *c, enum client_state st, int by)
 {
@@ -101,6 +120,8 @@ void client_transition(struct worker *w, struct client *c, enum client_event ev)
 	PANIC_IF(to == CLIENT_BAD);
 	if (is_logging_in(from) && !is_logging_in(to))
 		w->n_clients_login--;
+	if (is_half_open(from) && !is_half_open(to))
+		door_leave(w->sh->door, c->door);
 	count_state(c, from, -1);
 	count_state(c, to, 1);
 	c->state = to;
@@ -191,9 +212,12 @@ static uint64_t client_deadline_us(struct worker *w, const struct client *c)
 	case CLIENT_TLS:
 	case CLIENT_AUTH:
 	case CLIENT_DERIVE:
+	case CLIENT_LOOKUP:
 	case CLIENT_MOVING:
 	case CLIENT_WELCOME:
 		return after(c->connected_us, w->conf->client_login_timeout_us);
+	case CLIENT_REFUSED:
+		return c->state_since_us + w->conf->login_failure_delay_us;
 	case CLIENT_IDLE:
 		if (c->txn != TXN_NONE)
 			return txn_deadline_us(c, true);
@@ -246,6 +270,10 @@ static void client_timed_out(struct worker *w, struct client *c)
 		c->db->stats.timeouts++;
 	if (c->state == CLIENT_CANCEL) {
 		client_close(w, c, CLIENT_END_TIMEOUT);
+		return;
+	}
+	if (c->state == CLIENT_REFUSED) {
+		prove_refuse(w, c);
 		return;
 	}
 	if (is_logging_in(c->state)) {
@@ -304,6 +332,8 @@ static size_t on_data(void *arg, const uint8_t *data, size_t len)
 		return 0;
 	case CLIENT_TLS:
 	case CLIENT_DERIVE:
+	case CLIENT_LOOKUP:
+	case CLIENT_REFUSED:
 	case CLIENT_MOVING:
 	case CLIENT_WELCOME:
 	case CLIENT_WAITING:
@@ -375,6 +405,31 @@ const struct conn_ops client_ops = {
 
 /* --- life --- */
 
+/* Which place of the door its address has. */
+static uint32_t door_of(const struct worker *w, const struct conn *conn)
+{
+	struct net_addr a;
+
+	if (conn_is_unix(conn) || conn_remote_addr(conn, &a) != OK)
+		return DOOR_NOWHERE;
+	if (a.u.sa.sa_family == AF_INET)
+		return door_place(&w->sh->hash_key, (const uint8_t *)&a.u.in4.sin_addr,
+			sizeof a.u.in4.sin_addr);
+	return door_place(
+		&w->sh->hash_key, (const uint8_t *)&a.u.in6.sin6_addr, sizeof a.u.in6.sin6_addr);
+}
+
+static void refuse_half_open(struct worker *w, struct client *c)
+{
+	struct report r = report_of("FATAL", SQLSTATE_TOO_MANY_CONNECTIONS,
+		"too many connections that have not logged in yet");
+
+	atomic_fetch_add(&w->sh->logins[LOGINS_TOO_MANY_OPEN], 1);
+	c->door = DOOR_NOWHERE; /* it was not counted */
+	r.hint = "See max_half_open and max_half_open_per_address.";
+	client_fatal(w, c, &r, CLIENT_END_LIMIT);
+}
+
 enum status client_new(struct worker *w, struct conn *conn, bool is_admin_port, struct client **out)
 {
 	struct client *c = calloc(1, sizeof *c);
@@ -409,6 +464,7 @@ enum status client_new(struct worker *w, struct conn *conn, bool is_admin_port, 
 	w->n_clients_login++;
 	conn_set_owner(conn, &client_ops, c);
 	*out = c;
+	c->door = DOOR_NOWHERE;
 	if (atomic_fetch_add(&w->sh->n_clients, 1) >= w->conf->max_client_conn + CLIENTS_SPARE) {
 		struct report r = report_of("FATAL", SQLSTATE_TOO_MANY_CONNECTIONS,
 			"no more connections allowed (max_client_conn)");
@@ -419,6 +475,16 @@ enum status client_new(struct worker *w, struct conn *conn, bool is_admin_port, 
 	}
 	client_watch(w, c);
 	return OK;
+}
+
+void client_meet_door(struct worker *w, struct client *c)
+{
+	if (c->state == CLIENT_CLOSED)
+		return;
+	c->door = door_of(w, c->conn);
+	if (door_enter(w->sh->door, c->door, w->conf->max_half_open,
+		    w->conf->max_half_open_per_address) != OK)
+		refuse_half_open(w, c);
 }
 
 void client_count_bytes(struct client *c)
@@ -591,6 +657,8 @@ static uint8_t show_state(const struct client *c)
 	case CLIENT_TLS:
 	case CLIENT_AUTH:
 	case CLIENT_DERIVE:
+	case CLIENT_LOOKUP:
+	case CLIENT_REFUSED:
 	case CLIENT_MOVING:
 	case CLIENT_WELCOME:
 	case CLIENT_CLOSED:
@@ -642,4 +710,19 @@ void client_show(struct worker *w, const struct client *c, struct show_socket_ro
 	text_copy(row->application_name, sizeof row->application_name, client_application(c));
 	if (tls != NULL)
 		tls_describe(tls, row->tls, sizeof row->tls);
+}
+
+/* --- a name for a helper's answer --- */
+
+uint64_t client_token(const struct client *c)
+{
+	return c->id << WORKER_SLOT_BITS | c->slot;
+}
+
+struct client *client_of_token(struct worker *w, uint64_t token)
+{
+	uint32_t slot = (uint32_t)token & (WORKER_SLOTS_MAX - 1);
+	struct client *c = slot < w->n_slots ? w->slots[slot] : NULL;
+
+	return c != NULL && c->id == token >> WORKER_SLOT_BITS ? c : NULL;
 }

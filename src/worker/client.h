@@ -37,6 +37,8 @@ enum client_state {
 	CLIENT_TLS,     /* TLS handshake */
 	CLIENT_AUTH,    /* an answer to our challenge is awaited */
 	CLIENT_DERIVE,  /* a helper derives a key for its login */
+	CLIENT_LOOKUP,  /* auth_query asks for its secret */
+	CLIENT_REFUSED, /* its proof has failed; it is told after login_failure_delay */
 	CLIENT_MOVING,  /* on its way to another worker, or to another process */
 	CLIENT_WELCOME, /* proved; waits for a server to learn what to greet it with */
 	CLIENT_IDLE,    /* no unit under way, no server */
@@ -52,6 +54,8 @@ enum client_event {
 	CLIENT_TLS_DONE,
 	CLIENT_CHALLENGED,
 	CLIENT_NEEDS_KEY,
+	CLIENT_NEEDS_SECRET,
+	CLIENT_NEEDS_DELAY,
 	CLIENT_PROVED, /* authenticated */
 	CLIENT_HANDED_OVER,
 	CLIENT_ARRIVED,
@@ -203,6 +207,7 @@ struct client {
 	bool flushed;       /* a Sync of ours, for a Flush, is not answered yet */
 	bool force_primary; /* the present unit was refused by a replica */
 	bool is_admin_port;
+	uint32_t door;        /* the place of its address, see auth/door.h */
 	uint8_t replication;  /* enum startup_replication: what it has asked for */
 	bool verbatim;        /* session mode: statement names are the server's own */
 	bool stream_is_query; /* the stream is one large Query: no Sync will follow it */
@@ -289,6 +294,9 @@ struct client {
 enum status client_new(struct worker *w, struct conn *conn_moved, bool is_admin_port,
 	struct client **out) MUST_USE;
 
+/* It comes from outside: the limits on half-open connections hold for it. */
+void client_meet_door(struct worker *w, struct client *c);
+
 /* The account's counters follow. */
 void client_transition(struct worker *w, struct client *c, enum client_event ev);
 
@@ -326,6 +334,10 @@ void client_count_bytes(struct client *c);
 /* Fill SHOW CLIENTS's row. */
 struct show_socket_row;
 void client_show(struct worker *w, const struct client *c, struct show_socket_row *row);
+
+/* A name for it that outlives it, below 2^63; the client so named if it is still there, or NULL. */
+uint64_t client_token(const struct client *c);
+struct client *client_of_token(struct worker *w, uint64_t token);
 
 static inline bool client_is_logged_in(const struct client *c)
 {

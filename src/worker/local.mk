@@ -2,6 +2,7 @@
 libcore_a_SOURCES += \
 	src/worker/account.c src/worker/account.h \
 	src/worker/activity.c src/worker/activity.h \
+	src/worker/admit.c src/worker/admit.h \
 	src/worker/advanced.c src/worker/advanced.h \
 	src/worker/ask.h \
 	src/worker/balance.c src/worker/balance.h \
@@ -39,6 +40,7 @@ libcore_a_SOURCES += \
 	src/worker/pick.c src/worker/pick.h \
 	src/worker/pinning.c src/worker/pinning.h \
 	src/worker/places.c src/worker/places.h \
+	src/worker/proxied.c src/worker/proxied.h \
 	src/worker/prepared.c src/worker/prepared.h \
 	src/worker/probe.c src/worker/probe.h \
 	src/worker/prove.c src/worker/prove.h \

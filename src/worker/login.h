@@ -12,20 +12,33 @@
 
 #define LOGIN_RX_MAX 16384u /* bytes; a start-up packet has at most 10,004 */
 
+struct ask_secret;
+
 struct login {
 	const char *user, *database; /* of the start-up packet; "" before it has come */
 	char *names;                 /* where they stand */
+	enum auth_type type;         /* of auth_type, or the rule's; never AUTH_TYPE_HBA */
+	char options[1024];          /* of the rule, for pam and ldap; see conf/hba.h */
+	char map[NAME_LEN];          /* of the rule, for peer */
 	enum auth_ask ask;
 	bool doomed;
 	uint32_t version;          /* of the protocol that is spoken with it */
 	bool ssl_asked, gss_asked; /* at most one of each per socket */
+	bool direct_tls;           /* TLS began without an SSLRequest */
+	bool proxy_done;           /* a PROXY header was taken, or there is none */
 	bool is_console, is_console_admin;
-	const char *why; /* of doomed; fixed words */
+	bool asked_again;        /* auth_query, since the proof failed */
+	struct ask_secret *told; /* by auth_query; owned, NULL: it was not asked */
+	char *answer;            /* a proof that is still being checked; owned, or NULL */
+	char *password;          /* … and that was the password, which is right; likewise */
+	const char *why;         /* of doomed; fixed words */
 	uint8_t md5_salt[MD5AUTH_SALT_LEN];
 	struct md5auth md5_hash;
 	struct scram_verifier verifier;
 	struct scram_server *scram;   /* NULL before the client's first message of it */
 	struct auth_learned *learned; /* NULL: no keys were learned */
+	size_t cbind_len;             /* 0: no SCRAM-SHA-256-PLUS on this connection */
+	uint8_t cbind[SCRAM_CBIND_MAX];
 };
 
 /* conn_ops.on_data of a client that is not logged in. */

@@ -10,6 +10,8 @@
 
 /* Its start-up packet is taken in: ask for the proof, or have it in as it is. */
 void prove_begin(struct worker *w, struct client *c);
+/* The same, when it is known which method holds for it (admit.h). */
+void prove_admitted(struct worker *w, struct client *c);
 
 /* What a client says in CLIENT_AUTH; returns the bytes used, 0: a message is not complete. */
 size_t prove_data(struct worker *w, struct client *c, const uint8_t *data, size_t len);
@@ -17,5 +19,12 @@ size_t prove_data(struct worker *w, struct client *c, const uint8_t *data, size_
 /* A helper has derived what keys_derive asked for with KEYS_TOKEN_CLIENT. */
 void prove_derived(
 	struct worker *w, uint64_t token, const uint8_t salted[SCRAM_KEY_LEN], enum status st);
+
+/* login_failure_delay is over. */
+void prove_refuse(struct worker *w, struct client *c);
+
+/* auth_query has answered; moved. */
+struct ask_secret;
+void prove_told(struct worker *w, struct ask_secret *told);
 
 #endif

@@ -47,6 +47,7 @@ struct server_login {
 	bool tls_asked;   /* SSLRequest was sent on this connection */
 	bool auth_ok;
 	bool scram_begun;
+	bool bound;      /* SCRAM-SHA-256-PLUS is what was begun */
 	bool knows_role; /* the role query's row has come */
 	bool role_asked;
 	bool role_refused;     /* it does not tell this user its timeline */
@@ -142,7 +143,6 @@ void server_login_begin(struct worker *w, struct server *s)
 		server_close(w, s, SERVER_END_MEMORY);
 		return;
 	}
-	scram_client_init(&s->login->scram, SCRAM_BINDING_NONE);
 	server_watch(w, s);
 	try_address(w, s);
 }
@@ -179,9 +179,10 @@ void server_login_timed_out(struct worker *w, struct server *s)
 static struct auth_server_decision decide(struct worker *w, const struct server *s)
 {
 	const struct account *acc = s->pool->acc;
+	const struct auth_own own = {.secret = acc->secret, .learned = acc->learned};
 	struct auth_server_decision d;
 
-	auth_decide_server(acc->db->conf, w->users, acc->user, acc->learned, &d);
+	auth_decide_server(acc->db->conf, w->users, acc->user, &own, &d);
 	return d;
 }
 
@@ -227,6 +228,22 @@ static bool wants_tls(struct worker *w, const struct server *s)
 	return mode != TLS_MODE_ALLOW || s->pool->wants_tls;
 }
 
+static bool is_direct(const struct worker *w)
+{
+	return w->conf->server_tls.negotiation == TLS_NEGOTIATION_DIRECT;
+}
+
+static void begin_tls(struct worker *w, struct server *s)
+{
+	const struct conf_node *node = w->conf->node_by_id[s->pool->node];
+	struct tls_ctx *ctx = w->tls != NULL ? w->tls->server : NULL;
+
+	s->login->step = STEP_TLS;
+	if (ctx == NULL || conn_tls_connect(s->conn, ctx, node != NULL ? node->host : NULL) != OK)
+		login_fails(w, s, SERVER_END_LOGIN, SQLSTATE_CONNECTION_FAILURE,
+			"TLS could not be started");
+}
+
 void server_login_on_ready(struct worker *w, struct server *s)
 {
 	struct server_login *l = s->login;
@@ -237,6 +254,16 @@ void server_login_on_ready(struct worker *w, struct server *s)
 		return;
 	if (s->pool->acc->db->conf == NULL) {
 		server_close(w, s, SERVER_END_OUTDATED);
+		return;
+	}
+	if (l->step == STEP_CONNECT && wants_tls(w, s) && is_direct(w)) {
+		l->tls_asked = true;
+		begin_tls(w, s);
+		return;
+	}
+	if (l->step == STEP_TLS && is_direct(w) && !tls_is_postgresql(conn_tls(s->conn))) {
+		login_fails(w, s, SERVER_END_LOGIN, SQLSTATE_CONNECTION_FAILURE,
+			"the server did not agree by ALPN to speak PostgreSQL's protocol");
 		return;
 	}
 	if (l->step == STEP_CONNECT && wants_tls(w, s)) {
@@ -252,7 +279,6 @@ void server_login_on_ready(struct worker *w, struct server *s)
 static size_t take_ssl_answer(struct worker *w, struct server *s, const uint8_t *data, size_t len)
 {
 	enum tls_mode mode = w->conf->server_tls.sslmode;
-	const struct conf_node *node = w->conf->node_by_id[s->pool->node];
 
 	if (len != 1) { /* bytes behind the answer were not encrypted: somebody put them there */
 		login_fails(w, s, SERVER_END_LOGIN, SQLSTATE_CONNECTION_FAILURE,
@@ -260,11 +286,7 @@ static size_t take_ssl_answer(struct worker *w, struct server *s, const uint8_t 
 		return len;
 	}
 	if (data[0] == 'S' && w->tls != NULL && w->tls->server != NULL) {
-		s->login->step = STEP_TLS;
-		if (conn_tls_connect(s->conn, w->tls->server, node != NULL ? node->host : NULL) !=
-			OK)
-			login_fails(w, s, SERVER_END_LOGIN, SQLSTATE_CONNECTION_FAILURE,
-				"TLS could not be started");
+		begin_tls(w, s);
 	} else if (data[0] != 'N' && data[0] != 'S') {
 		login_fails(w, s, SERVER_END_LOGIN, SQLSTATE_CONNECTION_FAILURE,
 			"unexpected answer to SSLRequest");
@@ -278,6 +300,10 @@ static size_t take_ssl_answer(struct worker *w, struct server *s, const uint8_t 
 }
 
 /* --- authentication --- */
+
+#define NO_BINDING                                                                  \
+	"the server does not prove by SCRAM-SHA-256-PLUS that TLS ends at it, but " \
+	"server_channel_binding wants that"
 
 static void cannot_answer(struct worker *w, struct server *s, const char *why)
 {
@@ -315,27 +341,63 @@ static void answer_md5(struct worker *w, struct server *s, const struct auth_ser
 		answer_password(w, s, response.text);
 }
 
-static void scram_first(struct worker *w, struct server *s)
+/* The hash of the server's certificate; its length, 0: there is none that it could be bound to. */
+static size_t end_point_of(const struct server *s, uint8_t hash[TLS_HASH_MAX])
 {
+	const struct tls *t = conn_tls(s->conn);
+	size_t len = 0;
+
+	return t != NULL && tls_server_end_point(t, hash, &len) == OK ? len : 0;
+}
+
+/* 'y' says that we could and saw no PLUS: a server that did offer it knows of the middleman. */
+static enum scram_binding binding_for(
+	const struct worker *w, const struct server *s, const struct msg_authentication *offered)
+{
+	uint8_t hash[TLS_HASH_MAX];
+
+	if (w->conf->server_tls.channel_binding == CHANNEL_BINDING_DISABLE ||
+		end_point_of(s, hash) == 0)
+		return SCRAM_BINDING_NONE;
+	return offered->has_scram_plus ? SCRAM_BINDING_END_POINT : SCRAM_BINDING_NOT_OFFERED;
+}
+
+static void scram_first(
+	struct worker *w, struct server *s, const struct msg_authentication *offered)
+{
+	enum scram_binding binding = binding_for(w, s, offered);
+	bool plus = binding == SCRAM_BINDING_END_POINT;
 	uint8_t msg[256], buf[320], rand[SCRAM_RAND_LEN];
 	struct wr first = wr_of(msg, sizeof msg), out = wr_of(buf, sizeof buf);
 
+	if (!plus && !offered->has_scram) {
+		cannot_answer(w, s, "the server offers no SCRAM-SHA-256");
+		return;
+	}
+	if (!plus && w->conf->server_tls.channel_binding == CHANNEL_BINDING_REQUIRE) {
+		cannot_answer(w, s, NO_BINDING);
+		return;
+	}
+	if (!s->login->scram_begun)
+		scram_client_init(&s->login->scram, binding);
 	if (s->login->scram_begun || RAND_bytes(rand, sizeof rand) != 1 ||
 		scram_client_first(&s->login->scram, rand, &first) != OK) {
 		cannot_answer(w, s, "SCRAM out of step");
 		return;
 	}
 	s->login->scram_begun = true;
-	frontend_put_sasl_initial(&out, SCRAM_MECHANISM, msg, (uint32_t)first.len);
+	s->login->bound = plus;
+	frontend_put_sasl_initial(
+		&out, plus ? SCRAM_MECHANISM_PLUS : SCRAM_MECHANISM, msg, (uint32_t)first.len);
 	put(s, &out);
 }
 
 static void scram_final(struct worker *w, struct server *s, const struct scram_keys *keys)
 {
-	uint8_t msg[SCRAM_MSG_MAX], buf[SCRAM_MSG_MAX + 16];
+	uint8_t msg[SCRAM_MSG_MAX], buf[SCRAM_MSG_MAX + 16], hash[TLS_HASH_MAX];
 	struct wr final = wr_of(msg, sizeof msg), out = wr_of(buf, sizeof buf);
 
-	if (scram_client_final(&s->login->scram, keys, NULL, 0, &final) != OK) {
+	if (scram_client_final(&s->login->scram, keys, hash, end_point_of(s, hash), &final) != OK) {
 		cannot_answer(w, s, "SCRAM failed");
 		return;
 	}
@@ -417,6 +479,9 @@ static void take_authentication(struct worker *w, struct server *s, struct rd bo
 	case AUTH_OK:
 		if (l->scram_begun && !scram_client_is_done(&l->scram))
 			cannot_answer(w, s, "the server did not prove that it knows the password");
+		else if (w->conf->server_tls.channel_binding == CHANNEL_BINDING_REQUIRE &&
+			 !l->bound)
+			cannot_answer(w, s, NO_BINDING);
 		else
 			l->auth_ok = true;
 		return;
@@ -432,10 +497,8 @@ static void take_authentication(struct worker *w, struct server *s, struct rd bo
 		break;
 	case AUTH_SASL:
 		why = auth_cannot_answer(&d, AUTH_METHOD_SCRAM, NULL);
-		if (why == NULL && !m.has_scram)
-			why = "the server offers no SCRAM-SHA-256";
 		if (why == NULL)
-			scram_first(w, s);
+			scram_first(w, s, &m);
 		break;
 	case AUTH_SASL_CONTINUE:
 		if (scram_client_take_first(&l->scram, m.data, m.data_len, SCRAM_ITERATIONS_MIN,

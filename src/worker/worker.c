@@ -15,6 +15,7 @@
 #include "state/settings.h"
 #include "state/stmts.h"
 #include "worker/account.h"
+#include "worker/admit.h"
 #include "worker/ask.h"
 #include "worker/cancel.h"
 #include "worker/cancel_conn.h"
@@ -171,7 +172,9 @@ static void worker_take_socket(struct worker *w, int fd, bool is_admin)
 		    &conn) != OK)
 		return;
 	worker_set_tcp(w, conn);
-	if (client_new(w, conn, is_admin, &c) != OK)
+	if (client_new(w, conn, is_admin, &c) == OK)
+		client_meet_door(w, c);
+	else
 		log_warn(w->log, "no memory for a client", "worker=%u", w->index);
 }
 
@@ -254,6 +257,7 @@ static void worker_load_snapshots(struct worker *w)
 	struct shared *sh = w->sh;
 
 	w->users = atomic_load(&sh->users);
+	w->access = atomic_load(&sh->access);
 	w->addrs = atomic_load(&sh->addrs);
 	w->tls = atomic_load(&sh->tls);
 	w->conf = atomic_load(&sh->conf);
@@ -355,6 +359,12 @@ static void worker_mail_in(struct worker *w, struct mail *m)
 	case TELL_DERIVED:
 		worker_derived(w, (struct ask_derive *)m);
 		break;
+	case TELL_PEER:
+		admit_peer(w, (const struct ask_peer *)m);
+		break;
+	case TELL_SECRET:
+		prove_told(w, (struct ask_secret *)m);
+		return;
 	case TELL_SHOW:
 		show_answer(w, (const struct tell_show *)m);
 		break;

@@ -68,6 +68,7 @@ struct worker {
 	uint64_t now_us;
 	const struct conf *conf;
 	const struct auth_users *users;
+	const struct access *access;
 	const struct topology *topology;
 	const struct node_addrs *addrs;
 	const struct catalogs *catalogs;

@@ -28,6 +28,10 @@ FUZZ_TARGETS += test/fuzz/fuzz_proto_frontend
 test_fuzz_fuzz_proto_frontend_SOURCES = test/fuzz/fuzz_proto_frontend.c test/fuzz/fuzz_proto.h $(FUZZ_MAIN)
 test_fuzz_fuzz_proto_frontend_LDADD = $(FUZZ_LIBS)
 
+FUZZ_TARGETS += test/fuzz/fuzz_proto_proxy
+test_fuzz_fuzz_proto_proxy_SOURCES = test/fuzz/fuzz_proto_proxy.c $(FUZZ_MAIN)
+test_fuzz_fuzz_proto_proxy_LDADD = $(FUZZ_LIBS)
+
 FUZZ_TARGETS += test/fuzz/fuzz_proto_scram
 test_fuzz_fuzz_proto_scram_SOURCES = test/fuzz/fuzz_proto_scram.c test/fuzz/fuzz_proto.h $(FUZZ_MAIN)
 test_fuzz_fuzz_proto_scram_LDADD = $(FUZZ_LIBS)
@@ -43,6 +47,10 @@ test_fuzz_fuzz_conf_LDADD = $(FUZZ_LIBS)
 FUZZ_TARGETS += test/fuzz/fuzz_conf_authfile
 test_fuzz_fuzz_conf_authfile_SOURCES = test/fuzz/fuzz_conf_authfile.c $(FUZZ_MAIN)
 test_fuzz_fuzz_conf_authfile_LDADD = $(FUZZ_LIBS)
+
+FUZZ_TARGETS += test/fuzz/fuzz_conf_hba
+test_fuzz_fuzz_conf_hba_SOURCES = test/fuzz/fuzz_conf_hba.c $(FUZZ_MAIN)
+test_fuzz_fuzz_conf_hba_LDADD = $(FUZZ_LIBS)
 
 FUZZ_TARGETS += test/fuzz/fuzz_conf_ini
 test_fuzz_fuzz_conf_ini_SOURCES = test/fuzz/fuzz_conf_ini.c $(FUZZ_MAIN)

@@ -109,6 +109,13 @@ class Pgweir:
         secrets = {**self.passwords, **self.secrets}
         self._write("users.txt", "".join(f'"{u}" "{s}"\n' for u, s in secrets.items()))
 
+    def check_config(self):
+        """What -t tells of its configuration: (exit status, text)."""
+        self.write_config()
+        done = subprocess.run([self.site.binary, "-t", self.config], capture_output=True,
+                              text=True, timeout=60, check=False, env=proc.clean_env())
+        return done.returncode, done.stderr
+
     def _write(self, name, text):
         path = f"{self.folder}/{name}"
         with open(path, "w", encoding="utf-8") as f:

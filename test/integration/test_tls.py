@@ -1,11 +1,14 @@
 """TLS towards clients and towards servers."""
+import hashlib
 import ssl
 
 import pgwire
 import psycopg2
 import pytest
+from middleman import Middleman
 from pgwire import Closed
 from rawclient import RawClient, ServerError
+from scram import ClientProof
 from tools.certs import Authority
 
 
@@ -225,3 +228,167 @@ def test_new_certificate_is_used_after_reload(site, authority):
         p.connect(sslmode="verify-full", sslrootcert=second.cert).close()
         keeps.cursor().execute("SELECT 1")
         keeps.close()
+
+
+def test_reload_takes_new_certificates_and_keeps_connections(site, authority):
+    cert, key = authority.issue("renewed", key="ec")
+    settings = {"client_tls_sslmode": "require", "client_tls_cert_file": cert,
+                "client_tls_key_file": key}
+
+    def presented(client):
+        return client.sock.getpeercert(binary_form=True)
+
+    with site.pgweir(settings=settings) as p:
+        def enter():
+            client = over_tls(p, authority)
+            return client.login("app", p.passwords["app"], "app")
+
+        def reload():
+            with over_tls(p, authority) as console:
+                console.login("admin", p.passwords["admin"], "pgweir")
+                return console.query("RELOAD")
+
+        with enter() as old:
+            old.query("BEGIN; SELECT 1").check()
+            before = presented(old)
+            authority.issue("renewed", key="ec")  # the same files
+            with enter() as same:
+                assert presented(same) == before
+            assert reload().check().tags == ["RELOAD"]
+            with enter() as new:
+                assert presented(new) not in (None, before)
+                assert new.value("SELECT 1") == "1"
+            assert old.query("COMMIT").tags == ["COMMIT"] and presented(old) == before
+            with open(cert, "w", encoding="ascii") as f:
+                f.write("no certificate")
+            assert cert in str(reload().errors[0])
+            with enter() as still:
+                assert presented(still) not in (None, before)
+            assert old.value("SELECT 2") == "2"
+
+
+# --- channel binding ---
+
+
+@pytest.mark.parametrize("key, digest", [("rsa:2048", "sha256"), ("rsa:2048", "sha384"),
+                                         ("ec", "sha512")])
+def test_client_binds_its_proof_to_our_certificate(site, authority, key, digest):
+    """libpq hashes the certificate with the hash of its signature."""
+    cert, key = authority.issue(f"bound-{key[:2]}-{digest}", key=key, digest=digest)
+    settings = {"client_tls_sslmode": "allow", "client_tls_cert_file": cert,
+                "client_tls_key_file": key}
+    with site.pgweir(settings=settings) as p:
+        for user in ("app", "md5user"):
+            p.connect(user, sslmode="require", channel_binding="require").close()
+        with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
+            p.connect(sslmode="require", channel_binding="require", password="wrong")
+        with pytest.raises(psycopg2.OperationalError, match="channel binding"):
+            p.connect(sslmode="disable", channel_binding="require")
+
+
+def sasl(client, user, mechanism, proof, password=True):
+    """A login by hand: the mechanisms offered, and the messages after them."""
+    client.send(pgwire.startup({"user": user, "database": "app"}))
+    offered = client.read_message().body[4:].split(b"\0")
+    first = proof.first().encode()
+    client.send(pgwire.msg("p", pgwire.cstr(mechanism), pgwire.i32(len(first)), first))
+    m = client.read_message()
+    if m.kind == "R" and password:
+        client.send(pgwire.msg("p", proof.final(m.body[4:].decode()).encode()))
+        m = client.read_message()
+    return [name.decode() for name in offered if name], m
+
+
+def over_tls(pooler, authority):
+    client = RawClient(pooler.port)
+    return client.request_tls(ssl.create_default_context(cafile=authority.cert), "localhost")
+
+
+PLUS = "SCRAM-SHA-256-PLUS"
+BIND = "p=tls-server-end-point,,"
+
+
+@pytest.mark.parametrize("user", ["app", "nobody"])
+def test_a_downgrade_is_refused(pooler, authority, user):
+    """'y': the client could, and was told that we cannot. Somebody took PLUS off the list."""
+    with over_tls(pooler, authority) as client:
+        proof = ClientProof(pooler.passwords.get(user, "x"), gs2="y,,")
+        offered, m = sasl(client, user, "SCRAM-SHA-256", proof)
+        assert offered == [PLUS, "SCRAM-SHA-256"]
+        assert m.kind == "E" and m.fields()["C"] == "28000"
+    with over_tls(pooler, authority) as client:  # 'n': it cannot
+        client.login("app", pooler.passwords["app"], "app")
+
+
+@pytest.mark.parametrize("binding", [b"", b"\0" * 32, b"x" * 64, b"x" * 500])
+def test_a_wrong_binding_is_refused(pooler, authority, binding):
+    with over_tls(pooler, authority) as client:
+        proof = ClientProof(pooler.passwords["app"], gs2=BIND, binding=binding)
+        _, m = sasl(client, "app", PLUS, proof)
+        assert m.kind == "E" and m.fields()["S"] == "FATAL"
+    with pooler.raw() as other:
+        assert other.value("SELECT 1") == "1"
+
+
+def test_the_right_binding_is_taken_once(pooler, authority, files):
+    der = ssl.PEM_cert_to_DER_cert(open(files["client_tls_cert_file"], encoding="ascii").read())
+    for user, expected in (("app", "R"), ("nobody", "E")):
+        with over_tls(pooler, authority) as client:
+            proof = ClientProof(pooler.passwords["app"], gs2=BIND,
+                                binding=hashlib.sha256(der).digest())
+            _, m = sasl(client, user, PLUS, proof)
+            assert m.kind == expected
+            if expected == "R":
+                proof.check(m.body[4:].decode())
+
+
+@pytest.mark.parametrize("gs2, mechanism", [(BIND, PLUS), (BIND, "SCRAM-SHA-256"),
+                                            ("n,,", PLUS), ("p=tls-unique,,", PLUS)])
+def test_what_was_not_offered_is_refused(pooler, gs2, mechanism):
+    """Without TLS there is no certificate to bind to."""
+    with RawClient(pooler.port) as client:
+        proof = ClientProof(pooler.passwords["app"], gs2=gs2)
+        offered, m = sasl(client, "app", mechanism, proof)
+        assert offered == ["SCRAM-SHA-256"]
+        assert m.kind == "E" and m.fields()["C"] == "28000"
+    with RawClient(pooler.port) as client:  # 'y' is true then
+        _, m = sasl(client, "app", "SCRAM-SHA-256", ClientProof(pooler.passwords["app"], "y,,"))
+        assert m.kind == "R"
+
+
+def test_logins_to_servers_are_bound(site, superuser):
+    """libpq's words: with `require` nothing but SCRAM-SHA-256-PLUS will do."""
+    verifier = superuser("SELECT rolpassword FROM pg_authid WHERE rolname = 'app'")
+    settings = {"server_tls_sslmode": "require", "server_channel_binding": "require",
+                "query_wait_timeout": 5}
+    with site.pgweir_routed(settings=settings, secrets={"app": verifier}) as p:
+        with p.raw() as client:  # with the keys that its own login has taught
+            assert client.value("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()") == "t"
+        p.wait_show("NODES", lambda row: row["role"] == "replica")  # and so are the monitor's
+        for user in ("md5user", "trustuser"):
+            with pytest.raises(ServerError, match="server_channel_binding"):
+                p.raw(user)
+
+
+def test_binding_without_tls_is_a_wrong_configuration(site):
+    p = site.pgweir(settings={"server_channel_binding": "require"})
+    status, told = p.check_config()
+    assert status == 1 and "server_channel_binding" in told
+
+
+@pytest.mark.parametrize("binding, works", [("prefer", False), ("disable", True)])
+def test_a_middleman_is_noticed_by_the_server(site, authority, binding, works):
+    """It has a certificate that we accept, and speaks TLS with both sides."""
+    with Middleman(site.cluster.primary.port, authority) as middleman:
+        settings = {"server_tls_sslmode": "require", "server_channel_binding": binding,
+                    "query_wait_timeout": 5}
+        databases = {"app": f"host=127.0.0.1 port={middleman.port} dbname=app"}
+        with site.pgweir(databases, settings=settings) as p:
+            with RawClient(p.port) as client:
+                try:
+                    client.login("app", p.passwords["app"], "app")
+                    got = client.query("SELECT 1").sqlstate is None
+                except ServerError as error:
+                    assert "channel binding" in str(error)
+                    got = False
+        assert got == works

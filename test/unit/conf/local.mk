@@ -62,6 +62,36 @@ test_unit_conf_check_settings_SOURCES = test/unit/conf/check_settings.c
 test_unit_conf_check_settings_LDADD = $(UNIT_LIBS)
 test_unit_conf_check_settings_CFLAGS = $(UNIT_CFLAGS)
 
+check_PROGRAMS += test/unit/conf/check_cidr
+test_unit_conf_check_cidr_SOURCES = test/unit/conf/check_cidr.c
+test_unit_conf_check_cidr_LDADD = $(UNIT_LIBS)
+test_unit_conf_check_cidr_CFLAGS = $(UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/conf/check_fields
+test_unit_conf_check_fields_SOURCES = test/unit/conf/check_fields.c
+test_unit_conf_check_fields_LDADD = $(UNIT_LIBS)
+test_unit_conf_check_fields_CFLAGS = $(UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/conf/check_hba
+test_unit_conf_check_hba_SOURCES = test/unit/conf/check_hba.c test/unit/conf/fixture.h
+test_unit_conf_check_hba_LDADD = $(UNIT_LIBS)
+test_unit_conf_check_hba_CFLAGS = $(UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/conf/check_ident
+test_unit_conf_check_ident_SOURCES = test/unit/conf/check_ident.c test/unit/conf/fixture.h
+test_unit_conf_check_ident_LDADD = $(UNIT_LIBS)
+test_unit_conf_check_ident_CFLAGS = $(UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/conf/check_pattern
+test_unit_conf_check_pattern_SOURCES = test/unit/conf/check_pattern.c
+test_unit_conf_check_pattern_LDADD = $(UNIT_LIBS)
+test_unit_conf_check_pattern_CFLAGS = $(UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/conf/check_access
+test_unit_conf_check_access_SOURCES = test/unit/conf/check_access.c test/unit/conf/fixture.h
+test_unit_conf_check_access_LDADD = $(UNIT_LIBS)
+test_unit_conf_check_access_CFLAGS = $(UNIT_CFLAGS)
+
 check_PROGRAMS += test/unit/conf/check_variables
 test_unit_conf_check_variables_SOURCES = test/unit/conf/check_variables.c test/unit/conf/fixture.h $(FAILING_ALLOC_FILES)
 test_unit_conf_check_variables_LDADD = $(UNIT_LIBS)

@@ -445,7 +445,7 @@ START_TEST(server_asks_for_certificates_as_its_mode_says)
 		struct tls_conf sc = pki_server(&pki), cc = {0};
 		enum tls_result c, s;
 		struct talk *t;
-		char cn[64] = "";
+		char cn[64], dn[80], text[80] = "";
 
 		sc.verify = k->verify;
 		sc.ca_file = pki.ca;
@@ -465,8 +465,13 @@ START_TEST(server_asks_for_certificates_as_its_mode_says)
 			ck_assert_str_eq(cn, k->cn);
 			ck_assert(tls_peer_verified(t->server.tls));
 			ck_assert_int_eq(tls_peer_cn(t->server.tls, cn, 5), E_LIMIT);
+			snprintf(dn, sizeof dn, "CN=%s", k->cn);
+			ck_assert_int_eq(tls_peer_dn(t->server.tls, text, sizeof text), OK);
+			ck_assert_str_eq(text, dn);
+			ck_assert_int_eq(tls_peer_dn(t->server.tls, text, strlen(dn)), E_LIMIT);
 		} else if (k->ok) {
 			ck_assert_int_eq(tls_peer_cn(t->server.tls, cn, sizeof cn), E_NOTFOUND);
+			ck_assert_int_eq(tls_peer_dn(t->server.tls, cn, sizeof cn), E_NOTFOUND);
 			ck_assert(!tls_peer_verified(t->server.tls));
 		}
 		talk_free(t);
@@ -507,11 +512,13 @@ START_TEST(both_ends_describe_and_bind_the_same)
 	char text[128];
 
 	ck_assert_str_eq(tls_describe(t->server.tls, text, sizeof text), "");
+	ck_assert(!tls_is_postgresql(t->server.tls));
 	talk_shake_ok(t);
 	ck_assert_str_eq(tls_describe(t->server.tls, text, sizeof text),
 		"TLSv1.3/TLS_AES_256_GCM_SHA384/ECDH=x25519");
 	ck_assert_str_eq(tls_describe(t->client.tls, text, sizeof text),
 		"TLSv1.3/TLS_AES_256_GCM_SHA384/ECDH=x25519");
+	ck_assert(tls_is_postgresql(t->server.tls) && tls_is_postgresql(t->client.tls));
 	ck_assert_int_eq(tls_server_end_point(t->server.tls, a, &alen), OK);
 	ck_assert_int_eq(tls_server_end_point(t->client.tls, b, &blen), OK);
 	ck_assert_uint_eq(alen, 32);

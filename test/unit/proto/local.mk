@@ -88,3 +88,8 @@ check_PROGRAMS += test/unit/proto/check_tag
 test_unit_proto_check_tag_SOURCES = test/unit/proto/check_tag.c
 test_unit_proto_check_tag_LDADD = $(UNIT_LIBS)
 test_unit_proto_check_tag_CFLAGS = $(UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/proto/check_proxy
+test_unit_proto_check_proxy_SOURCES = test/unit/proto/check_proxy.c
+test_unit_proto_check_proxy_LDADD = $(UNIT_LIBS)
+test_unit_proto_check_proxy_CFLAGS = $(UNIT_CFLAGS)
