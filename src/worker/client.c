@@ -8,12 +8,14 @@
 
 #include "auth/door.h"
 #include "base/text.h"
+#include "conf/effective.h"
 #include "net/tls.h"
 #include "proto/reply.h"
 #include "sql/encoding.h"
 #include "sql/lexer.h"
 #include "worker/account.h"
 #include "worker/activity.h"
+#include "worker/admit.h"
 #include "worker/ask.h"
 #include "worker/dispatch.h"
 #include "worker/effects.h"
@@ -424,11 +426,31 @@ static void refuse_half_open(struct worker *w, struct client *c)
 	client_fatal(w, c, &r, CLIENT_END_LIMIT);
 }
 
+/* A trusted proxy has no limits: those that it speaks for have them. */
+static bool is_proxy(const struct worker *w, const struct client *c)
+{
+	const struct cidr_addr from = admit_address(c);
+
+	return w->conf->proxy_protocol != PROXY_PROTOCOL_OFF && !c->is_admin_port &&
+	       conf_trusts_proxy(w->conf, &from);
+}
+
+bool client_at_door(struct worker *w, struct client *c)
+{
+	c->door = door_of(w, c->conn);
+	if (door_enter(w->sh->door, c->door, w->conf->max_half_open,
+		    w->conf->max_half_open_per_address) == OK)
+		return true;
+	refuse_half_open(w, c);
+	return false;
+}
+
 enum status client_new(struct worker *w, struct conn *conn, bool is_admin_port, struct client **out)
 {
 	struct client *c = calloc(1, sizeof *c);
 	enum status st = E_NOMEM;
 	struct settings *login;
+	uint32_t was;
 
 	if (c == NULL || (st = worker_slot_take(w, c, &c->slot)) != OK) {
 		free(c);
@@ -458,14 +480,11 @@ enum status client_new(struct worker *w, struct conn *conn, bool is_admin_port, 
 	w->n_clients_login++;
 	conn_set_owner(conn, &client_ops, c);
 	*out = c;
-	c->door = door_of(w, conn);
-	if (door_enter(w->sh->door, c->door, w->conf->max_half_open,
-		    w->conf->max_half_open_per_address) != OK) {
-		atomic_fetch_add(&w->sh->n_clients, 1);
-		refuse_half_open(w, c);
+	was = atomic_fetch_add(&w->sh->n_clients, 1);
+	c->door = DOOR_NOWHERE;
+	if (!is_proxy(w, c) && !client_at_door(w, c))
 		return OK;
-	}
-	if (atomic_fetch_add(&w->sh->n_clients, 1) >= w->conf->max_client_conn + CLIENTS_SPARE) {
+	if (was >= w->conf->max_client_conn + CLIENTS_SPARE) {
 		struct report r = report_of("FATAL", SQLSTATE_TOO_MANY_CONNECTIONS,
 			"no more connections allowed (max_client_conn)");
 

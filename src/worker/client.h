@@ -298,6 +298,12 @@ void client_watch(struct worker *w, struct client *c);
  */
 COLD void client_close(struct worker *w, struct client *c, enum client_end why);
 
+/*
+ * It stands half open at the door of its address, as that is known now. False: there are too many,
+ * and it is refused.
+ */
+bool client_at_door(struct worker *w, struct client *c);
+
 /* Free a closed one, at the end of the turn. */
 void client_free(struct worker *w, struct client *c);
 
