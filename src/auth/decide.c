@@ -1,5 +1,6 @@
 #include "auth/decide.h"
 
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,6 +11,8 @@ struct asking {
 	struct auth_client_decision *out;
 };
 
+static const char unknown_user[] = "neither auth_file nor auth_query knows the user";
+
 static void doom(struct auth_client_decision *d, const char *why)
 {
 	d->doomed = true;
@@ -18,7 +21,7 @@ static void doom(struct auth_client_decision *d, const char *why)
 
 static enum status mock_scram(struct asking *q)
 {
-	uint32_t usual = auth_users_usual_iterations(q->in->users);
+	uint32_t usual = q->in->usual.iterations;
 
 	q->out->ask = AUTH_ASK_SCRAM;
 	return scram_verifier_mock(q->in->mock_secret, q->in->name,
@@ -44,7 +47,7 @@ static enum status mock_md5(struct asking *q)
 static enum status refuse_later(struct asking *q, const char *why)
 {
 	doom(q->out, why);
-	if (q->in->type == AUTH_TYPE_MD5 && !auth_users_are_mostly_scram(q->in->users))
+	if (q->in->type == AUTH_TYPE_MD5 && q->in->usual.md5)
 		return mock_md5(q);
 	return mock_scram(q);
 }
@@ -110,19 +113,78 @@ enum status auth_decide_client(const struct auth_asked *in, struct auth_client_d
 	case AUTH_TYPE_CERT: /* these two are proved elsewhere */
 	case AUTH_TYPE_PEER:
 		if (in->user == NULL)
-			doom(out, "auth_file does not list the user");
+			doom(out, unknown_user);
+		return OK;
+	case AUTH_TYPE_PLAIN:
+		out->ask = AUTH_ASK_PLAIN;
+		if (in->user == NULL)
+			doom(out, unknown_user);
 		return OK;
 	case AUTH_TYPE_MD5:
 	case AUTH_TYPE_SCRAM:
 		if (in->user == NULL)
-			return refuse_later(&q, "auth_file does not list the user");
+			return refuse_later(&q, unknown_user);
 		return ask_secret(&q, in->user);
-	case AUTH_TYPE_PLAIN:
 	case AUTH_TYPE_PAM:
 	case AUTH_TYPE_LDAP:
 	case AUTH_TYPE_HBA:
 	case AUTH_TYPE_REJECT:
 		break; /* nothing that is asked here */
+	}
+	return E_INVALID;
+}
+
+/* --- passwords in the clear --- */
+
+static bool is_same(const char *a, const char *b)
+{
+	size_t len = strlen(a);
+
+	return len == strlen(b) && CRYPTO_memcmp(a, b, len) == 0;
+}
+
+static enum status check_md5(
+	const char *name, const char *hash, const char *password, struct auth_plain_check *out)
+{
+	struct md5auth got;
+	enum status st = md5auth_hash(password, name, &got);
+
+	out->done = true;
+	out->accepted = st == OK && is_same(got.text, hash);
+	return st;
+}
+
+/* Nobody's password; the time is that of a known user's check. */
+static enum status check_mock(struct asking *q, const char *password, struct auth_plain_check *out)
+{
+	enum status st = refuse_later(q, unknown_user);
+
+	if (st == OK && q->out->ask == AUTH_ASK_MD5)
+		st = check_md5(q->in->name, q->out->hash.text, password, out);
+	out->accepted = false;
+	out->verifier = q->out->verifier;
+	return st;
+}
+
+enum status auth_check_plain(
+	const struct auth_asked *in, const char *password, struct auth_plain_check *out)
+{
+	struct auth_client_decision unused = {.why = NULL};
+	struct asking q = {in, &unused};
+
+	memset(out, 0, sizeof *out);
+	switch (in->user != NULL ? in->user->kind : SECRET_NONE) {
+	case SECRET_NONE:
+		return check_mock(&q, password, out);
+	case SECRET_PLAIN:
+		out->done = true;
+		out->accepted = is_same(in->user->secret, password);
+		return OK;
+	case SECRET_MD5:
+		return check_md5(in->name, in->user->secret, password, out);
+	case SECRET_SCRAM:
+		out->verifier = *in->user->verifier;
+		return OK;
 	}
 	return E_INVALID;
 }
@@ -151,9 +213,9 @@ static void have_secret(
 }
 
 void auth_decide_server(const struct conf_db *db, const struct auth_users *users,
-	const char *client_user, const struct auth_learned *learned,
-	struct auth_server_decision *out)
+	const char *client_user, const struct auth_own *own, struct auth_server_decision *out)
 {
+	static const struct auth_own nothing = {.secret = NULL};
 	bool has_user = *db->user != '\0';
 	const struct auth_user *user;
 
@@ -163,9 +225,14 @@ void auth_decide_server(const struct conf_db *db, const struct auth_users *users
 		have_secret(out, db->password, NULL);
 		return;
 	}
+	if (has_user)
+		own = &nothing;
 	user = auth_users_find(users, out->user);
-	if (user != NULL)
-		have_secret(out, user->secret, has_user ? NULL : learned);
+	if (user != NULL && (user->kind == SECRET_PLAIN || own->secret == NULL ||
+				    secret_kind_of(own->secret) != SECRET_PLAIN))
+		have_secret(out, user->secret, own->learned);
+	else if (own->secret != NULL)
+		have_secret(out, own->secret, own->learned);
 }
 
 static const char *keys_cannot_answer(
@@ -175,7 +242,7 @@ static const char *keys_cannot_answer(
 		return "the server asks for a password, but only SCRAM keys are known: set "
 		       "password_encryption there, or list the password";
 	if (salt != NULL && !scram_salt_equal(salt, &learned->salt))
-		return "the verifier in auth_file is not the server's own (another salt or "
+		return "the user's verifier is not the server's own (another salt or "
 		       "iterations): copy the one in its pg_authid";
 	return NULL;
 }

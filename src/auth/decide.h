@@ -14,6 +14,7 @@ enum auth_ask {
 	AUTH_ASK_NOTHING, /* AuthenticationOk, or, if doomed, the refusal */
 	AUTH_ASK_MD5,
 	AUTH_ASK_SCRAM,
+	AUTH_ASK_PLAIN, /* the password itself: see auth_check_plain */
 };
 
 /*
@@ -39,7 +40,7 @@ struct auth_client_decision {
 struct auth_asked {
 	const struct conf *conf;
 	const struct conf_db *db; /* that it asks for; NULL for the console */
-	const struct auth_users *users;
+	struct auth_usual usual;
 	enum auth_type type;
 	const char *name;
 	const struct auth_user *user; /* NULL: nobody knows it */
@@ -47,18 +48,38 @@ struct auth_asked {
 };
 
 /*
- * Rules, PgBouncer's: trust, cert and peer ask nothing of users that are listed; any asks nothing,
+ * Rules, PgBouncer's: trust, cert and peer ask nothing of users that are known; any asks nothing,
  * but needs a database with `user`; md5 asks SCRAM of those whose secret is a verifier;
- * scram-sha-256 refuses those whose secret is an md5 hash; an empty secret is refused unless
- * nothing is asked. Errors: E_NOMEM; E_INVALID md5 is switched off in OpenSSL.
+ * scram-sha-256 refuses those whose secret is an md5 hash; plain serves all; an empty secret is
+ * refused unless nothing is asked.
+ * Errors: E_NOMEM; E_INVALID md5 is switched off in OpenSSL.
  */
 enum status auth_decide_client(
 	const struct auth_asked *in, struct auth_client_decision *out) MUST_USE;
+
+/* What a password that came in the clear is compared with. */
+struct auth_plain_check {
+	bool done, accepted;            /* decided; else: */
+	struct scram_verifier verifier; /* does it accept the password? PBKDF2, on a helper */
+};
+
+/*
+ * A user whom nobody knows takes as long as the usual one. Errors: E_NOMEM; E_INVALID md5 is
+ * switched off in OpenSSL.
+ */
+enum status auth_check_plain(
+	const struct auth_asked *in, const char *password, struct auth_plain_check *out) MUST_USE;
 
 /* SCRAM keys that a client's login has taught, and for which salt they hold. */
 struct auth_learned {
 	struct scram_salt salt;
 	struct scram_keys keys;
+};
+
+/* What the login of an account's clients has left for its servers. */
+struct auth_own {
+	const char *secret; /* of auth_query, or the password that the client gave; NULL: none */
+	const struct auth_learned *learned; /* NULL: none */
 };
 
 enum auth_have {
@@ -78,12 +99,12 @@ struct auth_server_decision {
 
 /*
  * As whom, and with what, a server connection for `client_user` on `db` logs in: the entry's user
- * and password, else auth_file's secret of that user, else learned keys.
- * learned: of client_user's login, or NULL; not used for an entry with a user of its own.
+ * and password, else auth_file's secret of that user, else the login's own; of a verifier, the
+ * keys that the login has taught. A login's password goes before a secret that is none.
+ * own: not used for an entry with a user of its own.
  */
 void auth_decide_server(const struct conf_db *db, const struct auth_users *users,
-	const char *client_user, const struct auth_learned *learned,
-	struct auth_server_decision *out);
+	const char *client_user, const struct auth_own *own, struct auth_server_decision *out);
 
 enum auth_method { AUTH_METHOD_CLEARTEXT, AUTH_METHOD_MD5, AUTH_METHOD_SCRAM };
 

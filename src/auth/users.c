@@ -16,8 +16,7 @@ struct auth_users {
 	struct map by_name;
 	struct auth_user *list; /* in the order of the file */
 	size_t n;
-	bool mostly_scram;
-	uint32_t usual_iterations;
+	struct auth_usual usual;
 };
 
 struct parse {
@@ -35,6 +34,25 @@ enum secret_kind secret_kind_of(const char *secret)
 	if (strncmp(secret, scram, sizeof scram - 1) == 0)
 		return SECRET_SCRAM;
 	return md5auth_is_hash(secret) ? SECRET_MD5 : SECRET_PLAIN;
+}
+
+void secret_free(char *secret)
+{
+	if (secret != NULL)
+		scram_wipe(secret, strlen(secret));
+	free(secret);
+}
+
+enum status auth_user_of(
+	const char *name, const char *secret, struct scram_verifier *room, struct auth_user *out)
+{
+	enum status st = OK;
+
+	*out = (struct auth_user){.name = name, .secret = secret, .kind = secret_kind_of(secret)};
+	if (out->kind == SECRET_SCRAM)
+		st = scram_verifier_read(secret, room);
+	out->verifier = out->kind == SECRET_SCRAM ? room : NULL;
+	return st == OK || st == E_NOMEM ? st : E_INVALID;
 }
 
 /* --- the table --- */
@@ -181,8 +199,8 @@ static void find_usual(struct auth_users *u)
 
 	for (size_t i = 0; i < u->n; i++)
 		n_scram += u->list[i].kind == SECRET_SCRAM;
-	u->mostly_scram = 2 * n_scram >= u->n;
-	u->usual_iterations = most_frequent_iterations(u);
+	u->usual.md5 = 2 * n_scram < u->n;
+	u->usual.iterations = most_frequent_iterations(u);
 }
 
 static enum status parse(struct parse *p, const char *text, size_t len)
@@ -251,12 +269,7 @@ size_t auth_users_count(const struct auth_users *u)
 	return u->n;
 }
 
-bool auth_users_are_mostly_scram(const struct auth_users *u)
+struct auth_usual auth_users_usual(const struct auth_users *u)
 {
-	return u->mostly_scram;
-}
-
-uint32_t auth_users_usual_iterations(const struct auth_users *u)
-{
-	return u->usual_iterations;
+	return u->usual;
 }

@@ -21,6 +21,12 @@ enum secret_kind {
 	SECRET_SCRAM, /* a verifier: serves clients; servers by the keys a client's login teaches */
 };
 
+/* What an unknown user is to look like, so as not to stand out. */
+struct auth_usual {
+	bool md5;            /* most are asked for md5, where the auth_type allows it */
+	uint32_t iterations; /* of SCRAM verifiers; 0: none was seen */
+};
+
 /* By its form alone: a malformed verifier is SECRET_SCRAM. */
 enum secret_kind secret_kind_of(const char *secret);
 
@@ -30,6 +36,15 @@ struct auth_user {
 	const char *secret;                    /* as in the file */
 	const struct scram_verifier *verifier; /* of SECRET_SCRAM, else NULL */
 };
+
+void secret_free(char *secret); /* wipes; NULL allowed */
+
+/*
+ * A user who stands in no file. name, secret: borrowed. room: for its verifier.
+ * Errors: E_INVALID a malformed verifier; E_NOMEM.
+ */
+enum status auth_user_of(const char *name, const char *secret, struct scram_verifier *room,
+	struct auth_user *out) MUST_USE;
 
 struct auth_users;
 
@@ -53,8 +68,6 @@ const struct auth_user *auth_users_find(const struct auth_users *u, const char *
 const struct auth_user *auth_users_at(const struct auth_users *u, size_t i);
 size_t auth_users_count(const struct auth_users *u);
 
-/* What an unknown user is to look like, so as not to stand out. */
-bool auth_users_are_mostly_scram(const struct auth_users *u);     /* true without users */
-uint32_t auth_users_usual_iterations(const struct auth_users *u); /* 0: no verifiers */
+struct auth_usual auth_users_usual(const struct auth_users *u);
 
 #endif

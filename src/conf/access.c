@@ -21,6 +21,11 @@ static void check_rule(const struct access *a, const struct conf *conf, const st
 		findings_add(found, FINDING_ERROR, &at,
 			"expected client_tls_ca_file: certificates of clients cannot be verified");
 	}
+	if (r->method == AUTH_TYPE_PAM || r->method == AUTH_TYPE_LDAP) {
+		at.key = "method";
+		at.value = r->method == AUTH_TYPE_PAM ? "pam" : "ldap";
+		findings_add(found, FINDING_ERROR, &at, "is not available in this version");
+	}
 	if (*r->map != '\0' && (a->ident == NULL || !ident_has_map(a->ident, r->map))) {
 		at.key = "map";
 		at.value = r->map;

@@ -18,8 +18,8 @@ bool access_allows(
 	const struct access *a, const char *map, const char *system_name, const char *user);
 
 /*
- * What the rules need besides: certificates a CA to verify them (an error without it), a map its
- * lines (a note).
+ * What the rules need besides: methods that there are, certificates a CA to verify them (errors
+ * without), a map its lines (a note).
  */
 void access_check(const struct access *a, const struct conf *conf, struct findings *found);
 

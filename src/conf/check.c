@@ -66,6 +66,11 @@ static void check_proxies(const struct conf *c, struct findings *found)
 
 static void check_binding(const struct conf *c, struct findings *found)
 {
+	if (c->server_tls.negotiation == TLS_NEGOTIATION_DIRECT &&
+		c->server_tls.sslmode < TLS_MODE_REQUIRE)
+		error_at_key(c, "server_tls_sslnegotiation",
+			"server_tls_sslmode = require, verify-ca or verify-full with direct",
+			found);
 	if (c->server_tls.channel_binding == CHANNEL_BINDING_REQUIRE &&
 		c->server_tls.sslmode < TLS_MODE_REQUIRE)
 		error_at_key(c, "server_channel_binding",
@@ -80,7 +85,9 @@ static void check_auth(const struct conf *c, struct findings *found)
 		error_at_key(c, "auth_type", "auth_hba_file with hba", found);
 	if (c->auth_type == AUTH_TYPE_CERT && c->client_tls.sslmode != TLS_MODE_VERIFY_FULL)
 		error_at_key(c, "auth_type", "client_tls_sslmode = verify-full with cert", found);
-	if (c->auth_type == AUTH_TYPE_ANY || *c->auth_file != '\0')
+	if (*c->auth_query != '\0' && strstr(c->auth_query, "$1") == NULL)
+		error_at_key(c, "auth_query", "$1, where the user's name goes", found);
+	if (c->auth_type == AUTH_TYPE_ANY || *c->auth_file != '\0' || *c->auth_user != '\0')
 		return;
 	findings_add(found, FINDING_NOTE, &at, "not set: nobody can log in");
 }
@@ -103,6 +110,9 @@ void check_globals(const struct conf *c, struct findings *found)
 void check_db(const struct conf *c, const struct conf_db *db, const struct finding_at *at,
 	struct findings *found)
 {
+	if (*db->auth_query != '\0' && strstr(db->auth_query, "$1") == NULL)
+		findings_add(found, FINDING_ERROR, at,
+			"expected $1 in auth_query, where the user's name goes");
 	if (db->route != ROUTE_AUTO && !db->routing)
 		findings_add(found, FINDING_ERROR, at, "expected routing=on with route=");
 	if (db->primary_reads == PRIMARY_READS_SHARE && db->route != ROUTE_AUTO)

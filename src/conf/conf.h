@@ -98,6 +98,7 @@ enum channel_binding { /* libpq's words */
 	CHANNEL_BINDING_PREFER,
 	CHANNEL_BINDING_REQUIRE,
 };
+enum tls_negotiation { TLS_NEGOTIATION_POSTGRES, TLS_NEGOTIATION_DIRECT };
 enum { TLS_PROTOCOL_1_2 = 1, TLS_PROTOCOL_1_3 = 2 }; /* bits of conf_tls.protocols */
 enum proxy_protocol {
 	PROXY_PROTOCOL_OFF,
@@ -178,8 +179,8 @@ struct conf_db {
 	enum transaction_reads transaction_reads;
 
 	/* as whom */
-	const char *user, *password; /* user "": the client's */
-	const char *auth_user;
+	const char *user, *password;                      /* user "": the client's */
+	const char *auth_user, *auth_query, *auth_dbname; /* "": the global one */
 	const char *monitor_user, *monitor_password, *monitor_dbname;
 
 	/* limits; CONF_UNSET and CONF_UNSET_US where not given */
@@ -230,7 +231,9 @@ struct conf_tls {
 	const char *tls13_ciphers; /* "": OpenSSL's */
 	uint32_t protocols;        /* TLS_PROTOCOL_… bits, never 0 */
 	const char *ecdhcurve;     /* "auto" or a group name; clients' side only */
-	enum channel_binding channel_binding; /* servers' side only */
+	/* servers' side only */
+	enum channel_binding channel_binding;
+	enum tls_negotiation negotiation;
 };
 
 struct conf {
@@ -268,12 +271,17 @@ struct conf {
 	enum auth_type auth_type;
 	const char *auth_file;
 	const char *auth_hba_file, *auth_ident_file; /* of AUTH_TYPE_HBA */
-	const char *auth_user;
+	const char *auth_user, *auth_query;
+	const char *auth_dbname; /* a [databases] entry's; "": the one that the client asks for */
+	uint64_t auth_query_lifetime_us, auth_query_timeout_us;
 	uint32_t scram_iterations;     /* when a verifier is made from a plain password */
 	uint32_t scram_max_iterations; /* largest that a server may ask of us */
 	struct conf_list admin_users, stats_users;
 	const char *version_text; /* SHOW VERSION; "": ours */
 	const char *login_notify_message;
+	uint64_t login_failure_delay_us;
+	uint32_t login_rate_limit;                         /* a second, of an address; 0: none */
+	uint32_t max_half_open, max_half_open_per_address; /* 0: no limit */
 
 	/* pools */
 	enum pool_mode pool_mode;

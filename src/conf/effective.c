@@ -165,12 +165,43 @@ enum consistency conf_consistency(
 	return db->consistency != CONSISTENCY_UNSET ? db->consistency : c->consistency;
 }
 
-/* --- the monitor --- */
-
 static const char *first_set(const char *a, const char *b)
 {
 	return *a != '\0' ? a : b;
 }
+
+/* --- auth_query --- */
+
+/*
+ * Name and secret of a role that may log in; no secret if its password has expired. Nothing in it
+ * depends on a search_path.
+ */
+#define AUTH_QUERY                                                                           \
+	"SELECT r.rolname, CASE WHEN r.rolvaliduntil IS NULL"                                \
+	" OR r.rolvaliduntil OPERATOR(pg_catalog.>) pg_catalog.now() THEN r.rolpassword END" \
+	" FROM pg_catalog.pg_authid r WHERE r.rolname OPERATOR(pg_catalog.=) $1"             \
+	" AND r.rolcanlogin"
+
+const char *conf_auth_user(const struct conf *c, const struct conf_db *db)
+{
+	return db != NULL ? first_set(db->auth_user, c->auth_user) : c->auth_user;
+}
+
+const char *conf_auth_query(const struct conf *c, const struct conf_db *db)
+{
+	const char *own = db != NULL ? db->auth_query : "";
+
+	return first_set(first_set(own, c->auth_query), AUTH_QUERY);
+}
+
+const char *conf_auth_dbname(const struct conf *c, const struct conf_db *db, const char *asked)
+{
+	if (db == NULL)
+		return c->auth_dbname;
+	return first_set(first_set(db->auth_dbname, c->auth_dbname), asked);
+}
+
+/* --- the monitor --- */
 
 static const char *monitor_user_key(const struct conf *c, const struct conf_db *db)
 {
@@ -179,9 +210,7 @@ static const char *monitor_user_key(const struct conf *c, const struct conf_db *
 
 const char *conf_monitor_user(const struct conf *c, const struct conf_db *db)
 {
-	const char *auth_user = first_set(db->auth_user, c->auth_user);
-
-	return first_set(monitor_user_key(c, db), first_set(db->user, auth_user));
+	return first_set(monitor_user_key(c, db), first_set(db->user, conf_auth_user(c, db)));
 }
 
 const char *conf_monitor_password(const struct conf *c, const struct conf_db *db)

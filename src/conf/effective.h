@@ -42,6 +42,15 @@ uint64_t conf_idle_transaction_timeout_us(const struct conf *c, const struct con
 uint64_t conf_transaction_timeout_us(const struct conf *c, const struct conf_user *user);
 uint64_t conf_client_idle_timeout_us(const struct conf *c, const struct conf_user *user);
 
+/*
+ * Of auth_query: who runs it ("": nobody, it is not used), the query, and the database, as a client
+ * would ask for it. db NULL: the console, which has global keys only. asked: the database that the
+ * client asks for; not for the console, where "" says that there is none to run it in.
+ */
+const char *conf_auth_user(const struct conf *c, const struct conf_db *db);
+const char *conf_auth_query(const struct conf *c, const struct conf_db *db);
+const char *conf_auth_dbname(const struct conf *c, const struct conf_db *db, const char *asked);
+
 /* May it send a PROXY header: is it in proxy_protocol_trusted? */
 bool conf_trusts_proxy(const struct conf *c, const struct cidr_addr *from);
 

@@ -7,6 +7,7 @@
 #include "conf/access.h"
 #include "conf/conf.h"
 #include "control/admin.h"
+#include "control/auth_query.h"
 #include "control/catalog_load.h"
 #include "control/console.h"
 #include "control/derive.h"
@@ -52,6 +53,7 @@ struct control {
 	struct monitor *monitor;
 	struct patroni *patroni;
 	struct catalog_load *catalogs;
+	struct auth_query *auth_query;
 	struct listenings *listenings;
 	struct stats *stats;
 	struct reload *reload;
@@ -69,6 +71,7 @@ static void conf_changed(struct control *c)
 	resolve_conf_changed(c->resolve);
 	catalog_load_conf_changed(c->catalogs);
 	listenings_conf_changed(c->listenings);
+	auth_query_conf_changed(c->auth_query);
 	stats_conf_changed(c->stats);
 	if (monitor_conf_changed(c->monitor) == OK && patroni_conf_changed(c->patroni) == OK)
 		return;
@@ -110,6 +113,7 @@ static void on_topology(void *arg, uint32_t cluster, unsigned bits)
 	if ((bits & ROLES_PRIMARY) != 0) {
 		catalog_load_primary_changed(c->catalogs, cluster);
 		listenings_primary_changed(c->listenings);
+		auth_query_primary_changed(c->auth_query);
 	}
 	if ((bits & ~(unsigned)ROLES_SAMPLE) != 0)
 		(void)!tell_all(&c->env, TELL_REFRESH); /* units may wait for such a node */
@@ -264,6 +268,9 @@ static void take_mail(struct control *c, struct mail *m)
 	case ASK_PEER:
 		peer_name_take(&c->env, message);
 		break;
+	case ASK_SECRET:
+		auth_query_take(c->auth_query, message);
+		break;
 	case ASK_CONSOLE:
 		consoles_take(c->consoles, message);
 		break;
@@ -306,6 +313,9 @@ static void drop_mail(struct control *c, struct mail *m)
 		helpers_finish(c->env.helpers, m);
 	} else if (m->kind == ASK_DERIVE) {
 		explicit_bzero(message, sizeof(struct ask_derive));
+		free(message);
+	} else if (m->kind == ASK_SECRET) {
+		explicit_bzero(message, sizeof(struct ask_secret));
 		free(message);
 	} else {
 		if (m->kind == ASK_CONSOLE)
@@ -426,6 +436,7 @@ static enum status new_modules(struct control *c)
 		(st = patroni_new(&c->env, &patroni_ops, c, &c->patroni)) != OK ||
 		(st = catalog_load_new(&c->env, &c->catalogs)) != OK ||
 		(st = listenings_new(&c->env, &c->listenings)) != OK ||
+		(st = auth_query_new(&c->env, &c->auth_query)) != OK ||
 		(st = reload_new(&c->env, &c->args.from, &reload_ops, c, &c->reload)) != OK ||
 		(st = spread_new(&c->env, c->reload, &c->spread)) != OK)
 		return st;
@@ -492,6 +503,7 @@ static void free_modules(struct control *c)
 	stats_free(c->stats);
 	spread_free(c->spread);
 	reload_free(c->reload);
+	auth_query_free(c->auth_query);
 	listenings_free(c->listenings);
 	catalog_load_free(c->catalogs);
 	patroni_free(c->patroni);

@@ -209,8 +209,13 @@ static void send_piece(struct evhttp_connection *conn, void *arg)
 		send_end(NULL, a);
 		return;
 	}
-	more = next_piece(a, out);
-	evhttp_send_reply_chunk_with_cb(a->req, out, more ? send_piece : send_end, a);
+	do /* evhttp sends no empty piece, and never calls back for one */
+		more = next_piece(a, out);
+	while (more && evbuffer_get_length(out) == 0);
+	if (evbuffer_get_length(out) == 0)
+		send_end(NULL, a);
+	else
+		evhttp_send_reply_chunk_with_cb(a->req, out, more ? send_piece : send_end, a);
 	evbuffer_free(out);
 }
 

@@ -15,6 +15,7 @@ static const struct show_table *const tables[] = {
 	&show_routes,
 	&show_transaction_reads,
 	&show_errors,
+	&show_logins,
 	&show_workers,
 	&show_mem,
 };

@@ -282,6 +282,18 @@ static size_t pins(const struct show_in *in, const struct family *f, size_t pos,
 	return pos + 1;
 }
 
+static size_t logins(const struct show_in *in, const struct family *f, size_t pos, struct wr *w)
+{
+	struct labels l = {.n = 0};
+
+	if (pos >= LOGINS_COUNT)
+		return SIZE_MAX;
+	labels_add(&l, "what", show_login_count((unsigned)pos));
+	exposition_u64(w, f->name, &l,
+		atomic_load_explicit(&in->env->shared->logins[pos], memory_order_relaxed));
+	return pos + 1;
+}
+
 static size_t notify(const struct show_in *in, const struct family *f, size_t pos, struct wr *w)
 {
 	const struct notify_counts *n = &in->env->shared->notify;
@@ -550,6 +562,7 @@ static const struct family families[] = {
 	{"pgweir_catalog_bytes", "gauge", "Its memory.", catalog, CATALOG_BYTES},
 	{"pgweir_catalog_age_seconds", "gauge", "How long ago it was loaded.", catalog,
 		CATALOG_AGE_US},
+	{"pgweir_logins_total", "counter", "What became of logins of clients.", logins, 0},
 	{"pgweir_listen_channels", "gauge", "Channels that are listened to.", notify, 0},
 	{"pgweir_listen_subscriptions", "gauge", "Clients' channels.", notify, 1},
 	{"pgweir_notifications_received_total", "counter", "Notifications received.", notify, 2},

@@ -325,12 +325,11 @@ static void on_socket(void *arg, int what)
 		take_answer(c);
 }
 
-enum status pq_query(struct pq *c, const char *sql, uint64_t timeout_us)
+static enum status query_sent(struct pq *c, uint64_t timeout_us)
 {
 	int left;
 
-	PANIC_IF(c->state != PQ_IDLE);
-	if (PQsendQuery(c->conn, sql) == 0 || PQsetSingleRowMode(c->conn) == 0)
+	if (PQsetSingleRowMode(c->conn) == 0)
 		return E_IO;
 	left = PQflush(c->conn);
 	if (left < 0 || watch_for(c, left == 0 ? LOOP_READ : LOOP_READ | LOOP_WRITE) != OK)
@@ -338,6 +337,20 @@ enum status pq_query(struct pq *c, const char *sql, uint64_t timeout_us)
 	c->state = PQ_ASKED;
 	env_timer(c->env, &c->deadline, timeout_us);
 	return OK;
+}
+
+enum status pq_query(struct pq *c, const char *sql, uint64_t timeout_us)
+{
+	PANIC_IF(c->state != PQ_IDLE);
+	return PQsendQuery(c->conn, sql) != 0 ? query_sent(c, timeout_us) : E_IO;
+}
+
+enum status pq_query_with(struct pq *c, const char *sql, const char *value, uint64_t timeout_us)
+{
+	PANIC_IF(c->state != PQ_IDLE);
+	return PQsendQueryParams(c->conn, sql, 1, NULL, &value, NULL, NULL, 0) != 0
+		       ? query_sent(c, timeout_us)
+		       : E_IO;
 }
 
 /* --- login --- */
@@ -475,7 +488,8 @@ enum status pq_connect(struct env *env, const struct pq_target *t, uint64_t time
 	c->step = (struct job){.run = step_run, .done = step_done, .slow = true};
 	wheel_timer_init(&c->deadline, on_deadline);
 	wheel_timer_init(&c->more, on_more);
-	if ((st = pq_params_set(&c->params, t)) != OK || (st = step_start(c)) != OK) {
+	if ((st = pq_params_set(&c->params, t, PQlibVersion())) != OK ||
+		(st = step_start(c)) != OK) {
 		pq_destroy(c);
 		return st;
 	}

@@ -79,6 +79,9 @@ enum status pq_connect(struct env *env, const struct pq_target *t, uint64_t time
 
 /* One statement. Errors: E_IO the connection is broken; call pq_free. */
 enum status pq_query(struct pq *c, const char *sql, uint64_t timeout_us) MUST_USE;
+/* The same, with a parameter: $1 is `value`, of whatever type the statement wants. */
+enum status pq_query_with(
+	struct pq *c, const char *sql, const char *value, uint64_t timeout_us) MUST_USE;
 
 /* At any time; NULL is allowed. No callback comes after it. */
 void pq_free(struct pq *c);

@@ -104,7 +104,14 @@ static bool add_session(struct pq_params *p, const struct pq_target *t)
 	       add(p, "application_name", t->application != NULL ? t->application : PQ_APPLICATION);
 }
 
-enum status pq_params_set(struct pq_params *p, const struct pq_target *t)
+/* Before libpq 17 there is no such option: it asks first. */
+static bool add_negotiation(struct pq_params *p, const struct conf_tls *tls, int version)
+{
+	return tls->negotiation != TLS_NEGOTIATION_DIRECT || version < 170000 ||
+	       add(p, "sslnegotiation", "direct");
+}
+
+enum status pq_params_set(struct pq_params *p, const struct pq_target *t, int version)
 {
 	char port[8];
 	bool ok;
@@ -112,7 +119,7 @@ enum status pq_params_set(struct pq_params *p, const struct pq_target *t)
 	snprintf(port, sizeof port, "%u", t->port);
 	ok = add(p, "host", t->host) && add(p, "port", port) && add(p, "user", t->user) &&
 	     add(p, "dbname", t->dbname) && add(p, "passfile", NO_FILE) && add_session(p, t) &&
-	     add_tls(p, t->tls);
+	     add_tls(p, t->tls) && add_negotiation(p, t->tls, version);
 	if (ok && *t->hostaddr != '\0')
 		ok = add(p, "hostaddr", t->hostaddr);
 	if (ok && *t->password != '\0')

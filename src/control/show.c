@@ -18,6 +18,7 @@ static const struct show_table *const tables[] = {
 	&show_learned,
 	&show_listeners,
 	&show_lists,
+	&show_logins,
 	&show_mem,
 	&show_node_pools,
 	&show_nodes,

@@ -376,6 +376,36 @@ static size_t workers_row(const struct show_in *in, size_t pos, struct rows *out
 	return pos + 1;
 }
 
+/* --- LOGINS --- */
+
+static const struct reply_column logins_columns[] = {{"name", T}, {"count", I8}};
+
+const char *show_login_count(unsigned count)
+{
+	static const char *const names[LOGINS_COUNT] = {
+		[LOGINS_PROVED] = "proved",
+		[LOGINS_REFUSED] = "refused",
+		[LOGINS_RATE_LIMITED] = "rate_limited",
+		[LOGINS_TOO_MANY_OPEN] = "too_many_half_open",
+		[LOGINS_AUTH_QUERY_SENT] = "auth_query_sent",
+		[LOGINS_AUTH_QUERY_CACHED] = "auth_query_cached",
+		[LOGINS_AUTH_QUERY_FAILED] = "auth_query_failed",
+	};
+
+	return count < LOGINS_COUNT ? names[count] : NULL;
+}
+
+static size_t logins_row(const struct show_in *in, size_t pos, struct rows *out)
+{
+	if (pos >= LOGINS_COUNT)
+		return SIZE_MAX;
+	rows_begin(out);
+	rows_text(out, show_login_count((unsigned)pos));
+	rows_u64(out, atomic_load_explicit(&in->env->shared->logins[pos], memory_order_relaxed));
+	rows_end(out);
+	return pos + 1;
+}
+
 #define TABLE(table, columns, gather, row)       \
 	const struct show_table show_##table = { \
 		#table, SHOW_COLUMNS(columns), gather, SHOW_NO_STREAM, NULL, row, false}
@@ -390,4 +420,5 @@ TABLE(dns_hosts, dns_hosts_columns, 0, dns_hosts_row);
 TABLE(dns_zones, dns_zones_columns, 0, NULL);
 TABLE(peers, peers_columns, 0, peers_row);
 TABLE(peer_pools, peer_pools_columns, GATHER_PEERS, peer_pools_row);
+TABLE(logins, logins_columns, 0, logins_row);
 TABLE(workers, workers_columns, GATHER_WORKERS, workers_row);

@@ -5,16 +5,19 @@
 #include "auth/users.h"
 #include "conf/effective.h"
 
+const char *target_listed_password(const struct env *env, const char *user)
+{
+	const struct auth_user *u = auth_users_find(env_users(env), user);
+
+	return u != NULL && u->kind == SECRET_PLAIN ? u->secret : "";
+}
+
 /* The monitor's password: configured, else a plain line of auth_file. */
 static const char *password_of(const struct env *env, const struct conf_db *db, const char *user)
 {
 	const char *password = conf_monitor_password(env_conf(env), db);
-	const struct auth_user *u;
 
-	if (*password != '\0')
-		return password;
-	u = auth_users_find(env_users(env), user);
-	return u != NULL && u->kind == SECRET_PLAIN ? u->secret : "";
+	return *password != '\0' ? password : target_listed_password(env, user);
 }
 
 static const char *dbname_of(const struct conf *conf, const struct conf_db *db)
@@ -59,30 +62,42 @@ bool target_is_current(const struct env *env, uint32_t node, const char *hostadd
 	return *hostaddr == '\0' || a->n == 0;
 }
 
-enum status target_make(struct env *env, const struct conf_cluster *cl,
-	const struct conf_node *node, uint32_t try_no, const char *dbname, struct target *out)
+enum status target_make_as(struct env *env, const struct conf_node *node, uint32_t try_no,
+	const struct target_who *who, struct target *out)
 {
-	const struct conf *conf = env_conf(env);
-	const char *user = conf_monitor_user(conf, cl->db);
 	enum status st;
 
 	memset(out, 0, sizeof *out);
-	if (*user == '\0') {
-		out->error = "no user to watch the node as: set monitor_user";
-		return E_NOTFOUND;
-	}
 	if ((st = address_of(env, node->id, try_no, out)) != OK)
 		return st;
 	out->pq = (struct pq_target){
 		.host = node->host,
 		.hostaddr = out->hostaddr,
 		.port = node->port,
-		.dbname = dbname != NULL ? dbname : dbname_of(conf, cl->db),
-		.user = user,
-		.password = password_of(env, cl->db, user),
-		.tls = &conf->server_tls,
+		.dbname = who->dbname,
+		.user = who->user,
+		.password = who->password,
+		.tls = &env_conf(env)->server_tls,
 	};
 	return OK;
+}
+
+enum status target_make(struct env *env, const struct conf_cluster *cl,
+	const struct conf_node *node, uint32_t try_no, const char *dbname, struct target *out)
+{
+	const struct conf *conf = env_conf(env);
+	struct target_who who = {
+		.dbname = dbname != NULL ? dbname : dbname_of(conf, cl->db),
+		.user = conf_monitor_user(conf, cl->db),
+	};
+
+	if (*who.user == '\0') {
+		memset(out, 0, sizeof *out);
+		out->error = "no user to watch the node as: set monitor_user";
+		return E_NOTFOUND;
+	}
+	who.password = password_of(env, cl->db, who.user);
+	return target_make_as(env, node, try_no, &who, out);
 }
 
 static uint64_t mix(const struct env *env, uint64_t h, const char *s)
@@ -95,14 +110,16 @@ uint64_t target_hash(
 {
 	const struct conf *conf = env_conf(env);
 	const char *user = conf_monitor_user(conf, cl->db);
-	uint64_t h = (uint64_t)conf->server_tls.sslmode << 32 | node->port;
+	const struct conf_tls *tls = &conf->server_tls;
+	uint64_t h = (uint64_t)tls->sslmode << 32 | (uint64_t)tls->channel_binding << 40 |
+		     (uint64_t)tls->negotiation << 48 | node->port;
 
 	h = mix(env, h, node->host);
 	h = mix(env, h, node->address);
 	h = mix(env, h, user);
 	h = mix(env, h, password_of(env, cl->db, user));
 	h = mix(env, h, dbname_of(conf, cl->db));
-	h = mix(env, h, conf->server_tls.ca_file);
-	h = mix(env, h, conf->server_tls.cert_file);
-	return mix(env, h, conf->server_tls.key_file);
+	h = mix(env, h, tls->ca_file);
+	h = mix(env, h, tls->cert_file);
+	return mix(env, h, tls->key_file);
 }

@@ -25,6 +25,17 @@ enum status target_make(struct env *env, const struct conf_cluster *cl,
 	const struct conf_node *node, uint32_t try_no, const char *dbname,
 	struct target *out) MUST_USE;
 
+/* The same as another user than the monitor's, in a database of its choice; all borrowed. */
+struct target_who {
+	const char *dbname, *user, *password;
+};
+
+enum status target_make_as(struct env *env, const struct conf_node *node, uint32_t try_no,
+	const struct target_who *who, struct target *out) MUST_USE;
+
+/* A plain line of auth_file; "" if there is none. */
+const char *target_listed_password(const struct env *env, const char *user);
+
 /* Is `hostaddr`, as target_make gave it, still an address of the node? Yes of a unix socket. */
 bool target_is_current(const struct env *env, uint32_t node, const char *hostaddr);
 

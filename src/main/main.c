@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "auth/door.h"
 #include "conf/conf.h"
 #include "conf/document.h"
 #include "conf/variables.h"
@@ -283,6 +284,7 @@ static bool process_free(struct process *p)
 	if (p->sh != NULL && all_ended) {
 		if (p->sh->share != NULL)
 			share_free(p->sh->share);
+		door_free(p->sh->door);
 		snap_domain_fini(&p->sh->snap);
 		free(p->sh);
 	}
@@ -354,7 +356,7 @@ static int serve(struct process *p, struct config_set *set)
 	if ((rc = become(p, conf)) != 0 || (rc = pid_file(p, conf)) != 0)
 		return rc;
 	if (share_new(p->sh->n_workers, SHARE_CAPACITY, &p->sh->hash_key, &p->sh->share) != OK ||
-		control_prepare(p->sh, set) != OK)
+		door_new(&p->sh->door) != OK || control_prepare(p->sh, set) != OK)
 		return fail(p, "memory");
 	args.shared = p->sh;
 	if (control_new(&args, &p->control) != OK || make_workers(p) != OK ||

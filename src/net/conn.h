@@ -141,6 +141,12 @@ size_t conn_out_len(const struct conn *c);                     /* bytes accepted
  * Errors: E_PROTO bytes are kept, or TLS is on; E_NOMEM; E_INVALID.
  */
 enum status conn_tls_accept(struct conn *c, struct tls_ctx *ctx) MUST_USE;
+/*
+ * The same when the peer has begun the handshake unasked. Inside on_data: `p` are the last `len`
+ * bytes that are presented, which count as done with; all of them belong to TLS.
+ */
+enum status conn_tls_accept_begun(
+	struct conn *c, struct tls_ctx *ctx, const uint8_t *p, size_t len) MUST_USE;
 /* `name`: host to verify and to send as SNI, or NULL. */
 enum status conn_tls_connect(struct conn *c, struct tls_ctx *ctx, const char *name) MUST_USE;
 struct tls;                                 /* net/tls.h */

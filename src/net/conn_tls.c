@@ -1,5 +1,6 @@
 /* conn_tls - a conn whose bytes go through a TLS stream. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "net/conn.h"
@@ -78,6 +79,38 @@ static enum status tls_begin(struct conn *c, struct tls_ctx *ctx, const char *na
 
 enum status conn_tls_accept(struct conn *c, struct tls_ctx *ctx)
 {
+	return tls_begin(c, ctx, NULL);
+}
+
+/* Put bytes back in front of what the socket, or the engine, has. */
+static enum status unread(struct conn *c, const uint8_t *p, size_t len)
+{
+	size_t have = c->ahead != NULL ? c->ahead->end - c->ahead->begin : 0;
+	struct ahead *a = malloc(sizeof *a + len + have);
+
+	if (a == NULL)
+		return E_NOMEM;
+	a->begin = 0;
+	a->end = len + have;
+	memcpy(a->bytes, p, len);
+	if (have != 0)
+		memcpy(a->bytes + len, c->ahead->bytes + c->ahead->begin, have);
+	free(c->ahead);
+	c->ahead = a;
+	c->sock_drained = false;
+	c->bytes_in -= len;
+	return OK;
+}
+
+enum status conn_tls_accept_begun(struct conn *c, struct tls_ctx *ctx, const uint8_t *p, size_t len)
+{
+	enum status st;
+
+	PANIC_IF(!c->in_data || len == 0);
+	if (c->tls != NULL)
+		return E_PROTO;
+	if ((st = unread(c, p, len)) != OK)
+		return st;
 	return tls_begin(c, ctx, NULL);
 }
 

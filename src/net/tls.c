@@ -263,6 +263,33 @@ static enum status ctx_set_verify(SSL_CTX *ssl, const struct tls_conf *conf, cha
 	return ctx_load_ca(ssl, conf, err);
 }
 
+/* With its length in front, as ALPN has it. Source: PostgreSQL manual, "SSL Session Encryption". */
+static const unsigned char alpn[] = "\012postgresql";
+#define ALPN_LEN (sizeof alpn - 1)
+
+static int select_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+	const unsigned char *offered, unsigned offered_len, void *arg)
+{
+	unsigned char *chosen;
+
+	(void)ssl;
+	(void)arg;
+	if (SSL_select_next_proto(&chosen, out_len, alpn, ALPN_LEN, offered, offered_len) !=
+		OPENSSL_NPN_NEGOTIATED)
+		return SSL_TLSEXT_ERR_ALERT_FATAL;
+	*out = chosen;
+	return SSL_TLSEXT_ERR_OK;
+}
+
+/* Returns whether OpenSSL has the memory for it. */
+static bool ctx_set_protocol(SSL_CTX *ssl, bool server)
+{
+	if (!server)
+		return SSL_CTX_set_alpn_protos(ssl, alpn, ALPN_LEN) == 0;
+	SSL_CTX_set_alpn_select_cb(ssl, select_protocol, NULL);
+	return true;
+}
+
 static void ctx_set_rules(SSL_CTX *ssl)
 {
 	static const unsigned char session_context[] = "pgweir";
@@ -295,7 +322,7 @@ enum status tls_ctx_new(const struct tls_conf *conf, struct tls_ctx **out, char 
 	ctx->verify = conf->verify;
 	ctx->transport = transport_new();
 	ctx->ssl = SSL_CTX_new(conf->server ? TLS_server_method() : TLS_client_method());
-	if (ctx->transport == NULL || ctx->ssl == NULL)
+	if (ctx->transport == NULL || ctx->ssl == NULL || !ctx_set_protocol(ctx->ssl, conf->server))
 		goto fail;
 	ctx_set_rules(ctx->ssl);
 	if ((st = ctx_set_protocols(ctx->ssl, conf, err)) != OK ||
@@ -493,6 +520,15 @@ const char *tls_describe(const struct tls *t, char *buf, size_t cap)
 	(void)snprintf(buf, cap, "%s/%s%s%s", SSL_get_version(t->ssl), SSL_get_cipher_name(t->ssl),
 		group != NULL ? "/ECDH=" : "", group != NULL ? group : "");
 	return buf;
+}
+
+bool tls_is_postgresql(const struct tls *t)
+{
+	const unsigned char *name;
+	unsigned len;
+
+	SSL_get0_alpn_selected(t->ssl, &name, &len);
+	return len == ALPN_LEN - 1 && memcmp(name, alpn + 1, len) == 0;
 }
 
 bool tls_peer_verified(const struct tls *t)

@@ -1,10 +1,10 @@
 /*
  * tls - contexts from settings, and one TLS stream over the caller's byte transport. The only
  * module that includes openssl/ssl.h.
- * Rules:   TLS 1.2 or later, no renegotiation, no compression, records of at most
- *          TLS_RECORD_MAX bytes, idle streams hold no record buffers.
- * Threads: a context is immutable and shared by all threads (atomic count); a stream belongs to
- *          one thread at a time.
+ * Rules:   ALPN: a peer that names protocols has to name `postgresql`. TLS 1.2 or later, no
+ * renegotiation, no compression, records of at most TLS_RECORD_MAX bytes, idle streams hold no
+ * record buffers. Threads: a context is immutable and shared by all threads (atomic count); a
+ * stream belongs to one thread at a time.
  */
 #ifndef PGWEIR_NET_TLS_H
 #define PGWEIR_NET_TLS_H
@@ -106,6 +106,8 @@ void tls_close_notify(struct tls *t); /* the sink gets the alert; errors are ign
 const char *tls_error(const struct tls *t); /* of the last TLS_ERROR; "" before. Borrowed */
 /* "TLSv1.3/TLS_AES_256_GCM_SHA384/ECDH=X25519"; "" before the handshake. Returns buf. */
 const char *tls_describe(const struct tls *t, char *buf, size_t cap);
+/* Both ends have agreed by ALPN that PostgreSQL's protocol is what is spoken. */
+bool tls_is_postgresql(const struct tls *t);
 /* Peer's certificate is there and was verified. */
 bool tls_peer_verified(const struct tls *t);
 /* Common name of the peer's certificate. E_NOTFOUND: no certificate or name; E_INVALID: has a NUL

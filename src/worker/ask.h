@@ -7,6 +7,7 @@
 #ifndef PGWEIR_WORKER_ASK_H
 #define PGWEIR_WORKER_ASK_H
 
+#include "auth/users.h"
 #include "base/hist.h"
 #include "base/mailbox.h"
 #include "proto/startup.h"
@@ -20,6 +21,7 @@ struct server;
 enum ask_kind {         /* worker -> control */
 	ASK_DERIVE = 1, /* struct ask_derive: run PBKDF2 on a helper, answer with TELL_DERIVED */
 	ASK_PEER,       /* struct ask_peer: a system user's name, answered with TELL_PEER */
+	ASK_SECRET,     /* struct ask_secret: auth_query, answered with TELL_SECRET */
 	ASK_CONSOLE,    /* struct ask_console: take over this logged-in console client */
 	ASK_CATALOG, /* struct ask_catalog: a database is used whose catalog is not loaded, or DDL
 			passed */
@@ -40,6 +42,7 @@ enum tell_kind {           /* control or worker -> worker */
 	TELL_CANCEL,       /* struct tell_cancel */
 	TELL_DERIVED,      /* the struct ask_derive, answered */
 	TELL_PEER,         /* the struct ask_peer, answered */
+	TELL_SECRET,       /* the struct ask_secret, answered */
 	TELL_SHOW,         /* struct tell_show */
 	TELL_COMMAND,      /* struct tell_command */
 	TELL_LISTENING,    /* struct tell_listening: how the listening connection does */
@@ -70,6 +73,30 @@ struct ask_peer {
 	uint64_t token;      /* client_token */
 	char name[NAME_LEN]; /* answer */
 	enum status status;  /* answer: OK, E_NOTFOUND, E_LIMIT (queue full), E_NOMEM */
+};
+
+enum secret_want {
+	SECRET_WANT_ANY,
+	SECRET_WANT_NEWER, /* … than `serial`, with which a proof has failed, if that is not new */
+	SECRET_WANT_NONE,  /* no answer: it is to be asked for again when it is needed next */
+};
+
+/* The secret of a user that auth_file does not list. */
+struct ask_secret {
+	struct mail mail;
+	uint32_t worker; /* who asks, and is answered with this same memory as TELL_SECRET */
+	uint64_t token;  /* the client's, see keys.h */
+	enum secret_want want;
+	bool is_console;
+	char database[NAME_LEN]; /* that it asks for; not for the console */
+	char user[NAME_LEN];
+	uint64_t serial; /* answer: names it */
+	/* answer: OK; E_NOTFOUND there is no such user; E_IO: see sqlstate and error */
+	enum status status;
+	struct auth_usual usual;
+	char sqlstate[6]; /* "" if there is none */
+	char error[256];
+	char secret[AUTH_SECRET_MAX + 1]; /* wiped by the asker */
 };
 
 /* The conn is detached (TLS included); the start-up is done, AuthenticationOk etc. not yet sent. */

@@ -157,6 +157,18 @@ static void send_request(struct cancel *x)
 	conn_flush(x->conn);
 }
 
+/* To a server, as its own connection did; the cancel is freed if that cannot be. */
+static void begin_tls(struct cancel *x)
+{
+	const struct worker *w = x->w;
+	struct tls_ctx *ctx = w->tls != NULL ? w->tls->server : NULL;
+	const struct conf_node *node =
+		x->server != NULL ? w->conf->node_by_id[x->server->pool->node] : NULL;
+
+	if (ctx == NULL || conn_tls_connect(x->conn, ctx, node != NULL ? node->host : NULL) != OK)
+		cancel_free(x->w, x);
+}
+
 static void on_ready(void *arg)
 {
 	struct cancel *x = arg;
@@ -165,6 +177,10 @@ static void on_ready(void *arg)
 
 	if (x->sslmode_tls && !x->asked_tls) {
 		x->asked_tls = true;
+		if (x->w->conf->server_tls.negotiation == TLS_NEGOTIATION_DIRECT) {
+			begin_tls(x);
+			return;
+		}
 		startup_put_ssl_request(&out);
 		conn_put_copy(x->conn, buf, out.len);
 		conn_flush(x->conn);
@@ -182,9 +198,8 @@ static size_t on_data(void *arg, const uint8_t *data, size_t len)
 		cancel_free(w, x); /* PostgreSQL says nothing here */
 		return len;
 	}
-	if (data[0] == 'S' && w->tls != NULL && w->tls->server != NULL) {
-		if (conn_tls_connect(x->conn, w->tls->server, NULL) != OK)
-			cancel_free(w, x);
+	if (data[0] == 'S') {
+		begin_tls(x);
 		return len;
 	}
 	if (data[0] == 'N' && w->conf->server_tls.sslmode < TLS_MODE_REQUIRE)

@@ -6,13 +6,16 @@
 #include <string.h>
 #include <strings.h>
 
+#include "auth/door.h"
 #include "base/text.h"
+#include "conf/effective.h"
 #include "net/tls.h"
 #include "proto/reply.h"
 #include "sql/encoding.h"
 #include "sql/lexer.h"
 #include "worker/account.h"
 #include "worker/activity.h"
+#include "worker/admit.h"
 #include "worker/ask.h"
 #include "worker/dispatch.h"
 #include "worker/effects.h"
@@ -24,6 +27,7 @@
 #include "worker/notify.h"
 #include "worker/pass.h"
 #include "worker/pinning.h"
+#include "worker/prove.h"
 #include "worker/relay.h"
 #include "worker/savepoints.h"
 #include "worker/server.h"
@@ -50,17 +54,29 @@ static const uint8_t next_state[CLIENT_STATE_COUNT][CLIENT_EVENT_COUNT] = {
 	[CLIENT_STARTUP] = {[CLIENT_GOT_TLS] = CLIENT_TLS,
 		[CLIENT_CHALLENGED] = CLIENT_AUTH,
 		[CLIENT_NEEDS_KEY] = CLIENT_DERIVE,
+		[CLIENT_NEEDS_SECRET] = CLIENT_LOOKUP,
+		[CLIENT_NEEDS_DELAY] = CLIENT_REFUSED,
 		[CLIENT_PROVED] = CLIENT_WELCOME,
 		[CLIENT_IS_CANCEL] = CLIENT_CANCEL,
 		[CLIENT_GONE] = CLIENT_CLOSED},
 	[CLIENT_TLS] = {[CLIENT_TLS_DONE] = CLIENT_STARTUP, [CLIENT_GONE] = CLIENT_CLOSED},
 	[CLIENT_AUTH] = {[CLIENT_CHALLENGED] = CLIENT_AUTH,
 		[CLIENT_NEEDS_KEY] = CLIENT_DERIVE,
+		[CLIENT_NEEDS_SECRET] = CLIENT_LOOKUP,
+		[CLIENT_NEEDS_DELAY] = CLIENT_REFUSED,
 		[CLIENT_PROVED] = CLIENT_WELCOME,
 		[CLIENT_GONE] = CLIENT_CLOSED},
 	[CLIENT_DERIVE] = {[CLIENT_CHALLENGED] = CLIENT_AUTH,
+		[CLIENT_NEEDS_SECRET] = CLIENT_LOOKUP,
+		[CLIENT_NEEDS_DELAY] = CLIENT_REFUSED,
 		[CLIENT_PROVED] = CLIENT_WELCOME,
 		[CLIENT_GONE] = CLIENT_CLOSED},
+	[CLIENT_LOOKUP] = {[CLIENT_CHALLENGED] = CLIENT_AUTH,
+		[CLIENT_NEEDS_DELAY] = CLIENT_REFUSED,
+		[CLIENT_NEEDS_KEY] = CLIENT_DERIVE,
+		[CLIENT_PROVED] = CLIENT_WELCOME,
+		[CLIENT_GONE] = CLIENT_CLOSED},
+	[CLIENT_REFUSED] = {[CLIENT_GONE] = CLIENT_CLOSED},
 	[CLIENT_MOVING] = {[CLIENT_ARRIVED] = CLIENT_WELCOME, [CLIENT_GONE] = CLIENT_CLOSED},
 	[CLIENT_WELCOME] = {[CLIENT_HANDED_OVER] = CLIENT_MOVING,
 		[CLIENT_GREETED] = CLIENT_IDLE,
@@ -78,6 +94,11 @@ static const uint8_t next_state[CLIENT_STATE_COUNT][CLIENT_EVENT_COUNT] = {
 static bool is_logging_in(enum client_state st)
 {
 	return st >= CLIENT_STARTUP && st <= CLIENT_WELCOME;
+}
+
+static bool is_half_open(enum client_state st)
+{
+	return st >= CLIENT_STARTUP && st <= CLIENT_REFUSED;
 }
 
 /* Those that wait are counted by their lines; what is left of the account's clients logs in. */
@@ -98,6 +119,8 @@ void client_transition(struct worker *w, struct client *c, enum client_event ev)
 	PANIC_IF(to == CLIENT_BAD);
 	if (is_logging_in(from) && !is_logging_in(to))
 		w->n_clients_login--;
+	if (is_half_open(from) && !is_half_open(to))
+		door_leave(w->sh->door, c->door);
 	count_state(c, from, -1);
 	count_state(c, to, 1);
 	c->state = to;
@@ -188,9 +211,12 @@ static uint64_t client_deadline_us(struct worker *w, const struct client *c)
 	case CLIENT_TLS:
 	case CLIENT_AUTH:
 	case CLIENT_DERIVE:
+	case CLIENT_LOOKUP:
 	case CLIENT_MOVING:
 	case CLIENT_WELCOME:
 		return after(c->connected_us, w->conf->client_login_timeout_us);
+	case CLIENT_REFUSED:
+		return c->state_since_us + w->conf->login_failure_delay_us;
 	case CLIENT_IDLE:
 		if (c->txn != TXN_NONE)
 			return txn_deadline_us(c, true);
@@ -243,6 +269,10 @@ static void client_timed_out(struct worker *w, struct client *c)
 		c->db->stats.timeouts++;
 	if (c->state == CLIENT_CANCEL) {
 		client_close(w, c, CLIENT_END_TIMEOUT);
+		return;
+	}
+	if (c->state == CLIENT_REFUSED) {
+		prove_refuse(w, c);
 		return;
 	}
 	if (is_logging_in(c->state)) {
@@ -298,6 +328,8 @@ static size_t on_data(void *arg, const uint8_t *data, size_t len)
 		return unit_on_data(w, c, data, len);
 	case CLIENT_TLS:
 	case CLIENT_DERIVE:
+	case CLIENT_LOOKUP:
+	case CLIENT_REFUSED:
 	case CLIENT_MOVING:
 	case CLIENT_WELCOME:
 	case CLIENT_WAITING:
@@ -369,11 +401,56 @@ const struct conn_ops client_ops = {
 
 /* --- life --- */
 
+/* Which place of the door its address has. */
+static uint32_t door_of(const struct worker *w, const struct conn *conn)
+{
+	struct net_addr a;
+
+	if (conn_is_unix(conn) || conn_remote_addr(conn, &a) != OK)
+		return DOOR_NOWHERE;
+	if (a.u.sa.sa_family == AF_INET)
+		return door_place(&w->sh->hash_key, (const uint8_t *)&a.u.in4.sin_addr,
+			sizeof a.u.in4.sin_addr);
+	return door_place(
+		&w->sh->hash_key, (const uint8_t *)&a.u.in6.sin6_addr, sizeof a.u.in6.sin6_addr);
+}
+
+static void refuse_half_open(struct worker *w, struct client *c)
+{
+	struct report r = report_of("FATAL", SQLSTATE_TOO_MANY_CONNECTIONS,
+		"too many connections that have not logged in yet");
+
+	atomic_fetch_add(&w->sh->logins[LOGINS_TOO_MANY_OPEN], 1);
+	c->door = DOOR_NOWHERE; /* it was not counted */
+	r.hint = "See max_half_open and max_half_open_per_address.";
+	client_fatal(w, c, &r, CLIENT_END_LIMIT);
+}
+
+/* A trusted proxy has no limits: those that it speaks for have them. */
+static bool is_proxy(const struct worker *w, const struct client *c)
+{
+	const struct cidr_addr from = admit_address(c);
+
+	return w->conf->proxy_protocol != PROXY_PROTOCOL_OFF && !c->is_admin_port &&
+	       conf_trusts_proxy(w->conf, &from);
+}
+
+bool client_at_door(struct worker *w, struct client *c)
+{
+	c->door = door_of(w, c->conn);
+	if (door_enter(w->sh->door, c->door, w->conf->max_half_open,
+		    w->conf->max_half_open_per_address) == OK)
+		return true;
+	refuse_half_open(w, c);
+	return false;
+}
+
 enum status client_new(struct worker *w, struct conn *conn, bool is_admin_port, struct client **out)
 {
 	struct client *c = calloc(1, sizeof *c);
 	enum status st = E_NOMEM;
 	struct settings *login;
+	uint32_t was;
 
 	if (c == NULL || (st = worker_slot_take(w, c, &c->slot)) != OK) {
 		free(c);
@@ -403,7 +480,11 @@ enum status client_new(struct worker *w, struct conn *conn, bool is_admin_port, 
 	w->n_clients_login++;
 	conn_set_owner(conn, &client_ops, c);
 	*out = c;
-	if (atomic_fetch_add(&w->sh->n_clients, 1) >= w->conf->max_client_conn + CLIENTS_SPARE) {
+	was = atomic_fetch_add(&w->sh->n_clients, 1);
+	c->door = DOOR_NOWHERE;
+	if (!is_proxy(w, c) && !client_at_door(w, c))
+		return OK;
+	if (was >= w->conf->max_client_conn + CLIENTS_SPARE) {
 		struct report r = report_of("FATAL", SQLSTATE_TOO_MANY_CONNECTIONS,
 			"no more connections allowed (max_client_conn)");
 
@@ -582,6 +663,8 @@ static uint8_t show_state(const struct client *c)
 	case CLIENT_TLS:
 	case CLIENT_AUTH:
 	case CLIENT_DERIVE:
+	case CLIENT_LOOKUP:
+	case CLIENT_REFUSED:
 	case CLIENT_MOVING:
 	case CLIENT_WELCOME:
 	case CLIENT_CLOSED:

@@ -34,6 +34,8 @@ enum client_state {
 	CLIENT_TLS,     /* TLS handshake */
 	CLIENT_AUTH,    /* an answer to our challenge is awaited */
 	CLIENT_DERIVE,  /* a helper derives a key for its login */
+	CLIENT_LOOKUP,  /* auth_query asks for its secret */
+	CLIENT_REFUSED, /* its proof has failed; it is told after login_failure_delay */
 	CLIENT_MOVING,  /* on its way to another worker */
 	CLIENT_WELCOME, /* proved; waits for a server to learn what to greet it with */
 	CLIENT_IDLE,    /* no unit under way, no server */
@@ -49,6 +51,8 @@ enum client_event {
 	CLIENT_TLS_DONE,
 	CLIENT_CHALLENGED,
 	CLIENT_NEEDS_KEY,
+	CLIENT_NEEDS_SECRET,
+	CLIENT_NEEDS_DELAY,
 	CLIENT_PROVED, /* authenticated */
 	CLIENT_HANDED_OVER,
 	CLIENT_ARRIVED,
@@ -200,6 +204,7 @@ struct client {
 	bool flushed;       /* a Sync of ours, for a Flush, is not answered yet */
 	bool force_primary; /* the present unit was refused by a replica */
 	bool is_admin_port;
+	uint32_t door;        /* the place of its address, see auth/door.h */
 	uint8_t replication;  /* enum startup_replication: what it has asked for */
 	bool verbatim;        /* session mode: statement names are the server's own */
 	bool stream_is_query; /* the stream is one large Query: no Sync will follow it */
@@ -292,6 +297,12 @@ void client_watch(struct worker *w, struct client *c);
  * The memory is freed at the end of the turn.
  */
 COLD void client_close(struct worker *w, struct client *c, enum client_end why);
+
+/*
+ * It stands half open at the door of its address, as that is known now. False: there are too many,
+ * and it is refused.
+ */
+bool client_at_door(struct worker *w, struct client *c);
 
 /* Free a closed one, at the end of the turn. */
 void client_free(struct worker *w, struct client *c);

@@ -295,7 +295,7 @@ static uint64_t login_hash(const struct worker *w, const struct account *acc)
 	struct auth_server_decision d;
 	uint64_t h[9];
 
-	auth_decide_server(db, w->users, acc->user, NULL, &d);
+	auth_decide_server(db, w->users, acc->user, &(struct auth_own){.secret = NULL}, &d);
 	h[0] = name_hash(w, d.user);
 	/* Not a verifier: a new one serves no server before its user has logged in again. */
 	h[1] = name_hash(w, d.secret != NULL ? d.secret : "");
@@ -382,6 +382,7 @@ static void account_free(struct worker *w, struct account *acc)
 		scram_wipe(acc->learned, sizeof *acc->learned);
 		free(acc->learned);
 	}
+	secret_free(acc->secret);
 	free(acc);
 }
 

@@ -137,7 +137,9 @@ struct account {
 	struct baseline baseline; /* from the latest login of a server */
 	struct list welcomes;
 	uint32_t n_welcomes;
-	struct auth_learned *learned; /* SCRAM keys of the account's own user, or NULL; owned */
+	/* of the account's own user, from its clients' logins; owned, NULL: none */
+	struct auth_learned *learned; /* SCRAM keys */
+	char *secret;                 /* what auth_query told, or the password itself */
 
 	uint32_t n_clients;
 	uint32_t n_idle, n_active; /* of them CLIENT_IDLE, CLIENT_ACTIVE */

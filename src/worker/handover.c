@@ -432,6 +432,8 @@ void handover_discard(struct worker *w, struct mail *m)
 	} else if (m->kind == TELL_DERIVED) {
 		scram_wipe(((struct ask_derive *)m)->password,
 			sizeof((struct ask_derive *)m)->password);
+	} else if (m->kind == TELL_SECRET) {
+		scram_wipe(m, sizeof(struct ask_secret));
 	}
 	free(m);
 }

@@ -6,6 +6,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "auth/door.h"
 #include "base/text.h"
 #include "net/listen.h"
 #include "net/tls.h"
@@ -24,12 +25,18 @@
 #include "worker/proxied.h"
 #include "worker/server.h"
 
+#define TLS_HANDSHAKE  0x16         /* first byte of a ClientHello; of no start-up packet */
 #define VERSION_SPOKEN STARTUP_V3_2 /* the newest; a newer one is negotiated down */
 
 void login_free(struct login *l)
 {
 	if (l == NULL)
 		return;
+	if (l->told != NULL)
+		scram_wipe(l->told, sizeof *l->told);
+	free(l->told);
+	secret_free(l->answer);
+	secret_free(l->password);
 	scram_wipe(l, sizeof *l);
 	free(l);
 }
@@ -76,6 +83,22 @@ static size_t answer_ssl(struct worker *w, struct client *c, size_t used, size_t
 	if (conn_tls_accept(c->conn, ctx) != OK)
 		client_close(w, c, CLIENT_END_TLS);
 	return used;
+}
+
+/* PostgreSQL 17: a ClientHello comes first. Its ALPN is looked at when the handshake is done. */
+static size_t take_direct_tls(struct worker *w, struct client *c, const uint8_t *data, size_t len)
+{
+	struct tls_ctx *ctx = w->tls != NULL ? w->tls->client : NULL;
+
+	if (ctx == NULL) {
+		client_close(w, c, CLIENT_END_TLS);
+		return len;
+	}
+	c->login->ssl_asked = c->login->direct_tls = true;
+	client_transition(w, c, CLIENT_GOT_TLS);
+	if (conn_tls_accept_begun(c->conn, ctx, data, len) != OK)
+		client_close(w, c, CLIENT_END_TLS);
+	return len;
 }
 
 static size_t answer_gss(struct worker *w, struct client *c, size_t used)
@@ -287,6 +310,12 @@ static void take_startup(struct worker *w, struct client *c, const struct startu
 
 	if (!startup_is_acceptable(w, c, s))
 		return;
+	if (door_login(w->sh->door, c->door, w->conf->login_rate_limit, w->now_us) != OK) {
+		atomic_fetch_add(&w->sh->logins[LOGINS_RATE_LIMITED], 1);
+		login_refuse(w, c, SQLSTATE_TOO_MANY_CONNECTIONS,
+			"too many logins from this address", "See login_rate_limit.");
+		return;
+	}
 	l->version = s->version < VERSION_SPOKEN ? s->version : VERSION_SPOKEN;
 	snprintf(l->user, sizeof l->user, "%s", s->user);
 	snprintf(l->database, sizeof l->database, "%s", s->database);
@@ -312,8 +341,11 @@ static size_t startup_data(struct worker *w, struct client *c, const uint8_t *da
 {
 	struct startup s;
 	uint32_t used = 0;
-	enum status st = startup_read(data, len, &s, &used);
+	enum status st;
 
+	if (data[0] == TLS_HANDSHAKE && !c->login->ssl_asked && conn_tls(c->conn) == NULL)
+		return take_direct_tls(w, c, data, len);
+	st = startup_read(data, len, &s, &used);
 	if (st == E_AGAIN)
 		return 0;
 	if (st == E_INVALID) {
@@ -344,6 +376,10 @@ static size_t startup_data(struct worker *w, struct client *c, const uint8_t *da
 void login_on_tls_ready(struct worker *w, struct client *c)
 {
 	client_transition(w, c, CLIENT_TLS_DONE);
+	if (c->login->direct_tls && !tls_is_postgresql(conn_tls(c->conn)))
+		login_refuse_protocol(w, c,
+			"received direct SSL connection request without ALPN protocol negotiation "
+			"extension");
 }
 
 size_t login_on_data(struct worker *w, struct client *c, const uint8_t *data, size_t len)
@@ -438,6 +474,7 @@ void login_proved(struct worker *w, struct client *c)
 	struct login *l = c->login;
 
 	client_transition(w, c, CLIENT_PROVED);
+	atomic_fetch_add(&w->sh->logins[LOGINS_PROVED], 1);
 	if (l->is_console) {
 		hand_to_console(w, c);
 		return;
@@ -450,6 +487,19 @@ void login_proved(struct worker *w, struct client *c)
 	log_login(w, c);
 	if (!handover_client_home(w, c))
 		login_go_on(w, c);
+}
+
+/* Its password, else what auth_query has told, if anything. */
+static void learn_secret(struct client *c)
+{
+	struct login *l = c->login;
+	const char *told = l->told != NULL && l->told->status == OK ? l->told->secret : NULL;
+
+	if (l->password == NULL && told == NULL)
+		return;
+	secret_free(c->acc->secret);
+	c->acc->secret = l->password != NULL ? l->password : strdup(told);
+	l->password = NULL;
 }
 
 static void learn_keys(struct client *c)
@@ -470,6 +520,7 @@ void login_go_on(struct worker *w, struct client *c)
 
 	if (!enter_account(w, c))
 		return;
+	learn_secret(c);
 	learn_keys(c);
 	x = c->acc->has_baseline && !c->replication ? account_welcome(c->acc, c->set.current)
 						    : NULL;

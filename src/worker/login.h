@@ -12,6 +12,8 @@
 
 #define LOGIN_RX_MAX 16384u /* bytes; a start-up packet has at most 10,004 */
 
+struct ask_secret;
+
 struct login {
 	char user[NAME_LEN];
 	char database[NAME_LEN];
@@ -23,11 +25,16 @@ struct login {
 	bool doomed;
 	uint32_t version;          /* of the protocol that is spoken with it */
 	bool ssl_asked, gss_asked; /* at most one of each per socket */
+	bool direct_tls;           /* TLS began without an SSLRequest */
 	bool proxy_done;           /* a PROXY header was taken, or there is none */
 	bool is_console, is_console_admin;
 	bool has_learned;
 	bool sasl_begun;
-	const char *why; /* of doomed; fixed words */
+	bool asked_again;        /* auth_query, since the proof failed */
+	struct ask_secret *told; /* by auth_query; owned, NULL: it was not asked */
+	char *answer;            /* a proof that is still being checked; owned, or NULL */
+	char *password;          /* … and that was the password, which is right; likewise */
+	const char *why;         /* of doomed; fixed words */
 	uint8_t md5_salt[MD5AUTH_SALT_LEN];
 	struct md5auth md5_hash;
 	struct scram_verifier verifier;

@@ -2,30 +2,132 @@
 
 #include <openssl/rand.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "auth/decide.h"
+#include "base/text.h"
+#include "conf/effective.h"
 #include "net/tls.h"
 #include "proto/frame.h"
 #include "proto/frontend.h"
 #include "proto/reply.h"
 #include "proto/saslprep.h"
 #include "worker/admit.h"
+#include "worker/ask.h"
 #include "worker/keys.h"
 #include "worker/login.h"
+
+/* --- whose secret it is --- */
+
+static const struct conf_db *db_of(const struct worker *w, const struct client *c)
+{
+	return c->login->is_console ? NULL : conf_find_db(w->conf, c->login->database);
+}
+
+/*
+ * Who it is, of auth_file or of what auth_query has told. room: for a verifier.
+ * Errors: E_INVALID a malformed verifier; E_NOMEM.
+ */
+static enum status find_user(struct worker *w, const struct client *c, struct auth_asked *asked,
+	struct auth_user *room, struct scram_verifier *verifier)
+{
+	const struct login *l = c->login;
+
+	*asked = (struct auth_asked){
+		.conf = w->conf,
+		.db = db_of(w, c),
+		.usual = auth_users_usual(w->users),
+		.type = l->type,
+		.name = l->user,
+		.user = auth_users_find(w->users, l->user),
+		.mock_secret = w->sh->mock_secret,
+	};
+	if (asked->user != NULL || l->told == NULL)
+		return OK;
+	asked->usual = l->told->usual;
+	if (l->told->status != OK)
+		return OK;
+	asked->user = room;
+	return auth_user_of(l->user, l->told->secret, verifier, room);
+}
+
+/* The console has the global keys alone. */
+static bool can_look_up(const struct worker *w, const struct client *c)
+{
+	const struct login *l = c->login;
+	const struct conf_db *db = db_of(w, c);
+
+	return l->type != AUTH_TYPE_ANY && (db != NULL || l->is_console) &&
+	       *conf_auth_user(w->conf, db) != '\0' &&
+	       *conf_auth_dbname(w->conf, db, l->is_console ? "" : l->database) != '\0';
+}
+
+static struct ask_secret *secret_ask(
+	struct worker *w, const struct client *c, enum secret_want want)
+{
+	struct ask_secret *ask = worker_mail(sizeof *ask, ASK_SECRET);
+
+	if (ask == NULL)
+		return NULL;
+	ask->worker = w->index;
+	ask->token = client_token(c);
+	ask->want = want;
+	ask->is_console = c->login->is_console;
+	ask->serial = c->login->told != NULL ? c->login->told->serial : 0;
+	text_copy(ask->user, sizeof ask->user, c->login->user);
+	text_copy(ask->database, sizeof ask->database, ask->is_console ? "" : c->login->database);
+	return ask;
+}
+
+static void look_up(struct worker *w, struct client *c, enum secret_want want)
+{
+	struct ask_secret *ask = secret_ask(w, c, want);
+
+	if (ask == NULL) {
+		client_close(w, c, CLIENT_END_MEMORY);
+		return;
+	}
+	client_transition(w, c, CLIENT_NEEDS_SECRET);
+	conn_rx_pause(c->conn);
+	worker_ask(w, &ask->mail);
+}
+
+/* A proof has failed that cannot be tried again: the next one is checked against what holds then.
+ */
+static void doubt_secret(struct worker *w, struct client *c)
+{
+	struct ask_secret *ask = c->login->told != NULL ? secret_ask(w, c, SECRET_WANT_NONE) : NULL;
+
+	if (ask != NULL)
+		worker_ask(w, &ask->mail);
+}
 
 /* --- the question --- */
 
 /* Same words for a wrong password and an unknown user. */
-static void refuse_password(struct worker *w, struct client *c)
+void prove_refuse(struct worker *w, struct client *c)
 {
 	char message[NAME_LEN + 64];
 
+	atomic_fetch_add(&w->sh->logins[LOGINS_REFUSED], 1);
 	snprintf(message, sizeof message, "password authentication failed for user \"%s\"",
 		c->login->user);
 	if (c->login->why != NULL)
 		log_info(w->log, "login refused", "client=%lu user=%s reason=\"%s\"",
 			(unsigned long)c->id, LOG_Q(c->login->user), c->login->why);
 	login_refuse(w, c, SQLSTATE_INVALID_PASSWORD, message, NULL);
+}
+
+static void refuse_password(struct worker *w, struct client *c)
+{
+	if (w->conf->login_failure_delay_us == 0) {
+		prove_refuse(w, c);
+		return;
+	}
+	client_transition(w, c, CLIENT_NEEDS_DELAY);
+	conn_rx_pause(c->conn);
+	client_watch(w, c);
 }
 
 static enum status random_bytes(uint8_t *p, int n)
@@ -69,6 +171,17 @@ static void challenge_scram(struct worker *w, struct client *c)
 	conn_rx_resume(c->conn);
 }
 
+static void challenge_plain(struct worker *w, struct client *c)
+{
+	uint8_t buf[16];
+	struct wr out = wr_of(buf, sizeof buf);
+
+	reply_put_auth_cleartext(&out);
+	client_transition(w, c, CLIENT_CHALLENGED);
+	put_login(c, buf, out.len);
+	conn_rx_resume(c->conn);
+}
+
 static void challenge_md5(struct worker *w, struct client *c)
 {
 	uint8_t buf[32];
@@ -81,54 +194,78 @@ static void challenge_md5(struct worker *w, struct client *c)
 	reply_put_auth_md5(&out, c->login->md5_salt);
 	client_transition(w, c, CLIENT_CHALLENGED);
 	put_login(c, buf, out.len);
+	conn_rx_resume(c->conn);
 }
 
-/* The verifier of a plain password: from the cache, else a helper derives it. */
-static void need_verifier(struct worker *w, struct client *c, const char *password)
+/*
+ * SaltedPassword of a password and the salt in l->verifier: from the cache, else a helper derives
+ * it. OK: `salted` is set; E_AGAIN: prove_derived will be told; else the client is closed.
+ */
+static enum status salt_password(
+	struct worker *w, struct client *c, const char *password, uint8_t salted[SCRAM_KEY_LEN])
 {
-	struct login *l = c->login;
-	uint8_t salted[SCRAM_KEY_LEN];
+	const struct scram_salt *salt = &c->login->verifier.salt;
 	char prepared[AUTH_SECRET_MAX + 1];
-	enum status st;
+	enum status st = saslprep(password, prepared, sizeof prepared);
 
-	st = saslprep(password, prepared, sizeof prepared);
-	if (st != OK) {
-		client_close(w, c, CLIENT_END_MEMORY);
-		return;
-	}
-	if (keys_find(w->keys, prepared, &l->verifier.salt, salted)) {
-		st = scram_verifier_of(salted, &l->verifier.salt, &l->verifier);
-		scram_wipe(salted, sizeof salted);
-		if (st == OK)
-			challenge_scram(w, c);
-	} else {
-		st = keys_derive(
-			w, prepared, &l->verifier.salt, KEYS_TOKEN_CLIENT | client_token(c));
+	if (st == OK && !keys_find(w->keys, prepared, salt, salted)) {
+		st = keys_derive(w, prepared, salt, KEYS_TOKEN_CLIENT | client_token(c));
 		if (st == OK) {
 			client_transition(w, c, CLIENT_NEEDS_KEY);
 			conn_rx_pause(c->conn);
+			st = E_AGAIN;
 		}
 	}
 	scram_wipe(prepared, sizeof prepared);
-	if (st != OK)
+	if (st != OK && st != E_AGAIN)
+		client_close(w, c, CLIENT_END_MEMORY);
+	return st;
+}
+
+static void challenge_scram_with(
+	struct worker *w, struct client *c, const uint8_t salted[SCRAM_KEY_LEN])
+{
+	struct login *l = c->login;
+
+	if (scram_verifier_of(salted, &l->verifier.salt, &l->verifier) == OK)
+		challenge_scram(w, c);
+	else
 		client_close(w, c, CLIENT_END_MEMORY);
 }
 
-static void ask_client(struct worker *w, struct client *c, const struct auth_user *user)
+/* The verifier of a plain password. */
+static void need_verifier(struct worker *w, struct client *c, const char *password)
+{
+	uint8_t salted[SCRAM_KEY_LEN];
+
+	if (salt_password(w, c, password, salted) == OK)
+		challenge_scram_with(w, c, salted);
+	scram_wipe(salted, sizeof salted);
+}
+
+static void refuse_malformed(struct worker *w, struct client *c)
+{
+	log_warn(w->log, "auth_query failed", "user=%s reason=\"a malformed SCRAM verifier\"",
+		c->login->user);
+	login_refuse(w, c, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
+		"the user's secret is malformed",
+		"It comes from auth_query, which is to answer with a secret as pg_authid has it.");
+}
+
+static void ask_client(struct worker *w, struct client *c)
 {
 	struct auth_client_decision d;
 	struct login *l = c->login;
-	const struct auth_asked asked = {
-		.conf = w->conf,
-		.db = l->is_console ? NULL : conf_find_db(w->conf, l->database),
-		.users = w->users,
-		.type = l->type,
-		.name = l->user,
-		.user = user,
-		.mock_secret = w->sh->mock_secret,
-	};
+	struct scram_verifier verifier;
+	struct auth_asked asked;
+	struct auth_user room;
+	enum status st = find_user(w, c, &asked, &room, &verifier);
 
-	if (auth_decide_client(&asked, &d) != OK) {
+	if (st == E_INVALID) {
+		refuse_malformed(w, c);
+		return;
+	}
+	if (st != OK || auth_decide_client(&asked, &d) != OK) {
 		client_close(w, c, CLIENT_END_MEMORY);
 		return;
 	}
@@ -139,6 +276,8 @@ static void ask_client(struct worker *w, struct client *c, const struct auth_use
 	l->verifier = d.verifier;
 	if (d.ask == AUTH_ASK_MD5)
 		challenge_md5(w, c);
+	else if (d.ask == AUTH_ASK_PLAIN)
+		challenge_plain(w, c);
 	else if (d.ask == AUTH_ASK_SCRAM && d.derive)
 		need_verifier(w, c, d.password);
 	else if (d.ask == AUTH_ASK_SCRAM)
@@ -148,11 +287,15 @@ static void ask_client(struct worker *w, struct client *c, const struct auth_use
 	else
 		login_proved(w, c);
 	scram_wipe(&d, sizeof d);
+	scram_wipe(&verifier, sizeof verifier);
 }
 
 void prove_admitted(struct worker *w, struct client *c)
 {
-	ask_client(w, c, auth_users_find(w->users, c->login->user));
+	if (auth_users_find(w->users, c->login->user) == NULL && can_look_up(w, c))
+		look_up(w, c, SECRET_WANT_ANY);
+	else
+		ask_client(w, c);
 }
 
 void prove_begin(struct worker *w, struct client *c)
@@ -163,21 +306,112 @@ void prove_begin(struct worker *w, struct client *c)
 
 /* --- the answer --- */
 
-static void take_md5(struct worker *w, struct client *c, struct rd body)
+/* It is wrong by what auth_query has told, but that may not hold any more: ask once more. */
+static bool try_again(struct worker *w, struct client *c)
+{
+	struct login *l = c->login;
+
+	if (l->told == NULL || l->asked_again)
+		return false;
+	l->asked_again = true;
+	look_up(w, c, SECRET_WANT_NEWER);
+	return true;
+}
+
+static void check_md5(struct worker *w, struct client *c)
 {
 	struct login *l = c->login;
 	struct md5auth expected;
+
+	if (!l->doomed && md5auth_response(l->md5_hash.text, l->md5_salt, &expected) == OK &&
+		md5auth_equal(&expected, l->answer))
+		login_proved(w, c);
+	else if (!try_again(w, c))
+		refuse_password(w, c);
+}
+
+/* By what auth_query says now. */
+static void recheck_md5(struct worker *w, struct client *c)
+{
+	struct auth_client_decision d;
+	struct login *l = c->login;
+	struct scram_verifier verifier;
+	struct auth_asked asked;
+	struct auth_user room;
+
+	l->doomed = find_user(w, c, &asked, &room, &verifier) != OK ||
+		    auth_decide_client(&asked, &d) != OK || d.doomed || d.ask != AUTH_ASK_MD5;
+	if (!l->doomed)
+		l->md5_hash = d.hash;
+	check_md5(w, c);
+	scram_wipe(&d, sizeof d);
+	scram_wipe(&verifier, sizeof verifier);
+}
+
+static void plain_checked(struct worker *w, struct client *c, bool accepted)
+{
+	struct login *l = c->login;
+
+	if (accepted && !l->doomed) {
+		l->password = l->answer;
+		l->answer = NULL;
+		login_proved(w, c);
+	} else if (!try_again(w, c)) {
+		refuse_password(w, c);
+	}
+}
+
+static void check_plain(struct worker *w, struct client *c)
+{
+	struct login *l = c->login;
+	uint8_t salted[SCRAM_KEY_LEN];
+	struct auth_plain_check check;
+	struct scram_verifier verifier;
+	struct auth_asked asked;
+	struct auth_user room;
+	enum status st = find_user(w, c, &asked, &room, &verifier);
+
+	if (st == E_INVALID) {
+		refuse_malformed(w, c);
+		return;
+	}
+	if (st == OK)
+		st = auth_check_plain(&asked, l->answer, &check);
+	if (st != OK) {
+		client_close(w, c, CLIENT_END_MEMORY);
+		return;
+	}
+	l->doomed = asked.user == NULL || asked.user->kind == SECRET_NONE;
+	l->verifier = check.verifier;
+	if (check.done)
+		plain_checked(w, c, check.accepted);
+	else if (salt_password(w, c, l->answer, salted) == OK)
+		plain_checked(w, c, scram_verifier_accepts(&l->verifier, salted));
+	scram_wipe(salted, sizeof salted);
+	scram_wipe(&verifier, sizeof verifier);
+}
+
+/* The answer to md5 and plain. */
+static void take_password(struct worker *w, struct client *c, struct rd body)
+{
+	struct login *l = c->login;
 	const char *got;
 
 	if (frontend_read_password(body, &got) != OK) {
 		login_refuse_protocol(w, c, "invalid password packet");
 		return;
 	}
-	if (l->doomed || md5auth_response(l->md5_hash.text, l->md5_salt, &expected) != OK ||
-		!md5auth_equal(&expected, got))
+	if (strlen(got) > AUTH_SECRET_MAX) { /* longer than any secret */
 		refuse_password(w, c);
+		return;
+	}
+	l->answer = strdup(got);
+	if (l->answer == NULL)
+		client_close(w, c, CLIENT_END_MEMORY);
+	else if (l->ask == AUTH_ASK_MD5)
+		check_md5(w, c);
 	else
-		login_proved(w, c);
+		check_plain(w, c);
 }
 
 static void take_scram_status(struct worker *w, struct client *c, enum status st)
@@ -239,6 +473,8 @@ static void take_scram_final(struct worker *w, struct client *c, struct rd body)
 	st = scram_server_final(&l->scram, &offer, body.p, body.left, &final, &l->learned.keys);
 	if (st == OK && l->doomed)
 		st = E_AUTH;
+	if (st == E_AUTH)
+		doubt_secret(w, c);
 	if (st != OK || final.bad) {
 		take_scram_status(w, c, st != OK ? st : E_LIMIT);
 		return;
@@ -265,8 +501,8 @@ size_t prove_data(struct worker *w, struct client *c, const uint8_t *data, size_
 	if (!frame_is_complete(&f, len))
 		return 0;
 	body = frame_body(data, &f);
-	if (c->login->ask == AUTH_ASK_MD5)
-		take_md5(w, c, body);
+	if (c->login->ask != AUTH_ASK_SCRAM)
+		take_password(w, c, body);
 	else if (!c->login->sasl_begun)
 		take_scram_first(w, c, body);
 	else
@@ -283,13 +519,64 @@ void prove_derived(
 
 	if (c == NULL || c->state != CLIENT_DERIVE)
 		return;
-	if (st == OK)
-		st = scram_verifier_of(salted, &c->login->verifier.salt, &c->login->verifier);
-	if (st != OK) {
+	if (st != OK)
 		login_refuse(w, c, SQLSTATE_INSUFFICIENT_RESOURCES, "too many logins at once",
 			"The queue of key derivations is full; SCRAM verifiers in auth_file avoid "
 			"it.");
+	else if (c->login->ask == AUTH_ASK_PLAIN)
+		plain_checked(w, c, scram_verifier_accepts(&c->login->verifier, salted));
+	else
+		challenge_scram_with(w, c, salted);
+}
+
+/* --- what auth_query has told --- */
+
+static void refuse_lookup(struct worker *w, struct client *c, const char *sqlstate)
+{
+	char message[NAME_LEN + 64], detail[64];
+	struct report r = report_of("FATAL",
+		*sqlstate == '\0' || strncmp(sqlstate, "08", 2) == 0 ||
+				strncmp(sqlstate, "57", 2) == 0
+			? SQLSTATE_CANNOT_CONNECT_NOW
+			: SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
+		message);
+
+	snprintf(message, sizeof message, "the password of user \"%s\" cannot be looked up",
+		c->login->user);
+	snprintf(detail, sizeof detail, "auth_query failed with SQLSTATE %s.", sqlstate);
+	if (*sqlstate != '\0')
+		r.detail = detail;
+	r.hint = "See auth_query, auth_user and auth_dbname; the log of pgweir has the reason.";
+	client_fatal(w, c, &r, CLIENT_END_LOGIN);
+}
+
+static void take_told(struct worker *w, struct client *c, struct ask_secret *told)
+{
+	struct login *l = c->login;
+
+	if (l->told != NULL)
+		scram_wipe(l->told, sizeof *l->told);
+	free(l->told);
+	l->told = told;
+	conn_rx_resume(c->conn);
+	if (told->status == E_IO)
+		refuse_lookup(w, c, told->sqlstate);
+	else if (l->answer == NULL)
+		ask_client(w, c);
+	else if (l->ask == AUTH_ASK_PLAIN)
+		check_plain(w, c);
+	else
+		recheck_md5(w, c);
+}
+
+void prove_told(struct worker *w, struct ask_secret *told)
+{
+	struct client *c = client_of_token(w, told->token);
+
+	if (c != NULL && c->state == CLIENT_LOOKUP) {
+		take_told(w, c, told);
 		return;
 	}
-	challenge_scram(w, c);
+	scram_wipe(told, sizeof *told);
+	free(told);
 }

@@ -20,4 +20,11 @@ size_t prove_data(struct worker *w, struct client *c, const uint8_t *data, size_
 void prove_derived(
 	struct worker *w, uint64_t token, const uint8_t salted[SCRAM_KEY_LEN], enum status st);
 
+/* login_failure_delay is over. */
+void prove_refuse(struct worker *w, struct client *c);
+
+/* auth_query has answered; moved. */
+struct ask_secret;
+void prove_told(struct worker *w, struct ask_secret *told);
+
 #endif

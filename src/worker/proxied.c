@@ -56,7 +56,7 @@ static bool take_address(struct worker *w, struct client *c, const struct proxy_
 		return true;
 	from = address_in(h);
 	if (conn_set_remote(c->conn, &from) == OK)
-		return true;
+		return client_at_door(w, c);
 	client_close(w, c, CLIENT_END_MEMORY);
 	return false;
 }

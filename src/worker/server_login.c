@@ -179,9 +179,10 @@ void server_login_timed_out(struct worker *w, struct server *s)
 static struct auth_server_decision decide(struct worker *w, const struct server *s)
 {
 	const struct account *acc = s->pool->acc;
+	const struct auth_own own = {.secret = acc->secret, .learned = acc->learned};
 	struct auth_server_decision d;
 
-	auth_decide_server(acc->db->conf, w->users, acc->user, acc->learned, &d);
+	auth_decide_server(acc->db->conf, w->users, acc->user, &own, &d);
 	return d;
 }
 
@@ -227,6 +228,22 @@ static bool wants_tls(struct worker *w, const struct server *s)
 	return mode != TLS_MODE_ALLOW || s->pool->wants_tls;
 }
 
+static bool is_direct(const struct worker *w)
+{
+	return w->conf->server_tls.negotiation == TLS_NEGOTIATION_DIRECT;
+}
+
+static void begin_tls(struct worker *w, struct server *s)
+{
+	const struct conf_node *node = w->conf->node_by_id[s->pool->node];
+	struct tls_ctx *ctx = w->tls != NULL ? w->tls->server : NULL;
+
+	s->login->step = STEP_TLS;
+	if (ctx == NULL || conn_tls_connect(s->conn, ctx, node != NULL ? node->host : NULL) != OK)
+		login_fails(w, s, SERVER_END_LOGIN, SQLSTATE_CONNECTION_FAILURE,
+			"TLS could not be started");
+}
+
 void server_login_on_ready(struct worker *w, struct server *s)
 {
 	struct server_login *l = s->login;
@@ -237,6 +254,16 @@ void server_login_on_ready(struct worker *w, struct server *s)
 		return;
 	if (s->pool->acc->db->conf == NULL) {
 		server_close(w, s, SERVER_END_OUTDATED);
+		return;
+	}
+	if (l->step == STEP_CONNECT && wants_tls(w, s) && is_direct(w)) {
+		l->tls_asked = true;
+		begin_tls(w, s);
+		return;
+	}
+	if (l->step == STEP_TLS && is_direct(w) && !tls_is_postgresql(conn_tls(s->conn))) {
+		login_fails(w, s, SERVER_END_LOGIN, SQLSTATE_CONNECTION_FAILURE,
+			"the server did not agree by ALPN to speak PostgreSQL's protocol");
 		return;
 	}
 	if (l->step == STEP_CONNECT && wants_tls(w, s)) {
@@ -252,7 +279,6 @@ void server_login_on_ready(struct worker *w, struct server *s)
 static size_t take_ssl_answer(struct worker *w, struct server *s, const uint8_t *data, size_t len)
 {
 	enum tls_mode mode = w->conf->server_tls.sslmode;
-	const struct conf_node *node = w->conf->node_by_id[s->pool->node];
 
 	if (len != 1) { /* bytes behind the answer were not encrypted: somebody put them there */
 		login_fails(w, s, SERVER_END_LOGIN, SQLSTATE_CONNECTION_FAILURE,
@@ -260,11 +286,7 @@ static size_t take_ssl_answer(struct worker *w, struct server *s, const uint8_t 
 		return len;
 	}
 	if (data[0] == 'S' && w->tls != NULL && w->tls->server != NULL) {
-		s->login->step = STEP_TLS;
-		if (conn_tls_connect(s->conn, w->tls->server, node != NULL ? node->host : NULL) !=
-			OK)
-			login_fails(w, s, SERVER_END_LOGIN, SQLSTATE_CONNECTION_FAILURE,
-				"TLS could not be started");
+		begin_tls(w, s);
 	} else if (data[0] != 'N' && data[0] != 'S') {
 		login_fails(w, s, SERVER_END_LOGIN, SQLSTATE_CONNECTION_FAILURE,
 			"unexpected answer to SSLRequest");

@@ -30,6 +30,7 @@
 struct conf;
 struct access;
 struct auth_users;
+struct door;
 struct topology;
 struct catalog;
 struct share;
@@ -110,6 +111,18 @@ struct notify_counts {
 	_Atomic uint64_t losses;     /* of a listening connection that listened */
 };
 
+/* What became of logins, since the start. */
+enum login_count {
+	LOGINS_PROVED,            /* the client is who it says */
+	LOGINS_REFUSED,           /* wrong password, or no such user */
+	LOGINS_RATE_LIMITED,      /* by login_rate_limit */
+	LOGINS_TOO_MANY_OPEN,     /* by max_half_open and max_half_open_per_address */
+	LOGINS_AUTH_QUERY_SENT,   /* auth_query was asked */
+	LOGINS_AUTH_QUERY_CACHED, /* … an answer that was there served */
+	LOGINS_AUTH_QUERY_FAILED, /* … it could not be asked: the login was refused */
+	LOGINS_COUNT
+};
+
 struct worker_port {
 	struct mailbox mailbox; /* struct mail of worker/ask.h, TELL_* */
 	struct worker *worker;  /* for its own thread only */
@@ -135,9 +148,11 @@ struct shared {
 	_Atomic(const struct admin_state *) admin;
 
 	struct mark_clock clock; /* one for all clusters, whatever a reload makes of them */
+	struct door *door;       /* what addresses may do before they have proved who they are */
 	struct share *share;     /* budgets, idle counts, oldest waiters; pool/share.h */
 	struct pin_counts pins;  /* by cause */
 	struct notify_counts notify;
+	_Atomic uint64_t logins[LOGINS_COUNT];
 	struct backends backends;      /* who notifies, by backend */
 	_Atomic uint32_t n_clients;    /* logged in and logging in, against max_client_conn */
 	_Atomic uint64_t next_id;      /* ids of clients and servers, from 1 */

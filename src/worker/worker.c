@@ -316,6 +316,9 @@ static void worker_mail_in(struct worker *w, struct mail *m)
 	case TELL_PEER:
 		admit_peer(w, (const struct ask_peer *)m);
 		break;
+	case TELL_SECRET:
+		prove_told(w, (struct ask_secret *)m);
+		return;
 	case TELL_SHOW:
 		show_answer(w, (const struct tell_show *)m);
 		break;

@@ -49,7 +49,7 @@ COLUMNS = {
                   "sv_login".split(),
 }
 OUR_COLUMNS = ["linked_id", "node", "statement", "pins"]
-OWN_TABLES = ["NODES", "NODE_POOLS", "ROUTES", "WORKERS", "PINS"]
+OWN_TABLES = ["NODES", "NODE_POOLS", "ROUTES", "WORKERS", "PINS", "LOGINS"]
 LISTS = ["databases", "users", "peers", "pools", "peer_pools", "free_clients", "used_clients",
          "login_clients", "free_servers", "used_servers", "dns_names", "dns_zones",
          "dns_queries", "dns_pending"]

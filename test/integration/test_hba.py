@@ -68,6 +68,13 @@ def test_trust_does_not_let_in_who_is_not_listed(site):
         assert refused(p, "stranger", password="").sqlstate == "28P01"
 
 
+def test_passwords_in_the_clear_and_md5(site):
+    with hba(site, "host all app all password\nhost all plainuser all md5\n") as p:
+        for user in ("app", "plainuser"):
+            assert login(p, user) == user
+            assert refused(p, user, password="wrong").sqlstate == "28P01"
+
+
 def test_rules_for_physical_replication_are_apart(site):
     with hba(site, "host all all all trust\n") as p:
         error = refused(p, replication="true")

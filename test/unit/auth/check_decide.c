@@ -1,5 +1,6 @@
 #include "auth/decide.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "../unit.h"
@@ -18,6 +19,7 @@ static const uint8_t secret[SCRAM_KEY_LEN] = {1, 2, 3};
 static struct conf conf;
 static struct conf_db db, forced;
 static struct auth_users *users;
+static const char *own_secret;
 
 static struct auth_users *users_of(const char *text)
 {
@@ -50,7 +52,7 @@ static enum status ask(const struct conf *c, const struct conf_db *asked_db, con
 	const struct auth_asked asked = {
 		.conf = c,
 		.db = asked_db,
-		.users = users,
+		.usual = auth_users_usual(users),
 		.type = c->auth_type,
 		.name = name,
 		.user = auth_users_find(users, name),
@@ -201,12 +203,61 @@ START_TEST(hash_of_an_unknown_user_depends_on_the_secret)
 }
 END_TEST
 
+static struct auth_plain_check plain_check(
+	const char *name, const char *password, enum status expected)
+{
+	const struct auth_asked asked = {
+		.conf = &conf,
+		.db = &db,
+		.usual = auth_users_usual(users),
+		.type = AUTH_TYPE_PLAIN,
+		.name = name,
+		.user = auth_users_find(users, name),
+		.mock_secret = secret,
+	};
+	struct auth_plain_check check;
+
+	ck_assert_int_eq(auth_check_plain(&asked, password, &check), expected);
+	return check;
+}
+
+START_TEST(a_password_in_the_clear_is_checked_by_each_kind_of_secret)
+{
+	struct scram_verifier v;
+	struct md5auth hash;
+	char line[100];
+
+	ck_assert_int_eq(decide(AUTH_TYPE_PLAIN, "plain").ask, AUTH_ASK_PLAIN);
+	ck_assert_int_eq(decide(AUTH_TYPE_PLAIN, "nobody").ask, AUTH_ASK_PLAIN);
+	ck_assert(decide(AUTH_TYPE_PLAIN, "nobody").doomed);
+	ck_assert(plain_check("plain", "secret", OK).accepted);
+	ck_assert(!plain_check("plain", "secre", OK).accepted);
+	ck_assert(!plain_check("plain", "", OK).accepted);
+	ck_assert(!plain_check("hash", HASH, OK).accepted); /* the hash is not the password */
+	ck_assert(plain_check("hash", "x", OK).done);
+	ck_assert_int_eq(scram_verifier_read(VERIFIER, &v), OK);
+	ck_assert(!plain_check("scram", "x", OK).done);
+	ck_assert_mem_eq(
+		plain_check("scram", "x", OK).verifier.stored_key, v.stored_key, SCRAM_KEY_LEN);
+	ck_assert(!plain_check("none", "", OK).accepted);
+	ck_assert(!plain_check("nobody", "", OK).accepted);
+	ck_assert(plain_check("nobody", "x", OK).verifier.mock);
+	auth_users_free(users);
+	ck_assert_int_eq(md5auth_hash("pw", "u", &hash), OK);
+	snprintf(line, sizeof line, "\"u\" \"%s\"\n", hash.text);
+	users = users_of(line);
+	ck_assert(plain_check("u", "pw", OK).accepted);
+	ck_assert(!plain_check("u", "pW", OK).accepted);
+}
+END_TEST
+
 static struct auth_server_decision server(
 	const struct conf_db *for_db, const char *user, const struct auth_learned *learned)
 {
+	const struct auth_own own = {.secret = own_secret, .learned = learned};
 	struct auth_server_decision d;
 
-	auth_decide_server(for_db, users, user, learned, &d);
+	auth_decide_server(for_db, users, user, &own, &d);
 	return d;
 }
 
@@ -238,6 +289,16 @@ START_TEST(server_login_takes_the_entry_then_the_file_then_learned_keys)
 	forced.user = "scram";
 	forced.password = "";
 	ck_assert_int_eq(server(&forced, "scram", &learned).have, AUTH_HAVE_VERIFIER);
+	own_secret = HASH;
+	ck_assert_str_eq(server(&db, "plain", NULL).secret, "secret");
+	ck_assert_int_eq(server(&db, "nobody", NULL).have, AUTH_HAVE_MD5);
+	ck_assert_int_eq(server(&forced, "nobody", NULL).have, AUTH_HAVE_VERIFIER);
+	own_secret = "given";
+	ck_assert_str_eq(server(&db, "plain", NULL).secret, "secret");
+	ck_assert_str_eq(server(&db, "scram", &learned).secret, "given");
+	own_secret = VERIFIER;
+	ck_assert_int_eq(server(&db, "nobody", &learned).have, AUTH_HAVE_KEYS);
+	own_secret = NULL;
 	db.password = "not without a user";
 	ck_assert_str_eq(server(&db, "plain", NULL).secret, "secret");
 }
@@ -287,6 +348,7 @@ int main(void)
 	tcase_add_test(tc, verifier_is_the_listed_one);
 	tcase_add_test(tc, derivation_gives_a_verifier_that_accepts_the_password);
 	tcase_add_test(tc, unknown_user_looks_like_a_known_one);
+	tcase_add_test(tc, a_password_in_the_clear_is_checked_by_each_kind_of_secret);
 	tcase_add_test(tc, hash_of_an_unknown_user_depends_on_the_secret);
 	tcase_add_test(tc, server_login_takes_the_entry_then_the_file_then_learned_keys);
 	tcase_add_test(tc, what_cannot_be_answered_is_said_with_the_way_out);

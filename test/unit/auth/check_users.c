@@ -97,8 +97,8 @@ START_TEST(empty_file_has_no_users)
 
 	ck_assert_uint_eq(auth_users_count(u), 0);
 	ck_assert_ptr_null(auth_users_find(u, "any"));
-	ck_assert(auth_users_are_mostly_scram(u));
-	ck_assert_uint_eq(auth_users_usual_iterations(u), 0);
+	ck_assert(!auth_users_usual(u).md5);
+	ck_assert_uint_eq(auth_users_usual(u).iterations, 0);
 	auth_users_free(u);
 	auth_users_free(NULL);
 }
@@ -152,11 +152,11 @@ START_TEST(usual_user_is_the_most_frequent_kind)
 	struct auth_users *u =
 		users_of("\"a\" \"x\"\n\"b\" \"" HASH "\"\n\"c\" \"" VERIFIER "\"\n");
 
-	ck_assert(!auth_users_are_mostly_scram(u));
-	ck_assert_uint_eq(auth_users_usual_iterations(u), 4096);
+	ck_assert(auth_users_usual(u).md5);
+	ck_assert_uint_eq(auth_users_usual(u).iterations, 4096);
 	auth_users_free(u);
 	u = users_of("\"a\" \"x\"\n\"c\" \"" VERIFIER "\"\n");
-	ck_assert(auth_users_are_mostly_scram(u));
+	ck_assert(!auth_users_usual(u).md5);
 	auth_users_free(u);
 }
 END_TEST
@@ -173,7 +173,7 @@ START_TEST(usual_iterations_are_the_most_frequent)
 			"\"u%u\" \"SCRAM-SHA-256$%u%s\"\n", i, iterations[i],
 			strchr(VERIFIER, ':'));
 	u = users_of(text);
-	ck_assert_uint_eq(auth_users_usual_iterations(u), 7);
+	ck_assert_uint_eq(auth_users_usual(u).iterations, 7);
 	auth_users_free(u);
 }
 END_TEST

@@ -9,6 +9,11 @@ test_unit_auth_check_decide_SOURCES = test/unit/auth/check_decide.c
 test_unit_auth_check_decide_LDADD = $(UNIT_LIBS)
 test_unit_auth_check_decide_CFLAGS = $(UNIT_CFLAGS)
 
+check_PROGRAMS += test/unit/auth/check_door
+test_unit_auth_check_door_SOURCES = test/unit/auth/check_door.c
+test_unit_auth_check_door_LDADD = $(UNIT_LIBS)
+test_unit_auth_check_door_CFLAGS = $(UNIT_CFLAGS)
+
 check_PROGRAMS += test/unit/auth/check_users
 test_unit_auth_check_users_SOURCES = test/unit/auth/check_users.c $(FAILING_ALLOC_FILES)
 test_unit_auth_check_users_LDADD = $(UNIT_LIBS)

@@ -35,6 +35,20 @@ START_TEST(without_maps_only_equal_names_are_allowed)
 }
 END_TEST
 
+START_TEST(methods_that_are_not_there_are_refused)
+{
+	struct conf conf = {.client_tls = {.ca_file = ""}};
+	struct access *a = make("local all all pam\nlocal all all ldap\nlocal all all md5\n", NULL);
+
+	access_check(a, &conf, &fixture_found);
+	ck_assert_uint_eq(fixture_found.n_errors, 2);
+	ck_assert(fixture_has(FINDING_ERROR, "hba:1: method = pam: is not available"));
+	ck_assert(fixture_has(FINDING_ERROR, "hba:2: method = ldap: is not available"));
+	access_free(a);
+	fixture_fini();
+}
+END_TEST
+
 START_TEST(certificates_need_a_ca_and_maps_their_lines)
 {
 	struct conf conf = {.client_tls = {.ca_file = ""}};
@@ -65,6 +79,7 @@ int main(void)
 	TCase *tc = tcase_create("access");
 
 	tcase_add_test(tc, without_maps_only_equal_names_are_allowed);
+	tcase_add_test(tc, methods_that_are_not_there_are_refused);
 	tcase_add_test(tc, certificates_need_a_ca_and_maps_their_lines);
 	return unit_run("access", tc);
 }

@@ -209,7 +209,6 @@ START_TEST(keys_without_effect_are_noted)
 	struct conf *c = fixture_conf("[pgbouncer]\n"
 				      "pkt_buf = 8192\n"
 				      "service_name = x\n"
-				      "auth_query = SELECT 1\n"
 				      "[peers]\n"
 				      "1 = host=h\n");
 
@@ -217,7 +216,6 @@ START_TEST(keys_without_effect_are_noted)
 
 	ck_assert(fixture_has(FINDING_NOTE, "t.ini:2: pkt_buf = 8192: no effect: buffers"));
 	ck_assert(fixture_has(FINDING_NOTE, "t.ini:3: service_name = x: no effect"));
-	ck_assert(fixture_has(FINDING_NOTE, "t.ini:4: auth_query = SELECT 1: no effect"));
 	conf_free(c);
 }
 END_TEST
@@ -407,6 +405,9 @@ START_TEST(settings_that_need_each_other_are_checked)
 		{"client_tls_sslmode = "
 		 "verify-full\nclient_tls_cert_file=c\nclient_tls_key_file=k\n",
 			"t.ini:2: client_tls_sslmode: expected client_tls_ca_file"},
+		{"auth_query = SELECT 1, 2\n", "t.ini:2: auth_query: expected $1"},
+		{"[databases]\na=host=h auth_query='SELECT 1'\n",
+			"t.ini:3: a: expected $1 in auth"},
 		{"server_tls_key_file = k\n", "t.ini:2: server_tls_key_file: expected"},
 		{"server_tls_cert_file = k\n", "t.ini:2: server_tls_cert_file: expected"},
 		{"server_channel_binding = require\n",
@@ -415,6 +416,8 @@ START_TEST(settings_that_need_each_other_are_checked)
 			"t.ini:2: proxy_protocol: expected proxy_protocol_trusted"},
 		{"proxy_protocol_trusted = 10.0.0.0/8, localhost\n",
 			"t.ini:2: proxy_protocol_trusted = localhost: expected addresses"},
+		{"server_tls_sslnegotiation = direct\n",
+			"t.ini:2: server_tls_sslnegotiation: expected server_tls_sslmode = "},
 		{"auth_type = hba\n", "t.ini:2: auth_type: expected auth_hba_file with hba"},
 		{"auth_type = cert\n", "t.ini:2: auth_type: expected client_tls_sslmode = "},
 		{"[databases]\na=host=h route=primary\n", "t.ini:3: a: expected routing=on"},

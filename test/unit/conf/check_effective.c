@@ -161,11 +161,39 @@ START_TEST(proxies_are_trusted_by_their_networks)
 }
 END_TEST
 
+START_TEST(auth_query_is_the_databases_else_the_global_one)
+{
+	struct conf *c =
+		fixture_conf("[pgweir]\nauth_user = g\nauth_dbname = gd\n"
+			     "auth_query = SELECT 1, $1\n[databases]\n"
+			     "a = host=h\n"
+			     "b = host=h auth_user=bu auth_dbname=bd auth_query='SELECT $1'\n");
+	const struct conf_db *a = conf_find_db(c, "a"), *b = conf_find_db(c, "b");
+
+	ck_assert_str_eq(conf_auth_user(c, a), "g");
+	ck_assert_str_eq(conf_auth_query(c, a), "SELECT 1, $1");
+	ck_assert_str_eq(conf_auth_dbname(c, a, "a"), "gd");
+	ck_assert_str_eq(conf_auth_user(c, b), "bu");
+	ck_assert_str_eq(conf_auth_query(c, b), "SELECT $1");
+	ck_assert_str_eq(conf_auth_dbname(c, b, "b"), "bd");
+	ck_assert_str_eq(conf_auth_user(c, NULL), "g");
+	ck_assert_str_eq(conf_auth_dbname(c, NULL, ""), "gd");
+	conf_free(c);
+	c = fixture_conf("[databases]\n* = host=h\n");
+	ck_assert_str_eq(conf_auth_user(c, c->dbs), "");
+	ck_assert_str_eq(conf_auth_dbname(c, c->dbs, "x"), "x");
+	ck_assert_str_eq(conf_auth_dbname(c, NULL, ""), "");
+	ck_assert_ptr_nonnull(strstr(conf_auth_query(c, c->dbs), "rolvaliduntil"));
+	conf_free(c);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("effective");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, auth_query_is_the_databases_else_the_global_one);
 	tcase_add_test(tc, user_is_over_database_is_over_global);
 	tcase_add_test(tc, limit_of_zero_falls_back_to_the_global_one);
 	tcase_add_test(tc, one_server_of_a_pool_stays_unpinned);

@@ -222,7 +222,7 @@ START_TEST(refusals_say_what_would_do)
 	assert_refused(
 		global("consistency"), "strange", "one of eventual, session, database, strong");
 	assert_refused(global("routing"), "strange", "one of off, on, auto, shadow");
-	assert_refused(global("auth_type"), "gss", "one of any, trust, ");
+	assert_refused(global("auth_type"), "strange", "one of any, trust, ");
 	assert_refused(global("client_tls_protocols"), "tlsv1.1", "tlsv1.3");
 	assert_refused(global("client_tls_protocols"), "", "joined by commas");
 	assert_refused(global("client_tls_protocols"), "all,!all", "joined by commas");

@@ -183,6 +183,7 @@ START_TEST(tls_settings_reach_libpq)
 {
 	struct conf_tls tls = {.sslmode = modes[_i].mode,
 		.channel_binding = CHANNEL_BINDING_REQUIRE,
+		.negotiation = TLS_NEGOTIATION_DIRECT,
 		.ca_file = "/ca",
 		.cert_file = "/cert",
 		.key_file = "/key"};
@@ -195,7 +196,8 @@ START_TEST(tls_settings_reach_libpq)
 		.tls = &tls};
 	struct pq_params p = {.n = 0};
 
-	ck_assert_int_eq(pq_params_set(&p, &to), OK);
+	ck_assert_int_eq(pq_params_set(&p, &to, 150000), OK);
+	ck_assert_ptr_null(param(&p, "sslnegotiation"));
 	ck_assert_str_eq(param(&p, "sslmode"), modes[_i].sslmode);
 	ck_assert_str_eq(param(&p, "channel_binding"), "require");
 	ck_assert(modes[_i].has_root == (strcmp(param(&p, "sslrootcert"), "/ca") == 0));
@@ -207,7 +209,8 @@ START_TEST(tls_settings_reach_libpq)
 	pq_params_fini(&p);
 	ck_assert_ptr_null(p.keys[0]);
 	tls.cert_file = "";
-	ck_assert_int_eq(pq_params_set(&p, &to), OK);
+	ck_assert_int_eq(pq_params_set(&p, &to, 170000), OK);
+	ck_assert_str_eq(param(&p, "sslnegotiation"), "direct");
 	ck_assert_str_ne(param(&p, "sslcert"), "/cert"); /* not the home directory's either */
 	ck_assert_str_ne(param(&p, "sslcert"), "");
 	pq_params_fini(&p);

@@ -54,6 +54,12 @@ enum status pq_query(struct pq *c, const char *sql, uint64_t timeout_us)
 	return OK;
 }
 
+enum status pq_query_with(struct pq *c, const char *sql, const char *value, uint64_t timeout_us)
+{
+	snprintf(c->value, sizeof c->value, "%s", value);
+	return pq_query(c, sql, timeout_us);
+}
+
 void pq_free(struct pq *c)
 {
 	if (c != NULL)
@@ -128,7 +134,8 @@ void fake_pq_row(struct pq *c, const char *const *values, unsigned n)
 
 void fake_pq_done(struct pq *c)
 {
-	struct pq_result r = {.n = 0};
+	static const char *const nothing[FAKE_PQ_COLUMNS];
+	struct pq_result r = {.values = nothing, .n = FAKE_PQ_COLUMNS};
 
 	ck_assert(c->in_use && c->sql != NULL);
 	c->sql = NULL;

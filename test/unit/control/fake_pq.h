@@ -21,6 +21,7 @@ struct pq {
 	void *arg;
 	const char *sql;           /* asked and not answered; NULL: none */
 	char asked[FAKE_PQ_ASKED]; /* the text of the last one, cut */
+	char value[64];            /* … and its parameter */
 	unsigned n_queries;
 	uint64_t clock_then; /* what fake_pq_clock said when it was asked last */
 	int version;

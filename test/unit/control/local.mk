@@ -44,6 +44,11 @@ test_unit_control_check_catalog_load_SOURCES = test/unit/control/check_catalog_l
 test_unit_control_check_catalog_load_LDADD = $(CONTROL_UNIT_LIBS)
 test_unit_control_check_catalog_load_CFLAGS = $(CONTROL_UNIT_CFLAGS)
 
+check_PROGRAMS += test/unit/control/check_auth_query
+test_unit_control_check_auth_query_SOURCES = test/unit/control/check_auth_query.c $(FAKE_PQ_FILES)
+test_unit_control_check_auth_query_LDADD = $(CONTROL_UNIT_LIBS)
+test_unit_control_check_auth_query_CFLAGS = $(CONTROL_UNIT_CFLAGS)
+
 check_PROGRAMS += test/unit/control/check_listening
 test_unit_control_check_listening_SOURCES = test/unit/control/check_listening.c $(FAKE_PQ_FILES)
 test_unit_control_check_listening_LDADD = $(CONTROL_UNIT_LIBS)

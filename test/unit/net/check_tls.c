@@ -512,11 +512,13 @@ START_TEST(both_ends_describe_and_bind_the_same)
 	char text[128];
 
 	ck_assert_str_eq(tls_describe(t->server.tls, text, sizeof text), "");
+	ck_assert(!tls_is_postgresql(t->server.tls));
 	talk_shake_ok(t);
 	ck_assert_str_eq(tls_describe(t->server.tls, text, sizeof text),
 		"TLSv1.3/TLS_AES_256_GCM_SHA384/ECDH=x25519");
 	ck_assert_str_eq(tls_describe(t->client.tls, text, sizeof text),
 		"TLSv1.3/TLS_AES_256_GCM_SHA384/ECDH=x25519");
+	ck_assert(tls_is_postgresql(t->server.tls) && tls_is_postgresql(t->client.tls));
 	ck_assert_int_eq(tls_server_end_point(t->server.tls, a, &alen), OK);
 	ck_assert_int_eq(tls_server_end_point(t->client.tls, b, &blen), OK);
 	ck_assert_uint_eq(alen, 32);
