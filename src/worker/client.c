@@ -430,10 +430,12 @@ static void refuse_half_open(struct worker *w, struct client *c)
 /* A trusted proxy has no limits: those that it speaks for have them. */
 static bool is_proxy(const struct worker *w, const struct client *c)
 {
-	const struct cidr_addr from = admit_address(c);
+	struct cidr_addr from;
 
-	return w->conf->proxy_protocol != PROXY_PROTOCOL_OFF && !c->is_admin_port &&
-	       conf_trusts_proxy(w->conf, &from);
+	if (w->conf->proxy_protocol == PROXY_PROTOCOL_OFF || c->is_admin_port)
+		return false;
+	from = admit_address(c);
+	return conf_trusts_proxy(w->conf, &from);
 }
 
 bool client_at_door(struct worker *w, struct client *c)
