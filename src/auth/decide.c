@@ -233,6 +233,10 @@ void auth_decide_server(const struct conf_db *db, const struct auth_users *users
 		have_secret(out, user->secret, own->learned);
 	else if (own->secret != NULL)
 		have_secret(out, own->secret, own->learned);
+	else if (own->learned != NULL) { /* of a client that came with a take-over */
+		out->have = AUTH_HAVE_KEYS;
+		out->learned = own->learned;
+	}
 }
 
 static const char *keys_cannot_answer(

@@ -17,6 +17,7 @@
 #include "worker/activity.h"
 #include "worker/admit.h"
 #include "worker/ask.h"
+#include "worker/defaults.h"
 #include "worker/dispatch.h"
 #include "worker/effects.h"
 #include "worker/found_out.h"
@@ -31,6 +32,7 @@
 #include "worker/relay.h"
 #include "worker/savepoints.h"
 #include "worker/server.h"
+#include "worker/signals.h"
 #include "worker/unit.h"
 
 static const char *const client_end_words[] = {
@@ -427,33 +429,11 @@ static void refuse_half_open(struct worker *w, struct client *c)
 	client_fatal(w, c, &r, CLIENT_END_LIMIT);
 }
 
-/* A trusted proxy has no limits: those that it speaks for have them. */
-static bool is_proxy(const struct worker *w, const struct client *c)
-{
-	struct cidr_addr from;
-
-	if (w->conf->proxy_protocol == PROXY_PROTOCOL_OFF || c->is_admin_port)
-		return false;
-	from = admit_address(c);
-	return conf_trusts_proxy(w->conf, &from);
-}
-
-bool client_at_door(struct worker *w, struct client *c)
-{
-	c->door = door_of(w, c->conn);
-	if (door_enter(w->sh->door, c->door, w->conf->max_half_open,
-		    w->conf->max_half_open_per_address) == OK)
-		return true;
-	refuse_half_open(w, c);
-	return false;
-}
-
 enum status client_new(struct worker *w, struct conn *conn, bool is_admin_port, struct client **out)
 {
 	struct client *c = calloc(1, sizeof *c);
 	enum status st = E_NOMEM;
 	struct settings *login;
-	uint32_t was;
 
 	if (c == NULL || (st = worker_slot_take(w, c, &c->slot)) != OK) {
 		free(c);
@@ -483,11 +463,8 @@ enum status client_new(struct worker *w, struct conn *conn, bool is_admin_port, 
 	w->n_clients_login++;
 	conn_set_owner(conn, &client_ops, c);
 	*out = c;
-	was = atomic_fetch_add(&w->sh->n_clients, 1);
 	c->door = DOOR_NOWHERE;
-	if (!is_proxy(w, c) && !client_at_door(w, c))
-		return OK;
-	if (was >= w->conf->max_client_conn + CLIENTS_SPARE) {
+	if (atomic_fetch_add(&w->sh->n_clients, 1) >= w->conf->max_client_conn + CLIENTS_SPARE) {
 		struct report r = report_of("FATAL", SQLSTATE_TOO_MANY_CONNECTIONS,
 			"no more connections allowed (max_client_conn)");
 
@@ -497,6 +474,27 @@ enum status client_new(struct worker *w, struct conn *conn, bool is_admin_port, 
 	}
 	client_watch(w, c);
 	return OK;
+}
+
+/* A trusted proxy has no limits: those that it speaks for have them. */
+static bool is_proxy(const struct worker *w, const struct client *c)
+{
+	struct cidr_addr from;
+
+	if (w->conf->proxy_protocol == PROXY_PROTOCOL_OFF || c->is_admin_port)
+		return false;
+	from = admit_address(c);
+	return conf_trusts_proxy(w->conf, &from);
+}
+
+void client_meet_door(struct worker *w, struct client *c)
+{
+	if (c->state == CLIENT_CLOSED || is_proxy(w, c))
+		return;
+	c->door = door_of(w, c->conn);
+	if (door_enter(w->sh->door, c->door, w->conf->max_half_open,
+		    w->conf->max_half_open_per_address) != OK)
+		refuse_half_open(w, c);
 }
 
 void client_count_bytes(struct client *c)
@@ -536,6 +534,8 @@ static void client_end(struct worker *w, struct client *c, enum client_end why, 
 	dispatch_forget(w, c);
 	if (c->server != NULL)
 		loss_of_client(w, c);
+	if (c->signals != NULL)
+		signals_over(w, c);
 	notify_client_gone(w, c);
 	pins_clear(&c->pins, &w->sh->pins);
 	wheel_del(&w->wheel, &c->timer);
@@ -572,6 +572,7 @@ void client_free(struct worker *w, struct client *c)
 	settings_txn_fini(&c->set);
 	stmt_names_fini(&c->names);
 	params_free(c->params);
+	defaults_forget(c);
 	free(c->deferred);
 	free(c->unnamed);
 	free(c->expected);

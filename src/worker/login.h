@@ -15,12 +15,10 @@
 struct ask_secret;
 
 struct login {
-	char user[NAME_LEN];
-	char database[NAME_LEN];
-	char application_name[64]; /* for the console */
-	enum auth_type type;       /* of auth_type, or the rule's; never AUTH_TYPE_HBA */
-	char options[1024];        /* of the rule, for pam and ldap; see conf/hba.h */
-	char map[NAME_LEN];        /* of the rule, for peer */
+	const char *user, *database; /* of the start-up packet; "" before it has come */
+	char *names;                 /* where they stand */
+	enum auth_type type;         /* of auth_type, or the rule's; never AUTH_TYPE_HBA */
+	char *map;                   /* of the rule, for peer; owned, or NULL */
 	enum auth_ask ask;
 	bool doomed;
 	uint32_t version;          /* of the protocol that is spoken with it */
@@ -28,8 +26,6 @@ struct login {
 	bool direct_tls;           /* TLS began without an SSLRequest */
 	bool proxy_done;           /* a PROXY header was taken, or there is none */
 	bool is_console, is_console_admin;
-	bool has_learned;
-	bool sasl_begun;
 	bool asked_again;        /* auth_query, since the proof failed */
 	struct ask_secret *told; /* by auth_query; owned, NULL: it was not asked */
 	char *answer;            /* a proof that is still being checked; owned, or NULL */
@@ -38,9 +34,9 @@ struct login {
 	uint8_t md5_salt[MD5AUTH_SALT_LEN];
 	struct md5auth md5_hash;
 	struct scram_verifier verifier;
-	struct scram_server scram;
-	struct auth_learned learned;
-	size_t cbind_len; /* 0: no SCRAM-SHA-256-PLUS on this connection */
+	struct scram_server *scram;   /* NULL before the client's first message of it */
+	struct auth_learned *learned; /* NULL: no keys were learned */
+	size_t cbind_len;             /* 0: no SCRAM-SHA-256-PLUS on this connection */
 	uint8_t cbind[SCRAM_CBIND_MAX];
 };
 
@@ -69,6 +65,8 @@ void login_go_on(struct worker *w, struct client *c);
 /* Send what a logged-in client is told, up to ReadyForQuery. */
 void login_greet(struct worker *w, struct client *c, const struct welcome *welcome);
 
+struct login *login_new(void); /* NULL: no memory */
+enum status login_set_names(struct login *l, const char *user, const char *database) MUST_USE;
 void login_free(struct login *l); /* wipes; NULL allowed */
 
 #endif

@@ -56,9 +56,10 @@ static bool take_address(struct worker *w, struct client *c, const struct proxy_
 		return true;
 	from = address_in(h);
 	if (conn_set_remote(c->conn, &from) == OK)
-		return client_at_door(w, c);
-	client_close(w, c, CLIENT_END_MEMORY);
-	return false;
+		client_meet_door(w, c);
+	else
+		client_close(w, c, CLIENT_END_MEMORY);
+	return c->state != CLIENT_CLOSED;
 }
 
 bool proxied_take(struct worker *w, struct client *c, const uint8_t *data, size_t len, size_t *used)

@@ -22,6 +22,7 @@
 #include "worker/client.h"
 #include "worker/command.h"
 #include "worker/dbase.h"
+#include "worker/defaults.h"
 #include "worker/dispatch.h"
 #include "worker/handover.h"
 #include "worker/keys.h"
@@ -31,6 +32,7 @@
 #include "worker/prove.h"
 #include "worker/server.h"
 #include "worker/show.h"
+#include "worker/signals.h"
 #include "worker/takeover.h"
 #include "worker/upkeep.h"
 
@@ -168,7 +170,9 @@ static void worker_take_socket(struct worker *w, int fd, bool is_admin)
 		    &conn) != OK)
 		return;
 	worker_set_tcp(w, conn);
-	if (client_new(w, conn, is_admin, &c) != OK)
+	if (client_new(w, conn, is_admin, &c) == OK)
+		client_meet_door(w, c);
+	else
 		log_warn(w->log, "no memory for a client", "worker=%u", w->index);
 }
 
@@ -343,6 +347,12 @@ static void worker_mail_in(struct worker *w, struct mail *m)
 	case TELL_CANCEL:
 		cancel_told(w, (struct tell_cancel *)m);
 		break;
+	case TELL_DEFAULTS:
+		defaults_told(w, (const struct tell_defaults *)m);
+		break;
+	case TELL_SIGNAL:
+		signals_told(w, (struct tell_signal *)m);
+		return;
 	case TELL_DERIVED:
 		worker_derived(w, (struct ask_derive *)m);
 		break;

@@ -278,7 +278,8 @@ START_TEST(server_login_takes_the_entry_then_the_file_then_learned_keys)
 	ck_assert_ptr_eq(d.learned, &learned);
 	ck_assert_int_eq(server(&db, "scram", NULL).have, AUTH_HAVE_VERIFIER);
 	ck_assert_int_eq(server(&db, "none", &learned).have, AUTH_HAVE_NOTHING);
-	ck_assert_int_eq(server(&db, "nobody", &learned).have, AUTH_HAVE_NOTHING);
+	ck_assert_int_eq(server(&db, "nobody", &learned).have, AUTH_HAVE_KEYS);
+	ck_assert_int_eq(server(&db, "nobody", NULL).have, AUTH_HAVE_NOTHING);
 	d = server(&forced, "scram", &learned);
 	ck_assert_int_eq(d.have, AUTH_HAVE_PASSWORD);
 	ck_assert_str_eq(d.user, "plain");
