@@ -1,8 +1,8 @@
 #include "worker/admit.h"
 
 #include <stdio.h>
+#include <string.h>
 
-#include "base/text.h"
 #include "conf/access.h"
 #include "net/listen.h"
 #include "net/tls.h"
@@ -125,7 +125,8 @@ static void ask_peer(struct worker *w, struct client *c, const struct hba_rule *
 		refuse_method(w, c, "Peer", "the system does not tell who it is");
 		return;
 	}
-	ask = worker_mail(sizeof *ask, ASK_PEER);
+	c->login->map = strdup(r->map);
+	ask = c->login->map != NULL ? worker_mail(sizeof *ask, ASK_PEER) : NULL;
 	if (ask == NULL) {
 		client_close(w, c, CLIENT_END_MEMORY);
 		return;
@@ -133,7 +134,6 @@ static void ask_peer(struct worker *w, struct client *c, const struct hba_rule *
 	ask->worker = w->index;
 	ask->token = client_token(c);
 	ask->uid = uid;
-	text_copy(c->login->map, sizeof c->login->map, r->map);
 	client_transition(w, c, CLIENT_NEEDS_KEY);
 	conn_rx_pause(c->conn);
 	worker_ask(w, &ask->mail);
@@ -165,7 +165,6 @@ static bool by_rule(struct worker *w, struct client *c)
 		return false;
 	}
 	l->type = r->method;
-	text_copy(l->options, sizeof l->options, r->options);
 	if (!check_certificate(w, c, r->clientcert, r))
 		return false;
 	if (l->type != AUTH_TYPE_PEER)

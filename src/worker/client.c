@@ -8,12 +8,14 @@
 
 #include "auth/door.h"
 #include "base/text.h"
+#include "conf/effective.h"
 #include "net/tls.h"
 #include "proto/reply.h"
 #include "sql/encoding.h"
 #include "sql/lexer.h"
 #include "worker/account.h"
 #include "worker/activity.h"
+#include "worker/admit.h"
 #include "worker/ask.h"
 #include "worker/defaults.h"
 #include "worker/dispatch.h"
@@ -477,9 +479,20 @@ enum status client_new(struct worker *w, struct conn *conn, bool is_admin_port, 
 	return OK;
 }
 
+/* A trusted proxy has no limits: those that it speaks for have them. */
+static bool is_proxy(const struct worker *w, const struct client *c)
+{
+	struct cidr_addr from;
+
+	if (w->conf->proxy_protocol == PROXY_PROTOCOL_OFF || c->is_admin_port)
+		return false;
+	from = admit_address(c);
+	return conf_trusts_proxy(w->conf, &from);
+}
+
 void client_meet_door(struct worker *w, struct client *c)
 {
-	if (c->state == CLIENT_CLOSED)
+	if (c->state == CLIENT_CLOSED || is_proxy(w, c))
 		return;
 	c->door = door_of(w, c->conn);
 	if (door_enter(w->sh->door, c->door, w->conf->max_half_open,

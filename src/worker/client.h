@@ -294,7 +294,10 @@ struct client {
 enum status client_new(struct worker *w, struct conn *conn_moved, bool is_admin_port,
 	struct client **out) MUST_USE;
 
-/* It comes from outside: the limits on half-open connections hold for it. */
+/*
+ * It comes from outside: the limits on half-open connections hold for it. Once more when a proxy
+ * has told its address. It may be closed then.
+ */
 void client_meet_door(struct worker *w, struct client *c);
 
 /* The account's counters follow. */

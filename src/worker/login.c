@@ -44,6 +44,7 @@ void login_free(struct login *l)
 		scram_wipe(l->learned, sizeof *l->learned);
 	free(l->learned);
 	free(l->names);
+	free(l->map);
 	scram_wipe(l, sizeof *l);
 	free(l);
 }

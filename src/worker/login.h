@@ -18,8 +18,7 @@ struct login {
 	const char *user, *database; /* of the start-up packet; "" before it has come */
 	char *names;                 /* where they stand */
 	enum auth_type type;         /* of auth_type, or the rule's; never AUTH_TYPE_HBA */
-	char options[1024];          /* of the rule, for pam and ldap; see conf/hba.h */
-	char map[NAME_LEN];          /* of the rule, for peer */
+	char *map;                   /* of the rule, for peer; owned, or NULL */
 	enum auth_ask ask;
 	bool doomed;
 	uint32_t version;          /* of the protocol that is spoken with it */

@@ -56,14 +56,15 @@ static bool take_address(struct worker *w, struct client *c, const struct proxy_
 		return true;
 	from = address_in(h);
 	if (conn_set_remote(c->conn, &from) == OK)
-		return true;
-	client_close(w, c, CLIENT_END_MEMORY);
-	return false;
+		client_meet_door(w, c);
+	else
+		client_close(w, c, CLIENT_END_MEMORY);
+	return c->state != CLIENT_CLOSED;
 }
 
 bool proxied_take(struct worker *w, struct client *c, const uint8_t *data, size_t len, size_t *used)
 {
-	struct cidr_addr from = admit_address(c);
+	struct cidr_addr from;
 	struct proxy_header h;
 	enum status st;
 
@@ -75,6 +76,7 @@ bool proxied_take(struct worker *w, struct client *c, const uint8_t *data, size_
 	st = proxy_read(data, len, &h);
 	if (st == E_NOTFOUND)
 		return without_header(w, c);
+	from = admit_address(c);
 	if (!conf_trusts_proxy(w->conf, &from))
 		return refuse_header(w, c, "it comes from an address that is not trusted");
 	if (st == E_AGAIN) {

@@ -1,4 +1,5 @@
 """The PROXY protocol in front of clients: who may send a header, and what it changes."""
+import contextlib
 import ssl
 import struct
 
@@ -142,3 +143,19 @@ def test_rules_see_the_clients_address_and_tls_comes_behind_the_header(site):
         with over_tls(v2((203, 0, 114, 7))) as client, pytest.raises(ServerError) as error:
             client.login("app", p.passwords["app"], "app")
         assert 'host "203.0.114.7"' in str(error.value)
+
+
+def test_limits_are_those_of_the_clients_address_not_of_the_proxys(site):
+    settings = {"proxy_protocol": "on", "proxy_protocol_trusted": "127.0.0.1",
+                "max_half_open_per_address": 2}
+    with site.pgweir(settings=settings) as p, contextlib.ExitStack() as stack:
+        def half_open(header):
+            client = stack.enter_context(RawClient(p.port))
+            client.send(header + pgwire.startup({"user": "app", "database": "app"}))
+            return client.read_message()
+
+        for address in ("203.0.113.7", "203.0.113.8", "203.0.113.7", "203.0.113.8"):
+            assert half_open(v1(address)).kind == "R"
+        assert half_open(v1("203.0.113.7")).fields()["C"] == "53300"
+        with enter(p, v1("203.0.113.9")) as client:
+            assert client.value("SELECT 1") == "1"
