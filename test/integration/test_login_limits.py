@@ -61,7 +61,7 @@ def test_logins_of_an_address_are_limited_and_come_back(site, unix):
 
 
 def test_silent_connections_are_limited_and_others_are_let_in(site, unix):
-    settings = {"max_half_open_per_address": "5", "tcp_defer_accept": "0", **unix}
+    settings = {"max_half_open_per_address": "5", "tcp_defer_accept": "0", "workers": "1", **unix}
     with site.pgweir(settings=settings) as p:
         holder = p.raw()  # has logged in: does not count
         silent = [socket.create_connection(("127.0.0.1", p.port)) for _ in range(5)]
@@ -86,7 +86,7 @@ def test_silent_connections_are_limited_and_others_are_let_in(site, unix):
 
 
 def test_half_open_connections_are_limited_in_all(site, unix):
-    settings = {"max_half_open": "3", "tcp_defer_accept": "0", **unix}
+    settings = {"max_half_open": "3", "tcp_defer_accept": "0", "workers": "1", **unix}
     with site.pgweir(settings=settings) as p:
         silent = [socket.create_connection(("127.0.0.1", p.port)) for _ in range(3)]
         with RawClient(p.port, timeout=20) as one_more:
