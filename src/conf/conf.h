@@ -245,6 +245,8 @@ struct conf {
 	uint16_t listen_port;         /* * */
 	uint32_t listen_backlog;      /* * */
 	bool so_reuseport;            /* * */
+	uint32_t drain_rate;          /* clients a second; 0: none */
+	uint64_t drain_delay_us;
 	const char *takeover_socket;
 	uint64_t takeover_timeout_us;
 	const char *unix_socket_dir;   /* * */

@@ -230,6 +230,13 @@ const struct setting settings[] = {
 		.help = "wait after a name was not found before it is looked up again"},
 	{IGNORED(G, NET, "dns_zone_check_period"), .def = "0",
 		.note = "names are looked up again as dns_max_ttl says"},
+	{ROW(G, PROCESS, TIME, "drain_delay", drain_delay_us), .flags = SETTING_OURS, .def = "5",
+		.max = TIME_TOP,
+		.help = "time from SHUTDOWN WAIT_FOR_CLIENTS to the first client that drain_rate "
+			"closes"},
+	{ROW(G, PROCESS, INT, "drain_rate", drain_rate), .flags = SETTING_OURS, .def = "0",
+		.max = COUNT,
+		.help = "idle clients that SHUTDOWN WAIT_FOR_CLIENTS closes a second; 0: none"},
 	{ROW(G, ROUTING, INT, "eject_errors", eject_errors), .flags = SETTING_OURS, .def = "5",
 		.max = 1000000, .unit = "reads",
 		.help = "failed reads, most of all, for which a replica is ejected; 0: it never "

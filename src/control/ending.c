@@ -1,5 +1,6 @@
 #include "control/ending.h"
 
+#include "conf/conf.h"
 #include "control/admin.h"
 
 static void over_if_all_stopped(struct ending *e)
@@ -56,6 +57,22 @@ static void on_told(struct tell_run *run, const struct tell_sum *sum)
 		env_timer(e->env, &e->timer, ENDING_POLL_US);
 }
 
+/* drain_rate: workers may close so many idle clients more. What none of them took is not saved. */
+static void drain(struct ending *e)
+{
+	const struct conf *conf = env_conf(e->env);
+	uint64_t now_us = env_now_us(e->env), n;
+
+	if (conf->drain_rate == 0 || now_us < e->drained_us)
+		return;
+	n = (now_us - e->drained_us) * conf->drain_rate / 1000000u;
+	if (n == 0)
+		return;
+	e->drained_us += n * 1000000u / conf->drain_rate;
+	atomic_store(&e->env->shared->drain_quota,
+		(int32_t)(n < conf->drain_rate ? n : conf->drain_rate));
+}
+
 static void on_timer(void *ctx, struct wheel_timer *t)
 {
 	struct ending *e = list_entry(t, struct ending, timer);
@@ -72,6 +89,8 @@ static void on_timer(void *ctx, struct wheel_timer *t)
 		   (atomic_load(&sh->n_clients) == 0 || env_now_us(e->env) >= e->until_us)) {
 		ending_now(e);
 	} else if (e->phase == ENDING_CLIENTS || e->phase == ENDING_DRAIN) {
+		if (e->phase == ENDING_CLIENTS)
+			drain(e);
 		env_timer(e->env, t, ENDING_POLL_US);
 	} else if (e->phase == ENDING_STOPPING) {
 		log_error(sh->log, "workers do not end", "stopped=%u of=%u", e->n_stopped,
@@ -89,6 +108,7 @@ void ending_wait(struct ending *e, bool wait_servers)
 	log_info(e->env->shared->log, "shutting down", "wait_for=%s clients=%u",
 		wait_servers ? "servers" : "clients", atomic_load(&e->env->shared->n_clients));
 	e->phase = wait_servers ? ENDING_SERVERS : ENDING_CLIENTS;
+	e->drained_us = env_now_us(e->env) + env_conf(e->env)->drain_delay_us;
 	env_timer(e->env, &e->timer, 0);
 }
 

@@ -25,6 +25,7 @@ struct ending {
 	enum ending_phase phase;
 	struct wheel_timer timer;
 	uint64_t until_us;
+	uint64_t drained_us; /* clients were let go for the time up to this */
 	struct tell_run tell;
 	uint32_t n_stopped;             /* workers that have ended */
 	void (*on_stopping)(void *arg); /* the workers are told next; may be NULL */

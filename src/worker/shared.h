@@ -142,8 +142,9 @@ struct shared {
 	_Atomic uint64_t reconnect_no; /* counter that admin_state.reconnect* refer to */
 	_Atomic uint64_t learned_now;  /* statements learned to write: worker/learned.h */
 	_Atomic uint64_t learned_total;
-	_Atomic uint64_t ddl_no;    /* schema changes seen, of any database */
-	_Atomic uint32_t slots_max; /* the largest number of slots of a worker */
+	_Atomic uint64_t ddl_no;     /* schema changes seen, of any database */
+	_Atomic int32_t drain_quota; /* idle clients that may be closed now: drain_rate */
+	_Atomic uint32_t slots_max;  /* the largest number of slots of a worker */
 
 	/* a take-over, worker/takeover.h: by the control thread */
 	uint32_t slots_kept; /* of each worker, for clients that come; set before the threads start

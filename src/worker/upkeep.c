@@ -4,6 +4,7 @@
 
 #include "conf/conf.h"
 #include "worker/balance.h"
+#include "worker/client.h"
 #include "worker/dispatch.h"
 #include "worker/fit.h"
 #include "worker/line.h"
@@ -172,9 +173,30 @@ static bool fast_close_one(struct worker *w)
 	return false;
 }
 
+/* drain_rate: idle clients are closed, so that a load balancer takes them elsewhere. */
+static void drain(struct worker *w)
+{
+	struct list *it, *tmp;
+
+	list_foreach_safe (it, tmp, &w->clients) {
+		struct client *c = list_entry(it, struct client, link);
+
+		if (c->state != CLIENT_IDLE || c->txn != TXN_NONE)
+			continue;
+		if (atomic_fetch_sub(&w->sh->drain_quota, 1) <= 0) {
+			atomic_fetch_add(&w->sh->drain_quota, 1);
+			return;
+		}
+		client_shutdown(w, c);
+	}
+}
+
 void upkeep_janitor(struct worker *w)
 {
 	struct list *it, *tmp;
+
+	if (atomic_load_explicit(&w->sh->drain_quota, memory_order_relaxed) > 0)
+		drain(w);
 
 	list_foreach_safe (it, tmp, &w->waiting_pools) {
 		struct pool *p = list_entry(it, struct pool, waiting_link);

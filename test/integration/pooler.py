@@ -152,7 +152,7 @@ class Pgweir:
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"pgweir still runs {timeout} s after {signo.name}") from None
-        self._forget()
+        self.forget()
         self.check_log()
         assert status == 0, f"pgweir ended with {status}:\n{self.log_text()[-3000:]}"
 
@@ -160,9 +160,9 @@ class Pgweir:
         if self.process:
             self.process.kill()
             self.process.wait()
-            self._forget()
+            self.forget()
 
-    def _forget(self):
+    def forget(self):
         self.process = None
         self.site.running.remove(self)
 

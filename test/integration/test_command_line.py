@@ -177,7 +177,7 @@ def test_daemon_option(site):
     pooler.launch()
     proc.wait_until("the foreground process to end", lambda: pooler.process.poll() is not None)
     assert pooler.process.returncode == 0
-    pooler._forget()  # pylint: disable=protected-access
+    pooler.forget()
     pid_file = f"{pooler.folder}/pgweir.pid"
     with open(pid_file, encoding="ascii") as f:
         pid = int(f.read())

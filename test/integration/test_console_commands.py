@@ -190,7 +190,7 @@ def wait_exit(pooler, timeout=10):
 def ended(pooler):
     """The daemon ended by itself: check it as stop() would."""
     status = wait_exit(pooler)
-    pooler._forget()  # pylint: disable=protected-access
+    pooler.forget()
     pooler.check_log()
     return status
 

@@ -1,45 +1,14 @@
 """Another process takes over from the running one: nobody notices (pgweir --takeover)."""
-import os
-import re
-import signal
-import subprocess
 import threading
 import time
 
 import psycopg2
 import pytest
 
+from succession import SETTINGS, Succession
 from tools import proc
 
-
-class Succession:
-    """A Pgweir that is replaced, again and again; `daemon` stays the one to talk to."""
-
-    def __init__(self, daemon):
-        self.daemon = daemon
-        self.pids = [daemon.pid]
-
-    @property
-    def pid(self):
-        return self.pids[-1]
-
-    def replace(self, **more):
-        text = proc.run([self.daemon.site.binary, "--takeover", self.daemon.config], **more)
-        self.pids.append(int(re.search(r"process (\d+) has taken over", text).group(1)))
-        return self.pid
-
-    def wait_ended(self, pid, timeout=20):
-        proc.wait_until(f"process {pid} to end", lambda: not proc.is_alive(pid),
-                        timeout * self.daemon.slow)
-
-    def stop(self):
-        os.kill(self.pid, signal.SIGQUIT)
-        for pid in self.pids:
-            self.wait_ended(pid)
-        status = self.daemon.process.wait()
-        self.daemon._forget()
-        self.daemon.check_log()
-        assert status == 0
+pytestmark = pytest.mark.threads
 
 
 @pytest.fixture
@@ -47,7 +16,7 @@ def succession(site):
     made = []
 
     def make(databases=None, settings=None, **more):
-        settings = {"takeover_socket": "{folder}/takeover", "workers": 2, **(settings or {})}
+        settings = {**SETTINGS, "workers": 2, **(settings or {})}
         daemon = site.pgweir(databases, settings=settings, **more).start()
         made.append(Succession(daemon))
         return made[-1]
@@ -66,8 +35,7 @@ def test_idle_client_goes_on_with_its_settings(succession):
     s = succession()
     with s.daemon.raw(application_name="before") as client:
         client.query("SET work_mem = '7MB'; SET app.user_id = '42'").check()
-        old = s.pid
-        s.replace()
+        old = s.replace()
         s.wait_ended(old)
         assert client.value("SELECT concat_ws(' ', current_setting('work_mem'), current_setting("
                             "'app.user_id'), current_setting('application_name'))") \
@@ -82,8 +50,7 @@ def test_prepared_statements_go_on(succession):
     with s.daemon.connect3() as conn:
         conn.prepare_threshold = 0
         assert conn.execute("SELECT %s::int + 1", (1,), prepare=True).fetchone() == (2,)
-        old = s.pid
-        s.replace()
+        old = s.replace()
         s.wait_ended(old)
         for n in range(3):
             assert conn.execute("SELECT %s::int + 1", (n,), prepare=True).fetchone() == (n + 1,)
@@ -97,8 +64,7 @@ def test_server_connections_go_on_with_what_they_have(succession, superuser):
         conn.execute("SELECT %s::int + 1", (1,), prepare=True)
         now = superuser("SELECT clock_timestamp()")
         pid = value(conn, "SELECT pg_backend_pid()")
-        old = s.pid
-        s.replace()
+        old = s.replace()
         s.wait_ended(old)
         assert superuser(backends % now) == "1"
         assert value(conn, "SELECT pg_backend_pid()") == pid
@@ -112,8 +78,7 @@ def test_transaction_ends_in_the_old_process(succession, new_table):
     s, table = succession(), new_table()
     with s.daemon.raw() as client:
         client.query(f"BEGIN; INSERT INTO {table} VALUES (1)").check()
-        old = s.pid
-        s.replace()
+        old = s.replace()
         client.query(f"INSERT INTO {table} VALUES (2)").check()
         assert proc.is_alive(old)
         client.query("COMMIT").check()
@@ -123,8 +88,7 @@ def test_transaction_ends_in_the_old_process(succession, new_table):
 
 def test_new_clients_are_the_new_process_s(succession):
     s = succession()
-    old = s.pid
-    s.replace()
+    old = s.replace()
     with s.daemon.raw() as client:
         assert client.value("SELECT 1") == "1"
         s.wait_ended(old)
@@ -135,8 +99,7 @@ def test_pinned_client_stays_until_it_leaves(succession):
     s = succession()
     with s.daemon.raw() as client:
         client.query("CREATE TEMP TABLE mine AS SELECT 7 AS x").check()
-        old = s.pid
-        s.replace()
+        old = s.replace()
         with s.daemon.raw() as other:
             other.query("SELECT 1").check()
         assert client.value("SELECT x FROM mine") == "7"
@@ -150,8 +113,7 @@ def test_client_that_stays_gets_a_server_of_the_new_process_s(succession, site):
     with s.daemon.raw() as client, s.daemon.raw() as other:
         other.query("SELECT 1").check()
         client.query("BEGIN").check()  # nothing is sent to a server yet
-        old = s.pid
-        s.replace()
+        old = s.replace()
         stop = threading.Event()
 
         def keep_busy():
@@ -174,8 +136,7 @@ def test_pinned_client_is_ended_at_takeover_timeout(succession):
     s = succession(settings={"takeover_timeout": "1"})
     with s.daemon.raw() as client:
         client.query("CREATE TEMP TABLE mine ()").check()
-        old = s.pid
-        s.replace()
+        old = s.replace()
         s.wait_ended(old)
         assert client.read_message().fields()["C"] == "57P01"
 
@@ -241,8 +202,7 @@ def test_ten_takeovers_under_load_lose_nothing(succession, site, new_table, supe
         t.start()
     try:
         for _ in range(10):
-            old = s.pid
-            s.replace()
+            old = s.replace()
             s.wait_ended(old)
     finally:
         stop.set()
@@ -254,21 +214,13 @@ def test_ten_takeovers_under_load_lose_nothing(succession, site, new_table, supe
     assert int(superuser(f"SELECT count(*) FROM {table}")) == sum(done)
 
 
-def refused(daemon):
-    """What --takeover says when it does not come about."""
-    done = subprocess.run([daemon.site.binary, "--takeover", daemon.config], text=True,
-                          capture_output=True, check=False, env=proc.clean_env(), **proc.as_user())
-    assert done.returncode == 1
-    return done.stderr
-
-
 def test_new_process_that_cannot_start_changes_nothing(succession):
     s = succession()
     with s.daemon.raw() as client:
         client.query("SET work_mem = '7MB'").check()
         s.daemon.settings["listen_addr"] = "127.0.0.1,192.0.2.1"  # not ours
         s.daemon.write_config()
-        assert "the new process has ended" in refused(s.daemon)
+        assert "the new process has ended" in s.refused()
         assert client.value("SHOW work_mem") == "7MB"
         with s.daemon.raw() as other:
             other.query("SELECT 1").check()
@@ -281,6 +233,6 @@ def test_new_process_that_cannot_start_changes_nothing(succession):
 def test_no_takeover_while_paused(succession):
     s = succession()
     s.daemon.admin("PAUSE app")
-    assert "RESUME" in refused(s.daemon)
+    assert "RESUME" in s.refused()
     s.daemon.admin("RESUME app")
     s.replace()
