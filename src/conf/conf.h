@@ -313,6 +313,14 @@ struct conf {
 	struct conf_tls client_tls, server_tls;
 
 	/* logs and statistics */
+	bool query_stats;                 /* see worker/queries.h */
+	uint32_t query_stats_max;         /* fingerprints, per worker */
+	uint32_t query_stats_top;         /* of them in /metrics */
+	uint64_t slow_query_threshold_us; /* 0: none is logged */
+	bool slow_query_text;
+	uint32_t slow_query_rate;    /* lines a second */
+	uint32_t nplusone_threshold; /* 0: nothing is looked for */
+	uint64_t nplusone_window_us;
 	bool log_connections, log_disconnections, log_pooler_errors, log_stats;
 	uint64_t stats_period_us;
 

@@ -337,6 +337,13 @@ const struct setting settings[] = {
 		.min = 16384, .max = 16777216,
 		.help = "bytes of notifications that may wait for one client; with more of them it "
 			"is disconnected"},
+	{ROW(G, LOG, INT, "nplusone_threshold", nplusone_threshold), .flags = SETTING_OURS,
+		.def = "20", .max = 1000000, .unit = "executions",
+		.help = "so many executions of a statement by a client, in one transaction or in "
+			"nplusone_window, are shown by SHOW NPLUSONE; 0: off"},
+	{ROW(G, LOG, TIME, "nplusone_window", nplusone_window_us), .flags = SETTING_OURS,
+		.def = "1", .min = 1000, .max = 3600000000,
+		.help = "within which executions outside of transactions belong together"},
 	{ROW(G, PROCESS, INT, "peer_id", peer_id), .def = "0", .max = CONF_PEER_ID_MAX,
 		.help = "number of this process among [peers], which pass cancel requests on; 0: "
 			"none"},
@@ -357,6 +364,15 @@ const struct setting settings[] = {
 		.def = "fallback", .words = primary_reads,
 		.help = "which reads the primary gets: those that no replica can, none, or a "
 			"share"},
+	{ROW(G, LOG, BOOL, "query_stats", query_stats), .flags = SETTING_OURS, .def = "1",
+		.help = "count what statements cost, by fingerprint; off: no slow-query log, no "
+			"SHOW NPLUSONE either"},
+	{ROW(G, LOG, INT, "query_stats_max", query_stats_max), .flags = SETTING_OURS, .def = "1000",
+		.min = 10, .max = 10000, .unit = "fingerprints",
+		.help = "statements that each worker counts apart; under 1.5 kB each"},
+	{ROW(G, LOG, INT, "query_stats_top", query_stats_top), .flags = SETTING_OURS, .def = "20",
+		.max = 200, .unit = "fingerprints",
+		.help = "statements in /metrics, those that servers spent most time on; 0: none"},
 	{ROW(G, CLIENT, TIME, "query_timeout", query_timeout_us), .def = "0", .max = TIME_TOP,
 		.help = "longest a query may run before its connections are closed; 0: no limit"},
 	{ROW(G, CLIENT, TIME, "query_wait_notify", query_wait_notify_us), .def = "5",
@@ -448,6 +464,14 @@ const struct setting settings[] = {
 	{ROW(G, SERVER_TLS, ENUM, "server_tls_sslmode", server_tls.sslmode), .def = "prefer",
 		.words = tls_modes, .help = "whether TLS is used to servers, and what is checked"},
 	{ALIAS(G, PROCESS, "service_name", "job_name")},
+	{ROW(G, LOG, INT, "slow_query_rate", slow_query_rate), .flags = SETTING_OURS, .def = "20",
+		.min = 1, .max = 50, .unit = "lines a second",
+		.help = "most slow queries that are logged in a second; others are counted"},
+	{ROW(G, LOG, BOOL, "slow_query_text", slow_query_text), .flags = SETTING_OURS, .def = "0",
+		.help = "log the text of a slow query, without its values"},
+	{ROW(G, LOG, TIME, "slow_query_threshold", slow_query_threshold_us), .flags = SETTING_OURS,
+		.def = "0", .max = TIME_TOP,
+		.help = "log a query that waits and runs for so long or longer; 0: none"},
 	{ROW(G, ROUTING, TIME, "slow_start", slow_start_us), .flags = SETTING_OURS, .def = "30",
 		.max = 3600000000,
 		.help = "time over which a node that comes back gets its share of reads; 0: at "

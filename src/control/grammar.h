@@ -28,6 +28,7 @@ enum verb {
 	VERB_RELOAD,
 	VERB_SHUTDOWN, /* name: "", "wait_for_clients", "wait_for_servers" */
 	VERB_SWITCHOVER,
+	VERB_RESET, /* name: what: "queries" */
 };
 
 struct console_command {

@@ -1,4 +1,5 @@
 #include "control/page.h"
+#include "control/queries.h"
 
 /* The tables of /stats.json: all that need nothing but what is gathered. */
 static const struct show_table *const tables[] = {
@@ -15,6 +16,8 @@ static const struct show_table *const tables[] = {
 	&show_routes,
 	&show_transaction_reads,
 	&show_errors,
+	&show_queries,
+	&show_nplusone,
 	&show_workers,
 	&show_mem,
 };

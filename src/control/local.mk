@@ -35,6 +35,7 @@ libcore_a_SOURCES += \
 	src/control/rows.c src/control/rows.h \
 	src/control/session.c src/control/session.h \
 	src/control/show.c src/control/show.h \
+	src/control/queries.c src/control/queries.h \
 	src/control/show_nodes.c \
 	src/control/show_pools.c \
 	src/control/show_routing.c \

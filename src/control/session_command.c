@@ -90,6 +90,7 @@ static void show_help(struct session *s)
 		"\n\tSHOW SOCKETS|ACTIVE_SOCKETS|LISTS|MEM|STATE|PEERS|PEER_POOLS"
 		"\n\tSHOW DNS_HOSTS|DNS_ZONES"
 		"\n\tSHOW STATS|STATS_TOTALS|STATS_AVERAGES|TOTALS"
+		"\n\tSHOW QUERIES|NPLUSONE"
 		"\n\tSHOW NODES|NODE_POOLS|SWITCHOVER|ROUTES|TRANSACTION_READS|PINS|ERRORS|WORKERS"
 		"\n\tSET key = arg"
 		"\n\tRELOAD"
@@ -97,6 +98,7 @@ static void show_help(struct session *s)
 		"\n\tRESUME [<db>]"
 		"\n\tDISABLE <db>"
 		"\n\tENABLE <db>"
+		"\n\tRESET QUERIES"
 		"\n\tRECONNECT [<db>]"
 		"\n\tKILL [<db>]"
 		"\n\tKILL_CLIENT <client_id>"
@@ -284,6 +286,9 @@ static void tell(struct session *s)
 	case VERB_KILL_CLIENT:
 		tell_start(&s->tell, COMMAND_KILL_CLIENT, "", strtoull(c->name, NULL, 10));
 		break;
+	case VERB_RESET:
+		tell_start(&s->tell, COMMAND_RESET, "", 0);
+		break;
 	case VERB_WAIT_CLOSE:
 		tell_start(&s->tell, COMMAND_COUNT, c->name, 0);
 		break;
@@ -448,6 +453,12 @@ static void run_as_admin(struct session *s)
 		break;
 	case VERB_SWITCHOVER:
 		switch_over(s);
+		break;
+	case VERB_RESET:
+		if (strcmp(s->command.name, "queries") == 0)
+			tell(s);
+		else
+			refuse(s);
 		break;
 	case VERB_SUSPEND:
 		session_error_as(s, SQLSTATE_FEATURE_NOT_SUPPORTED, "SUSPEND is not supported");

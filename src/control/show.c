@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "conf/conf.h"
+#include "control/queries.h"
 #include "sql/verdict.h"
 
 static const struct show_table *const tables[] = {
@@ -21,10 +22,12 @@ static const struct show_table *const tables[] = {
 	&show_mem,
 	&show_node_pools,
 	&show_nodes,
+	&show_nplusone,
 	&show_peer_pools,
 	&show_peers,
 	&show_pins,
 	&show_pools,
+	&show_queries,
 	&show_routes,
 	&show_servers,
 	&show_sockets,

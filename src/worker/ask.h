@@ -10,6 +10,7 @@
 #include "base/hist.h"
 #include "base/mailbox.h"
 #include "proto/startup.h"
+#include "state/query_stats.h"
 #include "worker/moved.h"
 #include "worker/shared.h"
 
@@ -173,6 +174,7 @@ enum show_what {
 	SHOW_ROWS_ERRORS,
 	SHOW_ROWS_PEERS,
 	SHOW_ROWS_LEARNED,
+	SHOW_ROWS_QUERIES,
 	SHOW_ROWS_WORKER,
 };
 
@@ -284,6 +286,18 @@ struct show_learned_row { /* see worker/learned.h */
 	char statement[64]; /* the first bytes of it */
 };
 
+struct show_query_row { /* see state/query_stats.h; fingerprint 0: what had to be given up */
+	char database[NAME_LEN];
+	char user[NAME_LEN];
+	uint64_t fingerprint;
+	bool replica;
+	struct query_sums sums;
+	uint64_t max_us;
+	uint32_t hist[HIST_BUCKETS];
+	struct query_repeats repeats; /* at_us: of the wall clock */
+	char text[QUERY_TEXT_MAX];
+};
+
 struct show_error_row { /* ErrorResponses passed on or made, by SQLSTATE class */
 	char database[NAME_LEN];
 	char sqlstate_class[4];
@@ -323,6 +337,7 @@ struct ask_rows {
 		struct show_worker_row worker;
 		struct show_peer_row peer;
 		struct show_learned_row learned;
+		struct show_query_row query;
 	} row[];
 };
 
@@ -332,6 +347,7 @@ enum command_what {
 	COMMAND_KILL_CLIENT, /* drop the client with `id`, if it lives here */
 	COMMAND_CLOSE_IDLE,  /* PAUSE, RECONNECT: close idle servers of `database` that must go */
 	COMMAND_COUNT,       /* only answer the counts */
+	COMMAND_RESET,       /* forget what statements have cost */
 };
 
 struct tell_command {

@@ -17,6 +17,7 @@
 #include "worker/client.h"
 #include "worker/dispatch.h"
 #include "worker/learned.h"
+#include "worker/queries.h"
 #include "worker/server.h"
 
 #define CATALOG_RETRY_US 5000000u
@@ -372,6 +373,7 @@ static bool account_is(const void *item, const void *key)
 
 static void account_free(struct worker *w, struct account *acc)
 {
+	queries_account_gone(w, acc);
 	while (!list_is_empty(&acc->welcomes))
 		welcome_free(w, acc, list_entry(acc->welcomes.next, struct welcome, link));
 	for (uint32_t i = 0; i < acc->n_pools; i++)

@@ -94,6 +94,7 @@ void line_note_wait(struct worker *w, struct client *c)
 	c->wait_told = false;
 	if (c->state == CLIENT_WELCOME)
 		return; /* a login is no unit */
+	c->queued_us = us;
 	hist_add(&c->acc->wait, us);
 	c->db->stats.wait_us += us;
 }

@@ -18,6 +18,7 @@
 #include "worker/loss.h"
 #include "worker/notify.h"
 #include "worker/places.h"
+#include "worker/queries.h"
 #include "worker/relay.h"
 #include "worker/server_clean.h"
 #include "worker/upkeep.h"
@@ -348,6 +349,8 @@ enum status server_open(struct worker *w, struct pool *p, struct client *only_fo
 	s->names = settings_empty(w->settings);
 	s->made = settings_empty(w->settings);
 	owed_init(&s->owed);
+	s->owed.completed = queries_completed;
+	s->owed.arg = s;
 	server_init_timer(s);
 	stmt_lru_init(&s->stmts, w->stmts,
 		w->conf->max_prepared_statements != 0 ? w->conf->max_prepared_statements : 1);

@@ -11,6 +11,7 @@
 #include "worker/client.h"
 #include "worker/dispatch.h"
 #include "worker/learned.h"
+#include "worker/queries.h"
 #include "worker/server.h"
 
 #define ROW_LEN sizeof(((struct ask_rows *)NULL)->row[0])
@@ -312,6 +313,17 @@ static void show_errors(struct worker *w, struct table *t)
 	}
 }
 
+/* The cursor is a position in the table here: a piece does not begin by walking over all before it.
+ */
+static void show_queries(struct worker *w, struct table *t)
+{
+	uint32_t pos = (uint32_t)t->skip;
+
+	while (!is_full(t) && queries_next(w, &pos, &t->out->row[t->out->n].query))
+		t->out->n++;
+	t->out->next = is_full(t) ? pos : 0;
+}
+
 static uint64_t thread_cpu_us(void)
 {
 	struct timespec ts;
@@ -373,6 +385,7 @@ void show_answer(struct worker *w, const struct tell_show *tell)
 		[SHOW_ROWS_WORKER] = show_worker,
 		[SHOW_ROWS_PEERS] = show_peers,
 		[SHOW_ROWS_LEARNED] = show_learned,
+		[SHOW_ROWS_QUERIES] = show_queries,
 	};
 	struct ask_rows *out = worker_mail(sizeof *out + SHOW_ROWS_MAX * ROW_LEN, ASK_ROWS);
 	struct table t = {.out = out, .skip = tell->cursor};
