@@ -6,10 +6,7 @@
 /* --- clients --- */
 
 struct asking {
-	const struct conf *conf;
-	const struct auth_users *users;
-	const char *name;
-	const uint8_t *mock_secret;
+	const struct auth_asked *in;
 	struct auth_client_decision *out;
 };
 
@@ -21,11 +18,11 @@ static void doom(struct auth_client_decision *d, const char *why)
 
 static enum status mock_scram(struct asking *q)
 {
-	uint32_t usual = auth_users_usual_iterations(q->users);
+	uint32_t usual = auth_users_usual_iterations(q->in->users);
 
 	q->out->ask = AUTH_ASK_SCRAM;
-	return scram_verifier_mock(q->mock_secret, q->name,
-		usual != 0 ? usual : q->conf->scram_iterations, &q->out->verifier);
+	return scram_verifier_mock(q->in->mock_secret, q->in->name,
+		usual != 0 ? usual : q->in->conf->scram_iterations, &q->out->verifier);
 }
 
 /* A hash that nobody knows, so that the same is computed as for a known user. */
@@ -33,21 +30,21 @@ static enum status mock_md5(struct asking *q)
 {
 	char password[2 * SCRAM_SALT_LEN + 1];
 	struct scram_verifier v;
-	enum status st = scram_verifier_mock(q->mock_secret, q->name, 1, &v);
+	enum status st = scram_verifier_mock(q->in->mock_secret, q->in->name, 1, &v);
 
 	if (st != OK)
 		return st;
 	for (size_t i = 0; i < SCRAM_SALT_LEN; i++)
 		(void)snprintf(password + 2 * i, 3, "%02x", v.salt.bytes[i]);
 	q->out->ask = AUTH_ASK_MD5;
-	return md5auth_hash(password, q->name, &q->out->hash);
+	return md5auth_hash(password, q->in->name, &q->out->hash);
 }
 
 /* As most users are asked, with no right answer. */
 static enum status refuse_later(struct asking *q, const char *why)
 {
 	doom(q->out, why);
-	if (q->conf->auth_type == AUTH_TYPE_MD5 && !auth_users_are_mostly_scram(q->users))
+	if (q->in->type == AUTH_TYPE_MD5 && !auth_users_are_mostly_scram(q->in->users))
 		return mock_md5(q);
 	return mock_scram(q);
 }
@@ -59,7 +56,7 @@ static enum status derive_later(struct asking *q, const char *password)
 	q->out->derive = true;
 	q->out->password = password;
 	return scram_verifier_mock(
-		q->mock_secret, q->name, q->conf->scram_iterations, &q->out->verifier);
+		q->in->mock_secret, q->in->name, q->in->conf->scram_iterations, &q->out->verifier);
 }
 
 static enum status ask_md5_hash(struct asking *q, const char *hash)
@@ -78,7 +75,7 @@ static enum status ask_verifier(struct asking *q, const struct scram_verifier *v
 
 static enum status ask_secret(struct asking *q, const struct auth_user *user)
 {
-	bool md5 = q->conf->auth_type == AUTH_TYPE_MD5;
+	bool md5 = q->in->type == AUTH_TYPE_MD5;
 
 	switch (user->kind) {
 	case SECRET_NONE:
@@ -98,29 +95,34 @@ static enum status ask_secret(struct asking *q, const struct auth_user *user)
 	return E_INVALID;
 }
 
-enum status auth_decide_client(const struct conf *conf, const struct conf_db *db,
-	const struct auth_users *users, const char *name, const uint8_t mock_secret[SCRAM_KEY_LEN],
-	struct auth_client_decision *out)
+enum status auth_decide_client(const struct auth_asked *in, struct auth_client_decision *out)
 {
-	const struct auth_user *user = auth_users_find(users, name);
-	struct asking q = {conf, users, name, mock_secret, out};
+	struct asking q = {in, out};
 
 	memset(out, 0, sizeof *out);
 	out->ask = AUTH_ASK_NOTHING;
-	switch (conf->auth_type) {
+	switch (in->type) {
 	case AUTH_TYPE_ANY:
-		if (db != NULL && *db->user == '\0')
+		if (in->db != NULL && *in->db->user == '\0')
 			doom(out, "auth_type any needs user= in the database's entry");
 		return OK;
 	case AUTH_TYPE_TRUST:
-		if (user == NULL)
+		if (in->user == NULL)
 			doom(out, "auth_file does not list the user");
 		return OK;
 	case AUTH_TYPE_MD5:
 	case AUTH_TYPE_SCRAM:
-		if (user == NULL)
+		if (in->user == NULL)
 			return refuse_later(&q, "auth_file does not list the user");
-		return ask_secret(&q, user);
+		return ask_secret(&q, in->user);
+	case AUTH_TYPE_PLAIN:
+	case AUTH_TYPE_CERT:
+	case AUTH_TYPE_PAM:
+	case AUTH_TYPE_LDAP:
+	case AUTH_TYPE_HBA:
+	case AUTH_TYPE_PEER:
+	case AUTH_TYPE_REJECT:
+		break; /* nothing that is asked here */
 	}
 	return E_INVALID;
 }

@@ -35,17 +35,25 @@ struct auth_client_decision {
 	struct scram_verifier verifier; /* with `derive` its salt alone */
 };
 
+/* Who logs in. */
+struct auth_asked {
+	const struct conf *conf;
+	const struct conf_db *db; /* that it asks for; NULL for the console */
+	const struct auth_users *users;
+	enum auth_type type;
+	const char *name;
+	const struct auth_user *user; /* NULL: nobody knows it */
+	const uint8_t *mock_secret;   /* SCRAM_KEY_LEN random bytes of this process, for salts */
+};
+
 /*
- * db: the database that the client asks for; NULL for the console.
- * mock_secret: SCRAM_KEY_LEN random bytes of this process; salts come from them.
  * Rules, PgBouncer's: trust asks nothing of users that are listed; any asks nothing, but needs a
  * database with `user`; md5 asks SCRAM of those whose secret is a verifier; scram-sha-256 refuses
  * those whose secret is an md5 hash; an empty secret is refused unless nothing is asked.
  * Errors: E_NOMEM; E_INVALID md5 is switched off in OpenSSL.
  */
-enum status auth_decide_client(const struct conf *conf, const struct conf_db *db,
-	const struct auth_users *users, const char *name, const uint8_t mock_secret[SCRAM_KEY_LEN],
-	struct auth_client_decision *out) MUST_USE;
+enum status auth_decide_client(
+	const struct auth_asked *in, struct auth_client_decision *out) MUST_USE;
 
 /* SCRAM keys that a client's login has taught, and for which salt they hold. */
 struct auth_learned {

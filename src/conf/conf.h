@@ -71,7 +71,20 @@ enum custom_parameters {
 	CUSTOM_PARAMETERS_SHARED
 };
 enum host_balance { HOST_BALANCE_ROUND_ROBIN, HOST_BALANCE_DISABLE /* first that works */ };
-enum auth_type { AUTH_TYPE_ANY, AUTH_TYPE_TRUST, AUTH_TYPE_MD5, AUTH_TYPE_SCRAM };
+/* How clients prove who they are. Those from PEER on are methods of auth_hba_file alone. */
+enum auth_type {
+	AUTH_TYPE_ANY,
+	AUTH_TYPE_TRUST,
+	AUTH_TYPE_PLAIN,
+	AUTH_TYPE_MD5,
+	AUTH_TYPE_SCRAM,
+	AUTH_TYPE_CERT,
+	AUTH_TYPE_PAM,
+	AUTH_TYPE_LDAP,
+	AUTH_TYPE_HBA, /* as the first rule says that fits: one of the others, but ANY */
+	AUTH_TYPE_PEER,
+	AUTH_TYPE_REJECT,
+};
 enum tls_mode {
 	TLS_MODE_DISABLE,
 	TLS_MODE_ALLOW,

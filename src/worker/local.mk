@@ -39,6 +39,7 @@ libcore_a_SOURCES += \
 	src/worker/prepared.c src/worker/prepared.h \
 	src/worker/probe.c src/worker/probe.h \
 	src/worker/queries.c src/worker/queries.h \
+	src/worker/prove.c src/worker/prove.h \
 	src/worker/relay.c src/worker/relay.h \
 	src/worker/replication.c src/worker/replication.h \
 	src/worker/savepoints.c src/worker/savepoints.h \

@@ -1,7 +1,5 @@
 #include "worker/login.h"
 
-#include <openssl/crypto.h>
-#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,11 +9,8 @@
 #include "base/text.h"
 #include "net/listen.h"
 #include "net/tls.h"
-#include "proto/frame.h"
-#include "proto/frontend.h"
 #include "proto/options.h"
 #include "proto/reply.h"
-#include "proto/saslprep.h"
 #include "proto/startup.h"
 #include "state/settings_class.h"
 #include "worker/account.h"
@@ -24,8 +19,8 @@
 #include "worker/custom.h"
 #include "worker/dispatch.h"
 #include "worker/handover.h"
-#include "worker/keys.h"
 #include "worker/ours.h"
+#include "worker/prove.h"
 #include "worker/server.h"
 
 #define VERSION_SPOKEN STARTUP_V3_2 /* the newest; a newer one is negotiated down */
@@ -38,7 +33,7 @@ void login_free(struct login *l)
 	free(l);
 }
 
-static void refuse(struct worker *w, struct client *c, const char *sqlstate, const char *message,
+void login_refuse(struct worker *w, struct client *c, const char *sqlstate, const char *message,
 	const char *hint)
 {
 	struct report r = report_of("FATAL", sqlstate, message);
@@ -47,20 +42,7 @@ static void refuse(struct worker *w, struct client *c, const char *sqlstate, con
 	client_fatal(w, c, &r, CLIENT_END_LOGIN);
 }
 
-/* Same words for a wrong password and an unknown user. */
-static void refuse_password(struct worker *w, struct client *c)
-{
-	char message[NAME_LEN + 64];
-
-	snprintf(message, sizeof message, "password authentication failed for user \"%s\"",
-		c->login->user);
-	if (c->login->why != NULL)
-		log_info(w->log, "login refused", "client=%lu user=%s reason=\"%s\"",
-			(unsigned long)c->id, c->login->user, c->login->why);
-	refuse(w, c, SQLSTATE_INVALID_PASSWORD, message, NULL);
-}
-
-static void refuse_protocol(struct worker *w, struct client *c, const char *message)
+void login_refuse_protocol(struct worker *w, struct client *c, const char *message)
 {
 	struct report r = report_of("FATAL", SQLSTATE_PROTOCOL_VIOLATION, message);
 
@@ -74,7 +56,7 @@ static size_t answer_ssl(struct worker *w, struct client *c, size_t used, size_t
 	struct tls_ctx *ctx = w->tls != NULL ? w->tls->client : NULL;
 
 	if (c->login->ssl_asked || conn_tls(c->conn) != NULL) {
-		refuse_protocol(w, c, "unexpected SSLRequest");
+		login_refuse_protocol(w, c, "unexpected SSLRequest");
 		return used;
 	}
 	c->login->ssl_asked = true;
@@ -98,7 +80,7 @@ static size_t answer_ssl(struct worker *w, struct client *c, size_t used, size_t
 static size_t answer_gss(struct worker *w, struct client *c, size_t used)
 {
 	if (c->login->gss_asked || conn_tls(c->conn) != NULL) {
-		refuse_protocol(w, c, "unexpected GSSENCRequest");
+		login_refuse_protocol(w, c, "unexpected GSSENCRequest");
 		return used;
 	}
 	c->login->gss_asked = true;
@@ -135,7 +117,7 @@ static bool take_our_parameter(
 		snprintf(message, sizeof message,
 			"invalid value for parameter \"pgweir.%s\": \"%.*s\"", lower,
 			(int)ASK_VALUE_MAX, value);
-	refuse(w, c,
+	login_refuse(w, c,
 		st == E_NOTFOUND  ? "42704"
 		: st == E_INVALID ? SQLSTATE_INVALID_PARAMETER_VALUE
 				  : SQLSTATE_OUT_OF_MEMORY,
@@ -158,7 +140,8 @@ static bool take_setting(struct worker *w, struct client *c, const char *name, c
 	st = settings_txn_set(&c->set, name, value);
 	if (st == OK)
 		return true;
-	refuse(w, c, st == E_NOMEM ? SQLSTATE_OUT_OF_MEMORY : SQLSTATE_INVALID_PARAMETER_VALUE,
+	login_refuse(w, c,
+		st == E_NOMEM ? SQLSTATE_OUT_OF_MEMORY : SQLSTATE_INVALID_PARAMETER_VALUE,
 		"a start-up parameter cannot be applied",
 		"Names have at most 63 bytes, values at most 8 kB; see also "
 		"ignore_startup_parameters.");
@@ -178,7 +161,7 @@ static bool take_options(struct worker *w, struct client *c, const char *text)
 			return false;
 	if (st == E_NOTFOUND)
 		return true;
-	refuse(w, c, SQLSTATE_SYNTAX_ERROR, "invalid command-line argument in options",
+	login_refuse(w, c, SQLSTATE_SYNTAX_ERROR, "invalid command-line argument in options",
 		"Use -c name=value or --name=value.");
 	return false;
 }
@@ -221,7 +204,8 @@ static bool take_settings(struct worker *w, struct client *c, const struct start
 	settings_txn_init(&c->set, w->settings, &login);
 	if (custom_login(w, c) == OK)
 		return true;
-	refuse(w, c, SQLSTATE_CONFIGURATION_LIMIT_EXCEEDED, "too many custom parameters", NULL);
+	login_refuse(
+		w, c, SQLSTATE_CONFIGURATION_LIMIT_EXCEEDED, "too many custom parameters", NULL);
 	return false;
 }
 
@@ -248,7 +232,7 @@ static bool take_console(struct worker *w, struct client *c)
 
 	l->is_console = is_console_name(l->database);
 	if (!l->is_console && c->is_admin_port) {
-		refuse(w, c, SQLSTATE_INVALID_CATALOG_NAME,
+		login_refuse(w, c, SQLSTATE_INVALID_CATALOG_NAME,
 			"only the admin console can be reached here",
 			"Connect to database pgweir, or to listen_port.");
 		return false;
@@ -258,108 +242,6 @@ static bool take_console(struct worker *w, struct client *c)
 	l->is_console_admin = list_has(&conf->admin_users, l->user) || is_same_uid_admin(c) ||
 			      conf->auth_type == AUTH_TYPE_ANY;
 	return true;
-}
-
-static void login_proved(struct worker *w, struct client *c);
-
-static enum status random_bytes(uint8_t *p, int n)
-{
-	return RAND_bytes(p, n) == 1 ? OK : E_NOMEM;
-}
-
-static void put_login(struct client *c, const uint8_t *p, size_t len)
-{
-	conn_put_copy(c->conn, p, len);
-	conn_flush(c->conn);
-}
-
-static void challenge_scram(struct worker *w, struct client *c)
-{
-	uint8_t buf[128];
-	struct wr out = wr_of(buf, sizeof buf);
-
-	scram_server_init(&c->login->scram, &c->login->verifier);
-	reply_put_auth_sasl(&out, false);
-	client_transition(w, c, CLIENT_CHALLENGED);
-	put_login(c, buf, out.len);
-	conn_rx_resume(c->conn);
-}
-
-static void challenge_md5(struct worker *w, struct client *c)
-{
-	uint8_t buf[32];
-	struct wr out = wr_of(buf, sizeof buf);
-
-	if (random_bytes(c->login->md5_salt, sizeof c->login->md5_salt) != OK) {
-		client_close(w, c, CLIENT_END_MEMORY);
-		return;
-	}
-	reply_put_auth_md5(&out, c->login->md5_salt);
-	client_transition(w, c, CLIENT_CHALLENGED);
-	put_login(c, buf, out.len);
-}
-
-/* The verifier of a plain password: from the cache, else a helper derives it. */
-static void need_verifier(struct worker *w, struct client *c, const char *password)
-{
-	struct login *l = c->login;
-	uint8_t salted[SCRAM_KEY_LEN];
-	char prepared[AUTH_SECRET_MAX + 1];
-	enum status st;
-
-	st = saslprep(password, prepared, sizeof prepared);
-	if (st != OK) {
-		client_close(w, c, CLIENT_END_MEMORY);
-		return;
-	}
-	if (keys_find(w->keys, prepared, &l->verifier.salt, salted)) {
-		st = scram_verifier_of(salted, &l->verifier.salt, &l->verifier);
-		scram_wipe(salted, sizeof salted);
-		if (st == OK)
-			challenge_scram(w, c);
-	} else {
-		st = keys_derive(w, prepared, &l->verifier.salt,
-			KEYS_TOKEN_CLIENT | c->id << WORKER_SLOT_BITS | c->slot);
-		if (st == OK) {
-			client_transition(w, c, CLIENT_NEEDS_KEY);
-			conn_rx_pause(c->conn);
-		}
-	}
-	scram_wipe(prepared, sizeof prepared);
-	if (st != OK)
-		client_close(w, c, CLIENT_END_MEMORY);
-}
-
-static void challenge(struct worker *w, struct client *c)
-{
-	struct auth_client_decision d;
-	struct login *l = c->login;
-	const struct conf_db *db = l->is_console ? NULL : conf_find_db(w->conf, l->database);
-
-	if (l->is_console_admin && is_same_uid_admin(c)) {
-		login_proved(w, c);
-		return;
-	}
-	if (auth_decide_client(w->conf, db, w->users, l->user, w->sh->mock_secret, &d) != OK) {
-		client_close(w, c, CLIENT_END_MEMORY);
-		return;
-	}
-	l->ask = d.ask;
-	l->doomed = d.doomed;
-	l->why = d.why;
-	l->md5_hash = d.hash;
-	l->verifier = d.verifier;
-	if (d.ask == AUTH_ASK_MD5)
-		challenge_md5(w, c);
-	else if (d.ask == AUTH_ASK_SCRAM && d.derive)
-		need_verifier(w, c, d.password);
-	else if (d.ask == AUTH_ASK_SCRAM)
-		challenge_scram(w, c);
-	else if (d.doomed)
-		refuse_password(w, c);
-	else
-		login_proved(w, c);
-	scram_wipe(&d, sizeof d);
 }
 
 static void put_negotiation(struct client *c, const struct startup *s)
@@ -375,23 +257,23 @@ static void put_negotiation(struct client *c, const struct startup *s)
 static bool startup_is_acceptable(struct worker *w, struct client *c, const struct startup *s)
 {
 	if (s->user[0] == '\0') {
-		refuse(w, c, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
+		login_refuse(w, c, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
 			"no PostgreSQL user name specified in startup packet", NULL);
 		return false;
 	}
 	if (strlen(s->user) >= NAME_LEN || strlen(s->database) >= NAME_LEN) {
-		refuse(w, c, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
+		login_refuse(w, c, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
 			"database or user name is too long", NULL);
 		return false;
 	}
 	if (s->replication == STARTUP_REPLICATION_INVALID) {
-		refuse(w, c, SQLSTATE_INVALID_PARAMETER_VALUE,
+		login_refuse(w, c, SQLSTATE_INVALID_PARAMETER_VALUE,
 			"invalid value for parameter \"replication\"", NULL);
 		return false;
 	}
 	if (conn_tls(c->conn) == NULL && !conn_is_unix(c->conn) &&
 		w->conf->client_tls.sslmode >= TLS_MODE_REQUIRE) {
-		refuse(w, c, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION, "SSL required",
+		login_refuse(w, c, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION, "SSL required",
 			"Connect with sslmode=require; see client_tls_sslmode.");
 		return false;
 	}
@@ -415,11 +297,14 @@ static void take_startup(struct worker *w, struct client *c, const struct startu
 	if (!take_console(w, c))
 		return;
 	if (!l->is_console && atomic_load(&w->sh->n_clients) > w->conf->max_client_conn) {
-		refuse(w, c, SQLSTATE_TOO_MANY_CONNECTIONS,
+		login_refuse(w, c, SQLSTATE_TOO_MANY_CONNECTIONS,
 			"no more connections allowed (max_client_conn)", "Raise max_client_conn.");
 		return;
 	}
-	challenge(w, c);
+	if (l->is_console_admin && is_same_uid_admin(c))
+		login_proved(w, c);
+	else
+		prove_begin(w, c);
 }
 
 static size_t startup_data(struct worker *w, struct client *c, const uint8_t *data, size_t len)
@@ -431,7 +316,7 @@ static size_t startup_data(struct worker *w, struct client *c, const uint8_t *da
 	if (st == E_AGAIN)
 		return 0;
 	if (st == E_INVALID) {
-		refuse(w, c, SQLSTATE_FEATURE_NOT_SUPPORTED,
+		login_refuse(w, c, SQLSTATE_FEATURE_NOT_SUPPORTED,
 			"unsupported frontend protocol: only version 3 is supported", NULL);
 		return len;
 	}
@@ -460,118 +345,6 @@ void login_on_tls_ready(struct worker *w, struct client *c)
 	client_transition(w, c, CLIENT_TLS_DONE);
 }
 
-/* --- proof --- */
-
-static void take_md5(struct worker *w, struct client *c, struct rd body)
-{
-	struct login *l = c->login;
-	struct md5auth expected;
-	const char *got;
-
-	if (frontend_read_password(body, &got) != OK) {
-		refuse_protocol(w, c, "invalid password packet");
-		return;
-	}
-	if (l->doomed || md5auth_response(l->md5_hash.text, l->md5_salt, &expected) != OK ||
-		!md5auth_equal(&expected, got))
-		refuse_password(w, c);
-	else
-		login_proved(w, c);
-}
-
-static void take_scram_status(struct worker *w, struct client *c, enum status st)
-{
-	switch (st) {
-	case E_AUTH:
-		refuse_password(w, c);
-		break;
-	case E_INVALID:
-		refuse(w, c, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
-			"SASL authentication failed: mechanism or channel binding not offered",
-			NULL);
-		break;
-	case E_NOMEM:
-		client_close(w, c, CLIENT_END_MEMORY);
-		break;
-	default:
-		refuse_protocol(w, c, "malformed SCRAM message");
-		break;
-	}
-}
-
-static void take_scram_first(struct worker *w, struct client *c, struct rd body)
-{
-	static const struct scram_offer no_plus = {.plus = false};
-	uint8_t buf[SCRAM_SERVER_FIRST_MAX], msg[SCRAM_SERVER_FIRST_MAX + 32];
-	uint8_t rand[SCRAM_RAND_LEN];
-	struct wr first = wr_of(buf, sizeof buf), out = wr_of(msg, sizeof msg);
-	struct msg_sasl_initial in;
-	enum status st;
-
-	if (frontend_read_sasl_initial(body, &in) != OK || in.data == NULL) {
-		refuse_protocol(w, c, "malformed SASLInitialResponse");
-		return;
-	}
-	st = random_bytes(rand, sizeof rand);
-	if (st == OK)
-		st = scram_server_first(&c->login->scram, &no_plus, in.mechanism, in.data,
-			in.data_len, rand, &first);
-	if (st != OK || first.bad) {
-		take_scram_status(w, c, st != OK ? st : E_LIMIT);
-		return;
-	}
-	c->login->sasl_begun = true;
-	reply_put_auth_sasl_continue(&out, buf, first.len);
-	put_login(c, msg, out.len);
-}
-
-static void take_scram_final(struct worker *w, struct client *c, struct rd body)
-{
-	static const struct scram_offer no_plus = {.plus = false};
-	struct login *l = c->login;
-	uint8_t buf[128], msg[160];
-	struct wr final = wr_of(buf, sizeof buf), out = wr_of(msg, sizeof msg);
-	struct scram_salt salt = l->verifier.salt;
-	enum status st;
-
-	st = scram_server_final(&l->scram, &no_plus, body.p, body.left, &final, &l->learned.keys);
-	if (st == OK && l->doomed)
-		st = E_AUTH;
-	if (st != OK || final.bad) {
-		take_scram_status(w, c, st != OK ? st : E_LIMIT);
-		return;
-	}
-	l->learned.salt = salt;
-	l->has_learned = true;
-	reply_put_auth_sasl_final(&out, buf, final.len);
-	conn_put_copy(c->conn, msg, out.len);
-	login_proved(w, c);
-}
-
-static size_t auth_data(struct worker *w, struct client *c, const uint8_t *data, size_t len)
-{
-	struct frame f;
-	enum status st = frame_peek(data, len, LOGIN_RX_MAX - FRAME_HEAD_LEN, &f);
-	struct rd body;
-
-	if (st == E_AGAIN)
-		return 0;
-	if (st != OK || f.type != FRONTEND_PASSWORD) {
-		refuse_protocol(w, c, "expected a password response");
-		return len;
-	}
-	if (!frame_is_complete(&f, len))
-		return 0;
-	body = frame_body(data, &f);
-	if (c->login->ask == AUTH_ASK_MD5)
-		take_md5(w, c, body);
-	else if (!c->login->sasl_begun)
-		take_scram_first(w, c, body);
-	else
-		take_scram_final(w, c, body);
-	return f.total;
-}
-
 size_t login_on_data(struct worker *w, struct client *c, const uint8_t *data, size_t len)
 {
 	size_t at = 0, used;
@@ -587,7 +360,7 @@ size_t login_on_data(struct worker *w, struct client *c, const uint8_t *data, si
 		if (c->state == CLIENT_STARTUP)
 			used = startup_data(w, c, data + at, len - at);
 		else if (c->state == CLIENT_AUTH)
-			used = auth_data(w, c, data + at, len - at);
+			used = prove_data(w, c, data + at, len - at);
 		else
 			break; /* what follows is for another state */
 		if (used == 0)
@@ -599,33 +372,6 @@ size_t login_on_data(struct worker *w, struct client *c, const uint8_t *data, si
 	return at;
 }
 
-/* The client that a token of keys_derive names, if it is still there. */
-static struct client *client_of_token(struct worker *w, uint64_t token)
-{
-	uint32_t slot = (uint32_t)token & (WORKER_SLOTS_MAX - 1);
-	struct client *c = slot < w->n_slots ? w->slots[slot] : NULL;
-
-	return c != NULL && c->id == (token & KEYS_TOKEN_ID) >> WORKER_SLOT_BITS ? c : NULL;
-}
-
-void login_derived(
-	struct worker *w, uint64_t token, const uint8_t salted[SCRAM_KEY_LEN], enum status st)
-{
-	struct client *c = client_of_token(w, token);
-
-	if (c == NULL || c->state != CLIENT_DERIVE)
-		return;
-	if (st == OK)
-		st = scram_verifier_of(salted, &c->login->verifier.salt, &c->login->verifier);
-	if (st != OK) {
-		refuse(w, c, SQLSTATE_INSUFFICIENT_RESOURCES, "too many logins at once",
-			"The queue of key derivations is full; SCRAM verifiers in auth_file avoid "
-			"it.");
-		return;
-	}
-	challenge_scram(w, c);
-}
-
 /* --- after the proof --- */
 
 static void hand_to_console(struct worker *w, struct client *c)
@@ -634,8 +380,8 @@ static void hand_to_console(struct worker *w, struct client *c)
 
 	if (!l->is_console_admin && !list_has(&w->conf->stats_users, l->user) &&
 		w->conf->auth_type != AUTH_TYPE_ANY) {
-		refuse(w, c, SQLSTATE_INSUFFICIENT_PRIVILEGE, "not allowed on the admin console",
-			"See admin_users and stats_users.");
+		login_refuse(w, c, SQLSTATE_INSUFFICIENT_PRIVILEGE,
+			"not allowed on the admin console", "See admin_users and stats_users.");
 		return;
 	}
 	handover_console(w, c);
@@ -662,7 +408,7 @@ static bool enter_account(struct worker *w, struct client *c)
 	char message[NAME_LEN + 64];
 
 	if (st == OK && c->db->disabled) {
-		refuse(w, c, SQLSTATE_CANNOT_CONNECT_NOW, "the database is disabled",
+		login_refuse(w, c, SQLSTATE_CANNOT_CONNECT_NOW, "the database is disabled",
 			"An administrator has said DISABLE; ENABLE ends it.");
 		return false;
 	}
@@ -671,20 +417,20 @@ static bool enter_account(struct worker *w, struct client *c)
 	if (st == E_NOTFOUND) {
 		c->db = NULL;
 		snprintf(message, sizeof message, "database \"%s\" does not exist", l->database);
-		refuse(w, c, SQLSTATE_INVALID_CATALOG_NAME, message,
+		login_refuse(w, c, SQLSTATE_INVALID_CATALOG_NAME, message,
 			"It is neither in [databases] nor is there a \"*\" entry.");
 		return false;
 	}
 	if (st != OK) {
 		c->acc = NULL;
-		refuse(w, c, SQLSTATE_TOO_MANY_CONNECTIONS,
+		login_refuse(w, c, SQLSTATE_TOO_MANY_CONNECTIONS,
 			"too many different databases and users", NULL);
 		return false;
 	}
 	return account_client_enters(w, c);
 }
 
-static void login_proved(struct worker *w, struct client *c)
+void login_proved(struct worker *w, struct client *c)
 {
 	struct login *l = c->login;
 
@@ -695,7 +441,7 @@ static void login_proved(struct worker *w, struct client *c)
 	}
 	if (w->admin != NULL &&
 		(w->admin->shutdown_wait_clients || w->admin->shutdown_wait_servers)) {
-		refuse(w, c, SQLSTATE_ADMIN_SHUTDOWN, "the pooler is shutting down", NULL);
+		login_refuse(w, c, SQLSTATE_ADMIN_SHUTDOWN, "the pooler is shutting down", NULL);
 		return;
 	}
 	log_login(w, c);

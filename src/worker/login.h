@@ -1,6 +1,6 @@
 /*
- * login - from an accepted socket to ReadyForQuery: start-up packets, TLS, proof of identity,
- * greeting. Ends with client_greet, or client_fatal.
+ * login - from an accepted socket to ReadyForQuery: start-up packets, TLS, proof of identity
+ * (prove.h), greeting. Ends with client_greet, or client_fatal.
  * Bounds: LOGIN_RX_MAX bytes kept of a peer that has not proved itself; client_login_timeout.
  */
 #ifndef PGWEIR_WORKER_LOGIN_H
@@ -35,9 +35,12 @@ struct login {
 /* conn_ops.on_data of a client that is not logged in. */
 size_t login_on_data(struct worker *w, struct client *c, const uint8_t *data, size_t len);
 void login_on_tls_ready(struct worker *w, struct client *c);
-/* A helper has derived what keys_derive asked for with KEYS_TOKEN_CLIENT. */
-void login_derived(
-	struct worker *w, uint64_t token, const uint8_t salted[SCRAM_KEY_LEN], enum status st);
+/* Its identity is proved: to its own worker, or to the console. */
+void login_proved(struct worker *w, struct client *c);
+
+void login_refuse(struct worker *w, struct client *c, const char *sqlstate, const char *message,
+	const char *hint);
+void login_refuse_protocol(struct worker *w, struct client *c, const char *message);
 
 /* The client has proved itself and is on the worker where it shall live: greet it, or wait. */
 void login_go_on(struct worker *w, struct client *c);

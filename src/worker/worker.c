@@ -28,6 +28,7 @@
 #include "worker/login.h"
 #include "worker/notify.h"
 #include "worker/queries.h"
+#include "worker/prove.h"
 #include "worker/server.h"
 #include "worker/show.h"
 #include "worker/upkeep.h"
@@ -275,7 +276,7 @@ static void worker_derived(struct worker *w, struct ask_derive *d)
 	if (d->token & KEYS_TOKEN_SERVER)
 		server_login_derived(w, d->token, d->salted, d->status);
 	else
-		login_derived(w, d->token, d->salted, d->status);
+		prove_derived(w, d->token, d->salted, d->status);
 	scram_wipe(d->password, sizeof d->password);
 	scram_wipe(d->salted, sizeof d->salted);
 }

@@ -44,12 +44,28 @@ static void teardown(void)
 	auth_users_free(users);
 }
 
+static enum status ask(const struct conf *c, const struct conf_db *asked_db, const char *name,
+	const uint8_t *mock_secret, struct auth_client_decision *d)
+{
+	const struct auth_asked asked = {
+		.conf = c,
+		.db = asked_db,
+		.users = users,
+		.type = c->auth_type,
+		.name = name,
+		.user = auth_users_find(users, name),
+		.mock_secret = mock_secret,
+	};
+
+	return auth_decide_client(&asked, d);
+}
+
 static struct auth_client_decision decide(enum auth_type type, const char *name)
 {
 	struct auth_client_decision d;
 
 	conf.auth_type = type;
-	ck_assert_int_eq(auth_decide_client(&conf, &db, users, name, secret, &d), OK);
+	ck_assert_int_eq(ask(&conf, &db, name, secret, &d), OK);
 	ck_assert(d.doomed == (d.why != NULL));
 	return d;
 }
@@ -98,10 +114,10 @@ START_TEST(auth_type_any_needs_a_user_of_the_database)
 	struct auth_client_decision d;
 
 	conf.auth_type = AUTH_TYPE_ANY;
-	ck_assert_int_eq(auth_decide_client(&conf, &forced, users, "nobody", secret, &d), OK);
+	ck_assert_int_eq(ask(&conf, &forced, "nobody", secret, &d), OK);
 	ck_assert(!d.doomed);
 	ck_assert_int_eq(d.ask, AUTH_ASK_NOTHING);
-	ck_assert_int_eq(auth_decide_client(&conf, NULL, users, "nobody", secret, &d), OK);
+	ck_assert_int_eq(ask(&conf, NULL, "nobody", secret, &d), OK);
 	ck_assert(!d.doomed); /* the console */
 }
 END_TEST
@@ -176,7 +192,7 @@ START_TEST(hash_of_an_unknown_user_depends_on_the_secret)
 	struct auth_client_decision a = decide(AUTH_TYPE_MD5, "nobody"), b;
 
 	ck_assert_str_eq(a.hash.text, decide(AUTH_TYPE_MD5, "nobody").hash.text);
-	ck_assert_int_eq(auth_decide_client(&conf, &db, users, "nobody", other, &b), OK);
+	ck_assert_int_eq(ask(&conf, &db, "nobody", other, &b), OK);
 	ck_assert_str_ne(a.hash.text, b.hash.text);
 }
 END_TEST
