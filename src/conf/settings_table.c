@@ -339,11 +339,11 @@ const struct setting settings[] = {
 			"is disconnected"},
 	{ROW(G, LOG, INT, "nplusone_threshold", nplusone_threshold), .flags = SETTING_OURS,
 		.def = "20", .max = 1000000, .unit = "executions",
-		.help = "so many executions of a statement by a client, in one transaction or in "
-			"nplusone_window, are shown by SHOW NPLUSONE; 0: off"},
+		.help = "executions of a statement by one client in a row that SHOW NPLUSONE tells "
+			"of; 0: off"},
 	{ROW(G, LOG, TIME, "nplusone_window", nplusone_window_us), .flags = SETTING_OURS,
 		.def = "1", .min = 1000, .max = 3600000000,
-		.help = "within which executions outside of transactions belong together"},
+		.help = "time in which they belong together, outside of a transaction"},
 	{ROW(G, PROCESS, INT, "peer_id", peer_id), .def = "0", .max = CONF_PEER_ID_MAX,
 		.help = "number of this process among [peers], which pass cancel requests on; 0: "
 			"none"},
