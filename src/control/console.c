@@ -82,6 +82,7 @@ bool consoles_row(const struct consoles *cs, size_t pos, struct show_socket_row 
 	memcpy(out->application_name, s->application_name, sizeof out->application_name);
 	conn_remote(s->conn, out->addr, sizeof out->addr, &out->port);
 	conn_local(s->conn, out->local_addr, sizeof out->local_addr, &out->local_port);
+	out->remote_pid = conn_remote_pid(s->conn);
 	out->connect_wall_us = s->connect_wall_us;
 	out->request_wall_us = s->request_wall_us;
 	out->prepared_statements = s->n_prepared;

@@ -287,7 +287,7 @@ static size_t notify(const struct show_in *in, const struct family *f, size_t po
 {
 	const struct notify_counts *n = &in->env->shared->notify;
 	const _Atomic uint64_t *const values[] = {&n->channels, &n->subscribed, &n->received,
-		&n->delivered, &n->overflows, &n->losses, &n->not_shared};
+		&n->delivered, &n->overflows, &n->losses};
 	struct labels l = {.n = 0};
 
 	if (pos != 0)
@@ -578,7 +578,6 @@ static const struct family families[] = {
 		notify, 4},
 	{"pgweir_listen_losses_total", "counter", "Listening connections that were lost.", notify,
 		5},
-	{"pgweir_listen_pins_total", "counter", "LISTEN that could not be shared.", notify, 6},
 
 	{"pgweir_node_up", "gauge", "Whether the node answers.", nodes, NODE_UP},
 	{"pgweir_node_is_primary", "gauge", "Whether it is its cluster's primary.", nodes,

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "conf/conf.h"
 #include "control/console.h"
 #include "proto/startup.h"
 #include "state/pins.h"
@@ -55,7 +56,20 @@ static const char *replication_word(const struct show_socket_row *r)
 	return r->replication == STARTUP_REPLICATION_DATABASE ? "logical" : "physical";
 }
 
-static void put_socket(const struct show_socket_row *r, struct rows *out)
+/* Unix sockets have no port; as PgBouncer, we show that in the name of ours, or of the node's. */
+static uint64_t port_of(const struct show_in *in, const struct show_socket_row *r, uint16_t port)
+{
+	const struct conf_node *n;
+
+	if (port != 0 || r->addr[0] == '\0')
+		return port;
+	if (r->type == 'C')
+		return env_conf(in->env)->listen_port;
+	n = r->node >= 0 ? env_conf(in->env)->node_by_id[r->node] : NULL;
+	return n != NULL ? n->port : 0;
+}
+
+static void put_socket(const struct show_in *in, const struct show_socket_row *r, struct rows *out)
 {
 	char type[2] = {r->type, '\0'};
 
@@ -65,9 +79,9 @@ static void put_socket(const struct show_socket_row *r, struct rows *out)
 	rows_text(out, replication_word(r));
 	rows_text(out, state_word(r));
 	rows_text(out, r->addr);
-	rows_u64(out, r->port);
+	rows_u64(out, port_of(in, r, r->port));
 	rows_text(out, r->local_addr);
-	rows_u64(out, r->local_port);
+	rows_u64(out, port_of(in, r, r->local_port));
 	rows_time(out, r->connect_wall_us);
 	rows_time(out, r->request_wall_us);
 	rows_u64(out, r->wait_us / 1000000u);
@@ -113,7 +127,7 @@ static void put_row(const struct show_in *in, const struct show_socket_row *r, s
 	if (r->type == 'C' && r->state == SHOW_CL_LOGIN)
 		return; /* as PgBouncer: clients that have not logged in belong to no pool */
 	rows_begin(out);
-	put_socket(r, out);
+	put_socket(in, r, out);
 	if (out->n_columns == sizeof our_columns / sizeof *our_columns)
 		put_ours(in, r, out);
 	for (unsigned i = 0; out->n_columns == sizeof socket_columns / sizeof *socket_columns &&

@@ -173,6 +173,8 @@ bool conn_is_unix(const struct conn *c);
 void conn_remote(const struct conn *c, char *addr, size_t cap, uint16_t *port);
 /* Where it leads, for another connection to the same. Errors: E_IO. */
 enum status conn_remote_addr(const struct conn *c, struct net_addr *out) MUST_USE;
+/* The process at the other end of a unix socket; 0 with TCP, or where it is not known. */
+uint32_t conn_remote_pid(const struct conn *c);
 void conn_local(const struct conn *c, char *addr, size_t cap, uint16_t *port);
 size_t conn_memory(const struct conn *c); /* bytes of ours that it occupies now */
 

@@ -115,6 +115,16 @@ enum status conn_remote_addr(const struct conn *c, struct net_addr *out)
 	return getpeername(c->fd, &out->u.sa, &out->len) == 0 ? OK : E_IO;
 }
 
+uint32_t conn_remote_pid(const struct conn *c)
+{
+	struct ucred cred;
+	socklen_t len = sizeof cred;
+
+	if (!conn_is_unix(c) || getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0)
+		return 0;
+	return (uint32_t)cred.pid;
+}
+
 void conn_local(const struct conn *c, char *addr, size_t cap, uint16_t *port)
 {
 	struct net_addr a = {.len = sizeof a.u};

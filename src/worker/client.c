@@ -611,7 +611,7 @@ void client_show(struct worker *w, const struct client *c, struct show_socket_ro
 		.wait_us = waiter_waits(&c->waiter) ? w->now_us - c->waiter.since_us : 0,
 		.ptr = c->id,
 		.link = c->server != NULL ? c->server->id : 0,
-		.remote_pid = c->server != NULL ? c->server->backend_pid : 0,
+		.remote_pid = conn_remote_pid(c->conn),
 		.prepared_statements = (uint32_t)stmt_names_n(&c->names),
 		.node = c->server != NULL ? (int32_t)c->server->pool->node : -1,
 		.worker = w->index,

@@ -153,7 +153,6 @@ static void client_leaves(struct worker *w, struct client *c)
 	list_del(&c->link);
 	w->n_clients--;
 	w->n_clients_login--;
-	w->counts.handovers_out++;
 }
 
 bool handover_client_home(struct worker *w, struct client *c)
@@ -187,7 +186,6 @@ void handover_client_in(struct worker *w, struct mail *m)
 	list_push_back(&w->clients, &c->link);
 	w->n_clients++;
 	w->n_clients_login++;
-	w->counts.handovers_in++;
 	if (worker_slot_take(w, c, &c->slot) != OK ||
 		settings_txn_adopt(&c->set, w->settings) != OK ||
 		settings_adopt(w->settings, &c->custom) != OK ||

@@ -508,6 +508,7 @@ void login_greet(struct worker *w, struct client *c, const struct welcome *x)
 	}
 	client_put_ready(w, c);
 	conn_flush(c->conn);
+	client_count_bytes(c);
 	c->db->stats.logins++;
 	login_free(c->login);
 	c->login = NULL;

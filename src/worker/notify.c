@@ -402,7 +402,6 @@ static void client_pins(struct worker *w, struct client *c)
 		c->unit.listens = false;
 		c->unit.pins |= 1u << PIN_LISTEN;
 	}
-	atomic_fetch_add_explicit(&w->sh->notify.not_shared, 1, memory_order_relaxed);
 	if (c->listening != NULL)
 		sweep(w, c);
 }

@@ -107,7 +107,6 @@ struct notify_counts {
 	_Atomic uint64_t delivered;  /* to clients */
 	_Atomic uint64_t overflows;  /* clients ended by notify_queue */
 	_Atomic uint64_t losses;     /* of a listening connection that listened */
-	_Atomic uint64_t not_shared; /* LISTEN that had to pin its client */
 };
 
 struct worker_port {

@@ -1,9 +1,12 @@
 """Options of the command, the configuration's errors, and what the daemon says at its start."""
 import os
 import subprocess
+import urllib.request
 
 import pytest
+from pooler import TOP, hosts
 from tools import proc
+from where import Where, wait_routing
 
 
 def run(site, *args):
@@ -69,6 +72,45 @@ def test_check_shows_all_errors_with_file_line_key_and_what_was_expected(site, c
         told = [t for t in text.splitlines() if words[0] in t and str(line) in t]
         assert told and all(w in told[0] for w in words), (words, text)
     assert os.path.basename(path) in text
+
+
+def ten_lines():
+    """The configuration in README.md."""
+    with open(f"{TOP}/README.md", encoding="utf-8") as f:
+        text = f.read()
+    section = text[text.index("## Ten lines"):]
+    lines = section[:section.index("The hosts are")].splitlines()[1:]
+    return "\n".join(line[4:] for line in lines) + "\n"
+
+
+def test_the_ten_lines_of_the_readme_work(site):
+    """As they stand, but for the addresses, the files and the ports of this machine."""
+    text = ten_lines()
+    assert len([line for line in text.splitlines() if line]) <= 10
+    p = site.pgweir()
+    p.write_config()  # for the file of users
+    for old, new in (("host=10.0.0.1,10.0.0.2,10.0.0.3", hosts(site.cluster.nodes)),
+                     ("/etc/pgweir/userlist.txt", f"{p.folder}/users.txt"),
+                     ("= secret", f"= {site.passwords['monitor']}"),
+                     ("= 9127", f"= {p.stats_port}"), ("= *", f"= 127.0.0.1\nlisten_port = {p.port}")):
+        assert old in text
+        text = text.replace(old, new)
+    with open(p.config, "w", encoding="utf-8") as f:
+        f.write(text)
+    assert run(site, "-t", p.config)[0] == 0
+    p.write_config = lambda: None
+    with p:
+        finder = Where(site.cluster)
+        wait_routing(p, finder)  # reads on a replica
+        finder.close()
+        with p.raw() as client:
+            assert client.value("SELECT count(*) FROM pgbench_branches") == "1"
+            client.query("CREATE TABLE ten_lines (a int)").check()
+            client.query("DROP TABLE ten_lines").check()
+        assert {r["role"] for r in p.show("NODES")} == {"primary", "replica"}
+        url = f"http://127.0.0.1:{p.stats_port}/readyz"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            assert answer.status == 200
 
 
 def test_a_bad_file_keeps_it_from_starting(site, config):

@@ -1,9 +1,11 @@
 """COPY both ways, and messages that are larger than any buffer."""
 import io
+import struct
 import threading
 
 import pgwire
 import pytest
+from fakeserver import FakeServer
 from pgwire import copy_data, msg
 from rawclient import Result
 from tools import proc
@@ -180,6 +182,57 @@ def test_parameter_of_50_megabytes_in_pieces(pooler):
         for at in range(0, len(unit), 3 * MEGABYTE + 7):
             client.send(unit[at:at + 3 * MEGABYTE + 7])
         assert client.result().value() == str(size)
+
+
+class Gigabyte(FakeServer):
+    """Takes a query of a gigabyte and answers with a row of a gigabyte: the longest messages
+    that PostgreSQL takes and sends."""
+
+    SIZE = (1 << 30) - 1  # what the length field says at most
+
+    def __init__(self):
+        self.taken = 0
+        super().__init__(self.handle)
+
+    def handle(self, conn):
+        conn.login()
+        while True:
+            kind, size = struct.unpack(">cI", conn.read(5))
+            if size != self.SIZE:
+                m = pgwire.Message(kind.decode(), conn.read(size - 4))
+                if m.kind == "X":
+                    return
+                conn.send(conn.answer([m]))
+                continue
+            conn.skip(size - 4)
+            self.taken += size
+            conn.send(pgwire.row_description("x") + b"D" + pgwire.i32(self.SIZE) + b"\0\1"
+                      + pgwire.i32(self.SIZE - 10))
+            send_much(conn, self.SIZE - 10)
+            conn.send(pgwire.command_complete("SELECT 1") + pgwire.ready())
+
+
+def send_much(stream, size, byte=b"g"):
+    chunk = byte * MEGABYTE
+    for _ in range(size // MEGABYTE):
+        stream.send(chunk)
+    stream.send(chunk[:size % MEGABYTE])
+
+
+def test_messages_of_a_gigabyte_both_ways_in_constant_memory(site):
+    size = Gigabyte.SIZE
+    with Gigabyte() as fake, site.pgweir({
+            "app": f"host=127.0.0.1 port={fake.port} user=app password=x"}) as p:
+        with p.raw() as client, MemoryWatch(p):
+            client.query("SELECT 1").check()
+            client.send(b"Q" + pgwire.i32(size))
+            send_much(client, size - 5)
+            client.send(b"\0")
+            assert client.read_message().kind == "T"
+            assert client.read(5) == b"D" + pgwire.i32(size)
+            client.skip(size - 4)
+            assert Result(client.read_until("Z")).tags == ["SELECT 1"]
+        assert fake.taken == size
 
 
 def test_copy_of_200_megabytes_both_ways_in_constant_memory(pooler, new_table):

@@ -8,6 +8,7 @@ import urllib.request
 import asyncpg
 import pgwire
 import pytest
+from test_stats import metrics, total
 from tools import proc
 
 
@@ -384,6 +385,7 @@ def test_a_queue_that_overflows_ends_its_client_visibly(site):
             end = one.read_message()
             assert end.kind == "E" and end.fields()["C"] == "53400"
             assert "notify_queue" in end.fields()["H"]
+        assert total(metrics(p), "pgweir_notify_overflows_total") == 1
 
 
 def test_session_mode_is_the_servers_own(site):

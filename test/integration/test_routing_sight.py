@@ -1,5 +1,6 @@
 """What can be seen of the routing: SHOW LAG, LEARNED, CATALOG, their metrics, log lines."""
 import time
+import re
 import urllib.request
 
 import pytest
@@ -38,10 +39,19 @@ def metrics(pooler):
         return answer.read().decode()
 
 
+def count(pooler, *names):
+    """Sums over all labels."""
+    lines = metrics(pooler).splitlines()
+    return [sum(float(line.rsplit(" ", 1)[1]) for line in lines
+                if re.match(rf"{name}[ {{]", line)) for name in names]
+
+
 @pytest.mark.parametrize("extended", [False, True], ids=["simple", "extended"])
 def test_a_statement_that_a_replica_refused_is_learned(pooler, where, extended):
     name = "liar_too" if extended else "liar"
     with pooler.raw() as client:
+        before = count(pooler, "pgweir_learned_statements_total", "pgweir_replays_total")
+
         def run(n):
             return client.prepared(f"SELECT {name}({n})") if extended else \
                 client.query(f"SELECT {name}({n})")
@@ -58,7 +68,9 @@ def test_a_statement_that_a_replica_refused_is_learned(pooler, where, extended):
         assert is_replica({where.of(client)}), "others are reads as before"
         text = "\n".join(r[0] for r in client.query(f"EXPLAIN ROUTE SELECT {name}(1)").rows)
         assert "one has refused it" in text and "(write)" in text
-        assert "pgweir_learned_statements " in metrics(pooler)
+        assert count(pooler, "pgweir_learned_statements") == [1]
+        assert count(pooler, "pgweir_learned_statements_total", "pgweir_replays_total") == [
+            n + 1 for n in before], "the first ran twice, the others at once where they belong"
         pooler.admin("RELOAD")  # the catalogs are read again
         proc.wait_until("LEARNED to be empty", lambda: not pooler.show("LEARNED"), 10, 0.1)
 
