@@ -365,8 +365,7 @@ const struct setting settings[] = {
 		.help = "which reads the primary gets: those that no replica can, none, or a "
 			"share"},
 	{ROW(G, LOG, BOOL, "query_stats", query_stats), .flags = SETTING_OURS, .def = "1",
-		.help = "count what statements cost, by fingerprint; off: no slow-query log, no "
-			"SHOW NPLUSONE either"},
+		.help = "count what statements cost; off: neither slow-query log nor SHOW NPLUSONE"},
 	{ROW(G, LOG, INT, "query_stats_max", query_stats_max), .flags = SETTING_OURS, .def = "1000",
 		.min = 10, .max = 10000, .unit = "fingerprints",
 		.help = "statements that each worker counts apart; under 1.5 kB each"},
