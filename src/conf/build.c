@@ -87,14 +87,25 @@ static enum status set_defaults(struct build *b, enum setting_scope scope, void 
 
 /* --- global keys --- */
 
+static struct finding_at at_line(const struct source_line *line)
+{
+	return (struct finding_at){.file = line->file, .line = line->line, .key = line->name};
+}
+
 /* What is given twice counts as it was given last. */
 static void note_repetition(
 	struct build *b, const struct source_line *before, const struct source_line *line)
 {
-	struct finding_at at = {.file = before->file, .line = before->line, .key = before->name};
+	struct finding_at at = at_line(before);
 
-	findings_add(b->found, FINDING_NOTE, &at, "given again in %s:%u, which counts", line->file,
-		line->line);
+	if (before->origin != line->origin) /* what the environment and SET are for */
+		return;
+	if (line->line != 0)
+		findings_add(b->found, FINDING_NOTE, &at, "given again in %s:%u, which counts",
+			line->file, line->line);
+	else
+		findings_add(
+			b->found, FINDING_NOTE, &at, "given again in %s, which counts", line->file);
 }
 
 /* given: by row of the table, the line that gave it last. */
@@ -117,13 +128,12 @@ static enum status apply_globals(struct build *b)
 	if (given == NULL)
 		return E_NOMEM;
 	for (const struct source_line *l = b->own->source.first; l != NULL; l = l->next) {
-		struct finding_at at = {.file = l->file, .line = l->line, .key = l->name};
 		enum status st;
 
 		if (!source_is_main(l))
 			continue;
 		remember_line(b, given, l);
-		st = apply(b, SETTING_GLOBAL, b->c, at, l->name, l->value);
+		st = apply(b, SETTING_GLOBAL, b->c, at_line(l), l->name, l->value);
 		if (st != OK)
 			return st;
 	}
@@ -155,6 +165,10 @@ static enum status keep_fixed(struct build *b)
 
 /* --- databases, users and peers --- */
 
+struct pair_text {
+	const char *key, *value;
+};
+
 static bool is_reserved(const char *name)
 {
 	return strcmp(name, "pgbouncer") == 0 || strcmp(name, "pgweir") == 0;
@@ -172,40 +186,55 @@ static void check_name(struct build *b, const struct finding_at *at, const char 
 			"expected another name: this one is the admin console's");
 }
 
-/* The connection string of one line. */
+/* One key of an entry; its name is told as "entry: key". */
+static enum status apply_pair(struct build *b, enum setting_scope scope, void *base,
+	const struct source_line *line, const struct pair_text *pair)
+{
+	struct finding_at at = at_line(line);
+
+	if ((at.key = arena_printf(b->a, "%s: %s", line->name, pair->key)) == NULL)
+		return E_NOMEM;
+	return apply(b, scope, base, at, pair->key, pair->value);
+}
+
+/* What one line says of its entry: a connection string, or a single key. */
 static enum status apply_pairs(
 	struct build *b, enum setting_scope scope, void *base, const struct source_line *line)
 {
-	struct finding_at at = {.file = line->file, .line = line->line, .key = line->name};
+	struct finding_at at = at_line(line);
 	const char *p = line->value;
 	struct pair pair;
 	enum status st;
 
+	if (line->key != NULL)
+		return apply_pair(
+			b, scope, base, line, &(struct pair_text){line->key, line->value});
 	while ((st = pairs_next(&p, &pair)) == OK) {
-		const char *key = arena_strndup(b->a, pair.key, pair.key_len);
-		const char *value = pairs_value_copy(&pair, b->a);
+		struct pair_text text = {
+			arena_strndup(b->a, pair.key, pair.key_len), pairs_value_copy(&pair, b->a)};
 
-		if (key == NULL || value == NULL)
+		if (text.key == NULL || text.value == NULL)
 			return E_NOMEM;
-		if ((at.key = arena_printf(b->a, "%s: %s", line->name, key)) == NULL)
-			return E_NOMEM;
-		if ((st = apply(b, scope, base, at, key, value)) != OK)
+		if ((st = apply_pair(b, scope, base, line, &text)) != OK)
 			return st;
 	}
 	if (st == E_NOTFOUND)
 		return OK;
-	at.key = line->name;
 	findings_add(b->found, FINDING_ERROR, &at, "%s", pair.expected);
 	return OK;
 }
 
 static enum status add_db(struct build *b, const struct source_line *line)
 {
-	struct finding_at at = {.file = line->file, .line = line->line, .key = line->name};
-	uint32_t position = (uint32_t)b->c->n_dbs++;
+	struct finding_at at = at_line(line);
+	uint32_t position = (uint32_t)b->c->n_dbs;
 	struct conf_db *db = &b->dbs[position];
 	enum status st;
 
+	for (size_t i = b->c->n_dbs; line->key != NULL && i-- > 0;)
+		if (strcmp(b->dbs[i].name, line->name) == 0)
+			return apply_pairs(b, SETTING_DB, &b->dbs[i], line);
+	b->c->n_dbs++;
 	db->name = line->name;
 	db->position = position;
 	b->db_lines[position] = line;
@@ -216,11 +245,15 @@ static enum status add_db(struct build *b, const struct source_line *line)
 
 static enum status add_user(struct build *b, const struct source_line *line)
 {
-	struct finding_at at = {.file = line->file, .line = line->line, .key = line->name};
-	uint32_t position = (uint32_t)b->c->n_users++;
+	struct finding_at at = at_line(line);
+	uint32_t position = (uint32_t)b->c->n_users;
 	struct conf_user *user = &b->users[position];
 	enum status st;
 
+	for (size_t i = b->c->n_users; line->key != NULL && i-- > 0;)
+		if (strcmp(b->users[i].name, line->name) == 0)
+			return apply_pairs(b, SETTING_USER, &b->users[i], line);
+	b->c->n_users++;
 	user->name = line->name;
 	user->position = position;
 	b->user_lines[position] = line;
@@ -231,13 +264,17 @@ static enum status add_user(struct build *b, const struct source_line *line)
 
 static enum status add_peer(struct build *b, const struct source_line *line)
 {
-	struct finding_at at = {.file = line->file, .line = line->line, .key = line->name};
-	uint32_t position = (uint32_t)b->c->n_peers++;
+	struct finding_at at = at_line(line);
+	uint32_t position = (uint32_t)b->c->n_peers;
 	struct conf_peer *peer = &b->peers[position];
 	size_t n_errors = b->found->n_errors;
 	uint64_t id = 0;
 	enum status st;
 
+	for (size_t i = b->c->n_peers; line->key != NULL && i-- > 0;)
+		if (strcmp(b->peers[i].name, line->name) == 0)
+			return apply_pairs(b, SETTING_PEER, &b->peers[i], line);
+	b->c->n_peers++;
 	peer->name = line->name;
 	peer->position = position;
 	b->peer_lines[position] = line;
@@ -417,7 +454,7 @@ static struct conf_db **in_file_order(struct build *b, size_t *n)
 static enum status resolve_db(struct build *b, struct nodes *ns, struct conf_db *db)
 {
 	const struct source_line *line = b->db_lines[db->position];
-	struct finding_at at = {.file = line->file, .line = line->line, .key = line->name};
+	struct finding_at at = at_line(line);
 	enum status st =
 		nodes_resolve(ns, db, b->c->unix_socket_dir, b->c->zone, routing_of(b->c, db), &at);
 

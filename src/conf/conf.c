@@ -5,6 +5,7 @@
 
 #include "conf/build.h"
 #include "conf/setting_value.h"
+#include "conf/variables.h"
 
 static struct conf_own *own_new(void)
 {
@@ -37,6 +38,8 @@ static enum status load(struct conf_own *own, const struct conf_reader *reader, 
 	enum status st = source_load(reader, path, &own->arena, &own->source, found);
 
 	if (st == OK)
+		st = variables_load(reader, &own->arena, &own->source, found);
+	if (st == OK)
 		st = conf_build(own, previous, out, found);
 	/* errors of the source come with those of the values */
 	return st == OK && found->n_errors != n_errors ? E_INVALID : st;
@@ -62,10 +65,9 @@ enum status conf_load(const struct conf_reader *reader, const char *path,
 
 /* --- SET --- */
 
-/* SET lines come from no file. */
 static bool is_set_line(const struct source_line *line, const char *key)
 {
-	return *line->file == '\0' && strcmp(line->name, key) == 0;
+	return line->origin == SOURCE_SET && strcmp(line->name, key) == 0;
 }
 
 static enum status copy_line(struct conf_own *own, const struct source_line *line)
@@ -75,7 +77,9 @@ static enum status copy_line(struct conf_own *own, const struct source_line *lin
 	copy.file = arena_strdup(&own->arena, line->file);
 	copy.name = arena_strdup(&own->arena, line->name);
 	copy.value = arena_strdup(&own->arena, line->value);
-	if (copy.file == NULL || copy.name == NULL || copy.value == NULL)
+	copy.key = line->key != NULL ? arena_strdup(&own->arena, line->key) : NULL;
+	if (copy.file == NULL || copy.name == NULL || copy.value == NULL ||
+		(line->key != NULL && copy.key == NULL))
 		return E_NOMEM;
 	return source_add(&own->source, &copy, &own->arena);
 }
@@ -152,7 +156,7 @@ static enum status build_again(const struct conf *c, const struct source_line *s
 enum status conf_set(const struct conf *c, const char *key, const char *value, struct conf **out,
 	struct findings *found)
 {
-	struct source_line line = {.file = "", .value = value};
+	struct source_line line = {.origin = SOURCE_SET, .file = "", .value = value};
 	const struct setting *s;
 	enum status st;
 

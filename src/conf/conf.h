@@ -374,11 +374,14 @@ struct conf {
 struct conf_reader {
 	enum status (*read)(void *arg, const char *path, char **data, size_t *len);
 	void *arg;
+	/* "NAME=VALUE" up to a NULL (conf/variables.h); NULL: none */
+	const char *const *environment;
 };
 
 /*
- * Load `path` and what it includes. `previous` (NULL at the start) lends node and cluster ids, and
- * the values of keys that need a restart, which are kept and reported as FINDING_RESTART.
+ * Load `path` ("": no file) and what it includes, then the environment's variables, which count
+ * over it. `previous` (NULL at the start) lends node and cluster ids, and the values of keys that
+ * need a restart, which are kept and reported as FINDING_RESTART.
  * All findings go to `found`, which is initialised and may already hold some; *out is owned by the
  * caller. Errors: E_INVALID `found` has new errors, *out is NULL; E_NOMEM.
  */

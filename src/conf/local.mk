@@ -16,5 +16,6 @@ libpure_a_SOURCES += \
 	src/conf/setting_text.c src/conf/setting_text.h \
 	src/conf/setting_value.c src/conf/setting_value.h \
 	src/conf/settings.c src/conf/settings.h src/conf/settings_table.c \
-	src/conf/source.c src/conf/source.h
+	src/conf/source.c src/conf/source.h \
+	src/conf/variables.c src/conf/variables.h
 EXTRA_DIST += docs/decisions/0010-own-ini-reader.md

@@ -178,6 +178,8 @@ enum status source_load(const struct conf_reader *reader, const char *path, stru
 	*out = (struct source){.first = NULL};
 	if (name == NULL)
 		return E_NOMEM;
+	if (*name == '\0')
+		return OK;
 	open_file(&l, name, &(struct finding_at){.file = ""});
 	if (l.depth == 0)
 		return l.no_memory ? E_NOMEM : E_INVALID;
@@ -213,15 +215,21 @@ bool source_is_main(const struct source_line *line)
 	return line->section == SECTION_PGWEIR || line->section == SECTION_PGBOUNCER;
 }
 
+const struct source_line *source_find(const struct source *src, const char *key)
+{
+	const struct source_line *found = NULL;
+
+	for (const struct source_line *l = src->first; l != NULL; l = l->next)
+		if (source_is_main(l) && strcmp(l->name, key) == 0)
+			found = l;
+	return found;
+}
+
 struct finding_at source_at(const struct source *src, const char *key)
 {
-	struct finding_at at = {.key = key};
+	const struct source_line *l = source_find(src, key);
 
-	for (const struct source_line *l = src->first; l != NULL; l = l->next) {
-		if (!source_is_main(l) || strcmp(l->name, key) != 0)
-			continue;
-		at.file = l->file;
-		at.line = l->line;
-	}
-	return at;
+	if (l == NULL)
+		return (struct finding_at){.key = key};
+	return (struct finding_at){.key = key, .file = l->file, .line = l->line};
 }

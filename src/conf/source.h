@@ -20,12 +20,16 @@ enum source_section {
 };
 #define SECTIONS 6u
 
+enum source_origin { SOURCE_FILE, SOURCE_ENVIRONMENT, SOURCE_SET };
+
 struct source_line {
-	struct source_line *next; /* in the order in which they are read */
-	const char *file;         /* "": by SET */
-	uint32_t line;
+	struct source_line *next; /* in the order in which they are read: the last one counts */
+	enum source_origin origin;
+	const char *file; /* or the variable's name; "": by SET */
+	uint32_t line;    /* 0: none, of a variable that holds one value */
 	enum source_section section;
 	const char *name;
+	const char *key; /* not NULL: `value` is that of one key more of the entry `name` */
 	const char *value;
 };
 
@@ -36,8 +40,9 @@ struct source {
 };
 
 /*
- * Read `path` and its includes. Also after an error all is read, so that all errors are found.
- * Errors: E_INVALID `path` itself cannot be read; E_NOMEM. Others are told in `found` alone.
+ * Read `path` and its includes; "": no file. Also after an error all is read, so that all errors
+ * are found. Errors: E_INVALID `path` itself cannot be read; E_NOMEM. Others are told in `found`
+ * alone.
  */
 enum status source_load(const struct conf_reader *reader, const char *path, struct arena *a,
 	struct source *out, struct findings *found) MUST_USE;
@@ -48,7 +53,10 @@ bool source_is_main(const struct source_line *line); /* of [pgweir] or [pgbounce
 enum status source_add(
 	struct source *src, const struct source_line *line, struct arena *a) MUST_USE;
 
-/* The line that gave a global key its value, as a place for a finding; the value is left out. */
+/* The line that gave a global key its value, or NULL: it has its default. */
+const struct source_line *source_find(const struct source *src, const char *key);
+
+/* The same as a place for a finding; the value is left out. */
 struct finding_at source_at(const struct source *src, const char *key);
 
 #endif

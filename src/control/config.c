@@ -181,14 +181,14 @@ enum status config_complete(
 	return st_users != OK ? st_users : st_tls;
 }
 
-enum status config_load(const char *path, const struct conf *previous, const struct hash_key *key,
-	struct config_set *out, struct findings *found)
+enum status config_load(const struct config_from *from, const struct conf *previous,
+	const struct hash_key *key, struct config_set *out, struct findings *found)
 {
-	struct conf_reader reader = {.read = read_file};
+	struct conf_reader reader = {.read = read_file, .environment = from->environment};
 	enum status st;
 
 	memset(out, 0, sizeof *out);
-	st = conf_load(&reader, path, previous, &out->conf, found);
+	st = conf_load(&reader, from->path, previous, &out->conf, found);
 	if (st != OK)
 		return st;
 	st = config_complete(out, key, found);

@@ -20,13 +20,19 @@ struct config_set {
 	struct tls_set *tls;
 };
 
+/* Where a configuration comes from; borrowed. */
+struct config_from {
+	const char *path;               /* "": there is no file */
+	const char *const *environment; /* as in struct conf_reader; NULL: none */
+};
+
 /*
- * Read `path` and what it names. `previous` as in conf_load; `key` is the users' table's.
+ * Read the file and what it names. `previous` as in conf_load; `key` is the users' table's.
  * On OK *out is the caller's. All findings, errors or not, are in `found` (initialised before).
  * Errors: E_INVALID `found` has errors; E_NOMEM. *out is empty then.
  */
-enum status config_load(const char *path, const struct conf *previous, const struct hash_key *key,
-	struct config_set *out, struct findings *found) MUST_USE;
+enum status config_load(const struct config_from *from, const struct conf *previous,
+	const struct hash_key *key, struct config_set *out, struct findings *found) MUST_USE;
 
 /*
  * The same for a configuration that is there (after SET): set->conf is given, users and TLS

@@ -17,6 +17,7 @@
 #include "control/patroni.h"
 #include "control/pq.h"
 #include "control/resolve.h"
+#include "control/service.h"
 #include "control/snapshots.h"
 #include "control/spread.h"
 #include "control/stats.h"
@@ -52,6 +53,7 @@ struct control {
 	struct listenings *listenings;
 	struct stats *stats;
 	struct reload *reload;
+	struct service *service;
 	struct spread *spread;
 	struct consoles *consoles;
 	struct http *http; /* NULL: no stats port */
@@ -156,9 +158,30 @@ static void on_shutdown_wait(void *arg, bool wait_servers)
 	struct control *c = arg;
 
 	ending_wait(&c->ending, wait_servers);
+	if (c->ending.phase == ENDING_CLIENTS || c->ending.phase == ENDING_SERVERS)
+		service_waiting(
+			c->service, wait_servers ? "transactions to end" : "clients to leave");
 }
 
-static const struct reload_ops reload_ops = {.publish = on_config};
+static void on_reload_begun(void *arg)
+{
+	struct control *c = arg;
+
+	service_reloading(c->service);
+}
+
+static void on_reload_ended(void *arg, enum status st, const char *text)
+{
+	struct control *c = arg;
+
+	service_reloaded(c->service, st, text);
+}
+
+static const struct reload_ops reload_ops = {
+	.publish = on_config,
+	.begun = on_reload_begun,
+	.ended = on_reload_ended,
+};
 static const struct resolve_ops resolve_ops = {.on_change = on_addrs, .on_name = on_name};
 static const struct monitor_ops monitor_ops = {
 	.on_change = on_topology,
@@ -196,10 +219,10 @@ static void on_signal(void *arg, int signo)
 		reload_now(c->reload);
 		break;
 	case SIGTERM:
-		ending_wait(&c->ending, false);
+		on_shutdown_wait(c, false);
 		break;
 	case SIGINT:
-		ending_wait(&c->ending, true);
+		on_shutdown_wait(c, true);
 		break;
 	case SIGQUIT:
 		ending_soon(&c->ending);
@@ -374,8 +397,8 @@ static enum status new_views(struct control *c)
 		.collector = &c->collector,
 		.in = {&c->env, c->resolve, c->stats, c->consoles, NULL, c->listenings},
 	};
-	if (env_conf(&c->env)->stats_port != 0)
-		st = http_new(&c->env, &c->tools, &c->http);
+	if (env_conf(&c->env)->stats_port != 0 || c->args.stats_fd > 0)
+		st = http_new(&c->env, &c->tools, c->args.stats_fd, &c->http);
 	return st;
 }
 
@@ -389,13 +412,14 @@ static enum status new_modules(struct control *c)
 	collector_init(&c->collector, &c->env);
 	tellers_init(&c->tellers, &c->env);
 	ending_init(&c->ending, &c->env, &c->tellers);
-	if ((st = gather_new(&c->env, &c->collector, &c->gather)) != OK ||
+	if ((st = service_new(&c->env, &c->service)) != OK ||
+		(st = gather_new(&c->env, &c->collector, &c->gather)) != OK ||
 		(st = resolve_new(&c->env, &resolve_ops, c, &c->resolve)) != OK ||
 		(st = monitor_new(&c->env, &monitor_ops, c, &c->monitor)) != OK ||
 		(st = patroni_new(&c->env, &patroni_ops, c, &c->patroni)) != OK ||
 		(st = catalog_load_new(&c->env, &c->catalogs)) != OK ||
 		(st = listenings_new(&c->env, &c->listenings)) != OK ||
-		(st = reload_new(&c->env, c->args.conf_path, &reload_ops, c, &c->reload)) != OK ||
+		(st = reload_new(&c->env, &c->args.from, &reload_ops, c, &c->reload)) != OK ||
 		(st = spread_new(&c->env, c->reload, &c->spread)) != OK)
 		return st;
 	return new_views(c);
@@ -405,6 +429,7 @@ static void on_stopping(void *arg)
 {
 	struct control *c = arg;
 
+	service_stopping(c->service);
 	consoles_shutdown(c->consoles);
 }
 
@@ -441,6 +466,7 @@ enum status control_run(struct control *c)
 	uint64_t until;
 	enum status st = OK;
 
+	service_ready(c->service);
 	while (st == OK && !ending_is_over(&c->ending)) {
 		if (wheel_run(&env->wheel, env_now_us(env), TIMERS_PER_TURN, c) == TIMERS_PER_TURN)
 			until = 0;
@@ -464,6 +490,7 @@ static void free_modules(struct control *c)
 	patroni_free(c->patroni);
 	monitor_free(c->monitor);
 	resolve_free(c->resolve);
+	service_free(c->service);
 	gather_free(c->gather);
 	if (c->tellers.env != NULL)
 		ending_fini(&c->ending);

@@ -323,7 +323,7 @@ static enum status start_server(struct http *h)
 	return OK;
 }
 
-enum status http_new(struct env *env, const struct show_tools *tools, struct http **out)
+enum status http_new(struct env *env, const struct show_tools *tools, int fd, struct http **out)
 {
 	struct http *h = calloc(1, sizeof *h);
 	enum status st;
@@ -332,12 +332,14 @@ enum status http_new(struct env *env, const struct show_tools *tools, struct htt
 		return E_NOMEM;
 	h->env = env;
 	h->tools = tools;
-	h->fd = -1;
+	h->fd = fd > 0 ? fd : -1;
 	list_init(&h->visits);
 	list_init(&h->answers);
 	wheel_timer_init(&h->sweep, on_sweep);
 	h->buf = malloc(PIECE_LEN);
-	st = h->buf != NULL ? open_socket(h) : E_NOMEM;
+	st = h->buf != NULL ? OK : E_NOMEM;
+	if (st == OK && h->fd < 0)
+		st = open_socket(h);
 	if (st == OK)
 		st = start_server(h);
 	if (st != OK) {

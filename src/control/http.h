@@ -19,8 +19,12 @@
 
 struct http;
 
-/* Listens on conf's stats_addr and stats_port. Errors: E_NOMEM; E_IO, told in the log. */
-enum status http_new(struct env *env, const struct show_tools *tools, struct http **out) MUST_USE;
+/*
+ * Serves `fd`, a listening socket, moved; 0 or less: one of its own on conf's stats_addr and
+ * stats_port. Errors: E_NOMEM; E_IO, told in the log.
+ */
+enum status http_new(
+	struct env *env, const struct show_tools *tools, int fd, struct http **out) MUST_USE;
 void http_free(struct http *h); /* NULL is allowed */
 
 #endif

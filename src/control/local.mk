@@ -33,6 +33,7 @@ libcore_a_SOURCES += \
 	src/control/reload.c src/control/reload.h \
 	src/control/resolve.c src/control/resolve.h \
 	src/control/rows.c src/control/rows.h \
+	src/control/service.c src/control/service.h \
 	src/control/session.c src/control/session.h \
 	src/control/show.c src/control/show.h \
 	src/control/queries.c src/control/queries.h \

@@ -11,7 +11,7 @@
 struct reload_job {
 	struct job job;
 	struct reload *of;
-	const char *path;
+	struct config_from from;
 	struct hash_key hash_key;
 	const struct conf *previous;  /* published: it lives until the next one replaces it */
 	struct conf_spreads *spreads; /* a copy, or NULL */
@@ -27,12 +27,18 @@ struct reload {
 	struct env *env;
 	const struct reload_ops *ops;
 	void *arg;
-	const char *path;
+	struct config_from from;
 	struct list waiting, served;
 	struct wheel_timer begin;
 	struct reload_job *job; /* under way, or NULL */
 	struct reload_request own;
 };
+
+/* Or is it SET, or other addresses of names? */
+static bool reads_files(const struct reload_job *l)
+{
+	return l->spreads == NULL && *l->key == '\0';
+}
 
 /* --- on a helper --- */
 
@@ -40,8 +46,8 @@ static void job_run(struct job *j)
 {
 	struct reload_job *l = list_entry(j, struct reload_job, job);
 
-	if (l->spreads == NULL && *l->key == '\0') {
-		l->status = config_load(l->path, l->previous, &l->hash_key, &l->set, &l->found);
+	if (reads_files(l)) {
+		l->status = config_load(&l->from, l->previous, &l->hash_key, &l->set, &l->found);
 		return;
 	}
 	if (l->spreads != NULL)
@@ -120,7 +126,7 @@ static const char *reload_word(const struct reload_job *l)
 {
 	if (l->spreads != NULL)
 		return "addresses";
-	return *l->key != '\0' ? "set" : "reload";
+	return reads_files(l) ? "reload" : "set";
 }
 
 static void job_done(struct job *j)
@@ -146,6 +152,8 @@ static void job_done(struct job *j)
 		log_error(log, "configuration not taken over", "reason=%s errors=%zu",
 			status_name(l->status), l->found.n_errors);
 	}
+	if (reads_files(l) && r->ops->ended != NULL)
+		r->ops->ended(r->arg, l->status, text);
 	r->job = NULL;
 	while ((it = list_pop_front(&r->served)) != NULL) {
 		struct reload_request *req = list_entry(it, struct reload_request, link);
@@ -201,7 +209,7 @@ static void on_begin(void *ctx, struct wheel_timer *t)
 	}
 	l->job = (struct job){.run = job_run, .done = job_done};
 	l->of = r;
-	l->path = r->path;
+	l->from = r->from;
 	l->hash_key = r->env->shared->hash_key;
 	l->previous = env_conf(r->env);
 	l->status = E_AGAIN; /* should no helper get to it */
@@ -212,6 +220,8 @@ static void on_begin(void *ctx, struct wheel_timer *t)
 		return;
 	}
 	r->job = l;
+	if (reads_files(l) && r->ops->begun != NULL)
+		r->ops->begun(r->arg);
 	if (helpers_submit(r->env->helpers, &l->job) != OK) {
 		l->status = E_LIMIT;
 		job_done(&l->job);
@@ -242,8 +252,8 @@ void reload_now(struct reload *r)
 		reload_ask(r, &r->own);
 }
 
-enum status reload_new(struct env *env, const char *conf_path, const struct reload_ops *ops,
-	void *arg, struct reload **out)
+enum status reload_new(struct env *env, const struct config_from *from,
+	const struct reload_ops *ops, void *arg, struct reload **out)
 {
 	struct reload *r = calloc(1, sizeof *r);
 
@@ -252,7 +262,7 @@ enum status reload_new(struct env *env, const char *conf_path, const struct relo
 	r->env = env;
 	r->ops = ops;
 	r->arg = arg;
-	r->path = conf_path;
+	r->from = *from;
 	list_init(&r->waiting);
 	list_init(&r->served);
 	wheel_timer_init(&r->begin, on_begin);

@@ -19,6 +19,9 @@ struct reload;
 struct reload_ops {
 	/* Take over the set: publish, and let all modules know. Moves what is in it. */
 	void (*publish)(void *arg, struct config_set *set);
+	/* The files are read; then, what came of it, as reload_request.done tells. May be NULL. */
+	void (*begun)(void *arg);
+	void (*ended)(void *arg, enum status st, const char *text);
 };
 
 struct reload_request {
@@ -32,8 +35,8 @@ struct reload_request {
 	void (*done)(struct reload_request *r, enum status st, const char *text);
 };
 
-enum status reload_new(struct env *env, const char *conf_path, const struct reload_ops *ops,
-	void *arg, struct reload **out) MUST_USE;
+enum status reload_new(struct env *env, const struct config_from *from,
+	const struct reload_ops *ops, void *arg, struct reload **out) MUST_USE;
 void reload_free(struct reload *r); /* NULL is allowed */
 
 /* `done` comes later, never from inside. */

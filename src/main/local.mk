@@ -1,6 +1,7 @@
 # main: floor 6, the daemon.
 bin_PROGRAMS += src/pgweir
 src_pgweir_SOURCES = \
+	src/main/activation.c src/main/activation.h \
 	src/main/daemon.c src/main/daemon.h \
 	src/main/logsink.c src/main/logsink.h \
 	src/main/main.c \

@@ -16,6 +16,7 @@
 
 #include "conf/conf.h"
 #include "conf/document.h"
+#include "conf/variables.h"
 #include "config.h"
 #include "control/config.h"
 #include "control/control.h"
@@ -29,7 +30,7 @@
 #define SHARE_CAPACITY      65536u /* distinct (database, user, node) */
 
 struct options {
-	const char *conf_path;
+	struct config_from from;
 	const char *user;
 	bool daemon, test, quiet;
 	unsigned verbose;
@@ -39,6 +40,7 @@ struct process {
 	struct options opt;
 	struct log log;
 	struct shared *sh;
+	struct activation passed;
 	struct sockets *sockets;
 	struct control *control;
 	struct worker *workers[WORKERS_MAX];
@@ -49,8 +51,11 @@ struct process {
 
 static void usage(FILE *to)
 {
-	fputs("Usage: pgweir [options] CONFIG\n"
+	fputs("Usage: pgweir [options] [CONFIG]\n"
 	      "Connection pooler and read/write router for PostgreSQL.\n"
+	      "\n"
+	      "Variables like PGWEIR_LISTEN_PORT in the environment count over what CONFIG says;\n"
+	      "without CONFIG they are all there is.\n"
 	      "\n"
 	      "  -d, --daemon             run in the background\n"
 	      "  -t, --test               test the configuration, show all errors, and exit\n"
@@ -90,6 +95,7 @@ static int read_options(int argc, char **argv, struct options *o)
 		{"help-config", no_argument, NULL, OPT_HELP_CONFIG}, {NULL, 0, NULL, 0}};
 	int ch;
 
+	o->from.environment = (const char *const *)environ;
 	while ((ch = getopt_long(argc, argv, "dtu:qvVh", longs, NULL)) != -1) {
 		switch (ch) {
 		case 'd':
@@ -121,12 +127,14 @@ static int read_options(int argc, char **argv, struct options *o)
 			return 2;
 		}
 	}
-	if (argc - optind != 1) {
-		fputs("pgweir: exactly one configuration file is needed\n", stderr);
+	if (argc - optind > 1 || (argc == optind && !variables_any(o->from.environment))) {
+		fputs("pgweir: exactly one configuration file is needed, or variables "
+		      "PGWEIR_… in the environment\n",
+			stderr);
 		usage(stderr);
 		return 2;
 	}
-	o->conf_path = argv[optind];
+	o->from.path = argc > optind ? argv[optind] : "";
 	return -1;
 }
 
@@ -318,9 +326,17 @@ static int pid_file(struct process *p, const struct conf *conf)
 	return 0;
 }
 
+static const char *config_name(const struct process *p)
+{
+	return *p->opt.from.path != '\0' ? p->opt.from.path : "environment";
+}
+
 static int serve(struct process *p, struct config_set *set)
 {
-	struct control_args args = {.conf_path = p->opt.conf_path, .on_conf = on_conf, .arg = p};
+	struct control_args args = {.from = p->opt.from,
+		.stats_fd = activation_find(&p->passed, ACTIVATION_STATS),
+		.on_conf = on_conf,
+		.arg = p};
 	const struct conf *conf = set->conf;
 	int rc;
 
@@ -328,7 +344,9 @@ static int serve(struct process *p, struct config_set *set)
 		return fail(p, "memory");
 	p->sh->n_workers = worker_count(conf);
 	p->sockets = calloc(1, sizeof *p->sockets);
-	if (p->sockets == NULL || sockets_open(p->sockets, conf, p->sh->n_workers, &p->log) != OK)
+	if (p->sockets == NULL ||
+		sockets_open(p->sockets,
+			&(struct sockets_args){conf, &p->passed, p->sh->n_workers, &p->log}) != OK)
 		return 1;
 	daemon_raise_limits(conf, &p->log);
 	if ((rc = become(p, conf)) != 0 || (rc = pid_file(p, conf)) != 0)
@@ -341,7 +359,7 @@ static int serve(struct process *p, struct config_set *set)
 		start_workers(p) != OK)
 		return fail(p, "start the threads");
 	log_info(&p->log, "accepting connections", "version=%s port=%u workers=%u config=%s",
-		PACKAGE_VERSION, conf->listen_port, p->sh->n_workers, p->opt.conf_path);
+		PACKAGE_VERSION, conf->listen_port, p->sh->n_workers, config_name(p));
 	if (p->opt.daemon) {
 		logsink_detach();
 		daemon_ready();
@@ -360,10 +378,10 @@ static int load(struct process *p, struct config_set *set)
 	else if (RAND_bytes((uint8_t *)&key, sizeof key) != 1)
 		return fail(p, "random numbers");
 	findings_init(&found);
-	st = config_load(p->opt.conf_path, NULL, &key, set, &found);
+	st = config_load(&p->opt.from, NULL, &key, set, &found);
 	print_findings(&found);
 	if (st == OK && p->opt.test)
-		fprintf(stderr, "%s: the configuration is good\n", p->opt.conf_path);
+		fprintf(stderr, "%s: the configuration is good\n", config_name(p));
 	findings_fini(&found);
 	return st == OK ? 0 : 1;
 }
@@ -372,11 +390,16 @@ int main(int argc, char **argv)
 {
 	static struct process p;
 	struct config_set set = {0};
+	char err[ACTIVATION_ERR_MAX];
 	int rc = read_options(argc, argv, &p.opt);
 
 	if (rc >= 0)
 		return rc;
 	signal(SIGPIPE, SIG_IGN);
+	if (!p.opt.test && activation_take(&p.passed, err) != OK) {
+		fprintf(stderr, "pgweir: sockets of the service manager: %s\n", err);
+		return 1;
+	}
 	p.log.now_s = clock_s;
 	logsink_init(&p.log, p.opt.quiet, p.opt.verbose);
 	rc = load(&p, &set);

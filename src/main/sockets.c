@@ -122,25 +122,61 @@ static enum status open_unix(struct opening *o, const char *dir, uint16_t port)
 	return open_address(o, &a);
 }
 
-enum status sockets_open(
-	struct sockets *s, const struct conf *conf, uint32_t n_workers, struct log *log)
+/* The sockets that were handed over for this use. Each is accepted on by one worker. */
+static enum status take_passed(struct opening *o, const struct activation *passed)
 {
-	struct opening o = {.s = s, .conf = conf, .log = log, .n_workers = n_workers};
+	enum activation_use use = o->is_admin ? ACTIVATION_ADMIN : ACTIVATION_CLIENTS;
 	enum status st = OK;
 
-	s->n = 0;
-	for (size_t i = 0; i < conf->listen_addr.n && st == OK; i++)
-		st = open_host(&o, conf->listen_addr.items[i], conf->listen_port);
-	if (st == OK)
-		st = open_unix(&o, conf->unix_socket_dir, conf->listen_port);
-	o.is_admin = true;
-	if (st == OK && conf->admin_port != 0)
-		st = open_host(&o, conf->admin_addr, conf->admin_port);
+	for (uint32_t i = 0; i < passed->n && st == OK; i++) {
+		if (passed->entry[i].use != use)
+			continue;
+		st = add(o, i % o->n_workers, passed->entry[i].fd, o->n_workers > 1);
+		if (st == OK)
+			o->s->entry[o->s->n - 1].listen.is_passed = true;
+	}
+	return st;
+}
+
+static enum status open_for_clients(struct opening *o, const struct sockets_args *args)
+{
+	enum status st = OK;
+
+	if (activation_find(args->passed, ACTIVATION_CLIENTS) >= 0)
+		return take_passed(o, args->passed);
+	for (size_t i = 0; i < o->conf->listen_addr.n && st == OK; i++)
+		st = open_host(o, o->conf->listen_addr.items[i], o->conf->listen_port);
+	return st == OK ? open_unix(o, o->conf->unix_socket_dir, o->conf->listen_port) : st;
+}
+
+static enum status open_for_admins(struct opening *o, const struct sockets_args *args)
+{
+	const struct conf *conf = o->conf;
+	enum status st = OK;
+
+	if (activation_find(args->passed, ACTIVATION_ADMIN) >= 0)
+		return take_passed(o, args->passed);
+	if (conf->admin_port != 0)
+		st = open_host(o, conf->admin_addr, conf->admin_port);
 	if (st == OK && conf->admin_socket_dir[0] != '\0')
-		st = open_unix(&o, conf->admin_socket_dir,
+		st = open_unix(o, conf->admin_socket_dir,
 			conf->admin_port != 0 ? conf->admin_port : conf->listen_port);
+	return st;
+}
+
+enum status sockets_open(struct sockets *s, const struct sockets_args *args)
+{
+	struct opening o = {
+		.s = s, .conf = args->conf, .log = args->log, .n_workers = args->n_workers};
+	enum status st;
+
+	s->n = 0;
+	st = open_for_clients(&o, args);
+	o.is_admin = true;
+	if (st == OK)
+		st = open_for_admins(&o, args);
 	if (st == OK && s->n == 0) {
-		log_error(log, "nothing to listen on", "keys=\"listen_addr, unix_socket_dir\"");
+		log_error(o.log, "nothing to listen on", "keys=\"listen_addr, unix_socket_dir\"");
 		st = E_INVALID;
 	}
 	return st;
@@ -160,7 +196,8 @@ uint32_t sockets_of_worker(
 void sockets_close(struct sockets *s)
 {
 	for (uint32_t i = 0; i < s->n; i++) {
-		listen_unlink(s->entry[i].listen.fd);
+		if (!s->entry[i].listen.is_passed)
+			listen_unlink(s->entry[i].listen.fd);
 		close(s->entry[i].listen.fd);
 	}
 	s->n = 0;

@@ -1,6 +1,6 @@
 /*
  * sockets - all listening sockets of the process: for clients and for the console, over TCP (one
- * SO_REUSEPORT member per worker) and unix sockets.
+ * SO_REUSEPORT member per worker) and unix sockets; those that the service manager hands over.
  * Owns:    the descriptors, until sockets_close.
  * Errors are told on the log, naming the setting.
  */
@@ -8,6 +8,7 @@
 #define PGWEIR_MAIN_SOCKETS_H
 
 #include "base/log.h"
+#include "main/activation.h"
 #include "worker/worker.h"
 
 #define SOCKETS_MAX (WORKERS_MAX * WORKER_LISTENERS_MAX)
@@ -22,9 +23,15 @@ struct sockets {
 	} entry[SOCKETS_MAX];
 };
 
+struct sockets_args {
+	const struct conf *conf;
+	const struct activation *passed; /* of a use that is there nothing else is opened */
+	uint32_t n_workers;
+	struct log *log;
+};
+
 /* Errors: E_EXISTS another daemon listens there; E_INVALID, E_IO. */
-enum status sockets_open(
-	struct sockets *s, const struct conf *conf, uint32_t n_workers, struct log *log) MUST_USE;
+enum status sockets_open(struct sockets *s, const struct sockets_args *args) MUST_USE;
 
 /* Those of one worker, at most WORKER_LISTENERS_MAX; returns how many. */
 uint32_t sockets_of_worker(

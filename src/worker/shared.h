@@ -112,6 +112,8 @@ struct notify_counts {
 struct worker_port {
 	struct mailbox mailbox; /* struct mail of worker/ask.h, TELL_* */
 	struct worker *worker;  /* for its own thread only */
+	/* when its loop last turned, monotonic, written every WORKER_JANITOR_US at least */
+	_Atomic uint64_t beat_us;
 };
 
 struct shared {

@@ -189,13 +189,15 @@ static enum status worker_listen_on(struct worker *w, const struct worker_listen
 
 /*
  * The descriptors are closed at the end of the process. Till then whoever connects is refused at
- * once, instead of waiting in a backlog that nobody looks at.
+ * once, instead of waiting in a backlog that nobody looks at; but a service manager's socket is
+ * looked at by who comes after us.
  */
 static void worker_stop_listening(struct worker *w)
 {
 	for (uint32_t i = 0; i < w->n_listeners; i++) {
 		listener_free(w->listeners[i].listener);
-		(void)shutdown(w->listeners[i].listen.fd, SHUT_RD);
+		if (!w->listeners[i].listen.is_passed)
+			(void)shutdown(w->listeners[i].listen.fd, SHUT_RD);
 	}
 	w->n_listeners = 0;
 }
@@ -369,6 +371,7 @@ static void on_janitor(void *ctx, struct wheel_timer *t)
 {
 	struct worker *w = ctx;
 
+	atomic_store_explicit(&w->sh->workers[w->index].beat_us, w->now_us, memory_order_relaxed);
 	upkeep_janitor(w);
 	wheel_add(&w->wheel, t, w->now_us + WORKER_JANITOR_US);
 }
@@ -521,7 +524,7 @@ void worker_run(struct worker *w)
 	snap_online(&w->sh->snap, w->reader);
 	w->now_us = loop_now_us(w->loop);
 	worker_load_snapshots(w);
-	wheel_add(&w->wheel, &w->janitor, w->now_us + WORKER_JANITOR_US);
+	wheel_add(&w->wheel, &w->janitor, 0);
 	while (!w->stopping) {
 		if (loop_turn(w->loop, wheel_next_us(&w->wheel)) != OK) {
 			log_error(w->log, "event loop failed", "worker=%u", w->index);

@@ -34,9 +34,10 @@ struct stmt_table;
 
 /* A listening socket that this worker accepts on. */
 struct worker_listen {
-	int fd;        /* main's; closed by main after the worker has ended */
-	bool is_admin; /* of admin_port or admin_socket_dir: console databases only */
-	bool deal;     /* no SO_REUSEPORT: deal the sockets out to all workers in turn */
+	int fd;         /* main's; closed by main after the worker has ended */
+	bool is_admin;  /* of admin_port or admin_socket_dir: console databases only */
+	bool deal;      /* no SO_REUSEPORT: deal the sockets out to all workers in turn */
+	bool is_passed; /* the service manager's: it listens on when we have ended */
 };
 
 struct worker_listener {

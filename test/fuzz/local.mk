@@ -48,6 +48,10 @@ FUZZ_TARGETS += test/fuzz/fuzz_conf_ini
 test_fuzz_fuzz_conf_ini_SOURCES = test/fuzz/fuzz_conf_ini.c $(FUZZ_MAIN)
 test_fuzz_fuzz_conf_ini_LDADD = $(FUZZ_LIBS)
 
+FUZZ_TARGETS += test/fuzz/fuzz_conf_variables
+test_fuzz_fuzz_conf_variables_SOURCES = test/fuzz/fuzz_conf_variables.c $(FUZZ_MAIN)
+test_fuzz_fuzz_conf_variables_LDADD = $(FUZZ_LIBS)
+
 FUZZ_TARGETS += test/fuzz/fuzz_console_grammar
 test_fuzz_fuzz_console_grammar_SOURCES = test/fuzz/fuzz_console_grammar.c $(FUZZ_MAIN)
 test_fuzz_fuzz_console_grammar_LDADD = libcore.a $(FUZZ_LIBS)

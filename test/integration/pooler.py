@@ -59,6 +59,7 @@ class Pgweir:
         self.stats_port = proc.free_port()
         self.args = list(args)
         self.before = list(before)  # a command that runs it
+        self.fds = ()  # descriptors that it inherits
         self.environment = {**SANITIZER_ENV, **(environment or {})}
         self.process = None
         self.databases = dict(databases)
@@ -75,7 +76,7 @@ class Pgweir:
             # PGWEIR_IO_ENGINE=epoll runs all of this on the other engine
             "io_engine": os.environ.get("PGWEIR_IO_ENGINE"),
             **(settings or {})}
-        self.config = f"{self.folder}/pgweir.ini"
+        self.config = f"{self.folder}/pgweir.ini"  # None: it is given none
         self.log = f"{self.folder}/pgweir.log"
         self.slow = 4 if site.sanitizer else 1  # how much longer things may take
 
@@ -118,8 +119,9 @@ class Pgweir:
     def launch(self):
         """Start it without waiting."""
         self.write_config()
-        self.process = proc.spawn([*self.before, self.site.binary, *self.args, self.config],
-                                  self.log, env=self.environment)
+        self.process = proc.spawn([*self.before, self.site.binary, *self.args,
+                                   *([self.config] if self.config else [])],
+                                  self.log, env=self.environment, fds=self.fds)
         self.site.running.append(self)
 
     def start(self):

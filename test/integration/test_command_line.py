@@ -12,7 +12,7 @@ from where import Where, wait_routing
 def run(site, *args):
     """Run pgweir to its end: (exit status, stdout + stderr)."""
     done = subprocess.run([site.binary, *args], stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, timeout=60, check=False)
+                          text=True, timeout=60, check=False, env=proc.clean_env())
     return done.returncode, done.stdout + done.stderr
 
 

@@ -94,7 +94,9 @@ demo_start_pgweir() {
 	demo_configure
 	note "its configuration, $DEMO/pgweir.ini:"
 	sed -e '/^$/d' -e '/password/s/= .*/= …/' -e 's/^/        /' "$DEMO/pgweir.ini"
-	"${AS_SERVICE[@]}" "$DEMO/pgweir" "$DEMO/pgweir.ini" >>"$DEMO/pgweir.log" 2>&1 </dev/null &
+	# shellcheck disable=SC2046 # the names have no blanks
+	env $(compgen -A export PGWEIR_ | sed 's/^/-u/') \
+		"${AS_SERVICE[@]}" "$DEMO/pgweir" "$DEMO/pgweir.ini" >>"$DEMO/pgweir.log" 2>&1 </dev/null &
 	PGWEIR_PID=$!
 	for _ in $(seq 150); do
 		grep -q 'accepting connections' "$DEMO/pgweir.log" && break

@@ -52,13 +52,14 @@ def _die_with_parent():
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGQUIT)
 
 
-def spawn(argv, log, env=None, stay=False, cwd="/"):
-    """Start a server in a session of its own; stdout and stderr are appended to `log`."""
+def spawn(argv, log, env=None, stay=False, cwd="/", fds=()):
+    """Start a server in a session of its own; stdout and stderr are appended to `log`.
+    fds: descriptors that it inherits."""
     with open(log, "ab") as out:
         give_to_service_user(log)
         return subprocess.Popen(
             [str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=cwd,
-            env=clean_env(env), start_new_session=True,
+            env=clean_env(env), start_new_session=True, pass_fds=fds,
             preexec_fn=None if stay else _die_with_parent, **_as_user())
 
 

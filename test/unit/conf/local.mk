@@ -51,3 +51,9 @@ check_PROGRAMS += test/unit/conf/check_settings
 test_unit_conf_check_settings_SOURCES = test/unit/conf/check_settings.c
 test_unit_conf_check_settings_LDADD = $(UNIT_LIBS)
 test_unit_conf_check_settings_CFLAGS = $(UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/conf/check_variables
+test_unit_conf_check_variables_SOURCES = test/unit/conf/check_variables.c test/unit/conf/fixture.h $(FAILING_ALLOC_FILES)
+test_unit_conf_check_variables_LDADD = $(UNIT_LIBS)
+test_unit_conf_check_variables_CFLAGS = $(UNIT_CFLAGS)
+test_unit_conf_check_variables_LDFLAGS = $(FAILING_ALLOC_LINK)

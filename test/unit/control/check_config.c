@@ -53,7 +53,7 @@ static enum status load(const char *lines)
 	snprintf(text, sizeof text,
 		"[databases]\napp = host=10.0.0.1\n[pgweir]\nlisten_addr = 127.0.0.1\n%s", lines);
 	put("c.ini", text);
-	return config_load(path("c.ini"), NULL, &key, &set, &found);
+	return config_load(&(struct config_from){.path = path("c.ini")}, NULL, &key, &set, &found);
 }
 
 static bool has_found(const char *what)
@@ -89,7 +89,9 @@ END_TEST
 
 START_TEST(a_file_that_cannot_be_read_is_told)
 {
-	ck_assert_int_eq(config_load(path("none"), NULL, &key, &set, &found), E_INVALID);
+	ck_assert_int_eq(
+		config_load(&(struct config_from){.path = path("none")}, NULL, &key, &set, &found),
+		E_INVALID);
 	ck_assert(has_found("No such file"));
 	ck_assert_int_eq(load("auth_file = /nonexistent/users\n"), E_INVALID);
 	ck_assert(has_found("auth_file = /nonexistent/users: cannot be read: No such file"));

@@ -146,12 +146,13 @@ static void setup(void)
 	sh.n_workers = 1;
 	snap_domain_init(&sh.snap);
 	findings_init(&found);
-	ck_assert_int_eq(config_load(path, NULL, &key, &set, &found), OK);
+	ck_assert_int_eq(
+		config_load(&(struct config_from){.path = path}, NULL, &key, &set, &found), OK);
 	findings_fini(&found);
 	ck_assert_int_eq(control_prepare(&sh, &set), OK);
 	mailbox_init(&sh.workers[0].mailbox, wake_worker, NULL);
 	{
-		struct control_args args = {.shared = &sh, .conf_path = path, .on_conf = on_conf};
+		struct control_args args = {.shared = &sh, .from.path = path, .on_conf = on_conf};
 
 		ck_assert_int_eq(control_new(&args, &control), OK);
 	}

@@ -33,7 +33,7 @@ static void setup(void)
 	snprintf(conf, sizeof conf, CONF, port);
 	views_init(&v, conf, "none");
 	views_fill(&v);
-	ck_assert_int_eq(http_new(&v.w.env, &v.tools, &h), OK);
+	ck_assert_int_eq(http_new(&v.w.env, &v.tools, -1, &h), OK);
 }
 
 static void teardown(void)
@@ -332,7 +332,7 @@ START_TEST(a_port_in_use_is_an_error)
 {
 	struct http *second = NULL;
 
-	ck_assert_int_ne(http_new(&v.w.env, &v.tools, &second), OK);
+	ck_assert_int_ne(http_new(&v.w.env, &v.tools, -1, &second), OK);
 	ck_assert(world_has_logged(&v.w, "0 stats port not opened addr=127.0.0.1"));
 }
 END_TEST

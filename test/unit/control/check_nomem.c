@@ -57,7 +57,7 @@ START_TEST(the_whole_of_control)
 	static struct shared sh;
 	struct log log;
 	struct control *control = NULL;
-	struct control_args args = {.shared = &sh, .conf_path = "none"};
+	struct control_args args = {.shared = &sh, .from.path = "none"};
 	enum status st = E_NOMEM;
 
 	for (long n = 0; st != OK; n++) {

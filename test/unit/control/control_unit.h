@@ -74,7 +74,7 @@ static inline enum status world_read(void *arg, const char *path, char **data, s
 static inline struct conf *world_conf(const char *text, const struct conf *previous)
 {
 	struct world_text t = {text};
-	struct conf_reader reader = {world_read, &t};
+	struct conf_reader reader = {.read = world_read, .arg = &t};
 	struct findings found;
 	struct conf *conf = NULL;
 	char line[FINDING_LINE_MAX];

@@ -75,7 +75,7 @@ static inline void views_publish(void *arg, struct config_set *set)
 static inline void views_init(struct views *v, const char *conf, const char *conf_path)
 {
 	static const struct resolve_ops resolve_ops = {views_on_addr, NULL};
-	static const struct reload_ops reload_ops = {views_publish};
+	static const struct reload_ops reload_ops = {.publish = views_publish};
 	static const struct consoles_ops consoles_ops = {views_shutdown, views_shutdown_wait};
 	struct consoles_conf cc = {.env = &v->w.env,
 		.tellers = &v->w.tellers,
@@ -93,7 +93,9 @@ static inline void views_init(struct views *v, const char *conf, const char *con
 			v->w.workers[i].rows[k] = v->rows[i][k];
 	ck_assert_int_eq(gather_new(&v->w.env, &v->w.collector, &v->gather), OK);
 	ck_assert_int_eq(resolve_new(&v->w.env, &resolve_ops, NULL, &v->resolve), OK);
-	ck_assert_int_eq(reload_new(&v->w.env, conf_path, &reload_ops, v, &v->reload), OK);
+	ck_assert_int_eq(reload_new(&v->w.env, &(struct config_from){.path = conf_path},
+				 &reload_ops, v, &v->reload),
+		OK);
 	cc.reload = v->reload;
 	ck_assert_int_eq(consoles_new(&cc, &v->consoles), OK);
 	ck_assert_int_eq(stats_new(&v->w.env, v->gather, views_own, v, &v->stats), OK);
