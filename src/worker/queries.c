@@ -209,7 +209,7 @@ static COLD void series_found(
 
 static void note_repeat(struct worker *w, struct client *c, struct query_record *r)
 {
-	bool in_txn = c->txn == TXN_OPEN;
+	bool in_txn = c->txn == TXN_OPEN || c->txn == TXN_DEFERRED;
 	uint32_t n = repeats_note(&w->queries->repeats, c->id, r->fingerprint,
 		in_txn ? c->txn_begun_us : 0, w->now_us, w->conf->nplusone_window_us);
 

@@ -127,13 +127,20 @@ def test_a_replica_is_told_from_the_primary(site):
 
 
 def test_metrics_have_the_top(pooler, clients):
-    for _ in range(3):
-        clients[0].query("SELECT pg_sleep(0.02)").check()
-    fingerprint = row(pooler, "SELECT pg_sleep($1)")["fingerprint"]
+    clients[0].query("BEGIN").check()
+    for _ in range(25):
+        clients[0].query("SELECT pg_sleep(0.01), 1/1").check()
+    clients[0].query("SELECT pg_sleep(0.01), 1/0")
+    clients[0].query("ROLLBACK").check()
+    fingerprint = row(pooler, "SELECT pg_sleep($1), $2/$3")["fingerprint"]
     with urllib.request.urlopen(f"http://127.0.0.1:{pooler.stats_port}/metrics") as page:
-        text = page.read().decode()
-    assert (f'pgweir_query_calls_total{{database="app",user="app",role="primary",'
-            f'fingerprint="{fingerprint}"}} 3') in text
+        lines = page.read().decode().splitlines()
+    labels = f'{{database="app",user="app",role="primary",fingerprint="{fingerprint}"}} '
+    values = {line.split("{")[0]: float(line.split()[-1]) for line in lines if labels in line}
+    assert values.pop("pgweir_query_server_seconds_total") >= 0.25
+    assert values == {"pgweir_query_calls_total": 26, "pgweir_query_errors_total": 1,
+                      "pgweir_query_rows_total": 25, "pgweir_query_queue_seconds_total": 0,
+                      "pgweir_query_repeated_total": 26}
 
 
 # --- the slow-query log ------------------------------------------------------------------------
