@@ -27,6 +27,7 @@ static const struct show_table *const tables[] = {
 	&show_nplusone,
 	&show_peer_pools,
 	&show_peers,
+	&show_pin_counts,
 	&show_pins,
 	&show_pools,
 	&show_queries,
