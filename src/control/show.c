@@ -60,6 +60,11 @@ const struct show_table *show_find(const char *name, bool is_ours)
 	return NULL;
 }
 
+const struct show_table *show_nth(size_t i)
+{
+	return i < sizeof tables / sizeof *tables ? tables[i] : NULL;
+}
+
 const char *show_pool_mode(unsigned mode)
 {
 	switch ((enum pool_mode)mode) {

@@ -65,6 +65,7 @@ struct show_table {
  * name: some tables have columns of ours behind PgBouncer's then.
  */
 const struct show_table *show_find(const char *name, bool is_ours);
+const struct show_table *show_nth(size_t i); /* sorted by name; NULL behind the last */
 
 struct topo_node;
 /* Slow start: how much of its share of reads the node gets now, 10 to 100. */
