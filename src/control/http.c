@@ -245,7 +245,14 @@ static void send_piece(struct evhttp_connection *conn, void *arg)
 		send_end(NULL, a);
 		return;
 	}
-	more = next_piece(a, out);
+	do /* evhttp neither sends an empty piece nor calls back for it */
+		more = next_piece(a, out);
+	while (more && evbuffer_get_length(out) == 0);
+	if (evbuffer_get_length(out) == 0) {
+		evbuffer_free(out);
+		send_end(NULL, a);
+		return;
+	}
 	evhttp_send_reply_chunk_with_cb(a->req, out, more ? send_piece : send_end, a);
 	evbuffer_free(out);
 }
