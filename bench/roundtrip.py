@@ -38,6 +38,12 @@ ALLOCATORS = {"malloc", "calloc", "realloc", "free", "aligned_alloc", "posix_mem
 Counts = collections.namedtuple("Counts", "instructions allocations")
 
 
+class Counted(contenders.Pgweir):
+    """Without samples for the page, which workers answer: they fall into the count by chance."""
+
+    more = contenders.Pgweir.more + "history_period = 600\n"
+
+
 def stop(pgweir):
     """Ends one under callgrind, which loses nothing: Counts of each thread, by its number."""
     if pgweir.process is None:
@@ -107,7 +113,8 @@ def table(counts, names):
 
 def compare(binaries, write):
     named = [b.split("=", 1) for b in binaries]
-    counts = {mode: [count(contenders.Pgweir, (program,), mode) for _, program in named] for mode in rig.MODES}
+    counts = {mode: [count(Counted, (program,), mode) for _, program in named]
+              for mode in rig.MODES}
     text = table(counts, [name for name, _ in named])
     print(text)
     if write:

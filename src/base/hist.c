@@ -8,7 +8,7 @@ static const uint32_t mantissa[4] = {2147483648u, 2553802833u, 3037000499u, 3611
 
 _Static_assert(HIST_BUCKETS == 4 * 32, "4 buckets for each bit of a 32-bit number of microseconds");
 
-static unsigned bucket_of(uint64_t us)
+unsigned hist_bucket(uint64_t us)
 {
 	uint32_t m;
 	unsigned zeros, i;
@@ -33,7 +33,7 @@ static void add_relaxed(_Atomic uint64_t *to, uint64_t n)
 
 void hist_add(struct hist *h, uint64_t us)
 {
-	add_relaxed(&h->n[bucket_of(us)], 1);
+	add_relaxed(&h->n[hist_bucket(us)], 1);
 	add_relaxed(&h->sum_us, us);
 }
 

@@ -24,6 +24,9 @@ struct hist_sum {
 	uint64_t count;
 };
 
+/* The bucket for a duration, 0..HIST_BUCKETS-1. */
+unsigned hist_bucket(uint64_t us);
+
 void hist_add(struct hist *h, uint64_t us);
 void hist_sum_add(struct hist_sum *into, const struct hist *h);
 

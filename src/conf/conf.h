@@ -272,6 +272,7 @@ struct conf {
 	uint16_t admin_port;                     /* * 0: none */
 	const char *admin_socket_dir;            /* * "": none */
 	const char *stats_addr;                  /* * */
+	const char *stats_auth;                  /* "user:password" for the stats port; "": none */
 	uint16_t stats_port;                     /* * 0: none */
 
 	/* who */
@@ -357,6 +358,17 @@ struct conf {
 	struct conf_tls client_tls, server_tls;
 
 	/* logs and statistics */
+	bool query_stats;                 /* see worker/queries.h */
+	uint32_t query_stats_max;         /* fingerprints, per worker */
+	uint32_t query_stats_top;         /* of them in /metrics */
+	uint64_t slow_query_threshold_us; /* 0: none is logged */
+	bool slow_query_text;
+	uint32_t slow_query_rate;    /* lines a second */
+	uint32_t nplusone_threshold; /* 0: nothing is looked for */
+	uint64_t nplusone_window_us;
+	uint64_t misuse_idle_us, misuse_transaction_us; /* see worker/waits.h; 0: off */
+	uint64_t history_period_us; /* of the samples of the page and SHOW HEADROOM */
+	uint64_t wait_goal_us;                          /* of SHOW HEADROOM */
 	bool log_connections, log_disconnections, log_pooler_errors, log_stats;
 	uint64_t stats_period_us;
 

@@ -22,6 +22,7 @@ static const struct {
 	{"select", VERB_SHOW, ARG_NEEDED},
 	{"set", VERB_SET, ARG_SETTING},
 	{"pause", VERB_PAUSE, ARG_OPTIONAL},
+	{"reset", VERB_RESET, ARG_NEEDED},
 	{"resume", VERB_RESUME, ARG_OPTIONAL},
 	{"suspend", VERB_SUSPEND, ARG_NONE},
 	{"disable", VERB_DISABLE, ARG_OPTIONAL},
@@ -67,6 +68,8 @@ const char *verb_tag(enum verb v)
 		return "RELOAD";
 	case VERB_SHUTDOWN:
 		return "SHUTDOWN";
+	case VERB_RESET:
+		return "RESET";
 	case VERB_SWITCHOVER:
 		return "SWITCHOVER";
 	case VERB_EXPLAIN:

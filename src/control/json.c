@@ -1,4 +1,5 @@
 #include "control/page.h"
+#include "control/queries.h"
 
 /* The tables of /stats.json: all that need nothing but what is gathered. */
 static const struct show_table *const tables[] = {
@@ -16,6 +17,11 @@ static const struct show_table *const tables[] = {
 	&show_transaction_reads,
 	&show_errors,
 	&show_logins,
+	&show_queries,
+	&show_nplusone,
+	&show_waits,
+	&show_headroom,
+	&show_pin_counts,
 	&show_workers,
 	&show_mem,
 };

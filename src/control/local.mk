@@ -14,9 +14,13 @@ libcore_a_SOURCES += \
 	src/control/env.h \
 	src/control/explaining.c src/control/explaining.h \
 	src/control/exposition.c src/control/exposition.h \
+	src/control/front.c src/control/front.h \
 	src/control/gather.c src/control/gather.h \
 	src/control/grammar.c src/control/grammar.h \
+	src/control/headroom.c src/control/headroom.h \
 	src/control/helpers.c src/control/helpers.h \
+	src/control/history.c src/control/history.h \
+	src/control/history_json.c \
 	src/control/http.c src/control/http.h \
 	src/control/json.c \
 	src/control/judgement.c src/control/judgement.h \
@@ -42,6 +46,7 @@ libcore_a_SOURCES += \
 	src/control/session.c src/control/session.h \
 	src/control/show.c src/control/show.h \
 	src/control/show_clusters.c \
+	src/control/queries.c src/control/queries.h \
 	src/control/show_nodes.c \
 	src/control/show_pools.c \
 	src/control/show_routing.c \
@@ -50,6 +55,7 @@ libcore_a_SOURCES += \
 	src/control/show_sockets.c \
 	src/control/show_state.c \
 	src/control/show_stats.c \
+	src/control/show_waits.c \
 	src/control/spread.c src/control/spread.h \
 	src/control/show_switchover.c \
 	src/control/switchover.c src/control/switchover.h \
@@ -59,3 +65,14 @@ libcore_a_SOURCES += \
 	src/control/takeover_wire.c src/control/takeover_wire.h \
 	src/control/target.c src/control/target.h \
 	src/control/tell.c src/control/tell.h
+
+# The page of the stats port, as C arrays.
+PAGE_FILES = src/control/page/index.html src/control/page/style.css src/control/page/script.js
+EXTRA_DIST += $(PAGE_FILES) src/control/page/embed.sh
+nodist_libcore_a_SOURCES = src/control/page_data.h
+BUILT_SOURCES += src/control/page_data.h
+CLEANFILES += src/control/page_data.h
+src/control/page_data.h: $(PAGE_FILES) src/control/page/embed.sh
+	$(AM_V_GEN)$(MKDIR_P) src/control && dir=$(srcdir)/src/control/page && \
+	$(SHELL) $$dir/embed.sh page_index $$dir/index.html page_style $$dir/style.css \
+		page_script $$dir/script.js >$@.tmp && mv $@.tmp $@

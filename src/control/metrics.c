@@ -12,6 +12,7 @@
 #include "control/helpers.h"
 #include "control/lag_log.h"
 #include "control/process.h"
+#include "control/queries.h"
 #include "route/choose.h"
 #include "route/topology.h"
 #include "sql/catalog.h"
@@ -566,6 +567,11 @@ static size_t workers(const struct show_in *in, const struct family *f, size_t p
 	return pos + 1;
 }
 
+static size_t queries(const struct show_in *in, const struct family *f, size_t pos, struct wr *w)
+{
+	return query_metric(in, f->name, (enum query_metric)f->field, pos, w);
+}
+
 /* --- all of them --- */
 
 #define DATABASE(name, field, help)                                                               \
@@ -643,6 +649,19 @@ static const struct family families[] = {
 		WAIT_HIST},
 	{"pgweir_unit_seconds", "histogram", "Time from sending a unit to its end.", pools,
 		QUERY_HIST},
+	{"pgweir_query_calls_total", "counter", "Executions of the statements that cost most.",
+		queries, QUERY_METRIC_CALLS},
+	{"pgweir_query_errors_total", "counter", "Those that failed.", queries,
+		QUERY_METRIC_ERRORS},
+	{"pgweir_query_rows_total", "counter", "Rows that they returned or changed.", queries,
+		QUERY_METRIC_ROWS},
+	{"pgweir_query_queue_seconds_total", "counter", "Time that they waited for a server.",
+		queries, QUERY_METRIC_QUEUE_US},
+	{"pgweir_query_server_seconds_total", "counter", "Time that servers spent on them.",
+		queries, QUERY_METRIC_SERVER_US},
+	{"pgweir_query_repeated_total", "counter",
+		"Executions of them in long series of one client: see SHOW NPLUSONE.", queries,
+		QUERY_METRIC_NPLUSONE},
 	{"pgweir_pins", "gauge", "Clients that keep their server, by cause.", pins, 0},
 	{"pgweir_pins_total", "counter", "Pins ever made, by cause.", pins, 1},
 	{"pgweir_pins_over_max_total", "counter",

@@ -11,7 +11,8 @@
 #define PAGE_ROWS_STEP 256u /* rows, or samples, at a time */
 
 enum {
-	PAGE_GATHER = GATHER_POOLS | GATHER_STATS | GATHER_ROUTES | GATHER_ERRORS | GATHER_WORKERS,
+	PAGE_GATHER = GATHER_POOLS | GATHER_STATS | GATHER_ROUTES | GATHER_ERRORS | GATHER_WORKERS |
+		      GATHER_QUERIES | GATHER_WAITS,
 };
 
 struct page {
@@ -27,6 +28,7 @@ struct page {
  */
 bool metrics_write(struct page *p, struct wr *w);
 bool json_write(struct page *p, struct wr *w);
+bool history_write(struct page *p, struct wr *w); /* /history.json */
 
 #define METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 

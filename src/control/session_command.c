@@ -96,6 +96,7 @@ static void show_help(struct session *s)
 		"\n\tSHOW FDS|SOCKETS|ACTIVE_SOCKETS|LISTS|MEM|STATE|PEERS|PEER_POOLS"
 		"\n\tSHOW DNS_HOSTS|DNS_ZONES"
 		"\n\tSHOW STATS|STATS_TOTALS|STATS_AVERAGES|TOTALS"
+		"\n\tSHOW QUERIES|NPLUSONE|WAITS|HEADROOM|MISUSE"
 		"\n\tSHOW "
 		"CLUSTERS|NODES|NODE_POOLS|SWITCHOVER|ROUTES|TRANSACTION_READS|PINS|ERRORS|LOGINS|WORKERS"
 		"\n\tSHOW LAG|LEARNED|LISTENERS|CATALOG"
@@ -106,6 +107,7 @@ static void show_help(struct session *s)
 		"\n\tSUSPEND"
 		"\n\tDISABLE <db>"
 		"\n\tENABLE <db>"
+		"\n\tRESET QUERIES"
 		"\n\tRECONNECT [<db>]"
 		"\n\tKILL [<db>]"
 		"\n\tKILL_CLIENT <client_id>"
@@ -320,6 +322,9 @@ static void tell(struct session *s)
 		break;
 	case VERB_KILL_CLIENT:
 		tell_start(&s->tell, COMMAND_KILL_CLIENT, "", strtoull(c->name, NULL, 10));
+		break;
+	case VERB_RESET:
+		tell_start(&s->tell, COMMAND_RESET, "", 0);
 		break;
 	case VERB_WAIT_CLOSE:
 		tell_start(&s->tell, COMMAND_COUNT, c->name, 0);
@@ -561,6 +566,12 @@ static void run_as_admin(struct session *s)
 		break;
 	case VERB_SWITCHOVER:
 		switch_over(s);
+		break;
+	case VERB_RESET:
+		if (strcmp(s->command.name, "queries") == 0)
+			tell(s);
+		else
+			refuse(s);
 		break;
 	case VERB_SUSPEND:
 		s->suspended_us = env_now_us(s->of->conf.env);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "conf/conf.h"
+#include "control/queries.h"
 #include "sql/verdict.h"
 
 static const struct show_table *const tables[] = {
@@ -16,18 +17,23 @@ static const struct show_table *const tables[] = {
 	&show_dns_zones,
 	&show_errors,
 	&show_fds,
+	&show_headroom,
 	&show_lag,
 	&show_learned,
 	&show_listeners,
 	&show_lists,
 	&show_logins,
 	&show_mem,
+	&show_misuse,
 	&show_node_pools,
 	&show_nodes,
+	&show_nplusone,
 	&show_peer_pools,
 	&show_peers,
+	&show_pin_counts,
 	&show_pins,
 	&show_pools,
+	&show_queries,
 	&show_routes,
 	&show_servers,
 	&show_settings,
@@ -41,6 +47,7 @@ static const struct show_table *const tables[] = {
 	&show_transaction_reads,
 	&show_users,
 	&show_version,
+	&show_waits,
 	&show_workers,
 };
 

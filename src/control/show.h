@@ -12,6 +12,7 @@
 #include "control/rows.h"
 
 struct consoles;
+struct history;
 struct listenings;
 struct plan;
 struct resolve;
@@ -28,6 +29,7 @@ struct show_in {
 	struct env *env;
 	struct resolve *resolve;
 	struct stats *stats;
+	const struct history *history; /* NULL: there is none yet */
 	struct consoles *consoles;
 	const struct gathered *gathered; /* what the table wants */
 	const struct listenings *listenings;
@@ -79,6 +81,7 @@ extern const struct show_table show_settings;
 extern const struct show_table show_config, show_databases, show_dns_hosts, show_dns_zones,
 	show_lists, show_listeners, show_logins, show_mem, show_node_pools, show_nodes,
 	show_peer_pools, show_peers, show_pools, show_state, show_users, show_version, show_workers;
+extern const struct show_table show_headroom, show_misuse, show_pin_counts, show_waits;
 extern const struct show_table show_catalog, show_clusters, show_lag, show_learned, show_switchover;
 /* Shown by RELOAD DRY RUN alone. */
 extern const struct show_table show_plan;

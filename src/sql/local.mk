@@ -14,6 +14,7 @@ libpure_a_SOURCES += \
 	src/sql/lexer.c src/sql/lexer.h \
 	src/sql/literal.c src/sql/literal.h \
 	src/sql/namefilter.h \
+	src/sql/normalize.c src/sql/normalize.h \
 	src/sql/plain.c src/sql/plain.h \
 	src/sql/scan.c src/sql/scan.h \
 	src/sql/special.c src/sql/special.h \
@@ -22,6 +23,7 @@ libpure_a_SOURCES += \
 	src/sql/stmt_session.c \
 	src/sql/stmt_set.c \
 	src/sql/stmt_txn.c \
+	src/sql/trace.c src/sql/trace.h \
 	src/sql/txn_time.c src/sql/txn_time.h \
 	src/sql/verdict.c src/sql/verdict.h \
 	src/sql/walk.c src/sql/walk.h \

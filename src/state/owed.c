@@ -197,9 +197,13 @@ size_t owed_pass_run(struct owed *q, const uint8_t *data, size_t len, uint32_t l
 		if (m == 0 || e->who != OWED_CLIENT || e->tag != 0 ||
 			!frame_is_complete(&f, len - at))
 			break;
-		at += f.total;
-		if (m == M_COMPLETE)
+		if (m == M_COMPLETE) {
+			if (e->query != 0 && q->completed != NULL)
+				q->completed(q->arg, e, data + at + FRAME_HEAD_LEN,
+					f.total - FRAME_HEAD_LEN);
 			end_copy(q);
+		}
+		at += f.total;
 		if ((replies[e->kind].last & m) != 0) { /* no ReadyForQuery: not of n_client */
 			q->head++;
 			q->n--;

@@ -35,11 +35,12 @@ enum owed_who {
 };
 
 struct owed_entry {
-	uint8_t kind; /* enum owed_kind */
-	uint8_t who;  /* enum owed_who */
-	uint16_t tag; /* the pusher's */
-	uint64_t no;  /* the pusher's */
-	void *ref;    /* the pusher's */
+	uint8_t kind;   /* enum owed_kind */
+	uint8_t who;    /* enum owed_who */
+	uint16_t tag;   /* the pusher's */
+	uint32_t query; /* the pusher's; not 0: `completed` is told of its CommandCompletes */
+	uint64_t no;    /* the pusher's */
+	void *ref;      /* the pusher's */
 };
 
 struct owed {
@@ -49,6 +50,9 @@ struct owed {
 	uint32_t n_client; /* entries with OWED_CLIENT that end in ReadyForQuery */
 	bool skipping;     /* an error came: the server ignores all up to the next Sync */
 	bool in_copy;      /* the server reads CopyData now: it ignores Flush and Sync */
+	/* The body of a CommandComplete that owed_pass_run walks over; may be NULL. */
+	void (*completed)(void *arg, const struct owed_entry *e, const uint8_t *body, size_t len);
+	void *arg;
 };
 
 enum owed_step {

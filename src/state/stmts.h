@@ -14,7 +14,7 @@
 
 struct stmt_table;
 
-/* Immutable, but for `good`. */
+/* Immutable, but for what is the caller's. */
 struct stmt {
 	struct interned in;
 	struct settings *parse; /* settings_parse_key of the client that parsed it; held */
@@ -23,6 +23,7 @@ struct stmt {
 	uint16_t n_types;
 	bool is_sql;          /* the text is a PREPARE, which makes the statement; else of Parse */
 	const uint8_t *types; /* n_types OIDs of 4 bytes in network order, as in Parse */
+	uint64_t fingerprint; /* the caller's: of the text; 0: not known yet */
 	uint64_t good;        /* the caller's: for whom it was last parsed well; 0: for nobody */
 };
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "worker/client.h"
+#include "worker/queries.h"
 #include "worker/server.h"
 #include "worker/suspend.h"
 
@@ -95,6 +96,9 @@ void command_run(struct worker *w, const struct tell_command *t)
 		break;
 	case COMMAND_CLOSE_IDLE:
 		close_servers(w, t, true);
+		break;
+	case COMMAND_RESET:
+		queries_reset(w);
 		break;
 	case COMMAND_COUNT:
 		break;

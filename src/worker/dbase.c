@@ -17,6 +17,7 @@
 #include "worker/client.h"
 #include "worker/dispatch.h"
 #include "worker/learned.h"
+#include "worker/queries.h"
 #include "worker/server.h"
 
 #define CATALOG_RETRY_US 5000000u
@@ -372,6 +373,7 @@ static bool account_is(const void *item, const void *key)
 
 static void account_free(struct worker *w, struct account *acc)
 {
+	queries_account_gone(w, acc);
 	while (!list_is_empty(&acc->welcomes))
 		welcome_free(w, acc, list_entry(acc->welcomes.next, struct welcome, link));
 	for (uint32_t i = 0; i < acc->n_pools; i++)
@@ -543,6 +545,7 @@ enum status dbase_find(struct worker *w, const char *name, struct dbase **out)
 	db->routes = calloc(ROUTES_OF(db), sizeof *db->routes);
 	if (db->routes == NULL || (st = map_insert(&w->dbases, hash, db)) != OK) {
 		free(db->routes);
+		free(db->waits);
 		free(db);
 		return E_NOMEM;
 	}
@@ -625,6 +628,7 @@ static void dbase_free(struct worker *w, struct dbase *db)
 	learned_forget(w, db);
 	map_fini(&db->accounts);
 	free(db->routes);
+	free(db->waits);
 	free(db);
 }
 

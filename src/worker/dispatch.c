@@ -21,6 +21,7 @@
 #include "worker/sequences.h"
 #include "worker/signals.h"
 #include "worker/unit.h"
+#include "worker/waits.h"
 
 #define CHOOSE_TRIES     3u
 #define IDLE_LOOK_MAX    8u  /* idle servers looked at for one with the client's settings */
@@ -237,6 +238,8 @@ static bool dispatch_to(struct worker *w, struct client *c, struct pool *p)
 	else
 		borrow_soon(w, p);
 	places_open_for_line(w, p);
+	if (waiter_waits(&c->waiter))
+		waits_begin(w, c, p); /* a login may be under way now */
 	return false;
 }
 

@@ -11,6 +11,7 @@
 #include "worker/going.h"
 #include "worker/notify.h"
 #include "worker/prepared.h"
+#include "worker/queries.h"
 #include "worker/relay.h"
 #include "worker/sequences.h"
 
@@ -22,6 +23,10 @@ enum status going_owe(struct going *g, enum owed_kind kind, enum owed_who who, u
 	struct owed_entry e = {.kind = (uint8_t)kind, .who = (uint8_t)who, .tag = tag, .no = no};
 	enum status st;
 
+	if (owed_is_empty(&g->s->owed))
+		g->s->stmt_begun_us = g->w->now_us;
+	e.query = g->query;
+	g->query = 0;
 	e.ref = ref;
 	if (owed_is_ignored(&g->s->owed, kind)) {
 		entry_lost(g->w, g->s, e);
@@ -190,6 +195,7 @@ static enum status go_execute(struct going *g)
 	struct effects *e = g->c->bound;
 
 	g->c->bound = NULL;
+	g->query = g->c->bound_query;
 	going_put_verbatim(g);
 	return going_owe(
 		g, OWED_EXECUTE, OWED_CLIENT, e != NULL ? OWED_TAG_EFFECTS : OWED_TAG_NONE, 0, e);
@@ -204,6 +210,11 @@ static enum status go_query(struct going *g)
 	struct msg_query m;
 	enum status st = OK;
 
+	if (g->in_unit && frontend_read_query(frame_body(g->p, &g->f), &m) == OK) {
+		g->query = queries_of_simple(g->w, c, m.sql, m.sql_len);
+		if (g->query != 0)
+			(void)trace_read(m.sql, m.sql_len, g->s->trace);
+	}
 	if (!g->in_unit) {
 		going_pin_unjudged(g);
 	} else if (going_has_ahead(c, c->unit.has_effects, c->unit.flags)) {
@@ -333,6 +344,7 @@ enum status forward_unit(struct worker *w, struct client *c, const uint8_t *data
 	if (c->unit.flags & (SQLV_USES_SEQ | SQLV_MAY_ADVANCE) && c->unit.runs && st == OK)
 		st = sequences_ahead(w, c, c->unit.flags);
 	c->unnamed_parsed = false;
+	g.s->trace[0] = '\0';
 	if (c->unit.has_effects && c->unit.cls != SQL_TXN)
 		c->block_differs = true;
 	if (c->unit.has_effects || c->txn == TXN_OPEN)

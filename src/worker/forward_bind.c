@@ -4,6 +4,7 @@
 #include "worker/effects.h"
 #include "worker/going.h"
 #include "worker/prepared.h"
+#include "worker/queries.h"
 
 /* Ask what the statement's result looks like on the server; prepared_told hears the answer. */
 static enum status put_describe_hidden(struct going *g, const char *client_name, uint64_t number)
@@ -74,6 +75,7 @@ static enum status bind_effects(struct going *g, const char *sql, size_t len, ui
 struct meant {
 	char name[STMT_SERVER_NAME_MAX]; /* "": it goes as it is */
 	uint64_t number;                 /* 0: none */
+	struct stmt_name *entry;         /* the client's; NULL: the unnamed one */
 	bool is_untold; /* the client does not know yet what its result looks like there */
 };
 
@@ -197,6 +199,7 @@ static enum status server_stmt(struct going *g, const char *name, struct meant *
 	out->name[0] = '\0';
 	out->number = 0;
 	out->is_untold = false;
+	out->entry = NULL;
 	if (c->verbatim)
 		return OK;
 	if (name[0] == '\0')
@@ -204,6 +207,7 @@ static enum status server_stmt(struct going *g, const char *name, struct meant *
 	entry = stmt_names_find(&c->names, name);
 	if (entry == NULL)
 		return E_NOTFOUND;
+	out->entry = entry;
 	if (entry->stmt->parse != settings_parse_key(c->set.current) &&
 		!sqlstmt_is_large(entry->stmt))
 		st = follow_settings(g, entry);
@@ -273,6 +277,17 @@ static COLD enum status expect_shape(struct going *g, const struct msg_bind *m, 
 	return g->c->expected != NULL ? OK : E_NOMEM;
 }
 
+/* The statement that an Execute of this portal will run. */
+static void note_query(struct going *g, const struct meant *to)
+{
+	struct client *c = g->c;
+
+	if (to->entry != NULL)
+		c->bound_query = queries_of_stmt(g->w, c, to->entry->stmt);
+	else
+		c->bound_query = c->verbatim ? 0 : queries_of_unnamed(g->w, c, c->unnamed);
+}
+
 enum status going_bind(struct going *g)
 {
 	struct meant to;
@@ -305,6 +320,7 @@ enum status going_bind(struct going *g)
 		st = expect_shape(g, &m, to.number);
 	if (st != OK)
 		return st;
+	note_query(g, &to);
 	if (to.number == 0)
 		going_put_verbatim(g);
 	else

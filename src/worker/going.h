@@ -30,6 +30,7 @@ struct going {
 	uint32_t unit_len;   /* of that unit, for the entry that ends it */
 	const struct msg_bind *bind; /* while a Bind is on its way */
 	uint64_t in_use;             /* number of what it binds; 0: none */
+	uint32_t query;              /* handle for the next entry, see queries.h; 0: none */
 	bool executes; /* what is parsed is an EXECUTE, which each client means otherwise */
 };
 

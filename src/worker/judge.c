@@ -319,6 +319,8 @@ static void keep_unnamed(struct client *c, struct rd body, uint64_t word)
 		u->cap = cap;
 	}
 	u->word = word;
+	u->fingerprint = 0;
+	u->has_trace = false;
 	u->sql_opts = c->sql_opts;
 	u->len = (uint32_t)body.left;
 	memcpy(u->body, body.p, body.left);

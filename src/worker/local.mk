@@ -43,6 +43,7 @@ libcore_a_SOURCES += \
 	src/worker/proxied.c src/worker/proxied.h \
 	src/worker/prepared.c src/worker/prepared.h \
 	src/worker/probe.c src/worker/probe.h \
+	src/worker/queries.c src/worker/queries.h \
 	src/worker/prove.c src/worker/prove.h \
 	src/worker/relay.c src/worker/relay.h \
 	src/worker/replication.c src/worker/replication.h \
@@ -63,4 +64,5 @@ libcore_a_SOURCES += \
 	src/worker/unit_end.c src/worker/unit_end.h \
 	src/worker/unit_stmts.c src/worker/unit_stmts.h \
 	src/worker/upkeep.c src/worker/upkeep.h \
+	src/worker/waits.c src/worker/waits.h \
 	src/worker/worker.c src/worker/worker.h

@@ -28,6 +28,7 @@
 #include "worker/pinning.h"
 #include "worker/prepared.h"
 #include "worker/probe.h"
+#include "worker/queries.h"
 #include "worker/server_clean.h"
 #include "worker/sqlstmt.h"
 #include "worker/unit_end.h"
@@ -379,8 +380,10 @@ static COLD void error_came(struct walk *k, const struct frame *f)
 	if (c != NULL) {
 		if (e.tag != OWED_TAG_FOUND && e.tag != OWED_TAG_PROBE)
 			c->unit_error = true;
-		if (is_for_client(&e))
+		if (is_for_client(&e)) {
 			dbase_count_error(c->db, r.sqlstate, false);
+			queries_failed(w, s, r.sqlstate);
+		}
 	}
 	if (c != NULL && e.who == OWED_CLIENT && c->deferred_failed) {
 		/* What failed was answered before it ran: this is its error. */
@@ -525,6 +528,11 @@ static void command_completed(struct walk *k, const struct frame *f)
 	const char *tag;
 	bool was_due;
 
+	if (head != NULL && head->query != 0) {
+		struct rd body = frame_body(k->data + k->at, f);
+
+		queries_completed(k->s, head, body.p, body.left);
+	}
 	if (head == NULL || (head->tag != OWED_TAG_EFFECTS && head->tag != OWED_TAG_RESET))
 		return;
 	if (backend_read_command_complete(frame_body(k->data + k->at, f), &tag) != OK)
@@ -568,6 +576,8 @@ static void ready_came(struct walk *k, const struct frame *f, enum owed_step ste
 	}
 	s->txn_status = status;
 	e = owed_pop(&s->owed);
+	if (e.query != 0 && e.kind == OWED_QUERY)
+		queries_ended(w, s, &e);
 	if (e.who == OWED_HIDDEN) {
 		skip(k, f->total);
 		hidden_ready(w, s, e);

@@ -18,6 +18,7 @@
 #include "worker/loss.h"
 #include "worker/notify.h"
 #include "worker/places.h"
+#include "worker/queries.h"
 #include "worker/relay.h"
 #include "worker/server_clean.h"
 #include "worker/upkeep.h"
@@ -131,6 +132,9 @@ void server_transition(struct worker *w, struct server *s, enum server_event ev)
 
 	PANIC_IF(to == SERVER_BAD);
 	pool_server_moved(s->pool, s, to);
+	if (s->state == SERVER_ACTIVE)
+		s->pool->busy_us += w->now_us - s->state_since_us;
+	s->pool->given += to == SERVER_ACTIVE;
 	if (s->state == SERVER_IDLE || to == SERVER_IDLE)
 		places_idle_changed(w, s->pool,
 			(s->state == SERVER_IDLE ? -1 : 0) + (to == SERVER_IDLE ? 1 : 0));
@@ -345,6 +349,8 @@ struct server *server_new(struct worker *w, struct pool *p)
 	s->names = settings_empty(w->settings);
 	s->made = settings_empty(w->settings);
 	owed_init(&s->owed);
+	s->owed.completed = queries_completed;
+	s->owed.arg = s;
 	server_init_timer(s);
 	stmt_lru_init(&s->stmts, w->stmts,
 		w->conf->max_prepared_statements != 0 ? w->conf->max_prepared_statements : 1);

@@ -8,6 +8,7 @@
 #define PGWEIR_WORKER_SERVER_H
 
 #include "proto/scram_client.h"
+#include "sql/trace.h"
 #include "state/owed.h"
 #include "state/pins.h"
 #include "state/stmt_lru.h"
@@ -129,6 +130,12 @@ struct server {
 	uint32_t version_num; /* 150004; 0: not told */
 
 	uint64_t login_hash; /* the account's when it was opened */
+	/* the statement at the head, see queries.h */
+	uint64_t stmt_begun_us;
+	uint64_t query_rows;    /* of a Query so far */
+	char query_error[6];    /* its SQLSTATE; "": none */
+	char trace[TRACE_SIZE]; /* trace context of the unit sent last, or "" */
+
 	uint64_t opened_us, used_us, state_since_us, unit_begun_us;
 	uint64_t checked_us; /* when it last answered server_check_query, or its login */
 	uint64_t kept_us;    /* when it was kept for min_pool_size, though idle for too long */

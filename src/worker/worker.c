@@ -31,6 +31,7 @@
 #include "worker/login.h"
 #include "worker/notify.h"
 #include "worker/prove.h"
+#include "worker/queries.h"
 #include "worker/server.h"
 #include "worker/show.h"
 #include "worker/signals.h"
@@ -270,6 +271,7 @@ static void worker_load_snapshots(struct worker *w)
 		w->catalogs_applied = 0;
 		w->admin_applied = 0;
 		stmt_table_limit(w->stmts, w->conf->max_statement_memory);
+		queries_apply_conf(w);
 		worker_defer_accept(w);
 		dbase_apply_conf(w);
 	}
@@ -554,7 +556,7 @@ enum status worker_new(struct shared *sh, uint32_t index, const struct worker_li
 			OK ||
 		(st = stmt_table_new(&sh->hash_key, SIZE_MAX, w->settings, &w->stmts)) != OK ||
 		(st = keys_new(&sh->hash_key, &w->keys)) != OK ||
-		(st = notify_new(w, &w->notify)) != OK)
+		(st = queries_new(&w->queries)) != OK || (st = notify_new(w, &w->notify)) != OK)
 		goto fail;
 	w->now_us = loop_now_us(w->loop);
 	wheel_init(&w->wheel, w->now_us);
@@ -635,6 +637,7 @@ void worker_free(struct worker *w)
 		w->sh->workers[w->index].worker = NULL;
 	notify_free(w, w->notify);
 	dbase_free_all(w);
+	queries_free(w->queries);
 	keys_free(w->keys);
 	if (w->stmts != NULL)
 		stmt_table_free(w->stmts);

@@ -22,6 +22,7 @@ struct client;
 struct keys;
 struct listener;
 struct notify;
+struct queries;
 struct settings_table;
 struct stmt_table;
 struct takeover;
@@ -88,6 +89,7 @@ struct worker {
 	struct stmt_table *stmts;
 	struct keys *keys;
 	struct notify *notify;
+	struct queries *queries;
 	struct catalog *no_catalog;    /* of a database that has none yet; NULL: no memory */
 	struct catalog *plain_catalog; /* of the built-in names alone; NULL: no memory */
 	struct map dbases;             /* struct dbase by name */

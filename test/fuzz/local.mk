@@ -84,5 +84,9 @@ FUZZ_TARGETS += test/fuzz/fuzz_sql_classify
 test_fuzz_fuzz_sql_classify_SOURCES = test/fuzz/fuzz_sql_classify.c $(FUZZ_MAIN)
 test_fuzz_fuzz_sql_classify_LDADD = $(FUZZ_LIBS)
 
+FUZZ_TARGETS += test/fuzz/fuzz_sql_normalize
+test_fuzz_fuzz_sql_normalize_SOURCES = test/fuzz/fuzz_sql_normalize.c $(FUZZ_MAIN)
+test_fuzz_fuzz_sql_normalize_LDADD = $(FUZZ_LIBS)
+
 check_PROGRAMS += $(FUZZ_TARGETS)
 EXTRA_DIST += test/fuzz/replay.c test/fuzz/corpus

@@ -19,6 +19,8 @@ POOL = 2
 
 # Families that other modules drive, each with where its value is looked at.
 ELSEWHERE = {
+    **{f"pgweir_query_{name}_total": "test_queries.py" for name in (
+        "calls", "errors", "rows", "queue_seconds", "server_seconds", "repeated")},
     "pgweir_catalog_names": "test_routing_sight.py",
     "pgweir_catalog_bytes": "test_routing_sight.py",
     "pgweir_catalog_age_seconds": "test_routing_sight.py",

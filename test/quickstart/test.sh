@@ -6,7 +6,7 @@
 TEST_PACKAGES=(python3-pytest python3-psycopg2 python3-psycopg python3-asyncpg python3-yaml prometheus
 	pgbouncer prometheus-pgbouncer-exporter check-postgres munin-plugins-core
 	mandoc libdbd-pg-perl libpostgresql-jdbc-java default-jdk-headless valgrind strace)
-FULL_PACKAGES=(clang clang-format libclang-rt-dev patroni etcd-server nftables
+FULL_PACKAGES=(chromium clang clang-format libclang-rt-dev patroni etcd-server nftables
 	systemd zsh fish debhelper lintian debootstrap rpm rpmlint
 	python3-sqlalchemy python3-django ruby ruby-pg ruby-activerecord php-cli php-pgsql
 	golang-go golang-github-lib-pq-dev golang-github-jackc-pgx-v4-dev)

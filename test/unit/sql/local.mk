@@ -10,7 +10,9 @@ SQL_TESTS = \
 	test/unit/sql/check_guc \
 	test/unit/sql/check_lexer \
 	test/unit/sql/check_literal \
+	test/unit/sql/check_normalize \
 	test/unit/sql/check_plain \
+	test/unit/sql/check_trace \
 	test/unit/sql/check_txn_time \
 	test/unit/sql/check_weir \
 	test/unit/sql/check_word
@@ -60,3 +62,9 @@ test_unit_sql_check_weir_CFLAGS = $(UNIT_CFLAGS)
 test_unit_sql_check_txn_time_SOURCES = test/unit/sql/check_txn_time.c
 test_unit_sql_check_txn_time_LDADD = $(UNIT_LIBS)
 test_unit_sql_check_txn_time_CFLAGS = $(UNIT_CFLAGS)
+test_unit_sql_check_normalize_SOURCES = test/unit/sql/check_normalize.c
+test_unit_sql_check_normalize_LDADD = $(UNIT_LIBS)
+test_unit_sql_check_normalize_CFLAGS = $(UNIT_CFLAGS)
+test_unit_sql_check_trace_SOURCES = test/unit/sql/check_trace.c
+test_unit_sql_check_trace_LDADD = $(UNIT_LIBS)
+test_unit_sql_check_trace_CFLAGS = $(UNIT_CFLAGS)

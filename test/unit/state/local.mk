@@ -63,3 +63,19 @@ check_PROGRAMS += test/unit/state/check_journal
 test_unit_state_check_journal_SOURCES = test/unit/state/check_journal.c
 test_unit_state_check_journal_LDADD = $(UNIT_LIBS)
 test_unit_state_check_journal_CFLAGS = $(UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/state/check_query_stats
+test_unit_state_check_query_stats_SOURCES = test/unit/state/check_query_stats.c $(FAILING_ALLOC_FILES)
+test_unit_state_check_query_stats_LDADD = $(UNIT_LIBS)
+test_unit_state_check_query_stats_CFLAGS = $(UNIT_CFLAGS)
+test_unit_state_check_query_stats_LDFLAGS = $(FAILING_ALLOC_LINK)
+
+check_PROGRAMS += test/unit/state/check_repeats
+test_unit_state_check_repeats_SOURCES = test/unit/state/check_repeats.c
+test_unit_state_check_repeats_LDADD = $(UNIT_LIBS)
+test_unit_state_check_repeats_CFLAGS = $(UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/state/check_misuse
+test_unit_state_check_misuse_SOURCES = test/unit/state/check_misuse.c
+test_unit_state_check_misuse_LDADD = $(UNIT_LIBS)
+test_unit_state_check_misuse_CFLAGS = $(UNIT_CFLAGS)
