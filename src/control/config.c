@@ -184,11 +184,11 @@ static enum status load_tls(const struct conf *conf, struct tls_set **out, struc
 static void find_facts(
 	const struct conf *conf, const struct auth_users *users, struct advice_facts *facts)
 {
-	struct rlimit files;
+	struct rlimit limit;
 	struct stat st;
 
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_max != RLIM_INFINITY)
-		facts->files_max = files.rlim_max;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max != RLIM_INFINITY)
+		facts->files_max = limit.rlim_max;
 	if (*conf->auth_file != '\0' && stat(conf->auth_file, &st) == 0)
 		facts->auth_file_mode = st.st_mode & 07777u;
 	facts->n_users = (uint32_t)auth_users_count(users);
