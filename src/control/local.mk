@@ -48,5 +48,7 @@ libcore_a_SOURCES += \
 	src/control/switchover.c src/control/switchover.h \
 	src/control/snapshots.c src/control/snapshots.h \
 	src/control/stats.c src/control/stats.h \
+	src/control/takeover.c src/control/takeover.h \
+	src/control/takeover_wire.c src/control/takeover_wire.h \
 	src/control/target.c src/control/target.h \
 	src/control/tell.c src/control/tell.h
