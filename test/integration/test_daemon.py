@@ -146,7 +146,7 @@ def test_every_json_line_is_an_object_with_the_same_keys(site):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_root_becomes_the_user_that_is_asked_for_and_never_serves_as_root(site, monkeypatch):
-    monkeypatch.setattr(proc, "_as_user", lambda: {})
+    monkeypatch.setattr(proc, "as_user", lambda: {})
     # a process that has changed its user cannot be looked at, not even by itself, for leaks
     monkeypatch.setitem(pooler.SANITIZER_ENV, "ASAN_OPTIONS", "exitcode=99:detect_leaks=0")
     text = fails_to_start(site.pgweir())
