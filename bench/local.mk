@@ -1,8 +1,15 @@
-# The benchmark: ./quickstart bench, or bench/run.py --help. The relay is built on demand alone.
-EXTRA_PROGRAMS += bench/floor_epoll
+# The benchmark: ./quickstart bench, or bench/run.py --help. The scripts compile the instruments
+# themselves; they are here for their warnings.
+EXTRA_PROGRAMS += bench/floor_epoll bench/fakepg bench/drive
 bench_floor_epoll_SOURCES = bench/floor_epoll.c
 bench_floor_epoll_CFLAGS = $(AM_CFLAGS) -Wno-sign-conversion
+bench_fakepg_SOURCES = bench/fakepg.c
+bench_fakepg_CFLAGS = $(AM_CFLAGS) -Wno-sign-conversion
+bench_drive_SOURCES = bench/drive.c
+bench_drive_CFLAGS = $(AM_CFLAGS) -Wno-sign-conversion
 # bench/classify.py builds bench/classify.c itself.
-EXTRA_DIST += bench/classify.c bench/classify.py bench/roundtrip.py
+EXTRA_DIST += bench/classify.c bench/classify.py
+# What is counted: instructions, allocations, system calls, bytes.
+EXTRA_DIST += bench/rig.py bench/roundtrip.py bench/syscalls.py bench/memory.py bench/baseline.tsv
 EXTRA_DIST += bench/run.py bench/contenders.py bench/load.py bench/report.py
-CLEANFILES += bench/floor_epoll
+CLEANFILES += bench/floor_epoll bench/fakepg bench/drive

@@ -1,107 +1,189 @@
 #!/usr/bin/python3
-"""Count the instructions that pgweir needs for a transaction, with valgrind's callgrind.
+"""Count the instructions and the allocations that pgweir needs for a transaction, with valgrind's
+callgrind.
 
-pgbench runs its select-only script with one client through one worker on the epoll engine, once for
-few transactions and once for many more: the difference is what the transactions cost, without
-start and login. One row for each binary and protocol mode; the first binary is what the others are
-compared with. --write puts the table in docs/benchmarks.md.
+One client of bench/drive.c sends pgbench's select in lockstep through one worker on the epoll
+engine to bench/fakepg.c, once for few transactions and once for many more: the difference is what
+the transactions cost, without start and login.
+
+    roundtrip.py NAME=BINARY…    a table: a column for each binary, compared with the first.
+                                 --write puts it in docs/benchmarks.md
+    roundtrip.py --check BINARY  compare with bench/baseline.tsv, which has a line for each compiler:
+                                 more than 3 % above it fails, an allocation fails. Where a line is
+                                 missing that is said loudly, and it is added.
+    roundtrip.py --record BINARY write its figures to bench/baseline.tsv
 """
 import argparse
+import collections
 import glob
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [f"{TOP}/bench", f"{TOP}/test"]
 
-import contenders  # noqa: E402  pylint: disable=wrong-import-position
 import report  # noqa: E402  pylint: disable=wrong-import-position
-from tools import proc  # noqa: E402  pylint: disable=wrong-import-position
-from tools.cluster import Cluster  # noqa: E402  pylint: disable=wrong-import-position
+import rig  # noqa: E402  pylint: disable=wrong-import-position
 
 FEW, MANY = 200, 1200
-MODES = ("simple", "extended", "prepared")
+BASELINE = f"{TOP}/bench/baseline.tsv"
+RISE_MAX = 0.03
+ALLOCATORS = {"malloc", "calloc", "realloc", "free", "aligned_alloc", "posix_memalign", "strdup"}
+
+Counts = collections.namedtuple("Counts", "instructions allocations")
 
 
-class Counted(contenders.Pgweir):
-    """pgweir under callgrind, which loses nothing when pgweir ends at once."""
+class Callgrind(rig.Counted):
+    """Loses nothing when pgweir ends at once."""
 
-    name = "counted"
-    more = "workers = 1\nio_engine = epoll\n"
-
-    def command(self):
-        return ["valgrind", "--tool=callgrind", "--separate-threads=yes",
-                f"--callgrind-out-file={self.folder}/out", *super().command()]
+    def __init__(self, path, server_port, program):
+        super().__init__(path, server_port, program, [
+            "valgrind", "--tool=callgrind", "--separate-threads=yes",
+            f"--callgrind-out-file={path}/out"])
 
     def stop(self):
-        """Returns the instructions of each thread, by its number."""
+        """Returns Counts of each thread, by its number."""
+        if self.process is None:
+            return {}
         self.process.send_signal(signal.SIGQUIT)
         self.process.wait(60)
         self.process = None
-        totals = {}
-        for path in glob.glob(f"{self.folder}/out-*"):
-            with open(path, encoding="utf-8") as f:
-                found = re.search(r"^(?:totals|summary): (\d+)", f.read(), re.MULTILINE)
-            totals[path.rsplit("-", 1)[1]] = int(found.group(1)) if found else 0
-        return totals
+        return {path.rsplit("-", 1)[1]: read_counts(path)
+                for path in glob.glob(f"{self.folder}/out-*")}
 
 
-def run_once(folder, cluster, program, mode, transactions):
-    os.makedirs(folder)
-    proc.give_to_service_user(folder)
-    pgweir = Counted(folder, cluster.primary.port, 20, program)
-    pgweir.start()
-    proc.run([f"{cluster.bindir}/pgbench", "-n", "-h", "127.0.0.1", "-p", str(pgweir.port),
-              "-U", contenders.USER, "-M", mode, "-c", "1", "-t", str(transactions),
-              "-b", "select-only", contenders.USER], timeout=200)
-    return pgweir.stop()
+def read_counts(path):
+    """Of a file of callgrind's, in which a name is told once and has a number then."""
+    names, instructions, allocations, called = {}, 0, 0, None
+    with open(path, encoding="utf-8", errors="replace") as f:
+        for line in f:
+            if found := re.match(r"c?fn=(\(\d+\))(?: (\S+))?", line):
+                number, name = found.groups()
+                if name:
+                    names[number] = re.sub(r"'\d+$", "", name)
+                if line[0] == "c":
+                    called = names[number]
+            elif line.startswith("calls=") and called in ALLOCATORS:
+                allocations += int(line[6:].split()[0])
+            elif found := re.match(r"(?:totals|summary): (\d+)", line):
+                instructions = int(found.group(1))
+    return Counts(instructions, allocations)
 
 
-def count(folder, cluster, program, mode):
-    few, many = (run_once(f"{folder}/{os.path.basename(os.path.dirname(program))}-{mode}-{n}",
-                          cluster, program, mode, n) for n in (FEW, MANY))
+def run_once(program, mode, transactions):
+    with rig.folder() as path, rig.fake_server(path) as port:
+        pgweir = Callgrind(path, port, program)
+        try:
+            pgweir.start()
+            with rig.Drive(path, pgweir.port, 1, mode) as drive:
+                drive.order(f"count {transactions}")
+        finally:
+            counts = pgweir.stop()
+        return counts
+
+
+def count(program, mode):
+    """Counts of one transaction."""
+    few, many = (run_once(program, mode, n) for n in (FEW, MANY))
     # The worker's is the thread to which the transactions made the difference.
-    return max(n - few.get(thread, 0) for thread, n in many.items()) / (MANY - FEW)
+    thread = max(many, key=lambda t: many[t].instructions - few[t].instructions)
+    return Counts(*((m - f) / (MANY - FEW) for m, f in zip(many[thread], few[thread])))
 
+
+# --- the table ---
 
 def table(counts, names):
     lines = [f"| mode | {' | '.join(names)} | |", f"|---|{'--:|' * len(names)}--:|"]
-    for mode in MODES:
-        figures = counts[mode]
+    for mode in rig.MODES:
+        figures = [c.instructions for c in counts[mode]]
         lines.append(f"| {mode} | {' | '.join(f'{n:,.0f}' for n in figures)} | "
                      f"{100 * (figures[-1] / figures[0] - 1):+.1f} % |")
     return "\n".join(lines)
 
 
+def compare(binaries, write):
+    named = [b.split("=", 1) for b in binaries]
+    counts = {mode: [count(program, mode) for _, program in named] for mode in rig.MODES}
+    text = table(counts, [name for name, _ in named])
+    print(text)
+    if write:
+        report.write_section(f"{TOP}/docs/benchmarks.md", "roundtrip", text)
+
+
+# --- the check ---
+
+def compiler_of(program):
+    """What a binary was built with, as far as that changes how many instructions it needs."""
+    text = subprocess.run(["readelf", "-p", ".comment", program], capture_output=True, text=True,
+                          check=True).stdout
+    found = re.search(r"\] +(GCC|.*clang)\D*?([\d.]+)", text.split("\n", 2)[2])
+    name = "clang" if "clang" in text else "gcc"
+    version = re.findall(r"(\d+\.\d+\.\d+)", text)[-1] if found else "unknown"
+    log = os.path.join(os.path.dirname(program), "..", "config.log")
+    flags = ""
+    if os.path.exists(log):
+        with open(log, encoding="utf-8") as f:
+            flags = "\n".join(re.findall(r"^(?:CFLAGS|PGWEIR_LTO)=.*", f.read(), re.MULTILINE))
+    lto = "lto" if "-flto" in flags else "nolto"
+    return f"{os.uname().machine} {name}-{version} {lto}"
+
+
+def read_baseline():
+    with open(BASELINE, encoding="utf-8") as f:
+        lines = [line.rstrip("\n").split("\t") for line in f if not line.startswith("#")]
+    return {(line[0], line[1]): int(line[2]) for line in lines}
+
+
+def write_baseline(figures):
+    with open(BASELINE, encoding="utf-8") as f:
+        head = [line for line in f if line.startswith("#")]
+    with open(BASELINE, "w", encoding="utf-8") as f:
+        f.writelines(head)
+        f.writelines(f"{compiler}\t{mode}\t{n}\n" for (compiler, mode), n in sorted(figures.items()))
+
+
+def judge(mode, counts, before):
+    """Tells the figures; True if they are good."""
+    n = round(counts.instructions)
+    good = round(counts.allocations, 2) == 0
+    told = f"{mode}: {n} instructions a transaction, {counts.allocations:.2f} allocations"
+    if before is not None:
+        rise = n / before - 1
+        good = good and rise <= RISE_MAX
+        told += f"; {before} are recorded ({100 * rise:+.1f} %, at most {100 * RISE_MAX:+.0f} %)"
+    print(("" if good else "FAILED: ") + told)
+    return good
+
+
+def check(program, record):
+    compiler, known = compiler_of(program), read_baseline()
+    results = {mode: count(program, mode) for mode in rig.MODES}
+    good = [judge(mode, counts, None if record else known.get((compiler, mode)))
+            for mode, counts in results.items()]
+    missing = {(compiler, mode): round(counts.instructions) for mode, counts in results.items()
+               if record or (compiler, mode) not in known}
+    if missing:
+        write_baseline({**known, **missing})
+    if missing and not record:
+        print(f"SKIPPED: NO INSTRUCTIONS ARE RECORDED FOR {compiler.upper()}. They have been added "
+              f"to {os.path.relpath(BASELINE, TOP)}: look at them, and commit it.")
+    print(f"{sum(good)} passed, {len(good) - sum(good)} failed")
+    return all(good)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("binaries", nargs="+", metavar="NAME=PGWEIR",
-                        help="what the column is called, and the program")
-    parser.add_argument("--write", action="store_true")
+    parser.add_argument("binaries", nargs="+", metavar="NAME=PGWEIR")
+    for flag in ("check", "record", "write"):
+        parser.add_argument(f"--{flag}", action="store_true")
     args = parser.parse_args()
-    named = [b.split("=", 1) for b in args.binaries]
-    folder = tempfile.mkdtemp(prefix="pgweir-roundtrip-", dir="/tmp")
-    os.chmod(folder, 0o755)
-    proc.give_to_service_user(folder)
-    hba = [f"host all {contenders.USER} 127.0.0.1/32 trust"]
-    try:
-        with Cluster(f"{folder}/pg", 0, hba=hba) as cluster:
-            cluster.create_user(contenders.USER, contenders.USER)
-            cluster.create_database(contenders.USER, contenders.USER, 1)
-            counts = {mode: [count(f"{folder}/{i}", cluster, program, mode)
-                             for i, (_, program) in enumerate(named)] for mode in MODES}
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    text = table(counts, [name for name, _ in named])
-    print(text)
-    if args.write:
-        report.write_section(f"{TOP}/docs/benchmarks.md", "roundtrip", text)
+    if args.check or args.record:
+        sys.exit(0 if check(os.path.abspath(args.binaries[0]), args.record) else 1)
+    compare(args.binaries, args.write)
 
 
 if __name__ == "__main__":

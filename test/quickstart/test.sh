@@ -4,7 +4,7 @@
 # Each part runs to its end whatever became of those before it, and adds to two counts; the last
 # line tells them. A part that cannot run at all, such as a build that fails, is one failed test.
 TEST_PACKAGES=(python3-pytest python3-psycopg2 python3-psycopg python3-asyncpg prometheus
-	libdbd-pg-perl libpostgresql-jdbc-java default-jdk-headless)
+	libdbd-pg-perl libpostgresql-jdbc-java default-jdk-headless valgrind strace)
 FULL_PACKAGES=(clang clang-format libclang-rt-dev patroni etcd-server nftables
 	python3-sqlalchemy python3-django ruby ruby-pg ruby-activerecord php-cli php-pgsql
 	golang-go golang-github-lib-pq-dev golang-github-jackc-pgx-v4-dev)
@@ -30,6 +30,7 @@ quickstart_test() {
 	# what needs nodes to fail and to come back runs under ASan with --full only
 	test_variant asan "not nodes" --enable-werror --enable-asan CFLAGS="-O1 -g"
 	test_variant tsan threads --enable-werror --enable-tsan CFLAGS="-O1 -g"
+	test_costs
 	step "Drivers, each against PostgreSQL and through pgweir"
 	if [ "$full" = 0 ]; then
 		test_counted drivers plain test/drivers/run --quick --work "$BUILD/drivers"
@@ -83,6 +84,13 @@ test_other_engine() {
 	else
 		step "NOT TESTED: io_uring, for $why. All of the above ran on epoll."
 	fi
+}
+
+# What a transaction costs, as far as it can be counted.
+test_costs() {
+	step "Instructions, allocations and system calls of a transaction"
+	test_counted instructions plain bench/roundtrip.py --check "$BUILD/plain/src/pgweir"
+	test_counted "system calls" plain bench/syscalls.py "$BUILD/plain/src/pgweir"
 }
 
 test_integration() { # VARIANT MARK [ENGINE]

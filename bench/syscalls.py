@@ -1,0 +1,121 @@
+#!/usr/bin/python3
+"""Count the system calls that pgweir makes for a transaction, with strace, and hold them against what
+they may be at most. On the epoll engine, one worker, bench/drive.c in front, bench/fakepg.c behind.
+
+The last line tells how many cases are within their bounds.
+"""
+import argparse
+import os
+import re
+import subprocess
+import sys
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path[:0] = [f"{TOP}/bench", f"{TOP}/test"]
+
+import rig  # noqa: E402  pylint: disable=wrong-import-position
+
+TRANSACTIONS = 3000
+POOL = 20
+CLIENTS = (1, 16, 100)  # a lone one; those that have a server each; those that stand in line
+AT_MOST = {1: 6.0, 16: 4.2, 100: 4.2}
+SLACK = 0.02  # for what is not of a transaction: a tick of a timer, the monitor's mail
+# A socket that has been quiet for long is asked whether it is still there (net/engine.h): by the
+# clock, and only because strace makes a transaction take that long.
+BY_THE_CLOCK = "getsockopt"
+NEVER = ("epoll_ctl", "timerfd_settime", "timerfd_create", "futex", "eventfd2")
+
+
+def worker_thread(pid):
+    for tid in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{tid}/comm", encoding="ascii") as f:
+            if f.read() == "worker-0\n":
+                return tid
+    raise RuntimeError("no worker thread")
+
+
+class NotAllowed(Exception):
+    """strace may not do its work here, as in some containers."""
+
+
+class Strace:
+    """Counts the calls of one thread."""
+
+    def __init__(self, tid, path):
+        self.path = path
+        self.process = subprocess.Popen(  # pylint: disable=consider-using-with
+            ["strace", "-c", "-U", "calls,errors,name", "-o", path, "-p", tid],
+            stderr=subprocess.PIPE, text=True)
+        line = self.process.stderr.readline()
+        if "attached" not in line:
+            raise NotAllowed(line.strip())
+
+    def stop(self):
+        """{call: (calls, errors)}"""
+        self.process.terminate()
+        self.process.wait(30)
+        self.process.stderr.close()
+        found = {}
+        with open(self.path, encoding="ascii") as f:
+            for line in f:
+                words = re.fullmatch(r"\s*(\d+)\s+(\d+)?\s+(\w+)\s*", line)
+                if words and words.group(3) not in ("total", BY_THE_CLOCK):
+                    found[words.group(3)] = (int(words.group(1)), int(words.group(2) or 0))
+        return found
+
+
+def count(path, pgweir, mode, clients):
+    """Calls and errors for each transaction, by call."""
+    with rig.Drive(path, pgweir.port, clients, mode) as drive:
+        drive.order(f"count {10 * clients + 200}")  # servers are open, statements known
+        strace = Strace(worker_thread(pgweir.pid), f"{path}/strace")
+        drive.order(f"count {TRANSACTIONS}")
+        counts = strace.stop()
+    return {name: [n / TRANSACTIONS for n in pair] for name, pair in counts.items()}
+
+
+def faults(counts, clients):
+    """What is above its bound."""
+    total = sum(calls for calls, _ in counts.values())
+    if total > AT_MOST[clients] + SLACK:
+        yield f"{total:.2f} calls, at most {AT_MOST[clients]}"
+    for name, (calls, errors) in counts.items():
+        if name in NEVER and calls > SLACK:
+            yield f"{calls:.2f} {name}"
+        if errors > SLACK:
+            yield f"{errors:.2f} {name} for nothing"
+
+
+def judge(mode, clients, counts):
+    found = list(faults(counts, clients))
+    told = ", ".join(f"{name} {calls:.2f}" for name, (calls, _) in
+                     sorted(counts.items(), key=lambda item: -item[1][0]) if calls >= 0.005)
+    print(f"{'FAILED: ' if found else ''}{mode}, {clients} clients on {POOL} servers: "
+          f"{sum(c for c, _ in counts.values()):.2f} ({told}){'; ' if found else ''}"
+          f"{'; '.join(found)}", flush=True)
+    return not found
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("binary", metavar="PGWEIR")
+    args = parser.parse_args()
+    good = []
+    with rig.folder() as path, rig.fake_server(path) as port:
+        pgweir = rig.Counted(path, port, os.path.abspath(args.binary), pool_size=POOL)
+        try:
+            pgweir.start()
+            for mode in rig.MODES:
+                for clients in CLIENTS:
+                    good.append(judge(mode, clients, count(path, pgweir, mode, clients)))
+        except NotAllowed as e:
+            print(f"SKIPPED: SYSTEM CALLS ARE NOT COUNTED, for strace says: {e}")
+        finally:
+            pgweir.stop()
+    print(f"{sum(good)} passed, {len(good) - sum(good)} failed")
+    sys.exit(0 if all(good) else 1)
+
+
+if __name__ == "__main__":
+    main()
