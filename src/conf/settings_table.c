@@ -241,6 +241,9 @@ const struct setting settings[] = {
 		.flags = SETTING_RESTART | SETTING_OURS, .def = "2", .min = 1, .max = 16,
 		.unit = "threads",
 		.help = "threads for slow work, such as deriving keys from passwords"},
+	{ROW(G, LOG, TIME, "history_period", history_period_us), .flags = SETTING_OURS,
+		.def = "10", .min = 100000, .max = 600000000,
+		.help = "a sample for the page and SHOW HEADROOM is taken so often; 360 are kept"},
 	{ROW(G, CLIENT, TIME, "idle_transaction_timeout", idle_transaction_timeout_us), .def = "0",
 		.max = TIME_TOP,
 		.help = "longest a client may be idle inside a transaction; 0: no limit"},
@@ -319,6 +322,13 @@ const struct setting settings[] = {
 	{ROW(G, POOL, INT, "min_pool_size", min_pool_size), .def = "0", .max = COUNT,
 		.help = "server connections to keep open per database and user in use; on each "
 			"node"},
+	{ROW(G, LOG, TIME, "misuse_idle", misuse_idle_us), .flags = SETTING_OURS, .def = "1",
+		.max = TIME_TOP,
+		.help = "idle time in a transaction from which SHOW MISUSE tells of it; 0: never, nor of "
+			"pins"},
+	{ROW(G, LOG, TIME, "misuse_transaction", misuse_transaction_us), .flags = SETTING_OURS,
+		.def = "10", .max = TIME_TOP,
+		.help = "length of a transaction from which SHOW MISUSE tells of it; 0: never"},
 	{ROW(G, ROUTING, STRING, "monitor_dbname", monitor_dbname), .flags = SETTING_OURS,
 		.def = "", .max = NAME,
 		.help = "database that the monitor connects to; empty: the entry's, for * "
@@ -531,6 +541,9 @@ const struct setting settings[] = {
 		.help = "how much is logged: 0 events, 1 and more also what each message does"},
 	{ROW(G, AUTH, STRING, "version_text", version_text), .flags = SETTING_OURS, .def = "",
 		.help = "what SHOW VERSION answers, for tools that insist on one; empty: our own"},
+	{ROW(G, LOG, TIME, "wait_goal", wait_goal_us), .flags = SETTING_OURS, .def = "0.01",
+		.min = 1, .max = 3600000000,
+		.help = "SHOW HEADROOM tells the pool_size that keeps 95 % of waits within this"},
 	{ROW(G, PROCESS, INT, "workers", workers), .flags = SETTING_RESTART | SETTING_OURS,
 		.def = "auto", .min = 1, .max = 64, .unit = "threads", .words = auto_workers,
 		.help = "threads that serve connections; auto: one per CPU, at most 8"},

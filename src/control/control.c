@@ -11,6 +11,7 @@
 #include "control/derive.h"
 #include "control/ending.h"
 #include "control/helpers.h"
+#include "control/history.h"
 #include "control/http.h"
 #include "control/listening.h"
 #include "control/monitor.h"
@@ -52,6 +53,7 @@ struct control {
 	struct catalog_load *catalogs;
 	struct listenings *listenings;
 	struct stats *stats;
+	struct history *history;
 	struct reload *reload;
 	struct service *service;
 	struct spread *spread;
@@ -390,12 +392,19 @@ static enum status new_views(struct control *c)
 	st = consoles_new(&cc, &c->consoles);
 	if (st == OK)
 		st = stats_new(&c->env, c->gather, own_stats, c, &c->stats);
+	if (st == OK)
+		st = history_new(&c->env, c->gather, &c->history);
 	if (st != OK)
 		return st;
 	c->tools = (struct show_tools){
 		.gather = c->gather,
 		.collector = &c->collector,
-		.in = {&c->env, c->resolve, c->stats, c->consoles, NULL, c->listenings},
+		.in = {.env = &c->env,
+			.resolve = c->resolve,
+			.stats = c->stats,
+			.history = c->history,
+			.consoles = c->consoles,
+			.listenings = c->listenings},
 	};
 	if (env_conf(&c->env)->stats_port != 0 || c->args.stats_fd > 0)
 		st = http_new(&c->env, &c->tools, c->args.stats_fd, &c->http);
@@ -482,6 +491,7 @@ static void free_modules(struct control *c)
 {
 	http_free(c->http);
 	consoles_free(c->consoles);
+	history_free(c->history);
 	stats_free(c->stats);
 	spread_free(c->spread);
 	reload_free(c->reload);

@@ -20,7 +20,7 @@ struct gather {
 	uint32_t n_alive; /* results held, the present one included */
 	struct gathered *now;
 	uint32_t left; /* bits that are still to be asked for */
-	struct kind pools, stats, routes, errors, queries;
+	struct kind pools, stats, routes, errors, queries, waits;
 	enum status st;
 };
 
@@ -158,6 +158,22 @@ static void take_query(struct gather *g, const struct show_query_row *row)
 		query_row_add(to, row);
 }
 
+static bool wait_eq(const void *item, const void *key)
+{
+	const struct show_wait_row *a = item, *b = key;
+
+	return a->cause == b->cause && strcmp(a->database, b->database) == 0;
+}
+
+static void take_wait(struct gather *g, const struct show_wait_row *row)
+{
+	uint64_t h = mix_str(g, row->cause, row->database);
+	struct show_wait_row *to = item_get(g, &g->waits, h, wait_eq, row, sizeof *to);
+
+	if (to != NULL)
+		wait_row_add(to, row);
+}
+
 static void take_row(struct gather *g, const struct ask_rows *rows, size_t i)
 {
 	switch (rows->what) {
@@ -176,6 +192,9 @@ static void take_row(struct gather *g, const struct ask_rows *rows, size_t i)
 	case SHOW_ROWS_QUERIES:
 		take_query(g, &rows->row[i].query);
 		break;
+	case SHOW_ROWS_WAITS:
+		take_wait(g, &rows->row[i].wait);
+		break;
 	case SHOW_ROWS_WORKER:
 		g->now->workers[rows->worker] = rows->row[i].worker;
 		break;
@@ -187,6 +206,7 @@ static void take_row(struct gather *g, const struct ask_rows *rows, size_t i)
 	case SHOW_ROWS_SERVERS:
 	case SHOW_ROWS_PINS:
 	case SHOW_ROWS_LEARNED:
+	case SHOW_ROWS_MISUSE:
 		break;
 	}
 }
@@ -233,6 +253,15 @@ static int compare_errors(const void *a, const void *b)
 	if (c == 0)
 		c = strcmp(x->sqlstate_class, y->sqlstate_class);
 	return c != 0 ? c : x->ours - y->ours;
+}
+
+static int compare_waits(const void *a, const void *b)
+{
+	const struct show_wait_row *x = *(struct show_wait_row *const *)a;
+	const struct show_wait_row *y = *(struct show_wait_row *const *)b;
+	int c = strcmp(x->database, y->database);
+
+	return c != 0 ? c : x->cause - y->cause;
 }
 
 static int compare_queries(const void *a, const void *b)
@@ -304,6 +333,7 @@ static void sort_all(struct gather *g)
 	d->routes = sorted(g, &g->routes, &d->n_routes, compare_routes);
 	d->errors = sorted(g, &g->errors, &d->n_errors, compare_errors);
 	d->queries = sorted(g, &g->queries, &d->n_queries, compare_queries);
+	d->waits = sorted(g, &g->waits, &d->n_waits, compare_waits);
 	if (g->st != OK)
 		return;
 	d->databases = sum_names(g, offsetof(struct pool_sum, database), &d->n_databases);
@@ -337,7 +367,8 @@ static void kinds_fini(struct gather *g)
 	map_fini(&g->routes.map);
 	map_fini(&g->errors.map);
 	map_fini(&g->queries.map);
-	g->pools = g->stats = g->routes = g->errors = g->queries = (struct kind){.n = 0};
+	map_fini(&g->waits.map);
+	g->pools = g->stats = g->routes = g->errors = g->queries = g->waits = (struct kind){.n = 0};
 }
 
 static void kick(struct gather *g)
@@ -459,6 +490,7 @@ enum status gather_new(struct env *env, struct collector *c, struct gather **out
 	map_init(&g->routes.map);
 	map_init(&g->errors.map);
 	map_init(&g->queries.map);
+	map_init(&g->waits.map);
 	*out = g;
 	return OK;
 }

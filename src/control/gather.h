@@ -23,6 +23,7 @@ enum { /* bits: what to gather */
 	GATHER_WORKERS = 1u << SHOW_ROWS_WORKER,
 	GATHER_PEERS = 1u << SHOW_ROWS_PEERS,
 	GATHER_QUERIES = 1u << SHOW_ROWS_QUERIES,
+	GATHER_WAITS = 1u << SHOW_ROWS_WAITS,
 };
 
 /* Of a name: a database or a user. */
@@ -41,7 +42,8 @@ struct gathered {
 	struct show_stats_row **stats;
 	struct show_route_row **routes;
 	struct show_error_row **errors;
-	size_t n_queries;
+	size_t n_queries, n_waits;
+	struct show_wait_row **waits;
 	struct show_query_row **queries;             /* by the time of servers, longest first */
 	struct name_sum *databases, *users;          /* from the pools */
 	struct show_worker_row workers[WORKERS_MAX]; /* by worker */

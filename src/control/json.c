@@ -18,6 +18,8 @@ static const struct show_table *const tables[] = {
 	&show_errors,
 	&show_queries,
 	&show_nplusone,
+	&show_waits,
+	&show_headroom,
 	&show_workers,
 	&show_mem,
 };

@@ -13,7 +13,9 @@ libcore_a_SOURCES += \
 	src/control/exposition.c src/control/exposition.h \
 	src/control/gather.c src/control/gather.h \
 	src/control/grammar.c src/control/grammar.h \
+	src/control/headroom.c src/control/headroom.h \
 	src/control/helpers.c src/control/helpers.h \
+	src/control/history.c src/control/history.h \
 	src/control/http.c src/control/http.h \
 	src/control/json.c \
 	src/control/judgement.c src/control/judgement.h \
@@ -44,6 +46,7 @@ libcore_a_SOURCES += \
 	src/control/show_sockets.c \
 	src/control/show_state.c \
 	src/control/show_stats.c \
+	src/control/show_waits.c \
 	src/control/spread.c src/control/spread.h \
 	src/control/show_switchover.c \
 	src/control/switchover.c src/control/switchover.h \

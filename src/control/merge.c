@@ -71,6 +71,8 @@ void pool_sum_add(struct pool_sum *to, const struct show_pool_row *from)
 	if (from->ejected_us > to->ejected_us)
 		to->ejected_us = from->ejected_us;
 	to->outstanding += from->outstanding;
+	to->busy_us += from->busy_us;
+	to->given += from->given;
 	hist_merge(&to->wait, &from->wait);
 	hist_merge(&to->query, &from->query);
 }
@@ -96,4 +98,19 @@ void stats_row_add(struct show_stats_row *to, const struct show_stats_row *from)
 	to->moving_ended += from->moving_ended;
 	for (unsigned i = 0; i < MOVED_CAUSE_COUNT; i++)
 		to->moved[i] += from->moved[i];
+}
+
+void wait_row_add(struct show_wait_row *to, const struct show_wait_row *from)
+{
+	memcpy(to->database, from->database, sizeof to->database);
+	to->cause = from->cause;
+	to->now += from->now;
+	if (from->oldest_us > to->oldest_us)
+		to->oldest_us = from->oldest_us;
+	if (from->max_us > to->max_us)
+		to->max_us = from->max_us;
+	for (unsigned i = 0; i < HIST_BUCKETS; i++)
+		to->hist.n[i] += from->hist.n[i];
+	to->hist.sum_us += from->hist.sum_us;
+	to->hist.count += from->hist.count;
 }

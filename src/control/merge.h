@@ -25,6 +25,7 @@ struct pool_sum {
 	uint32_t sv_active, sv_active_cancel, sv_being_canceled, sv_idle, sv_used, sv_tested;
 	uint32_t sv_login;
 	uint32_t pinned;
+	uint64_t busy_us, given;
 	uint64_t maxwait_us, outstanding, latency_us, ejected_us;
 	struct gather_hist wait, query;
 };
@@ -36,6 +37,9 @@ void pool_sum_add(struct pool_sum *to, const struct show_pool_row *from);
 
 uint32_t pool_sum_servers(const struct pool_sum *p);
 uint32_t pool_sum_clients(const struct pool_sum *p);
+
+/* The first one gives the names. */
+void wait_row_add(struct show_wait_row *to, const struct show_wait_row *from);
 
 /* Add all counters of `from`; the name stays. */
 void stats_row_add(struct show_stats_row *to, const struct show_stats_row *from);

@@ -15,11 +15,13 @@ static const struct show_table *const tables[] = {
 	&show_dns_hosts,
 	&show_dns_zones,
 	&show_errors,
+	&show_headroom,
 	&show_lag,
 	&show_learned,
 	&show_listeners,
 	&show_lists,
 	&show_mem,
+	&show_misuse,
 	&show_node_pools,
 	&show_nodes,
 	&show_nplusone,
@@ -40,6 +42,7 @@ static const struct show_table *const tables[] = {
 	&show_transaction_reads,
 	&show_users,
 	&show_version,
+	&show_waits,
 	&show_workers,
 };
 

@@ -12,6 +12,7 @@
 #include "control/rows.h"
 
 struct consoles;
+struct history;
 struct listenings;
 struct resolve;
 struct stats;
@@ -27,6 +28,7 @@ struct show_in {
 	struct env *env;
 	struct resolve *resolve;
 	struct stats *stats;
+	const struct history *history; /* NULL: there is none yet */
 	struct consoles *consoles;
 	const struct gathered *gathered; /* what the table wants */
 	const struct listenings *listenings;
@@ -71,6 +73,7 @@ unsigned node_share_percent(const struct show_in *in, const struct topo_node *n)
 extern const struct show_table show_config, show_databases, show_dns_hosts, show_dns_zones,
 	show_lists, show_listeners, show_mem, show_node_pools, show_nodes, show_peer_pools,
 	show_peers, show_pools, show_state, show_users, show_version, show_workers;
+extern const struct show_table show_headroom, show_misuse, show_waits;
 extern const struct show_table show_catalog, show_lag, show_learned, show_switchover;
 extern const struct show_table show_clients_ours, show_servers_ours;
 extern const struct show_table show_active_sockets, show_clients, show_pins, show_servers,

@@ -4,6 +4,7 @@ libpure_a_SOURCES += \
 	src/state/clean.c src/state/clean.h \
 	src/state/intern.c src/state/intern.h \
 	src/state/journal.c src/state/journal.h \
+	src/state/misuse.c src/state/misuse.h \
 	src/state/owed.c src/state/owed.h \
 	src/state/pins.c src/state/pins.h \
 	src/state/query_stats.c src/state/query_stats.h \

@@ -10,6 +10,7 @@
 #include "base/hist.h"
 #include "base/mailbox.h"
 #include "proto/startup.h"
+#include "state/misuse.h"
 #include "state/query_stats.h"
 #include "worker/moved.h"
 #include "worker/shared.h"
@@ -175,6 +176,8 @@ enum show_what {
 	SHOW_ROWS_PEERS,
 	SHOW_ROWS_LEARNED,
 	SHOW_ROWS_QUERIES,
+	SHOW_ROWS_WAITS,
+	SHOW_ROWS_MISUSE,
 	SHOW_ROWS_WORKER,
 };
 
@@ -247,6 +250,8 @@ struct show_pool_row { /* one per (database, user), node -1: the clients; one pe
 	uint64_t maxwait_us;
 	uint64_t outstanding;  /* units under way */
 	uint64_t latency_us;   /* recent, exponentially weighted */
+	uint64_t busy_us;      /* that clients have held servers */
+	uint64_t given;        /* times that a server was given to one */
 	uint64_t ejected_us;   /* until when, monotonic; 0: it is not */
 	struct hist_sum wait;  /* time in line */
 	struct hist_sum query; /* unit sent to ReadyForQuery */
@@ -284,6 +289,34 @@ struct show_learned_row { /* see worker/learned.h */
 	char database[NAME_LEN];
 	uint64_t fingerprint, hits, since_wall_us;
 	char statement[64]; /* the first bytes of it */
+};
+
+enum wait_cause {
+	WAIT_SERVER,       /* all servers of the pool are in use */
+	WAIT_SERVER_LOGIN, /* one is being opened for it */
+	WAIT_NODE,         /* no node is fit */
+	WAIT_FRESH,        /* consistency = strong: for the next sample */
+	WAIT_MAX_PINNED,
+	WAIT_PAUSE,
+	WAIT_SAME_SERVER, /* where its last sequence advance was */
+	WAIT_CAUSE_COUNT
+};
+
+struct show_wait_row { /* see worker/waits.h */
+	char database[NAME_LEN];
+	uint8_t cause; /* enum wait_cause */
+	uint32_t now;  /* clients that wait now, the first of them for oldest_us */
+	uint64_t oldest_us, max_us;
+	struct hist_sum hist;
+};
+
+struct show_misuse_row { /* see state/misuse.h */
+	char database[NAME_LEN];
+	char user[NAME_LEN];
+	char application_name[MISUSE_APP_MAX];
+	uint8_t kind, detail; /* enum misuse_kind, enum pin_cause */
+	uint64_t fingerprint, n, us, longest_us, seen_wall_us;
+	char text[QUERY_TEXT_MAX];
 };
 
 struct show_query_row { /* see state/query_stats.h; fingerprint 0: what had to be given up */
@@ -338,6 +371,8 @@ struct ask_rows {
 		struct show_peer_row peer;
 		struct show_learned_row learned;
 		struct show_query_row query;
+		struct show_wait_row wait;
+		struct show_misuse_row misuse;
 	} row[];
 };
 

@@ -259,14 +259,19 @@ struct client {
 	uint64_t unit_begun_us; /* sent to the server */
 	uint64_t txn_begun_us;
 	uint64_t wait_begun_us;
-	uint64_t queued_us;   /* how long its units have waited, not counted yet: queries.h */
-	uint32_t bound_query; /* handle of what was bound last, see queries.h */
-	bool unit_error;      /* an ErrorResponse came in it */
-	bool unit_writes;     /* it is no proven read: a mark is set when it ends */
-	bool ddl_sent;        /* … and has defined something: the catalog is loaded again */
-	bool schema_sent;     /* … or has changed or dropped it: Parse is for the server again */
-	bool txn_notifies;    /* the transaction has said NOTIFY */
-	bool commit_sent;     /* a COMMIT is under way: if the server is lost, who knows */
+	uint64_t queued_us;     /* how long its units have waited, not counted yet: queries.h */
+	uint64_t wait_since_us; /* for that cause; 0: it does not wait */
+	uint8_t wait_cause;     /* enum wait_cause, of the present or last wait */
+	uint8_t pin_cause;      /* enum pin_cause; while pin_counted */
+	uint64_t pinned_us;     /* since when; while pin_counted */
+	uint64_t last_query;    /* fingerprint of what ended last, see queries.h */
+	uint32_t bound_query;   /* handle of what was bound last, see queries.h */
+	bool unit_error;        /* an ErrorResponse came in it */
+	bool unit_writes;       /* it is no proven read: a mark is set when it ends */
+	bool ddl_sent;          /* … and has defined something: the catalog is loaded again */
+	bool schema_sent;  /* … or has changed or dropped it: Parse is for the server again */
+	bool txn_notifies; /* the transaction has said NOTIFY */
+	bool commit_sent;  /* a COMMIT is under way: if the server is lost, who knows */
 
 	uint32_t read_epoch;     /* of the replica when the unit was sent */
 	struct baseline learned; /* while logging in: what its settings came to */

@@ -544,6 +544,7 @@ enum status dbase_find(struct worker *w, const char *name, struct dbase **out)
 	db->routes = calloc(ROUTES_OF(db), sizeof *db->routes);
 	if (db->routes == NULL || (st = map_insert(&w->dbases, hash, db)) != OK) {
 		free(db->routes);
+		free(db->waits);
 		free(db);
 		return E_NOMEM;
 	}
@@ -626,6 +627,7 @@ static void dbase_free(struct worker *w, struct dbase *db)
 	learned_forget(w, db);
 	map_fini(&db->accounts);
 	free(db->routes);
+	free(db->waits);
 	free(db);
 }
 

@@ -23,6 +23,7 @@ struct auth_learned;
 struct catalog;
 struct learned;
 struct settings;
+struct waits;
 
 #define WELCOMES_MAX     64u        /* distinct start-up settings remembered per account */
 #define BASELINE_MAX     64u        /* parameters that a server reports */
@@ -84,6 +85,7 @@ struct dbase {
 	uint64_t used_us; /* when it last had a client or a server here; of "*" databases */
 
 	struct dbase_stats stats;
+	struct waits *waits; /* see waits.h; NULL: nobody has waited */
 	struct route_count
 		*routes; /* [SQL classes][reasons][nodes of the database + 1], see route_count */
 	struct error_count errors[SQLSTATE_CLASSES];
@@ -162,6 +164,8 @@ struct pool {
 	struct list retired_link; /* worker's retired_pools: its node has left the database */
 
 	bool counts;            /* its reads are counted, see balance.h */
+	uint64_t busy_us;       /* that clients have held servers, until they gave them back */
+	uint64_t given;         /* times that a server was given to one */
 	uint32_t outstanding;   /* units sent, not answered */
 	uint64_t latency_us;    /* recent time of a unit, exponentially weighted */
 	uint64_t latency_at_us; /* when that was measured: see pool_latency_us */

@@ -20,6 +20,7 @@
 #include "worker/replication.h"
 #include "worker/sequences.h"
 #include "worker/unit.h"
+#include "worker/waits.h"
 
 #define CHOOSE_TRIES     3u
 #define IDLE_LOOK_MAX    8u  /* idle servers looked at for one with the client's settings */
@@ -236,6 +237,8 @@ static bool dispatch_to(struct worker *w, struct client *c, struct pool *p)
 	else
 		borrow_soon(w, p);
 	places_open_for_line(w, p);
+	if (waiter_waits(&c->waiter))
+		waits_begin(w, c, p); /* a login may be under way now */
 	return false;
 }
 

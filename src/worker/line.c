@@ -8,6 +8,7 @@
 #include "worker/pick.h"
 #include "worker/server.h"
 #include "worker/unit.h"
+#include "worker/waits.h"
 #include "worker/worker.h"
 
 struct client *line_client(struct waiter *x)
@@ -92,6 +93,7 @@ void line_note_wait(struct worker *w, struct client *c)
 
 	c->wait_begun_us = 0;
 	c->wait_told = false;
+	waits_end(w, c);
 	if (c->state == CLIENT_WELCOME)
 		return; /* a login is no unit */
 	c->queued_us = us;
@@ -127,6 +129,7 @@ void line_stand(struct worker *w, struct client *c, struct pool *p, bool wants_p
 	}
 	c->line_pool = p;
 	c->wants_pin = wants_pin;
+	waits_begin(w, c, p);
 	if (c->state == CLIENT_IDLE)
 		client_transition(w, c, CLIENT_QUEUED);
 	if (p != NULL)
@@ -146,6 +149,7 @@ void line_stand_fresh(struct worker *w, struct client *c, uint64_t deadline_us)
 	}
 	c->line_pool = NULL;
 	c->wants_pin = false;
+	waits_begin(w, c, NULL);
 	c->fresh_cluster = (uint16_t)c->db->conf->cluster_id;
 	if (c->state == CLIENT_IDLE)
 		client_transition(w, c, CLIENT_QUEUED);

@@ -55,4 +55,5 @@ libcore_a_SOURCES += \
 	src/worker/unit.c src/worker/unit.h \
 	src/worker/unit_end.c src/worker/unit_end.h \
 	src/worker/upkeep.c src/worker/upkeep.h \
+	src/worker/waits.c src/worker/waits.h \
 	src/worker/worker.c src/worker/worker.h

@@ -4,7 +4,17 @@
 #include "conf/effective.h"
 #include "worker/line.h"
 #include "worker/server.h"
+#include "worker/waits.h"
 #include "worker/worker.h"
+
+/* It has a place in the pool's budget of pins. */
+static void counted(struct worker *w, struct client *c, struct pool *p, enum pin_cause cause)
+{
+	c->pin_counted = true;
+	c->pin_pool = p;
+	c->pin_cause = (uint8_t)cause;
+	c->pinned_us = w->now_us;
+}
 
 bool pinning_take(struct worker *w, struct client *c, struct pool *p)
 {
@@ -20,8 +30,7 @@ bool pinning_take(struct worker *w, struct client *c, struct pool *p)
 		line_stand(w, c, p, true);
 		return false;
 	}
-	c->pin_counted = true;
-	c->pin_pool = p;
+	counted(w, c, p, (enum pin_cause)__builtin_ctz(c->unit.pins));
 	return true;
 }
 
@@ -32,6 +41,7 @@ void pinning_release(struct worker *w, struct client *c)
 	if (!c->pin_counted)
 		return;
 	c->pin_counted = false;
+	waits_unpinned(w, c);
 	budget_release(&c->pin_pool->share->pinned, &wake);
 	if (waitq_len(&c->pin_pool->pin_line) != 0)
 		wake |= 1ull << w->index;
@@ -51,8 +61,7 @@ void pinning_found(struct worker *w, struct client *c)
 		atomic_fetch_add_explicit(&w->sh->pins.over, 1, memory_order_relaxed);
 	}
 	worker_wake(w, wake);
-	c->pin_counted = true;
-	c->pin_pool = p;
+	counted(w, c, p, (enum pin_cause)c->pins.first);
 }
 
 /* A place for as long as the client's next unit takes to come; there need not be one. */
@@ -67,8 +76,7 @@ static bool take_sequence_place(struct worker *w, struct client *c)
 	if (c->acc->pinned_max == 0 || budget_try_acquire(&want, 1, &wake) >= 0)
 		return false;
 	worker_wake(w, wake);
-	c->pin_counted = true;
-	c->pin_pool = p;
+	counted(w, c, p, PIN_SEQUENCE);
 	return true;
 }
 

@@ -14,6 +14,7 @@
 struct queries {
 	struct query_stats *stats;
 	struct repeats repeats;
+	struct misuse_table misuse; /* waits.c's */
 	/* the slow-query log, this second */
 	uint64_t second;
 	uint32_t n_logged;
@@ -50,14 +51,17 @@ void queries_apply_conf(struct worker *w)
 
 void queries_account_gone(struct worker *w, const struct account *acc)
 {
-	if (w->queries != NULL)
+	if (w->queries != NULL) {
 		query_stats_forget(w->queries->stats, acc);
+		misuse_forget(&w->queries->misuse, acc);
+	}
 }
 
 void queries_reset(struct worker *w)
 {
 	query_stats_reset(w->queries->stats);
 	memset(&w->queries->repeats, 0, sizeof w->queries->repeats);
+	w->queries->misuse.n = 0;
 }
 
 /* --- a statement is sent --- */
@@ -231,6 +235,7 @@ static void finish(
 		return;
 	once.queue_us = c->queued_us;
 	c->queued_us = 0;
+	c->last_query = r->fingerprint;
 	query_record_count(r, &once, w->now_us);
 	if (conf->slow_query_threshold_us != 0 &&
 		once.queue_us + once.server_us >= conf->slow_query_threshold_us)
@@ -292,6 +297,23 @@ static void put_names(struct show_query_row *row, const struct account *acc)
 {
 	text_copy(row->database, sizeof row->database, acc->db->name);
 	text_copy(row->user, sizeof row->user, acc->user);
+}
+
+struct misuse_table *queries_misuse(struct worker *w)
+{
+	return &w->queries->misuse;
+}
+
+void queries_text(struct worker *w, uint64_t fingerprint, const struct account *acc, char *to,
+	size_t cap)
+{
+	struct query_stats *q = w->queries->stats;
+	const struct query_record *r =
+		query_stats_get(q, query_stats_find(q, fingerprint, acc, false));
+
+	if (r == NULL)
+		r = query_stats_get(q, query_stats_find(q, fingerprint, acc, true));
+	text_copy(to, cap, r != NULL ? r->text : "");
 }
 
 bool queries_next(struct worker *w, uint32_t *pos, struct show_query_row *row)

@@ -34,6 +34,12 @@ void queries_ended(struct worker *w, struct server *s, const struct owed_entry *
 /* An ErrorResponse: the statement at the head, or the first behind it in its series, has failed. */
 COLD void queries_failed(struct worker *w, struct server *s, const char *sqlstate);
 
+struct misuse_table;
+struct misuse_table *queries_misuse(struct worker *w);
+/* The text of a statement of the account; "": it is not known. */
+void queries_text(struct worker *w, uint64_t fingerprint, const struct account *acc, char *to,
+	size_t cap);
+
 /* Rows for SHOW. */
 bool queries_next(struct worker *w, uint32_t *pos, struct show_query_row *row);
 

@@ -132,6 +132,9 @@ void server_transition(struct worker *w, struct server *s, enum server_event ev)
 
 	PANIC_IF(to == SERVER_BAD);
 	pool_server_moved(s->pool, s, to);
+	if (s->state == SERVER_ACTIVE)
+		s->pool->busy_us += w->now_us - s->state_since_us;
+	s->pool->given += to == SERVER_ACTIVE;
 	if (s->state == SERVER_IDLE || to == SERVER_IDLE)
 		places_idle_changed(w, s->pool,
 			(s->state == SERVER_IDLE ? -1 : 0) + (to == SERVER_IDLE ? 1 : 0));

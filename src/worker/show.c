@@ -13,6 +13,7 @@
 #include "worker/learned.h"
 #include "worker/queries.h"
 #include "worker/server.h"
+#include "worker/waits.h"
 
 #define ROW_LEN sizeof(((struct ask_rows *)NULL)->row[0])
 
@@ -130,6 +131,8 @@ static void show_pool(struct worker *w, const struct pool *p, struct show_pool_r
 		.pinned = pool_pinned(p),
 		.outstanding = p->outstanding,
 		.latency_us = p->latency_us,
+		.busy_us = p->busy_us,
+		.given = p->given,
 		.ejected_us = atomic_load_explicit(&p->share->ejected_us, memory_order_relaxed),
 	};
 	text_copy(row->database, sizeof row->database, p->acc->db->name);
@@ -151,6 +154,8 @@ static void show_pool(struct worker *w, const struct pool *p, struct show_pool_r
 			row->sv_active_cancel++;
 		else
 			row->sv_active++;
+		if (s->state == SERVER_ACTIVE)
+			row->busy_us += w->now_us - s->state_since_us;
 	}
 }
 
@@ -324,6 +329,30 @@ static void show_queries(struct worker *w, struct table *t)
 	t->out->next = is_full(t) ? pos : 0;
 }
 
+static void show_waits(struct worker *w, struct table *t)
+{
+	struct list *it;
+
+	list_foreach (it, &w->dbase_list) {
+		const struct dbase *db = list_entry(it, struct dbase, link);
+		struct show_wait_row one, *row;
+		unsigned cause = 0;
+
+		while (waits_next(w, db, &cause, &one))
+			if ((row = next_row(t)) != NULL)
+				*row = one;
+	}
+}
+
+static void show_misuse(struct worker *w, struct table *t)
+{
+	struct show_misuse_row one, *row;
+
+	for (uint32_t i = 0; waits_misuse_at(w, i, &one); i++)
+		if ((row = next_row(t)) != NULL)
+			*row = one;
+}
+
 static uint64_t thread_cpu_us(void)
 {
 	struct timespec ts;
@@ -386,6 +415,8 @@ void show_answer(struct worker *w, const struct tell_show *tell)
 		[SHOW_ROWS_PEERS] = show_peers,
 		[SHOW_ROWS_LEARNED] = show_learned,
 		[SHOW_ROWS_QUERIES] = show_queries,
+		[SHOW_ROWS_WAITS] = show_waits,
+		[SHOW_ROWS_MISUSE] = show_misuse,
 	};
 	struct ask_rows *out = worker_mail(sizeof *out + SHOW_ROWS_MAX * ROW_LEN, ASK_ROWS);
 	struct table t = {.out = out, .skip = tell->cursor};

@@ -16,6 +16,7 @@
 #include "worker/relay.h"
 #include "worker/sequences.h"
 #include "worker/server.h"
+#include "worker/waits.h"
 
 #define AHEAD_MAX 16384u /* bytes behind a unit that waits: what came with it, and little more */
 
@@ -382,6 +383,7 @@ static void send_unit(struct feed *fd)
 	if (c->txn == TXN_NONE && c->server->owed.n_client == 0)
 		c->txn_begun_us = fd->w->now_us;
 	c->request_us = fd->w->now_us;
+	waits_was_idle(fd->w, c);
 	st = forward_unit(fd->w, c, next_byte(fd), &n);
 	if (st != OK && st != E_AGAIN) {
 		forward_failed(fd, st);

@@ -13,6 +13,7 @@
 #include "worker/prepared.h"
 #include "worker/probe.h"
 #include "worker/savepoints.h"
+#include "worker/waits.h"
 #include "worker/worker.h"
 
 static void count_unit(struct worker *w, struct client *c, struct server *s)
@@ -36,6 +37,8 @@ static void count_unit(struct worker *w, struct client *c, struct server *s)
 	if (s->txn_status == 'I') {
 		n->xacts++;
 		n->xact_us += w->now_us - c->txn_begun_us;
+		if (c->txn == TXN_OPEN || c->txn == TXN_FAILED)
+			waits_block_ended(w, c, w->now_us - c->txn_begun_us);
 		c->txn_begun_us = w->now_us;
 	}
 }

@@ -101,7 +101,10 @@ static inline void views_init(struct views *v, const char *conf, const char *con
 	ck_assert_int_eq(stats_new(&v->w.env, v->gather, views_own, v, &v->stats), OK);
 	v->tools = (struct show_tools){.gather = v->gather,
 		.collector = &v->w.collector,
-		.in = {&v->w.env, v->resolve, v->stats, v->consoles, NULL, NULL}};
+		.in = {.env = &v->w.env,
+			.resolve = v->resolve,
+			.stats = v->stats,
+			.consoles = v->consoles}};
 }
 
 static inline void views_fini(struct views *v)

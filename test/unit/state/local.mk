@@ -74,3 +74,8 @@ check_PROGRAMS += test/unit/state/check_repeats
 test_unit_state_check_repeats_SOURCES = test/unit/state/check_repeats.c
 test_unit_state_check_repeats_LDADD = $(UNIT_LIBS)
 test_unit_state_check_repeats_CFLAGS = $(UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/state/check_misuse
+test_unit_state_check_misuse_SOURCES = test/unit/state/check_misuse.c
+test_unit_state_check_misuse_LDADD = $(UNIT_LIBS)
+test_unit_state_check_misuse_CFLAGS = $(UNIT_CFLAGS)

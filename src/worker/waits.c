@@ -1,0 +1,166 @@
+#include "worker/waits.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "conf/conf.h"
+#include "state/misuse.h"
+#include "worker/queries.h"
+#include "worker/server.h"
+
+const char *wait_cause_name(enum wait_cause cause)
+{
+	static const char *const names[] = {
+		[WAIT_SERVER] = "server",
+		[WAIT_SERVER_LOGIN] = "server_login",
+		[WAIT_NODE] = "node",
+		[WAIT_FRESH] = "strong_read",
+		[WAIT_MAX_PINNED] = "max_pinned",
+		[WAIT_PAUSE] = "pause",
+		[WAIT_SAME_SERVER] = "same_server",
+	};
+
+	return cause < WAIT_CAUSE_COUNT ? names[cause] : "?";
+}
+
+static enum wait_cause cause_of(const struct client *c, const struct pool *p)
+{
+	if (c->wanted != NULL)
+		return WAIT_SAME_SERVER;
+	if (c->db->paused)
+		return WAIT_PAUSE;
+	if (p == NULL)
+		return c->waits_fresh ? WAIT_FRESH : WAIT_NODE;
+	if (c->wants_pin)
+		return WAIT_MAX_PINNED;
+	return p->n_login >= waitq_len(&p->line) ? WAIT_SERVER_LOGIN : WAIT_SERVER;
+}
+
+static void count(struct client *c, uint64_t us)
+{
+	struct dbase *db = c->db;
+
+	if (us == 0 || (db->waits == NULL && (db->waits = calloc(1, sizeof *db->waits)) == NULL))
+		return;
+	hist_add(&db->waits->of[c->wait_cause], us);
+	if (us > db->waits->max_us[c->wait_cause])
+		db->waits->max_us[c->wait_cause] = us;
+}
+
+void waits_begin(struct worker *w, struct client *c, const struct pool *p)
+{
+	enum wait_cause cause = cause_of(c, p);
+
+	if (c->wait_since_us != 0 && cause != c->wait_cause) {
+		count(c, w->now_us - c->wait_since_us);
+		c->wait_since_us = 0;
+	}
+	if (c->wait_since_us == 0)
+		c->wait_since_us = w->now_us;
+	c->wait_cause = (uint8_t)cause;
+}
+
+void waits_end(struct worker *w, struct client *c)
+{
+	if (c->wait_since_us != 0)
+		count(c, w->now_us - c->wait_since_us);
+	c->wait_since_us = 0;
+}
+
+static void count_present(
+	struct worker *w, const struct dbase *db, unsigned cause, struct show_wait_row *row)
+{
+	struct list *it;
+
+	list_foreach (it, &w->clients) {
+		const struct client *c = list_entry(it, struct client, link);
+
+		if (c->db != db || c->state != CLIENT_WAITING || c->wait_cause != cause)
+			continue;
+		row->now++;
+		if (w->now_us - c->wait_since_us > row->oldest_us)
+			row->oldest_us = w->now_us - c->wait_since_us;
+	}
+}
+
+bool waits_next(
+	struct worker *w, const struct dbase *db, unsigned *cause, struct show_wait_row *row)
+{
+	for (; *cause < WAIT_CAUSE_COUNT; (*cause)++) {
+		*row = (struct show_wait_row){.cause = (uint8_t)*cause};
+		text_copy(row->database, sizeof row->database, db->name);
+		count_present(w, db, *cause, row);
+		if (db->waits != NULL) {
+			hist_sum_add(&row->hist, &db->waits->of[*cause]);
+			row->max_us = db->waits->max_us[*cause];
+		}
+		if (row->now != 0 || row->hist.count != 0) {
+			(*cause)++;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* --- misuse --- */
+
+static void note(
+	struct worker *w, struct client *c, enum misuse_kind kind, uint8_t detail, uint64_t us)
+{
+	const char *app = settings_get(c->set.current, "application_name");
+	const struct misuse_key key = {.owner = c->acc,
+		.kind = (uint8_t)kind,
+		.detail = detail,
+		.fingerprint = c->last_query};
+
+	misuse_note(queries_misuse(w), &key, app != NULL ? app : "", us, w->now_us);
+}
+
+void waits_was_idle(struct worker *w, struct client *c)
+{
+	const struct server *s = c->server;
+	uint64_t us;
+
+	if (s->txn_status == 'I' || s->owed.n != 0 || w->conf->misuse_idle_us == 0)
+		return;
+	us = w->now_us - s->unit_begun_us; /* when its last unit ended, while none is under way */
+	if (us >= w->conf->misuse_idle_us)
+		note(w, c, MISUSE_IDLE_IN_TRANSACTION, 0, us);
+}
+
+void waits_block_ended(struct worker *w, struct client *c, uint64_t us)
+{
+	if (w->conf->misuse_transaction_us != 0 && us >= w->conf->misuse_transaction_us)
+		note(w, c, MISUSE_LONG_TRANSACTION, 0, us);
+}
+
+void waits_unpinned(struct worker *w, struct client *c)
+{
+	if (w->conf->misuse_idle_us != 0)
+		note(w, c, MISUSE_PIN, c->pin_cause, w->now_us - c->pinned_us);
+}
+
+bool waits_misuse_at(struct worker *w, uint32_t i, struct show_misuse_row *row)
+{
+	const struct misuse_table *t = queries_misuse(w);
+	const struct account *acc;
+	const struct misuse *m;
+
+	if (i >= t->n)
+		return false;
+	m = &t->at[i];
+	acc = m->key.owner;
+	*row = (struct show_misuse_row){.kind = m->key.kind,
+		.detail = m->key.detail,
+		.fingerprint = m->key.fingerprint,
+		.n = m->n,
+		.us = m->us,
+		.longest_us = m->longest_us,
+		.seen_wall_us = worker_wall_us(w, m->seen_us)};
+	text_copy(row->database, sizeof row->database, acc->db->name);
+	text_copy(row->user, sizeof row->user, acc->user);
+	memcpy(row->application_name, m->application_name, sizeof row->application_name);
+	queries_text(w, m->key.fingerprint, acc, row->text, sizeof row->text);
+	return true;
+}

@@ -1,0 +1,146 @@
+"""What clients wait for, who holds servers without need, and how much room is left."""
+import time
+
+import pgwire
+import pytest
+from tools import proc
+
+pytestmark = pytest.mark.threads
+
+
+@pytest.fixture
+def pooler(site):
+    settings = {"workers": 2, "default_pool_size": 2, "max_pinned": 1, "misuse_idle": "200ms",
+                "misuse_transaction": "400ms"}
+    with site.pgweir(settings=settings) as p:
+        yield p
+
+
+def waits(pooler):
+    return {r["waits_for"]: r for r in pooler.show("WAITS") if r["database"] == "app"}
+
+
+def wait_for(pooler, cause, n=1):
+    pooler.wait_show("WAITS", lambda r: int(r["now"]) == n, database="app", waits_for=cause)
+
+
+def held(pooler, n):
+    """So many clients in a transaction on a server each."""
+    made = [pooler.raw(application_name="holder") for _ in range(n)]
+    for client in made:
+        client.query("BEGIN").check()
+        client.query("SELECT 1").check()
+    return made
+
+
+# --- WAITS -------------------------------------------------------------------------------------
+
+def test_waits_are_counted_by_what_they_are_for(pooler):
+    waiters = [pooler.raw() for _ in range(3)]
+    holders = held(pooler, 2)
+    for waiter in waiters:
+        waiter.send(pgwire.query("SELECT 1"))
+    wait_for(pooler, "server", 3)
+    time.sleep(0.1)
+    for client in holders:
+        client.query("COMMIT").check()
+    for waiter in waiters:
+        waiter.result().check()
+    row = waits(pooler)["server"]
+    assert (int(row["now"]), int(row["waits"])) == (0, 3)
+    assert 300_000 <= int(row["total_time"]) and 100_000 <= int(row["p50"]) <= int(row["p99"])
+    assert int(row["max"]) >= 100_000
+    assert "HEADROOM" in row["hint"]
+
+    holders[0].query("SELECT pg_advisory_lock(1)").check()
+    waiters[0].send(pgwire.query("SELECT pg_advisory_lock(2)"))
+    wait_for(pooler, "max_pinned")
+    holders[0].query("SELECT pg_advisory_unlock(1)").check()
+    waiters[0].result().check()
+    waiters[0].query("SELECT pg_advisory_unlock(2)").check()
+    assert int(waits(pooler)["max_pinned"]["waits"]) == 1
+
+    pooler.admin("PAUSE app")
+    waiters[1].send(pgwire.query("SELECT 1"))
+    wait_for(pooler, "pause")
+    pooler.admin("RESUME app")
+    waiters[1].result().check()
+    assert int(waits(pooler)["pause"]["waits"]) == 1
+    for client in holders + waiters:
+        client.close()
+
+
+def test_the_first_client_waits_for_a_login(pooler):
+    with pooler.raw() as client:
+        pooler.admin("RECONNECT app")
+        client.query("SELECT 1").check()
+        assert int(waits(pooler)["server_login"]["waits"]) >= 1
+
+
+# --- MISUSE ------------------------------------------------------------------------------------
+
+def misuse(pooler):
+    return {r["kind"]: r for r in pooler.show("MISUSE") if r["application_name"] == "shop"}
+
+
+def test_who_is_idle_in_transactions_is_told_with_the_statement_before(pooler):
+    with pooler.raw(application_name="shop") as client:
+        for n in range(2):
+            client.query("BEGIN").check()
+            client.query("SELECT 1 AS before").check()
+            time.sleep(0.25)
+            client.query("SELECT 1 AS after").check()
+            client.query("COMMIT").check()
+        row = misuse(pooler)["idle_in_transaction"]
+        assert int(row["times"]) == 2
+        assert 500_000 <= int(row["total_time"]) and 250_000 <= int(row["longest"])
+        assert row["statement"] == "SELECT $1 AS before"
+        assert (row["database"], row["user"]) == ("app", "app")
+
+
+def test_long_transactions_are_told_of(pooler):
+    with pooler.raw(application_name="shop") as client:
+        client.query("SELECT pg_sleep(0.5)").check()
+        assert misuse(pooler) == {}, "a statement by itself is no transaction block"
+        client.query("BEGIN").check()
+        client.query("SELECT pg_sleep(0.5)").check()
+        client.query("COMMIT").check()
+        row = misuse(pooler)["long_transaction"]
+        assert int(row["times"]) == 1 and int(row["longest"]) >= 500_000
+
+
+def test_pins_are_told_of_with_their_cause(pooler):
+    with pooler.raw(application_name="shop") as client:
+        client.query("SELECT pg_advisory_lock(3)").check()
+        client.query("SELECT pg_advisory_unlock(3)").check()
+        proc.wait_until("the pin's end", lambda: "pin_advisory_lock" in misuse(pooler))
+        assert int(misuse(pooler)["pin_advisory_lock"]["times"]) == 1
+        pooler.admin("RESET QUERIES")
+        assert misuse(pooler) == {}
+
+
+# --- HEADROOM ----------------------------------------------------------------------------------
+
+def test_headroom_is_by_littles_law(site):
+    settings = {"workers": 2, "default_pool_size": 4, "history_period": "200ms"}
+    with site.pgweir(settings=settings) as p:
+        busy, other = p.raw(), p.raw()
+        for client in (busy, other):
+            client.query("BEGIN").check()
+            client.query("SELECT 1").check()
+
+        def pool_is(utilisation):
+            return p.wait_show("HEADROOM", lambda r: float(r["utilisation"].split()[0]) ==
+                               pytest.approx(utilisation, abs=8) and "Too early" not in r["advice"],
+                               resource="pool", database="app", timeout=20)
+        assert int(pool_is(50)["limit"]) == 4, "two of four are held"
+        more = held(p, 2)
+        row = pool_is(100)
+        assert row["advice"].startswith(("Saturates first", "Full", "At the present"))
+        for client in (busy, other, *more):
+            client.query("COMMIT").check()
+        row = pool_is(0)
+        assert float(row["peak"]) == pytest.approx(4, abs=0.5)
+        assert {r["resource"] for r in p.show("HEADROOM")} == {"pool", "workers", "clients"}
+        for client in (busy, other, *more):
+            client.close()
