@@ -23,6 +23,7 @@ include test/unit/pool/local.mk
 include test/unit/net/local.mk
 include test/unit/worker/local.mk
 include test/unit/control/local.mk
+include test/unit/main/local.mk
 include test/fuzz/local.mk
 include test/integration/local.mk
 

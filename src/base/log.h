@@ -15,6 +15,8 @@
 #define LOG_LINE_MAX   1024u
 #define LOG_SITE_BURST 50u
 #define LOG_Q_MIN      4u /* bytes of the smallest buffer for log_q */
+#define LOG_Q_NAME     256u
+#define LOG_Q_TEXT     640u
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
@@ -45,6 +47,10 @@ COLD void log_event(struct log *l, struct log_site *site, enum log_level lv, con
  * cap: LOG_Q_MIN or more. Returns buf. NULL gives "-".
  */
 const char *log_q(char *buf, size_t cap, const char *s);
+
+/* log_q into a buffer of the log statement's own: names, and texts that may be longer. */
+#define LOG_Q(s)      log_q((char[LOG_Q_NAME]){0}, LOG_Q_NAME, (s))
+#define LOG_Q_LONG(s) log_q((char[LOG_Q_TEXT]){0}, LOG_Q_TEXT, (s))
 
 #define LOG_AT(l, lv, text, ...)                                                            \
 	do {                                                                                \

@@ -5,6 +5,8 @@
 #ifndef PGWEIR_MAIN_DAEMON_H
 #define PGWEIR_MAIN_DAEMON_H
 
+#include <sys/types.h>
+
 #include "base/log.h"
 
 struct conf;
@@ -19,13 +21,17 @@ enum status daemon_become(const char *name) MUST_USE;
 enum status daemon_detach(void) MUST_USE;
 void daemon_ready(void); /* no-op in the foreground */
 
-/* Write the pid file. Errors: E_EXISTS it names a living process; E_IO (errno). */
-enum status daemon_write_pid(const char *path) MUST_USE;
+/*
+ * Write the pid file, and keep it locked until the process ends: a file that nobody locks is left
+ * over, whatever number is in it. Errors: E_EXISTS it belongs to *holder (0: unknown); E_IO
+ * (errno).
+ */
+enum status daemon_write_pid(const char *path, pid_t *holder) MUST_USE;
 
 /*
- * Raise the soft limit on open files as far as the configuration needs and the hard limit allows;
- * a warning tells when that is too little.
+ * Raise the limit on open files as far as the configuration needs and the system allows; a warning
+ * tells when that is too little, and what to do. Before daemon_become.
  */
-void daemon_raise_limits(const struct conf *conf, struct log *log);
+void daemon_raise_limits(const struct conf *conf, uint32_t n_workers, struct log *log);
 
 #endif

@@ -3,6 +3,7 @@ bin_PROGRAMS += src/pgweir
 src_pgweir_SOURCES = \
 	src/main/activation.c src/main/activation.h \
 	src/main/daemon.c src/main/daemon.h \
+	src/main/journal_out.c src/main/journal_out.h \
 	src/main/logsink.c src/main/logsink.h \
 	src/main/main.c \
 	src/main/sockets.c src/main/sockets.h \

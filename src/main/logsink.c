@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "conf/conf.h"
+#include "main/journal_out.h"
 #include "main/syslog_out.h"
 #include "net/loop.h"
 
@@ -19,10 +20,11 @@ static struct {
 	unsigned verbose;
 	_Atomic bool use_stderr, use_syslog, json;
 	_Atomic int fd;  /* log file, -1: none */
+	int journal_fd;  /* stderr is the journal, which takes more than lines; -1: it is not */
 	struct log *log; /* for libevent, whose callback has no argument */
 	char path[512];
 	char ident[64];
-} sink = {.use_stderr = true, .fd = -1};
+} sink = {.use_stderr = true, .fd = -1, .journal_fd = -1};
 
 static const char *const level_words[] = {"ERROR", "WARN", "INFO", "DEBUG"};
 
@@ -138,22 +140,30 @@ static void put_all(int fd, const char *p, size_t n)
 	(void)put;
 }
 
+/* False: stderr is still to be written to, or there is none. */
+static bool is_in_journal(enum log_level lv, const char *text, const char *kv)
+{
+	return sink.journal_fd >= 0 && atomic_load(&sink.use_stderr) &&
+	       journal_out_put(sink.journal_fd, lv, text, kv);
+}
+
 static void logsink_write(void *arg, enum log_level lv, const char *text, const char *kv)
 {
 	char buf[LINE_MAX_LEN];
+	bool to_stderr = atomic_load(&sink.use_stderr) && !is_in_journal(lv, text, kv);
 	int fd = atomic_load(&sink.fd);
 	size_t n;
 
 	(void)arg;
 	if (atomic_load(&sink.use_syslog))
 		syslog_out_put(lv, text, kv);
-	if (fd < 0 && !atomic_load(&sink.use_stderr))
+	if (fd < 0 && !to_stderr)
 		return;
 	n = atomic_load(&sink.json) ? format_json(buf, sizeof buf, lv, text, kv)
 				    : format_text(buf, sizeof buf, lv, text, kv);
 	if (fd >= 0)
 		put_all(fd, buf, n);
-	if (atomic_load(&sink.use_stderr))
+	if (to_stderr)
 		put_all(STDERR_FILENO, buf, n);
 }
 
@@ -187,6 +197,8 @@ void logsink_init(struct log *log, bool quiet, unsigned verbose)
 	log->sink_arg = NULL;
 	set_level(log, verbose);
 	sink.log = log;
+	if (journal_out_is_at(STDERR_FILENO))
+		sink.journal_fd = journal_out_open(JOURNAL_OUT_SOCKET);
 	loop_set_log(libevent_says);
 }
 

@@ -1,9 +1,8 @@
 /*
- * logsink - where log lines go: stderr, a file, syslog; as text or JSON. One write a line, so that
- * lines of several threads never mix.
- * Owns:    the log file's descriptor. The one place outside struct worker with mutable state of the
- *          process, as style demands.
- * Threads: logsink_write any; the rest main's alone.
+ * logsink - where log lines go: stderr or the journal behind it, a file, syslog; as text or JSON.
+ * One write a line, so that lines of several threads never mix. Owns:    the log file's descriptor.
+ * The one place outside struct worker with mutable state of the process, as style demands. Threads:
+ * logsink_write any; the rest main's alone.
  */
 #ifndef PGWEIR_MAIN_LOGSINK_H
 #define PGWEIR_MAIN_LOGSINK_H

@@ -314,10 +314,12 @@ static int become(struct process *p, const struct conf *conf)
 
 static int pid_file(struct process *p, const struct conf *conf)
 {
-	enum status st = daemon_write_pid(conf->pidfile);
+	pid_t holder;
+	enum status st = daemon_write_pid(conf->pidfile, &holder);
 
 	if (st == E_EXISTS) {
-		log_error(&p->log, "another pgweir runs", "pidfile=%s", conf->pidfile);
+		log_error(&p->log, "another pgweir runs", "pidfile=%s pid=%ld", conf->pidfile,
+			(long)holder);
 		return 1;
 	}
 	if (st != OK)
@@ -348,7 +350,7 @@ static int serve(struct process *p, struct config_set *set)
 		sockets_open(p->sockets,
 			&(struct sockets_args){conf, &p->passed, p->sh->n_workers, &p->log}) != OK)
 		return 1;
-	daemon_raise_limits(conf, &p->log);
+	daemon_raise_limits(conf, p->sh->n_workers, &p->log);
 	if ((rc = become(p, conf)) != 0 || (rc = pid_file(p, conf)) != 0)
 		return rc;
 	if (share_new(p->sh->n_workers, SHARE_CAPACITY, &p->sh->hash_key, &p->sh->share) != OK ||

@@ -75,10 +75,10 @@ static void publish(struct worker *w, struct pool *p, enum outlier_event e)
 	atomic_store_explicit(&s->ejected_us, o->until_us, memory_order_relaxed);
 	if (e == OUTLIER_BACK)
 		log_info(w->log, "node is taken in again", "node=%s db=%s user=%s",
-			worker_node_name(w, p->node), p->acc->db->name, p->acc->user);
+			worker_node_name(w, p->node), LOG_Q(p->acc->db->name), LOG_Q(p->acc->user));
 	else
 		log_warn(w->log, "node is ejected", "node=%s db=%s user=%s reason=%s time_s=%lu",
-			worker_node_name(w, p->node), p->acc->db->name, p->acc->user,
+			worker_node_name(w, p->node), LOG_Q(p->acc->db->name), LOG_Q(p->acc->user),
 			e == OUTLIER_ERRORS ? "errors" : "latency",
 			(unsigned long)((o->until_us - o->since_us) / 1000000u));
 }

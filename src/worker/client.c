@@ -436,8 +436,8 @@ static void client_log_end(struct worker *w, const struct client *c, enum client
 	if (!w->conf->log_disconnections || (is_login && why == CLIENT_END_EOF))
 		return;
 	log_info(w->log, "client closed", "client=%lu db=%s user=%s reason=\"%s\" age_s=%lu",
-		(unsigned long)c->id, c->db != NULL ? c->db->name : "-",
-		c->acc != NULL ? c->acc->user : "-", client_end_words[why],
+		(unsigned long)c->id, LOG_Q(c->db != NULL ? c->db->name : "-"),
+		LOG_Q(c->acc != NULL ? c->acc->user : "-"), client_end_words[why],
 		(unsigned long)((w->now_us - c->connected_us) / 1000000));
 }
 
@@ -524,9 +524,10 @@ void client_put_error(struct worker *w, struct client *c, const struct report *r
 	}
 	if (w->conf->log_pooler_errors)
 		log_info(w->log, "error sent to client",
-			"client=%lu db=%s user=%s sqlstate=%s message=\"%s\"", (unsigned long)c->id,
-			c->db != NULL ? c->db->name : "-", c->acc != NULL ? c->acc->user : "-",
-			r->sqlstate, r->message);
+			"client=%lu db=%s user=%s sqlstate=%s message=%s", (unsigned long)c->id,
+			LOG_Q(c->db != NULL ? c->db->name : "-"),
+			LOG_Q(c->acc != NULL ? c->acc->user : "-"), r->sqlstate,
+			LOG_Q_LONG(r->message));
 }
 
 void client_put_ready(struct worker *w, struct client *c)

@@ -590,7 +590,7 @@ void dbase_apply_conf(struct worker *w)
 				account_gone(w, acc);
 			else if (account_bind(w, acc) != OK)
 				log_error(w->log, "no memory to apply the configuration",
-					"db=%s user=%s", db->name, acc->user);
+					"db=%s user=%s", LOG_Q(db->name), LOG_Q(acc->user));
 		}
 	}
 }
@@ -703,7 +703,7 @@ void dbase_forget_unused(struct worker *w)
 		if (w->now_us > used_us && w->now_us - used_us >= timeout_us && n < FORGOTTEN_MAX &&
 			!dbase_is_referred_to(w, db)) {
 			n++;
-			log_info(w->log, "database forgotten", "db=%s worker=%u", db->name,
+			log_info(w->log, "database forgotten", "db=%s worker=%u", LOG_Q(db->name),
 				w->index);
 			dbase_free(w, db);
 		}

@@ -208,7 +208,8 @@ static COLD void hint_is_unknown(struct worker *w, struct client *c, const char 
 	r.hint = "Hints are primary, replica, auto, consistency=… and max_lag=….";
 	report_put(&out, 'N', &r);
 	conn_put_copy(c->conn, buf, out.len);
-	log_info(w->log, "unknown hint", "client=%lu db=%s", (unsigned long)c->id, c->db->name);
+	log_info(w->log, "unknown hint", "client=%lu db=%s", (unsigned long)c->id,
+		LOG_Q(c->db->name));
 }
 
 /* The hints of a statement of the unit. */

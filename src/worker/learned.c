@@ -52,8 +52,8 @@ static void remember(struct worker *w, struct client *c, const char *sql, size_t
 	memcpy(s->text, sql, len);
 	db->learn_no++; /* verdicts that are kept are judged again */
 	atomic_fetch_add(&w->sh->learned_total, 1);
-	log_info(w->log, "a statement was learned to write", "db=%s fingerprint=%016llx", db->name,
-		(unsigned long long)fingerprint);
+	log_info(w->log, "a statement was learned to write", "db=%s fingerprint=%016llx",
+		LOG_Q(db->name), (unsigned long long)fingerprint);
 }
 
 struct texts {

@@ -396,7 +396,7 @@ static void log_login(struct worker *w, const struct client *c)
 		return;
 	conn_remote(c->conn, addr, sizeof addr, &port);
 	log_info(w->log, "client logged in", "client=%lu db=%s user=%s addr=%s port=%u tls=%s",
-		(unsigned long)c->id, c->login->database, c->login->user, addr, port,
+		(unsigned long)c->id, LOG_Q(c->login->database), LOG_Q(c->login->user), addr, port,
 		conn_tls(c->conn) != NULL ? "yes" : "no");
 }
 

@@ -466,7 +466,7 @@ static void give_up_waiting(struct worker *w, struct client *c)
 {
 	log_warn(w->log, "LISTEN is not shared",
 		"client=%lu db=%s reason=\"no listening connection\"", (unsigned long)c->id,
-		c->db->name);
+		LOG_Q(c->db->name));
 	wait_ended(w, c->listening);
 	client_pins(w, c);
 	unit_go_on(w, c);

@@ -22,7 +22,7 @@ static void refuse_password(struct worker *w, struct client *c)
 		c->login->user);
 	if (c->login->why != NULL)
 		log_info(w->log, "login refused", "client=%lu user=%s reason=\"%s\"",
-			(unsigned long)c->id, c->login->user, c->login->why);
+			(unsigned long)c->id, LOG_Q(c->login->user), c->login->why);
 	login_refuse(w, c, SQLSTATE_INVALID_PASSWORD, message, NULL);
 }
 static enum status random_bytes(uint8_t *p, int n)

@@ -118,9 +118,9 @@ static void welcome_done(struct worker *w, struct server *s)
 static void diff_failed(struct worker *w, struct server *s)
 {
 	log_warn(w->log, "settings could not be applied",
-		"server=%lu client=%lu sqlstate=%s error=\"%s\"", (unsigned long)s->id,
+		"server=%lu client=%lu sqlstate=%s error=%s", (unsigned long)s->id,
 		s->client != NULL ? (unsigned long)s->client->id : 0, s->fatal_sqlstate,
-		s->fatal_message);
+		LOG_Q_LONG(s->fatal_message));
 	server_close(w, s, SERVER_END_PROTOCOL);
 }
 

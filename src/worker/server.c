@@ -390,12 +390,13 @@ static void server_log_end(struct worker *w, const struct server *s, enum server
 		log_warn(w->log, "server closed",
 			"server=%lu node=%s db=%s user=%s reason=\"%s\" state=%s",
 			(unsigned long)s->id, worker_node_name(w, s->pool->node),
-			s->pool->acc->db->name, s->pool->acc->user, server_end_words[why],
-			server_state_word(s->state));
+			LOG_Q(s->pool->acc->db->name), LOG_Q(s->pool->acc->user),
+			server_end_words[why], server_state_word(s->state));
 	else
 		log_info(w->log, "server closed", "server=%lu node=%s db=%s user=%s reason=\"%s\"",
 			(unsigned long)s->id, worker_node_name(w, s->pool->node),
-			s->pool->acc->db->name, s->pool->acc->user, server_end_words[why]);
+			LOG_Q(s->pool->acc->db->name), LOG_Q(s->pool->acc->user),
+			server_end_words[why]);
 }
 
 void server_close(struct worker *w, struct server *s, enum server_end why)

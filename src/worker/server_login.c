@@ -92,8 +92,9 @@ static void login_fails(struct worker *w, struct server *s, enum server_end why,
 	snprintf(p->last_sqlstate, sizeof p->last_sqlstate, "%s", sqlstate);
 	p->wants_tls = false; /* sslmode = allow begins with a plain connection again */
 	log_warn(w->log, "server login failed",
-		"server=%lu node=%s db=%s user=%s sqlstate=%s error=\"%s\"", (unsigned long)s->id,
-		worker_node_name(w, p->node), p->acc->db->name, p->acc->user, sqlstate, text);
+		"server=%lu node=%s db=%s user=%s sqlstate=%s error=%s", (unsigned long)s->id,
+		worker_node_name(w, p->node), LOG_Q(p->acc->db->name), LOG_Q(p->acc->user),
+		sqlstate, LOG_Q_LONG(text));
 	server_login_uncount(w, s);
 	dispatch_login_failed(w, p, why == SERVER_END_LOGIN);
 	server_close(w, s, why);
@@ -512,8 +513,8 @@ static void setup_done(struct worker *w, struct server *s)
 	p->retry_at_us = 0;
 	server_login_uncount(w, s);
 	log_info(w->log, "server ready", "server=%lu node=%s db=%s user=%s pid=%u",
-		(unsigned long)s->id, worker_node_name(w, p->node), p->acc->db->name, p->acc->user,
-		s->backend_pid);
+		(unsigned long)s->id, worker_node_name(w, p->node), LOG_Q(p->acc->db->name),
+		LOG_Q(p->acc->user), s->backend_pid);
 	s->checked_us = w->now_us;
 	server_transition(w, s, SERVER_READY);
 	if (s->replication) {
