@@ -11,6 +11,31 @@ USER = "bench"
 READY_SECONDS = 20
 
 
+FRONTS = ("plain", "unix", "tls", "scram")  # how clients come in
+PASSWORD = "bench-secret"
+
+
+class Back:
+    """What all are in front of: PostgreSQL or fakepg. `where` is a port, or a unix socket's path."""
+
+    def __init__(self, where, certificate=None, secret=PASSWORD):
+        self.where = where
+        self.certificate = certificate  # (certificate, key) for the poolers' own TLS
+        self.secret = secret  # what auth_file has of the user
+
+    @property
+    def host(self):
+        return os.path.dirname(self.where) if self.is_unix else "127.0.0.1"
+
+    @property
+    def port(self):
+        return self.where.rsplit(".", 1)[1] if self.is_unix else self.where
+
+    @property
+    def is_unix(self):
+        return isinstance(self.where, str)
+
+
 class Contender:
     """A proxy that can be started. `pid` is None where there is none to measure."""
 
@@ -19,17 +44,30 @@ class Contender:
     is_one_to_one = False  # a server connection per client
     waits_to_parse = False  # each Parse takes a server
     is_yardstick = False  # runs in every other round: no ratio is asked of it
+    fronts = ("plain", "unix")
 
-    def __init__(self, folder, server_port, pool_size):
+    def __init__(self, folder, back, pool_size, front="plain", before=()):
         self.folder = folder
-        self.server_port = server_port
+        self.back = back
         self.pool_size = pool_size
+        self.front = front
+        self.before = list(before)  # a command that runs it
         self.port = proc.free_port()
         self.process = None
 
     @property
     def pid(self):
         return self.process.pid if self.process else None
+
+    @property
+    def host(self):
+        """Where clients connect to: an address, or the folder of a unix socket."""
+        return self.folder if self.front == "unix" else "127.0.0.1"
+
+    @property
+    def target(self):
+        """The same for drive.c."""
+        return f"{self.folder}/.s.PGSQL.{self.port}" if self.front == "unix" else str(self.port)
 
     def version(self):
         return ""
@@ -38,7 +76,7 @@ class Contender:
         raise NotImplementedError
 
     def start(self):
-        self.process = proc.spawn(self.command(), f"{self.folder}/{self.name}.log")
+        self.process = proc.spawn([*self.before, *self.command()], f"{self.folder}/{self.name}.log")
         proc.wait_until(f"{self.name} to accept on port {self.port}", self._accepts,
                         READY_SECONDS, 0.05)
 
@@ -46,7 +84,7 @@ class Contender:
         if self.process.poll() is not None:
             with open(f"{self.folder}/{self.name}.log", encoding="utf-8") as f:
                 raise RuntimeError(f"{self.name} ended at start:\n{f.read()[-2000:]}")
-        done = subprocess.run(["pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)],
+        done = subprocess.run(["pg_isready", "-q", "-h", self.host, "-p", str(self.port)],
                               check=False)
         return done.returncode == 0
 
@@ -72,29 +110,66 @@ class Contender:
 
 
 class Direct(Contender):
-    """pgbench straight to PostgreSQL."""
+    """The load straight to the server."""
 
     name = "direct"
     is_one_to_one = True
     is_yardstick = True
 
+    @property
+    def host(self):
+        return self.back.host
+
+    @property
+    def target(self):
+        return str(self.back.where)
+
     def start(self):
-        self.port = self.server_port
+        self.port = self.back.port
+
+
+class Other(Contender):
+    """What runs already, in front of a server of its own choice: NAME=HOST:PORT:PID."""
+
+    fronts = ("plain",)
+
+    def __init__(self, text):
+        super().__init__("", None, 0)
+        self.name, where = text.split("=", 1)
+        self._host, port, pid = where.rsplit(":", 2)
+        self.port, self._pid = int(port), int(pid)
+
+    @property
+    def pid(self):
+        return self._pid
+
+    @property
+    def host(self):
+        return self._host
+
+    def start(self):
+        pass
 
 
 class Floor(Contender):
     """bench/floor_epoll.c: what a proxy of one thread cannot cost less than."""
 
     name = "floor"
+    source = "floor_epoll"
+    libraries = ()
     is_one_to_one = True
-    is_yardstick = True
-
-    def __init__(self, folder, server_port, pool_size, program):
-        super().__init__(folder, server_port, pool_size)
-        self.program = program
 
     def command(self):
-        return [self.install(self.program), self.port, self.server_port]
+        return [compile_tool(self.source, self.folder, *self.libraries), self.target,
+                self.back.where]
+
+
+class FloorUring(Floor):
+    """The same over io_uring."""
+
+    name = "floor-uring"
+    source = "floor_uring"
+    libraries = ("-luring",)
 
 
 class Pooler(Contender):
@@ -102,30 +177,37 @@ class Pooler(Contender):
 
     section = "pgbouncer"
     more = ""
+    fronts = FRONTS
 
-    def __init__(self, folder, server_port, pool_size, program):
-        super().__init__(folder, server_port, pool_size)
+    def __init__(self, folder, back, pool_size, program, front="plain", before=()):
+        super().__init__(folder, back, pool_size, front, before)
         self.program = program
 
+    def _front(self):
+        if self.front == "tls":
+            cert, key = self.back.certificate
+            return (f"client_tls_sslmode = require\nclient_tls_cert_file = {cert}\n"
+                    f"client_tls_key_file = {key}\n")
+        return f"unix_socket_dir = {self.folder}\n" if self.front == "unix" else "unix_socket_dir =\n"
+
     def command(self):
-        users = self.write("users", f'"{USER}" ""\n')
+        users = self.write("users", f'"{USER}" "{self.back.secret}"\n')
         config = self.write("ini", f"""[databases]
-{USER} = host=127.0.0.1 port={self.server_port} dbname={USER}
+{USER} = host={self.back.host} port={self.back.port} dbname={USER}
 
 [{self.section}]
 listen_addr = 127.0.0.1
 listen_port = {self.port}
-unix_socket_dir =
-auth_type = trust
+auth_type = {"scram-sha-256" if self.front == "scram" else "trust"}
 auth_file = {users}
 pool_mode = transaction
 default_pool_size = {self.pool_size}
-max_client_conn = 12000
+max_client_conn = 25000
 server_tls_sslmode = disable
 log_connections = 0
 log_disconnections = 0
 query_wait_timeout = 300
-{self.more}
+{self._front()}{self.more}
 """)
         return [self.install(self.program), config]
 
@@ -158,7 +240,14 @@ class Pgweir(Pooler):
 
     name = "pgweir"
     section = "pgweir"
-    more = "workers = 1\n"
+    more = "workers = 1\nio_engine = epoll\n"
+
+
+class PgweirUring(Pgweir):
+    """The same on the other engine."""
+
+    name = "pgweir-uring"
+    more = "workers = 1\nio_engine = io_uring\n"
 
 
 class PgweirWorkers(Pgweir):
@@ -166,6 +255,17 @@ class PgweirWorkers(Pgweir):
 
     name = "pgweir-workers"
     more = ""
+    is_yardstick = True
+
+
+def compile_tool(name, folder, *libraries):
+    """bench/NAME.c; returns the program."""
+    program = f"{folder}/{name}"
+    if not os.path.exists(program):
+        subprocess.run(["cc", "-std=gnu11", "-O2", "-D_GNU_SOURCE", "-o", program,
+                        f"{os.path.dirname(os.path.abspath(__file__))}/{name}.c", *libraries],
+                       check=True)
+    return program
 
 
 def build_pgbouncer(source, folder):

@@ -2,7 +2,7 @@
  * floor_epoll - the smallest one-to-one relay over epoll: what a proxy of one thread that receives
  * and sends cannot cost less than. A measuring instrument, not a tool: no parsing, no pooling.
  *
- * usage: floor_epoll LISTEN_PORT SERVER_PORT    both on loopback
+ * usage: floor_epoll LISTEN SERVER    each a port on loopback, or the path of a unix socket
  *
  * Per readable socket: one recv, one send to its partner. A send that does not take all is finished
  * with poll, which stalls the rest; pgbench's messages are too small for that.
@@ -15,8 +15,10 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define FDS_MAX    65536 /* descriptors; a higher one is closed again */
@@ -25,31 +27,44 @@
 
 static int partner_of[FDS_MAX]; /* 0: none, as descriptor 0 is never a partner */
 
-static struct sockaddr_in loopback(const char *port)
+static socklen_t address_of(const char *where, struct sockaddr_storage *out)
 {
-	return (struct sockaddr_in){.sin_family = AF_INET,
-		.sin_port = htons((uint16_t)atoi(port)),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in *in = (struct sockaddr_in *)out;
+	struct sockaddr_un *un = (struct sockaddr_un *)out;
+
+	memset(out, 0, sizeof *out);
+	if (where[0] == '/') {
+		un->sun_family = AF_UNIX;
+		snprintf(un->sun_path, sizeof un->sun_path, "%s", where);
+		return sizeof *un;
+	}
+	in->sin_family = AF_INET;
+	in->sin_port = htons((uint16_t)atoi(where));
+	in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	return sizeof *in;
 }
 
-static int listen_on(const char *port)
+static int listen_on(const char *where)
 {
-	struct sockaddr_in addr = loopback(port);
-	int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	struct sockaddr_storage addr;
+	socklen_t len = address_of(where, &addr);
+	int one = 1, fd = socket(addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
 
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
-		bind(fd, (struct sockaddr *)&addr, sizeof addr) != 0 || listen(fd, 4096) != 0) {
+		bind(fd, (struct sockaddr *)&addr, len) != 0 || listen(fd, 4096) != 0) {
 		perror("listen");
 		exit(1);
 	}
 	return fd;
 }
 
-static int connect_to(const struct sockaddr_in *addr)
+static int connect_to(const char *where)
 {
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	struct sockaddr_storage addr;
+	socklen_t len = address_of(where, &addr);
+	int fd = socket(addr.ss_family, SOCK_STREAM, 0);
 
-	if (fd >= 0 && connect(fd, (const struct sockaddr *)addr, sizeof *addr) != 0) {
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&addr, len) != 0) {
 		close(fd);
 		return -1;
 	}
@@ -65,7 +80,7 @@ static void watch(int epoll, int fd)
 	epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &ev);
 }
 
-static void accept_all(int epoll, int listener, const struct sockaddr_in *server)
+static void accept_all(int epoll, int listener, const char *server)
 {
 	int client, backend;
 
@@ -127,14 +142,12 @@ static void relay(int fd)
 int main(int argc, char **argv)
 {
 	struct epoll_event events[EVENTS_MAX], ev = {.events = EPOLLIN};
-	struct sockaddr_in server;
 	int epoll, listener;
 
 	if (argc != 3) {
-		fprintf(stderr, "usage: %s LISTEN_PORT SERVER_PORT\n", argv[0]);
+		fprintf(stderr, "usage: %s LISTEN SERVER\n", argv[0]);
 		return 2;
 	}
-	server = loopback(argv[2]);
 	listener = listen_on(argv[1]);
 	epoll = epoll_create1(0);
 	ev.data.fd = listener;
@@ -150,6 +163,6 @@ int main(int argc, char **argv)
 				relay(events[i].data.fd);
 		}
 		if (is_asked) /* after the others: a descriptor closed above may come back here */
-			accept_all(epoll, listener, &server);
+			accept_all(epoll, listener, argv[2]);
 	}
 }

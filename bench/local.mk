@@ -1,8 +1,11 @@
 # The benchmark: ./quickstart bench, or bench/run.py --help. The scripts compile the instruments
 # themselves; they are here for their warnings.
-EXTRA_PROGRAMS += bench/floor_epoll bench/fakepg bench/drive
+EXTRA_PROGRAMS += bench/floor_epoll bench/floor_uring bench/fakepg bench/drive
 bench_floor_epoll_SOURCES = bench/floor_epoll.c
 bench_floor_epoll_CFLAGS = $(AM_CFLAGS) -Wno-sign-conversion
+bench_floor_uring_SOURCES = bench/floor_uring.c
+bench_floor_uring_CFLAGS = $(AM_CFLAGS) -Wno-sign-conversion $(LIBURING_CFLAGS)
+bench_floor_uring_LDADD = $(LIBURING_LIBS)
 bench_fakepg_SOURCES = bench/fakepg.c
 bench_fakepg_CFLAGS = $(AM_CFLAGS) -Wno-sign-conversion
 bench_drive_SOURCES = bench/drive.c
@@ -11,5 +14,5 @@ bench_drive_CFLAGS = $(AM_CFLAGS) -Wno-sign-conversion
 EXTRA_DIST += bench/classify.c bench/classify.py
 # What is counted: instructions, allocations, system calls, bytes.
 EXTRA_DIST += bench/rig.py bench/roundtrip.py bench/syscalls.py bench/memory.py bench/baseline.tsv
-EXTRA_DIST += bench/run.py bench/contenders.py bench/load.py bench/report.py
-CLEANFILES += bench/floor_epoll bench/fakepg bench/drive
+EXTRA_DIST += bench/run.py bench/contenders.py bench/load.py bench/report.py bench/picture.py
+CLEANFILES += bench/floor_epoll bench/floor_uring bench/fakepg bench/drive

@@ -6,6 +6,7 @@ half of the clients to all of them, so that what grows by steps is there already
 for a socket is not in it. The last line tells how many cases are within their bounds.
 """
 import argparse
+import functools
 import os
 import resource
 import sys
@@ -13,28 +14,38 @@ import sys
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [f"{TOP}/bench", f"{TOP}/test"]
 
+import contenders  # noqa: E402  pylint: disable=wrong-import-position
 import rig  # noqa: E402  pylint: disable=wrong-import-position
-from tools import proc  # noqa: E402  pylint: disable=wrong-import-position
+from tools import proc, uring  # noqa: E402  pylint: disable=wrong-import-position
 
 AT_MOST = 768
-ENGINES = ("epoll", "auto")
+POOL = 20
 
 
-def bytes_for_each(program, engine, clients):
-    more = f"io_engine = {engine}\nmax_client_conn = {clients + 10}\n"
-    with rig.folder() as path, rig.fake_server(path) as port:
-        pgweir = rig.Counted(path, port, program, more=more)
-        try:
-            pgweir.start()
-            with rig.Drive(path, pgweir.port, clients // 2, "simple") as first:
-                first.order(f"count {clients}")
-                half = proc.status_kib(pgweir.pid, "RssAnon")
-                with rig.Drive(path, pgweir.port, clients - clients // 2, "simple") as rest:
-                    rest.order(f"count {clients}")
-                    whole = proc.status_kib(pgweir.pid, "RssAnon")
-        finally:
-            pgweir.stop()
+def bytes_for_each(path, contender, clients):
+    """Of one that runs and that has no clients."""
+    with rig.Drive(path, contender.target, clients // 2, "simple") as first:
+        first.order(f"count {clients}")
+        half = proc.status_kib(contender.pid, "RssAnon")
+        with rig.Drive(path, contender.target, clients - clients // 2, "simple") as rest:
+            rest.order(f"count {clients}")
+            whole = proc.status_kib(contender.pid, "RssAnon")
     return (whole - half) * 1024 / (clients - clients // 2)
+
+
+def count(make, path, clients):
+    """Of a contender that make() gives."""
+    contender = make()
+    try:
+        contender.start()
+        return bytes_for_each(path, contender, clients)
+    finally:
+        contender.stop()
+
+
+def raise_fd_limit():
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def main():
@@ -43,13 +54,14 @@ def main():
     parser.add_argument("binary", metavar="PGWEIR")
     parser.add_argument("--clients", type=int, default=5000)
     args = parser.parse_args()
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    good = []
-    for engine in ENGINES:
-        n = bytes_for_each(os.path.abspath(args.binary), engine, args.clients)
+    raise_fd_limit()
+    good, program = [], os.path.abspath(args.binary)
+    engines = [contenders.Pgweir] if uring.why_not() else [contenders.Pgweir, contenders.PgweirUring]
+    for engine in engines:
+        with rig.folder() as path, rig.fake_server(path) as back:
+            n = count(functools.partial(engine, path, back, POOL, program), path, args.clients)
         good.append(n <= AT_MOST)
-        print(f"{'' if good[-1] else 'FAILED: '}{args.clients} idle clients, io_engine = {engine}: "
+        print(f"{'' if good[-1] else 'FAILED: '}{args.clients} idle clients, {engine.name}: "
               f"{n:.0f} bytes for each, at most {AT_MOST}", flush=True)
     print(f"{sum(good)} passed, {len(good) - sum(good)} failed")
     sys.exit(0 if all(good) else 1)

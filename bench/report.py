@@ -25,27 +25,70 @@ def number(value, digits=0):
     return "–" if value is None else f"{value:,.{digits}f}"
 
 
-def table(cases, base):
-    """Markdown. cases: [(Case, [round]…)], a round being {contender's name: Result}. A run that was
+def names_of(rounds):
+    return list(dict.fromkeys(name for results in rounds for name in results))
+
+
+def table(rows):
+    """Markdown. rows: [(Case, [round]…)], a round being {contender's name: Result}. A run that was
     lost is left out, and its row says how many are in it."""
-    lines = [f"| case | through | tps | tps x {base} | latency ms | CPU µs/tx | CPU x {base} |",
-             "|---|---|--:|--:|--:|--:|--:|"]
-    for case, rounds in cases:
-        names = list(dict.fromkeys(n for results in rounds for n in results))
-        for name in names:
+    lines = ["| case | through | tps | CPU µs/tx | x floor | x pgbouncer | at most "
+             "| switches/tx | latency ms |", "|---|---|--:|--:|--:|--:|--:|--:|--:|"]
+    for case, rounds in rows:
+        for name in names_of(rounds):
             all_runs = [results[name] for results in rounds if name in results]
             runs = [r for r in all_runs if not r.error]
             if not runs:
-                lines.append(f"| {case} | {name} | failed: {all_runs[0].error} | | | | |")
+                lines.append(f"| {case} | {name} | failed: {all_runs[0].error} | | | | | | |")
                 continue
             lost = "" if len(runs) == len(all_runs) else f" ({len(runs)} of {len(all_runs)})"
+            goals = " / ".join(number(g, 2) for g in case.goals_of(name))
+            rates = [r.tps for r in runs]
             lines.append(
-                f"| {case} | {name}{lost} | {number(median([r.tps for r in runs]))} "
-                f"| {number(paired_ratio(rounds, name, base, 'tps'), 2)} "
-                f"| {number(median([r.latency_ms for r in runs]), 2)} "
+                f"| {case} | {name}{lost} | {number(median(rates), 0 if median(rates) > 100 else 1)} "
                 f"| {number(median([r.cpu_us for r in runs]), 1)} "
-                f"| {number(paired_ratio(rounds, name, base, 'cpu_us'), 2)} |")
+                f"| {number(paired_ratio(rounds, name, floor_of(name), 'cpu_us'), 2)} "
+                f"| {number(paired_ratio(rounds, name, 'pgbouncer', 'cpu_us'), 2)} | {goals} "
+                f"| {number(median([r.switches for r in runs]), 2)} "
+                f"| {number(median([r.latency_ms for r in runs]), 2)} |")
     return "\n".join(lines)
+
+
+def floor_of(name):
+    """What its CPU is compared with: the relay over the same engine."""
+    return "floor-uring" if name == "pgweir-uring" else "floor"
+
+
+def percentiles(rows):
+    """Markdown of the runs at half of capacity; "" if there are none."""
+    lines = []
+    for case, rounds in rows:
+        for name in names_of(rounds):
+            runs = [r[name] for r in rounds if name in r and r[name].percentiles_us]
+            if not runs:
+                continue
+            values = " | ".join(number(median([r.percentiles_us[i] for r in runs]))
+                                for i in range(3))
+            ratio = paired_ratio([r for r in rounds if name in r], name, "floor", "p99_us")
+            lines.append(f"| {case} | {name} | {values} | {number(ratio, 2)} |")
+    if not lines:
+        return ""
+    return "\n".join(["At half of what the slowest of them can do, in µs:", "",
+                      "| case | through | p50 | p95 | p99 | p99 x floor |",
+                      "|---|---|--:|--:|--:|--:|", *lines])
+
+
+def counts(rows, idle):
+    """Markdown of what is counted. rows: [(name, values)], as many as there are columns."""
+    columns = [*(f"bytes/idle client, {n:,}" for n in idle),
+               *(f"calls/tx, {mode}, {n}" for mode in ("simple", "prepared") for n in (16, 100)),
+               *(f"instructions/tx, {mode}" for mode in ("simple", "extended", "prepared"))]
+    lines = [f"| through | {' | '.join(columns)} |", f"|---|{'--:|' * len(columns)}"]
+    for name, values in rows:
+        digits = [0] * len(idle) + [2] * 4 + [0] * 3
+        lines.append(f"| {name} | "
+                     f"{' | '.join(number(v, d) for v, d in zip(values, digits))} |")
+    return "\n".join(["Counted, in front of fakepg:", "", *lines])
 
 
 def _first_match(path, pattern):

@@ -14,15 +14,6 @@ ORDER_SECONDS = 300
 MODES = ("simple", "extended", "prepared")
 
 
-def compile_tool(name, folder, *libraries):
-    """bench/NAME.c; returns the program."""
-    program = f"{folder}/{name}"
-    if not os.path.exists(program):
-        subprocess.run(["cc", "-std=gnu11", "-O2", "-D_GNU_SOURCE", "-o", program,
-                        f"{TOP}/bench/{name}.c", *libraries], check=True)
-    return program
-
-
 @contextlib.contextmanager
 def folder():
     """A temporary one, in which the servers' user may work."""
@@ -36,12 +27,14 @@ def folder():
 
 
 @contextlib.contextmanager
-def fake_server(path):
-    """fakepg on a free port, which is returned."""
+def fake_server(path, is_unix=False):
+    """fakepg on a free port, or behind a unix socket: the contenders' Back."""
     port = proc.free_port()
-    process = proc.spawn([compile_tool("fakepg", path), port], f"{path}/fakepg.log")
+    back = contenders.Back(f"{path}/.s.PGSQL.{port}" if is_unix else port)
+    process = proc.spawn([contenders.compile_tool("fakepg", path), back.where],
+                         f"{path}/fakepg.log")
     try:
-        yield port
+        yield back
     finally:
         process.kill()
         process.wait()
@@ -50,8 +43,8 @@ def fake_server(path):
 class Drive:
     """Clients that are logged in, and what they are told to do."""
 
-    def __init__(self, path, port, clients, mode, sql=None):
-        command = [compile_tool("drive", path), str(port), contenders.USER, contenders.USER,
+    def __init__(self, path, target, clients, mode, sql=None):
+        command = [contenders.compile_tool("drive", path), target, contenders.USER, contenders.USER,
                    str(clients), mode, *([sql] if sql else [])]
         self.process = subprocess.Popen(  # pylint: disable=consider-using-with
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -80,18 +73,3 @@ class Drive:
         if found["failed"]:
             raise RuntimeError(f"{found['failed']:.0f} errors")
         return found
-
-
-class Counted(contenders.Pgweir):
-    """pgweir with one worker, with a command that runs it and settings of its own."""
-
-    name = "counted"
-
-    def __init__(self, path, server_port, program, before=(), more="io_engine = epoll\n",
-                 pool_size=20):
-        super().__init__(path, server_port, pool_size, program)
-        self.before = list(before)
-        self.more = "workers = 1\n" + more
-
-    def command(self):
-        return [*self.before, *super().command()]

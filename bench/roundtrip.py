@@ -25,6 +25,7 @@ import sys
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [f"{TOP}/bench", f"{TOP}/test"]
 
+import contenders  # noqa: E402  pylint: disable=wrong-import-position
 import report  # noqa: E402  pylint: disable=wrong-import-position
 import rig  # noqa: E402  pylint: disable=wrong-import-position
 
@@ -36,23 +37,15 @@ ALLOCATORS = {"malloc", "calloc", "realloc", "free", "aligned_alloc", "posix_mem
 Counts = collections.namedtuple("Counts", "instructions allocations")
 
 
-class Callgrind(rig.Counted):
-    """Loses nothing when pgweir ends at once."""
-
-    def __init__(self, path, server_port, program):
-        super().__init__(path, server_port, program, [
-            "valgrind", "--tool=callgrind", "--separate-threads=yes",
-            f"--callgrind-out-file={path}/out"])
-
-    def stop(self):
-        """Returns Counts of each thread, by its number."""
-        if self.process is None:
-            return {}
-        self.process.send_signal(signal.SIGQUIT)
-        self.process.wait(60)
-        self.process = None
-        return {path.rsplit("-", 1)[1]: read_counts(path)
-                for path in glob.glob(f"{self.folder}/out-*")}
+def stop(pgweir):
+    """Ends one under callgrind, which loses nothing: Counts of each thread, by its number."""
+    if pgweir.process is None:
+        return {}
+    pgweir.process.send_signal(signal.SIGQUIT)
+    pgweir.process.wait(60)
+    pgweir.process = None
+    return {path.rsplit("-", 1)[1]: read_counts(path)
+            for path in glob.glob(f"{pgweir.folder}/out-*")}
 
 
 def read_counts(path):
@@ -73,24 +66,31 @@ def read_counts(path):
     return Counts(instructions, allocations)
 
 
-def run_once(program, mode, transactions):
-    with rig.folder() as path, rig.fake_server(path) as port:
-        pgweir = Callgrind(path, port, program)
+def run_once(kind, more, mode, transactions):
+    with rig.folder() as path, rig.fake_server(path) as back:
+        counted = kind(path, back, 20, *more, before=[
+            "valgrind", "--tool=callgrind", "--separate-threads=yes",
+            f"--callgrind-out-file={path}/out"])
+        counts = {}
         try:
-            pgweir.start()
-            with rig.Drive(path, pgweir.port, 1, mode) as drive:
+            counted.start()
+            with rig.Drive(path, counted.target, 1, mode) as drive:
                 drive.order(f"count {transactions}")
         finally:
-            counts = pgweir.stop()
+            counts = stop(counted)
         return counts
 
 
-def count(program, mode):
-    """Counts of one transaction."""
-    few, many = (run_once(program, mode, n) for n in (FEW, MANY))
+def count(kind, more, mode):
+    """Counts of one transaction through a contender of this class, with these arguments."""
+    few, many = (run_once(kind, more, mode, n) for n in (FEW, MANY))
+    if not few or not many:
+        raise RuntimeError("callgrind has left nothing")
     # The worker's is the thread to which the transactions made the difference.
-    thread = max(many, key=lambda t: many[t].instructions - few[t].instructions)
-    return Counts(*((m - f) / (MANY - FEW) for m, f in zip(many[thread], few[thread])))
+    nothing = Counts(0, 0)
+    thread = max(many, key=lambda t: many[t].instructions - few.get(t, nothing).instructions)
+    return Counts(*((m - f) / (MANY - FEW)
+                    for m, f in zip(many[thread], few.get(thread, nothing))))
 
 
 # --- the table ---
@@ -106,7 +106,7 @@ def table(counts, names):
 
 def compare(binaries, write):
     named = [b.split("=", 1) for b in binaries]
-    counts = {mode: [count(program, mode) for _, program in named] for mode in rig.MODES}
+    counts = {mode: [count(contenders.Pgweir, (program,), mode) for _, program in named] for mode in rig.MODES}
     text = table(counts, [name for name, _ in named])
     print(text)
     if write:
@@ -160,7 +160,7 @@ def judge(mode, counts, before):
 
 def check(program, record):
     compiler, known = compiler_of(program), read_baseline()
-    results = {mode: count(program, mode) for mode in rig.MODES}
+    results = {mode: count(contenders.Pgweir, (program,), mode) for mode in rig.MODES}
     good = [judge(mode, counts, None if record else known.get((compiler, mode)))
             for mode, counts in results.items()]
     missing = {(compiler, mode): round(counts.instructions) for mode, counts in results.items()

@@ -13,6 +13,7 @@ import sys
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [f"{TOP}/bench", f"{TOP}/test"]
 
+import contenders  # noqa: E402  pylint: disable=wrong-import-position
 import rig  # noqa: E402  pylint: disable=wrong-import-position
 
 TRANSACTIONS = 3000
@@ -31,7 +32,7 @@ def worker_thread(pid):
         with open(f"/proc/{pid}/task/{tid}/comm", encoding="ascii") as f:
             if f.read() == "worker-0\n":
                 return tid
-    raise RuntimeError("no worker thread")
+    return str(pid)  # not pgweir's
 
 
 class NotAllowed(Exception):
@@ -66,7 +67,7 @@ class Strace:
 
 def count(path, pgweir, mode, clients):
     """Calls and errors for each transaction, by call."""
-    with rig.Drive(path, pgweir.port, clients, mode) as drive:
+    with rig.Drive(path, pgweir.target, clients, mode) as drive:
         drive.order(f"count {10 * clients + 200}")  # servers are open, statements known
         strace = Strace(worker_thread(pgweir.pid), f"{path}/strace")
         drive.order(f"count {TRANSACTIONS}")
@@ -102,8 +103,8 @@ def main():
     parser.add_argument("binary", metavar="PGWEIR")
     args = parser.parse_args()
     good = []
-    with rig.folder() as path, rig.fake_server(path) as port:
-        pgweir = rig.Counted(path, port, os.path.abspath(args.binary), pool_size=POOL)
+    with rig.folder() as path, rig.fake_server(path) as back:
+        pgweir = contenders.Pgweir(path, back, POOL, os.path.abspath(args.binary))
         try:
             pgweir.start()
             for mode in rig.MODES:

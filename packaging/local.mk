@@ -3,8 +3,8 @@ if SYSTEMD
 systemdsystemunit_DATA = packaging/systemd/pgweir.service packaging/systemd/pgweir.socket
 
 # sysusers.d and tmpfiles.d want a name of their own.
-install-data-hook: install-systemd
-uninstall-hook: uninstall-systemd
+install_systemd = install-systemd
+uninstall_systemd = uninstall-systemd
 install-systemd: packaging/systemd/pgweir.tmpfiles.conf
 	$(MKDIR_P) "$(DESTDIR)$(sysusersdir)" "$(DESTDIR)$(tmpfilesdir)"
 	$(INSTALL_DATA) "$(srcdir)/packaging/systemd/pgweir.sysusers.conf" "$(DESTDIR)$(sysusersdir)/pgweir.conf"
@@ -25,3 +25,26 @@ $(packaging_made): %: %.in Makefile
 
 dist_check_SCRIPTS += packaging/systemd/check-units
 TESTS += packaging/systemd/check-units
+
+# Completion in shells: where each of them looks, for /usr and /usr/local.
+bashcompletiondir = $(datadir)/bash-completion/completions
+zshcompletiondir = $(datadir)/zsh/site-functions
+fishcompletiondir = $(datadir)/fish/vendor_completions.d
+dist_zshcompletion_DATA = packaging/completion/_pgweir
+dist_fishcompletion_DATA = packaging/completion/pgweir.fish
+EXTRA_DIST += packaging/completion/pgweir.bash
+install-data-hook: $(install_systemd) install-bash-completion
+uninstall-hook: $(uninstall_systemd) uninstall-bash-completion
+.PHONY: install-bash-completion uninstall-bash-completion
+install-bash-completion:
+	$(MKDIR_P) "$(DESTDIR)$(bashcompletiondir)"
+	$(INSTALL_DATA) "$(srcdir)/packaging/completion/pgweir.bash" "$(DESTDIR)$(bashcompletiondir)/pgweir"
+uninstall-bash-completion:
+	rm -f "$(DESTDIR)$(bashcompletiondir)/pgweir"
+
+dist_check_SCRIPTS += packaging/completion/check-completion
+TESTS += packaging/completion/check-completion
+
+# What monitoring systems read; tried by test/integration/test_page.py.
+EXTRA_DIST += packaging/grafana/pgweir.json packaging/prometheus/pgweir.rules.yml \
+	packaging/prometheus/pgweir.rules_test.yml

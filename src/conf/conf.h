@@ -249,6 +249,7 @@ struct conf {
 	uint16_t admin_port;           /* * 0: none */
 	const char *admin_socket_dir;  /* * "": none */
 	const char *stats_addr;        /* * */
+	const char *stats_auth;        /* "user:password" for the stats port; "": none */
 	uint16_t stats_port;           /* * 0: none */
 
 	/* who */

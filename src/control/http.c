@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "conf/conf.h"
+#include "control/front.h"
 #include "control/page.h"
 #include "control/ready.h"
 #include "net/listen.h"
@@ -50,6 +51,7 @@ struct http {
 	struct list visits, answers;
 	uint32_t n_visits, n_answers;
 	struct wheel_timer sweep;
+	struct front front;
 	uint8_t *buf; /* PIECE_LEN bytes */
 };
 
@@ -147,6 +149,40 @@ static void reply_ready(struct http *h, struct evhttp_request *req)
 		reply_text(req, HTTP_SERVUNAVAIL, "Service Unavailable", why);
 }
 
+static void reply_front(struct http *h, struct evhttp_request *req)
+{
+	struct evbuffer *body = evbuffer_new();
+
+	add_header(req, "Content-Type", "text/html; charset=utf-8");
+	add_header(req, "Content-Security-Policy", h->front.policy);
+	add_header(req, "X-Content-Type-Options", "nosniff");
+	add_header(req, "Referrer-Policy", "no-referrer");
+	add_header(req, "Cache-Control", "no-cache");
+	if (body != NULL)
+		(void)evbuffer_add(body, h->front.page, h->front.len);
+	evhttp_send_reply(req, HTTP_OK, "OK", body);
+	if (body != NULL)
+		evbuffer_free(body);
+}
+
+static void reply_unauthorized(struct evhttp_request *req)
+{
+	add_header(req, "WWW-Authenticate", "Basic realm=\"pgweir\", charset=\"UTF-8\"");
+	reply_text(req, 401, "Unauthorized", "user and password of stats_auth are needed\n");
+}
+
+/* What load balancers and orchestrators ask tells nothing that is worth a password. */
+static bool is_open(const char *path)
+{
+	return strcmp(path, "/healthz") == 0 || strcmp(path, "/readyz") == 0;
+}
+
+static bool is_allowed(struct http *h, struct evhttp_request *req)
+{
+	return front_is_allowed(env_conf(h->env)->stats_auth,
+		evhttp_find_header(evhttp_request_get_input_headers(req), "Authorization"));
+}
+
 /* --- pages --- */
 
 static void answer_free(struct answer *a)
@@ -209,7 +245,14 @@ static void send_piece(struct evhttp_connection *conn, void *arg)
 		send_end(NULL, a);
 		return;
 	}
-	more = next_piece(a, out);
+	do /* evhttp neither sends an empty piece nor calls back for it */
+		more = next_piece(a, out);
+	while (more && evbuffer_get_length(out) == 0);
+	if (evbuffer_get_length(out) == 0) {
+		evbuffer_free(out);
+		send_end(NULL, a);
+		return;
+	}
 	evhttp_send_reply_chunk_with_cb(a->req, out, more ? send_piece : send_end, a);
 	evbuffer_free(out);
 }
@@ -269,6 +312,12 @@ static void on_request(struct evhttp_request *req, void *arg)
 	loop_woke(h->env->loop);
 	if (path == NULL)
 		reply_text(req, HTTP_BADREQUEST, "Bad Request", "bad request\n");
+	else if (!is_open(path) && !is_allowed(h, req))
+		reply_unauthorized(req);
+	else if (strcmp(path, "/") == 0)
+		reply_front(h, req);
+	else if (strcmp(path, "/history.json") == 0)
+		reply_page(h, req, "application/json", history_write);
 	else if (strcmp(path, "/metrics") == 0)
 		reply_page(h, req, METRICS_CONTENT_TYPE, metrics_write);
 	else if (strcmp(path, "/stats.json") == 0)
@@ -279,7 +328,7 @@ static void on_request(struct evhttp_request *req, void *arg)
 		reply_ready(h, req);
 	else
 		reply_text(req, HTTP_NOTFOUND, "Not Found",
-			"/metrics\n/stats.json\n/healthz\n/readyz\n");
+			"/\n/metrics\n/stats.json\n/history.json\n/healthz\n/readyz\n");
 }
 
 /* --- life --- */
@@ -337,7 +386,7 @@ enum status http_new(struct env *env, const struct show_tools *tools, int fd, st
 	list_init(&h->answers);
 	wheel_timer_init(&h->sweep, on_sweep);
 	h->buf = malloc(PIECE_LEN);
-	st = h->buf != NULL ? OK : E_NOMEM;
+	st = h->buf != NULL ? front_init(&h->front) : E_NOMEM;
 	if (st == OK && h->fd < 0)
 		st = open_socket(h);
 	if (st == OK)
@@ -365,6 +414,7 @@ void http_free(struct http *h)
 	wheel_del(&h->env->wheel, &h->sweep);
 	if (h->fd >= 0)
 		close(h->fd);
+	front_fini(&h->front);
 	free(h->buf);
 	free(h);
 }

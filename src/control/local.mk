@@ -11,11 +11,13 @@ libcore_a_SOURCES += \
 	src/control/ending.c src/control/ending.h \
 	src/control/env.h \
 	src/control/exposition.c src/control/exposition.h \
+	src/control/front.c src/control/front.h \
 	src/control/gather.c src/control/gather.h \
 	src/control/grammar.c src/control/grammar.h \
 	src/control/headroom.c src/control/headroom.h \
 	src/control/helpers.c src/control/helpers.h \
 	src/control/history.c src/control/history.h \
+	src/control/history_json.c \
 	src/control/http.c src/control/http.h \
 	src/control/json.c \
 	src/control/judgement.c src/control/judgement.h \
@@ -54,3 +56,14 @@ libcore_a_SOURCES += \
 	src/control/stats.c src/control/stats.h \
 	src/control/target.c src/control/target.h \
 	src/control/tell.c src/control/tell.h
+
+# The page of the stats port, as C arrays.
+PAGE_FILES = src/control/page/index.html src/control/page/style.css src/control/page/script.js
+EXTRA_DIST += $(PAGE_FILES) src/control/page/embed.sh
+nodist_libcore_a_SOURCES = src/control/page_data.h
+BUILT_SOURCES += src/control/page_data.h
+CLEANFILES += src/control/page_data.h
+src/control/page_data.h: $(PAGE_FILES) src/control/page/embed.sh
+	$(AM_V_GEN)$(MKDIR_P) src/control && dir=$(srcdir)/src/control/page && \
+	$(SHELL) $$dir/embed.sh page_index $$dir/index.html page_style $$dir/style.css \
+		page_script $$dir/script.js >$@.tmp && mv $@.tmp $@

@@ -28,6 +28,7 @@ struct page {
  */
 bool metrics_write(struct page *p, struct wr *w);
 bool json_write(struct page *p, struct wr *w);
+bool history_write(struct page *p, struct wr *w); /* /history.json */
 
 #define METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 

@@ -27,6 +27,7 @@ static const struct show_table *const tables[] = {
 	&show_nplusone,
 	&show_peer_pools,
 	&show_peers,
+	&show_pin_counts,
 	&show_pins,
 	&show_pools,
 	&show_queries,
@@ -57,6 +58,11 @@ const struct show_table *show_find(const char *name, bool is_ours)
 		if (strcmp(tables[i]->name, name) == 0)
 			return tables[i];
 	return NULL;
+}
+
+const struct show_table *show_nth(size_t i)
+{
+	return i < sizeof tables / sizeof *tables ? tables[i] : NULL;
 }
 
 const char *show_pool_mode(unsigned mode)

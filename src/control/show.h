@@ -65,6 +65,7 @@ struct show_table {
  * name: some tables have columns of ours behind PgBouncer's then.
  */
 const struct show_table *show_find(const char *name, bool is_ours);
+const struct show_table *show_nth(size_t i); /* sorted by name; NULL behind the last */
 
 struct topo_node;
 /* Slow start: how much of its share of reads the node gets now, 10 to 100. */
@@ -73,7 +74,7 @@ unsigned node_share_percent(const struct show_in *in, const struct topo_node *n)
 extern const struct show_table show_config, show_databases, show_dns_hosts, show_dns_zones,
 	show_lists, show_listeners, show_mem, show_node_pools, show_nodes, show_peer_pools,
 	show_peers, show_pools, show_state, show_users, show_version, show_workers;
-extern const struct show_table show_headroom, show_misuse, show_waits;
+extern const struct show_table show_headroom, show_misuse, show_pin_counts, show_waits;
 extern const struct show_table show_catalog, show_lag, show_learned, show_switchover;
 extern const struct show_table show_clients_ours, show_servers_ours;
 extern const struct show_table show_active_sockets, show_clients, show_pins, show_servers,

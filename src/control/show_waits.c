@@ -147,6 +147,28 @@ static void misuse_row(
 	rows_end(out);
 }
 
+/* --- PIN_COUNTS --- */
+
+static const struct reply_column pin_counts_columns[] = {
+	{"cause", T},
+	{"now", I8},
+	{"total", I8},
+};
+
+static size_t pin_counts_row(const struct show_in *in, size_t pos, struct rows *out)
+{
+	const struct pin_counts *n = &in->env->shared->pins;
+
+	if (pos >= PIN_CAUSE_COUNT)
+		return SIZE_MAX;
+	rows_begin(out);
+	rows_text(out, pin_cause_name((enum pin_cause)pos));
+	rows_u64(out, atomic_load_explicit(&n->now[pos], memory_order_relaxed));
+	rows_u64(out, atomic_load_explicit(&n->total[pos], memory_order_relaxed));
+	rows_end(out);
+	return pos + 1;
+}
+
 /* --- HEADROOM --- */
 
 static const struct reply_column headroom_columns[] = {
@@ -287,3 +309,5 @@ const struct show_table show_misuse = {
 	"misuse", SHOW_COLUMNS(misuse_columns), 0, {SHOW_ROWS_MISUSE, -1}, misuse_row, NULL, false};
 const struct show_table show_headroom = {
 	"headroom", SHOW_COLUMNS(headroom_columns), 0, SHOW_NO_STREAM, NULL, headroom_row, false};
+const struct show_table show_pin_counts = {"pin_counts", SHOW_COLUMNS(pin_counts_columns), 0,
+	SHOW_NO_STREAM, NULL, pin_counts_row, false};

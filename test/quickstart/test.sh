@@ -5,7 +5,8 @@
 # line tells them. A part that cannot run at all, such as a build that fails, is one failed test.
 TEST_PACKAGES=(python3-pytest python3-psycopg2 python3-psycopg python3-asyncpg prometheus
 	libdbd-pg-perl libpostgresql-jdbc-java default-jdk-headless valgrind strace)
-FULL_PACKAGES=(clang clang-format libclang-rt-dev patroni etcd-server nftables
+FULL_PACKAGES=(chromium clang clang-format libclang-rt-dev patroni etcd-server nftables
+	systemd zsh fish
 	python3-sqlalchemy python3-django ruby ruby-pg ruby-activerecord php-cli php-pgsql
 	golang-go golang-github-lib-pq-dev golang-github-jackc-pgx-v4-dev)
 FUZZ_SECONDS=60

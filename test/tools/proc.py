@@ -145,6 +145,15 @@ def cpu_us(pid):
     return total_ns / 1000
 
 
+def switches(pid):
+    """Context switches of a process's present threads so far."""
+    total = 0
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{thread}/status", encoding="utf-8") as f:
+            total += sum(int(line.split()[1]) for line in f if "ctxt_switches:" in line)
+    return total
+
+
 def status_kib(pid, key):
     """A kB value of /proc/PID/status: VmRSS, VmHWM …"""
     with open(f"/proc/{pid}/status") as f:

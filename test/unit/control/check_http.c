@@ -111,9 +111,21 @@ START_TEST(healthz_is_ok)
 }
 END_TEST
 
+START_TEST(the_page_and_its_history_are_there)
+{
+	const char *a = get("GET / HTTP/1.0\r\n\r\n");
+
+	ck_assert_ptr_nonnull(strstr(a, " 200 OK\r\n"));
+	ck_assert_ptr_nonnull(strstr(a, "Content-Security-Policy: default-src 'none'; "));
+	ck_assert_ptr_nonnull(strstr(a, "</html>"));
+	ck_assert_str_eq(body_of(get("GET /history.json HTTP/1.0\r\n\r\n")),
+		"{\"columns\":[],\"samples\":[]}\n");
+}
+END_TEST
+
 START_TEST(other_paths_and_methods_are_refused)
 {
-	ck_has(get("GET / HTTP/1.0\r\n\r\n"), " 404 ");
+	ck_has(get("GET /page HTTP/1.0\r\n\r\n"), " 404 ");
 	ck_has(get("GET /metricsx HTTP/1.0\r\n\r\n"), " 404 ");
 	ck_has(get("GET /../etc/passwd HTTP/1.0\r\n\r\n"), " 404 ");
 	ck_has(get("DELETE /metrics HTTP/1.0\r\n\r\n"), " 501 ");
@@ -404,6 +416,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, healthz_is_ok);
+	tcase_add_test(tc, the_page_and_its_history_are_there);
 	tcase_add_test(tc, other_paths_and_methods_are_refused);
 	tcase_add_test(tc, large_heads_are_refused);
 	tcase_add_test(tc, metrics_say_what_the_tables_say);

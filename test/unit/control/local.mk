@@ -9,6 +9,11 @@ test_unit_control_check_grammar_SOURCES = test/unit/control/check_grammar.c
 test_unit_control_check_grammar_LDADD = $(CONTROL_UNIT_LIBS)
 test_unit_control_check_grammar_CFLAGS = $(CONTROL_UNIT_CFLAGS)
 
+check_PROGRAMS += test/unit/control/check_front
+test_unit_control_check_front_SOURCES = test/unit/control/check_front.c
+test_unit_control_check_front_LDADD = $(CONTROL_UNIT_LIBS)
+test_unit_control_check_front_CFLAGS = $(CONTROL_UNIT_CFLAGS)
+
 check_PROGRAMS += test/unit/control/check_headroom
 test_unit_control_check_headroom_SOURCES = test/unit/control/check_headroom.c
 test_unit_control_check_headroom_LDADD = $(CONTROL_UNIT_LIBS)

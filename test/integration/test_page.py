@@ -1,0 +1,200 @@
+"""The page for people, what it is made of, and what is packed for Prometheus and Grafana."""
+import base64
+import hashlib
+import http.server
+import json
+import os
+import re
+import shutil
+import subprocess
+import threading
+import urllib.error
+import urllib.request
+
+import pytest
+from tools import proc
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SECTIONS = ["now", "hour", "nodes", "pools", "headroom", "queries", "nplusone", "waits", "pins"]
+BROWSER = shutil.which("chromium")
+
+
+@pytest.fixture(scope="module")
+def pooler(site):
+    settings = {"workers": 2, "history_period": "20ms"}
+    with site.pgweir_routed(settings=settings) as p:
+        with p.raw(application_name="shop") as client:
+            for i in range(30):
+                client.query(f"SELECT abalance FROM pgbench_accounts WHERE aid = {i}").check()
+                client.query("BEGIN; SELECT pg_advisory_xact_lock(1); COMMIT").check()
+            client.query("SELECT 1/0")
+            yield p
+
+
+def get(pooler, path, headers=None):
+    request = urllib.request.Request(f"http://127.0.0.1:{pooler.stats_port}{path}",
+                                     headers=headers or {})
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return answer.headers, answer.read().decode()
+
+
+def test_the_policy_allows_what_the_page_holds_and_nothing_else(pooler):
+    headers, text = get(pooler, "/")
+    policy = headers["Content-Security-Policy"]
+    assert headers["Content-Type"].startswith("text/html")
+    assert policy.startswith("default-src 'none'; ")
+    for tag in ("style", "script"):
+        inside = re.findall(f"<{tag}>(.*?)</{tag}>", text, re.DOTALL)
+        assert len(inside) == 1
+        digest = base64.b64encode(hashlib.sha256(inside[0].encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy
+    assert not re.search(r"(src|href)=\"(https?:)?//", text), "nothing comes from elsewhere"
+    assert " style=" not in text and " onclick=" not in text
+
+
+def test_sections_have_names_and_tables_have_captions(pooler):
+    text = get(pooler, "/")[1]
+    for name in SECTIONS:
+        assert f'<section id="{name}" aria-labelledby="h-{name}">' in text
+        assert f'href="#{name}"' in text and f'id="h-{name}"' in text
+    for what in ("<main", "<nav aria-label", "<header>", "<footer>", 'aria-live="polite"',
+                 'lang="en"', 'class="skip"', "<noscript>"):
+        assert what in text
+
+
+def test_the_history_has_what_was_done(pooler):
+    def served():
+        h = json.loads(get(pooler, "/history.json")[1])
+        assert all(len(s) == len(h["columns"]) for s in h["samples"])
+        at = h["columns"].index("queries")
+        return h["period_s"] == 0.02 and len(h["samples"]) > 3 and any(
+            s[at] > 0 for s in h["samples"])
+    with pooler.raw() as client:
+        proc.wait_until("samples with queries", lambda: client.query("SELECT 1") and served(), 20)
+
+
+def test_the_history_is_bounded(pooler):
+    proc.wait_until("all samples", lambda: len(json.loads(
+        get(pooler, "/history.json")[1])["samples"]) == 360, 60)
+
+
+def test_what_the_page_shows_is_in_stats_json(pooler):
+    stats = json.loads(get(pooler, "/stats.json")[1])
+    for table in ("nodes", "node_pools", "headroom", "queries", "nplusone", "waits", "pin_counts"):
+        assert table in stats
+    rows = [r for r in stats["nplusone"] if "pgbench_accounts" in r["statement"]]
+    assert rows and rows[0]["application_name"] == "shop"
+
+
+def test_a_password_can_be_asked_for(site):
+    with site.pgweir(settings={"stats_auth": "ops:se:cret"}) as p:
+        good = {"Authorization": "Basic " + base64.b64encode(b"ops:se:cret").decode()}
+        for path in ("/", "/metrics", "/stats.json", "/history.json"):
+            assert get(p, path, good)[1]
+            for wrong in ({}, {"Authorization": good["Authorization"][:-4]},
+                          {"Authorization": "Basic " + base64.b64encode(b"ops:x").decode()},
+                          {"Authorization": "Bearer x"}, {"Authorization": good["Authorization"] + "A"}):
+                with pytest.raises(urllib.error.HTTPError) as refused:
+                    get(p, path, wrong)
+                assert refused.value.code == 401
+                assert "Basic" in refused.value.headers["WWW-Authenticate"]
+        assert get(p, "/healthz")[1] == "ok\n"
+        assert "se:cret" not in str(p.show("CONFIG")) + p.log_text()
+
+
+# --- in a browser ------------------------------------------------------------------------------
+
+def browse(url, folder, *more, width=1280, height=2400):
+    return subprocess.run(
+        [BROWSER, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+         "--hide-scrollbars", f"--user-data-dir={folder}/profile", "--virtual-time-budget=4000",
+         f"--window-size={width},{height}", *more, url],
+        check=True, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.skipif(BROWSER is None, reason="needs chromium")
+def test_a_browser_draws_it_within_its_policy(pooler, tmp_path):
+    done = browse(f"http://127.0.0.1:{pooler.stats_port}/", tmp_path, "--dump-dom",
+                  "--enable-logging=stderr")
+    dom = done.stdout
+    assert 'data-ready="1"' in dom, dom[-3000:]
+    assert not re.search(r"Content.Security|Uncaught|Refused to", done.stderr), done.stderr
+    assert '<th scope="col"' in dom and "<caption>Nodes</caption>" in dom
+    assert "SELECT abalance FROM pgbench_accounts WHERE aid = $1" in dom
+    assert dom.count("<figure>") == 8 and dom.count('role="img"') == 8
+    assert "All nodes up" in dom
+
+
+FRAME = """<!DOCTYPE html><style>html, body {{ margin: 0; color-scheme: {scheme} }}
+iframe {{ border: 0; display: block; width: {width}px; height: {height}px }}</style>
+<iframe src="/"></iframe><script>setInterval(() => {{
+  const d = document.querySelector("iframe").contentDocument.documentElement;
+  document.body.dataset.wide = d.scrollWidth + " of " + d.clientWidth;
+}}, 100)</script>"""
+
+
+class Framed(http.server.BaseHTTPRequestHandler):
+    """The page in a frame of any width, which no window can have; its policy would forbid that."""
+
+    def do_GET(self):  # pylint: disable=invalid-name
+        if self.path.startswith("/framed/"):
+            width, height, scheme = self.path.split("/")[2:]
+            body = FRAME.format(width=width, height=height, scheme=scheme).encode()
+        else:
+            with urllib.request.urlopen(self.server.origin + self.path, timeout=20) as answer:
+                body = answer.read()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json" if self.path.endswith(".json")
+                         else "text/html; charset=utf-8")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):  # pylint: disable=arguments-differ
+        pass
+
+
+@pytest.fixture
+def framed(pooler):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", proc.free_port()), Framed)
+    server.origin = f"http://127.0.0.1:{pooler.stats_port}"
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.skipif(BROWSER is None, reason="needs chromium")
+@pytest.mark.parametrize("width", [360, 1280, 3840])
+def test_the_page_is_no_wider_than_its_screen(framed, tmp_path, width):
+    url = f"{framed}/framed/{width}/2400/light"
+    dom = browse(url, tmp_path, "--dump-dom", width=max(width, 800)).stdout
+    assert f'data-wide="{width} of {width}"' in dom
+    shots = os.environ.get("PGWEIR_TEST_SHOTS")  # to be looked at
+    for scheme in ("light", "dark") if shots else ():
+        browse(f"{framed}/framed/{width}/3000/{scheme}", tmp_path,
+               "--blink-settings=preferredColorScheme=" + ("1" if scheme == "light" else "0"),
+               f"--screenshot={shots}/{width}-{scheme}.png", width=width, height=3000)
+
+
+# --- Prometheus and Grafana --------------------------------------------------------------------
+
+def test_alert_rules_are_valid_and_fire(tmp_path):
+    for what in (["check", "rules", "pgweir.rules.yml"], ["test", "rules", "pgweir.rules_test.yml"]):
+        done = subprocess.run(["promtool", *what], cwd=f"{TOP}/packaging/prometheus", text=True,
+                              capture_output=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_rules_and_dashboard_name_metrics_that_are_there(pooler):
+    with open(f"{TOP}/packaging/prometheus/pgweir.rules.yml", encoding="utf-8") as f:
+        text = f.read()
+    with open(f"{TOP}/packaging/grafana/pgweir.json", encoding="utf-8") as f:
+        panels = json.load(f)["panels"]
+    text += " ".join(t["expr"] for p in panels for t in p["targets"])
+    known = get(pooler, "/metrics")[1]
+    names = set(re.findall(r"\b(?:pgweir_[a-z0-9_]+|process_[a-z0-9_]+)\b(?=[{\[ ])", text))
+    assert len(names) > 15 and len(panels) >= 12
+    for name in names:
+        assert f"# TYPE {re.sub('_bucket$', '', name)} " in known, name
