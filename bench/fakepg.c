@@ -7,8 +7,9 @@
  *        fakepg PATH       a unix socket
  *
  * Who connects is let in. A query gets one row of an int4, as pgbench's select-only does; BEGIN,
- * SET and the like get their tags; "bulk N" a row of N bytes; what looks through the catalog,
- * nothing. Messages are as they come: it trusts its one client, the pooler under measurement.
+ * SET and the like get their tags; "bulk N" a row of N bytes, COPY takes data; what looks through
+ * the catalog, nothing. Messages are as they come: it trusts its one client, the pooler under
+ * measurement.
  */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -154,9 +155,17 @@ static void answer(struct conn *c, char type, const char *body)
 {
 	switch (type) {
 	case 'Q':
+		if (strncmp(body, "COPY", 4) == 0) {
+			put_message('G', "\0\0\0", 3); /* and takes what comes */
+			break;
+		}
 		run(c, body, true);
 		if (c->bulk == 0)
 			put_ready(c);
+		break;
+	case 'c':
+		put_message('C', "COPY 0", 7);
+		put_ready(c);
 		break;
 	case 'P':
 		put_message('1', "", 0);

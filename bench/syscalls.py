@@ -11,16 +11,20 @@ import subprocess
 import sys
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path[:0] = [f"{TOP}/bench", f"{TOP}/test"]
+sys.path[:0] = [f"{TOP}/bench", f"{TOP}/test", f"{TOP}/test/integration"]
 
 import contenders  # noqa: E402  pylint: disable=wrong-import-position
+import pgwire  # noqa: E402  pylint: disable=wrong-import-position
 import rig  # noqa: E402  pylint: disable=wrong-import-position
+from rawclient import RawClient  # noqa: E402  pylint: disable=wrong-import-position
 
 TRANSACTIONS = 3000
 POOL = 20
 CLIENTS = (1, 16, 100)  # a lone one; those that have a server each; those that stand in line
 AT_MOST = {1: 6.0, 16: 4.2, 100: 4.2}
 SLACK = 0.02  # for what is not of a transaction: a tick of a timer, the monitor's mail
+MEGABYTES = 32
+PER_MEGABYTE = 40  # calls; a relay that moves 64 KiB at a time needs 32
 # A socket that has been quiet for long is asked whether it is still there (net/engine.h): by the
 # clock, and only because strace makes a transaction take that long.
 BY_THE_CLOCK = "getsockopt"
@@ -75,6 +79,38 @@ def count(path, pgweir, mode, clients):
     return {name: [n / TRANSACTIONS for n in pair] for name, pair in counts.items()}
 
 
+def count_rows(path, pgweir):
+    """Calls for each megabyte of rows of a megabyte."""
+    with rig.Drive(path, pgweir.target, 1, "simple", f"bulk {1 << 20}") as drive:
+        drive.order("count 2")
+        strace = Strace(worker_thread(pgweir.pid), f"{path}/strace")
+        drive.order(f"count {MEGABYTES}")
+        counts = strace.stop()
+    return sum(calls for calls, _ in counts.values()) / MEGABYTES
+
+
+def count_copy(path, pgweir):
+    """The same of COPY data that comes in messages of 8 KiB, as libpq sends them."""
+    data = pgwire.copy_data(b"x" * 8192) * 128
+    with RawClient(int(pgweir.target), timeout=120) as client:
+        client.login(contenders.USER)
+        client.send(pgwire.query("COPY sink FROM STDIN"))
+        client.read_until("G")
+        strace = Strace(worker_thread(pgweir.pid), f"{path}/strace")
+        for _ in range(MEGABYTES):
+            client.send(data)
+        client.run(pgwire.COPY_DONE).check()
+        counts = strace.stop()
+    return sum(calls for calls, _ in counts.values()) / MEGABYTES
+
+
+def judge_bulk(what, calls):
+    good = calls <= PER_MEGABYTE
+    print(f"{'' if good else 'FAILED: '}{what}: {calls:.1f} calls for each megabyte, at most "
+          f"{PER_MEGABYTE}", flush=True)
+    return good
+
+
 def faults(counts, clients):
     """What is above its bound."""
     total = sum(calls for calls, _ in counts.values())
@@ -110,6 +146,8 @@ def main():
             for mode in rig.MODES:
                 for clients in CLIENTS:
                     good.append(judge(mode, clients, count(path, pgweir, mode, clients)))
+            good.append(judge_bulk("rows", count_rows(path, pgweir)))
+            good.append(judge_bulk("COPY FROM STDIN", count_copy(path, pgweir)))
         except NotAllowed as e:
             print(f"SKIPPED: SYSTEM CALLS ARE NOT COUNTED, for strace says: {e}")
         finally:

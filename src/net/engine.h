@@ -26,7 +26,7 @@
 #include "net/loop.h"
 
 #define CONN_PROBE_US  250000u
-#define CONN_FOLD_MAX  4096u  /* kept bytes up to this are copied in front of the next read */
+#define CONN_FOLD_MAX  16384u /* kept bytes up to this are copied in front of the next read */
 #define CONN_LOOSE     8u     /* a kept buffer this many times too large is changed */
 #define OUT_PIECE_MAX  65536u /* one buffer of waiting output, its header included */
 #define OUT_IOV_MAX    16u    /* buffers of waiting output per system call */

@@ -4,8 +4,9 @@ import time
 
 import pgwire
 import pytest
+from fakeserver import FakeServer
 from pgwire import Closed
-from rawclient import ServerError
+from rawclient import RawClient, ServerError
 from tools import proc
 
 
@@ -219,3 +220,62 @@ def test_no_server_idles_while_a_client_waits(site):
         for thread in threads:
             thread.join()
         assert longest[0] < 2.0 * p.slow
+
+
+class SlowLogins(FakeServer):
+    """Answers no start-up packet before `let_in` is set, and counts those that wait for it."""
+
+    def __init__(self):
+        self.let_in = threading.Event()
+        self.n_waiting = self.highest = 0
+        self.lock = threading.Lock()
+        super().__init__(self.handle)
+
+    def handle(self, conn):
+        conn.read_startup()
+        with self.lock:
+            self.n_waiting += 1
+            self.highest = max(self.highest, self.n_waiting)
+        self.let_in.wait(60)
+        with self.lock:
+            self.n_waiting -= 1
+        conn.send(pgwire.auth_ok() + conn.session() + pgwire.ready())
+        conn.serve()
+
+
+@pytest.mark.threads
+def test_max_server_logins_bounds_the_logins_at_once_of_a_node(site):
+    """Over both workers and all pools: two databases on one node, each of twenty clients."""
+    with SlowLogins() as fake:
+        entry = f"host=127.0.0.1 port={fake.port} user=app password=x pool_size=20"
+        with site.pgweir({"one": entry, "two": entry}, settings={
+                "workers": 2, "max_server_logins": 3, "auth_type": "trust"}) as p:
+            clients = [RawClient(p.port) for _ in range(40)]
+            for i, client in enumerate(clients):
+                client.send(pgwire.startup({"user": "app", "database": ("one", "two")[i % 2]}))
+            proc.wait_until("three logins", lambda: fake.n_waiting == 3)
+            proc.wait_until("all clients to wait", lambda: sum(
+                int(r["cl_waiting"]) for r in p.show("POOLS")) == 40)
+            assert fake.highest == 3
+            fake.let_in.set()
+            for client in clients:
+                client.read_until("Z")
+            for client in clients:
+                client.send(pgwire.query("SELECT 1"))
+            for client in clients:
+                assert client.result().value() == "1"
+                client.close()
+            assert fake.highest == 3
+
+
+def test_sessions_on_servers_have_no_idle_session_timeout(site, superuser):
+    superuser("ALTER ROLE other SET idle_session_timeout = '300ms'")
+    try:
+        with site.pgweir() as p, p.raw("other", "app") as client:
+            pid = client.value("SELECT pg_backend_pid()")
+            proc.wait_until("twice that time to pass", lambda: superuser(
+                "SELECT state_change < now() - interval '700ms' FROM pg_stat_activity "
+                f"WHERE pid = {pid}") == "t")
+            assert client.value("SELECT pg_backend_pid()") == pid
+    finally:
+        superuser("ALTER ROLE other RESET idle_session_timeout")

@@ -87,11 +87,12 @@ test_other_engine() {
 	fi
 }
 
-# What a transaction costs, as far as it can be counted.
+# What a transaction and an idle client cost, as far as it can be counted.
 test_costs() {
-	step "Instructions, allocations and system calls of a transaction"
+	step "Instructions, allocations and system calls of a transaction; memory of an idle client"
 	test_counted instructions plain bench/roundtrip.py --check "$BUILD/plain/src/pgweir"
 	test_counted "system calls" plain bench/syscalls.py "$BUILD/plain/src/pgweir"
+	test_counted memory plain bench/memory.py "$BUILD/plain/src/pgweir"
 }
 
 test_integration() { # VARIANT MARK [ENGINE]
