@@ -16,6 +16,8 @@ endif
 
 dist_noinst_DATA = packaging/systemd/pgweir.socket packaging/systemd/pgweir.sysusers.conf
 EXTRA_DIST += packaging/systemd/pgweir.service.in packaging/systemd/pgweir.tmpfiles.conf.in
+EXTRA_DIST += packaging/build-deb packaging/debian packaging/rpm packaging/container \
+	packaging/kubernetes packaging/helm
 packaging_made = packaging/systemd/pgweir.service packaging/systemd/pgweir.tmpfiles.conf
 CLEANFILES += $(packaging_made)
 all-local: $(packaging_made)

@@ -53,6 +53,12 @@ static inline void wr_u32(struct wr *w, uint32_t v)
 	wr_bytes(w, b, 4);
 }
 
+static inline void wr_u64(struct wr *w, uint64_t v)
+{
+	wr_u32(w, (uint32_t)(v >> 32));
+	wr_u32(w, (uint32_t)v);
+}
+
 static inline void wr_str(struct wr *w, const char *s) /* without the NUL */
 {
 	wr_bytes(w, s, strlen(s));

@@ -238,10 +238,12 @@ struct conf {
 	uint32_t peer_id;        /* 0: no peers */
 
 	/* listening */
-	struct conf_list listen_addr;  /* * "*": all */
-	uint16_t listen_port;          /* * */
-	uint32_t listen_backlog;       /* * */
-	bool so_reuseport;             /* * */
+	struct conf_list listen_addr; /* * "*": all */
+	uint16_t listen_port;         /* * */
+	uint32_t listen_backlog;      /* * */
+	bool so_reuseport;            /* * */
+	const char *takeover_socket;
+	uint64_t takeover_timeout_us;
 	const char *unix_socket_dir;   /* * */
 	uint32_t unix_socket_mode;     /* * permission bits */
 	const char *unix_socket_group; /* * */

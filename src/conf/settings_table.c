@@ -510,6 +510,13 @@ const struct setting settings[] = {
 		.help = "syslog's facility: daemon, auth, user, local0 to local7 and so on"},
 	{ROW(G, PROCESS, STRING, "syslog_ident", syslog_ident), .def = "pgbouncer",
 		.def_weir = "pgweir", .help = "name of the program in syslog"},
+	{ROW(G, PROCESS, STRING, "takeover_socket", takeover_socket),
+		.flags = SETTING_RESTART | SETTING_OURS, .def = "",
+		.help = "unix socket for pgweir --takeover; empty: in unix_socket_dir, if that is "
+			"one"},
+	{ROW(G, PROCESS, TIME, "takeover_timeout", takeover_timeout_us), .flags = SETTING_OURS,
+		.def = "600", .max = TIME_TOP,
+		.help = "time for clients that cannot go on in the new process, after a take-over"},
 	{ROW(G, NET, INT, "tcp_defer_accept", tcp_defer_accept), .def = "1", .max = 3600,
 		.help = "accept a connection only when it has sent something, or after 45 s; 0: at "
 			"once"},

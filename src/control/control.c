@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "conf/conf.h"
 #include "control/admin.h"
@@ -22,6 +23,7 @@
 #include "control/snapshots.h"
 #include "control/spread.h"
 #include "control/stats.h"
+#include "control/takeover.h"
 #include "net/conn.h"
 #include "route/roles.h"
 
@@ -59,6 +61,7 @@ struct control {
 	struct spread *spread;
 	struct consoles *consoles;
 	struct http *http; /* NULL: no stats port */
+	struct handing *handing;
 	struct show_tools tools;
 };
 
@@ -280,6 +283,15 @@ static void take_mail(struct control *c, struct mail *m)
 	case ASK_DONE:
 		tellers_take(&c->tellers, message);
 		break;
+	case ASK_LEAVES:
+		takeover_take_leaving(c->handing, message);
+		break;
+	case ASK_PLACE:
+		takeover_take_place(c->handing, message);
+		break;
+	case ASK_CANCEL:
+		takeover_take_cancel(c->handing, message);
+		break;
 	case ASK_STOPPED:
 		ending_worker_stopped(&c->ending);
 		free(m);
@@ -305,6 +317,8 @@ static void drop_mail(struct control *c, struct mail *m)
 	} else {
 		if (m->kind == ASK_CONSOLE)
 			conn_free_detached(((struct ask_console *)message)->conn);
+		if (m->kind == ASK_LEAVES)
+			close(((struct ask_leaves *)message)->fd);
 		free(message);
 	}
 }
@@ -411,6 +425,45 @@ static enum status new_views(struct control *c)
 	return st;
 }
 
+/* --- another process takes over --- */
+
+static bool on_socket(void *arg, uint32_t i, struct takeover_listening *out)
+{
+	struct control *c = arg;
+
+	if (c->http == NULL)
+		return c->args.socket(c->args.arg, i, out);
+	if (i == 0)
+		*out = (struct takeover_listening){
+			.fd = http_fd(c->http), .what = TAKEOVER_FOR_STATS};
+	return i == 0 || c->args.socket(c->args.arg, i - 1, out);
+}
+
+static void on_passed_on(void *arg, long pid)
+{
+	struct control *c = arg;
+
+	service_passed_on(c->service, pid);
+
+	http_free(c->http);
+	c->http = NULL;
+	ending_drain(&c->ending, env_conf(&c->env)->takeover_timeout_us);
+}
+
+static enum status new_handing(struct control *c)
+{
+	struct takeover_conf tc = {
+		.env = &c->env,
+		.listen_fd = c->args.takeover_fd > 0 ? c->args.takeover_fd : -1,
+		.from = c->args.predecessor,
+		.socket = on_socket,
+		.passed_on = on_passed_on,
+		.arg = c,
+	};
+
+	return takeover_new(&tc, &c->handing);
+}
+
 static enum status new_modules(struct control *c)
 {
 	enum status st;
@@ -431,7 +484,8 @@ static enum status new_modules(struct control *c)
 		(st = reload_new(&c->env, &c->args.from, &reload_ops, c, &c->reload)) != OK ||
 		(st = spread_new(&c->env, c->reload, &c->spread)) != OK)
 		return st;
-	return new_views(c);
+	st = new_views(c);
+	return st == OK ? new_handing(c) : st;
 }
 
 static void on_stopping(void *arg)
@@ -489,6 +543,7 @@ enum status control_run(struct control *c)
 
 static void free_modules(struct control *c)
 {
+	takeover_end(c->handing);
 	http_free(c->http);
 	consoles_free(c->consoles);
 	history_free(c->history);

@@ -13,6 +13,7 @@
 
 #include "base/status.h"
 #include "control/config.h"
+#include "control/takeover.h"
 #include "worker/shared.h"
 
 struct control;
@@ -28,6 +29,11 @@ struct control_args {
 	 */
 	void (*on_conf)(void *arg, const struct conf *conf, bool reopen);
 	void *arg;
+	/* take-over, control/takeover.h: takeover_socket; 0, -1: none; moved */
+	int takeover_fd;
+	struct takeover_from *predecessor; /* borrowed until control_new returns; NULL: none */
+	/* The i-th listening socket to hand on; false: there are no more. */
+	bool (*socket)(void *arg, uint32_t i, struct takeover_listening *out);
 };
 
 /*

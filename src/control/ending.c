@@ -68,7 +68,10 @@ static void on_timer(void *ctx, struct wheel_timer *t)
 		tell_start(&e->tell, COMMAND_CLOSE_IDLE, "", 0);
 	} else if (e->phase == ENDING_CLIENTS && atomic_load(&sh->n_clients) == 0) {
 		ending_now(e);
-	} else if (e->phase == ENDING_CLIENTS) {
+	} else if (e->phase == ENDING_DRAIN &&
+		   (atomic_load(&sh->n_clients) == 0 || env_now_us(e->env) >= e->until_us)) {
+		ending_now(e);
+	} else if (e->phase == ENDING_CLIENTS || e->phase == ENDING_DRAIN) {
 		env_timer(e->env, t, ENDING_POLL_US);
 	} else if (e->phase == ENDING_STOPPING) {
 		log_error(sh->log, "workers do not end", "stopped=%u of=%u", e->n_stopped,
@@ -87,6 +90,15 @@ void ending_wait(struct ending *e, bool wait_servers)
 		wait_servers ? "servers" : "clients", atomic_load(&e->env->shared->n_clients));
 	e->phase = wait_servers ? ENDING_SERVERS : ENDING_CLIENTS;
 	env_timer(e->env, &e->timer, 0);
+}
+
+void ending_drain(struct ending *e, uint64_t timeout_us)
+{
+	if (e->phase != ENDING_NOT)
+		return;
+	e->phase = ENDING_DRAIN;
+	e->until_us = env_now_us(e->env) + timeout_us;
+	env_timer(e->env, &e->timer, ENDING_POLL_US);
 }
 
 void ending_init(struct ending *e, struct env *env, struct tellers *t)

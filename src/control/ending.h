@@ -13,6 +13,7 @@
 enum ending_phase {
 	ENDING_NOT,
 	ENDING_CLIENTS,  /* when the last client has left */
+	ENDING_DRAIN,    /* … or at `until_us` */
 	ENDING_SERVERS,  /* when no server is in use */
 	ENDING_SOON,     /* in the next turn */
 	ENDING_STOPPING, /* the workers have been told */
@@ -23,6 +24,7 @@ struct ending {
 	struct env *env;
 	enum ending_phase phase;
 	struct wheel_timer timer;
+	uint64_t until_us;
 	struct tell_run tell;
 	uint32_t n_stopped;             /* workers that have ended */
 	void (*on_stopping)(void *arg); /* the workers are told next; may be NULL */
@@ -38,6 +40,8 @@ void ending_fini(struct ending *e);
  */
 void ending_wait(struct ending *e, bool wait_servers);
 void ending_soon(struct ending *e);
+/* Another process has taken over: when the last client has gone, or after `timeout_us`. */
+void ending_drain(struct ending *e, uint64_t timeout_us);
 void ending_worker_stopped(struct ending *e); /* a mail ASK_STOPPED */
 
 static inline bool ending_is_over(const struct ending *e)

@@ -372,13 +372,21 @@ static enum status start_server(struct http *h)
 	return OK;
 }
 
+int http_fd(const struct http *h)
+{
+	return evconnlistener_get_fd(h->listener);
+}
+
 enum status http_new(struct env *env, const struct show_tools *tools, int fd, struct http **out)
 {
 	struct http *h = calloc(1, sizeof *h);
 	enum status st;
 
-	if (h == NULL)
+	if (h == NULL) {
+		if (fd >= 0)
+			close(fd);
 		return E_NOMEM;
+	}
 	h->env = env;
 	h->tools = tools;
 	h->fd = fd > 0 ? fd : -1;

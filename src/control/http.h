@@ -25,6 +25,7 @@ struct http;
  */
 enum status http_new(
 	struct env *env, const struct show_tools *tools, int fd, struct http **out) MUST_USE;
-void http_free(struct http *h); /* NULL is allowed */
+int http_fd(const struct http *h); /* the listening socket, which stays http's */
+void http_free(struct http *h);    /* NULL is allowed */
 
 #endif

@@ -54,6 +54,8 @@ libcore_a_SOURCES += \
 	src/control/switchover.c src/control/switchover.h \
 	src/control/snapshots.c src/control/snapshots.h \
 	src/control/stats.c src/control/stats.h \
+	src/control/takeover.c src/control/takeover.h \
+	src/control/takeover_wire.c src/control/takeover_wire.h \
 	src/control/target.c src/control/target.h \
 	src/control/tell.c src/control/tell.h
 
@@ -62,6 +64,7 @@ PAGE_FILES = src/control/page/index.html src/control/page/style.css src/control/
 EXTRA_DIST += $(PAGE_FILES) src/control/page/embed.sh
 nodist_libcore_a_SOURCES = src/control/page_data.h
 BUILT_SOURCES += src/control/page_data.h
+src/control/libcore_a-front.$(OBJEXT): src/control/page_data.h
 CLEANFILES += src/control/page_data.h
 src/control/page_data.h: $(PAGE_FILES) src/control/page/embed.sh
 	$(AM_V_GEN)$(MKDIR_P) src/control && dir=$(srcdir)/src/control/page && \

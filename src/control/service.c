@@ -136,6 +136,18 @@ void service_waiting(struct service *s, const char *for_whom)
 	tell_status(s, "", status);
 }
 
+void service_passed_on(struct service *s, long pid)
+{
+	char text[64];
+
+	(void)snprintf(text, sizeof text, "MAINPID=%ld\n", pid);
+	tell(s, text);
+	wheel_del(&s->env->wheel, &s->timer);
+	if (s->fd >= 0)
+		close(s->fd);
+	s->fd = -1;
+}
+
 void service_stopping(struct service *s)
 {
 	wheel_del(&s->env->wheel, &s->timer);

@@ -23,6 +23,8 @@ void service_reloading(struct service *s); /* the files are read again */
 /* The end of that; `text`: why it was refused, or what waits for a restart, or "". */
 void service_reloaded(struct service *s, enum status st, const char *text);
 void service_waiting(struct service *s, const char *for_whom); /* no new clients from now on */
+/* Another process goes on in our place: it is the service's main one, and tells from now on. */
+void service_passed_on(struct service *s, long pid);
 void service_stopping(struct service *s);
 
 #endif

@@ -7,6 +7,7 @@ src_pgweir_SOURCES = \
 	src/main/logsink.c src/main/logsink.h \
 	src/main/main.c \
 	src/main/sockets.c src/main/sockets.h \
+	src/main/succession.c src/main/succession.h \
 	src/main/syslog_out.c src/main/syslog_out.h
 src_pgweir_CFLAGS = $(AM_CFLAGS) $(PGWEIR_LTO) -Wno-sign-conversion
 src_pgweir_LDFLAGS = $(PGWEIR_LDFLAGS) $(PGWEIR_LTO)

@@ -23,6 +23,7 @@
 #include "main/daemon.h"
 #include "main/logsink.h"
 #include "main/sockets.h"
+#include "main/succession.h"
 #include "pool/share.h"
 #include "worker/worker.h"
 
@@ -33,6 +34,8 @@ struct options {
 	struct config_from from;
 	const char *user;
 	bool daemon, test, quiet;
+	bool takeover;   /* ask the running daemon to have this program in its place */
+	int takeover_fd; /* … we are that program; -1: no */
 	unsigned verbose;
 };
 
@@ -42,11 +45,13 @@ struct process {
 	struct shared *sh;
 	struct activation passed;
 	struct sockets *sockets;
+	struct inherited inherited;
 	struct control *control;
 	struct worker *workers[WORKERS_MAX];
 	pthread_t threads[WORKERS_MAX];
 	uint32_t n_started;
 	char pidfile[512];
+	char takeover_file[108];
 };
 
 static void usage(FILE *to)
@@ -60,6 +65,7 @@ static void usage(FILE *to)
 	      "  -d, --daemon             run in the background\n"
 	      "  -t, --test               test the configuration, show all errors, and exit\n"
 	      "  -u, --user=USER          run as USER\n"
+	      "      --takeover           have this program take over from the running daemon\n"
 	      "  -q, --quiet              log warnings and errors only\n"
 	      "  -v, --verbose            log more\n"
 	      "  -V, --version            show the version\n"
@@ -87,11 +93,13 @@ static int help_config(const char *key)
 /* Read the command line. Returns -1 to go on, else the exit status. */
 static int read_options(int argc, char **argv, struct options *o)
 {
-	enum { OPT_HELP = 256, OPT_HELP_CONFIG };
+	enum { OPT_HELP = 256, OPT_HELP_CONFIG, OPT_TAKEOVER, OPT_TAKEOVER_FD };
 	static const struct option longs[] = {{"daemon", no_argument, NULL, 'd'},
 		{"test", no_argument, NULL, 't'}, {"user", required_argument, NULL, 'u'},
 		{"quiet", no_argument, NULL, 'q'}, {"verbose", no_argument, NULL, 'v'},
 		{"version", no_argument, NULL, 'V'}, {"help", no_argument, NULL, OPT_HELP},
+		{"takeover", no_argument, NULL, OPT_TAKEOVER},
+		{"takeover-fd", required_argument, NULL, OPT_TAKEOVER_FD}, /* not for people */
 		{"help-config", no_argument, NULL, OPT_HELP_CONFIG}, {NULL, 0, NULL, 0}};
 	int ch;
 
@@ -112,6 +120,12 @@ static int read_options(int argc, char **argv, struct options *o)
 			break;
 		case 'v':
 			o->verbose++;
+			break;
+		case OPT_TAKEOVER:
+			o->takeover = true;
+			break;
+		case OPT_TAKEOVER_FD:
+			o->takeover_fd = atoi(optarg);
 			break;
 		case 'V':
 			puts(PACKAGE_STRING);
@@ -192,6 +206,14 @@ static enum status shared_new(struct process *p)
 	atomic_store(&sh->next_id, 1);
 	sh->start_wall_us = clock_us(CLOCK_REALTIME);
 	sh->start_mono_us = clock_us(CLOCK_MONOTONIC);
+	if (p->inherited.from.sock >= 0) {
+		const struct takeover_hello *hello = &p->inherited.from.hello;
+
+		sh->hash_key = hello->hash_key;
+		memcpy(sh->mock_secret, hello->mock_secret, sizeof sh->mock_secret);
+		sh->slots_kept = hello->slots_max;
+		return OK;
+	}
 	if (RAND_bytes((uint8_t *)&sh->hash_key, sizeof sh->hash_key) != 1 ||
 		RAND_bytes(sh->mock_secret, sizeof sh->mock_secret) != 1)
 		return E_IO;
@@ -207,6 +229,21 @@ static void on_conf(void *arg, const struct conf *conf, bool reopen)
 	if (logsink_apply(&p->log, conf, reopen) != OK)
 		log_error(&p->log, "cannot open the log file", "logfile=%s error=\"%s\"",
 			conf->logfile, strerror(errno));
+}
+
+/* --- another process takes over --- */
+
+static bool on_socket(void *arg, uint32_t i, struct takeover_listening *out)
+{
+	struct process *p = arg;
+
+	if (i >= p->sockets->n)
+		return false;
+	out->fd = p->sockets->entry[i].listen.fd;
+	out->is_passed = p->sockets->entry[i].listen.is_passed;
+	out->what =
+		p->sockets->entry[i].listen.is_admin ? TAKEOVER_FOR_ADMINS : TAKEOVER_FOR_CLIENTS;
+	return true;
 }
 
 /* --- threads --- */
@@ -267,7 +304,7 @@ static enum status start_workers(struct process *p)
 /* Returns false if a helper thread is still busy: what it uses is left, _exit must follow. */
 static bool process_free(struct process *p)
 {
-	bool all_ended;
+	bool all_ended, is_taken_over;
 
 	for (uint32_t i = 0; i < p->n_started; i++)
 		pthread_join(p->threads[i], NULL);
@@ -277,8 +314,9 @@ static bool process_free(struct process *p)
 	for (uint32_t i = 0; p->sh != NULL && i < WORKERS_MAX; i++)
 		worker_free(p->workers[i]);
 	all_ended = control_free(p->control);
+	is_taken_over = p->sh != NULL && atomic_load(&p->sh->is_taken_over);
 	if (p->sockets != NULL)
-		sockets_close(p->sockets);
+		sockets_close(p->sockets, !is_taken_over);
 	free(p->sockets);
 	if (p->sh != NULL && all_ended) {
 		if (p->sh->share != NULL)
@@ -286,8 +324,11 @@ static bool process_free(struct process *p)
 		snap_domain_fini(&p->sh->snap);
 		free(p->sh);
 	}
-	if (p->pidfile[0] != '\0')
+	if (p->pidfile[0] != '\0' && !is_taken_over)
 		unlink(p->pidfile);
+	if (p->takeover_file[0] != '\0' && !is_taken_over)
+		unlink(p->takeover_file);
+	inherited_free(&p->inherited);
 	return all_ended;
 }
 
@@ -314,9 +355,12 @@ static int become(struct process *p, const struct conf *conf)
 
 static int pid_file(struct process *p, const struct conf *conf)
 {
+	enum status st;
 	pid_t holder;
-	enum status st = daemon_write_pid(conf->pidfile, &holder);
 
+	if (p->inherited.from.sock >= 0 && conf->pidfile[0] != '\0')
+		unlink(conf->pidfile); /* of the process that is taken over */
+	st = daemon_write_pid(conf->pidfile, &holder);
 	if (st == E_EXISTS) {
 		log_error(&p->log, "another pgweir runs", "pidfile=%s pid=%ld", conf->pidfile,
 			(long)holder);
@@ -338,6 +382,7 @@ static int serve(struct process *p, struct config_set *set)
 	struct control_args args = {.from = p->opt.from,
 		.stats_fd = activation_find(&p->passed, ACTIVATION_STATS),
 		.on_conf = on_conf,
+		.socket = on_socket,
 		.arg = p};
 	const struct conf *conf = set->conf;
 	int rc;
@@ -347,8 +392,9 @@ static int serve(struct process *p, struct config_set *set)
 	p->sh->n_workers = worker_count(conf);
 	p->sockets = calloc(1, sizeof *p->sockets);
 	if (p->sockets == NULL ||
-		sockets_open(p->sockets,
-			&(struct sockets_args){conf, &p->passed, p->sh->n_workers, &p->log}) != OK)
+		sockets_open(
+			p->sockets, &(struct sockets_args){conf, &p->passed, &p->inherited.sockets,
+					    p->sh->n_workers, &p->log}) != OK)
 		return 1;
 	daemon_raise_limits(conf, p->sh->n_workers, &p->log);
 	if ((rc = become(p, conf)) != 0 || (rc = pid_file(p, conf)) != 0)
@@ -357,6 +403,15 @@ static int serve(struct process *p, struct config_set *set)
 		control_prepare(p->sh, set) != OK)
 		return fail(p, "memory");
 	args.shared = p->sh;
+	args.predecessor = &p->inherited.from;
+	args.takeover_fd = p->inherited.takeover_fd;
+	if (p->inherited.stats_fd >= 0)
+		args.stats_fd = p->inherited.stats_fd;
+	p->inherited.takeover_fd = p->inherited.stats_fd = -1;
+	if (args.takeover_fd < 0)
+		args.takeover_fd = succession_listen(conf, &p->log);
+	if (args.takeover_fd >= 0)
+		succession_path(conf, p->takeover_file, sizeof p->takeover_file);
 	if (control_new(&args, &p->control) != OK || make_workers(p) != OK ||
 		start_workers(p) != OK)
 		return fail(p, "start the threads");
@@ -393,8 +448,10 @@ int main(int argc, char **argv)
 	static struct process p;
 	struct config_set set = {0};
 	char err[ACTIVATION_ERR_MAX];
-	int rc = read_options(argc, argv, &p.opt);
+	int rc;
 
+	p.opt.takeover_fd = -1;
+	rc = read_options(argc, argv, &p.opt);
 	if (rc >= 0)
 		return rc;
 	signal(SIGPIPE, SIG_IGN);
@@ -404,8 +461,14 @@ int main(int argc, char **argv)
 	}
 	p.log.now_s = clock_s;
 	logsink_init(&p.log, p.opt.quiet, p.opt.verbose);
+	inherited_init(&p.inherited);
 	rc = load(&p, &set);
-	if (rc == 0 && !p.opt.test) {
+	if (rc == 0 && p.opt.takeover) {
+		rc = succession_ask(set.conf, p.opt.from.path);
+	} else if (rc == 0 && p.opt.takeover_fd >= 0 &&
+		   inherited_read(&p.inherited, p.opt.takeover_fd, &p.passed) != OK) {
+		rc = fail(&p, "read what the process that is taken over says");
+	} else if (rc == 0 && !p.opt.test) {
 		if (p.opt.daemon && daemon_detach() != OK)
 			rc = fail(&p, "go to the background");
 		else

@@ -3,6 +3,7 @@
 #include <grp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "conf/conf.h"
@@ -14,6 +15,7 @@ struct opening {
 	struct log *log;
 	uint32_t n_workers;
 	bool is_admin;
+	struct sockets_given *given;
 };
 
 static enum status add(struct opening *o, uint32_t worker, int fd, bool deal)
@@ -50,6 +52,37 @@ static gid_t group_of(const struct opening *o)
 	return g != NULL ? g->gr_gid : (gid_t)-1;
 }
 
+static bool is_at(int fd, const struct net_addr *a)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof sa;
+	struct net_addr here;
+
+	return getsockname(fd, (struct sockaddr *)&sa, &len) == 0 &&
+	       net_addr_set(&here, (struct sockaddr *)&sa, len) == OK && net_addr_equal(&here, a);
+}
+
+/* Use what the process that is taken over has there. *n: how many there were. */
+static enum status adopt_address(struct opening *o, const struct net_addr *a, uint32_t *n)
+{
+	enum status st = OK;
+
+	*n = 0;
+	for (uint32_t i = 0; i < o->given->n && st == OK; i++) {
+		struct socket_given *g = &o->given->entry[i];
+
+		if (g->fd < 0 || g->is_admin != o->is_admin || !is_at(g->fd, a))
+			continue;
+		st = add(o, *n % o->n_workers, g->fd, o->n_workers > 1);
+		g->fd = -1;
+		++*n;
+	}
+	/* one for each worker: each keeps what it accepts */
+	for (uint32_t i = o->s->n - *n; *n >= o->n_workers && i < o->s->n; i++)
+		o->s->entry[i].listen.deal = false;
+	return st;
+}
+
 /* One address: a member per worker, or a single socket whose connections are dealt out. */
 static enum status open_address(struct opening *o, const struct net_addr *a)
 {
@@ -60,9 +93,12 @@ static enum status open_address(struct opening *o, const struct net_addr *a)
 		.unix_mode = (mode_t)o->conf->unix_socket_mode,
 		.unix_gid = is_unix ? group_of(o) : (gid_t)-1};
 	char err[LISTEN_ERR_MAX], addr[128], text[160];
+	uint32_t n_given;
 	enum status st;
 	int fd;
 
+	if ((st = adopt_address(o, a, &n_given)) != OK || n_given != 0)
+		return st;
 	net_addr_format(a, addr, sizeof addr);
 	if (is_unix)
 		snprintf(text, sizeof text, "%s", addr);
@@ -166,8 +202,11 @@ static enum status open_for_admins(struct opening *o, const struct sockets_args 
 
 enum status sockets_open(struct sockets *s, const struct sockets_args *args)
 {
-	struct opening o = {
-		.s = s, .conf = args->conf, .log = args->log, .n_workers = args->n_workers};
+	struct opening o = {.s = s,
+		.conf = args->conf,
+		.given = args->given,
+		.log = args->log,
+		.n_workers = args->n_workers};
 	enum status st;
 
 	s->n = 0;
@@ -193,10 +232,10 @@ uint32_t sockets_of_worker(
 	return n;
 }
 
-void sockets_close(struct sockets *s)
+void sockets_close(struct sockets *s, bool unlink)
 {
 	for (uint32_t i = 0; i < s->n; i++) {
-		if (!s->entry[i].listen.is_passed)
+		if (unlink && !s->entry[i].listen.is_passed)
 			listen_unlink(s->entry[i].listen.fd);
 		close(s->entry[i].listen.fd);
 	}

@@ -23,9 +23,23 @@ struct sockets {
 	} entry[SOCKETS_MAX];
 };
 
+/* Listening sockets of the process that is taken over. */
+struct sockets_given {
+	struct socket_given {
+		int fd; /* -1: it is in use */
+		bool is_admin;
+	} * entry;
+	uint32_t n;
+};
+
 struct sockets_args {
 	const struct conf *conf;
 	const struct activation *passed; /* of a use that is there nothing else is opened */
+	/*
+	 * Those of wanted addresses are used, all of them, since connections may wait in each;
+	 * their descriptors are moved.
+	 */
+	struct sockets_given *given;
 	uint32_t n_workers;
 	struct log *log;
 };
@@ -37,6 +51,7 @@ enum status sockets_open(struct sockets *s, const struct sockets_args *args) MUS
 uint32_t sockets_of_worker(
 	const struct sockets *s, uint32_t worker, struct worker_listen out[WORKER_LISTENERS_MAX]);
 
-void sockets_close(struct sockets *s); /* removes the files of unix sockets */
+/* unlink: remove the files of unix sockets, which nobody else uses. */
+void sockets_close(struct sockets *s, bool unlink);
 
 #endif

@@ -126,6 +126,9 @@ const uint8_t *conn_rx_data(
 /* Done with the first n bytes, n <= conn_rx_len. Inside on_data it adds to what that returns. */
 void conn_consume(struct conn *c, size_t n);
 
+/* These bytes were received before the conn was made: they are presented first. Errors: E_NOMEM. */
+enum status conn_unread(struct conn *c, const void *p, size_t len) MUST_USE;
+
 /* --- sending --- */
 void conn_put(struct conn *c, const void *p, size_t len);      /* borrowed until conn_flush */
 void conn_put_copy(struct conn *c, const void *p, size_t len); /* any len; copied at once */

@@ -64,6 +64,12 @@ void conn_rx_consume(struct conn *c, size_t n)
 		(void)rx_keep(c, c->rx + c->rx_off, c->rx_len); /* without memory it stays loose */
 }
 
+enum status conn_unread(struct conn *c, const void *p, size_t len)
+{
+	PANIC_IF(c->rx_len != 0 || c->in_call);
+	return len != 0 ? rx_keep(c, p, len) : OK;
+}
+
 /* Make room behind many kept bytes: twice their number is the size to have. */
 static enum status rx_grow(struct conn *c)
 {

@@ -213,7 +213,7 @@ bool share_pool_gives_back(const struct share_pool *p)
 {
 	const struct share_fair f = share_fair_of(p->node);
 
-	return share_gives_back(&f, budget_n(&p->open));
+	return atomic_load(&p->owed) > 0 || share_gives_back(&f, budget_n(&p->open));
 }
 
 /* --- opening and closing --- */
@@ -282,6 +282,10 @@ enum status share_open(
 	struct share_fair f;
 	int i = SHARE_FULL_NODE;
 
+	if (atomic_load(&p->owed) > 0) {
+		*full = SHARE_FULL_POOL;
+		return E_AGAIN; /* its worker tries again when it looks at its lines */
+	}
 	if (!yields(p, self))
 		i = budget_acquire_or_wait(set, sizeof set / sizeof set[0], self, wake);
 	if (i < 0) {
@@ -296,6 +300,26 @@ enum status share_open(
 	else
 		hunger_end(p, self, wake);
 	return E_AGAIN;
+}
+
+enum status share_open_elsewhere(struct share_pool *p, uint64_t *wake)
+{
+	struct budget_want set[] = {
+		{.b = &p->open},
+		{.b = &p->db->open},
+		{.b = &p->user->open},
+		{.b = &p->node->open},
+	};
+
+	if (budget_try_acquire(set, sizeof set / sizeof set[0], wake) >= 0)
+		return E_AGAIN;
+	claim_add(p);
+	return OK;
+}
+
+void share_owe(struct share_pool *p, int by)
+{
+	atomic_fetch_add(&p->owed, by);
 }
 
 void share_close(struct share_pool *p, uint64_t *wake)

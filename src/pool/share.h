@@ -83,6 +83,7 @@ struct share_pool {
 	struct budget pinned;     /* limit: max_pinned */
 	_Atomic int32_t claims;   /* servers open, and hungry workers */
 	_Atomic int32_t n_hungry; /* hungry workers */
+	_Atomic int32_t owed;     /* servers that another process asks for, see share_owe */
 	/* see worker/balance.h: by who holds the claim */
 	_Atomic bool judging;
 	uint64_t judged_us;
@@ -126,6 +127,14 @@ enum share_full { SHARE_FULL_POOL, SHARE_FULL_DATABASE, SHARE_FULL_USER, SHARE_F
  */
 enum status share_open(struct share_pool *p, unsigned self, uint32_t extra, enum share_full *full,
 	uint64_t *wake) MUST_USE;
+
+/*
+ * The same for another process, of which this one holds the places (control/takeover.h). If there
+ * is none, share_owe has the pool give one back before it opens any more for itself; share_owe with
+ * -1 when it has, or when nobody asks any more.
+ */
+enum status share_open_elsewhere(struct share_pool *p, uint64_t *wake) MUST_USE;
+void share_owe(struct share_pool *p, int by);
 
 /* A server is gone, or was never opened. *wake: as in share_open. */
 void share_close(struct share_pool *p, uint64_t *wake);

@@ -10,8 +10,16 @@ static void marks_bind(struct marks *m, const struct topo_cluster *c)
 {
 	if (m->identity == c->identity)
 		return;
-	marks_init(m);
+	if (m->identity != MARKS_ANY)
+		marks_init(m);
 	m->identity = c->identity;
+}
+
+void marks_arrive(struct marks *m, uint64_t number)
+{
+	marks_init(m);
+	m->write = mark_at(number);
+	m->identity = MARKS_ANY;
 }
 
 void marks_write(struct marks *m, const struct topo_cluster *c, uint64_t number)

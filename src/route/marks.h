@@ -76,6 +76,8 @@ struct mark {
 	uint8_t state;       /* enum mark_state */
 };
 
+#define MARKS_ANY UINT32_MAX
+
 struct marks {
 	struct mark write; /* read your writes: of the last unit on the primary, proven reads left
 			      out */
@@ -87,10 +89,16 @@ struct marks {
 	struct mark read;
 	uint16_t read_node; /* TOPO_NONE: none */
 	uint32_t read_epoch;
-	uint32_t identity; /* of the cluster that these belong to; 0: of none */
+	uint32_t identity; /* of the cluster that these belong to; 0: of none; or MARKS_ANY */
 };
 
 void marks_init(struct marks *m);
+
+/*
+ * A client comes from another process: what it has written and read there is not known here, but
+ * was before sample `number` + 1. For whichever cluster comes next.
+ */
+void marks_arrive(struct marks *m, uint64_t number);
 
 /* --- one mark --- */
 

@@ -18,6 +18,7 @@
 struct conn;
 struct client;
 struct server;
+struct share_pool;
 
 enum ask_kind {         /* worker -> control */
 	ASK_DERIVE = 1, /* struct ask_derive: run PBKDF2 on a helper, answer with TELL_DERIVED */
@@ -29,6 +30,9 @@ enum ask_kind {         /* worker -> control */
 	ASK_DONE,    /* struct ask_done: answer to TELL_COMMAND */
 	ASK_LISTEN,  /* struct ask_listen: a worker's first client of a channel, or its last left */
 	ASK_BARRIER, /* struct ask_barrier: tell when all notifications until now have come */
+	ASK_LEAVES,  /* struct ask_leaves: a connection for the process that takes over */
+	ASK_PLACE,   /* struct ask_place: in a take-over, about a server connection */
+	ASK_CANCEL,  /* struct ask_cancel: … a cancel request for a client of another process */
 	ASK_STOPPED, /* struct mail: this worker has ended its loop */
 };
 
@@ -45,6 +49,10 @@ enum tell_kind {           /* control or worker -> worker */
 	TELL_LISTENING,    /* struct tell_listening: how the listening connection does */
 	TELL_NOTIFIED,     /* struct tell_notified: a notification */
 	TELL_BARRIER,      /* struct ask_barrier, answered */
+	TELL_LEAVE,        /* struct tell_leave: another process takes over: clients go to it */
+	TELL_ARRIVE,       /* struct ask_leaves: a connection of the process that was taken over */
+	TELL_PLACE,        /* the struct ask_place, granted */
+	TELL_SETTLED, /* struct mail: no more clients come from the process that was taken over */
 	TELL_REFRESH, /* struct mail: a snapshot changed, load them now (else at the next turn) */
 	TELL_STOP,    /* struct mail: close everything and end the loop */
 };
@@ -132,6 +140,39 @@ struct tell_notified {
 	uint8_t message[]; /* NotificationResponse, whole */
 };
 
+/* worker/takeover.h. A connection as its image, and its socket; the same as TELL_ARRIVE. */
+struct ask_leaves {
+	struct mail mail;
+	bool is_server;           /* else a client */
+	struct share_pool *share; /* a server's, of this process; its place comes along */
+	uint32_t worker;          /* … where it was */
+	int fd;                   /* moved */
+	uint32_t len;
+	uint8_t image[]; /* has secrets: wiped before it is freed */
+};
+
+struct tell_leave {
+	struct mail mail;
+	bool clients_go; /* else they stay until they leave by themselves */
+};
+
+#define NODE_NAME_LEN 320u
+
+struct ask_place {
+	struct mail mail;
+	bool wanted; /* else one is given back */
+	uint32_t worker;
+	char database[NAME_LEN]; /* the [databases] entry's name */
+	char user[NAME_LEN];
+	char node[NODE_NAME_LEN];
+};
+
+struct ask_cancel {
+	struct mail mail;
+	uint32_t key_len;
+	uint8_t key[STARTUP_KEY_MAX];
+};
+
 struct tell_socket {
 	struct mail mail;
 	int fd; /* moved */
@@ -160,6 +201,7 @@ struct tell_cancel {
 	uint32_t peer; /* 0: for a client of the worker that is told */
 	uint32_t pid;
 	uint32_t first_slot, slot_step; /* where that client may be */
+	uint32_t n_searched; /* workers that have looked in all their slots; see cancel.h */
 	uint32_t key_len;
 	uint8_t key[STARTUP_KEY_MAX];
 };

@@ -78,6 +78,18 @@ static bool address(struct worker *w, struct tell_cancel *t, uint32_t *to)
 	return at.worker < w->sh->n_workers;
 }
 
+/* After a take-over a client's number may say nothing of where it is; its key does. */
+static bool search_all(struct worker *w, struct tell_cancel *t, uint32_t *to)
+{
+	if (!atomic_load(&w->sh->is_successor))
+		return false;
+	t->first_slot = 0;
+	t->slot_step = 1;
+	t->n_searched = 1;
+	*to = w->index;
+	return true;
+}
+
 void cancel_requested(
 	struct worker *w, struct client *c, uint32_t pid, const uint8_t *key, uint32_t key_len)
 {
@@ -96,7 +108,7 @@ void cancel_requested(
 	t->key_len = key_len;
 	memcpy(t->key, key, key_len);
 	t->from = (struct cancel_from){.worker = w->index, .id = c->id, .slot = c->slot};
-	if (address(w, t, &to)) {
+	if (address(w, t, &to) || search_all(w, t, &to)) {
 		worker_tell(w, to, &t->mail);
 		return;
 	}
@@ -118,6 +130,43 @@ static void take_step(struct worker *w, const struct tell_cancel *t)
 
 /* --- the victim's side --- */
 
+/* Not in this process: the control thread knows whether another one may have it. */
+static void ask_elsewhere(struct worker *w, const struct tell_cancel *t)
+{
+	struct ask_cancel *ask = worker_mail(sizeof *ask, ASK_CANCEL);
+
+	if (ask == NULL)
+		return;
+	ask->key_len = t->key_len;
+	memcpy(ask->key, t->key, t->key_len);
+	worker_ask(w, &ask->mail);
+}
+
+/* Nobody here has the key. True: another worker looks, who will answer. */
+static bool search_on(struct worker *w, const struct tell_cancel *t)
+{
+	uint32_t to = (w->index + 1) % w->sh->n_workers;
+	struct tell_cancel *next;
+
+	if (t->n_searched == 0 && !atomic_load(&w->sh->is_successor))
+		return false;
+	if (t->n_searched == w->sh->n_workers) {
+		if (atomic_load(&w->sh->is_successor))
+			ask_elsewhere(w, t);
+		return false;
+	}
+	next = worker_mail(sizeof *next, TELL_CANCEL);
+	if (next == NULL)
+		return false;
+	*next = *t;
+	next->mail = (struct mail){.kind = TELL_CANCEL};
+	next->first_slot = 0;
+	next->slot_step = 1;
+	next->n_searched++;
+	worker_tell(w, to, &next->mail);
+	return true;
+}
+
 /* True: who asked will be told when it is over. */
 static bool cancel_victim(struct worker *w, const struct tell_cancel *t)
 {
@@ -125,7 +174,7 @@ static bool cancel_victim(struct worker *w, const struct tell_cancel *t)
 	struct client *c = find_key(w, &at, t->key, t->key_len, NULL);
 
 	if (c == NULL)
-		return false;
+		return search_on(w, t);
 	if (c->state == CLIENT_WAITING) {
 		dispatch_cancel(w, c);
 		return false;

@@ -4,6 +4,7 @@
  * (relay.c); its end (client_close) is here and nowhere else.
  * Owns:    its conn, its prepared statement names, references to its settings.
  * Thread:  its worker's; moved whole to another worker once, between login and the first unit.
+ *          In a take-over it goes to another process as an image (image.h).
  */
 #ifndef PGWEIR_WORKER_CLIENT_H
 #define PGWEIR_WORKER_CLIENT_H
@@ -34,7 +35,7 @@ enum client_state {
 	CLIENT_TLS,     /* TLS handshake */
 	CLIENT_AUTH,    /* an answer to our challenge is awaited */
 	CLIENT_DERIVE,  /* a helper derives a key for its login */
-	CLIENT_MOVING,  /* on its way to another worker */
+	CLIENT_MOVING,  /* on its way to another worker, or to another process */
 	CLIENT_WELCOME, /* proved; waits for a server to learn what to greet it with */
 	CLIENT_IDLE,    /* no unit under way, no server */
 	CLIENT_WAITING, /* its unit stands in line */

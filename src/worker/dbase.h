@@ -172,6 +172,8 @@ struct pool {
 	uint64_t retry_at_us;   /* no login before that: the last one failed */
 	char last_error[128];   /* of the last failed login, "" after a good one */
 	char last_sqlstate[6];
+	uint32_t granted;   /* of a take-over: servers that may be opened */
+	uint64_t asked_us;  /* … when one was asked for last */
 	bool wants_tls;     /* server_tls_sslmode = allow: a login without TLS was refused last */
 	uint32_t borrowing; /* requests to other workers under way */
 };

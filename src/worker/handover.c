@@ -7,11 +7,13 @@
 
 #include "conf/effective.h"
 #include "proto/scram.h"
+#include "worker/account.h"
 #include "worker/ask.h"
 #include "worker/cancel_conn.h"
 #include "worker/dispatch.h"
 #include "worker/login.h"
 #include "worker/relay.h"
+#include "worker/takeover.h"
 
 #define SERVERS_PER_WORKER 4u /* a pool spreads over so many workers that each has these */
 
@@ -36,6 +38,9 @@ struct tell_borrow {
 
 /* --- leaving --- */
 
+#define TO_CONSOLE   WORKERS_MAX /* the control thread */
+#define TO_SUCCESSOR (WORKERS_MAX + 1)
+
 /* What was marked in this turn; the memory becomes the message, or is freed. */
 struct leaving {
 	struct list link;
@@ -43,7 +48,7 @@ struct leaving {
 	struct client *client; /* either */
 	struct server *server;
 	struct mail *mail; /* to be posted when the conn is off the loop */
-	uint32_t to;       /* worker, or WORKERS_MAX: the control thread */
+	uint32_t to;       /* worker, TO_CONSOLE or TO_SUCCESSOR */
 };
 
 /* Mark the conn's owner; what comes up on the conn until the end of the turn is left unread. */
@@ -96,6 +101,10 @@ void handover_server_closed(struct worker *w, const struct server *s)
 
 		if (l->server != s)
 			continue;
+		if (l->to == TO_SUCCESSOR) {
+			leaving_free(l);
+			continue;
+		}
 		share_coming(((struct tell_server *)l->mail)->share, l->to, -1);
 		decline(w, ((struct tell_server *)l->mail)->share, l->to);
 		baseline_fini(&((struct tell_server *)l->mail)->baseline);
@@ -108,12 +117,14 @@ static void on_detached(void *arg, struct conn *conn)
 	struct leaving *l = arg;
 	struct worker *w = l->w;
 
-	if (l->to == WORKERS_MAX)
+	if (l->to == TO_CONSOLE) {
 		((struct ask_console *)l->mail)->conn = conn;
-	if (l->to == WORKERS_MAX)
 		worker_ask(w, l->mail);
-	else
+	} else if (l->to == TO_SUCCESSOR) {
+		takeover_left(w, conn, (struct ask_leaves *)l->mail);
+	} else {
 		worker_tell(w, l->to, l->mail);
+	}
 	w->n_detaching--;
 	free(l);
 }
@@ -206,7 +217,7 @@ void handover_client_in(struct worker *w, struct mail *m)
 void handover_console(struct worker *w, struct client *c)
 {
 	struct ask_console *ask = worker_mail(sizeof *ask, ASK_CONSOLE);
-	struct leaving l = {.w = w, .client = c, .to = WORKERS_MAX};
+	struct leaving l = {.w = w, .client = c, .to = TO_CONSOLE};
 	const char *app = settings_get(c->set.current, "application_name");
 
 	if (ask == NULL) {
@@ -226,6 +237,19 @@ void handover_console(struct worker *w, struct client *c)
 		return;
 	}
 	client_transition(w, c, CLIENT_HANDED_OVER);
+}
+
+bool handover_client_out(struct worker *w, struct client *c, struct ask_leaves *ask)
+{
+	struct leaving l = {.w = w, .client = c, .to = TO_SUCCESSOR, .mail = &ask->mail};
+
+	if (leave_later(w, &l) != OK) {
+		free(ask);
+		return false;
+	}
+	w->n_clients_login++; /* as one that moves */
+	client_transition(w, c, CLIENT_HANDED_OVER);
+	return true;
 }
 
 /* --- servers --- */
@@ -265,6 +289,18 @@ void handover_server_out(struct worker *w, struct server *s, uint32_t to)
 	}
 }
 
+bool handover_server_on(struct worker *w, struct server *s, struct ask_leaves *ask)
+{
+	struct leaving l = {.w = w, .server = s, .to = TO_SUCCESSOR, .mail = &ask->mail};
+
+	if (leave_later(w, &l) != OK) {
+		free(ask);
+		return false;
+	}
+	server_transition(w, s, SERVER_HANDED_OVER);
+	return true;
+}
+
 static struct pool *pool_of_share(struct worker *w, const struct share_pool *share)
 {
 	struct dbase *db;
@@ -283,6 +319,8 @@ static void discard_server(struct worker *w, struct server *s, struct share_pool
 
 	share_close(share, &wake);
 	worker_wake(w, wake);
+	if (w->takeover != NULL)
+		takeover_place_gone(w, share);
 	conn_free_detached(s->conn);
 	stmt_lru_fini(&s->stmts);
 	owed_fini(&s->owed);
@@ -319,12 +357,8 @@ void handover_server_in(struct worker *w, struct mail *m)
 	s->pool = p;
 	list_init(&s->pool_link);
 	server_init_timer(s);
-	list_push_back(&w->servers, &s->link);
-	w->n_servers++;
 	w->counts.handovers_in++;
-	server_transition(w, s, SERVER_ARRIVED);
-	server_check_address(w, s);
-	dispatch_server_free(w, s);
+	server_arrived(w, s);
 }
 
 void handover_ask(struct worker *w, struct pool *p, uint32_t from)
@@ -376,6 +410,31 @@ void handover_look(struct worker *w, const struct mail *m)
 	dispatch_look(w);
 }
 
+/* Only the conn goes on; what was around it is freed at the end of the turn. */
+static void leave_conn_alone(struct worker *w, struct leaving *l)
+{
+	struct client *c = l->client;
+	struct server *s = l->server;
+	uint64_t wake = 0;
+
+	l->client = NULL;
+	l->server = NULL;
+	if (c == NULL) {
+		share_close(s->pool->share, &wake);
+		worker_wake(w, wake);
+		s->conn = NULL;
+		s->state = SERVER_CLOSED;
+		list_push_back(&w->dead_servers, &s->link);
+		return;
+	}
+	if (c->acc != NULL)
+		account_client_left(w, c);
+	atomic_fetch_sub(&w->sh->n_clients, 1);
+	c->conn = NULL;
+	c->state = CLIENT_CLOSED;
+	list_push_back(&w->dead_clients, &c->link);
+}
+
 void handover_flush(struct worker *w)
 {
 	struct list *it;
@@ -388,15 +447,8 @@ void handover_flush(struct worker *w)
 			client_leaves(w, l->client);
 		else
 			server_leaves(w, l->server);
-		if (l->to == WORKERS_MAX) {
-			struct client *c = l->client; /* its conn alone goes to the console */
-
-			atomic_fetch_sub(&w->sh->n_clients, 1);
-			l->client = NULL;
-			c->conn = NULL;
-			c->state = CLIENT_CLOSED;
-			list_push_back(&w->dead_clients, &c->link);
-		}
+		if (l->to >= WORKERS_MAX)
+			leave_conn_alone(w, l);
 		w->n_detaching++;
 		conn_detach(conn, on_detached, l);
 	}

@@ -9,12 +9,16 @@
 #ifndef PGWEIR_WORKER_HANDOVER_H
 #define PGWEIR_WORKER_HANDOVER_H
 
+#include "worker/ask.h"
 #include "worker/client.h"
 #include "worker/server.h"
 
 /* Begin to move a proved client to a worker of its pool. False: it is there already. */
 bool handover_client_home(struct worker *w, struct client *c);
 void handover_console(struct worker *w, struct client *c);
+/* To the process that takes over (takeover.h): `ask` is moved. False: no memory, it stays. */
+bool handover_client_out(struct worker *w, struct client *c, struct ask_leaves *ask) MUST_USE;
+bool handover_server_on(struct worker *w, struct server *s, struct ask_leaves *ask) MUST_USE;
 void handover_server_out(struct worker *w, struct server *s, uint32_t to);
 void handover_flush(struct worker *w); /* let go what was marked in this turn */
 /* One that was marked is closed before the end of the turn: it does not leave. */

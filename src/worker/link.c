@@ -6,6 +6,7 @@
 #include "worker/line.h"
 #include "worker/pinning.h"
 #include "worker/prepared.h"
+#include "worker/takeover.h"
 #include "worker/worker.h"
 
 void link_make(struct worker *w, struct client *c, struct server *s)
@@ -78,6 +79,8 @@ void link_release(struct worker *w, struct client *c, struct server *s)
 	server_release(w, s);
 	if (c->state == CLIENT_CLOSED)
 		return;
+	if (w->takeover != NULL)
+		takeover_unlinked(w, c);
 	client_watch(w, c);
 	if (conn_rx_len(c->conn) != 0 || conn_rx_is_paused(c->conn))
 		conn_rx_resume(c->conn);

@@ -20,6 +20,7 @@ libcore_a_SOURCES += \
 	src/worker/found_out.c src/worker/found_out.h \
 	src/worker/handover.c src/worker/handover.h \
 	src/worker/hold.c src/worker/hold.h \
+	src/worker/image.c src/worker/image.h \
 	src/worker/judge.c src/worker/judge.h \
 	src/worker/keys.c src/worker/keys.h \
 	src/worker/learned.c src/worker/learned.h \
@@ -52,6 +53,7 @@ libcore_a_SOURCES += \
 	src/worker/show.c src/worker/show.h \
 	src/worker/single.c src/worker/single.h \
 	src/worker/sqlstmt.c src/worker/sqlstmt.h \
+	src/worker/takeover.c src/worker/takeover.h \
 	src/worker/unit.c src/worker/unit.h \
 	src/worker/unit_end.c src/worker/unit_end.h \
 	src/worker/upkeep.c src/worker/upkeep.h \

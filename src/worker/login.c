@@ -401,7 +401,7 @@ static void log_login(struct worker *w, const struct client *c)
 }
 
 /* Find the client's account and take its place in the limits on clients. */
-static bool enter_account(struct worker *w, struct client *c)
+bool login_enter(struct worker *w, struct client *c)
 {
 	struct login *l = c->login;
 	enum status st = dbase_find(w, l->database, &c->db);
@@ -465,7 +465,7 @@ void login_go_on(struct worker *w, struct client *c)
 {
 	const struct welcome *x;
 
-	if (!enter_account(w, c))
+	if (!login_enter(w, c))
 		return;
 	learn_keys(c);
 	x = c->acc->has_baseline && !c->replication ? account_welcome(c->acc, c->set.current)
@@ -479,6 +479,19 @@ void login_go_on(struct worker *w, struct client *c)
 	dispatch_welcome(w, c);
 }
 
+void login_settle(struct worker *w, struct client *c)
+{
+	client_transition(w, c, CLIENT_GREETED);
+	if (c->server != NULL) /* its own, see replication.h */
+		client_transition(w, c, CLIENT_LINKED);
+	client_settings_changed(w, c);
+	c->verbatim = c->acc->mode == POOL_MODE_SESSION || c->replication;
+	conn_set_limits(c->conn, &w->client_limits);
+	login_free(c->login);
+	c->login = NULL;
+	baseline_fini(&c->learned);
+}
+
 void login_greet(struct worker *w, struct client *c, const struct welcome *x)
 {
 	uint8_t buf[512];
@@ -490,13 +503,8 @@ void login_greet(struct worker *w, struct client *c, const struct welcome *x)
 	out.len = 0;
 	cancel_put_key(w, c, c->login->version, &out);
 	conn_put_copy(c->conn, buf, out.len);
-	client_transition(w, c, CLIENT_GREETED);
-	if (c->server != NULL) /* its own, see replication.h */
-		client_transition(w, c, CLIENT_LINKED);
 	c->request_us = w->now_us;
-	client_settings_changed(w, c);
-	c->verbatim = c->acc->mode == POOL_MODE_SESSION || c->replication;
-	conn_set_limits(c->conn, &w->client_limits);
+	login_settle(w, c);
 	if (w->conf->login_notify_message[0] != '\0') {
 		uint8_t notice[REPORT_OWN_MAX];
 		struct wr nw = wr_of(notice, sizeof notice);
@@ -510,9 +518,6 @@ void login_greet(struct worker *w, struct client *c, const struct welcome *x)
 	conn_flush(c->conn);
 	client_count_bytes(c);
 	c->db->stats.logins++;
-	login_free(c->login);
-	c->login = NULL;
-	baseline_fini(&c->learned);
 	client_watch(w, c);
 	conn_rx_resume(c->conn);
 }

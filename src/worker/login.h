@@ -42,6 +42,15 @@ void login_refuse(struct worker *w, struct client *c, const char *sqlstate, cons
 	const char *hint);
 void login_refuse_protocol(struct worker *w, struct client *c, const char *message);
 
+/*
+ * Find the client's account and take its place in the limits on clients. False: it was refused and
+ * is closed.
+ */
+bool login_enter(struct worker *w, struct client *c);
+
+/* All is said that a login is answered with, or, in a take-over, was said before: CLIENT_IDLE. */
+void login_settle(struct worker *w, struct client *c);
+
 /* The client has proved itself and is on the worker where it shall live: greet it, or wait. */
 void login_go_on(struct worker *w, struct client *c);
 

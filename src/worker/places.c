@@ -3,10 +3,13 @@
 #include "conf/conf.h"
 #include "worker/custom.h"
 #include "worker/server.h"
+#include "worker/takeover.h"
 #include "worker/worker.h"
 
 bool places_may_open(struct worker *w, const struct pool *p)
 {
+	if (w->takeover != NULL && p->granted == 0)
+		return false;
 	return p->index != POOL_RETIRED && p->acc->db->conf != NULL && !p->acc->db->paused &&
 	       w->now_us >= p->retry_at_us && !w->stopping;
 }
@@ -78,6 +81,8 @@ bool places_open_one(struct worker *w, struct pool *p, struct client *only_for)
 	if (st != OK)
 		budget_release(&p->share->node->logins, &wake);
 	worker_wake(w, wake);
+	if (st == OK && w->takeover != NULL)
+		p->granted--;
 	return st == OK && server_open(w, p, only_for) == OK;
 }
 
@@ -96,6 +101,8 @@ void places_server_gone(struct worker *w, struct pool *p, bool login_counted)
 		budget_release(&p->share->node->logins, &wake);
 	share_close(p->share, &wake);
 	worker_wake(w, wake);
+	if (w->takeover != NULL)
+		takeover_server_gone(w, p);
 	if (waitq_len(&p->line) != 0)
 		places_open_for_line(w, p);
 }

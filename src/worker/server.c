@@ -323,14 +323,12 @@ const struct conn_ops server_ops = {
 
 /* --- life --- */
 
-enum status server_open(struct worker *w, struct pool *p, struct client *only_for)
+struct server *server_new(struct worker *w, struct pool *p)
 {
 	struct server *s = calloc(1, sizeof *s);
 
-	if (s == NULL) {
-		places_server_gone(w, p, true);
-		return E_NOMEM;
-	}
+	if (s == NULL)
+		return NULL;
 	s->w = w;
 	s->pool = p;
 	s->id = atomic_fetch_add(&w->sh->next_id, 1);
@@ -338,16 +336,12 @@ enum status server_open(struct worker *w, struct pool *p, struct client *only_fo
 	s->login_hash = p->acc->login_hash;
 	s->state = SERVER_CONNECTING;
 	s->opened_us = w->now_us;
+	list_init(&s->link);
+	list_init(&s->pool_link);
 	list_init(&s->barrier_link);
 	s->used_us = w->now_us;
 	s->state_since_us = w->now_us;
 	s->txn_status = 'I';
-	s->login_counted = true;
-	if (only_for != NULL) {
-		s->wanted_by = only_for;
-		only_for->wanted = s;
-		s->replication = only_for->replication;
-	}
 	s->settings = settings_empty(w->settings);
 	s->names = settings_empty(w->settings);
 	s->made = settings_empty(w->settings);
@@ -358,6 +352,33 @@ enum status server_open(struct worker *w, struct pool *p, struct client *only_fo
 	stmt_lru_init(&s->stmts, w->stmts,
 		w->conf->max_prepared_statements != 0 ? w->conf->max_prepared_statements : 1);
 	stmt_names_init(&s->real, w->stmts, 2 * CLIENT_STATEMENTS_MAX);
+	return s;
+}
+
+void server_arrived(struct worker *w, struct server *s)
+{
+	s->state = SERVER_MOVING;
+	list_push_back(&w->servers, &s->link);
+	w->n_servers++;
+	server_transition(w, s, SERVER_ARRIVED);
+	server_check_address(w, s);
+	dispatch_server_free(w, s);
+}
+
+enum status server_open(struct worker *w, struct pool *p, struct client *only_for)
+{
+	struct server *s = server_new(w, p);
+
+	if (s == NULL) {
+		places_server_gone(w, p, true);
+		return E_NOMEM;
+	}
+	s->login_counted = true;
+	if (only_for != NULL) {
+		s->wanted_by = only_for;
+		only_for->wanted = s;
+		s->replication = only_for->replication;
+	}
 	list_push_back(&w->servers, &s->link);
 	list_push_front(&p->logins, &s->pool_link);
 	p->n_login++;

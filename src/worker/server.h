@@ -154,6 +154,12 @@ struct server {
 	uint8_t unit_head[ACTIVITY_LEN_MAX + 1]; /* of the last unit sent; a NUL follows */
 };
 
+/* One of the pool that is nowhere yet; NULL: no memory. */
+struct server *server_new(struct worker *w, struct pool *p);
+
+/* It has come from another worker or process, idle: into the pool, and to who waits for it. */
+void server_arrived(struct worker *w, struct server *s);
+
 /*
  * Begin a new connection for the pool; its places in the budgets have been taken and are the
  * server's now. only_for: the client that it is opened for, alone; NULL: whoever waits.

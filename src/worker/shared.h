@@ -142,7 +142,15 @@ struct shared {
 	_Atomic uint64_t reconnect_no; /* counter that admin_state.reconnect* refer to */
 	_Atomic uint64_t learned_now;  /* statements learned to write: worker/learned.h */
 	_Atomic uint64_t learned_total;
-	_Atomic uint64_t ddl_no; /* schema changes seen, of any database */
+	_Atomic uint64_t ddl_no;    /* schema changes seen, of any database */
+	_Atomic uint32_t slots_max; /* the largest number of slots of a worker */
+
+	/* a take-over, worker/takeover.h: by the control thread */
+	uint32_t slots_kept; /* of each worker, for clients that come; set before the threads start
+			      */
+	_Atomic bool
+		is_successor; /* clients have come whose numbers say nothing of where they are */
+	_Atomic bool is_taken_over; /* the listening sockets are another process's */
 
 	uint32_t n_workers;
 	struct worker_port workers[WORKERS_MAX];

@@ -31,6 +31,7 @@
 #include "worker/queries.h"
 #include "worker/server.h"
 #include "worker/show.h"
+#include "worker/takeover.h"
 #include "worker/upkeep.h"
 
 #define WORKER_RX_LEN         (128u << 10) /* shared receive buffer */
@@ -78,10 +79,12 @@ uint64_t worker_random(struct worker *w)
 
 static enum status slots_grow(struct worker *w)
 {
-	uint32_t n = w->n_slots != 0 ? w->n_slots * 2 : 64;
+	uint32_t n = w->n_slots != 0 ? w->n_slots * 2 : 64, max;
 	struct client **slots;
 	uint32_t *idle;
 
+	while (n <= w->n_slots_kept)
+		n *= 2;
 	if (n > WORKER_SLOTS_MAX)
 		return E_LIMIT;
 	slots = realloc(w->slots, n * sizeof(struct client *));
@@ -94,9 +97,12 @@ static enum status slots_grow(struct worker *w)
 	w->slots_free = idle;
 	for (uint32_t i = n; i > w->n_slots; i--) {
 		slots[i - 1] = NULL;
-		idle[w->n_slots_free++] = i - 1;
+		if (i - 1 >= w->n_slots_kept)
+			idle[w->n_slots_free++] = i - 1;
 	}
 	w->n_slots = n;
+	while ((max = atomic_load(&w->sh->slots_max)) < n)
+		(void)atomic_compare_exchange_weak(&w->sh->slots_max, &max, n);
 	return OK;
 }
 
@@ -114,10 +120,44 @@ enum status worker_slot_take(struct worker *w, struct client *c, uint32_t *slot)
 void worker_slot_give(struct worker *w, uint32_t slot)
 {
 	w->slots[slot] = NULL;
+	if (slot < w->n_slots_kept)
+		return; /* until worker_slots_release */
 	w->slots_free[w->n_slots_free++] = slot;
 }
 
+bool worker_slot_move(struct worker *w, struct client *c, uint32_t slot)
+{
+	if (slot >= w->n_slots_kept || slot >= w->n_slots || w->slots[slot] != NULL)
+		return false;
+	worker_slot_give(w, c->slot);
+	c->slot = slot;
+	w->slots[slot] = c;
+	return true;
+}
+
+void worker_slots_release(struct worker *w)
+{
+	uint32_t n = w->n_slots_kept;
+
+	w->n_slots_kept = 0;
+	for (uint32_t i = n; i > 0 && i <= w->n_slots; i--)
+		if (w->slots[i - 1] == NULL)
+			w->slots_free[w->n_slots_free++] = i - 1;
+}
+
 /* --- accepting --- */
+
+void worker_set_tcp(struct worker *w, struct conn *conn)
+{
+	conn_set_tcp(conn, &(struct conn_tcp){
+				   .keepalive = w->conf->tcp_keepalive,
+				   .keepidle_s = (int)w->conf->tcp_keepidle,
+				   .keepintvl_s = (int)w->conf->tcp_keepintvl,
+				   .keepcnt = (int)w->conf->tcp_keepcnt,
+				   .user_timeout_ms = (int)w->conf->tcp_user_timeout,
+				   .socket_buffer = (int)w->conf->tcp_socket_buffer,
+			   });
+}
 
 static void worker_take_socket(struct worker *w, int fd, bool is_admin)
 {
@@ -127,14 +167,7 @@ static void worker_take_socket(struct worker *w, int fd, bool is_admin)
 	if (conn_new(w->loop, fd, &client_ops, NULL, &(struct conn_limits){LOGIN_RX_MAX, 65536},
 		    &conn) != OK)
 		return;
-	conn_set_tcp(conn, &(struct conn_tcp){
-				   .keepalive = w->conf->tcp_keepalive,
-				   .keepidle_s = (int)w->conf->tcp_keepidle,
-				   .keepintvl_s = (int)w->conf->tcp_keepintvl,
-				   .keepcnt = (int)w->conf->tcp_keepcnt,
-				   .user_timeout_ms = (int)w->conf->tcp_user_timeout,
-				   .socket_buffer = (int)w->conf->tcp_socket_buffer,
-			   });
+	worker_set_tcp(w, conn);
 	if (client_new(w, conn, is_admin, &c) != OK)
 		log_warn(w->log, "no memory for a client", "worker=%u", w->index);
 }
@@ -189,14 +222,14 @@ static enum status worker_listen_on(struct worker *w, const struct worker_listen
 
 /*
  * The descriptors are closed at the end of the process. Till then whoever connects is refused at
- * once, instead of waiting in a backlog that nobody looks at; but a service manager's socket is
- * looked at by who comes after us.
+ * once, instead of waiting in a backlog that nobody looks at; but a service manager's socket, or
+ * one that another process shares, is looked at by who comes after us.
  */
-static void worker_stop_listening(struct worker *w)
+void worker_stop_listening(struct worker *w, bool refuse)
 {
 	for (uint32_t i = 0; i < w->n_listeners; i++) {
 		listener_free(w->listeners[i].listener);
-		if (!w->listeners[i].listen.is_passed)
+		if (refuse && !w->listeners[i].listen.is_passed)
 			(void)shutdown(w->listeners[i].listen.fd, SHUT_RD);
 	}
 	w->n_listeners = 0;
@@ -246,7 +279,7 @@ static void worker_load_snapshots(struct worker *w)
 		w->admin_applied = w->admin->generation;
 		dbase_apply_admin(w);
 		if (w->admin->shutdown_wait_clients || w->admin->shutdown_wait_servers)
-			worker_stop_listening(w);
+			worker_stop_listening(w, !atomic_load(&w->sh->is_taken_over));
 	}
 	if (w->topology != NULL && w->topology->generation != w->topology_applied) {
 		w->topology_applied = w->topology->generation;
@@ -324,6 +357,18 @@ static void worker_mail_in(struct worker *w, struct mail *m)
 	case TELL_BARRIER:
 		notify_take(w, m);
 		return;
+	case TELL_LEAVE:
+		takeover_begin(w, ((const struct tell_leave *)m)->clients_go);
+		break;
+	case TELL_ARRIVE:
+		takeover_arrive(w, m);
+		return;
+	case TELL_PLACE:
+		takeover_granted(w, (const struct ask_place *)m);
+		break;
+	case TELL_SETTLED:
+		worker_slots_release(w);
+		break;
 	case TELL_REFRESH:
 		break; /* the snapshots were loaded when the loop woke */
 	case TELL_STOP:
@@ -453,6 +498,7 @@ enum status worker_new(struct shared *sh, uint32_t index, const struct worker_li
 		return E_NOMEM;
 	w->index = index;
 	w->sh = sh;
+	w->n_slots_kept = sh->slots_kept;
 	w->log = sh->log;
 	w->client_limits = (struct conn_limits){WORKER_RX_KEEP, WORKER_OUT_MAX};
 	w->server_limits = (struct conn_limits){WORKER_RX_KEEP, WORKER_OUT_MAX};
@@ -506,7 +552,7 @@ static void worker_close_all(struct worker *w)
 {
 	struct list *it, *tmp;
 
-	worker_stop_listening(w);
+	worker_stop_listening(w, !atomic_load(&w->sh->is_taken_over));
 	while (w->n_detaching != 0 && loop_turn(w->loop, 0) == OK)
 		; /* what was let go leaves the loop in the turn after that */
 	list_foreach_safe (it, tmp, &w->clients)
@@ -532,6 +578,8 @@ void worker_run(struct worker *w)
 		}
 		w->counts.turns++;
 		(void)wheel_run(&w->wheel, w->now_us, WORKER_TIMERS_A_TURN, w);
+		if (w->takeover != NULL)
+			takeover_end_turn(w);
 		handover_flush(w);
 		worker_bury(w);
 	}
@@ -559,7 +607,8 @@ void worker_free(struct worker *w)
 {
 	if (w == NULL)
 		return;
-	worker_stop_listening(w);
+	worker_stop_listening(w, !atomic_load(&w->sh->is_taken_over));
+	takeover_free(w);
 	if (w->sh->workers[w->index].worker == w)
 		w->sh->workers[w->index].worker = NULL;
 	notify_free(w, w->notify);

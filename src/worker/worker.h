@@ -25,6 +25,7 @@ struct notify;
 struct queries;
 struct settings_table;
 struct stmt_table;
+struct takeover;
 
 /* A client's place in the worker; the number in its BackendKeyData names worker and slot. */
 #define WORKER_SLOT_BITS 24u
@@ -109,6 +110,8 @@ struct worker {
 	uint32_t n_slots;
 	uint32_t *slots_free; /* stack of free slot numbers */
 	uint32_t n_slots_free;
+	uint32_t n_slots_kept; /* slots below are for clients of the process that was taken over */
+	struct takeover *takeover; /* another process takes over; NULL: none does */
 
 	struct worker_listener listeners[WORKER_LISTENERS_MAX];
 	uint32_t n_listeners;
@@ -148,6 +151,14 @@ const char *worker_node_name(struct worker *w, uint32_t node); /* "-": it is not
 /* Slots: E_LIMIT when the worker is full, E_NOMEM. */
 enum status worker_slot_take(struct worker *w, struct client *c, uint32_t *slot) MUST_USE;
 void worker_slot_give(struct worker *w, uint32_t slot);
+/* Exchange the client's slot for this one. False: it is another's, or there is none such. */
+bool worker_slot_move(struct worker *w, struct client *c, uint32_t slot);
+void worker_slots_release(struct worker *w); /* none is kept any more */
+/* Accept no more. refuse: who connects is refused at once, else left to who shares the sockets. */
+void worker_stop_listening(struct worker *w, bool refuse);
+
+/* A client's socket as the configuration wants it. */
+void worker_set_tcp(struct worker *w, struct conn *conn);
 
 /* Allocate a message for another thread; NULL: no memory. */
 void *worker_mail(size_t size, int kind);

@@ -1,5 +1,5 @@
 # Integration tests: run by ./quickstart test, with Debian's python3-pytest.
-EXTRA_DIST += quickstart .ci/run test/quickstart test/tools test/integration test/drivers test/long
+EXTRA_DIST += quickstart .ci/run test/quickstart test/tools test/integration test/drivers test/long test/packaging
 
 # The clients of the long runs, which compile it themselves; here for its warnings.
 EXTRA_PROGRAMS += test/tools/crowd

@@ -3,10 +3,10 @@
 #
 # Each part runs to its end whatever became of those before it, and adds to two counts; the last
 # line tells them. A part that cannot run at all, such as a build that fails, is one failed test.
-TEST_PACKAGES=(python3-pytest python3-psycopg2 python3-psycopg python3-asyncpg prometheus
-	libdbd-pg-perl libpostgresql-jdbc-java default-jdk-headless valgrind strace)
+TEST_PACKAGES=(python3-pytest python3-psycopg2 python3-psycopg python3-asyncpg python3-yaml prometheus
+	mandoc libdbd-pg-perl libpostgresql-jdbc-java default-jdk-headless valgrind strace)
 FULL_PACKAGES=(chromium clang clang-format libclang-rt-dev patroni etcd-server nftables
-	systemd zsh fish
+	systemd zsh fish debhelper lintian debootstrap rpm rpmlint
 	python3-sqlalchemy python3-django ruby ruby-pg ruby-activerecord php-cli php-pgsql
 	golang-go golang-github-lib-pq-dev golang-github-jackc-pgx-v4-dev)
 FUZZ_SECONDS=60
@@ -206,6 +206,9 @@ test_full() {
 	step "Distribution and format"
 	test_part "make distcheck" make -C "$BUILD/plain" distcheck
 	test_part "make check-format" make -C "$BUILD/plain" check-format
+	step "Packages"
+	test_part "Debian package" test/packaging/debian_package
+	test_part "RPM" test/packaging/rpm_package "$BUILD/plain"
 	step "PostgreSQL's regression suite"
 	test_counted "regression suite" plain test/drivers/regress
 	step "The classifier against a primary and its standby"

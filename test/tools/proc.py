@@ -41,7 +41,7 @@ def clean_env(extra=None):
     return env
 
 
-def _as_user():
+def as_user():
     user = service_user()
     if not user:
         return {}
@@ -60,7 +60,7 @@ def spawn(argv, log, env=None, stay=False, cwd="/", fds=()):
         return subprocess.Popen(
             [str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=cwd,
             env=clean_env(env), start_new_session=True, pass_fds=fds,
-            preexec_fn=None if stay else _die_with_parent, **_as_user())
+            preexec_fn=None if stay else _die_with_parent, **as_user())
 
 
 def run(argv, env=None, stdin=None, timeout=120, check=True):
@@ -68,7 +68,7 @@ def run(argv, env=None, stdin=None, timeout=120, check=True):
     done = subprocess.run(
         [str(a) for a in argv], input=stdin, stdin=None if stdin else subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=clean_env(env), cwd="/",
-        text=True, timeout=timeout, **_as_user())
+        text=True, timeout=timeout, **as_user())
     if check and done.returncode != 0:
         raise RuntimeError(f"{' '.join(str(a) for a in argv)[:300]} ended with "
                            f"{done.returncode}: {(done.stderr or done.stdout).strip()[-2000:]}")

@@ -1,0 +1,39 @@
+/*
+ * takeover - a worker's part when another process takes this one over (upgrade without loss), and
+ * when this one has taken over. The old process's workers stop accepting and send every client on
+ * that an image can tell all about (image.h), as soon as it is between units; TLS clients, pinned
+ * and listening ones stay until they leave. Of server connections both have together what one may
+ * have: the new one counts those of the old, which tells of each that it closes, and asks before it
+ * opens. Owns:    the old one's timer. Touches: the control thread, which has the socket between
+ * the two (control/takeover.h). Bounds:  TAKEOVER_SWEEP_MAX clients in one sweep; a pool asks for
+ * one server at a time.
+ */
+#ifndef PGWEIR_WORKER_TAKEOVER_H
+#define PGWEIR_WORKER_TAKEOVER_H
+
+#include "worker/ask.h"
+#include "worker/dbase.h"
+
+#define TAKEOVER_SWEEP_US     10000u
+#define TAKEOVER_SWEEP_MAX    256u
+#define TAKEOVER_UNREAD_MAX   16384u   /* bytes that a client which goes on may have sent */
+#define TAKEOVER_IDLE_US      1000000u /* a server that no client here has used for so long goes */
+#define TAKEOVER_ASK_AGAIN_US 100000u
+
+/* --- the old process --- */
+void takeover_begin(struct worker *w, bool clients_go); /* TELL_LEAVE */
+void takeover_end_turn(struct worker *w); /* who was let go in this turn may go on at once */
+void takeover_free(struct worker *w);
+/* The client has no server any more: it is looked at when the turn ends. */
+void takeover_unlinked(struct worker *w, const struct client *c);
+/* A server of the pool is gone: its place is the other process's. */
+void takeover_server_gone(struct worker *w, const struct pool *p);
+void takeover_place_gone(struct worker *w, const struct share_pool *share);
+void takeover_granted(struct worker *w, const struct ask_place *t); /* TELL_PLACE */
+/* The client's conn has left the loop. Moves both. */
+void takeover_left(struct worker *w, struct conn *conn, struct ask_leaves *ask);
+
+/* --- the new process --- */
+void takeover_arrive(struct worker *w, struct mail *m); /* TELL_ARRIVE; moved */
+
+#endif

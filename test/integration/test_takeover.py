@@ -1,0 +1,286 @@
+"""Another process takes over from the running one: nobody notices (pgweir --takeover)."""
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+
+import psycopg2
+import pytest
+
+from tools import proc
+
+
+class Succession:
+    """A Pgweir that is replaced, again and again; `daemon` stays the one to talk to."""
+
+    def __init__(self, daemon):
+        self.daemon = daemon
+        self.pids = [daemon.pid]
+
+    @property
+    def pid(self):
+        return self.pids[-1]
+
+    def replace(self, **more):
+        text = proc.run([self.daemon.site.binary, "--takeover", self.daemon.config], **more)
+        self.pids.append(int(re.search(r"process (\d+) has taken over", text).group(1)))
+        return self.pid
+
+    def wait_ended(self, pid, timeout=20):
+        proc.wait_until(f"process {pid} to end", lambda: not proc.is_alive(pid),
+                        timeout * self.daemon.slow)
+
+    def stop(self):
+        os.kill(self.pid, signal.SIGQUIT)
+        for pid in self.pids:
+            self.wait_ended(pid)
+        status = self.daemon.process.wait()
+        self.daemon._forget()
+        self.daemon.check_log()
+        assert status == 0
+
+
+@pytest.fixture
+def succession(site):
+    made = []
+
+    def make(databases=None, settings=None, **more):
+        settings = {"takeover_socket": "{folder}/takeover", "workers": 2, **(settings or {})}
+        daemon = site.pgweir(databases, settings=settings, **more).start()
+        made.append(Succession(daemon))
+        return made[-1]
+    yield make
+    for s in made:
+        s.stop()
+
+
+def value(conn, sql):
+    with conn.cursor() as cur:
+        cur.execute(sql)
+        return cur.fetchone()[0]
+
+
+def test_idle_client_goes_on_with_its_settings(succession):
+    s = succession()
+    with s.daemon.raw(application_name="before") as client:
+        client.query("SET work_mem = '7MB'; SET app.user_id = '42'").check()
+        old = s.pid
+        s.replace()
+        s.wait_ended(old)
+        assert client.value("SELECT concat_ws(' ', current_setting('work_mem'), current_setting("
+                            "'app.user_id'), current_setting('application_name'))") \
+            == "7MB 42 before"
+        client.query("RESET ALL").check()
+        assert client.value("SHOW application_name") == "before"
+        assert client.value("SHOW work_mem") == "4MB"
+
+
+def test_prepared_statements_go_on(succession):
+    s = succession()
+    with s.daemon.connect3() as conn:
+        conn.prepare_threshold = 0
+        assert conn.execute("SELECT %s::int + 1", (1,), prepare=True).fetchone() == (2,)
+        old = s.pid
+        s.replace()
+        s.wait_ended(old)
+        for n in range(3):
+            assert conn.execute("SELECT %s::int + 1", (n,), prepare=True).fetchone() == (n + 1,)
+
+
+def test_server_connections_go_on_with_what_they_have(succession, superuser):
+    s = succession()
+    backends = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND backend_start < '%s'"
+    with s.daemon.connect3() as conn:
+        conn.execute("SET work_mem = '7MB'")
+        conn.execute("SELECT %s::int + 1", (1,), prepare=True)
+        now = superuser("SELECT clock_timestamp()")
+        pid = value(conn, "SELECT pg_backend_pid()")
+        old = s.pid
+        s.replace()
+        s.wait_ended(old)
+        assert superuser(backends % now) == "1"
+        assert value(conn, "SELECT pg_backend_pid()") == pid
+        assert conn.execute("SELECT %s::int + 1", (2,), prepare=True).fetchone() == (3,)
+        # it was not parsed again: its name there is the one from before
+        assert s.daemon.show_one("STATS", database="app")["total_server_parse_count"] == "0"
+        assert value(conn, "SHOW work_mem") == "7MB"
+
+
+def test_transaction_ends_in_the_old_process(succession, new_table):
+    s, table = succession(), new_table()
+    with s.daemon.raw() as client:
+        client.query(f"BEGIN; INSERT INTO {table} VALUES (1)").check()
+        old = s.pid
+        s.replace()
+        client.query(f"INSERT INTO {table} VALUES (2)").check()
+        assert proc.is_alive(old)
+        client.query("COMMIT").check()
+        s.wait_ended(old)
+        assert client.value(f"SELECT count(*) FROM {table}") == "2"
+
+
+def test_new_clients_are_the_new_process_s(succession):
+    s = succession()
+    old = s.pid
+    s.replace()
+    with s.daemon.raw() as client:
+        assert client.value("SELECT 1") == "1"
+        s.wait_ended(old)
+        assert s.daemon.show_one("CLIENTS", database="app")["user"] == "app"
+
+
+def test_pinned_client_stays_until_it_leaves(succession):
+    s = succession()
+    with s.daemon.raw() as client:
+        client.query("CREATE TEMP TABLE mine AS SELECT 7 AS x").check()
+        old = s.pid
+        s.replace()
+        with s.daemon.raw() as other:
+            other.query("SELECT 1").check()
+        assert client.value("SELECT x FROM mine") == "7"
+        assert proc.is_alive(old)
+    s.wait_ended(old)
+
+
+def test_client_that_stays_gets_a_server_of_the_new_process_s(succession, site):
+    """The budget of one: what the new process has, and uses, it gives up for who is left behind."""
+    s = succession(site.app_on([site.cluster.primary], "pool_size=1"))
+    with s.daemon.raw() as client, s.daemon.raw() as other:
+        other.query("SELECT 1").check()
+        client.query("BEGIN").check()  # nothing is sent to a server yet
+        old = s.pid
+        s.replace()
+        stop = threading.Event()
+
+        def keep_busy():
+            while not stop.is_set():
+                other.query("SELECT pg_sleep(0.01)").check()
+        thread = threading.Thread(target=keep_busy)
+        thread.start()
+        try:
+            assert client.value("SELECT 1") == "1"
+            assert proc.is_alive(old)
+            client.query("COMMIT").check()
+            s.wait_ended(old)
+            assert client.value("SELECT 1") == "1"
+        finally:
+            stop.set()
+            thread.join()
+
+
+def test_pinned_client_is_ended_at_takeover_timeout(succession):
+    s = succession(settings={"takeover_timeout": "1"})
+    with s.daemon.raw() as client:
+        client.query("CREATE TEMP TABLE mine ()").check()
+        old = s.pid
+        s.replace()
+        s.wait_ended(old)
+        assert client.read_message().fields()["C"] == "57P01"
+
+
+def test_cancel_reaches_a_client_wherever_it_is(succession):
+    s = succession()
+    moved, stays = s.daemon.connect(), s.daemon.connect()
+    value(moved, "SELECT 1")
+    value(stays, "SELECT pg_advisory_lock(1) IS NULL")
+    s.replace()
+    value(moved, "SELECT 1")
+    for conn in moved, stays:
+        errors = []
+
+        def sleep(conn=conn, errors=errors):
+            try:
+                value(conn, "SELECT pg_sleep(60)")
+            except psycopg2.Error as e:
+                errors.append(e.pgcode)
+        thread = threading.Thread(target=sleep)
+        thread.start()
+        s.daemon.wait_show("CLIENTS", lambda r: True, state="active") if conn is moved \
+            else time.sleep(0.5)
+        conn.cancel()
+        thread.join(20 * s.daemon.slow)
+        assert errors == ["57014"]
+    moved.close()
+    stays.close()
+
+
+def connected_ports():
+    """Our ends of TCP connections that nobody has closed. A backend lives on for a moment after."""
+    with open("/proc/net/tcp", encoding="ascii") as f:
+        rows = [line.split() for line in f.readlines()[1:]]
+    return {str(int(row[1].split(":")[1], 16)) for row in rows if row[3] == "01"}
+
+
+def test_ten_takeovers_under_load_lose_nothing(succession, site, new_table, superuser):
+    s, table = succession(site.app_on([site.cluster.primary], "pool_size=10")), new_table()
+    stop, failed, done, most = threading.Event(), [], [0] * 40, []
+
+    def work(i):
+        try:
+            conn = s.daemon.connect()
+            while not stop.is_set():
+                with conn.cursor() as cur:
+                    cur.execute("BEGIN")
+                    cur.execute(f"INSERT INTO {table} VALUES (%s)", (i,))
+                    cur.execute("COMMIT")
+                    cur.execute("SELECT %s", (done[i],))
+                    assert cur.fetchone()[0] == done[i]
+                done[i] += 1
+            conn.close()
+        except Exception as e:  # pylint: disable=broad-except
+            failed.append(repr(e))
+    def count_backends():
+        while not stop.is_set():
+            ports = superuser("SELECT client_port FROM pg_stat_activity WHERE usename = 'app'")
+            most.append(len(connected_ports() & set(ports.split())))
+    threads = [threading.Thread(target=count_backends)]
+    threads += [threading.Thread(target=work, args=(i,)) for i in range(40)]
+    for t in threads:
+        t.start()
+    try:
+        for _ in range(10):
+            old = s.pid
+            s.replace()
+            s.wait_ended(old)
+    finally:
+        stop.set()
+        for t in threads:
+            t.join()
+    assert failed == []
+    assert min(done) > 0
+    assert max(most) <= 10  # both processes together
+    assert int(superuser(f"SELECT count(*) FROM {table}")) == sum(done)
+
+
+def refused(daemon):
+    """What --takeover says when it does not come about."""
+    done = subprocess.run([daemon.site.binary, "--takeover", daemon.config], text=True,
+                          capture_output=True, check=False, env=proc.clean_env(), **proc.as_user())
+    assert done.returncode == 1
+    return done.stderr
+
+
+def test_new_process_that_cannot_start_changes_nothing(succession):
+    s = succession()
+    with s.daemon.raw() as client:
+        client.query("SET work_mem = '7MB'").check()
+        s.daemon.settings["listen_addr"] = "127.0.0.1,192.0.2.1"  # not ours
+        s.daemon.write_config()
+        assert "the new process has ended" in refused(s.daemon)
+        assert client.value("SHOW work_mem") == "7MB"
+        with s.daemon.raw() as other:
+            other.query("SELECT 1").check()
+        s.daemon.settings["listen_addr"] = "127.0.0.1"
+        s.daemon.write_config()
+        s.replace()
+        assert client.value("SHOW work_mem") == "7MB"
+
+
+def test_no_takeover_while_paused(succession):
+    s = succession()
+    s.daemon.admin("PAUSE app")
+    assert "RESUME" in refused(s.daemon)
+    s.daemon.admin("RESUME app")
+    s.replace()
