@@ -294,8 +294,15 @@ static struct gather *gather_for(struct conn *c)
 
 void conn_put(struct conn *c, const void *p, size_t len)
 {
-	struct gather *g;
+	struct gather *g = &c->loop->gather;
+	struct iovec *last = &g->iov[g->n_iov - 1];
 
+	/* Messages of one unit follow each other where they were received. */
+	if (g->conn == c && g->n_iov != 0 && (uint8_t *)last->iov_base + last->iov_len == p) {
+		last->iov_len += len;
+		g->len += len;
+		return;
+	}
 	if (len == 0 || !tx_is_open(c))
 		return;
 	g = gather_for(c);

@@ -2,7 +2,7 @@
 
 /*
  * With peers 15 bits of the number say where. Its greatest byte is never 0: no process of a server
- * has such a number, should a client ask for it with pg_cancel_backend().
+ * has such a number, so that pg_cancel_backend() of one is told from that of the other.
  */
 #define PLACE_FIRST (1u << 8)
 #define PLACES      ((1u << 15) - PLACE_FIRST)

@@ -8,7 +8,7 @@
  *         of the eighth say how often the request may still be passed on; the number is positive.
  *         What is left of it are 15 bits of (slot, worker), 256 and more: many clients of a worker
  *         may share a number, the key tells them apart. Either way it is above 2^24, which no
- *         process of a server has: who asks for it with pg_cancel_backend() hits nobody.
+ *         process of a server has: what pg_cancel_backend() means is told by its argument.
  * Source: pgbouncer src/objects.c accept_cancel_request, src/proto.c welcome_client.
  */
 #ifndef PGWEIR_PROTO_CANCEL_KEY_H

@@ -121,6 +121,32 @@ enum status frontend_read_bind_tail(struct rd tail, struct msg_bind_tail *out)
 	return whole(&tail);
 }
 
+struct bind_value frontend_bind_value(const struct msg_bind_tail *t, uint16_t number)
+{
+	struct bind_value v = {.p = NULL};
+	struct rd r;
+
+	if (number == 0 || number > t->n_values)
+		return v;
+	r = rd_of(t->values, SIZE_MAX / 2); /* frontend_read_bind_tail has seen them all */
+	for (uint16_t i = 1; i < number; i++) {
+		uint32_t len = rd_u32(&r);
+
+		rd_skip(&r, len != UINT32_MAX ? len : 0);
+	}
+	v.len = rd_u32(&r);
+	if (v.len != UINT32_MAX)
+		v.p = rd_bytes(&r, v.len);
+	else
+		v.len = 0;
+	if (t->n_formats != 0) {
+		uint16_t at = t->n_formats == 1 ? 0 : (uint16_t)(number - 1);
+
+		v.binary = t->formats[2u * at + 1] != 0;
+	}
+	return v;
+}
+
 enum status frontend_read_target(struct rd body, struct msg_target *out)
 {
 	out->kind = rd_u8(&body);

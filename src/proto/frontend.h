@@ -105,6 +105,14 @@ struct msg_bind_tail {
 };
 enum status frontend_read_bind_tail(struct rd tail, struct msg_bind_tail *out) MUST_USE;
 
+/* One of its values; p NULL: it is NULL, or there is none of that number (from 1). */
+struct bind_value {
+	const uint8_t *p;
+	uint32_t len;
+	bool binary;
+};
+struct bind_value frontend_bind_value(const struct msg_bind_tail *t, uint16_t number);
+
 /* Describe and Close: a statement or a portal. */
 struct msg_target {
 	uint8_t kind; /* 'S' or 'P' */

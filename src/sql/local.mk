@@ -3,6 +3,7 @@ libpure_a_SOURCES += \
 	src/sql/body.c src/sql/body.h \
 	src/sql/builtin.h \
 	src/sql/builtin_names.h \
+	src/sql/calls.c src/sql/calls.h \
 	src/sql/catalog.c src/sql/catalog.h \
 	src/sql/catalog_sets.h \
 	src/sql/catalog_sql.c src/sql/catalog_sql.h \

@@ -1,5 +1,6 @@
 #include "sql/special.h"
 
+#include "sql/calls.h"
 #include "sql/guc.h"
 #include "sql/literal.h"
 
@@ -26,7 +27,7 @@ struct special {
 
 static const struct special specials[WORD_COUNT] = {
 	[WORD_NEXTVAL] = {SQL_WRITE, CAUSE_SEQUENCE, EFFECT_NONE, SQLV_MAY_ADVANCE},
-	[WORD_SETVAL] = {SQL_WRITE, CAUSE_SEQUENCE, EFFECT_NONE, SQLV_MAY_ADVANCE},
+	[WORD_SETVAL] = {SQL_WRITE, CAUSE_SEQUENCE, EFFECT_SETVAL, SQLV_MAY_ADVANCE},
 	[WORD_CURRVAL] = {SQL_SESSION, CAUSE_SEQUENCE, EFFECT_NONE, SQLV_USES_SEQ},
 	[WORD_LASTVAL] = {SQL_SESSION, CAUSE_SEQUENCE, EFFECT_NONE, SQLV_USES_SEQ},
 	[WORD_SET_CONFIG] = {SQL_SESSION, CAUSE_SETTING, EFFECT_SET_CONFIG, 0},
@@ -43,6 +44,8 @@ static const struct special specials[WORD_COUNT] = {
 	[WORD_PG_TRY_ADVISORY_XACT_LOCK] = XACT_LOCK,
 	[WORD_PG_TRY_ADVISORY_XACT_LOCK_SHARED] = XACT_LOCK,
 	[WORD_PG_NOTIFY] = {SQL_WRITE, CAUSE_VERB, EFFECT_NONE, SQLV_NOTIFY},
+	[WORD_PG_CANCEL_BACKEND] = {SQL_SESSION, CAUSE_SERVER, EFFECT_SIGNAL, 0},
+	[WORD_PG_TERMINATE_BACKEND] = {SQL_SESSION, CAUSE_SERVER, EFFECT_SIGNAL, 0},
 	[WORD_PG_LISTENING_CHANNELS] = {SQL_SESSION, CAUSE_SESSION, EFFECT_NONE, 0},
 	[WORD_PG_PREPARED_STATEMENT] = {SQL_SESSION, CAUSE_SESSION, EFFECT_STATEMENTS, 0},
 	[WORD_PG_EXPORT_SNAPSHOT] = {SQL_SESSION, CAUSE_SERVER, EFFECT_NONE, 0},
@@ -76,16 +79,6 @@ struct config_arg {
 	uint16_t param;       /* number of a parameter; 0: it is none */
 	enum word word;       /* TRUE, FALSE, NULL */
 };
-
-/* $7 as 7; 0 if it is too large for a parameter. */
-static uint16_t param_number(const struct lexer *lx, const struct token *t)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 1; i < t->len && n <= UINT16_MAX; i++)
-		n = 10 * n + (uint32_t)(lx->text[t->off + i] - '0');
-	return n <= UINT16_MAX ? (uint16_t)n : 0;
-}
 
 /* Step over ::text or ::boolean, which change nothing here; `t` is the token behind it. */
 static void skip_cast(struct lexer *ahead, struct token *t)
@@ -138,7 +131,7 @@ static bool take_config_arg(struct lexer *ahead, struct config_arg *out, char de
 			if (token_is_string(&first))
 				out->text = (struct sql_view){.off = first.off, .len = first.len};
 			else if (first.kind == TOKEN_PARAM)
-				out->param = param_number(ahead, &first);
+				out->param = sql_param_number((const char *)ahead->text, &first);
 			else
 				out->word = (enum word)first.word;
 			return true;
@@ -254,7 +247,20 @@ static void note_current_setting(struct scan *s)
 
 enum sql_effect_kind special_effect(enum word w)
 {
-	return (enum sql_effect_kind)specials[w].effect;
+	enum sql_effect_kind kind = (enum sql_effect_kind)specials[w].effect;
+
+	return kind == EFFECT_SETVAL || kind == EFFECT_SIGNAL ? EFFECT_NONE : kind;
+}
+
+/* Of what is of no statement alone one note is enough; a text may have hundreds of setval(). */
+static bool is_noted(const struct scan *s, enum sql_effect_kind kind)
+{
+	if (kind != EFFECT_SETVAL && kind != EFFECT_SIGNAL)
+		return false;
+	for (uint8_t i = 0; i < s->v->n_effects; i++)
+		if (s->v->effects[i].kind == kind)
+			return true;
+	return false;
 }
 
 void special_call(struct scan *s, enum word w)
@@ -270,6 +276,6 @@ void special_call(struct scan *s, enum word w)
 	scan_flag(s, sp->flags);
 	if (sp->effect == EFFECT_SET_CONFIG)
 		note_set_config(s, scan_effect(s, EFFECT_SET_CONFIG));
-	else if (sp->effect != EFFECT_NONE)
+	else if (sp->effect != EFFECT_NONE && !is_noted(s, (enum sql_effect_kind)sp->effect))
 		scan_effect(s, (enum sql_effect_kind)sp->effect);
 }

@@ -229,16 +229,42 @@ void stmt_create(struct scan *s)
 	walk_expressions(s, false);
 }
 
+/* ALTER ROLE, USER or DATABASE … SET or RESET: what a session that begins later has. */
+static void note_defaults(struct scan *s)
+{
+	bool of_database = scan_is(s, WORD_DATABASE);
+	struct scan ahead = *s;
+	struct sql_effect *e;
+	struct token name;
+
+	if (!of_database && !scan_is(s, WORD_ROLE) && !scan_is(s, WORD_USER))
+		return;
+	scan_next(&ahead);
+	name = ahead.t;
+	while (!scan_at_end(&ahead) && !scan_is(&ahead, WORD_SET) && !scan_is(&ahead, WORD_RESET))
+		scan_next(&ahead);
+	if (scan_at_end(&ahead))
+		return;
+	e = scan_effect(s, EFFECT_DEFAULTS);
+	e->flags |= of_database ? SQL_EFFECT_DATABASE : 0;
+	/* ALL, CURRENT_USER and the like are no names. */
+	if (name.kind != TOKEN_WORD || name.word == NOT_A_WORD ||
+		word_category((enum word)name.word) == WORD_U)
+		e->name = (struct sql_view){.off = name.off, .len = name.len};
+}
+
 /* ALTER, DROP and all the others that change definitions. */
 void stmt_alter(struct scan *s)
 {
-	bool drop = scan_is(s, WORD_DROP);
+	bool drop = scan_is(s, WORD_DROP), alter = scan_is(s, WORD_ALTER);
 
 	defines_objects(s);
 	scan_flag(s, SQLV_SCHEMA);
 	if (!drop) /* what has gone makes no read unsafe */
 		scan_flag(s, SQLV_DDL);
 	scan_next(s);
+	if (alter)
+		note_defaults(s);
 	if ((drop && is_outside_txn(s)) || scan_is(s, WORD_SYSTEM) || is_concurrent(s))
 		scan_flag(s, SQLV_NO_TXN);
 	if (!drop)

@@ -110,6 +110,9 @@ const char *sql_effect_kind_name(enum sql_effect_kind kind)
 		[EFFECT_SLOT] = "slot",
 		[EFFECT_STATEMENTS] = "statements",
 		[EFFECT_RUNS] = "runs",
+		[EFFECT_SETVAL] = "setval",
+		[EFFECT_DEFAULTS] = "defaults",
+		[EFFECT_SIGNAL] = "signal",
 		[EFFECT_UNKNOWN] = "unknown",
 	};
 

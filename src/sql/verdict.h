@@ -119,10 +119,14 @@ enum sql_effect_kind {
 	EFFECT_STATEMENTS, /* all prepared statements are looked at: pg_prepared_statements */
 	EFFECT_LOAD,
 	EFFECT_SETSEED,
-	EFFECT_DBLINK,  /* dblink_connect and friends, disconnecting ones too */
-	EFFECT_SLOT,    /* temporary replication slot, exported snapshot … bound to its session */
-	EFFECT_RUNS,    /* code that the text does not show, and that may set parameters;
-			   SQL_EFFECT_CUSTOM: custom ones too */
+	EFFECT_DBLINK, /* dblink_connect and friends, disconnecting ones too */
+	EFFECT_SLOT,   /* temporary replication slot, exported snapshot … bound to its session */
+	EFFECT_RUNS,   /* code that the text does not show, and that may set parameters;
+			  SQL_EFFECT_CUSTOM: custom ones too */
+	EFFECT_SETVAL, /* setval(): what currval gives need not be what it has advanced */
+	EFFECT_DEFAULTS, /* (name, or none: of all): ALTER ROLE or DATABASE … SET, RESET; …_DATABASE
+			  */
+	EFFECT_SIGNAL,  /* pg_cancel_backend(), pg_terminate_backend() */
 	EFFECT_UNKNOWN, /* CALL or DO that names a session effect */
 	EFFECT_COUNT,
 };
@@ -134,6 +138,7 @@ enum sql_effect_kind {
 #define SQL_EFFECT_UNTRACKED 0x10u /* value (or name) cannot be known from the text */
 #define SQL_EFFECT_HOLD      0x20u /* WITH HOLD */
 #define SQL_EFFECT_PG_TEMP   0x20u /* of EFFECT_SET: a search_path that may name pg_temp */
+#define SQL_EFFECT_DATABASE  0x40u /* of EFFECT_DEFAULTS: of a database, not of a role */
 /* Of EFFECT_SET_CONFIG: */
 #define SQL_EFFECT_SURE        0x40u /* executed exactly once if the statement completes */
 #define SQL_EFFECT_MAYBE_LOCAL 0x80u /* whether it is local is computed */

@@ -1,6 +1,6 @@
 /* Made by word_gen.py from word_list.h: do not edit. */
 /* clang-format off */
-_Static_assert(WORD_COUNT == 347, "run word_gen.py");
+_Static_assert(WORD_COUNT == 349, "run word_gen.py");
 const uint16_t word_slots[8192] = {
 	[3504] = 1,
 	[3099] = 2,
@@ -329,25 +329,27 @@ const uint16_t word_slots[8192] = {
 	[1899] = 325,
 	[4105] = 326,
 	[4863] = 327,
-	[2079] = 328,
-	[3548] = 329,
-	[6872] = 330,
-	[2955] = 331,
-	[2751] = 332,
-	[1047] = 333,
-	[4436] = 334,
-	[4382] = 335,
-	[7467] = 336,
-	[7413] = 337,
-	[709] = 338,
-	[8025] = 339,
-	[2201] = 340,
-	[6812] = 341,
-	[307] = 342,
-	[1689] = 343,
-	[5667] = 344,
-	[2163] = 345,
-	[2578] = 346,
+	[778] = 328,
+	[2079] = 329,
+	[3548] = 330,
+	[6872] = 331,
+	[2955] = 332,
+	[2751] = 333,
+	[1047] = 334,
+	[4436] = 335,
+	[4382] = 336,
+	[7467] = 337,
+	[7413] = 338,
+	[709] = 339,
+	[8025] = 340,
+	[1245] = 341,
+	[2201] = 342,
+	[6812] = 343,
+	[307] = 344,
+	[1689] = 345,
+	[5667] = 346,
+	[2163] = 347,
+	[2578] = 348,
 };
 const uint64_t word_hashes[WORD_COUNT] = {
 	0,
@@ -678,6 +680,7 @@ const uint64_t word_hashes[WORD_COUNT] = {
 	0xd4546f08c776ce19u, /* pg_advisory_unlock_shared */
 	0xb2c6c739151acb59u, /* pg_advisory_xact_lock */
 	0xd85cbb0ac7330037u, /* pg_advisory_xact_lock_shared */
+	0x3c9cbd83b9f3d1f0u, /* pg_cancel_backend */
 	0x5c1c1cb061636e18u, /* pg_copy_logical_replication_slot */
 	0xac3119d480cc8bcau, /* pg_copy_physical_replication_slot */
 	0x2ff299d7d2ae80cdu, /* pg_create_logical_replication_slot */
@@ -690,6 +693,7 @@ const uint64_t word_hashes[WORD_COUNT] = {
 	0xd321178d47fb43edu, /* pg_replication_origin_session_reset */
 	0x45071ff2ffa8a797u, /* pg_replication_origin_session_setup */
 	0x04eff13eab182a1du, /* pg_temp */
+	0x4652e439e693f467u, /* pg_terminate_backend */
 	0x328b59501d0b7d10u, /* pg_try_advisory_lock */
 	0xec00831f8cce0952u, /* pg_try_advisory_lock_shared */
 	0x11ce2b0fa811d3c5u, /* pg_try_advisory_xact_lock */

@@ -17,21 +17,7 @@ void owed_fini(struct owed *q)
 	owed_init(q);
 }
 
-static bool ends_in_ready(uint8_t kind)
-{
-	return kind == OWED_QUERY || kind == OWED_FUNCTION || kind == OWED_SYNC;
-}
-
-bool owed_is_ignored(const struct owed *q, enum owed_kind kind)
-{
-	if (kind == OWED_COPY_END)
-		return q->n == 0;
-	if (q->in_copy)
-		return kind == OWED_SYNC;
-	return q->skipping && kind != OWED_SYNC;
-}
-
-static enum status owed_grow(struct owed *q)
+enum status owed_grow(struct owed *q)
 {
 	uint32_t cap = q->cap != 0 ? q->cap * 2 : OWED_CAP_MIN;
 	struct owed_entry *ring;
@@ -50,23 +36,6 @@ static enum status owed_grow(struct owed *q)
 	return OK;
 }
 
-enum status owed_push(struct owed *q, struct owed_entry e)
-{
-	enum status st;
-
-	PANIC_IF(owed_is_ignored(q, e.kind));
-	if (q->n == q->cap && (st = owed_grow(q)) != OK)
-		return st;
-	q->ring[(q->head + q->n++) & (q->cap - 1)] = e;
-	if (e.kind == OWED_SYNC)
-		q->skipping = false;
-	if (e.kind == OWED_COPY_END)
-		q->in_copy = false;
-	if (e.who == OWED_CLIENT && ends_in_ready(e.kind))
-		q->n_client++;
-	return OK;
-}
-
 static struct owed_entry take_head(struct owed *q)
 {
 	struct owed_entry e;
@@ -75,17 +44,23 @@ static struct owed_entry take_head(struct owed *q)
 	e = *owed_head(q);
 	q->head++;
 	q->n--;
-	if (e.who == OWED_CLIENT && ends_in_ready(e.kind))
+	if (e.who == OWED_CLIENT && owed_ends_in_ready(e.kind))
 		q->n_client--;
 	return e;
+}
+
+/* What they fenced has ended: nothing more is owed for it. */
+static inline void drop_fences(struct owed *q)
+{
+	while (q->n != 0 && owed_head(q)->kind == OWED_COPY_END)
+		(void)take_head(q);
 }
 
 struct owed_entry owed_pop(struct owed *q)
 {
 	struct owed_entry e = take_head(q);
 
-	while (q->n != 0 && owed_head(q)->kind == OWED_COPY_END)
-		(void)take_head(q); /* what it fenced has ended: nothing more is owed for it */
+	drop_fences(q);
 	return e;
 }
 
@@ -130,7 +105,7 @@ void owed_hide_head(struct owed *q, uint16_t tag)
 	struct owed_entry *e = owed_head(q);
 
 	PANIC_IF(e == NULL);
-	PANIC_IF(e->who != OWED_CLIENT || !ends_in_ready(e->kind));
+	PANIC_IF(e->who != OWED_CLIENT || !owed_ends_in_ready(e->kind));
 	e->who = OWED_HIDDEN;
 	e->tag = tag;
 	q->n_client--;
@@ -229,8 +204,11 @@ size_t owed_pass_run(struct owed *q, const uint8_t *data, size_t len, uint32_t l
 			end_copy(q);
 		}
 		at += f.total;
-		if ((replies[e->kind].last & m) != 0)
-			(void)owed_pop(q);
+		if ((replies[e->kind].last & m) != 0) { /* no ReadyForQuery: not of n_client */
+			q->head++;
+			q->n--;
+			drop_fences(q);
+		}
 	}
 	return at;
 }

@@ -85,10 +85,39 @@ static inline struct owed_entry *owed_at(const struct owed *q, uint32_t i)
  * error, or is in COPY and ignores a Sync. Then it must not be pushed. (Pushing a Sync ends
  * skipping.)
  */
-bool owed_is_ignored(const struct owed *q, enum owed_kind kind);
+static inline bool owed_is_ignored(const struct owed *q, enum owed_kind kind)
+{
+	if (kind == OWED_COPY_END)
+		return q->n == 0;
+	if (q->in_copy)
+		return kind == OWED_SYNC;
+	return q->skipping && kind != OWED_SYNC;
+}
+
+static inline bool owed_ends_in_ready(uint8_t kind)
+{
+	return kind == OWED_QUERY || kind == OWED_FUNCTION || kind == OWED_SYNC;
+}
+
+enum status owed_grow(struct owed *q) MUST_USE; /* of owed_push */
 
 /* Append. Errors: E_LIMIT, E_NOMEM: nothing changed. PANICs if owed_is_ignored. */
-enum status owed_push(struct owed *q, struct owed_entry e) MUST_USE;
+static inline MUST_USE enum status owed_push(struct owed *q, struct owed_entry e)
+{
+	enum status st;
+
+	PANIC_IF(owed_is_ignored(q, e.kind));
+	if (q->n == q->cap && (st = owed_grow(q)) != OK)
+		return st;
+	q->ring[(q->head + q->n++) & (q->cap - 1)] = e;
+	if (e.kind == OWED_SYNC)
+		q->skipping = false;
+	if (e.kind == OWED_COPY_END)
+		q->in_copy = false;
+	if (e.who == OWED_CLIENT && owed_ends_in_ready(e.kind))
+		q->n_client++;
+	return OK;
+}
 
 /* Take the head off; the queue is not empty. */
 struct owed_entry owed_pop(struct owed *q);

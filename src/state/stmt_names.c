@@ -7,6 +7,7 @@ void stmt_names_init(struct stmt_names *n, struct stmt_table *t, size_t n_max)
 {
 	n->table = t;
 	map_init(&n->map);
+	n->last = NULL;
 	n->unnamed = NULL;
 	n->n_max = n_max;
 	n->last_serial = 0;
@@ -39,11 +40,19 @@ static size_t entry_bytes(size_t name_len)
 
 struct stmt_name *stmt_names_find(const struct stmt_names *n, const char *name)
 {
+	struct stmt_name *e;
+
 	if (name[0] == '\0')
 		return n->unnamed != NULL && n->unnamed->stmt != NULL ? n->unnamed : NULL;
+	/* Of one message several ask, and many a client runs one statement again and again. */
+	if (n->last != NULL && name_equal(n->last, name))
+		return n->last;
 	if (n->map.n_items == 0)
 		return NULL;
-	return map_find(&n->map, name_hash(n, name, strlen(name)), name_equal, name);
+	e = map_find(&n->map, name_hash(n, name, strlen(name)), name_equal, name);
+	if (e != NULL)
+		((struct stmt_names *)(uintptr_t)n)->last = e; /* a memo, no change */
+	return e;
 }
 
 /* NULL: no memory. */
@@ -62,6 +71,8 @@ static struct stmt_name *entry_new(struct stmt_names *n, const char *name, size_
 
 static void entry_free(struct stmt_names *n, struct stmt_name *e)
 {
+	if (n->last == e)
+		n->last = NULL;
 	n->bytes -= entry_bytes(e->name_len);
 	stmt_unref(n->table, e->stmt);
 	free(e);

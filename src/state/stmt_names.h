@@ -23,6 +23,7 @@ struct stmt_name {
 struct stmt_names {
 	struct stmt_table *table;
 	struct map map;            /* of struct stmt_name, by name; "" is not in it */
+	struct stmt_name *last;    /* named one that was found last, or NULL */
 	struct stmt_name *unnamed; /* with a statement or kept for the next one; NULL: never used */
 	size_t n_max;
 	size_t n_sql; /* named ones that SQL's PREPARE has made; read only */

@@ -43,6 +43,8 @@ enum tell_kind {           /* control or worker -> worker */
 	TELL_BORROW,       /* worker internal: another worker asks for an idle server */
 	TELL_WAITER,       /* worker internal: look at the line of a pool again */
 	TELL_CANCEL,       /* struct tell_cancel */
+	TELL_DEFAULTS,     /* struct tell_defaults */
+	TELL_SIGNAL,       /* struct tell_signal */
 	TELL_DERIVED,      /* the struct ask_derive, answered */
 	TELL_SHOW,         /* struct tell_show */
 	TELL_COMMAND,      /* struct tell_command */
@@ -204,6 +206,36 @@ struct tell_cancel {
 	uint32_t n_searched; /* workers that have looked in all their slots; see cancel.h */
 	uint32_t key_len;
 	uint8_t key[STARTUP_KEY_MAX];
+};
+
+/* What a session of the role, or of the database, begins with has changed: see defaults.h. */
+struct tell_defaults {
+	struct mail mail;
+	bool of_database;
+	char name[NAME_LEN]; /* on the server; "": all */
+};
+
+enum signal_step {
+	SIGNAL_ASKED,    /* to the victim's worker */
+	SIGNAL_ANSWERED, /* back, the same memory */
+	SIGNAL_OVER,     /* to the victim's worker: the server is free again */
+};
+
+/* pg_cancel_backend() or pg_terminate_backend() of a client's number: see signals.h. */
+struct tell_signal {
+	struct mail mail;
+	enum signal_step step;
+	struct cancel_from from;
+	uint32_t number;
+	uint32_t first_slot, slot_step; /* where that client may be */
+	uint32_t index;                 /* the asker's */
+	bool terminates;
+	bool is_superuser;   /* the caller, as far as it is known */
+	char user[NAME_LEN]; /* … ; "": it has taken another role */
+	/* answer */
+	uint32_t worker, node, pid; /* pid 0: it has no server */
+	uint64_t server;            /* is held until SIGNAL_OVER; 0: none */
+	bool in_recovery;
 };
 
 /* --- SHOW: each worker answers for its own objects, in bounded pieces --- */

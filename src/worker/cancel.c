@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "conf/conf.h"
-#include "proto/cancel_key.h"
 #include "proto/reply.h"
 #include "worker/cancel_conn.h"
 #include "worker/dispatch.h"
@@ -16,7 +15,7 @@ _Static_assert(CANCEL_KEY_SLOT_BITS == WORKER_SLOT_BITS, "a number names any slo
 _Static_assert(CANCEL_KEY_PEER_MAX == CONF_PEER_ID_MAX, "a number names any peer");
 _Static_assert(PEERS_MAX == CONF_PEERS_MAX, "one address for each");
 
-static struct cancel_key_scheme scheme_of(const struct worker *w)
+struct cancel_key_scheme cancel_scheme(const struct worker *w)
 {
 	return (struct cancel_key_scheme){
 		.peer_id = w->conf->peer_id, .n_workers = w->sh->n_workers};
@@ -39,7 +38,7 @@ static struct client *find_key(struct worker *w, const struct cancel_key_place *
 
 void cancel_put_key(struct worker *w, struct client *c, uint32_t version, struct wr *out)
 {
-	struct cancel_key_scheme scheme = scheme_of(w);
+	struct cancel_key_scheme scheme = cancel_scheme(w);
 	uint32_t pid = cancel_key_number(&scheme, w->index, c->slot);
 	struct cancel_key_place at = cancel_key_find(&scheme, pid);
 	uint8_t len = version >= STARTUP_V3_2 ? CANCEL_KEY_MAX : STARTUP_KEY_MIN;
@@ -59,7 +58,7 @@ void cancel_put_key(struct worker *w, struct client *c, uint32_t version, struct
 /* To whom the request goes on: a worker. False: to nobody. */
 static bool address(struct worker *w, struct tell_cancel *t, uint32_t *to)
 {
-	struct cancel_key_scheme scheme = scheme_of(w);
+	struct cancel_key_scheme scheme = cancel_scheme(w);
 	uint32_t peer = scheme.peer_id != 0 ? cancel_key_peer(t->pid) : 0;
 	struct cancel_key_place at;
 

@@ -8,9 +8,12 @@
 #ifndef PGWEIR_WORKER_CANCEL_H
 #define PGWEIR_WORKER_CANCEL_H
 
+#include "proto/cancel_key.h"
 #include "worker/ask.h"
 #include "worker/client.h"
 #include "worker/server.h"
+
+struct cancel_key_scheme cancel_scheme(const struct worker *w);
 
 /*
  * Make the client's key, as long as protocol `version` has it, and put the BackendKeyData that

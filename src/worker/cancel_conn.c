@@ -71,7 +71,7 @@ static void cancel_free(struct worker *w, struct cancel *x)
 	conn_free(x->conn);
 	cancel_conn_tell(w, &x->from, CANCEL_SERVED);
 	free(x);
-	if (s != NULL && s->state == SERVER_CANCELED)
+	if (s != NULL && s->state == SERVER_CANCELED && !server_is_held(s))
 		server_clean_done(w, s);
 	if (peer != 0)
 		peer_next(w, peer);

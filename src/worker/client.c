@@ -14,6 +14,7 @@
 #include "worker/account.h"
 #include "worker/activity.h"
 #include "worker/ask.h"
+#include "worker/defaults.h"
 #include "worker/dispatch.h"
 #include "worker/effects.h"
 #include "worker/found_out.h"
@@ -27,6 +28,7 @@
 #include "worker/relay.h"
 #include "worker/savepoints.h"
 #include "worker/server.h"
+#include "worker/signals.h"
 #include "worker/unit.h"
 
 static const char *const client_end_words[] = {
@@ -453,6 +455,8 @@ static void client_end(struct worker *w, struct client *c, enum client_end why, 
 	dispatch_forget(w, c);
 	if (c->server != NULL)
 		loss_of_client(w, c);
+	if (c->signals != NULL)
+		signals_over(w, c);
 	notify_client_gone(w, c);
 	pins_clear(&c->pins, &w->sh->pins);
 	wheel_del(&w->wheel, &c->timer);
@@ -489,6 +493,7 @@ void client_free(struct worker *w, struct client *c)
 	settings_txn_fini(&c->set);
 	stmt_names_fini(&c->names);
 	params_free(c->params);
+	defaults_forget(c);
 	free(c->deferred);
 	free(c->unnamed);
 	free(c->expected);

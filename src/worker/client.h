@@ -20,6 +20,7 @@
 #include "worker/dbase.h"
 #include "worker/worker.h"
 
+struct defaults;
 struct effects;
 struct hold;
 struct listening;
@@ -27,6 +28,7 @@ struct login;
 struct params;
 struct prepared_note;
 struct savepoints;
+struct signals;
 struct server;
 
 enum client_state {
@@ -132,6 +134,7 @@ struct unit {
 	bool uses_portal;    /* executes a named portal */
 	bool listens;        /* LISTEN, by the shared connection */
 	bool ours;           /* some statement is for pgweir itself: ours.h */
+	bool signals;        /* it calls pg_cancel_backend(): signals.h */
 	bool asks_replica;   /* its client says that a replica can run it; see judge.h */
 	bool has_effects;    /* some statement has effects that are to be followed */
 	bool keeps_portal;   /* transaction_reads = replica: a portal that may outlive the unit */
@@ -254,6 +257,7 @@ struct client {
 	struct server *seq_server; /* where its last sequence advance was; may be gone */
 	uint64_t seq_server_id;
 	bool seq_advanced; /* the units since the last end of a transaction may have */
+	uint8_t seq_check; /* enum advanced_check: of the unit at the front */
 	bool seq_kept;     /* PIN_SEQUENCE is only until its next unit has ended */
 
 	/* this unit's bookkeeping */
@@ -274,9 +278,11 @@ struct client {
 	bool txn_notifies; /* the transaction has said NOTIFY */
 	bool commit_sent;  /* a COMMIT is under way: if the server is lost, who knows */
 
-	uint32_t read_epoch;     /* of the replica when the unit was sent */
-	struct baseline learned; /* while logging in: what its settings came to */
-	struct hold *hold;       /* a replica's answer, held back; made when first needed */
+	uint32_t read_epoch;       /* of the replica when the unit was sent */
+	struct baseline learned;   /* while logging in: what its settings came to */
+	struct signals *signals;   /* of the unit that is next, or under way; or NULL */
+	struct defaults *defaults; /* that its transaction changes; NULL: none */
+	struct hold *hold;         /* a replica's answer, held back; made when first needed */
 
 	/* facts */
 	uint64_t connected_us, request_us;

@@ -19,6 +19,7 @@
 #include "worker/places.h"
 #include "worker/replication.h"
 #include "worker/sequences.h"
+#include "worker/signals.h"
 #include "worker/unit.h"
 #include "worker/waits.h"
 
@@ -266,6 +267,12 @@ bool dispatch_unit(struct worker *w, struct client *c)
 		c->route_hint = CHOOSE_HINT_NONE;
 		line_stand(w, c, NULL, false);
 		return false;
+	}
+	if (c->signals != NULL && (p = signals_pool(c)) != NULL) {
+		c->needs_primary = false;
+		c->by_sample = false;
+		c->route_reason = CHOOSE_BY_SESSION;
+		return dispatch_to(w, c, p);
 	}
 	/* Who has advanced nothing gets PostgreSQL's own error, wherever. */
 	if (c->unit.flags & SQLV_USES_SEQ && c->unit.runs && c->seq_server_id != 0 &&

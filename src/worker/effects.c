@@ -5,6 +5,7 @@
 
 #include "state/settings_class.h"
 #include "worker/custom.h"
+#include "worker/defaults.h"
 #include "worker/forward.h"
 #include "worker/found_out.h"
 #include "worker/judge.h"
@@ -55,6 +56,7 @@ static bool is_followed(const struct sql_effect *e)
 	case EFFECT_DISCARD_TEMP:
 	case EFFECT_DISCARD_SEQUENCES:
 	case EFFECT_ADVISORY_UNLOCK_ALL:
+	case EFFECT_DEFAULTS:
 	case EFFECT_LISTEN: /* unless it pins */
 	case EFFECT_UNLISTEN:
 	case EFFECT_UNLISTEN_ALL:
@@ -366,6 +368,12 @@ static void add_item(struct noting *n, const struct sql_effect *e)
 	case EFFECT_ROLLBACK_TO:
 		add_named(n, e);
 		break;
+	case EFFECT_DEFAULTS:
+		it = item_new(n, e);
+		if (it != NULL && e->name.len != 0)
+			it->name = decoded(
+				sql_effect_name, n->of->sql, n->c->sql_opts, e, SQL_NAME_MAX);
+		break;
 	case EFFECT_PREPARE:
 	case EFFECT_DEALLOCATE:
 		it = item_new(n, e);
@@ -399,6 +407,8 @@ enum status effects_begin(struct worker *w, struct client *c, struct server *s,
 			pin(w, c, cause, of->sql);
 		if (e->kind == EFFECT_COMMIT)
 			c->commit_sent = true;
+		else if (e->kind == EFFECT_SETVAL)
+			s->seq_set = true;
 		if (!is_plain_end(c, s, v, e))
 			add_item(&n, e);
 	}
@@ -655,6 +665,9 @@ static void apply(struct worker *w, struct client *c, struct server *s, struct e
 	case EFFECT_UNLISTEN_ALL:
 		notify_note(w, c, NOTIFY_UNLISTEN_ALL, NULL);
 		undo(w, c, PIN_UNDO_UNLISTEN_ALL);
+		break;
+	case EFFECT_DEFAULTS:
+		defaults_note(c, (it->flags & SQL_EFFECT_DATABASE) != 0, it->name);
 		break;
 	case EFFECT_CLOSE_ALL:
 		undo(w, c, PIN_UNDO_CLOSE_ALL);

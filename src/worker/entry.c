@@ -73,6 +73,7 @@ void entry_lost(struct worker *w, struct server *s, struct owed_entry e)
 			s->dirt |= CLEAN(STATEMENTS);
 		break;
 	case OWED_TAG_PROBE:
+	case OWED_TAG_ADVANCED:
 	case OWED_TAG_CHECK:
 	case OWED_TAG_SETUP:
 	case OWED_TAG_DIFF:
@@ -114,6 +115,7 @@ void entry_done(struct worker *w, struct owed_entry e)
 	case OWED_TAG_FOUND: /* found_out_done */
 	case OWED_TAG_NONE:
 	case OWED_TAG_PROBE:
+	case OWED_TAG_ADVANCED:
 	case OWED_TAG_CHECK:
 	case OWED_TAG_SETUP:
 	case OWED_TAG_DIFF:

@@ -13,14 +13,15 @@
 /* Owed entries of ours: struct owed_entry.tag. */
 enum owed_tag {
 	OWED_TAG_NONE,
-	OWED_TAG_SETUP,   /* hidden query without a consequence */
-	OWED_TAG_DIFF,    /* hidden query: the client's settings */
-	OWED_TAG_REDIFF,  /* the same after a RESET: the client is told the values */
-	OWED_TAG_CHECK,   /* hidden query: server_check_query */
-	OWED_TAG_PROBE,   /* hidden query: which pins still hold */
-	OWED_TAG_FOUND,   /* hidden query: what has been set; ref is a struct found_note */
-	OWED_TAG_WELCOME, /* hidden query: settings of a client that logs in */
-	OWED_TAG_BEGIN,   /* hidden query: the deferred BEGIN and what followed it */
+	OWED_TAG_SETUP,    /* hidden query without a consequence */
+	OWED_TAG_DIFF,     /* hidden query: the client's settings */
+	OWED_TAG_REDIFF,   /* the same after a RESET: the client is told the values */
+	OWED_TAG_CHECK,    /* hidden query: server_check_query */
+	OWED_TAG_PROBE,    /* hidden query: which pins still hold */
+	OWED_TAG_ADVANCED, /* hidden query: what has the transaction advanced, see advanced.h */
+	OWED_TAG_FOUND,    /* hidden query: what has been set; ref is a struct found_note */
+	OWED_TAG_WELCOME,  /* hidden query: settings of a client that logs in */
+	OWED_TAG_BEGIN,    /* hidden query: the deferred BEGIN and what followed it */
 	OWED_TAG_RESET, /* hidden query: server_reset_query and the like; ROLLBACK of a client that
 			 * left
 			 */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "conf/effective.h"
 #include "proto/scram.h"
 #include "worker/account.h"
@@ -227,8 +228,8 @@ void handover_console(struct worker *w, struct client *c)
 	ask->id = c->id;
 	ask->is_admin = c->login->is_console_admin;
 	ask->connect_wall_us = worker_wall_us(w, c->connected_us);
-	memcpy(ask->user, c->login->user, sizeof ask->user);
-	memcpy(ask->database, c->login->database, sizeof ask->database);
+	text_copy(ask->user, sizeof ask->user, c->login->user);
+	text_copy(ask->database, sizeof ask->database, c->login->database);
 	snprintf(ask->application_name, sizeof ask->application_name, "%s", app != NULL ? app : "");
 	l.mail = &ask->mail;
 	if (leave_later(w, &l) != OK) {

@@ -21,7 +21,8 @@
 #define WORD_PINS_MASK 0x3ffffu
 #define WORD_OURS      (1ull << 23) /* for pgweir itself, see ours.h */
 #define WORD_HINTS     (1ull << 22) /* it may begin with hints */
-#define WORD_GEN_MASK  0x003fffffull
+#define WORD_SIGNALS   (1ull << 21) /* see signals.h */
+#define WORD_GEN_MASK  0x001fffffull
 _Static_assert(PIN_CAUSE_COUNT <= 18, "pins fit their bits");
 _Static_assert(
 	(SQLV_SNAPSHOT | SQLV_TXN_TIME | SQLV_SCHEMA) <= JUDGE_FLAG_MASK, "flags fit their bits");
@@ -93,6 +94,9 @@ enum pin_cause judge_pin(const struct sql_effect *e)
 	case EFFECT_DEALLOCATE:
 	case EFFECT_DEALLOCATE_ALL:
 	case EFFECT_STATEMENTS:
+	case EFFECT_DEFAULTS:
+	case EFFECT_SETVAL:
+	case EFFECT_SIGNAL:
 	case EFFECT_COUNT:
 		break;
 	}
@@ -110,6 +114,14 @@ static uint32_t verdict_pins(const struct sql_verdict *v)
 			pins |= 1u << p;
 	}
 	return pins;
+}
+
+static bool has_effect(const struct sql_verdict *v, enum sql_effect_kind kind)
+{
+	for (uint8_t i = 0; i < v->n_effects; i++)
+		if (v->effects[i].kind == kind)
+			return true;
+	return false;
 }
 
 static uint32_t catalog_bits(const struct client *c)
@@ -147,6 +159,7 @@ uint64_t judge_word(
 		judge_in_block(sql, len, c->sql_opts, v);
 	return (is_ours(c, sql, len) ? WORD_OURS : 0) |
 	       (ask_may_have_hints(sql, len) ? WORD_HINTS : 0) |
+	       (has_effect(v, EFFECT_SIGNAL) ? WORD_SIGNALS : 0) |
 	       (v->n_effects != 0 || v->flags & SQLV_LOST ? WORD_EFFECTS : 0) |
 	       (uint64_t)v->cls << WORD_CLS_SHIFT | (uint64_t)verdict_pins(v) << WORD_PINS_SHIFT |
 	       (uint64_t)(v->flags & JUDGE_FLAG_MASK) << JUDGE_FLAG_SHIFT | catalog_bits(c);
@@ -190,6 +203,7 @@ static void unit_add_word(struct unit *u, uint64_t word)
 	u->pins |= (uint32_t)(word >> WORD_PINS_SHIFT) & WORD_PINS_MASK;
 	u->has_effects = u->has_effects || judge_has_effects(word);
 	u->ours = u->ours || (word & WORD_OURS) != 0;
+	u->signals = u->signals || (word & WORD_SIGNALS) != 0;
 	u->n_stmts++;
 }
 

@@ -2,6 +2,7 @@
 libcore_a_SOURCES += \
 	src/worker/account.c src/worker/account.h \
 	src/worker/activity.c src/worker/activity.h \
+	src/worker/advanced.c src/worker/advanced.h \
 	src/worker/ask.h \
 	src/worker/balance.c src/worker/balance.h \
 	src/worker/cancel.c src/worker/cancel.h \
@@ -10,6 +11,7 @@ libcore_a_SOURCES += \
 	src/worker/command.c src/worker/command.h \
 	src/worker/custom.c src/worker/custom.h \
 	src/worker/dbase.c src/worker/dbase.h \
+	src/worker/defaults.c src/worker/defaults.h \
 	src/worker/dispatch.c src/worker/dispatch.h \
 	src/worker/effects.c src/worker/effects.h \
 	src/worker/entry.c src/worker/entry.h \
@@ -51,11 +53,13 @@ libcore_a_SOURCES += \
 	src/worker/shared.h \
 	src/worker/set_call.c src/worker/set_call.h \
 	src/worker/show.c src/worker/show.h \
+	src/worker/signals.c src/worker/signals.h \
 	src/worker/single.c src/worker/single.h \
 	src/worker/sqlstmt.c src/worker/sqlstmt.h \
 	src/worker/takeover.c src/worker/takeover.h \
 	src/worker/unit.c src/worker/unit.h \
 	src/worker/unit_end.c src/worker/unit_end.h \
+	src/worker/unit_stmts.c src/worker/unit_stmts.h \
 	src/worker/upkeep.c src/worker/upkeep.h \
 	src/worker/waits.c src/worker/waits.h \
 	src/worker/worker.c src/worker/worker.h

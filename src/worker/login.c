@@ -29,8 +29,36 @@ void login_free(struct login *l)
 {
 	if (l == NULL)
 		return;
+	if (l->scram != NULL)
+		scram_server_fini(l->scram);
+	free(l->scram);
+	if (l->learned != NULL)
+		scram_wipe(l->learned, sizeof *l->learned);
+	free(l->learned);
+	free(l->names);
 	scram_wipe(l, sizeof *l);
 	free(l);
+}
+
+struct login *login_new(void)
+{
+	struct login *l = calloc(1, sizeof *l);
+
+	if (l != NULL)
+		l->user = l->database = "";
+	return l;
+}
+
+enum status login_set_names(struct login *l, const char *user, const char *database)
+{
+	size_t user_len = strlen(user) + 1, database_len = strlen(database) + 1;
+
+	l->names = malloc(user_len + database_len);
+	if (l->names == NULL)
+		return E_NOMEM;
+	l->user = memcpy(l->names, user, user_len);
+	l->database = memcpy(l->names + user_len, database, database_len);
+	return OK;
 }
 
 void login_refuse(struct worker *w, struct client *c, const char *sqlstate, const char *message,
@@ -287,8 +315,10 @@ static void take_startup(struct worker *w, struct client *c, const struct startu
 	if (!startup_is_acceptable(w, c, s))
 		return;
 	l->version = s->version < VERSION_SPOKEN ? s->version : VERSION_SPOKEN;
-	snprintf(l->user, sizeof l->user, "%s", s->user);
-	snprintf(l->database, sizeof l->database, "%s", s->database);
+	if (login_set_names(l, s->user, s->database) != OK) {
+		client_close(w, c, CLIENT_END_MEMORY);
+		return;
+	}
 	c->replication = (uint8_t)s->replication;
 	if (!take_settings(w, c, s))
 		return;
@@ -325,6 +355,10 @@ static size_t startup_data(struct worker *w, struct client *c, const uint8_t *da
 		client_close(w, c, CLIENT_END_PROTOCOL);
 		return len;
 	}
+	if (c->login == NULL && (c->login = login_new()) == NULL) {
+		client_close(w, c, CLIENT_END_MEMORY);
+		return len;
+	}
 	switch (s.kind) {
 	case STARTUP_SSL_REQUEST:
 		return answer_ssl(w, c, used, len);
@@ -349,13 +383,6 @@ size_t login_on_data(struct worker *w, struct client *c, const uint8_t *data, si
 {
 	size_t at = 0, used;
 
-	if (c->login == NULL) {
-		c->login = calloc(1, sizeof *c->login);
-		if (c->login == NULL) {
-			client_close(w, c, CLIENT_END_MEMORY);
-			return len;
-		}
-	}
 	while (at < len) {
 		if (c->state == CLIENT_STARTUP)
 			used = startup_data(w, c, data + at, len - at);
@@ -453,12 +480,12 @@ static void learn_keys(struct client *c)
 {
 	struct account *acc = c->acc;
 
-	if (!c->login->has_learned)
+	if (c->login->learned == NULL)
 		return;
 	if (acc->learned == NULL)
 		acc->learned = calloc(1, sizeof *acc->learned);
 	if (acc->learned != NULL)
-		*acc->learned = c->login->learned;
+		*acc->learned = *c->login->learned;
 }
 
 void login_go_on(struct worker *w, struct client *c)

@@ -13,23 +13,19 @@
 #define LOGIN_RX_MAX 16384u /* bytes; a start-up packet has at most 10,004 */
 
 struct login {
-	char user[NAME_LEN];
-	char database[NAME_LEN];
-	char application_name[64]; /* for the console */
+	const char *user, *database; /* of the start-up packet; "" before it has come */
+	char *names;                 /* where they stand */
 	enum auth_ask ask;
 	bool doomed;
 	uint32_t version;          /* of the protocol that is spoken with it */
 	bool ssl_asked, gss_asked; /* at most one of each per socket */
 	bool is_console, is_console_admin;
-	bool has_learned;
-	bool sasl_begun;
 	const char *why; /* of doomed; fixed words */
 	uint8_t md5_salt[MD5AUTH_SALT_LEN];
 	struct md5auth md5_hash;
 	struct scram_verifier verifier;
-	struct scram_server scram;
-	struct auth_learned learned;
-	size_t cbind_len;
+	struct scram_server *scram;   /* NULL before the client's first message of it */
+	struct auth_learned *learned; /* NULL: no keys were learned */
 };
 
 /* conn_ops.on_data of a client that is not logged in. */
@@ -57,6 +53,8 @@ void login_go_on(struct worker *w, struct client *c);
 /* Send what a logged-in client is told, up to ReadyForQuery. */
 void login_greet(struct worker *w, struct client *c, const struct welcome *welcome);
 
+struct login *login_new(void); /* NULL: no memory */
+enum status login_set_names(struct login *l, const char *user, const char *database) MUST_USE;
 void login_free(struct login *l); /* wipes; NULL allowed */
 
 #endif

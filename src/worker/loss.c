@@ -1,6 +1,9 @@
 #include "worker/loss.h"
 
+#include <string.h>
+
 #include "proto/frontend.h"
+#include "worker/advanced.h"
 #include "worker/balance.h"
 #include "worker/cancel.h"
 #include "worker/dispatch.h"
@@ -14,6 +17,7 @@
 #include "worker/pinning.h"
 #include "worker/savepoints.h"
 #include "worker/server_clean.h"
+#include "worker/signals.h"
 #include "worker/unit_end.h"
 #include "worker/worker.h"
 
@@ -162,8 +166,9 @@ static bool was_asked(const struct server *s)
 
 static bool loss_is_fatal(const struct client *c, const struct server *s)
 {
-	return was_asked(s) || pins_hold_state(&c->pins) || c->acc->mode == POOL_MODE_SESSION ||
-	       c->body_left != 0;
+	return was_asked(s) ||
+	       (s->ends_client && strcmp(s->fatal_sqlstate, SQLSTATE_ADMIN_SHUTDOWN) == 0) ||
+	       pins_hold_state(&c->pins) || c->acc->mode == POOL_MODE_SESSION || c->body_left != 0;
 }
 
 void loss_of_server(struct worker *w, struct client *c, struct server *s, enum server_end why)
@@ -173,6 +178,7 @@ void loss_of_server(struct worker *w, struct client *c, struct server *s, enum s
 	(void)why;
 	c->server = NULL;
 	c->checking = false;
+	c->seq_check = ADVANCED_UNKNOWN;
 	if (c->state == CLIENT_WELCOME) {
 		dispatch_welcome(w, c);
 		return;
@@ -226,6 +232,8 @@ void loss_of_server(struct worker *w, struct client *c, struct server *s, enum s
 	c->holding = false;
 	c->unit_retained = false;
 	c->begin_sent = false;
+	if (c->signals != NULL)
+		signals_over(w, c);
 	if (c->txn != TXN_NONE) {
 		c->txn_lost = s->owed.n_client == 0 && !c->streaming;
 		c->txn = TXN_FAILED_ALONE;

@@ -2,6 +2,7 @@
 
 #include <openssl/rand.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "auth/decide.h"
 #include "proto/frame.h"
@@ -41,7 +42,6 @@ static void challenge_scram(struct worker *w, struct client *c)
 	uint8_t buf[128];
 	struct wr out = wr_of(buf, sizeof buf);
 
-	scram_server_init(&c->login->scram, &c->login->verifier);
 	reply_put_auth_sasl(&out, false);
 	client_transition(w, c, CLIENT_CHALLENGED);
 	put_login(c, buf, out.len);
@@ -173,6 +173,16 @@ static void take_scram_status(struct worker *w, struct client *c, enum status st
 	}
 }
 
+/* Who has sent nothing of it yet costs nothing for it. */
+static enum status begin_scram(struct login *l)
+{
+	l->scram = malloc(sizeof *l->scram);
+	if (l->scram == NULL)
+		return E_NOMEM;
+	scram_server_init(l->scram, &l->verifier);
+	return OK;
+}
+
 static void take_scram_first(struct worker *w, struct client *c, struct rd body)
 {
 	static const struct scram_offer no_plus = {.plus = false};
@@ -186,15 +196,16 @@ static void take_scram_first(struct worker *w, struct client *c, struct rd body)
 		login_refuse_protocol(w, c, "malformed SASLInitialResponse");
 		return;
 	}
-	st = random_bytes(rand, sizeof rand);
+	st = begin_scram(c->login);
 	if (st == OK)
-		st = scram_server_first(&c->login->scram, &no_plus, in.mechanism, in.data,
+		st = random_bytes(rand, sizeof rand);
+	if (st == OK)
+		st = scram_server_first(c->login->scram, &no_plus, in.mechanism, in.data,
 			in.data_len, rand, &first);
 	if (st != OK || first.bad) {
 		take_scram_status(w, c, st != OK ? st : E_LIMIT);
 		return;
 	}
-	c->login->sasl_begun = true;
 	reply_put_auth_sasl_continue(&out, buf, first.len);
 	put_login(c, msg, out.len);
 }
@@ -205,18 +216,21 @@ static void take_scram_final(struct worker *w, struct client *c, struct rd body)
 	struct login *l = c->login;
 	uint8_t buf[128], msg[160];
 	struct wr final = wr_of(buf, sizeof buf), out = wr_of(msg, sizeof msg);
-	struct scram_salt salt = l->verifier.salt;
 	enum status st;
 
-	st = scram_server_final(&l->scram, &no_plus, body.p, body.left, &final, &l->learned.keys);
+	l->learned = malloc(sizeof *l->learned);
+	if (l->learned == NULL) {
+		client_close(w, c, CLIENT_END_MEMORY);
+		return;
+	}
+	l->learned->salt = l->verifier.salt;
+	st = scram_server_final(l->scram, &no_plus, body.p, body.left, &final, &l->learned->keys);
 	if (st == OK && l->doomed)
 		st = E_AUTH;
 	if (st != OK || final.bad) {
 		take_scram_status(w, c, st != OK ? st : E_LIMIT);
 		return;
 	}
-	l->learned.salt = salt;
-	l->has_learned = true;
 	reply_put_auth_sasl_final(&out, buf, final.len);
 	conn_put_copy(c->conn, msg, out.len);
 	login_proved(w, c);
@@ -239,7 +253,7 @@ size_t prove_data(struct worker *w, struct client *c, const uint8_t *data, size_
 	body = frame_body(data, &f);
 	if (c->login->ask == AUTH_ASK_MD5)
 		take_md5(w, c, body);
-	else if (!c->login->sasl_begun)
+	else if (c->login->scram == NULL)
 		take_scram_first(w, c, body);
 	else
 		take_scram_final(w, c, body);

@@ -12,6 +12,7 @@
 #include "proto/report.h"
 #include "proto/tag.h"
 #include "state/settings_class.h"
+#include "worker/advanced.h"
 #include "worker/effects.h"
 #include "worker/entry.h"
 #include "worker/forward.h"
@@ -177,6 +178,10 @@ static void hidden_ready(struct worker *w, struct server *s, struct owed_entry e
 		found_out_done(w, s, e.ref, failed);
 		if (s->client != NULL)
 			goes_on(w, s->client);
+		break;
+	case OWED_TAG_ADVANCED:
+		if (s->client != NULL)
+			advanced_done(s->client, failed);
 		break;
 	case OWED_TAG_CHECK:
 		server_was_checked(w, s, failed);
@@ -733,6 +738,9 @@ static bool message_came(struct walk *k, const struct frame *f)
 	if (f->type == BACKEND_DATA_ROW && step == OWED_DROP && there == f->total &&
 		s->client != NULL && owed_head(&s->owed)->tag == OWED_TAG_PROBE)
 		probe_row(k->w, s->client, frame_body(k->data + k->at, f));
+	if (f->type == BACKEND_DATA_ROW && step == OWED_DROP && s->client != NULL &&
+		owed_head(&s->owed)->tag == OWED_TAG_ADVANCED)
+		advanced_row(s->client);
 	if (f->type == BACKEND_DATA_ROW && step == OWED_DROP &&
 		owed_head(&s->owed)->tag == OWED_TAG_FOUND)
 		found_out_row(owed_head(&s->owed)->ref,

@@ -1,5 +1,6 @@
 #include "worker/sequences.h"
 
+#include "worker/advanced.h"
 #include "worker/dbase.h"
 #include "worker/forward.h"
 #include "worker/worker.h"
@@ -69,16 +70,29 @@ bool sequences_are_own(const struct client *c, const struct server *s)
 	return s->seq_client == c->id && !s->seq_mixed;
 }
 
+/* It has advanced something in its open transaction, and may ask for that yet. */
+static bool keeps_its_own(const struct client *c, const struct server *s)
+{
+	return c->seq_advanced && s->seq_client == c->id && s->txn_status == 'T' &&
+	       c->unit.cls == SQL_WRITE;
+}
+
 enum status sequences_ahead(struct worker *w, struct client *c, uint32_t flags)
 {
 	struct server *s = c->server;
+	bool is_own;
 
 	if (s->seq_client == 0 || sequences_are_own(c, s) || s->txn_status == 'E' || c->verbatim)
 		return OK;
-	if ((flags & SQLV_USES_SEQ) == 0 && !is_asked(w, c))
+	is_own = c->seq_check == ADVANCED_OWN;
+	c->seq_check = ADVANCED_UNKNOWN;
+	if (is_own)
+		return OK;
+	if ((flags & SQLV_USES_SEQ) == 0 && (!is_asked(w, c) || keeps_its_own(c, s)))
 		return OK;
 	s->seq_client = 0;
 	s->seq_mixed = false;
+	s->seq_set = false;
 	return forward_hidden(s, "DISCARD SEQUENCES", OWED_TAG_SETUP);
 }
 

@@ -545,7 +545,7 @@ void server_release(struct worker *w, struct server *s)
 		server_close(w, s, SERVER_END_OUTDATED);
 	} else if (share_pool_gives_back(s->pool->share)) {
 		server_close(w, s, SERVER_END_BUDGET);
-	} else if (s->cancel != NULL) { /* it may hit whatever comes next */
+	} else if (server_is_held(s)) { /* it may hit whatever comes next */
 		server_transition(w, s, SERVER_CANCEL_PENDING);
 		server_watch(w, s);
 	} else if (!server_clean_next(w, s)) {

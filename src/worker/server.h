@@ -88,6 +88,8 @@ struct server {
 	struct client *client;      /* linked */
 	struct client *wanted_by;   /* waits for this very server */
 	struct server_login *login; /* while connecting and logging in */
+	uint8_t n_holds;            /* calls that may signal it: signals.h */
+	bool ends_client;           /* … one of them to end the session of its client */
 	struct cancel *cancel;      /* a CancelRequest of ours under way for it */
 
 	struct owed owed;
@@ -117,6 +119,7 @@ struct server {
 	uint32_t kept_cap;
 	uint64_t seq_client; /* id of a client, see sequences.h */
 	bool seq_mixed;
+	bool seq_set; /* setval() was called since they were discarded */
 
 	uint64_t barrier; /* ReadyForQuery waits for it, see notify.h; 0: none */
 	struct list barrier_link;
@@ -186,6 +189,12 @@ void server_free(struct worker *w, struct server *s); /* a closed one, at the en
 
 /* A unit of its client ended or the queue is empty: is everything said that was owed? */
 bool server_is_quiet(const struct server *s);
+
+/* What was meant for its client may still hit it: it is for nobody else yet. */
+static inline bool server_is_held(const struct server *s)
+{
+	return s->cancel != NULL || s->n_holds != 0;
+}
 
 /* To be closed when it is free: what it was opened for, or to, is not what is wanted now. */
 bool server_is_outdated(struct worker *w, const struct server *s);

@@ -107,6 +107,7 @@ void server_clean_done(struct worker *w, struct server *s)
 	if (done & CLEAN(ALL)) {
 		s->seq_client = 0;
 		s->seq_mixed = false;
+		s->seq_set = false;
 	}
 	count(w, done & CLEAN(RESET_QUERY) ? CLEAN(RESET_QUERY) : done);
 	server_release(w, s);

@@ -303,11 +303,9 @@ static enum status settle(
 {
 	enum status st;
 
-	c->login = calloc(1, sizeof *c->login);
-	if (c->login == NULL)
+	c->login = login_new();
+	if (c->login == NULL || login_set_names(c->login, head->user, head->database) != OK)
 		return E_NOMEM;
-	text_copy(c->login->user, sizeof c->login->user, head->user);
-	text_copy(c->login->database, sizeof c->login->database, head->database);
 	client_transition(w, c, CLIENT_PROVED);
 	if (!login_enter(w, c))
 		return E_LIMIT; /* it was told */

@@ -6,6 +6,7 @@
 #include "conf/effective.h"
 #include "proto/frame.h"
 #include "proto/frontend.h"
+#include "worker/advanced.h"
 #include "worker/dispatch.h"
 #include "worker/forward.h"
 #include "worker/judge.h"
@@ -16,6 +17,7 @@
 #include "worker/relay.h"
 #include "worker/sequences.h"
 #include "worker/server.h"
+#include "worker/signals.h"
 #include "worker/waits.h"
 
 #define AHEAD_MAX 16384u /* bytes behind a unit that waits: what came with it, and little more */
@@ -224,6 +226,11 @@ static bool copy_message(struct feed *fd, const struct frame *f)
 	return stream_message(fd, f);
 }
 
+static bool is_between(uint8_t type)
+{
+	return type == FRONTEND_TERMINATE || frontend_infos[type].flags & FRONTEND_IS_COPY;
+}
+
 /* A message between units: Terminate, COPY data. Returns true if it was taken. */
 static bool take_between(struct feed *fd, const struct frame *f, bool *go_on)
 {
@@ -325,7 +332,8 @@ static const char *refusal(const struct feed *fd, enum status st)
 	}
 }
 
-static bool check_message(struct feed *fd, const uint8_t *p, size_t avail, struct frame *f)
+/* Of what is not as it has to be: which of it. */
+static COLD bool refuse_message(struct feed *fd, const uint8_t *p, size_t avail, struct frame *f)
 {
 	const struct conf *conf = fd->w->conf;
 	enum status st = frame_peek(p, avail, conf_message_len_max(conf), f);
@@ -340,11 +348,23 @@ static bool check_message(struct feed *fd, const uint8_t *p, size_t avail, struc
 		st = E_PROTO;
 	if (st == OK && f->type == FRONTEND_QUERY && conf->disable_pqexec)
 		st = E_INVALID;
-	if (st != OK && is_in_flight(fd->c))
+	if (is_in_flight(fd->c))
 		return stall(fd->c); /* what was sent before it is answered first */
-	if (st != OK)
-		protocol_error(fd, refusal(fd, st));
-	return st == OK;
+	protocol_error(fd, refusal(fd, st));
+	return false;
+}
+
+static inline bool check_message(struct feed *fd, const uint8_t *p, size_t avail, struct frame *f)
+{
+	const struct frontend_info *info = &frontend_infos[*p];
+	const struct conf *conf = fd->w->conf;
+	uint32_t max = conf_message_len_max(conf);
+
+	if (frame_peek(p, avail, info->len_max < max ? info->len_max : max, f) == OK &&
+		info->flags & (FRONTEND_IN_SESSION | FRONTEND_IN_COPY) &&
+		!(f->type == FRONTEND_QUERY && conf->disable_pqexec))
+		return true;
+	return refuse_message(fd, p, avail, f);
 }
 
 /* --- sending --- */
@@ -464,6 +484,9 @@ static bool launch(struct feed *fd)
 			return true; /* what is left of it is judged anew */
 		}
 	}
+	if (c->unit.signals && !c->streaming && c->txn != TXN_FAILED &&
+		c->txn != TXN_FAILED_ALONE && signals_wait(fd->w, c, next_byte(fd)))
+		return stall(c);
 	if (c->server == NULL && !c->streaming && local_answer(fd->w, c, next_byte(fd))) {
 		if (c->state == CLIENT_CLOSED)
 			return false;
@@ -473,6 +496,9 @@ static bool launch(struct feed *fd)
 	if (c->db->moves && c->server == NULL && !c->streaming && begins_ahead(fd))
 		return true; /* what is left of it is judged anew */
 	if (c->moves == MOVES_REPLICA && !moving_goes_on(fd->w, c, next_byte(fd)))
+		return stall(c);
+	if (c->server != NULL && c->unit.flags & SQLV_USES_SEQ && c->unit.runs && !c->streaming &&
+		advanced_waits(fd->w, c, next_byte(fd)))
 		return stall(c);
 	do {
 		if (!dispatch_unit(fd->w, c)) /* in line, or behind what its server owes it */
@@ -492,6 +518,8 @@ static bool launch(struct feed *fd)
 		reset_unit(c);
 		return true;
 	}
+	if (c->unit.signals && c->signals != NULL)
+		signals_write(fd->w, c, next_byte(fd));
 	send_unit(fd);
 	return true;
 }
@@ -518,7 +546,7 @@ static bool step(struct feed *fd)
 	if (c->streaming)
 		return f.type == FRONTEND_TERMINATE ? take_between(fd, &f, &go_on) && go_on
 						    : stream_message(fd, &f);
-	if (take_between(fd, &f, &go_on))
+	if (is_between(f.type) && take_between(fd, &f, &go_on))
 		return go_on;
 	return gather_message(fd, &f);
 }
@@ -601,6 +629,8 @@ void unit_go_on(struct worker *w, struct client *c)
 void unit_refuse(struct worker *w, struct client *c, const struct report *r)
 {
 	client_put_error(w, c, r);
+	if (c->signals != NULL)
+		signals_over(w, c);
 	if (c->txn != TXN_NONE)
 		c->txn = TXN_FAILED_ALONE;
 	else

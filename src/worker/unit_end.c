@@ -2,6 +2,7 @@
 
 #include "conf/conf.h"
 #include "worker/balance.h"
+#include "worker/defaults.h"
 #include "worker/effects.h"
 #include "worker/found_out.h"
 #include "worker/link.h"
@@ -13,6 +14,7 @@
 #include "worker/prepared.h"
 #include "worker/probe.h"
 #include "worker/savepoints.h"
+#include "worker/signals.h"
 #include "worker/waits.h"
 #include "worker/worker.h"
 
@@ -163,9 +165,13 @@ void unit_end(struct worker *w, struct server *s, struct owed_entry e, char stat
 	}
 	if (c->ddl_sent && status == 'I') {
 		c->ddl_sent = false;
+		if (c->defaults != NULL)
+			defaults_committed(w, c);
 		dbase_catalog_changed(w, c->db);
 	}
 	if (s->owed.n_client == 0) {
+		if (c->signals != NULL)
+			signals_over(w, c);
 		c->unit_writes = false;
 		c->commit_sent = false;
 	}
@@ -179,6 +185,8 @@ void unit_end(struct worker *w, struct server *s, struct owed_entry e, char stat
 	}
 	if (c->db->seq_follows)
 		pinning_keep_sequence(w, c);
+	else if (c->seq_advanced && status == 'I')
+		c->seq_advanced = !server_is_quiet(s);
 	if (status == 'I' && found_out_is_due(c))
 		(void)found_out_send(w, c);
 	if (link_may_release(c, s)) {

@@ -21,6 +21,7 @@
 #include "worker/client.h"
 #include "worker/command.h"
 #include "worker/dbase.h"
+#include "worker/defaults.h"
 #include "worker/dispatch.h"
 #include "worker/handover.h"
 #include "worker/keys.h"
@@ -31,6 +32,7 @@
 #include "worker/queries.h"
 #include "worker/server.h"
 #include "worker/show.h"
+#include "worker/signals.h"
 #include "worker/takeover.h"
 #include "worker/upkeep.h"
 
@@ -343,6 +345,12 @@ static void worker_mail_in(struct worker *w, struct mail *m)
 	case TELL_CANCEL:
 		cancel_told(w, (struct tell_cancel *)m);
 		break;
+	case TELL_DEFAULTS:
+		defaults_told(w, (const struct tell_defaults *)m);
+		break;
+	case TELL_SIGNAL:
+		signals_told(w, (struct tell_signal *)m);
+		return;
 	case TELL_DERIVED:
 		worker_derived(w, (struct ask_derive *)m);
 		break;

@@ -4,6 +4,7 @@
  * verdict lie in the text, and what they name can be asked for. Plain statements, which are not
  * walked, have the verdict that walking gives.
  */
+#include "sql/calls.h"
 #include "sql/classify.h"
 #include "sql/fingerprint.h"
 #include "sql/guc.h"
@@ -117,6 +118,26 @@ static void check_plain(const char *text, size_t size, uint32_t opts, const stru
 	PANIC_IF(a.at.off != b.at.off || a.at.len != b.at.len);
 }
 
+/* Arguments of calls lie in the text, and the walk ends. */
+static void check_calls(const char *text, size_t size, uint32_t opts)
+{
+	struct sql_call call;
+	struct lexer lx;
+	struct token t;
+	enum status st;
+
+	if (size > SQL_LEN_MAX)
+		return;
+	lexer_init(&lx, text, size, opts);
+	while ((st = sql_call_next(&lx, &call)) != E_NOTFOUND) {
+		if (st != OK)
+			continue;
+		check_view(call.arg, size);
+		if (sql_call_number(text, opts, &call, &t) == OK)
+			PANIC_IF(t.off < call.arg.off || t.len > call.arg.len);
+	}
+}
+
 static void check_options(const char *text)
 {
 	struct guc_options it = {text};
@@ -159,6 +180,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_plain(text, size, opts, plain);
 		check_plain(text, size, opts, blind);
 	}
+	check_calls(text, size, SQL_STD_STRINGS);
+	check_calls(text, size, 0);
 	check_options(text);
 	free(text);
 	return 0;

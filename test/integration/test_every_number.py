@@ -150,7 +150,7 @@ def pins(done):
 def running(done):
     """One unit runs, of another a part has come; one has a setting of its own."""
     one, two, three, *_ = done.clients
-    one.send(pgwire.query("SELECT pg_sleep(0.5)"))
+    one.send(pgwire.query(f"SELECT pg_sleep({done.pooler.slow})"))  # longer than looking takes
     part = pgwire.query("SELECT 'of which the head comes first'")
     two.send(part[:-10])
     done.ask(three, "SET work_mem = '3MB'", verdict="session")
@@ -205,10 +205,10 @@ def test_bytes_are_those_of_the_sockets(done):
 
 
 def test_times_are_within_what_has_passed(done):
-    """Two servers were held for half a second, then for one; a query slept for half a second."""
+    """Two servers were held for half a second, then for one; a query slept for a second."""
     assert 1.5 <= done.grown("pgweir_wait_seconds_total") <= N * done.passed
     assert 3.0 <= done.grown("pgweir_transaction_seconds_total") <= POOL * done.passed
-    assert 0.5 <= done.grown("pgweir_query_seconds_total") <= POOL * done.passed
+    assert 1.0 <= done.grown("pgweir_query_seconds_total") <= POOL * done.passed
 
 
 def test_histograms_have_each_unit_and_each_wait(done):
@@ -217,7 +217,7 @@ def test_histograms_have_each_unit_and_each_wait(done):
                     ("pgweir_wait_seconds", done.count["assigned"] + done.count["timeouts"])):
         assert done.grown(name + "_count", user="app") == n
         assert done.grown(name + "_bucket", le="+Inf") == n
-    assert done.grown("pgweir_unit_seconds_bucket", le="0.262144") == sent - 1, "all but the sleep"
+    assert done.grown("pgweir_unit_seconds_bucket", le="0.262144") < sent, "one slept for longer"
     for histogram, counter in (("unit", "query"), ("wait", "wait")):
         assert done.grown(f"pgweir_{histogram}_seconds_sum") == pytest.approx(
             done.grown(f"pgweir_{counter}_seconds_total"))

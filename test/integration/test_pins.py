@@ -480,6 +480,92 @@ def test_first_who_asks_in_its_transaction(site, sequence):
         two.query("ROLLBACK").check()
 
 
+SERIAL = "pg_get_serial_sequence('counted', 'id')"
+
+
+def ask_by_query(client, sql):
+    return client.query(sql)
+
+
+def ask_by_value(client, sql):
+    """What the call names goes as a value, in the text format."""
+    call, _, name = sql.partition("('")
+    if "'" in name[:-2] or not name.endswith("')"):
+        return client.prepared(sql)  # no single value names it
+    return client.prepared(call + "($1)", [name[:-2]])
+
+
+def ask_by_name(client, sql):
+    client.run(pgwire.close("S", "ask") + pgwire.parse("ask", sql) + pgwire.SYNC).check()
+    return client.run(pgwire.bind(statement="ask") + pgwire.execute() + pgwire.SYNC)
+
+
+@pytest.mark.parametrize("run", [ask_by_query, ask_by_value, ask_by_name],
+                         ids=["query", "value", "name"])
+@pytest.mark.parametrize("ask", ["SELECT currval('counted_id_seq')", "SELECT lastval()",
+                                 "SELECT currval('counted_id_seq'::regclass)",
+                                 f"SELECT currval({SERIAL})"])
+def test_transaction_finds_what_it_has_advanced_though_nobody_has_asked_before(site, sequence, ask, run):
+    with one_server_of(site) as p, p.raw() as one, p.raw() as two:
+        one.query("SELECT 1").check()
+        one.query(f"SELECT nextval('{sequence}')").check()
+        one.query("INSERT INTO counted (v) VALUES ('other')").check()
+        two.query("BEGIN").check()
+        two.query("INSERT INTO counted (v) VALUES ('x')").check()
+        number = two.value("SELECT max(id) FROM counted")
+        assert run(two, ask).value() == number
+        two.query("INSERT INTO counted (id, v) VALUES (-1, 'nothing')").check()
+        assert run(two, ask).value() == number
+        two.query("ROLLBACK").check()
+
+
+def test_first_who_asks_for_another_sequence_in_its_transaction(site, sequence):
+    """What others have advanced there is told to nobody, whatever the call is made of."""
+    for ask in (f"SELECT currval('{sequence}')", f"SELECT currval('{sequence[:3]}' || '{sequence[3:]}')",
+                f"SELECT currval('counted_id_seq'), currval('{sequence}')",
+                f"SELECT currval(s) FROM (VALUES ('{sequence}')) v(s)"):
+        with one_server_of(site) as p, p.raw() as one, p.raw() as two:
+            one.query("SELECT 1").check()
+            one.query(f"SELECT nextval('{sequence}')").check()
+            two.query("BEGIN").check()
+            two.query("INSERT INTO counted (v) VALUES ('x')").check()
+            assert two.query(ask).sqlstate == "55000"
+            two.query("ROLLBACK").check()
+
+
+def test_setval_is_no_advance(site, sequence):
+    with one_server_of(site) as p, p.raw() as one, p.raw() as two:
+        one.query("SELECT 1").check()
+        one.query(f"SELECT nextval('{sequence}')").check()
+        two.query("BEGIN").check()
+        two.query("INSERT INTO counted (v) VALUES ('x')").check()
+        two.query(f"SELECT setval('{sequence}', 7, false)").check()
+        assert two.query(f"SELECT currval('{sequence}')").sqlstate == "55000"
+        two.query("ROLLBACK").check()
+
+
+def test_first_insert_of_what_currval_gives(site, sequence):
+    """The statement that asks advances as well: a row of another table that refers to the first."""
+    with one_server_of(site) as p, p.raw() as one, p.raw() as two:
+        one.query(f"SELECT nextval('{sequence}')").check()
+        two.query("BEGIN").check()
+        two.query("INSERT INTO counted (v) VALUES ('parent')").check()
+        two.query("INSERT INTO counted (id, v) VALUES (-7, currval('counted_id_seq'))").check()
+        assert two.value("SELECT v FROM counted WHERE id = -7") == two.value("SELECT max(id) FROM counted")
+        two.query("ROLLBACK").check()
+
+
+def test_first_who_asks_for_what_does_not_exist(site, sequence):
+    with one_server_of(site) as p, p.raw() as one, p.raw() as two:
+        one.query(f"SELECT nextval('{sequence}')").check()
+        two.query("BEGIN").check()
+        two.query("INSERT INTO counted (v) VALUES ('x')").check()
+        failed = two.query("SELECT currval('missing')")
+        assert (failed.sqlstate, failed.status) == ("42P01", "E")
+        two.query("ROLLBACK").check()
+        assert two.value("SELECT 1") == "1"
+
+
 def test_what_a_stream_advances_is_its_clients(site, sequence):
     with one_server_of(site) as p, p.raw() as one, p.raw() as two:
         two.query("INSERT INTO counted (v) VALUES ('x')").check()

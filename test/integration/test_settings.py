@@ -245,6 +245,40 @@ def test_defaults_of_the_role_hold(pooler, superuser):
         pooler.admin("RECONNECT app")
 
 
+@pytest.mark.parametrize("alter", ["ALTER ROLE app", "ALTER DATABASE app", "ALTER USER CURRENT_USER",
+                                   "ALTER ROLE app IN DATABASE app"])
+def test_new_sessions_have_new_defaults_at_once(site, superuser, alter):
+    with site.pgweir(settings={"default_pool_size": 3, "workers": 2}) as p:
+        superuser("ALTER DATABASE app OWNER TO app")
+        try:
+            with p.raw() as one, p.raw() as busy, p.raw() as old:
+                old.query("SET statement_timeout = '33s'").check()
+                busy.query("BEGIN").check()
+                busy.query("SELECT 1").check()
+                for value in ("'7MB'", "'9MB'", "DEFAULT"):
+                    for block in (False, True):
+                        one.query("BEGIN" if block else "SELECT 1").check()
+                        one.query(f"{alter} SET work_mem = {value}").check()
+                        one.query(f"{alter} SET TimeZone = 'Asia/Tokyo'").check()
+                        if block:
+                            one.query("COMMIT").check()
+                        wanted = "4MB" if value == "DEFAULT" else value.strip("'")
+                        for _ in range(4):
+                            with p.raw() as new:
+                                assert show(new, "work_mem") == wanted
+                                assert new.parameters["TimeZone"] == "Asia/Tokyo"
+                assert show(old, "statement_timeout") == "33s"
+                assert busy.value("SELECT 1") == "1"
+                busy.query("COMMIT").check()
+                one.query(f"{alter} RESET TimeZone").check()
+                with p.raw() as new:
+                    assert new.parameters["TimeZone"] != "Asia/Tokyo"
+        finally:
+            superuser("ALTER ROLE app RESET ALL; ALTER DATABASE app RESET ALL; "
+                      "ALTER ROLE app IN DATABASE app RESET ALL; "
+                      "ALTER DATABASE app OWNER TO postgres")
+
+
 def test_parameter_status_tells_each_client_its_own(two):
     one, other = two
     result = one.query("SET TimeZone = 'Asia/Tokyo'")

@@ -104,6 +104,26 @@ START_TEST(bind_tail_is_checked_to_the_end)
 }
 END_TEST
 
+START_TEST(values_are_found_by_their_number)
+{
+	struct msg_bind_tail t;
+	struct bind_value v;
+
+	READ_OK(frontend_read_bind_tail(
+		RD("\0\3\0\1\0\0\0\1\0\3\0\0\0\2ab\xff\xff\xff\xff\0\0\0\1c\0\0"), &t));
+	v = frontend_bind_value(&t, 1);
+	ck_assert(v.len == 2 && memcmp(v.p, "ab", 2) == 0 && v.binary);
+	v = frontend_bind_value(&t, 2);
+	ck_assert(v.p == NULL && v.len == 0);
+	v = frontend_bind_value(&t, 3);
+	ck_assert(v.len == 1 && *v.p == 'c' && v.binary);
+	ck_assert_ptr_null(frontend_bind_value(&t, 0).p);
+	ck_assert_ptr_null(frontend_bind_value(&t, 4).p);
+	READ_OK(frontend_read_bind_tail(RD("\0\1\0\1\0\1\0\0\0\1x\0\0"), &t));
+	ck_assert(frontend_bind_value(&t, 1).binary); /* one format for all */
+}
+END_TEST
+
 START_TEST(lengths_of_values_cannot_reach_out)
 {
 	struct msg_bind_tail t;
@@ -392,6 +412,7 @@ int main(void)
 	tcase_add_test(tc, name_of_a_partial_parse_is_read_when_it_is_there);
 	tcase_add_test(tc, bind_names_are_read_when_they_are_there);
 	tcase_add_test(tc, bind_tail_is_checked_to_the_end);
+	tcase_add_test(tc, values_are_found_by_their_number);
 	tcase_add_test(tc, lengths_of_values_cannot_reach_out);
 	tcase_add_test(tc, formats_are_none_one_or_one_each);
 	tcase_add_test(tc, describe_and_close_name_a_statement_or_a_portal);

@@ -1,6 +1,7 @@
 # unit tests of src/sql
 SQL_TESTS = \
 	test/unit/sql/check_body \
+	test/unit/sql/check_calls \
 	test/unit/sql/check_catalog \
 	test/unit/sql/check_classify \
 	test/unit/sql/check_effects \
@@ -19,6 +20,9 @@ check_PROGRAMS += $(SQL_TESTS)
 test_unit_sql_check_body_SOURCES = test/unit/sql/check_body.c
 test_unit_sql_check_body_LDADD = $(UNIT_LIBS)
 test_unit_sql_check_body_CFLAGS = $(UNIT_CFLAGS)
+test_unit_sql_check_calls_SOURCES = test/unit/sql/check_calls.c
+test_unit_sql_check_calls_LDADD = $(UNIT_LIBS)
+test_unit_sql_check_calls_CFLAGS = $(UNIT_CFLAGS)
 test_unit_sql_check_catalog_SOURCES = test/unit/sql/check_catalog.c $(FAILING_ALLOC_FILES)
 test_unit_sql_check_catalog_LDADD = $(UNIT_LIBS)
 test_unit_sql_check_catalog_CFLAGS = $(UNIT_CFLAGS)

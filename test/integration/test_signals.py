@@ -1,0 +1,176 @@
+"""pg_cancel_backend() and pg_terminate_backend() of the number that a client was given at its login."""
+import struct
+import threading
+
+import pgwire
+import pytest
+from tools import proc
+from where import wait_routing, where_fixture
+
+CALLS = {  # how the number is told: (text, parameters, result formats) of the caller's unit
+    "literal": lambda client, call, number: client.query(f"SELECT {call}({number})"),
+    "cast": lambda client, call, number: client.query(f"SELECT pg_catalog.{call}({number}::int)"),
+    "value": lambda client, call, number: client.prepared(f"SELECT {call}($1)", [number]),
+    "binary": lambda client, call, number: client.run(
+        pgwire.parse("", f"SELECT {call}($1)") + pgwire.msg(
+            "B", pgwire.cstr(""), pgwire.cstr(""), pgwire.i16(1), pgwire.i16(1), pgwire.i16(1),
+            pgwire.i32(4), struct.pack("!i", number), pgwire.i16(0)) + pgwire.execute() +
+        pgwire.SYNC),
+}
+
+
+where = where_fixture("site")
+
+
+@pytest.fixture(scope="module")
+def pooler(site):
+    with site.pgweir(settings={"default_pool_size": 2, "query_wait_timeout": 30,
+                               "workers": 2}) as p:
+        yield p
+
+
+def is_sleeping(superuser, mark):
+    return superuser("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND "
+                     f"query LIKE '%pg_sleep%' AND query LIKE '%{mark}%' "
+                     "AND pid <> pg_backend_pid()") != "0"
+
+
+def start_sleep(client, superuser, mark):
+    client.send(pgwire.query(f"SELECT pg_sleep(60) /* {mark} */"))
+    proc.wait_until("the query to run", lambda: is_sleeping(superuser, mark))
+
+
+@pytest.mark.parametrize("how", CALLS)
+def test_running_query_is_cancelled_by_its_clients_number(pooler, superuser, how):
+    with pooler.raw() as victim, pooler.raw() as caller:
+        start_sleep(victim, superuser, how)
+        assert CALLS[how](caller, "pg_cancel_backend", victim.pid).value() == "t"
+        assert victim.result().sqlstate == "57014"
+        assert victim.value("SELECT 1") == caller.value("SELECT 1") == "1"
+
+
+@pytest.mark.parametrize("how", CALLS)
+def test_session_is_terminated_by_its_number(pooler, superuser, how):
+    with pooler.raw() as victim, pooler.raw() as caller:
+        start_sleep(victim, superuser, how)
+        assert CALLS[how](caller, "pg_terminate_backend", victim.pid).value() == "t"
+        ended = victim.wait_closed()
+        assert [m.fields()["C"] for m in ended if m.kind == "E"] == ["57P01"]
+        assert caller.value("SELECT 1") == "1"
+
+
+def test_session_idle_in_its_transaction_is_terminated(pooler):
+    with pooler.raw() as victim, pooler.raw() as caller:
+        victim.query("BEGIN").check()
+        victim.query("SELECT 1").check()
+        assert caller.value(f"SELECT pg_cancel_backend({victim.pid})") == "t"
+        assert victim.value("SELECT 1") == "1", "there was nothing to cancel"
+        assert caller.value(f"SELECT pg_terminate_backend({victim.pid})") == "t"
+        assert [m.fields()["C"] for m in victim.wait_closed() if m.kind == "E"] == ["57P01"]
+
+
+def test_idle_session_is_terminated(pooler):
+    with pooler.raw() as victim, pooler.raw() as caller:
+        victim.query("SELECT 1").check()
+        caller.query(f"SELECT pg_terminate_backend({victim.pid})").check()
+        assert [m.fields()["C"] for m in victim.wait_closed() if m.kind == "E"] == ["57P01"]
+
+
+def test_client_in_line_is_cancelled(site, superuser):
+    with site.pgweir(settings={"default_pool_size": 2, "workers": 2}) as p:
+        with p.raw() as one, p.raw() as two, p.raw() as waiter:
+            two.query("BEGIN").check()
+            two.query("SELECT 1").check()
+            start_sleep(one, superuser, "line")
+            waiter.send(pgwire.query("SELECT 'never runs'"))
+            assert waiter.is_silent_for(0.2)
+            two.query(f"SELECT pg_cancel_backend({waiter.pid})").check()
+            assert waiter.result().sqlstate == "57014"
+            assert two.value(f"SELECT pg_cancel_backend({one.pid})") == "t"
+            assert one.result().sqlstate == "57014"
+
+
+def test_postgresql_decides_who_may(pooler, superuser):
+    with pooler.raw() as victim, pooler.raw(user="other") as caller:
+        start_sleep(victim, superuser, "may")
+        for call in ("pg_cancel_backend", "pg_terminate_backend"):
+            assert caller.query(f"SELECT {call}({victim.pid})").sqlstate == "42501"
+        assert victim.is_silent_for(0.3)
+        victim.send_cancel()
+        assert victim.result().sqlstate == "57014"
+        victim.query("SELECT 1").check()
+        caller.query(f"SELECT pg_terminate_backend({victim.pid})")
+        assert victim.value("SELECT 1") == "1"
+
+
+def test_number_of_nobody_and_process_ids_are_left_alone(pooler, superuser):
+    with pooler.raw() as victim, pooler.raw() as caller:
+        start_sleep(victim, superuser, "nobody")
+        for number in (victim.pid + 100_000, 2**31 - 1, 100 << 24):
+            assert caller.value(f"SELECT pg_cancel_backend({number})") == "f"
+        pid = superuser("SELECT pid FROM pg_stat_activity WHERE query LIKE '%/* nobody */' "
+                        "AND pid <> pg_backend_pid()")
+        assert caller.value(f"SELECT pg_cancel_backend({pid})") == "t"
+        assert victim.result().sqlstate == "57014"
+
+
+def test_several_calls_of_a_pipeline_and_a_kept_statement(pooler, superuser):
+    with pooler.raw() as one, pooler.raw() as caller:
+        caller.run(pgwire.parse("cancel", "SELECT pg_cancel_backend($1)") + pgwire.SYNC).check()
+        for mark in ("first", "second"):
+            start_sleep(one, superuser, mark)
+            value = str(one.pid).encode()
+            unit = pgwire.bind(statement="cancel", params=[value]) + pgwire.execute() + pgwire.SYNC
+            caller.send(pgwire.query("SELECT 1") + unit + pgwire.query("SELECT 2"))
+            assert [caller.result().value() for _ in range(3)] == ["1", "t", "2"]
+            assert one.result().sqlstate == "57014"
+
+
+def test_caller_may_leave_before_the_answer(pooler, superuser):
+    with pooler.raw() as victim:
+        for _ in range(10):
+            with pooler.raw() as caller:
+                caller.send(pgwire.query(f"SELECT pg_cancel_backend({victim.pid})"))
+        assert victim.value("SELECT 1") == "1"
+        proc.wait_until("nothing to be held", lambda: all(
+            r["state"] == "idle" for r in pooler.show("SERVERS")))
+
+
+@pytest.mark.threads
+def test_storm_hits_only_who_was_meant(site):
+    """Neighbours share the servers with one who is cancelled by its number all the time."""
+    with site.pgweir(settings={"default_pool_size": 3, "workers": 2}) as p:
+        end, wrong = threading.Event(), []
+
+        def neighbour(number):
+            with p.raw() as client:
+                while not end.is_set():
+                    result = client.query(f"SELECT {number}, pg_sleep(0.001)")
+                    if result.sqlstate:
+                        wrong.append(result.sqlstate)
+
+        threads = [threading.Thread(target=neighbour, args=(i,)) for i in range(4)]
+        for thread in threads:
+            thread.start()
+        outcomes = set()
+        with p.raw() as victim, p.raw() as caller:
+            for _ in range(100):
+                victim.send(pgwire.query("SELECT pg_sleep(0.01)"))
+                caller.query(f"SELECT pg_cancel_backend({victim.pid})").check()
+                outcomes.add(victim.result().sqlstate)
+        end.set()
+        for thread in threads:
+            thread.join()
+        assert wrong == [] and outcomes <= {None, "57014"} and "57014" in outcomes
+
+
+def test_query_on_a_replica_is_cancelled(site, where):
+    with site.pgweir_routed(settings={"workers": 2}) as p:
+        wait_routing(p, where)
+        with p.raw() as victim, p.raw() as caller:
+            victim.send(pgwire.query("/* pgweir: replica */ SELECT pg_sleep(60) /* onreplica */"))
+            names = {node.name for node in site.cluster.standbys}
+            proc.wait_until("the query to run", lambda: where.ran("/* onreplica */") & names)
+            assert caller.value(f"SELECT pg_cancel_backend({victim.pid})") == "t"
+            assert victim.result().sqlstate == "57014"
+            assert caller.value("SELECT pg_is_in_recovery()") == "f"
