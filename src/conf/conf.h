@@ -339,7 +339,7 @@ struct conf {
 	uint64_t nplusone_window_us;
 	uint64_t misuse_idle_us, misuse_transaction_us; /* see worker/waits.h; 0: off */
 	uint64_t history_period_us; /* of the samples of the page and SHOW HEADROOM */
-	uint64_t wait_goal_us;                          /* of SHOW HEADROOM */
+	uint64_t wait_goal_us;      /* of SHOW HEADROOM */
 	bool log_connections, log_disconnections, log_pooler_errors, log_stats;
 	uint64_t stats_period_us;
 

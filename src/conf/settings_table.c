@@ -241,8 +241,8 @@ const struct setting settings[] = {
 		.flags = SETTING_RESTART | SETTING_OURS, .def = "2", .min = 1, .max = 16,
 		.unit = "threads",
 		.help = "threads for slow work, such as deriving keys from passwords"},
-	{ROW(G, LOG, TIME, "history_period", history_period_us), .flags = SETTING_OURS,
-		.def = "10", .min = 10000, .max = 600000000,
+	{ROW(G, LOG, TIME, "history_period", history_period_us), .flags = SETTING_OURS, .def = "10",
+		.min = 10000, .max = 600000000,
 		.help = "a sample for the page and SHOW HEADROOM is taken so often; 360 are kept"},
 	{ROW(G, CLIENT, TIME, "idle_transaction_timeout", idle_transaction_timeout_us), .def = "0",
 		.max = TIME_TOP,
@@ -324,7 +324,8 @@ const struct setting settings[] = {
 			"node"},
 	{ROW(G, LOG, TIME, "misuse_idle", misuse_idle_us), .flags = SETTING_OURS, .def = "1",
 		.max = TIME_TOP,
-		.help = "idle time in a transaction from which SHOW MISUSE tells of it; 0: never, nor of "
+		.help = "idle time in a transaction from which SHOW MISUSE tells of it; 0: never, "
+			"nor of "
 			"pins"},
 	{ROW(G, LOG, TIME, "misuse_transaction", misuse_transaction_us), .flags = SETTING_OURS,
 		.def = "10", .max = TIME_TOP,
@@ -375,7 +376,8 @@ const struct setting settings[] = {
 		.help = "which reads the primary gets: those that no replica can, none, or a "
 			"share"},
 	{ROW(G, LOG, BOOL, "query_stats", query_stats), .flags = SETTING_OURS, .def = "1",
-		.help = "count what statements cost; off: neither slow-query log nor SHOW NPLUSONE"},
+		.help = "count what statements cost; off: neither slow-query log nor SHOW "
+			"NPLUSONE"},
 	{ROW(G, LOG, INT, "query_stats_max", query_stats_max), .flags = SETTING_OURS, .def = "1000",
 		.min = 10, .max = 10000, .unit = "fingerprints",
 		.help = "statements that each worker counts apart; under 1.5 kB each"},

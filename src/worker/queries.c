@@ -304,8 +304,8 @@ struct misuse_table *queries_misuse(struct worker *w)
 	return &w->queries->misuse;
 }
 
-void queries_text(struct worker *w, uint64_t fingerprint, const struct account *acc, char *to,
-	size_t cap)
+void queries_text(
+	struct worker *w, uint64_t fingerprint, const struct account *acc, char *to, size_t cap)
 {
 	struct query_stats *q = w->queries->stats;
 	const struct query_record *r =

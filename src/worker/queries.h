@@ -37,8 +37,8 @@ COLD void queries_failed(struct worker *w, struct server *s, const char *sqlstat
 struct misuse_table;
 struct misuse_table *queries_misuse(struct worker *w);
 /* The text of a statement of the account; "": it is not known. */
-void queries_text(struct worker *w, uint64_t fingerprint, const struct account *acc, char *to,
-	size_t cap);
+void queries_text(
+	struct worker *w, uint64_t fingerprint, const struct account *acc, char *to, size_t cap);
 
 /* Rows for SHOW. */
 bool queries_next(struct worker *w, uint32_t *pos, struct show_query_row *row);
