@@ -155,11 +155,11 @@ def write_baseline(figures):
 
 def least(program, mode, enough):
     """The least of several counts; no further one once it is as small as that."""
-    found = count(contenders.Pgweir, (program,), mode)
+    found = count(Counted, (program,), mode)
     for _ in range(TRIES - 1):
         if found.instructions <= enough:
             break
-        found = min(found, count(contenders.Pgweir, (program,), mode))
+        found = min(found, count(Counted, (program,), mode))
     return found
 
 

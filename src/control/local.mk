@@ -71,6 +71,7 @@ PAGE_FILES = src/control/page/index.html src/control/page/style.css src/control/
 EXTRA_DIST += $(PAGE_FILES) src/control/page/embed.sh
 nodist_libcore_a_SOURCES = src/control/page_data.h
 BUILT_SOURCES += src/control/page_data.h
+src/control/libcore_a-front.$(OBJEXT): src/control/page_data.h
 CLEANFILES += src/control/page_data.h
 src/control/page_data.h: $(PAGE_FILES) src/control/page/embed.sh
 	$(AM_V_GEN)$(MKDIR_P) src/control && dir=$(srcdir)/src/control/page && \

@@ -295,10 +295,10 @@ static struct gather *gather_for(struct conn *c)
 void conn_put(struct conn *c, const void *p, size_t len)
 {
 	struct gather *g = &c->loop->gather;
-	struct iovec *last = &g->iov[g->n_iov - 1];
+	struct iovec *last = g->n_iov != 0 ? &g->iov[g->n_iov - 1] : NULL;
 
 	/* Messages of one unit follow each other where they were received. */
-	if (g->conn == c && g->n_iov != 0 && (uint8_t *)last->iov_base + last->iov_len == p) {
+	if (g->conn == c && last != NULL && (uint8_t *)last->iov_base + last->iov_len == p) {
 		last->iov_len += len;
 		g->len += len;
 		return;
