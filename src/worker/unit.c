@@ -370,7 +370,7 @@ static inline bool check_message(struct feed *fd, const uint8_t *p, size_t avail
 
 /* --- sending --- */
 
-/* A plain read that may be lost with its primary, once, and run again: ADR 0022. */
+/* A plain read that may be lost with its primary, once, and run again: ADR 0024. */
 static bool is_lone_read(const struct client *c)
 {
 	return c->unit.flags & SQLV_REPLICA && c->unit.pins == 0 && c->txn == TXN_NONE &&
