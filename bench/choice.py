@@ -4,8 +4,9 @@ verdict (judge_unit) and the choice of a node (pick_pool), in the daemon itself,
 primary and two replicas.
 
 Each statement is sent a few times and many more times, with another number in it each time: the
-difference is what the units cost. Exits with 1 if memory is allocated for one. PGWEIR is a program built with --disable-lto, so that the two can be told
-from what calls them. --write puts the table in docs/benchmarks.md.
+difference is what the units cost. Exits with 1 if memory is allocated for one. PGWEIR is a program
+built with --disable-lto, so that the two can be told from what calls them. --write puts the table in
+docs/benchmarks.md.
 """
 import argparse
 import glob
@@ -42,13 +43,13 @@ class Routed(contenders.Pgweir):
     more = f"workers = 1\nio_engine = epoll\nmonitor_user = {contenders.USER}\n"
 
     def __init__(self, folder, nodes, program):
-        super().__init__(folder, nodes[0].port, 20, program)
+        super().__init__(folder, contenders.Back(nodes[0].port), 20, program)
         self.nodes = nodes
 
     def write(self, name, text):
         ports = ",".join(str(n.port) for n in self.nodes)
         hosts = ",".join("127.0.0.1" for _ in self.nodes)
-        return super().write(name, text.replace(f"host=127.0.0.1 port={self.server_port}",
+        return super().write(name, text.replace(f"host=127.0.0.1 port={self.back.port}",
                                                 f"host={hosts} port={ports} max_lag=60"))
 
     def command(self):

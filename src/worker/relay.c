@@ -214,17 +214,24 @@ static void hidden_ready(struct worker *w, struct server *s, struct owed_entry e
 /* --- errors --- */
 
 /*
- * Errors that a standby gives and a primary would not, or that say the server is going: the read
- * runs elsewhere. An ordinary error that is given twice costs only time.
+ * Errors that a standby gives and a primary would not, that say that the server is going, or that it
+ * lacks something now: the read runs elsewhere. An ordinary error that is given twice costs only
+ * time. Classes: connection, resources, system.
  */
 static bool is_replayable(const char *sqlstate)
 {
+	static const char *const classes[] = {"08", "53", "58"};
 	static const char *const states[] = {SQLSTATE_READ_ONLY_SQL_TRANSACTION,
 		SQLSTATE_FEATURE_NOT_SUPPORTED, SQLSTATE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-		SQLSTATE_INTERNAL_ERROR, "42P01", "42883", "42703", "42704", "3F000",
+		SQLSTATE_LOCK_NOT_AVAILABLE, SQLSTATE_INTERNAL_ERROR, SQLSTATE_DATA_CORRUPTED,
+		SQLSTATE_INDEX_CORRUPTED, "42P01", "42883", "42703", "42704", "3F000",
 		SQLSTATE_SERIALIZATION_FAILURE, SQLSTATE_DEADLOCK_DETECTED, SQLSTATE_ADMIN_SHUTDOWN,
-		SQLSTATE_CRASH_SHUTDOWN, SQLSTATE_CANNOT_CONNECT_NOW};
+		SQLSTATE_CRASH_SHUTDOWN, SQLSTATE_CANNOT_CONNECT_NOW, SQLSTATE_DATABASE_DROPPED,
+		SQLSTATE_IDLE_SESSION_TIMEOUT};
 
+	for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
+		if (strncmp(sqlstate, classes[i], 2) == 0)
+			return true;
 	for (size_t i = 0; i < sizeof states / sizeof *states; i++)
 		if (strcmp(sqlstate, states[i]) == 0)
 			return true;

@@ -234,6 +234,24 @@ def test_refused_write_on_a_replica_is_run_on_the_primary(client, where):
     assert nodes == {"primary"}, "the refusal was remembered"
 
 
+@pytest.mark.parametrize("extended", [False, True], ids=["simple", "extended"])
+@pytest.mark.parametrize("sqlstate", ["08006", "53100", "53200", "53300", "53400", "55P03", "57P01",
+                                      "57P04", "57P05", "58000", "58030", "XX000", "XX001"])
+def test_what_only_a_replica_lacks_is_no_error_of_the_clients(
+        site, client, superuser, sqlstate, extended):
+    """weak() is a read; what a standby answers it stands for a lack of its own."""
+    superuser("CREATE FUNCTION weak() RETURNS int STABLE LANGUAGE plpgsql AS $$ BEGIN "
+              f"IF pg_is_in_recovery() THEN RAISE SQLSTATE '{sqlstate}'; END IF; RETURN 1; END $$")
+    try:
+        site.cluster.wait_caught_up()
+        for _ in range(4):  # each of them begins on a replica
+            result = client.prepared("SELECT weak()") if extended else client.query("SELECT weak()")
+            assert result.value() == "1"
+        assert client.value("SELECT 2") == "2"
+    finally:
+        superuser("DROP FUNCTION weak")
+
+
 def test_refused_write_in_a_read_only_block_is_the_clients_error(client):
     client.query("BEGIN READ ONLY").check()
     assert client.query("SELECT other_liar()").sqlstate == "25006"
