@@ -37,6 +37,7 @@ libcore_a_SOURCES += \
 	src/control/pq_params.c src/control/pq_params.h \
 	src/control/prepared.c \
 	src/control/probe.c src/control/probe.h \
+	src/control/predecessor.c src/control/predecessor.h \
 	src/control/process.c src/control/process.h \
 	src/control/ready.c src/control/ready.h \
 	src/control/reload.c src/control/reload.h \
@@ -62,6 +63,7 @@ libcore_a_SOURCES += \
 	src/control/snapshots.c src/control/snapshots.h \
 	src/control/stats.c src/control/stats.h \
 	src/control/takeover.c src/control/takeover.h \
+	src/control/takeover_channel.c src/control/takeover_channel.h \
 	src/control/takeover_wire.c src/control/takeover_wire.h \
 	src/control/target.c src/control/target.h \
 	src/control/tell.c src/control/tell.h

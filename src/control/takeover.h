@@ -12,21 +12,9 @@
 #define PGWEIR_CONTROL_TAKEOVER_H
 
 #include "control/env.h"
-#include "control/takeover_wire.h"
-#include "worker/ask.h"
+#include "control/predecessor.h"
 
 #define TAKEOVER_START_US (30u * 1000u * 1000u)
-
-/* What the process that is taken over has said before the threads start; read by main. */
-struct takeover_from {
-	int sock; /* to it; -1: there is none */
-	struct takeover_hello hello;
-	struct takeover_place {
-		char database[NAME_LEN], user[NAME_LEN], node[TAKEOVER_NODE_MAX];
-		uint32_t n;
-	} * places;
-	uint32_t n_places;
-};
 
 struct takeover_listening { /* a socket to hand on */
 	int fd;

@@ -214,8 +214,8 @@ static void hidden_ready(struct worker *w, struct server *s, struct owed_entry e
 /* --- errors --- */
 
 /*
- * Errors that a standby gives and a primary would not, that say that the server is going, or that it
- * lacks something now: the read runs elsewhere. An ordinary error that is given twice costs only
+ * Errors that a standby gives and a primary would not, that say that the server is going, or that
+ * it lacks something now: the read runs elsewhere. An ordinary error that is given twice costs only
  * time. Classes: connection, resources, system.
  */
 static bool is_replayable(const char *sqlstate)

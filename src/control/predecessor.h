@@ -1,0 +1,40 @@
+/*
+ * predecessor - the process that this one has taken over, until it has ended: its clients and
+ * servers come, its server connections count as ours, and it asks before it opens one. Owns:    the
+ * socket to it, the places that it holds. Bounds:  one question of each of its workers and pools at
+ * a time.
+ */
+#ifndef PGWEIR_CONTROL_PREDECESSOR_H
+#define PGWEIR_CONTROL_PREDECESSOR_H
+
+#include "control/env.h"
+#include "control/takeover_wire.h"
+#include "worker/ask.h"
+
+/* What it has said before the threads start; read by main. */
+struct takeover_from {
+	int sock; /* to it; -1: there is none */
+	struct takeover_hello hello;
+	struct takeover_place {
+		char database[NAME_LEN], user[NAME_LEN], node[TAKEOVER_NODE_MAX];
+		uint32_t n;
+	} * places;
+	uint32_t n_places;
+};
+
+struct predecessor;
+
+/*
+ * Say that this process accepts, as soon as its databases can be served, and take in what comes.
+ * from: borrowed, but its sock is moved. Errors: E_NOMEM, E_IO.
+ */
+enum status predecessor_new(
+	struct env *env, struct takeover_from *from, struct predecessor **out) MUST_USE;
+void predecessor_free(struct predecessor *old); /* NULL is allowed */
+
+bool predecessor_is_there(const struct predecessor *old); /* NULL: there was none */
+
+/* A cancel request that nobody here has the key of; moved. */
+void predecessor_cancel(struct predecessor *old, struct ask_cancel *ask);
+
+#endif
