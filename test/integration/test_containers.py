@@ -135,9 +135,11 @@ class Checker:
         self.folder = site.new_folder()
         with open(f"{self.folder}/secret", "w", encoding="utf-8") as f:
             f.write('"app" "change me"\n')
+        os.chmod(f.name, 0o600)
 
     def check(self, text=None, env=None):
-        """Errors and notes; "" is a good one."""
+        """Errors, notes and warnings; "" is a good one. How many files may be open is this
+        machine's, not the container's."""
         args, variables = [self.binary, "-t"], proc.clean_env()
         if text is not None:
             with open(f"{self.folder}/pgweir.ini", "w", encoding="utf-8") as f:
@@ -148,9 +150,10 @@ class Checker:
                 variables[name] = f"{self.folder}/secret" if name.endswith("_FILE") else value
         done = subprocess.run(args, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               check=False, env=variables, timeout=60)
-        told = done.stderr.replace("the configuration is good", "").split(":", 1)
         assert done.returncode == 0, done.stderr
-        return "" if len(told) == 2 and not told[1].strip() else done.stderr
+        return "".join(line for line in done.stderr.splitlines(keepends=True)
+                       if not line.endswith(": the configuration is good\n")
+                       and "open files are needed, and the system gives" not in line)
 
 
 @pytest.fixture(scope="module")
