@@ -114,6 +114,11 @@ test_unit_control_check_live_SOURCES = test/unit/control/check_live.c
 test_unit_control_check_live_LDADD = $(CONTROL_UNIT_LIBS)
 test_unit_control_check_live_CFLAGS = $(CONTROL_UNIT_CFLAGS)
 
+check_PROGRAMS += test/unit/control/check_takeover_wire
+test_unit_control_check_takeover_wire_SOURCES = test/unit/control/check_takeover_wire.c
+test_unit_control_check_takeover_wire_LDADD = $(CONTROL_UNIT_LIBS)
+test_unit_control_check_takeover_wire_CFLAGS = $(CONTROL_UNIT_CFLAGS)
+
 check_PROGRAMS += test/unit/control/check_target
 test_unit_control_check_target_SOURCES = test/unit/control/check_target.c
 test_unit_control_check_target_LDADD = $(CONTROL_UNIT_LIBS)
