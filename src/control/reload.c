@@ -153,14 +153,15 @@ static void job_done(struct job *j)
 {
 	struct reload_job *l = list_entry(j, struct reload_job, job);
 	struct reload *r = l->of;
-	struct log *log = r->env->shared->log;
 	char text[RELOAD_TEXT_MAX];
 	struct list *it;
+	struct log *log;
 
 	if (r == NULL) { /* control has ended meanwhile */
 		job_free(l);
 		return;
 	}
+	log = r->env->shared->log;
 	if (!l->dry_run)
 		log_findings(log, &l->found);
 	make_plan(l);

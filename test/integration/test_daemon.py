@@ -162,3 +162,9 @@ def test_root_becomes_the_user_that_is_asked_for_and_never_serves_as_root(site, 
         with p.raw() as client:
             assert client.value("SELECT 1") == "1"
     assert "user" in fails_to_start(site.pgweir(args=["-u", "nobody-of-this-name"]))
+
+
+def test_end_while_the_files_are_being_read_again_is_in_order(site):
+    for _ in range(10):
+        with site.pgweir() as p:  # ends it with SIGQUIT, and looks at its status
+            os.kill(p.pid, signal.SIGHUP)

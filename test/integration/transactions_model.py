@@ -112,7 +112,7 @@ class Model:
         k = self.rng.randint(1, N_ROWS + 2)
         return self.rng.choice([
             f"SELECT id, n FROM {t} ORDER BY id", f"SELECT sum(n), count(*) FROM {t}",
-            f"SELECT n FROM {t} WHERE id = {k}", f"COPY {t} TO STDOUT", "SHOW work_mem",
+            f"SELECT n FROM {t} WHERE id = {k}", f"COPY (TABLE {t} ORDER BY id) TO STDOUT", "SHOW work_mem",
             f"SELECT n FROM {t} WHERE id = {k}; SELECT {k}", "SELECT current_setting('lock_timeout')",
             "SELECT current_setting('app.tenant', true)", "SELECT current_user",
             f"SELECT count(*) FROM {t} a, {t} b WHERE a.n < b.n", "SHOW transaction_isolation",
@@ -254,7 +254,7 @@ class Model:
             time.sleep(0.03)  # replicas have what it has written: its block may begin there
         text, data, n_units = self.unit(actor)
         answers = actor.run(text, data, n_units)
-        if "CHAIN" in text:
-            actor.now = None
+        if any({"BEGIN", "COMMIT", "ROLLBACK"} & set(a[1]) for a in answers[1]):
+            actor.now = None  # another block, even if all of it was in one message
         if actor.status == "T" and any(a[0] or a[3] for a in answers[1]):
             actor.ran = True
