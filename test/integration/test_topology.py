@@ -12,8 +12,10 @@ where = where_fixture("own_site")
 
 @pytest.fixture(scope="module", name="cluster")
 def cluster_fixture(own_site):
-    """standby2 streams from standby1."""
+    """standby2 streams from standby1; the table cascaded has a row with 0."""
     first, second = own_site.cluster.standbys
+    own_site.cluster.primary.sql("CREATE TABLE cascaded (n int); INSERT INTO cascaded VALUES (0);"
+                                 "ALTER TABLE cascaded OWNER TO app", "app")
     second.follow(first)
     proc.wait_until("the cascade", lambda: first.sql(
         "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'") == "1")
@@ -37,8 +39,6 @@ def row(pooler, node):
 
 def test_cascaded_replica_gets_reads_that_see_the_clients_writes(pooler, cluster, where):
     wait_routing(pooler, where)
-    cluster.primary.sql("CREATE TABLE cascaded (n int); INSERT INTO cascaded VALUES (0);"
-                        "ALTER TABLE cascaded OWNER TO app", "app")
     assert row(pooler, cluster.standbys[1])["follows"] == "1"
     with pooler.raw() as client:
         seen, number = set(), 0

@@ -72,7 +72,7 @@ class Actor:
     def ask_now(self):
         """The same throughout a block, on each side."""
         self.log.append("SELECT now()")
-        results = [client.query("SELECT now()::text") for client in self.sides]
+        results = [client.query("SELECT extract(epoch FROM now())") for client in self.sides]
         if [r.sqlstate for r in results] != [None, None]:
             if digest(results[0]) != digest(results[1]):
                 self.model.fail(self, digest(results[0]), digest(results[1]))
