@@ -94,13 +94,14 @@ void stats_row_add(struct show_stats_row *to, const struct show_stats_row *from)
 	to->server_parse_count += from->server_parse_count;
 	to->bind_count += from->bind_count;
 	to->client_login_count += from->client_login_count;
-	to->replays += from->replays;
 	to->timeouts += from->timeouts;
 	to->errors_sent += from->errors_sent;
 	to->moving_began += from->moving_began;
 	to->moving_ended += from->moving_ended;
 	for (unsigned i = 0; i < MOVED_CAUSE_COUNT; i++)
 		to->moved[i] += from->moved[i];
+	for (unsigned i = 0; i < REPLAYED_CAUSES; i++)
+		to->replays[i] += from->replays[i];
 }
 
 void wait_row_add(struct show_wait_row *to, const struct show_wait_row *from)

@@ -115,6 +115,21 @@ static size_t moved(const struct show_in *in, const struct family *f, size_t pos
 	return pos + 1;
 }
 
+/* Reads that ran elsewhere in place of the node that was chosen, by cause. */
+static size_t replays(const struct show_in *in, const struct family *f, size_t pos, struct wr *w)
+{
+	const size_t db = pos / REPLAYED_CAUSES;
+	const enum replay_cause cause = (enum replay_cause)(pos % REPLAYED_CAUSES);
+	struct labels l = {.n = 0};
+
+	if (db >= in->gathered->n_stats)
+		return SIZE_MAX;
+	labels_add(&l, "database", in->gathered->stats[db]->database);
+	labels_add(&l, "cause", replay_cause_name(cause));
+	exposition_u64(w, f->name, &l, in->gathered->stats[db]->replays[cause]);
+	return pos + 1;
+}
+
 enum { ROUTE_UNITS, ROUTE_US };
 
 static size_t routes(const struct show_in *in, const struct family *f, size_t pos, struct wr *w)
@@ -613,8 +628,8 @@ static const struct family families[] = {
 	DATABASE("server_parses_total", server_parse_count, "Parse messages sent to servers."),
 	DATABASE("binds_total", bind_count, "Bind messages of clients."),
 	DATABASE("client_logins_total", client_login_count, "Clients that logged in."),
-	DATABASE("replays_total", replays,
-		"Units that a replica refused or lost and that ran elsewhere."),
+	{"pgweir_replays_total", "counter",
+		"Units that a node refused or lost and that ran elsewhere, by cause.", replays, 0},
 	DATABASE("wait_timeouts_total", timeouts, "Units that query_wait_timeout ended."),
 
 	DATABASE("replica_transactions_total", moving_began,

@@ -14,6 +14,7 @@
 #include "state/misuse.h"
 #include "state/query_stats.h"
 #include "worker/moved.h"
+#include "worker/replayed.h"
 #include "worker/shared.h"
 
 struct conn;
@@ -379,7 +380,7 @@ struct show_stats_row { /* per database, since the start; times in µs */
 	uint64_t server_assignment_count, xact_count, query_count, received, sent;
 	uint64_t xact_time, query_time, wait_time;
 	uint64_t client_parse_count, server_parse_count, bind_count, client_login_count;
-	uint64_t replays, timeouts, errors_sent;                       /* ours */
+	uint64_t replays[REPLAYED_CAUSES], timeouts, errors_sent;      /* ours */
 	uint64_t moving_began, moving_ended, moved[MOVED_CAUSE_COUNT]; /* see moving.h */
 };
 

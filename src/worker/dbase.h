@@ -17,6 +17,7 @@
 #include "route/choose.h"
 #include "sql/verdict.h"
 #include "worker/moved.h"
+#include "worker/replayed.h"
 #include "worker/worker.h"
 
 struct auth_learned;
@@ -35,7 +36,7 @@ struct dbase_stats {
 	uint64_t server_assignments, xacts, queries, received, sent;
 	uint64_t xact_us, query_us, wait_us;
 	uint64_t client_parses, server_parses, binds, logins;
-	uint64_t replays, timeouts, errors;
+	uint64_t replays[REPLAYED_CAUSES], timeouts, errors;
 	uint64_t moving_began, moving_ended, moved[MOVED_CAUSE_COUNT]; /* see moving.h */
 };
 

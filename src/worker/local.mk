@@ -46,6 +46,7 @@ libcore_a_SOURCES += \
 	src/worker/queries.c src/worker/queries.h \
 	src/worker/prove.c src/worker/prove.h \
 	src/worker/relay.c src/worker/relay.h \
+	src/worker/replayed.c src/worker/replayed.h \
 	src/worker/replication.c src/worker/replication.h \
 	src/worker/savepoints.c src/worker/savepoints.h \
 	src/worker/sequences.c src/worker/sequences.h \

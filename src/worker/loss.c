@@ -26,7 +26,7 @@ void loss_run_elsewhere(struct worker *w, struct client *c, struct server *s, co
 	log_debug(w->log, "a read runs elsewhere", "client=%lu server=%lu node=%s reason=%s",
 		(unsigned long)c->id, (unsigned long)s->id, worker_node_name(w, s->pool->node),
 		why);
-	c->db->stats.replays++;
+	c->db->stats.replays[replay_cause_of(why)]++;
 	if (c->moves == MOVES_REPLICA)
 		moving_left(c, MOVED_FAILED);
 	balance_count_failure(w, s->pool, why);

@@ -198,13 +198,13 @@ static void show_dbase(struct worker *w, const struct dbase *db, struct show_sta
 		.server_parse_count = n->server_parses,
 		.bind_count = n->binds,
 		.client_login_count = n->logins,
-		.replays = n->replays,
 		.timeouts = n->timeouts,
 		.errors_sent = n->errors,
 		.moving_began = n->moving_began,
 		.moving_ended = n->moving_ended,
 	};
 	memcpy(row->moved, n->moved, sizeof row->moved);
+	memcpy(row->replays, n->replays, sizeof row->replays);
 	text_copy(row->database, sizeof row->database, db->name);
 }
 

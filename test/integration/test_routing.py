@@ -1,6 +1,8 @@
 """Reads go to replicas, everything else to the primary; the application sees one database."""
 import collections
+import re
 import time
+import urllib.request
 
 import pgwire
 import pytest
@@ -234,12 +236,24 @@ def test_refused_write_on_a_replica_is_run_on_the_primary(client, where):
     assert nodes == {"primary"}, "the refusal was remembered"
 
 
+def replays(pooler, cause):
+    url = f"http://127.0.0.1:{pooler.stats_port}/metrics"
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        text = answer.read().decode()
+    return int(re.search(rf'^pgweir_replays_total.database="app",cause="{cause}". (\d+)$', text,
+                         re.MULTILINE).group(1))
+
+
 @pytest.mark.parametrize("extended", [False, True], ids=["simple", "extended"])
-@pytest.mark.parametrize("sqlstate", ["08006", "53100", "53200", "53300", "53400", "55P03", "57P01",
-                                      "57P04", "57P05", "58000", "58030", "XX000", "XX001"])
+@pytest.mark.parametrize("sqlstate, cause", [
+    ("08006", "lost"), ("53100", "resources"), ("53200", "resources"), ("53300", "resources"),
+    ("53400", "resources"), ("55P03", "resources"), ("57P01", "shutdown"), ("57P04", "shutdown"),
+    ("57P05", "shutdown"), ("58000", "system"), ("58030", "system"), ("XX000", "system"),
+    ("XX001", "system"), ("55000", "unsupported"), ("42P01", "missing"), ("40001", "conflict")])
 def test_what_only_a_replica_lacks_is_no_error_of_the_clients(
-        site, client, superuser, sqlstate, extended):
+        pooler, site, client, superuser, sqlstate, cause, extended):
     """weak() is a read; what a standby answers it stands for a lack of its own."""
+    before = replays(pooler, cause)
     superuser("CREATE FUNCTION weak() RETURNS int STABLE LANGUAGE plpgsql AS $$ BEGIN "
               f"IF pg_is_in_recovery() THEN RAISE SQLSTATE '{sqlstate}'; END IF; RETURN 1; END $$")
     try:
@@ -248,6 +262,7 @@ def test_what_only_a_replica_lacks_is_no_error_of_the_clients(
             result = client.prepared("SELECT weak()") if extended else client.query("SELECT weak()")
             assert result.value() == "1"
         assert client.value("SELECT 2") == "2"
+        assert replays(pooler, cause) >= before + 4
     finally:
         superuser("DROP FUNCTION weak")
 

@@ -178,7 +178,7 @@ static inline void views_fill(struct views *v)
 		t->server_parse_count = 10;
 		t->bind_count = 11;
 		t->client_login_count = 12;
-		t->replays = 1;
+		t->replays[REPLAYED_LOST] = 1;
 		t->timeouts = 2;
 		k->clients = 5;
 		k->login_clients = 1;

@@ -39,6 +39,11 @@ test_unit_worker_check_notify_SOURCES = test/unit/worker/check_notify.c $(FAILIN
 test_unit_worker_check_notify_LDADD = $(WORKER_UNIT_LIBS)
 test_unit_worker_check_notify_CFLAGS = $(WORKER_UNIT_CFLAGS)
 test_unit_worker_check_notify_LDFLAGS = $(FAILING_ALLOC_LINK)
+check_PROGRAMS += test/unit/worker/check_replayed
+test_unit_worker_check_replayed_SOURCES = test/unit/worker/check_replayed.c
+test_unit_worker_check_replayed_LDADD = $(WORKER_UNIT_LIBS)
+test_unit_worker_check_replayed_CFLAGS = $(WORKER_UNIT_CFLAGS)
+
 check_PROGRAMS += test/unit/worker/check_moving
 test_unit_worker_check_moving_SOURCES = test/unit/worker/check_moving.c
 test_unit_worker_check_moving_LDADD = $(WORKER_UNIT_LIBS)
