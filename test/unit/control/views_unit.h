@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/rd.h"
+#include "conf/access.h"
 #include "control/console.h"
 #include "control/resolve.h"
 #include "control/show_run.h"
@@ -65,6 +66,8 @@ static inline void views_publish(void *arg, struct config_set *set)
 		snapshots_free_conf);
 	snap_retire(&sh->snap, (void *)(uintptr_t)atomic_exchange(&sh->users, set->users),
 		snapshots_free_users);
+	snap_retire(&sh->snap, (void *)(uintptr_t)atomic_exchange(&sh->access, set->access),
+		access_free);
 	snap_retire(
 		&sh->snap, (void *)(uintptr_t)atomic_exchange(&sh->tls, set->tls), config_tls_free);
 	memset(set, 0, sizeof *set);
