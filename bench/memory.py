@@ -23,7 +23,7 @@ from tools import proc, uring  # noqa: E402  pylint: disable=wrong-import-positi
 from tools.certs import Authority  # noqa: E402  pylint: disable=wrong-import-position
 
 GOALS = {"plain": 768, "tls": 16384}
-AT_MOST = {"plain": 1472, "tls": 16384}  # of plain ones, what there is now, and a little
+AT_MOST = {"plain": 1440, "tls": 16384}  # of plain ones, what there is now, and a little
 TLS_CLIENTS = 1000
 POOL = 20
 

@@ -231,6 +231,17 @@ struct pool *account_pool(struct account *acc, uint32_t node)
 	return NULL;
 }
 
+struct pool *account_pool_shared(struct worker *w, const struct share_pool *share)
+{
+	struct dbase *db;
+	struct account *acc;
+
+	if (dbase_find(w, share->db->name, &db) != OK ||
+		account_find(w, db, share->user->name, &acc) != OK)
+		return NULL;
+	return account_pool(acc, share->node_id);
+}
+
 static void account_wake(struct worker *w, uint64_t wake)
 {
 	worker_wake(w, wake);

@@ -194,6 +194,9 @@ enum status account_find(
 /* The pool to a node of the account's database, or NULL if the database does not have it. */
 struct pool *account_pool(struct account *acc, uint32_t node);
 
+/* This worker's part of a shared pool, or NULL if the configuration does not have it any more. */
+struct pool *account_pool_shared(struct worker *w, const struct share_pool *share);
+
 /*
  * Names all that a Parse depends on beside the statement and its settings: who asks where, and what
  * is known of the schema. Never 0. Taken before a Parse is sent, it tells later whether another

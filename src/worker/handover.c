@@ -302,17 +302,6 @@ bool handover_server_on(struct worker *w, struct server *s, struct ask_leaves *a
 	return true;
 }
 
-static struct pool *pool_of_share(struct worker *w, const struct share_pool *share)
-{
-	struct dbase *db;
-	struct account *acc;
-
-	if (dbase_find(w, share->db->name, &db) != OK ||
-		account_find(w, db, share->user->name, &acc) != OK)
-		return NULL;
-	return account_pool(acc, share->node_id);
-}
-
 /* One that arrived but cannot be used here. */
 static void discard_server(struct worker *w, struct server *s, struct share_pool *share)
 {
@@ -336,7 +325,7 @@ void handover_server_in(struct worker *w, struct mail *m)
 	struct tell_server *tell = (struct tell_server *)m;
 	struct server *s = tell->server;
 	struct share_pool *share = tell->share;
-	struct pool *p = w->stopping ? NULL : pool_of_share(w, share);
+	struct pool *p = w->stopping ? NULL : account_pool_shared(w, share);
 
 	share_coming(share, w->index, -1);
 	if (p != NULL && !p->acc->has_baseline)
@@ -376,7 +365,7 @@ void handover_ask(struct worker *w, struct pool *p, uint32_t from)
 
 static void borrow_declined(struct worker *w, const struct tell_borrow *tell)
 {
-	struct pool *p = pool_of_share(w, tell->share);
+	struct pool *p = account_pool_shared(w, tell->share);
 
 	if (p != NULL && p->borrowing != 0)
 		p->borrowing--;
@@ -392,7 +381,7 @@ void handover_borrow(struct worker *w, struct mail *m)
 		free(tell);
 		return;
 	}
-	p = w->stopping ? NULL : pool_of_share(w, tell->share);
+	p = w->stopping ? NULL : account_pool_shared(w, tell->share);
 	if (p != NULL && !list_is_empty(&p->idle) && waitq_len(&p->line) == 0) {
 		/* The one idle for longest: the warm ones stay. */
 		struct server *s = list_entry(p->idle.prev, struct server, pool_link);

@@ -119,14 +119,7 @@ static void try_address(struct worker *w, struct server *s)
 	if (st == OK) {
 		s->addr_len = a->addr_len[l->addr_at];
 		memcpy(&s->addr, &a->addr[l->addr_at], s->addr_len);
-		conn_set_tcp(s->conn, &(struct conn_tcp){
-					      .keepalive = w->conf->tcp_keepalive,
-					      .keepidle_s = (int)w->conf->tcp_keepidle,
-					      .keepintvl_s = (int)w->conf->tcp_keepintvl,
-					      .keepcnt = (int)w->conf->tcp_keepcnt,
-					      .user_timeout_ms = (int)w->conf->tcp_user_timeout,
-					      .socket_buffer = (int)w->conf->tcp_socket_buffer,
-				      });
+		worker_set_tcp(w, s->conn);
 		return;
 	}
 	login_fails(w, s, SERVER_END_CONNECT, SQLSTATE_CONNECTION_FAILURE,

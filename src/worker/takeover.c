@@ -345,20 +345,9 @@ static void client_arrives(struct worker *w, struct ask_leaves *t)
 
 /* --- servers come --- */
 
-static struct pool *pool_of_share(struct worker *w, const struct share_pool *share)
-{
-	struct dbase *db;
-	struct account *acc;
-
-	if (dbase_find(w, share->db->name, &db) != OK ||
-		account_find(w, db, share->user->name, &acc) != OK)
-		return NULL;
-	return account_pool(acc, share->node_id);
-}
-
 static void server_arrives(struct worker *w, struct ask_leaves *t)
 {
-	struct pool *p = w->stopping ? NULL : pool_of_share(w, t->share);
+	struct pool *p = w->stopping ? NULL : account_pool_shared(w, t->share);
 	struct rd in = rd_of(t->image, t->len);
 	struct server *s = p != NULL ? server_new(w, p) : NULL;
 	enum status st = p == NULL ? E_NOTFOUND : s == NULL ? E_NOMEM : OK;

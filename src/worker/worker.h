@@ -159,7 +159,7 @@ void worker_slots_release(struct worker *w); /* none is kept any more */
 /* Accept no more. refuse: who connects is refused at once, else left to who shares the sockets. */
 void worker_stop_listening(struct worker *w, bool refuse);
 
-/* A client's socket as the configuration wants it. */
+/* A socket, a client's or a server's, as the configuration wants it. */
 void worker_set_tcp(struct worker *w, struct conn *conn);
 
 /* Allocate a message for another thread; NULL: no memory. */
