@@ -91,15 +91,16 @@ static bool is_bound(const struct choose_in *in, const struct candidates *c)
 	       in->marks != NULL && in->nodes[c->fit[0]] == in->marks->read_node;
 }
 
-/* What has not been measured is no better than what is known. */
 static bool is_much_cheaper(const struct choose_load *l, uint64_t here)
 {
-	return l->latency_us != 0 && here > STAY_FACTOR * better_cost(l);
+	return here > STAY_FACTOR * better_cost(l);
 }
 
 /*
- * Whether the only fit replica is so slow that the primary is better until marks allow another.
- * route = replica is for keeping reads off the primary, so speed is no reason there.
+ * Whether the only fit replica is so slow that the primary is better until marks allow another: a
+ * client that reads without a pause has no other way off it. The other has to be known to be
+ * faster; a primary of which nothing is known has had nothing to do. route = replica is for keeping
+ * reads off the primary, so speed is no reason there.
  */
 static bool leaves_replica(const struct choose_in *in, const struct candidates *c)
 {
@@ -108,6 +109,7 @@ static bool leaves_replica(const struct choose_in *in, const struct candidates *
 
 	return in->route == CHOOSE_ROUTE_AUTO && in->primary_reads != CHOOSE_PRIMARY_NEVER &&
 	       i < in->n_nodes && in->load[i].conn_ok && is_much_cheaper(&in->load[i], here) &&
+	       in->load[c->by_marks].latency_us != 0 &&
 	       is_much_cheaper(&in->load[c->by_marks], here);
 }
 

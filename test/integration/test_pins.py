@@ -245,6 +245,9 @@ TEMP = "SELECT count(*) FROM pg_class WHERE relnamespace = pg_my_temp_schema()"
 def one_server(site):
     """Clients come and go on one server that may be pinned."""
     with site.pgweir(settings={"default_pool_size": 2, "max_pinned": 1, "workers": 1}) as p:
+        with p.raw() as client:
+            client.query("SELECT 1").check()
+        p.wait_log("catalog loaded")  # that takes a server for a moment
         yield p
 
 

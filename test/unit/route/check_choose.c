@@ -363,7 +363,11 @@ START_TEST(a_reader_leaves_a_replica_that_has_stopped)
 	load[0].conn_ok = false;
 	check(2, CHOOSE_BY_REPLICA_STAYS, CHOOSE_HINT_NONE);
 	load[0].conn_ok = true;
+	load[0].latency_us = 0; /* it has had nothing to do */
 	check(0, CHOOSE_BY_MARK_OPEN, CHOOSE_HINT_NONE);
+	load[1].latency_us = 0; /* but where the client is to go from there has to be known */
+	check(2, CHOOSE_BY_REPLICA_STAYS, CHOOSE_HINT_NONE);
+	load[1].latency_us = load[2].latency_us;
 	in.route = CHOOSE_ROUTE_REPLICA; /* keeps the primary free */
 	check(2, CHOOSE_BY_REPLICA_STAYS, CHOOSE_HINT_NONE);
 }
