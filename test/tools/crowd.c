@@ -55,7 +55,7 @@ struct client {
 	uint32_t n_owed; /* ReadyForQuery */
 	int fd;
 	uint8_t state, op, step, variant;
-	bool extended, has_prepared, failed, cancelled, has_row;
+	bool extended, prepares, has_prepared, failed, cancelled, has_row;
 };
 
 static struct {
@@ -233,6 +233,7 @@ static void put_unit(struct client *c, struct out *o, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(sql, sizeof sql, format, args);
 	va_end(args);
+	c->prepares = false;
 	c->n_owed++;
 	if (c->extended) {
 		put_parse(o, "", sql);
@@ -261,11 +262,11 @@ static void put_read(struct client *c, struct out *o)
 			more, c->who);
 		return;
 	}
-	if (!c->has_prepared) {
+	c->prepares = !c->has_prepared;
+	if (c->prepares) {
 		snprintf(sql, sizeof sql,
 			"SELECT $1::int," OWN_COLUMNS "%s FROM ledger WHERE who = $2::int", more);
 		put_parse(o, "own", sql);
-		c->has_prepared = true;
 	}
 	put_run(o, "own", 2, params);
 	c->n_owed++;
@@ -572,7 +573,7 @@ static void log_in_more(void)
 static void client_connected(struct client *c)
 {
 	c->state = LOGIN;
-	c->has_prepared = false;
+	c->has_prepared = c->prepares = false;
 	c->limit = LIMIT_DEFAULT;
 	c->name = 1;
 	c->acked = 0; /* another session need not see this one's writes */
@@ -785,6 +786,10 @@ static void client_on_message(struct client *c, char kind, const char *body, siz
 		break;
 	case 'E':
 		client_on_error(c, body, len);
+		break;
+	case '1': /* not when it is sent: a late cancel may come before it */
+		c->has_prepared = c->has_prepared || c->prepares;
+		c->prepares = false;
 		break;
 	case 'K':
 		c->pid = get_u32(body);
