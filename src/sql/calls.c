@@ -9,7 +9,7 @@ static int function_of(const struct token *t)
 {
 	static const struct {
 		enum word word;
-		enum sql_call_of of;
+		int of; /* enum sql_call_of */
 	} functions[] = {{WORD_CURRVAL, CALL_CURRVAL}, {WORD_LASTVAL, CALL_LASTVAL},
 		{WORD_PG_CANCEL_BACKEND, CALL_CANCEL_BACKEND},
 		{WORD_PG_TERMINATE_BACKEND, CALL_TERMINATE_BACKEND}};

@@ -5,7 +5,7 @@ import threading
 import pgwire
 import pytest
 from tools import proc
-from where import wait_routing, where_fixture
+from where import wait_replica_read, wait_routing, where_fixture
 
 CALLS = {  # how the number is told: (text, parameters, result formats) of the caller's unit
     "literal": lambda client, call, number: client.query(f"SELECT {call}({number})"),
@@ -168,6 +168,7 @@ def test_query_on_a_replica_is_cancelled(site, where):
     with site.pgweir_routed(settings={"workers": 2}) as p:
         wait_routing(p, where)
         with p.raw() as victim, p.raw() as caller:
+            wait_replica_read(victim, where)  # else a primary's server may be free sooner
             victim.send(pgwire.query("/* pgweir: replica */ SELECT pg_sleep(60) /* onreplica */"))
             names = {node.name for node in site.cluster.standbys}
             proc.wait_until("the query to run", lambda: where.ran("/* onreplica */") & names)

@@ -88,11 +88,20 @@ def test_read_on_a_replica_that_hangs_runs_elsewhere(pooler, cluster, where, pro
     wait_routing(pooler, where)
 
 
+def block_is_on(client, where, node):
+    client.query("BEGIN READ ONLY").check()
+    if where.of(client) == node.name:
+        return True
+    client.query("ROLLBACK").check()
+    time.sleep(0.3)  # until it is known how far that was, so that another may follow
+    return False
+
+
 def test_block_on_a_replica_that_hangs_gets_an_error(pooler, cluster, where):
     wait_routing(pooler, where)
+    node = cluster.standbys[1]  # the other one gets no WAL through it
     with pooler.raw(database="reads") as client:
-        client.query("BEGIN READ ONLY").check()
-        node = cluster.node(where.of(client))
+        proc.wait_until("a block on it", lambda: block_is_on(client, where, node), 30)
         time.sleep(0.5)  # until it is known how far that was: the primary takes no reads here
         node.freeze()
         failed = client.query("SELECT 1")
