@@ -35,9 +35,18 @@ static uint32_t repeat_at(const char *brace)
 	return max;
 }
 
+/* How often what stands before `p` is copied by it: x+ is made of xx*, which nests. */
+static uint32_t copies_at(const char *p, char before)
+{
+	if (*p == '{')
+		return repeat_at(p);
+	return *p == '+' && before != '\0' && strchr(")+*?}", before) != NULL ? 2 : 1;
+}
+
 static enum status check(const char *text, char *err)
 {
 	uint32_t repeat = 1;
+	char before = '\0'; /* of an escape: nothing */
 
 	if (strlen(text) > PATTERN_MAX)
 		return invalid(err, "a regular expression of at most 255 bytes");
@@ -46,10 +55,14 @@ static enum status check(const char *text, char *err)
 			return invalid(err,
 				"a POSIX regular expression: write [0-9] for \\d; back "
 				"references and other escapes of letters are not known");
-		if (*p == '\\' && p[1] != '\0')
+		if (*p == '\\' && p[1] != '\0') {
 			p++;
-		else if (*p == '{' && (repeat *= repeat_at(p)) > PATTERN_REPEAT_MAX)
+			before = '\0';
+			continue;
+		}
+		if ((repeat *= copies_at(p, before)) > PATTERN_REPEAT_MAX)
 			return invalid(err, "at most 1000 repetitions in a regular expression");
+		before = *p;
 	}
 	return OK;
 }

@@ -43,6 +43,8 @@ START_TEST(the_first_group_is_told)
 	ck_assert_uint_eq(g.len, 3);
 	ck_assert(!pattern_match_group(p, "ann@example-com", &g));
 	pattern_free(p);
+	p = make("^[a-z]+[.]+[a-z]+\\)+a+b+c+d+e+f+g+h+(i+)+@");
+	pattern_free(p);
 	p = make("^(x)?y$");
 	ck_assert(pattern_match_group(p, "y", &g));
 	ck_assert_uint_eq(g.len, 0);
@@ -53,7 +55,8 @@ END_TEST
 START_TEST(what_would_explode_or_mean_something_else_is_refused)
 {
 	static const char *const wrong[] = {"(a", "a{2,1}", "[", "^\\d+$", "(a)\\1", "\\y",
-		"((a{40}){40})", "a{1001}", "(a{1,32}){1,32}"};
+		"((a{40}){40})", "a{1001}", "(a{1,32}){1,32}", "a+++++++++++",
+		"((((((((((a+)+)+)+)+)+)+)+)+)+)+", "(a{100})+++++"};
 	struct pattern *p;
 	char text[PATTERN_MAX + 2];
 
