@@ -15,6 +15,7 @@ static const char *of(const char *sql, size_t cap)
 START_TEST(values_are_left_out)
 {
 	static const char *const cases[][2] = {
+		{"SELECT date'2020-01-01', $U'x'", "SELECT date $1, $U $2"},
 		{"SELECT * FROM t WHERE a = 'secret' AND b=-12",
 			"SELECT * FROM t WHERE a = $1 AND b=-$2"},
 		{"select 1 -- secret\n, /* secret */ E'\\n', $7", "select $1 , $2, $3"},
