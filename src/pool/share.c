@@ -344,6 +344,11 @@ uint32_t share_reserve(uint32_t reserve_pool_size, uint64_t reserve_pool_timeout
 	return now_us - oldest_waiter_us >= reserve_pool_timeout_us ? reserve_pool_size : 0;
 }
 
+uint64_t share_retry_us(uint64_t retry_us, uint64_t random)
+{
+	return retry_us + random % (retry_us / 8 + 1);
+}
+
 /* --- publish, then look again --- */
 
 unsigned share_find_idle(const struct share_pool *p, unsigned self)

@@ -150,6 +150,12 @@ void share_sated(struct share_pool *p, unsigned self, uint64_t *wake);
 uint32_t share_reserve(uint32_t reserve_pool_size, uint64_t reserve_pool_timeout_us,
 	uint64_t oldest_waiter_us, uint64_t now_us);
 
+/*
+ * How long a failed login keeps a pool from the next: retry_us and by chance up to an eighth more,
+ * so that pools and processes do not storm a node that comes back. `random`: any bits.
+ */
+uint64_t share_retry_us(uint64_t retry_us, uint64_t random);
+
 /* --- a node's budget, shared fairly --- */
 
 /*

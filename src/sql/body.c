@@ -1,5 +1,6 @@
 #include "sql/body.h"
 
+#include "sql/lexer.h"
 #include "sql/special.h"
 
 /* The words of a body, one after the other; what stands between two is kept as one character. */
@@ -14,8 +15,7 @@ struct body {
 
 static bool is_word_byte(uint8_t c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       c == '_' || c >= 0x80;
+	return lexer_goes_on(c) && c != '$';
 }
 
 static bool body_next(struct body *b)

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "sql/lexer.h"
+
 static bool is_in(const char *name, const char *const *list)
 {
 	for (; *list != NULL; list++)
@@ -21,17 +23,13 @@ static bool starts_part(char c)
 	return (c >= 'a' && c <= 'z') || c == '_' || (unsigned char)c >= 0x80;
 }
 
-static bool continues_part(char c)
-{
-	return starts_part(c) || (c >= '0' && c <= '9') || c == '$';
-}
-
 bool guc_name_is_valid(const char *name, size_t len)
 {
 	bool at_start = true;
 
 	for (size_t i = 0; i < len; i++) {
-		if (at_start ? !starts_part(name[i]) : !continues_part(name[i]) && name[i] != '.')
+		if (at_start ? !starts_part(name[i])
+			     : !lexer_goes_on((uint8_t)name[i]) && name[i] != '.')
 			return false;
 		at_start = name[i] == '.';
 	}

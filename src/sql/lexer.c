@@ -67,6 +67,11 @@ static const uint8_t folded[256] = {
  * bound. A NUL before the end stops them as well, and makes the token bad.
  */
 
+bool lexer_goes_on(uint8_t c)
+{
+	return folded[c] != 0;
+}
+
 void lexer_init(struct lexer *lx, const char *text, size_t len, uint32_t opts)
 {
 	PANIC_IF(len > SQL_LEN_MAX);

@@ -97,6 +97,9 @@ static inline bool lexer_is_inside(const struct lexer *lx, const struct token *t
  */
 void lexer_next(struct lexer *lx, struct token *t);
 
+/* May the byte continue an identifier? */
+bool lexer_goes_on(uint8_t c);
+
 enum text_bytes {
 	TEXT_ASCII, /* no byte >= 0x80 */
 	TEXT_HIGH,  /* some; with `utf8` they are valid UTF-8 */

@@ -39,15 +39,6 @@ static void put_gap(struct writing *w, const struct token *t)
 		put(w, " ", 1);
 }
 
-/* Would what comes next be taken for a part of the word or the tag before? */
-static bool in_a_word(const struct writing *w)
-{
-	unsigned char c = w->len != 0 ? (unsigned char)w->out[w->len - 1] : ' ';
-
-	return c == '_' || c == '$' || c >= 0x80 || (c >= '0' && c <= '9') ||
-	       (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
 static void put_value(struct writing *w, const struct token *t, bool opened)
 {
 	char name[16];
@@ -55,8 +46,8 @@ static void put_value(struct writing *w, const struct token *t, bool opened)
 
 	if (!goes_on) {
 		put_gap(w, t);
-		if (in_a_word(w))
-			put(w, " ", 1);
+		if (w->len != 0 && lexer_goes_on((uint8_t)w->out[w->len - 1]))
+			put(w, " ", 1); /* else a word, or a dollar quote, would go on */
 		put(w, name, (size_t)snprintf(name, sizeof name, "$%u", ++w->n_values));
 		w->more = false;
 	} else if (!w->more) {

@@ -515,13 +515,13 @@ void dispatch_cancel(struct worker *w, struct client *c)
 void dispatch_login_failed(struct worker *w, struct pool *p, bool refused)
 {
 	struct list *it, *tmp;
-	uint64_t retry = w->conf->server_login_retry_us;
 	struct report r = report_of("FATAL",
 		p->last_sqlstate[0] != '\0' ? p->last_sqlstate : SQLSTATE_CONNECTION_FAILURE,
 		p->last_error);
 
 	pick_leave_host(p);
-	p->retry_at_us = w->now_us + retry + worker_random(w) % (retry / 8 + 1);
+	p->retry_at_us =
+		w->now_us + share_retry_us(w->conf->server_login_retry_us, worker_random(w));
 	worker_probe(w, p->node);
 	/* Who logs in and has nothing to be greeted with gets the server's own refusal. */
 	if (refused && !p->acc->has_baseline)

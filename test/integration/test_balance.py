@@ -166,7 +166,7 @@ def test_a_node_that_comes_back_gets_its_share_by_and_by(own_site, routed):
     assert 9 <= share < 60
     # a client stays on its replica until a sample has come: many of them, so that it is a share
     by_node = read(p, n_clients=READS // 3)
-    assert by_node.get(name_of(back), 0) < READS * 0.35 + READS * share / 200
+    assert by_node.get(name_of(back), 0) < READS * 0.35
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
         line = next(ln for ln in answer.read().decode().splitlines()
                     if ln.startswith("pgweir_node_read_share_ratio") and name_of(back) in ln)
@@ -202,7 +202,8 @@ def test_a_replica_on_which_reads_fail_is_ejected_and_taken_in_again(own_site, r
         counted = (f'pgweir_node_ejections_total{{database="app",user="app",'
                    f'node="{name_of(bad)}",cause="errors"}} 1')
         assert counted in metrics(p)
-        assert read(p, n=50).get(name_of(bad), 0) <= len(readers)  # what was on its way there
+        # what was on its way there may be counted yet
+        proc.wait_until("no read on it", lambda: name_of(bad) not in read(p, n=50), 5, 0.02)
         with p.raw() as client:
             text = "\n".join(r[0] for r in client.query("EXPLAIN ROUTE SELECT 1").rows)
             assert "it is ejected as an outlier" in text

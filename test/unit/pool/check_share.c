@@ -154,6 +154,23 @@ START_TEST(the_reserve_opens_after_its_timeout)
 }
 END_TEST
 
+START_TEST(logins_are_tried_again_at_different_times)
+{
+	uint64_t seen = 0;
+
+	for (uint64_t i = 0; i < 1000; i++) {
+		uint64_t us = share_retry_us(800, i * 7919);
+
+		ck_assert_uint_ge(us, 800);
+		ck_assert_uint_le(us, 900);
+		seen |= 1ull << ((us - 800) / 10);
+	}
+	ck_assert_uint_eq(seen, (1u << 11) - 1); /* every tenth of the range, and its end */
+	ck_assert_uint_eq(share_retry_us(0, UINT64_MAX), 0);
+	ck_assert_uint_eq(share_retry_us(7, UINT64_MAX), 7);
+}
+END_TEST
+
 /* --- fair shares --- */
 
 START_TEST(fair_shares)
@@ -405,6 +422,7 @@ int main(void)
 	tcase_add_test(tc, each_budget_can_be_the_full_one);
 	tcase_add_test(tc, the_reserve_goes_beyond_the_pool_alone);
 	tcase_add_test(tc, the_reserve_opens_after_its_timeout);
+	tcase_add_test(tc, logins_are_tried_again_at_different_times);
 	tcase_add_test(tc, fair_shares);
 	tcase_add_test(tc, a_pool_above_its_share_gives_back_to_a_hungry_one);
 	tcase_add_test(tc, hunger_ends_when_nobody_waits);
