@@ -307,6 +307,10 @@ static void take_mail(struct control *c, struct mail *m)
 	case ASK_PLACE:
 		takeover_take_place(c->handing, message);
 		break;
+	case ASK_COUNTED:
+		takeover_take_counted(c->handing);
+		free(m);
+		break;
 	case ASK_CANCEL:
 		takeover_take_cancel(c->handing, message);
 		break;

@@ -35,7 +35,9 @@ struct predecessor {
 	struct list held, wanted;
 	struct wheel_timer retry; /* of what is wanted */
 	uint64_t began_us;
-	struct wheel_timer timer; /* until READY is said */
+	bool said_ready;
+	bool is_counted;          /* … or we wait no longer: this process serves */
+	struct wheel_timer timer; /* until READY is said, and then until all is counted */
 };
 
 static struct held *find_held(struct predecessor *old, const struct share_pool *p)
@@ -79,19 +81,38 @@ static void wake_workers(struct predecessor *old, uint64_t mask)
 	}
 }
 
-static bool hold(struct predecessor *old, struct share_pool *p)
+/* NULL: no memory. */
+static struct held *get_held(struct predecessor *old, struct share_pool *p)
 {
 	struct held *x = find_held(old, p);
+
+	if (x != NULL || (x = calloc(1, sizeof *x)) == NULL)
+		return x;
+	x->pool = p;
+	list_push_back(&old->held, &x->link);
+	return x;
+}
+
+/* One that it has, within our limits or not. */
+static void take_over(struct predecessor *old, struct share_pool *p)
+{
+	struct held *x = get_held(old, p);
+
+	if (x == NULL)
+		return;
+	share_take_over(p);
+	x->n++;
+}
+
+/* One that it may open, if there is a place. */
+static bool hold(struct predecessor *old, struct share_pool *p)
+{
+	struct held *x = get_held(old, p);
 	uint64_t wake = 0;
 	enum status st;
 
-	if (x == NULL) {
-		x = calloc(1, sizeof *x);
-		if (x == NULL)
-			return false;
-		x->pool = p;
-		list_push_back(&old->held, &x->link);
-	}
+	if (x == NULL)
+		return false;
 	st = share_open_elsewhere(p, &wake);
 	wake_workers(old, wake);
 	x->n += st == OK;
@@ -115,7 +136,7 @@ static bool give_place(struct predecessor *old, uint32_t worker, struct share_po
 	struct wr w = wr_of(buf, sizeof buf);
 	const struct conf_node *node = env_conf(old->env)->node_by_id[p->node_id];
 
-	if (node == NULL || !hold(old, p))
+	if (!old->is_counted || node == NULL || !hold(old, p))
 		return false;
 	wr_u8(&w, TAKEOVER_GRANT);
 	wr_u32(&w, worker);
@@ -178,18 +199,38 @@ static void drop_wanted(struct predecessor *old)
 	wheel_del(&old->env->wheel, &old->retry);
 }
 
-static void place(struct predecessor *old, struct rd *in, bool is_asked)
+/* NULL: this process has no such pool. */
+static struct share_pool *read_place(struct predecessor *old, struct rd *in)
 {
-	uint32_t worker = is_asked ? rd_u32(in) : 0;
 	const char *database = rd_cstr(in), *user = rd_cstr(in), *node = rd_cstr(in);
-	struct share_pool *p = in->bad ? NULL : find_pool(old, database, user, node);
+
+	return in->bad ? NULL : find_pool(old, database, user, node);
+}
+
+static void place(struct predecessor *old, enum takeover_record what, struct rd *in)
+{
+	uint32_t worker = what == TAKEOVER_ASK ? rd_u32(in) : 0;
+	struct share_pool *p = read_place(old, in);
 
 	if (p == NULL)
 		return;
-	if (is_asked)
+	if (what == TAKEOVER_PLACE)
+		take_over(old, p);
+	else if (what == TAKEOVER_ASK)
 		ask_for_place(old, worker, p);
 	else
 		let_go(old, find_held(old, p));
+}
+
+/* What it has is known, or we wait no longer. */
+static void begin_to_serve(struct predecessor *old)
+{
+	if (old->is_counted)
+		return;
+	old->is_counted = true;
+	wheel_del(&old->env->wheel, &old->timer);
+	atomic_store(&old->env->shared->opens_nothing, false);
+	(void)!tell_all(old->env, TELL_COUNTED);
 }
 
 /* The client goes where its number says that it was, if there is such a worker. */
@@ -227,14 +268,13 @@ static void client(struct predecessor *old, struct rd *in, int *fd)
 static void server(struct predecessor *old, struct rd *in, int *fd)
 {
 	uint32_t worker = rd_u32(in);
-	const char *database = rd_cstr(in), *user = rd_cstr(in), *node = rd_cstr(in);
-	struct share_pool *p = in->bad ? NULL : find_pool(old, database, user, node);
+	struct share_pool *p = read_place(old, in);
 	struct held *x = p != NULL ? find_held(old, p) : NULL;
 	struct ask_leaves *t;
 
-	if (x == NULL || x->n == 0 || *fd < 0)
+	if (x == NULL || x->n == 0)
 		return;
-	t = old->is_alike ? malloc(sizeof *t + in->left) : NULL;
+	t = *fd >= 0 && old->is_alike ? malloc(sizeof *t + in->left) : NULL;
 	if (t == NULL) {
 		let_go(old, x);
 		return;
@@ -254,18 +294,22 @@ static void server(struct predecessor *old, struct rd *in, int *fd)
 static void on_record(void *arg, struct rd *in, int *fd)
 {
 	struct predecessor *old = arg;
-	switch (rd_u8(in)) {
+	enum takeover_record what = rd_u8(in);
+
+	switch ((int)what) {
 	case TAKEOVER_CLIENT:
 		client(old, in, fd);
 		break;
 	case TAKEOVER_SERVER:
 		server(old, in, fd);
 		break;
+	case TAKEOVER_PLACE:
 	case TAKEOVER_GIVE_BACK:
-		place(old, in, false);
-		break;
 	case TAKEOVER_ASK:
-		place(old, in, true);
+		place(old, what, in);
+		break;
+	case TAKEOVER_COUNTED:
+		begin_to_serve(old);
 		break;
 	default:
 		break;
@@ -278,7 +322,6 @@ static void on_end(void *arg)
 	struct list *it;
 
 	log_info(old->env->shared->log, "the process that was taken over has ended", "%s", "");
-	wheel_del(&old->env->wheel, &old->timer);
 	channel_close(&old->channel);
 	drop_wanted(old);
 	while ((it = list_pop_front(&old->held)) != NULL) {
@@ -289,6 +332,7 @@ static void on_end(void *arg)
 		free(x);
 	}
 	(void)!tell_all(old->env, TELL_SETTLED);
+	begin_to_serve(old);
 }
 
 static void on_timer(void *ctx, struct wheel_timer *t)
@@ -299,12 +343,21 @@ static void on_timer(void *ctx, struct wheel_timer *t)
 	char why[256];
 
 	(void)ctx;
-	if (ready_check(env_conf(env), env_topology(env), atomic_load(&env->shared->admin), why,
-		    sizeof why) ||
-		env_now_us(env) - old->began_us >= READY_MAX_US)
+	if (old->said_ready) {
+		log_warn(env->shared->log,
+			"the process taken over does not tell what servers it has",
+			"waited_s=%u note=\"pools may be over their size for a while\"",
+			PREDECESSOR_COUNT_US / 1000000u);
+		begin_to_serve(old);
+	} else if (ready_check(env_conf(env), env_topology(env), atomic_load(&env->shared->admin),
+			   why, sizeof why) ||
+		   env_now_us(env) - old->began_us >= READY_MAX_US) {
+		old->said_ready = true;
 		channel_send(&old->channel, ready, sizeof ready, -1);
-	else
+		env_timer(env, t, PREDECESSOR_COUNT_US);
+	} else {
 		env_timer(env, t, READY_POLL);
+	}
 }
 
 bool predecessor_is_there(const struct predecessor *old)
@@ -322,17 +375,6 @@ void predecessor_cancel(struct predecessor *old, struct ask_cancel *ask)
 	if (old != NULL)
 		channel_put(&old->channel, &w);
 	free(ask);
-}
-
-static void hold_places(struct predecessor *old, const struct takeover_from *from)
-{
-	for (uint32_t i = 0; i < from->n_places; i++) {
-		const struct takeover_place *x = &from->places[i];
-		struct share_pool *p = find_pool(old, x->database, x->user, x->node);
-
-		for (uint32_t k = 0; p != NULL && k < x->n; k++)
-			(void)hold(old, p);
-	}
 }
 
 enum status predecessor_new(struct env *env, struct takeover_from *from, struct predecessor **out)
@@ -355,7 +397,6 @@ enum status predecessor_new(struct env *env, struct takeover_from *from, struct 
 		return st;
 	}
 	old->is_alike = from->hello.format == image_format();
-	hold_places(old, from);
 	old->began_us = env_now_us(env);
 	env_timer(env, &old->timer, READY_POLL);
 	*out = old;

@@ -1,8 +1,10 @@
 /*
  * predecessor - the process that this one has taken over, until it has ended: its clients and
- * servers come, its server connections count as ours, and it asks before it opens one. Owns:    the
- * socket to it, the places that it holds. Bounds:  one question of each of its workers and pools at
- * a time.
+ * servers come, its server connections count as ours, and it asks before it opens one. Until it has
+ * told of all that it has, nothing is opened here, and nobody accepted (shared.opens_nothing).
+ * Owns:    the socket to it, the places that it holds.
+ * Bounds:  one question of each of its workers and pools at a time; PREDECESSOR_COUNT_US from READY
+ *          until it has told: then all goes on with what is known.
  */
 #ifndef PGWEIR_CONTROL_PREDECESSOR_H
 #define PGWEIR_CONTROL_PREDECESSOR_H
@@ -15,17 +17,14 @@
 struct takeover_from {
 	int sock; /* to it; -1: there is none */
 	struct takeover_hello hello;
-	struct takeover_place {
-		char database[NAME_LEN], user[NAME_LEN], node[TAKEOVER_NODE_MAX];
-		uint32_t n;
-	} * places;
-	uint32_t n_places;
 };
 
 struct predecessor;
 
+#define PREDECESSOR_COUNT_US 5000000u
+
 /*
- * Say that this process accepts, as soon as its databases can be served, and take in what comes.
+ * Say that this process can serve, as soon as its databases can be served, and take in what comes.
  * from: borrowed, but its sock is moved. Errors: E_NOMEM, E_IO.
  */
 enum status predecessor_new(

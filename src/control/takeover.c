@@ -29,7 +29,9 @@ struct handing {
 	struct channel next;      /* the process that takes over */
 	struct predecessor *prev; /* the one that was taken over; NULL: there was none */
 	pid_t next_pid;
-	bool is_handed_on;        /* next accepts */
+	bool is_handed_on;        /* next serves */
+	uint32_t n_counted;       /* workers that have told of all their servers */
+	bool is_counted;          /* next knows of all */
 	struct wheel_timer timer; /* until READY comes */
 };
 
@@ -101,10 +103,8 @@ static void say_hello(struct handing *h)
 		.slots_max = atomic_load(&sh->slots_max),
 		.hash_key = sh->hash_key};
 	struct takeover_listening s;
-	struct share_pool *p;
 	uint8_t buf[1024];
 	struct wr w = wr_of(buf, sizeof buf);
-	size_t pos = 0;
 
 	memcpy(hello.mock_secret, sh->mock_secret, sizeof hello.mock_secret);
 	takeover_put_hello(&w, &hello);
@@ -113,17 +113,6 @@ static void say_hello(struct handing *h)
 		send_socket(h, &s);
 	s = (struct takeover_listening){.fd = h->listen_fd, .what = TAKEOVER_FOR_TAKEOVERS};
 	send_socket(h, &s);
-	while ((p = share_pool_next(sh->share, &pos)) != NULL) {
-		const struct conf_node *node = env_conf(h->env)->node_by_id[p->node_id];
-
-		if (budget_n(&p->open) == 0 || node == NULL)
-			continue;
-		w = wr_of(buf, sizeof buf);
-		wr_u8(&w, TAKEOVER_PLACE);
-		takeover_put_place(&w, p->db->name, p->user->name, node->name);
-		wr_u32(&w, budget_n(&p->open));
-		channel_put(&h->next, &w);
-	}
 	buf[0] = TAKEOVER_END;
 	channel_send(&h->next, buf, 1, -1);
 }
@@ -364,17 +353,43 @@ void takeover_take_leaving(struct handing *h, struct ask_leaves *ask)
 	free(ask);
 }
 
+/* Nobody has opened one for himself since he told, so what is told of now is all there is. */
+static void look_if_counted(struct handing *h)
+{
+	struct shared *sh = h->env->shared;
+	uint8_t counted = TAKEOVER_COUNTED;
+
+	if (h->is_counted || h->n_counted < sh->n_workers || atomic_load(&sh->n_untold) != 0)
+		return;
+	h->is_counted = true;
+	channel_send(&h->next, &counted, 1, -1);
+}
+
 void takeover_take_place(struct handing *h, struct ask_place *ask)
 {
+	static const uint8_t records[] = {[PLACE_HAD] = TAKEOVER_PLACE,
+		[PLACE_CAME] = TAKEOVER_PLACE,
+		[PLACE_WANTED] = TAKEOVER_ASK,
+		[PLACE_GONE] = TAKEOVER_GIVE_BACK};
 	uint8_t buf[1024];
 	struct wr w = wr_of(buf, sizeof buf);
 
-	wr_u8(&w, ask->wanted ? TAKEOVER_ASK : TAKEOVER_GIVE_BACK);
-	if (ask->wanted)
+	wr_u8(&w, records[ask->what]);
+	if (ask->what == PLACE_WANTED)
 		wr_u32(&w, ask->worker);
 	takeover_put_place(&w, ask->database, ask->user, ask->node);
 	channel_put(&h->next, &w);
+	if (ask->what == PLACE_CAME) {
+		atomic_fetch_sub(&h->env->shared->n_untold, 1);
+		look_if_counted(h);
+	}
 	free(ask);
+}
+
+void takeover_take_counted(struct handing *h)
+{
+	h->n_counted++;
+	look_if_counted(h);
 }
 
 void takeover_take_cancel(struct handing *h, struct ask_cancel *ask)

@@ -42,6 +42,7 @@ void takeover_end(struct handing *h); /* NULL is allowed */
 /* Mail of the workers; moved. */
 void takeover_take_leaving(struct handing *h, struct ask_leaves *ask);
 void takeover_take_place(struct handing *h, struct ask_place *ask);
+void takeover_take_counted(struct handing *h); /* the mail stays the caller's */
 void takeover_take_cancel(struct handing *h, struct ask_cancel *ask);
 
 #endif

@@ -13,19 +13,20 @@
 #include "worker/image.h"
 
 #define TAKEOVER_RECORD_MAX (IMAGE_LEN_MAX + 1024u) /* bytes */
-#define TAKEOVER_NODE_MAX   320u                    /* bytes of a node's name, with the NUL */
 
 enum takeover_record {
 	/* old to new, before the new one serves */
 	TAKEOVER_HELLO = 'H',  /* struct takeover_hello */
 	TAKEOVER_SOCKET = 'L', /* u8 enum takeover_socket, u8 is_passed; the socket */
-	TAKEOVER_PLACE = 'P',  /* place, u32: so many server connections of the pool */
 	TAKEOVER_END = 'E',    /* that was all */
 	/* new to old */
-	TAKEOVER_READY = 'R',  /* it accepts; the old one stops doing so */
+	TAKEOVER_READY =
+		'R', /* u8 clients go: it can serve; the old one stops accepting, opening */
 	TAKEOVER_GRANT = 'Y',  /* place: the old one may open a server of the pool */
 	TAKEOVER_CANCEL = 'K', /* key: nobody here has it */
 	/* old to new, while it drains */
+	TAKEOVER_PLACE = 'P',     /* place: it has a server of the pool */
+	TAKEOVER_COUNTED = 'N',   /* all that it had are told: the new one accepts, and opens */
 	TAKEOVER_CLIENT = 'C',    /* an image; the client's socket */
 	TAKEOVER_SERVER = 'V',    /* u32 worker, place, an image; the server's socket */
 	TAKEOVER_GIVE_BACK = 'G', /* place: a server of the pool is gone */

@@ -235,6 +235,7 @@ static enum status shared_new(struct process *p)
 		sh->hash_key = hello->hash_key;
 		memcpy(sh->mock_secret, hello->mock_secret, sizeof sh->mock_secret);
 		sh->slots_kept = hello->slots_max;
+		atomic_store(&sh->opens_nothing, true);
 		return OK;
 	}
 	if (RAND_bytes((uint8_t *)&sh->hash_key, sizeof sh->hash_key) != 1 ||

@@ -60,27 +60,6 @@ static enum status take_socket(
 	return OK;
 }
 
-static enum status take_place(struct inherited *in, struct rd *r)
-{
-	const char *database = rd_cstr(r), *user = rd_cstr(r), *node = rd_cstr(r);
-	uint32_t n = rd_u32(r);
-	struct takeover_place *more;
-
-	if (r->bad || strlen(database) >= NAME_LEN || strlen(user) >= NAME_LEN ||
-		strlen(node) >= TAKEOVER_NODE_MAX)
-		return E_PROTO;
-	more = realloc(in->from.places, (in->from.n_places + 1) * sizeof *more);
-	if (more == NULL)
-		return E_NOMEM;
-	in->from.places = more;
-	more += in->from.n_places++;
-	strcpy(more->database, database);
-	strcpy(more->user, user);
-	strcpy(more->node, node);
-	more->n = n;
-	return OK;
-}
-
 static enum status take(
 	struct inherited *in, struct activation *passed, struct rd *r, int *fd, bool *is_end)
 {
@@ -89,8 +68,6 @@ static enum status take(
 		return takeover_read_hello(r, &in->from.hello);
 	case TAKEOVER_SOCKET:
 		return take_socket(in, passed, r, fd);
-	case TAKEOVER_PLACE:
-		return take_place(in, r);
 	case TAKEOVER_END:
 		*is_end = true;
 		return OK;
@@ -136,7 +113,6 @@ void inherited_free(struct inherited *in)
 		if (in->sockets.entry[i].fd >= 0)
 			close(in->sockets.entry[i].fd);
 	free(in->sockets.entry);
-	free(in->from.places);
 	if (in->from.sock >= 0)
 		close(in->from.sock);
 	if (in->stats_fd >= 0)

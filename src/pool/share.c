@@ -317,6 +317,15 @@ enum status share_open_elsewhere(struct share_pool *p, uint64_t *wake)
 	return OK;
 }
 
+void share_take_over(struct share_pool *p)
+{
+	budget_take_over(&p->open);
+	budget_take_over(&p->db->open);
+	budget_take_over(&p->user->open);
+	budget_take_over(&p->node->open);
+	claim_add(p);
+}
+
 void share_owe(struct share_pool *p, int by)
 {
 	atomic_fetch_add(&p->owed, by);

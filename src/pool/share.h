@@ -129,6 +129,9 @@ enum share_full { SHARE_FULL_POOL, SHARE_FULL_DATABASE, SHARE_FULL_USER, SHARE_F
 enum status share_open(struct share_pool *p, unsigned self, uint32_t extra, enum share_full *full,
 	uint64_t *wake) MUST_USE;
 
+/* One more is open, in another process, whether there is a place or not (control/takeover.h). */
+void share_take_over(struct share_pool *p);
+
 /*
  * The same for another process, of which this one holds the places (control/takeover.h). If there
  * is none, share_owe has the pool give one back before it opens any more for itself; share_owe with

@@ -37,6 +37,7 @@ enum ask_kind {         /* worker -> control */
 	ASK_BARRIER, /* struct ask_barrier: tell when all notifications until now have come */
 	ASK_LEAVES,  /* struct ask_leaves: a connection for the process that takes over */
 	ASK_PLACE,   /* struct ask_place: in a take-over, about a server connection */
+	ASK_COUNTED, /* struct mail: … this worker has told of all that it had */
 	ASK_CANCEL,  /* struct ask_cancel: … a cancel request for a client of another process */
 	ASK_STOPPED, /* struct mail: this worker has ended its loop */
 };
@@ -62,6 +63,7 @@ enum tell_kind {           /* control or worker -> worker */
 	TELL_LEAVE,        /* struct tell_leave: another process takes over: clients go to it */
 	TELL_ARRIVE,       /* struct ask_leaves: a connection of the process that was taken over */
 	TELL_PLACE,        /* the struct ask_place, granted */
+	TELL_COUNTED, /* struct mail: what the process that was taken over has is counted: serve */
 	TELL_SETTLED, /* struct mail: no more clients come from the process that was taken over */
 	TELL_REFRESH, /* struct mail: a snapshot changed, load them now (else at the next turn) */
 	TELL_STOP,    /* struct mail: close everything and end the loop */
@@ -202,9 +204,16 @@ struct tell_leave {
 
 #define NODE_NAME_LEN 320u
 
+enum place_what {
+	PLACE_HAD,    /* the worker has a server connection of the pool; it opens no more now */
+	PLACE_CAME,   /* one that nobody had told of has come from another worker */
+	PLACE_WANTED, /* it asks for one */
+	PLACE_GONE,   /* one that was told of, or granted, is no more */
+};
+
 struct ask_place {
 	struct mail mail;
-	bool wanted; /* else one is given back */
+	enum place_what what;
 	uint32_t worker;
 	char database[NAME_LEN]; /* the [databases] entry's name */
 	char user[NAME_LEN];

@@ -107,6 +107,7 @@ void handover_server_closed(struct worker *w, const struct server *s)
 			continue;
 		}
 		share_coming(((struct tell_server *)l->mail)->share, l->to, -1);
+		takeover_on_its_way(w, s, -1);
 		decline(w, ((struct tell_server *)l->mail)->share, l->to);
 		baseline_fini(&((struct tell_server *)l->mail)->baseline);
 		leaving_free(l);
@@ -280,6 +281,7 @@ void handover_server_out(struct worker *w, struct server *s, uint32_t to)
 		return;
 	}
 	share_coming(tell->share, to, 1);
+	takeover_on_its_way(w, s, 1);
 	server_transition(w, s, SERVER_HANDED_OVER);
 	cancel_conn_server_gone(w, s);
 	if (s->wanted_by != NULL) {
@@ -309,7 +311,7 @@ static void discard_server(struct worker *w, struct server *s, struct share_pool
 
 	share_close(share, &wake);
 	worker_wake(w, wake);
-	if (w->takeover != NULL)
+	if (s->is_told)
 		takeover_place_gone(w, share);
 	conn_free_detached(s->conn);
 	stmt_lru_fini(&s->stmts);
@@ -328,6 +330,7 @@ void handover_server_in(struct worker *w, struct mail *m)
 	struct pool *p = w->stopping ? NULL : account_pool_shared(w, share);
 
 	share_coming(share, w->index, -1);
+	takeover_came(w, s, share);
 	if (p != NULL && !p->acc->has_baseline)
 		account_set_baseline(w, p->acc, &tell->baseline);
 	baseline_fini(&tell->baseline);

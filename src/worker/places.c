@@ -3,12 +3,13 @@
 #include "conf/conf.h"
 #include "worker/custom.h"
 #include "worker/server.h"
-#include "worker/takeover.h"
 #include "worker/worker.h"
 
 bool places_may_open(struct worker *w, const struct pool *p)
 {
 	if (w->takeover != NULL && p->granted == 0)
+		return false;
+	if (atomic_load(&w->sh->opens_nothing))
 		return false;
 	return p->index != POOL_RETIRED && p->acc->db->conf != NULL && !p->acc->db->paused &&
 	       w->now_us >= p->retry_at_us && !w->stopping;
@@ -101,8 +102,6 @@ void places_server_gone(struct worker *w, struct pool *p, bool login_counted)
 		budget_release(&p->share->node->logins, &wake);
 	share_close(p->share, &wake);
 	worker_wake(w, wake);
-	if (w->takeover != NULL)
-		takeover_server_gone(w, p);
 	if (waitq_len(&p->line) != 0)
 		places_open_for_line(w, p);
 }

@@ -21,6 +21,7 @@
 #include "worker/queries.h"
 #include "worker/relay.h"
 #include "worker/server_clean.h"
+#include "worker/takeover.h"
 #include "worker/upkeep.h"
 
 #define CHECK_HOLDS_US 1000000u /* so long a check counts with server_check_delay = 0 */
@@ -373,10 +374,13 @@ enum status server_open(struct worker *w, struct pool *p, struct client *only_fo
 	struct server *s = server_new(w, p);
 
 	if (s == NULL) {
+		if (w->takeover != NULL)
+			takeover_place_gone(w, p->share);
 		places_server_gone(w, p, true);
 		return E_NOMEM;
 	}
 	s->login_counted = true;
+	s->is_told = w->takeover != NULL; /* it was granted */
 	if (only_for != NULL) {
 		s->wanted_by = only_for;
 		only_for->wanted = s;
@@ -456,6 +460,8 @@ void server_close(struct worker *w, struct server *s, enum server_end why)
 		loss_of_server(w, c, s, why);
 	if (wanted_by != NULL)
 		dispatch_wanted_lost(w, wanted_by, s);
+	if (s->is_told)
+		takeover_place_gone(w, p->share);
 	places_server_gone(w, p, false);
 }
 

@@ -103,6 +103,7 @@ struct server {
 	bool plain_isolation; /* … default_transaction_isolation is READ COMMITTED; only if asked */
 	uint8_t replication; /* enum startup_replication: a private one, see replication.h */
 	bool login_counted;  /* holds a place in the node's budget of logins */
+	bool is_told;        /* the process that takes over counts it: worker/takeover.h */
 	bool is_reset_done;  /* server_reset_query was sent since its client left */
 	bool is_bare;        /* RESET ALL has undone our own set-up: it goes out again */
 	uint8_t txn_status;  /* of its last ReadyForQuery */

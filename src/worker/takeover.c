@@ -132,28 +132,65 @@ void takeover_end_turn(struct worker *w)
 
 /* --- servers --- */
 
-static void tell_place(struct worker *w, const struct share_pool *share, bool wanted)
+/* False: no memory. Of one that is gone the other process has one less then, until this one ends.
+ */
+static bool tell_place(struct worker *w, const struct share_pool *share, enum place_what what)
 {
 	struct ask_place *ask = worker_mail(sizeof *ask, ASK_PLACE);
 
 	if (ask == NULL)
-		return; /* the other process has one less, until this one ends */
-	ask->wanted = wanted;
+		return false;
+	ask->what = what;
 	ask->worker = w->index;
 	text_copy(ask->database, sizeof ask->database, share->db->name);
 	text_copy(ask->user, sizeof ask->user, share->user->name);
 	text_copy(ask->node, sizeof ask->node, worker_node_name(w, share->node_id));
 	worker_ask(w, &ask->mail);
+	return true;
 }
 
 void takeover_place_gone(struct worker *w, const struct share_pool *share)
 {
-	tell_place(w, share, false);
+	(void)tell_place(w, share, PLACE_GONE);
 }
 
-void takeover_server_gone(struct worker *w, const struct pool *p)
+void takeover_on_its_way(struct worker *w, const struct server *s, int by)
 {
-	tell_place(w, p->share, false);
+	if (!s->is_told)
+		atomic_fetch_add(&w->sh->n_untold, by);
+}
+
+void takeover_came(struct worker *w, struct server *s, const struct share_pool *share)
+{
+	if (s->is_told)
+		return;
+	s->is_told = w->takeover != NULL && tell_place(w, share, PLACE_CAME);
+	takeover_on_its_way(w, s, -1); /* if it was told, when that is taken in */
+}
+
+/* What is marked to leave for another worker is still among them. */
+static void tell_what_is_there(struct worker *w)
+{
+	struct mail *counted;
+	bool all = true;
+	struct list *it;
+
+	list_foreach (it, &w->servers) {
+		struct server *s = list_entry(it, struct server, link);
+
+		if (s->is_told)
+			continue;
+		if (!tell_place(w, s->pool->share, PLACE_HAD)) {
+			all = false;
+			continue;
+		}
+		if (s->state == SERVER_MOVING)
+			takeover_on_its_way(w, s, -1);
+		s->is_told = true;
+	}
+	counted = all ? worker_mail(sizeof *counted, ASK_COUNTED) : NULL;
+	if (counted != NULL)
+		worker_ask(w, counted); /* else the other process waits until it has waited long */
 }
 
 static struct pool *find_pool(struct worker *w, const struct ask_place *t)
@@ -185,11 +222,11 @@ static void look_after_places(struct worker *w, struct pool *p)
 
 	if (p->granted != 0 && waitq_len(&p->line) == 0) {
 		p->granted--;
-		tell_place(w, p->share, false);
+		(void)tell_place(w, p->share, PLACE_GONE);
 	} else if (waitq_len(&p->line) > coming &&
 		   w->now_us >= p->asked_us + TAKEOVER_ASK_AGAIN_US) {
 		p->asked_us = w->now_us;
-		tell_place(w, p->share, true);
+		(void)tell_place(w, p->share, PLACE_WANTED);
 	}
 }
 
@@ -269,6 +306,7 @@ void takeover_begin(struct worker *w, bool clients_go)
 		return;
 	}
 	w->takeover->clients_go = clients_go;
+	tell_what_is_there(w);
 	wheel_timer_init(&w->takeover->sweep, on_sweep);
 	wheel_add(&w->wheel, &w->takeover->sweep, w->now_us);
 }

@@ -3,10 +3,12 @@
  * when this one has taken over. The old process's workers stop accepting and send every client on
  * that an image can tell all about (image.h), as soon as it is between units; TLS clients, pinned
  * and listening ones stay until they leave. Of server connections both have together what one may
- * have: the new one counts those of the old, which tells of each that it closes, and asks before it
- * opens. Owns:    the old one's timer. Touches: the control thread, which has the socket between
- * the two (control/takeover.h). Bounds:  TAKEOVER_SWEEP_MAX clients in one sweep; a pool asks for
- * one server at a time.
+ * have. With TELL_LEAVE each worker of the old one stops opening, tells of each that it has, and
+ * then of each that it closes; it asks before it opens. One that is on its way between two workers
+ * is told of by the first that has begun (server.is_told), and is waited for (shared.n_untold).
+ * The new process opens none until all have told. Owns:    the old one's timer. Touches: the
+ * control thread, which has the socket between the two (control/takeover.h). Bounds:
+ * TAKEOVER_SWEEP_MAX clients in one sweep; a pool asks for one server at a time.
  */
 #ifndef PGWEIR_WORKER_TAKEOVER_H
 #define PGWEIR_WORKER_TAKEOVER_H
@@ -26,9 +28,12 @@ void takeover_end_turn(struct worker *w); /* who was let go in this turn may go 
 void takeover_free(struct worker *w);
 /* The client has no server any more: it is looked at when the turn ends. */
 void takeover_unlinked(struct worker *w, const struct client *c);
-/* A server of the pool is gone: its place is the other process's. */
-void takeover_server_gone(struct worker *w, const struct pool *p);
+/* A server of the pool that was told of is gone: its place is the other process's. */
 void takeover_place_gone(struct worker *w, const struct share_pool *share);
+/* It sets out for another worker (+1), or does not (-1). Also before a take-over has begun. */
+void takeover_on_its_way(struct worker *w, const struct server *s, int by);
+/* It has come from there: if nobody has told of it, this worker does, now or in takeover_begin. */
+void takeover_came(struct worker *w, struct server *s, const struct share_pool *share);
 void takeover_granted(struct worker *w, const struct ask_place *t); /* TELL_PLACE */
 /* The client's conn has left the loop. Moves both. */
 void takeover_left(struct worker *w, struct conn *conn, struct ask_leaves *ask);

@@ -221,10 +221,25 @@ static enum status worker_listen_on(struct worker *w, const struct worker_listen
 
 	wl->w = w;
 	wl->listen = *l;
-	st = listener_new(w->loop, l->fd, &worker_listener_ops, wl, &wl->listener);
+	wl->listener = NULL;
+	st = atomic_load(&w->sh->opens_nothing)
+		     ? OK
+		     : listener_new(w->loop, l->fd, &worker_listener_ops, wl, &wl->listener);
 	if (st == OK)
 		w->n_listeners++;
 	return st;
+}
+
+void worker_start_listening(struct worker *w)
+{
+	for (uint32_t i = 0; i < w->n_listeners; i++) {
+		struct worker_listener *wl = &w->listeners[i];
+
+		if (wl->listener == NULL && listener_new(w->loop, wl->listen.fd,
+						    &worker_listener_ops, wl, &wl->listener) != OK)
+			log_error(w->log, "cannot accept connections", "worker=%u error=\"%s\"",
+				w->index, strerror(errno));
+	}
 }
 
 /*
@@ -389,6 +404,10 @@ static void worker_mail_in(struct worker *w, struct mail *m)
 		return;
 	case TELL_PLACE:
 		takeover_granted(w, (const struct ask_place *)m);
+		break;
+	case TELL_COUNTED:
+		worker_start_listening(w);
+		handover_look(w, m);
 		break;
 	case TELL_SETTLED:
 		worker_slots_release(w);

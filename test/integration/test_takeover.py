@@ -1,10 +1,14 @@
 """Another process takes over from the running one: nobody notices (pgweir --takeover)."""
+import select
 import threading
 import time
 
 import psycopg2
 import pytest
 
+import pgwire
+from fakeserver import FakeServer
+from rawclient import RawClient
 from succession import SETTINGS, Succession
 from tools import proc
 
@@ -210,6 +214,79 @@ def test_ten_takeovers_under_load_lose_nothing(succession, site, new_table, supe
     assert min(done) > 0
     assert max(most) <= 10  # both processes together
     assert int(superuser(f"SELECT count(*) FROM {table}")) == sum(done)
+
+
+class CountingServer(FakeServer):
+    """Counts the connections of a pool that are open at once; of them only the first logs in before
+    `let_in`, and even there no unit ends."""
+
+    def __init__(self):
+        self.let_in = threading.Event()
+        self.pool = []
+        self.highest = 0
+        self.lock = threading.Lock()
+        super().__init__(self.handle)
+
+    def n_open(self):
+        """Those that the other side has not closed, whatever it has sent before."""
+        poll = select.poll()
+        for conn in self.pool:
+            poll.register(conn.sock, select.POLLRDHUP)
+        return len(self.pool) - len(poll.poll(0))
+
+    def handle(self, conn):
+        conn.read_startup()
+        if conn.params["user"] != "app":
+            return  # the monitor: of no pool
+        with self.lock:
+            self.pool.append(conn)
+            self.highest = max(self.highest, self.n_open())
+        if conn is not self.pool[0]:
+            self.let_in.wait(60)
+        conn.send(pgwire.auth_ok() + conn.session() + pgwire.ready())
+        while (unit := conn.read_unit())[-1].kind != "X":
+            self.let_in.wait(60)
+            conn.send(conn.answer(unit))
+
+    def _handle(self, conn):
+        super()._handle(conn)
+        with self.lock:
+            self.pool = [c for c in self.pool if c is not conn]
+
+
+def test_what_is_opened_while_the_new_process_starts_is_counted(succession):
+    """Ten servers, nine of them logging in, are opened after the new process was told what there
+    is, before it serves: it opens none beside them."""
+    with CountingServer() as fake:
+        nowhere = f"host=127.0.0.1 port={proc.free_port()}"
+        s = succession({"one": f"host=127.0.0.1 port={fake.port} user=app password=x pool_size=10",
+                        # it serves 3 s after its start only, for want of a fit node
+                        "late": f"{nowhere} dbname=app user=app password=x routing=on"},
+                       settings={"auth_type": "trust", "workers": 4, "query_wait_timeout": 60})
+        clients = [RawClient(s.daemon.port) for _ in range(20)]
+        for client in clients:
+            client.login("app", database="one")
+        taking_over = threading.Thread(target=s.replace)
+        taking_over.start()
+        s.daemon.wait_log("another process takes over")
+        for client in clients:
+            client.send(pgwire.query("SELECT 1"))
+        proc.wait_until("ten servers", lambda: fake.n_open() == 10)
+        taking_over.join()
+        late = [RawClient(s.daemon.port) for _ in range(10)]  # the new process's
+        for client in late:
+            client.send(pgwire.startup({"user": "app", "database": "one"}))
+        time.sleep(1)
+        assert fake.highest == 10
+        fake.let_in.set()
+        for client in late:
+            client.read_until("Z")
+            client.send(pgwire.query("SELECT 1"))
+        for client in clients + late:
+            assert client.result().value() == "1"
+            client.close()
+        assert fake.highest == 10
+        s.wait_ended(s.pids[0])
 
 
 def test_new_process_that_cannot_start_changes_nothing(succession):
