@@ -387,7 +387,9 @@ unsigned share_longest_waiter(const struct share_pool *p)
 	return longest;
 }
 
-/* Would the worker, with one server more, still have no greater share than `giver` with one less?
+/*
+ * Would the worker, with one server more, still have no greater share than `giver` with one less?
+ * One that has none is not asked for its load: it is known only from where servers become free.
  */
 static bool is_poorer(const struct share_slot *x, const struct share_slot *giver)
 {
@@ -397,8 +399,20 @@ static bool is_poorer(const struct share_slot *x, const struct share_slot *giver
 	uint64_t my_load = atomic_load_explicit(&x->load, memory_order_relaxed);
 	uint64_t its_load = atomic_load_explicit(&giver->load, memory_order_relaxed);
 
-	mine += 1 + (coming > 0 ? (uint64_t)coming : 0);
-	return its != 0 && mine * its_load <= (its - 1) * my_load;
+	mine += coming > 0 ? (uint64_t)coming : 0;
+	if (mine == 0)
+		return its > 1;
+	return its != 0 && (mine + 1) * its_load <= (its - 1) * my_load;
+}
+
+bool share_lends(
+	const struct share_pool *p, unsigned self, unsigned to, uint64_t idle_us, uint64_t now_us)
+{
+	uint64_t since_us = atomic_load(&p->slots[to].oldest_waiter_us);
+
+	return since_us != 0 &&
+	       (idle_us >= SHARE_PATIENCE_US || now_us >= since_us + SHARE_LULL_US ||
+		       is_poorer(&p->slots[to], &p->slots[self]));
 }
 
 unsigned share_whose_turn(const struct share_pool *p, unsigned self, uint64_t now_us)
@@ -408,14 +422,14 @@ unsigned share_whose_turn(const struct share_pool *p, unsigned self, uint64_t no
 
 	if (other == self || other == SHARE_NONE)
 		return other;
+	if (own_us == 0)
+		return share_lends(p, self, other, 0, now_us) ? other : SHARE_NONE;
 	other_us = atomic_load(&p->slots[other].oldest_waiter_us);
-	if (other_us == 0 || (own_us != 0 && own_us <= other_us + SHARE_PATIENCE_US))
-		return own_us != 0 ? self : SHARE_NONE;
+	if (other_us == 0 || own_us <= other_us + SHARE_PATIENCE_US)
+		return self;
 	if (is_poorer(&p->slots[other], &p->slots[self]))
 		return other;
-	if (own_us == 0)
-		return now_us >= other_us + SHARE_PATIENCE_US ? other : SHARE_NONE;
-	if (own_us <= other_us + SHARE_UNFAIR_US)
+	if (now_us - other_us <= 2 * (now_us - own_us) + SHARE_UNFAIR_US)
 		return self;
 	return atomic_load_explicit(&p->slots[other].n_coming, memory_order_relaxed) > 0 ? self
 											 : other;

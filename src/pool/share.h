@@ -26,11 +26,13 @@
 #define SHARE_NODES_MAX 256u
 #define SHARE_NONE      UINT32_MAX
 
-#define SHARE_LOAD_ONE     256
-#define SHARE_LOAD_INERTIA 32 /* samples: some milliseconds of a busy pool */
+#define SHARE_LOAD_ONE      256
+#define SHARE_LOAD_EVERY_US 1000u /* it is sampled at most so often, */
+#define SHARE_LOAD_INERTIA  32    /* and averaged over so many samples */
 
-#define SHARE_PATIENCE_US 3000u /* a unit waits so long for a server of its own worker */
-#define SHARE_UNFAIR_US   5000u /* … longer than any elsewhere, at most */
+#define SHARE_PATIENCE_US 3000u  /* a unit waits so long for a server of its own worker; … */
+#define SHARE_UNFAIR_US   5000u  /* how much more than twice as long as any elsewhere, at most */
+#define SHARE_LULL_US     20000u /* … for one of a worker that has no line just now */
 
 struct share;
 
@@ -42,6 +44,7 @@ struct share_slot {
 	_Atomic uint32_t load;    /* units that wait or run, of late; times SHARE_LOAD_ONE */
 	_Atomic int32_t n_coming; /* servers given to the worker, on their way; by any thread */
 	bool hungry;              /* of that worker alone, see share_open */
+	uint64_t load_us;         /* when `load` was sampled last; of that worker alone */
 	/* reads since the start, for route/outlier; they wrap */
 	_Atomic uint32_t n_units, n_failures, log_sum;
 };
@@ -196,15 +199,23 @@ static inline void share_publish_servers(struct share_pool *p, unsigned self, ui
 	atomic_store_explicit(&p->slots[self].n_servers, n, memory_order_relaxed);
 }
 
-/* So many units of the pool wait or run on the worker now: a moving average is kept. */
-static inline void share_publish_load(struct share_pool *p, unsigned self, uint32_t n_units)
+/*
+ * So many units of the pool wait or run on the worker now: a moving average is kept, over
+ * SHARE_LOAD_INERTIA samples and as many milliseconds at least. A shorter one would follow the
+ * clients' own rhythm, and the servers it.
+ */
+static inline void share_publish_load(
+	struct share_pool *p, unsigned self, uint32_t n_units, uint64_t now_us)
 {
-	_Atomic uint32_t *load = &p->slots[self].load;
-	int64_t now = (int64_t)n_units * SHARE_LOAD_ONE;
-	int64_t old = atomic_load_explicit(load, memory_order_relaxed);
+	struct share_slot *x = &p->slots[self];
+	int64_t now = (int64_t)n_units * SHARE_LOAD_ONE, old;
 
+	if (now_us < x->load_us + SHARE_LOAD_EVERY_US)
+		return;
+	x->load_us = now_us;
+	old = atomic_load_explicit(&x->load, memory_order_relaxed);
 	atomic_store_explicit(
-		load, (uint32_t)(old + (now - old) / SHARE_LOAD_INERTIA), memory_order_relaxed);
+		&x->load, (uint32_t)(old + (now - old) / SHARE_LOAD_INERTIA), memory_order_relaxed);
 }
 
 /* A server sets out to worker `to` (+1), or has arrived or will not come (-1). */
@@ -224,13 +235,22 @@ unsigned share_longest_waiter(const struct share_pool *p);
 /*
  * Who gets the server that worker `self` has free: the worker whose unit waits longest, or `self`
  * if its own waits at most SHARE_PATIENCE_US less long. Where the other worker would then have more
- * servers for its load than this one, its unit must wait SHARE_UNFAIR_US longer than our own, or,
- * if none of ours waits, for SHARE_PATIENCE_US: its own servers will see to it. (Age alone would
- * give it one server after another until its line has shrunk, and then too many, to and fro.)
- * SHARE_NONE: the server idles. A worker whose unit still waits after SHARE_PATIENCE_US 3000u
- * calls share_find_idle again.
+ * servers for its load than this one, its own servers will see to it: its unit must wait twice as
+ * long as our own and SHARE_UNFAIR_US more, or share_lends must say so if none of ours waits. (Age
+ * alone would give it one server after another until its line has shrunk, and then too many, to and
+ * fro.) SHARE_NONE: the server idles. A worker whose unit still waits after SHARE_PATIENCE_US calls
+ * share_find_idle again.
  */
 unsigned share_whose_turn(const struct share_pool *p, unsigned self, uint64_t now_us);
+
+/*
+ * Does worker `self`, where no unit waits, let worker `to` have a server that has been idle for so
+ * long? Yes if that one has fewer for its load, if the server has been idle for SHARE_PATIENCE_US,
+ * or the unit there has waited for SHARE_LULL_US. Else this is a moment between two bursts, and the
+ * server would be missed by the next. No if no unit waits there (any more).
+ */
+bool share_lends(
+	const struct share_pool *p, unsigned self, unsigned to, uint64_t idle_us, uint64_t now_us);
 
 /* Over all workers, for SHOW. */
 uint32_t share_n_idle(const struct share_pool *p);

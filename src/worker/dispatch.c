@@ -117,7 +117,7 @@ static void borrow_soon(struct worker *w, struct pool *p)
 {
 	if (p->n_active == 0)
 		borrow(w, p);
-	else if (w->sh->n_workers > 1 && !wheel_is_armed(&w->borrow))
+	if (w->sh->n_workers > 1 && !wheel_is_armed(&w->borrow))
 		wheel_add(&w->wheel, &w->borrow, w->now_us + SHARE_PATIENCE_US);
 }
 
@@ -444,7 +444,8 @@ void dispatch_server_free(struct worker *w, struct server *s)
 		return;
 	}
 	/* The idle one was published by the transition; now look who waits. */
-	share_publish_load(p->share, w->index, p->n_active + 1 + (uint32_t)waitq_len(&p->line));
+	share_publish_load(
+		p->share, w->index, p->n_active + 1 + (uint32_t)waitq_len(&p->line), w->now_us);
 	who = share_whose_turn(p->share, w->index, w->now_us);
 	if (who == SHARE_NONE) {
 		if (p->acc->n_pools > 1)

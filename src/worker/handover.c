@@ -374,9 +374,22 @@ static void borrow_declined(struct worker *w, const struct tell_borrow *tell)
 		p->borrowing--;
 }
 
+/* The one to lend to that worker: the one idle for longest, so that the warm ones stay. */
+static struct server *to_lend(struct worker *w, const struct pool *p, uint32_t to)
+{
+	struct server *s;
+
+	if (list_is_empty(&p->idle) || waitq_len(&p->line) != 0)
+		return NULL;
+	s = list_entry(p->idle.prev, struct server, pool_link);
+	return share_lends(p->share, w->index, to, w->now_us - s->state_since_us, w->now_us) ? s
+											     : NULL;
+}
+
 void handover_borrow(struct worker *w, struct mail *m)
 {
 	struct tell_borrow *tell = (struct tell_borrow *)m;
+	struct server *s;
 	struct pool *p;
 
 	if (tell->declined) {
@@ -385,10 +398,8 @@ void handover_borrow(struct worker *w, struct mail *m)
 		return;
 	}
 	p = w->stopping ? NULL : account_pool_shared(w, tell->share);
-	if (p != NULL && !list_is_empty(&p->idle) && waitq_len(&p->line) == 0) {
-		/* The one idle for longest: the warm ones stay. */
-		struct server *s = list_entry(p->idle.prev, struct server, pool_link);
-
+	s = p != NULL ? to_lend(w, p, tell->from) : NULL;
+	if (s != NULL) {
 		handover_server_out(w, s, tell->from);
 		free(tell);
 		return;

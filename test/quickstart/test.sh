@@ -90,9 +90,10 @@ test_other_engine() {
 
 # What a transaction and an idle client cost, as far as it can be counted.
 test_costs() {
-	step "Instructions, allocations and system calls of a transaction; memory of an idle client"
+	step "Instructions, allocations, system calls, hand-overs; memory of an idle client"
 	test_counted instructions plain bench/roundtrip.py --check "$BUILD/plain/src/pgweir"
 	test_counted "system calls" plain bench/syscalls.py "$BUILD/plain/src/pgweir"
+	test_counted hand-overs plain bench/workers.py "$BUILD/plain/src/pgweir"
 	test_counted memory plain bench/memory.py "$BUILD/plain/src/pgweir"
 }
 

@@ -363,31 +363,53 @@ END_TEST
 
 #define NOW 1000000u
 
-START_TEST(the_longest_waiter_goes_first_but_for_a_little_patience)
+static void set_load(unsigned worker, uint32_t n_servers, uint32_t n_units)
 {
+	static uint64_t now_us = NOW;
+
+	share_publish_servers(p, worker, n_servers);
+	for (unsigned i = 0; i < 100u * SHARE_LOAD_INERTIA; i++)
+		share_publish_load(p, worker, n_units, now_us += SHARE_LOAD_EVERY_US);
+}
+
+START_TEST(who_has_no_line_keeps_its_servers_for_the_next_burst)
+{
+	set_load(0, 8, 20);
+	set_load(1, 8, 20);
 	ck_assert_uint_eq(share_whose_turn(p, 0, NOW), SHARE_NONE);
 	share_publish_waiter(p, 1, 10000);
-	ck_assert_uint_eq(share_whose_turn(p, 0, 9999 + SHARE_PATIENCE_US), SHARE_NONE);
-	ck_assert_uint_eq(share_whose_turn(p, 0, 10000 + SHARE_PATIENCE_US), 1);
-	share_publish_waiter(p, 2, 10000 - SHARE_PATIENCE_US);
-	ck_assert_uint_eq(share_whose_turn(p, 0, NOW), 2);
+	ck_assert_uint_eq(share_whose_turn(p, 0, 9999 + SHARE_LULL_US), SHARE_NONE);
+	ck_assert_uint_eq(share_whose_turn(p, 0, 10000 + SHARE_LULL_US), 1);
+	ck_assert(!share_lends(p, 0, 1, SHARE_PATIENCE_US - 1, 10001));
+	ck_assert(share_lends(p, 0, 1, SHARE_PATIENCE_US, 10001)); /* the burst has not come */
+	share_publish_waiter(p, 1, 0);
+	ck_assert(!share_lends(p, 0, 1, SHARE_PATIENCE_US, NOW)); /* nobody waits */
+}
+END_TEST
+
+START_TEST(the_longest_waiter_goes_first_but_for_a_little_patience)
+{
+	uint64_t age_us = 4000;
+
+	set_load(1, 8, 20);
+	set_load(2, 8, 20);
+	share_publish_waiter(p, 1, NOW - age_us);
 	ck_assert_uint_eq(share_whose_turn(p, 1, NOW), 1);
-	share_publish_waiter(p, 2, 9999 - SHARE_UNFAIR_US);
+	share_publish_waiter(p, 2, NOW - age_us - SHARE_PATIENCE_US);
+	ck_assert_uint_eq(share_whose_turn(p, 1, NOW), 1);
+	share_publish_waiter(p, 2, NOW - 2 * age_us - SHARE_UNFAIR_US);
+	ck_assert_uint_eq(share_whose_turn(p, 1, NOW), 1);
+	share_publish_waiter(p, 2, NOW - 2 * age_us - SHARE_UNFAIR_US - 1);
 	ck_assert_uint_eq(share_whose_turn(p, 1, NOW), 2);
-	ck_assert_uint_eq(share_oldest_waiter_us(p), 9999 - SHARE_UNFAIR_US);
+	ck_assert_uint_eq(share_oldest_waiter_us(p), NOW - 2 * age_us - SHARE_UNFAIR_US - 1);
+	share_coming(p, 2, 1);
+	ck_assert_uint_eq(share_whose_turn(p, 1, NOW), 1); /* one at a time */
 	share_publish_waiter(p, 1, 0);
 	share_publish_waiter(p, 2, 0);
 	ck_assert_uint_eq(share_whose_turn(p, 1, NOW), SHARE_NONE);
 	ck_assert_uint_eq(share_oldest_waiter_us(p), 0);
 }
 END_TEST
-
-static void set_load(unsigned worker, uint32_t n_servers, uint32_t n_units)
-{
-	share_publish_servers(p, worker, n_servers);
-	for (unsigned i = 0; i < 100u * SHARE_LOAD_INERTIA; i++)
-		share_publish_load(p, worker, n_units);
-}
 
 START_TEST(servers_go_to_who_has_few_for_its_load)
 {
@@ -401,13 +423,31 @@ START_TEST(servers_go_to_who_has_few_for_its_load)
 	share_coming(p, 2, -1);
 	set_load(2, 10, 25);
 	ck_assert_uint_eq(share_whose_turn(p, 1, 14000), 1); /* its own will do */
-	share_publish_waiter(p, 1, 10001 + SHARE_UNFAIR_US);
-	ck_assert_uint_eq(share_whose_turn(p, 1, NOW), 2); /* they do not */
-	share_coming(p, 2, 1);
-	ck_assert_uint_eq(share_whose_turn(p, 1, NOW), 1); /* one at a time */
+	set_load(2, 0, 0);
+	ck_assert_uint_eq(share_whose_turn(p, 1, 14000), 2); /* it has none at all */
+	set_load(1, 1, 25);
+	ck_assert_uint_eq(share_whose_turn(p, 1, 14000), 1); /* nor would this one then */
 	share_publish_waiter(p, 1, 0);
 	set_load(1, 10, 0);
+	set_load(2, 10, 25);
 	ck_assert_uint_eq(share_whose_turn(p, 1, 10001), 2); /* nothing to do here */
+}
+END_TEST
+
+START_TEST(a_short_burst_is_no_load)
+{
+	uint64_t now_us = 100 * NOW;
+
+	set_load(1, 10, 20);
+	set_load(2, 8, 19);
+	share_publish_waiter(p, 1, 14000);
+	share_publish_waiter(p, 2, 10000);
+	for (unsigned i = 0; i < 1000; i++)
+		share_publish_load(p, 2, 40, now_us + i % SHARE_LOAD_EVERY_US);
+	ck_assert_uint_eq(share_whose_turn(p, 1, 14000), 1);
+	for (unsigned i = 1; i < SHARE_LOAD_INERTIA; i++)
+		share_publish_load(p, 2, 40, now_us + i * SHARE_LOAD_EVERY_US);
+	ck_assert_uint_eq(share_whose_turn(p, 1, 14000), 2);
 }
 END_TEST
 
@@ -428,7 +468,9 @@ int main(void)
 	tcase_add_test(tc, hunger_ends_when_nobody_waits);
 	tcase_add_test(tc, every_pool_comes_to_its_share);
 	tcase_add_test(tc, an_idle_server_of_another_worker_is_found);
+	tcase_add_test(tc, who_has_no_line_keeps_its_servers_for_the_next_burst);
 	tcase_add_test(tc, the_longest_waiter_goes_first_but_for_a_little_patience);
 	tcase_add_test(tc, servers_go_to_who_has_few_for_its_load);
+	tcase_add_test(tc, a_short_burst_is_no_load);
 	return unit_run("share", tc);
 }

@@ -1,0 +1,110 @@
+#!/usr/bin/python3
+"""Count how often a server changes its worker in a steady load, and what a transaction costs with
+one, two and four of them. bench/drive.c in front, bench/fakepg.c behind.
+
+A hand-over is counted by pgweir itself (SHOW WORKERS), while the load goes on. CPU and the longest
+time of a transaction are told, but not judged: they are the machine's as well, on which four
+workers may have two CPUs. The last line tells how many cases are within their bound.
+"""
+import argparse
+import collections
+import os
+import sys
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path[:0] = [f"{TOP}/bench", f"{TOP}/test", f"{TOP}/test/integration"]
+
+import contenders  # noqa: E402  pylint: disable=wrong-import-position
+import load  # noqa: E402  pylint: disable=wrong-import-position
+import rig  # noqa: E402  pylint: disable=wrong-import-position
+from rawclient import RawClient  # noqa: E402  pylint: disable=wrong-import-position
+from tools import uring  # noqa: E402  pylint: disable=wrong-import-position
+
+WORKERS, CLIENTS = (1, 2, 4), (64, 1000)
+POOL = 20
+TRANSACTIONS = 30000
+MOVED_MAX = 0.02  # hand-overs for each transaction
+TRIES = 3  # a machine that is busy with something else stops a worker for long: the least counts
+
+Run = collections.namedtuple("Run", "moved cpu_us longest")
+
+
+class Workers(contenders.Pgweir):
+    """With so many of them, on an engine."""
+
+    def __init__(self, folder, back, program, engine, n):
+        super().__init__(folder, back, POOL, program)
+        self.more = f"workers = {n}\nio_engine = {engine}\nadmin_users = {contenders.USER}\n"
+
+    def moved(self):
+        """Servers that have come to a worker from another, ever."""
+        with RawClient(self.port) as client:
+            client.login(contenders.USER, database="pgweir")
+            shown = client.query("SHOW WORKERS").check()
+            at = [name for name, _ in shown.columns].index("handovers_in")
+            return sum(int(row[at]) for row in shown.rows)
+
+
+def measure(program, engine, n, clients):
+    """One Run: hand-overs and CPU of a transaction; its longest time, as a multiple of the mean."""
+    with rig.folder() as path, rig.fake_server(path) as back:
+        pgweir = Workers(path, back, program, engine, n)
+        try:
+            pgweir.start()
+            with rig.Drive(path, pgweir.target, clients, "simple") as drive:
+                drive.order(f"count {10 * clients + TRANSACTIONS // 10}")  # it is steady now
+                moved, spent = pgweir.moved(), load.Spent(pgweir.pid)
+                done = drive.order(f"count {TRANSACTIONS}")
+                cpu_us, _ = spent.each(TRANSACTIONS)
+                moved = (pgweir.moved() - moved) / TRANSACTIONS
+        finally:
+            pgweir.stop()
+    return Run(moved, cpu_us, done["max_us"] * done["done"] / done["us"] / clients)
+
+
+def least(program, engine, n, clients):
+    runs = []
+    while len(runs) < TRIES and (not runs or runs[-1].moved >= MOVED_MAX):
+        runs.append(measure(program, engine, n, clients))
+    return min(runs)
+
+
+def engines():
+    return ["epoll"] if uring.why_not() else ["epoll", "io_uring"]
+
+
+def count_all(program):
+    """{(engine, workers, clients): Run}"""
+    return {(engine, n, clients): least(program, engine, n, clients)
+            for engine in engines() for clients in CLIENTS for n in WORKERS}
+
+
+def table(runs):
+    """Markdown."""
+    lines = ["| engine | clients | workers | CPU µs/tx | x one worker | servers moved for 100 tx "
+             "| longest time, x mean |", "|---|--:|--:|--:|--:|--:|--:|"]
+    for (engine, n, clients), run in runs.items():
+        one = runs[engine, WORKERS[0], clients]
+        lines.append(f"| {engine} | {clients:,} | {n} | {run.cpu_us:.1f} "
+                     f"| {run.cpu_us / one.cpu_us:.2f} | {100 * run.moved:.2f} "
+                     f"| {run.longest:.1f} |")
+    return "\n".join(["Workers, in front of fakepg:", "", *lines])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("binary", metavar="PGWEIR")
+    args = parser.parse_args()
+    runs = count_all(os.path.abspath(args.binary))
+    print(table(runs))
+    bad = [case for case, run in runs.items() if run.moved >= MOVED_MAX]
+    for case in bad:
+        print(f"FAILED: {case}: {runs[case].moved:.3f} hand-overs for each transaction, at most "
+              f"{MOVED_MAX}")
+    print(f"{len(runs) - len(bad)} passed, {len(bad)} failed")
+    sys.exit(1 if bad else 0)
+
+
+if __name__ == "__main__":
+    main()
