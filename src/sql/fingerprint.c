@@ -28,27 +28,10 @@ static void mix_u64(struct folding *f, uint64_t v)
 	f->h ^= f->h >> 32;
 }
 
-static bool is_value(const struct token *t)
-{
-	switch ((enum token_kind)t->kind) {
-	case TOKEN_STRING:
-	case TOKEN_ESTRING:
-	case TOKEN_USTRING:
-	case TOKEN_DOLLAR:
-	case TOKEN_BIT:
-	case TOKEN_INTEGER:
-	case TOKEN_FLOAT:
-	case TOKEN_PARAM:
-		return true;
-	default:
-		return false;
-	}
-}
-
 /* Values and the commas between them. True: the token is dealt with. */
 static bool fold_value(struct folding *f, const struct token *t)
 {
-	if (is_value(t)) {
+	if (token_is_value(t)) {
 		if (!(f->in_list && f->comma))
 			mix(f, MARK_VALUE);
 		f->in_list = f->opened || (f->in_list && f->comma);

@@ -139,6 +139,11 @@ static const uint8_t *block_comment_end(const uint8_t *p, const uint8_t *end)
 	return NULL;
 }
 
+const uint8_t *lexer_comment_end(const uint8_t *p, const uint8_t *end)
+{
+	return *p == '-' ? line_comment_end(p, end) : block_comment_end(p, end);
+}
+
 static inline void lex_word(struct lexer *lx, struct token *t)
 {
 	const uint8_t *p = lx->p;
@@ -369,19 +374,16 @@ static void lex_operator_or_comment(struct lexer *lx, struct token *t)
 {
 	const uint8_t *p = lx->p;
 
-	if (p[0] == '-' && p[1] == '-') {
-		lx->p = line_comment_end(p, lx->end);
-	} else if (p[0] == '/' && p[1] == '*') {
-		p = block_comment_end(p, lx->end);
-		if (p == NULL) {
-			token_bad(lx, t);
-			return;
-		}
-		lx->p = p;
-	} else {
+	if (!(p[0] == '-' && p[1] == '-') && !(p[0] == '/' && p[1] == '*')) {
 		lex_operator(lx, t);
 		return;
 	}
+	p = lexer_comment_end(p, lx->end);
+	if (p == NULL) {
+		token_bad(lx, t);
+		return;
+	}
+	lx->p = p;
 	t->kind = TOKEN_COMMENT;
 }
 

@@ -97,6 +97,12 @@ static inline bool lexer_is_inside(const struct lexer *lx, const struct token *t
  */
 void lexer_next(struct lexer *lx, struct token *t);
 
+/*
+ * Behind the comment whose two dashes, or slash and star, are at `p`; a line comment ends on its
+ * newline. end: the text's, a NUL. NULL: it is not closed.
+ */
+const uint8_t *lexer_comment_end(const uint8_t *p, const uint8_t *end);
+
 /* May the byte continue an identifier? */
 bool lexer_goes_on(uint8_t c);
 
@@ -114,6 +120,13 @@ static inline bool token_is_string(const struct token *t)
 {
 	return t->kind == TOKEN_STRING || t->kind == TOKEN_ESTRING || t->kind == TOKEN_USTRING ||
 	       t->kind == TOKEN_DOLLAR;
+}
+
+/* A literal of any kind, or a parameter: what statistics leave out. */
+static inline bool token_is_value(const struct token *t)
+{
+	return token_is_string(t) || t->kind == TOKEN_BIT || t->kind == TOKEN_INTEGER ||
+	       t->kind == TOKEN_FLOAT || t->kind == TOKEN_PARAM;
 }
 
 #endif

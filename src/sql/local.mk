@@ -17,6 +17,7 @@ libpure_a_SOURCES += \
 	src/sql/normalize.c src/sql/normalize.h \
 	src/sql/plain.c src/sql/plain.h \
 	src/sql/scan.c src/sql/scan.h \
+	src/sql/skeleton.c src/sql/skeleton.h \
 	src/sql/special.c src/sql/special.h \
 	src/sql/stmt.h \
 	src/sql/stmt_data.c \

@@ -17,12 +17,6 @@ struct writing {
 	bool full;
 };
 
-static bool is_value(const struct token *t)
-{
-	return token_is_string(t) || t->kind == TOKEN_BIT || t->kind == TOKEN_INTEGER ||
-	       t->kind == TOKEN_FLOAT || t->kind == TOKEN_PARAM;
-}
-
 static void put(struct writing *w, const char *s, size_t n)
 {
 	if (w->full || n > w->cap - w->len) {
@@ -82,7 +76,7 @@ size_t sql_normalize(const char *sql, size_t len, uint32_t opts, char *out, size
 				cut = true;
 				break;
 			}
-			if (is_value(&t))
+			if (token_is_value(&t))
 				put_value(&w, &t, opened);
 			else if (t.c == ',' && w.list && !w.comma)
 				w.comma = true;

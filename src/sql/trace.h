@@ -14,6 +14,17 @@
 #define TRACE_LEN         55u             /* of a traceparent of version 00 */
 #define TRACE_SIZE        (TRACE_LEN + 1) /* with the NUL */
 
+/* Can the text have a comment at its end, or at its beginning? */
+static inline bool trace_may_be(const char *sql, size_t len)
+{
+	char last;
+
+	if (len <= TRACE_LEN)
+		return false;
+	last = sql[len - 1] == ';' ? sql[len - 2] : sql[len - 1];
+	return last == '/' || sql[0] == '/' || last <= ' ' || sql[0] <= ' ' || last == ';';
+}
+
 /*
  * The traceparent in a comment at the end of `sql`, or at its beginning. False: there is none, or
  * it is malformed; out[0] is NUL then.

@@ -212,7 +212,7 @@ static enum status go_query(struct going *g)
 
 	if (g->in_unit && frontend_read_query(frame_body(g->p, &g->f), &m) == OK) {
 		g->query = queries_of_simple(g->w, c, m.sql, m.sql_len);
-		if (g->query != 0)
+		if (trace_may_be(m.sql, m.sql_len))
 			(void)trace_read(m.sql, m.sql_len, g->s->trace);
 	}
 	if (!g->in_unit) {

@@ -8,11 +8,20 @@
 #include "route/choose.h"
 #include "sql/fingerprint.h"
 #include "sql/normalize.h"
+#include "sql/skeleton.h"
 #include "state/query_stats.h"
 #include "state/repeats.h"
 
+#define KNOWN 2048u /* power of two */
+
+/* The fingerprint of a text, by its skeleton. */
+struct known {
+	uint64_t skeleton, fingerprint;
+};
+
 struct queries {
 	struct query_stats *stats;
+	struct known known[KNOWN];
 	struct repeats repeats;
 	struct misuse_table misuse; /* waits.c's */
 	/* the slow-query log, this second */
@@ -84,9 +93,20 @@ static uint32_t find(struct worker *w, struct client *c, uint64_t fingerprint)
 	return query_stats_find(w->queries->stats, fingerprint, c->acc, c->server->in_recovery);
 }
 
-static uint64_t fingerprint_of(const struct client *c, const char *sql, size_t len)
+/* Computed at the first sight of a text; then, as long as its place is not taken, looked up. */
+static uint64_t fingerprint_of(
+	struct worker *w, const struct client *c, const char *sql, size_t len)
 {
-	return sql_fingerprint(sql, len, c->sql_opts & SQL_STD_STRINGS);
+	uint64_t skeleton = sql_skeleton(sql, len, c->sql_opts);
+	struct known *k = &w->queries->known[skeleton >> 20 & (KNOWN - 1)];
+	uint64_t fingerprint;
+
+	if (skeleton != 0 && k->skeleton == skeleton)
+		return k->fingerprint;
+	fingerprint = sql_fingerprint(sql, len, c->sql_opts & SQL_STD_STRINGS);
+	if (skeleton != 0)
+		*k = (struct known){skeleton, fingerprint};
+	return fingerprint;
 }
 
 uint32_t queries_of_simple(struct worker *w, struct client *c, const char *sql, size_t len)
@@ -96,7 +116,7 @@ uint32_t queries_of_simple(struct worker *w, struct client *c, const char *sql, 
 
 	if (!w->conf->query_stats)
 		return 0;
-	fingerprint = fingerprint_of(c, sql, len);
+	fingerprint = fingerprint_of(w, c, sql, len);
 	handle = find(w, c, fingerprint);
 	return handle != 0 ? handle : add(w, c, fingerprint, sql, len);
 }
@@ -108,7 +128,7 @@ uint32_t queries_of_stmt(struct worker *w, struct client *c, struct stmt *st)
 	if (!w->conf->query_stats)
 		return 0;
 	if (st->fingerprint == 0)
-		st->fingerprint = fingerprint_of(c, st->query, st->query_len);
+		st->fingerprint = fingerprint_of(w, c, st->query, st->query_len);
 	handle = find(w, c, st->fingerprint);
 	return handle != 0 ? handle : add(w, c, st->fingerprint, st->query, st->query_len);
 }
@@ -127,7 +147,7 @@ uint32_t queries_of_unnamed(struct worker *w, struct client *c, struct unnamed *
 		return 0;
 	u->has_trace = trace_read(m.sql, m.sql_len, c->server->trace);
 	if (u->fingerprint == 0)
-		u->fingerprint = fingerprint_of(c, m.sql, m.sql_len);
+		u->fingerprint = fingerprint_of(w, c, m.sql, m.sql_len);
 	handle = find(w, c, u->fingerprint);
 	return handle != 0 ? handle : add(w, c, u->fingerprint, m.sql, m.sql_len);
 }

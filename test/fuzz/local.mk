@@ -84,6 +84,10 @@ FUZZ_TARGETS += test/fuzz/fuzz_sql_classify
 test_fuzz_fuzz_sql_classify_SOURCES = test/fuzz/fuzz_sql_classify.c $(FUZZ_MAIN)
 test_fuzz_fuzz_sql_classify_LDADD = $(FUZZ_LIBS)
 
+FUZZ_TARGETS += test/fuzz/fuzz_sql_skeleton
+test_fuzz_fuzz_sql_skeleton_SOURCES = test/fuzz/fuzz_sql_skeleton.c $(FUZZ_MAIN)
+test_fuzz_fuzz_sql_skeleton_LDADD = $(FUZZ_LIBS)
+
 FUZZ_TARGETS += test/fuzz/fuzz_sql_normalize
 test_fuzz_fuzz_sql_normalize_SOURCES = test/fuzz/fuzz_sql_normalize.c $(FUZZ_MAIN)
 test_fuzz_fuzz_sql_normalize_LDADD = $(FUZZ_LIBS)

@@ -12,6 +12,7 @@ SQL_TESTS = \
 	test/unit/sql/check_literal \
 	test/unit/sql/check_normalize \
 	test/unit/sql/check_plain \
+	test/unit/sql/check_skeleton \
 	test/unit/sql/check_trace \
 	test/unit/sql/check_txn_time \
 	test/unit/sql/check_weir \
@@ -51,6 +52,9 @@ test_unit_sql_check_literal_CFLAGS = $(UNIT_CFLAGS)
 test_unit_sql_check_plain_SOURCES = test/unit/sql/check_plain.c test/unit/sql/names.h
 test_unit_sql_check_plain_LDADD = $(UNIT_LIBS)
 test_unit_sql_check_plain_CFLAGS = $(UNIT_CFLAGS)
+test_unit_sql_check_skeleton_SOURCES = test/unit/sql/check_skeleton.c
+test_unit_sql_check_skeleton_LDADD = $(UNIT_LIBS)
+test_unit_sql_check_skeleton_CFLAGS = $(UNIT_CFLAGS)
 test_unit_sql_check_word_SOURCES = test/unit/sql/check_word.c
 test_unit_sql_check_word_LDADD = $(UNIT_LIBS)
 test_unit_sql_check_word_CFLAGS = $(UNIT_CFLAGS)
