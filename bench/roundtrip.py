@@ -7,7 +7,8 @@ engine to bench/fakepg.c, once for few transactions and once for many more: the 
 the transactions cost, without start and login.
 
     roundtrip.py NAME=BINARY…    a table: a column for each binary, compared with the first.
-                                 --write puts it in docs/benchmarks.md
+                                 NAME=BINARY,KEY=VALUE… gives it settings. --write puts the
+                                 table in docs/benchmarks.md
     roundtrip.py --check BINARY  compare with bench/baseline.tsv, which has a line for each compiler:
                                  more than 3 % above it fails, an allocation fails. Where a line is
                                  missing that is said loudly, and it is added.
@@ -111,11 +112,19 @@ def table(counts, names):
     return "\n".join(lines)
 
 
+def column(text):
+    """(name, class, program) of NAME=BINARY,KEY=VALUE…"""
+    name, rest = text.split("=", 1)
+    program, *settings = rest.split(",")
+    more = "".join(f"{s.replace('=', ' = ')}\n" for s in settings)
+    return name, type("Set", (Counted,), {"more": Counted.more + more}), program
+
+
 def compare(binaries, write):
-    named = [b.split("=", 1) for b in binaries]
-    counts = {mode: [count(Counted, (program,), mode) for _, program in named]
+    named = [column(b) for b in binaries]
+    counts = {mode: [count(kind, (program,), mode) for _, kind, program in named]
               for mode in rig.MODES}
-    text = table(counts, [name for name, _ in named])
+    text = table(counts, [name for name, _, _ in named])
     print(text)
     if write:
         report.write_section(f"{TOP}/docs/benchmarks.md", "roundtrip", text)

@@ -437,7 +437,7 @@ const struct setting settings[] = {
 	{ROW(G, LISTEN, LIST, "proxy_protocol_trusted", proxy_protocol_trusted),
 		.flags = SETTING_OURS, .def = "",
 		.help = "networks and addresses of those proxies; a header from others is refused"},
-	{ROW(G, LOG, BOOL, "query_stats", query_stats), .flags = SETTING_OURS, .def = "0",
+	{ROW(G, LOG, BOOL, "query_stats", query_stats), .flags = SETTING_OURS, .def = "1",
 		.help = "count what statements cost; off: neither slow-query log nor SHOW "
 			"NPLUSONE"},
 	{ROW(G, LOG, INT, "query_stats_max", query_stats_max), .flags = SETTING_OURS, .def = "1000",

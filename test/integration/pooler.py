@@ -73,7 +73,6 @@ class Pgweir:
             "stats_users": "stats", "monitor_user": "monitor",
             "monitor_password": site.passwords["monitor"], "stats_addr": "127.0.0.1",
             "stats_port": self.stats_port, "server_tls_sslmode": "disable",
-            "query_stats": 1,  # all that can be counted is, whatever the test is about
             # PGWEIR_IO_ENGINE=epoll runs all of this on the other engine
             "io_engine": os.environ.get("PGWEIR_IO_ENGINE"),
             **(settings or {})}
