@@ -108,8 +108,8 @@ static bool leaves_replica(const struct choose_in *in, const struct candidates *
 	uint64_t here = better_cost(&in->load[c->fit[0]]);
 
 	return in->route == CHOOSE_ROUTE_AUTO && in->primary_reads != CHOOSE_PRIMARY_NEVER &&
-	       i < in->n_nodes && in->load[i].conn_ok && is_much_cheaper(&in->load[i], here) &&
-	       in->load[c->by_marks].latency_us != 0 &&
+	       !in->asks_replica && i < in->n_nodes && in->load[i].conn_ok &&
+	       is_much_cheaper(&in->load[i], here) && in->load[c->by_marks].latency_us != 0 &&
 	       is_much_cheaper(&in->load[c->by_marks], here);
 }
 
@@ -158,11 +158,11 @@ static void choose_replica(const struct choose_in *in, bool may_primary, enum ch
 	candidates_find(in, &c);
 	bound = is_bound(in, &c);
 	if (in->uneven)
-		candidates_narrow(in, &c, may_primary);
+		candidates_narrow(in, &c, may_primary && !in->asks_replica);
 	if (c.n_fit != 0 && !(bound && leaves_replica(in, &c))) {
 		i = better_pick(in, &c);
 		if (in->primary_reads == CHOOSE_PRIMARY_SHARE && in->route == CHOOSE_ROUTE_AUTO &&
-			is_for_primary(in, &c, i))
+			!in->asks_replica && is_for_primary(in, &c, i))
 			i = primary_index(in);
 		to_node(in, i, out);
 		out->reason = (uint8_t)reason_of_node(in, i, bound ? CHOOSE_BY_REPLICA_STAYS : why);
@@ -261,18 +261,34 @@ static bool must_primary(const struct choose_in *in)
 	return in->route == CHOOSE_ROUTE_PRIMARY || !is_read(in->kind);
 }
 
+static bool is_any_replica_fit(const struct choose_in *in)
+{
+	struct candidates c;
+
+	candidates_find(in, &c);
+	return c.n_fit != 0;
+}
+
+/* The primary: for what must run there, and for reads that need not wait for a replica. */
+static bool is_primary_fit(const struct choose_in *in, uint16_t index)
+{
+	if (!in->load[index].conn_ok)
+		return false;
+	if (!is_read(in->kind))
+		return in->route != CHOOSE_ROUTE_REPLICA;
+	if (in->route == CHOOSE_ROUTE_PRIMARY)
+		return true;
+	return in->primary_reads != CHOOSE_PRIMARY_NEVER &&
+	       !(in->asks_replica && is_any_replica_fit(in));
+}
+
 bool choose_is_fit(const struct choose_in *in, uint16_t index)
 {
 	PANIC_IF(index >= in->n_nodes);
 	if (in->route == CHOOSE_ROUTE_OFF)
 		return in->load[index].conn_ok;
-	if (index == primary_index(in)) {
-		if (is_read(in->kind) && in->route != CHOOSE_ROUTE_PRIMARY &&
-			in->primary_reads == CHOOSE_PRIMARY_NEVER)
-			return false;
-		return in->load[index].conn_ok &&
-		       (in->route != CHOOSE_ROUTE_REPLICA || is_read(in->kind));
-	}
+	if (index == primary_index(in))
+		return is_primary_fit(in, index);
 	return !must_primary(in) && candidates_check(in, index) == FIT;
 }
 

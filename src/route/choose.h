@@ -69,7 +69,8 @@ struct choose_in {
 	enum choose_kind kind;
 	enum choose_route route;
 	enum choose_primary_reads primary_reads;
-	bool uneven; /* a node is far, ejected, or held back */
+	bool asks_replica; /* its client asks for one: the primary only if none is fit */
+	bool uneven;       /* a node is far, ejected, or held back */
 	enum choose_consistency consistency;
 	const struct marks *marks;  /* settled; NULL: none */
 	const struct mark *arrival; /* CHOOSE_STRONG: set when the unit came, settled */

@@ -6,6 +6,7 @@ static const char *const reason_names[CHOOSE_REASON_COUNT] = {
 	[CHOOSE_BY_OTHER_ZONE] = "other_zone",
 	[CHOOSE_BY_EJECTED] = "ejected",
 	[CHOOSE_BY_PRIMARY_SHARE] = "primary_share",
+	[CHOOSE_BY_BUSY] = "busy",
 	[CHOOSE_BY_NO_REPLICA] = "no_replica",
 	[CHOOSE_BY_LAG] = "lag",
 	[CHOOSE_BY_MARK_OPEN] = "mark_open",

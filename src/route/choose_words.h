@@ -15,11 +15,12 @@ enum choose_reason {
 	CHOOSE_BY_OTHER_ZONE,    /* to a replica of another zone: none of the own one would do */
 	CHOOSE_BY_EJECTED,       /* to a replica that is ejected: there is no other */
 	CHOOSE_BY_PRIMARY_SHARE, /* read on the primary: its share */
-	CHOOSE_BY_NO_REPLICA,    /* read on the primary: there is no usable replica */
-	CHOOSE_BY_LAG,           /* read on the primary: replicas are beyond max_lag */
-	CHOOSE_BY_MARK_OPEN,     /* read on the primary: no sample covers the client's mark yet */
-	CHOOSE_BY_MARK_BEHIND,   /* read on the primary: replicas have not replayed the mark */
-	CHOOSE_BY_STRONG,        /* strong read on the primary: no replica had it in strong_wait */
+	CHOOSE_BY_BUSY, /* read on the primary: it had a server while the fit replicas had none */
+	CHOOSE_BY_NO_REPLICA,  /* read on the primary: there is no usable replica */
+	CHOOSE_BY_LAG,         /* read on the primary: replicas are beyond max_lag */
+	CHOOSE_BY_MARK_OPEN,   /* read on the primary: no sample covers the client's mark yet */
+	CHOOSE_BY_MARK_BEHIND, /* read on the primary: replicas have not replayed the mark */
+	CHOOSE_BY_STRONG,      /* strong read on the primary: no replica had it in strong_wait */
 	CHOOSE_BY_WRITE,
 	CHOOSE_BY_UNKNOWN,
 	CHOOSE_BY_SESSION,

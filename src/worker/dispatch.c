@@ -65,6 +65,8 @@ static void serve(struct worker *w, struct client *c, struct server *s)
 		server_check(w, s); /* the client stays where it waits, and is served then */
 		return;
 	}
+	if (choose_reason_is_replica(c->route_reason) && !s->in_recovery)
+		c->route_reason = CHOOSE_BY_BUSY;
 	line_stop(w, c);
 	link_make(w, c, s);
 	go_on(w, c);

@@ -43,7 +43,7 @@ bool fit_server(struct worker *w, const struct client *c, const struct server *s
 		return true;
 	if (is_doubted(c, s))
 		return false;
-	if (c->needs_primary)
-		return !s->in_recovery && s->timeline >= cluster->timeline_max;
-	return !c->by_sample || !s->in_recovery || sample_holds(w, s);
+	if (!s->in_recovery)
+		return s->timeline >= cluster->timeline_max;
+	return !c->needs_primary && (!c->by_sample || sample_holds(w, s));
 }

@@ -297,6 +297,8 @@ static void chooser_fill(
 	};
 	if (a.route == CHOOSE_ROUTE_PRIMARY + 1 && ch->in.route == CHOOSE_ROUTE_AUTO)
 		ch->in.route = CHOOSE_ROUTE_PRIMARY; /* never against what the entry is for */
+	ch->in.asks_replica =
+		a.route == CHOOSE_ROUTE_REPLICA + 1 && ch->in.route == CHOOSE_ROUTE_AUTO;
 	fill_marks(w, c, ch);
 	if (ch->in.route == CHOOSE_ROUTE_OFF || acc->n_pools == 1)
 		return;

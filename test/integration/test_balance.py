@@ -6,7 +6,7 @@ import urllib.request
 import pytest
 from test_routing_sight import metrics
 from tools import proc
-from where import wait_routing, where_fixture
+from where import send_marked, wait_routing, where_fixture
 
 READS = 300
 
@@ -127,6 +127,34 @@ def test_reads_wait_for_a_replica_if_the_primary_takes_none(own_site, routed, wh
         assert where.of(client) == "primary"
         for s in standbys:
             start(p, s)
+
+
+def test_who_waits_for_a_replica_gets_one_or_a_free_primary(own_site, routed, where):
+    """All replicas are busy. A hint is kept to; without one the primary helps out."""
+    p = routed(default_pool_size=1)
+    busy = [p.raw() for _ in own_site.cluster.standbys]
+    sql = "SELECT count(*) FROM pgbench_branches"
+    with p.raw() as asker, p.raw() as reader, p.raw() as writer:
+        for one in busy:  # the second one finds the first one's replica in use
+            one.query("BEGIN READ ONLY").check()
+            assert where.of(one) != "primary"
+        asker.query("SET pgweir.route = replica").check()
+        mark = send_marked(asker, sql)
+        p.wait_show("POOLS", lambda r: r["cl_waiting"] == "1", database="app", user="app")
+        writer.query("UPDATE pgbench_branches SET bbalance = 0").check()  # then the primary is free
+        assert p.show_one("POOLS", database="app", user="app")["cl_waiting"] == "1"
+        writer.query("BEGIN").check()
+        writer.query("SELECT 1 FOR UPDATE").check()
+        other = send_marked(reader, sql)
+        p.wait_show("POOLS", lambda r: r["cl_waiting"] == "2", database="app", user="app")
+        writer.query("COMMIT").check()
+        assert reader.result().check().rows and where.ran(other) == {"primary"}
+        assert counts(p, "reason")["busy"] == 1
+        busy[0].query("COMMIT").check()
+        assert asker.result().check().rows
+        assert where.ran(mark) <= {s.name for s in own_site.cluster.standbys} != set()
+    for one in busy:
+        one.close()
 
 
 def test_reads_stay_in_the_own_zone_until_it_cannot_serve(own_site, routed):

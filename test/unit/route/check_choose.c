@@ -587,6 +587,33 @@ START_TEST(a_reader_does_not_leave_for_a_primary_that_takes_no_reads)
 }
 END_TEST
 
+START_TEST(who_asks_for_a_replica_gets_it_where_one_is_fit)
+{
+	unsigned n[N_NODES];
+
+	ck_assert(choose_is_fit(&in, 0)); /* all the same: what waits may run on the primary */
+	in.asks_replica = true;
+	ck_assert(!choose_is_fit(&in, 0));
+	ck_assert(choose_is_fit(&in, 1));
+	in.primary_reads = CHOOSE_PRIMARY_SHARE;
+	count_choices(n);
+	ck_assert_uint_eq(n[0], 0);
+	in.primary_reads = CHOOSE_PRIMARY_FALLBACK;
+	marks_read(&marks, c, 2, 1, 5);
+	load[2].outstanding = 4; /* slow as it may be */
+	check(2, CHOOSE_BY_REPLICA_STAYS, CHOOSE_HINT_NONE);
+	marks_init(&marks);
+	in.uneven = true;
+	load[1].is_ejected = true;
+	topo->nodes[2].lag_us = 2000000;
+	check(1, CHOOSE_BY_EJECTED, CHOOSE_HINT_NONE);
+	topo->nodes[1].lag_us = 2000000; /* none: the primary answers */
+	check(0, CHOOSE_BY_LAG, CHOOSE_HINT_NONE);
+	in.kind = CHOOSE_WRITE;
+	check(0, CHOOSE_BY_WRITE, CHOOSE_HINT_NONE);
+}
+END_TEST
+
 START_TEST(reads_stay_in_the_zone_while_they_can)
 {
 	unsigned n[N_NODES];
@@ -736,6 +763,7 @@ int main(void)
 	tcase_add_test(tc, a_strong_read_waits_though_the_primary_shares);
 	tcase_add_test(tc, reads_wait_for_a_replica_if_the_primary_takes_none);
 	tcase_add_test(tc, a_reader_does_not_leave_for_a_primary_that_takes_no_reads);
+	tcase_add_test(tc, who_asks_for_a_replica_gets_it_where_one_is_fit);
 	tcase_add_test(tc, reads_stay_in_the_zone_while_they_can);
 	tcase_add_test(tc, a_node_that_is_back_gets_its_share_by_and_by);
 	tcase_add_test(tc, an_ejected_node_is_the_last_resort);

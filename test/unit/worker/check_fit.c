@@ -112,6 +112,17 @@ START_TEST(a_write_needs_the_primary_on_the_highest_timeline)
 }
 END_TEST
 
+/* One that waits for a replica may get a server of the primary first. */
+START_TEST(a_read_on_the_primary_needs_the_highest_timeline_too)
+{
+	s.in_recovery = false;
+	s.ready_us = SAMPLE_US;
+	ck_assert(fit_server(&w, &c, &s));
+	s.timeline = 2;
+	ck_assert(!fit_server(&w, &c, &s));
+}
+END_TEST
+
 START_TEST(what_logged_in_with_something_else_serves_nobody)
 {
 	c.state = CLIENT_WELCOME;
@@ -132,6 +143,7 @@ int main(void)
 	tcase_add_test(tc, a_node_that_was_not_known_yet_is_no_other_one);
 	tcase_add_test(tc, a_login_needs_no_sample);
 	tcase_add_test(tc, a_write_needs_the_primary_on_the_highest_timeline);
+	tcase_add_test(tc, a_read_on_the_primary_needs_the_highest_timeline_too);
 	tcase_add_test(tc, what_logged_in_with_something_else_serves_nobody);
 	return unit_run("fit", tc);
 }
