@@ -400,23 +400,30 @@ static bool serve_line_any(struct worker *w, struct pool *p)
 	return false;
 }
 
-/* A unit that stands in another node's line, or nowhere, may run here as well. */
-static bool serve_others(struct worker *w, struct pool *p, struct server *s)
+/* The first in another pool's line, if it may run here; who insists on a replica is passed over. */
+static bool serve_other_line(struct worker *w, struct pool *q, struct server *s)
 {
-	struct account *acc = p->acc;
-	struct waiter *x;
+	struct waiter *x = waitq_first(&q->line);
 
-	for (uint32_t i = 0; i < acc->n_pools; i++) {
-		struct pool *q = acc->pools[i];
+	for (uint32_t i = 0; x != NULL && i < WAITERS_LOOK_MAX; i++, x = waitq_next(&q->line, x)) {
+		struct client *c = line_client(x);
 
-		x = q != p ? waitq_first(&q->line) : NULL;
-		if (x == NULL || !pick_is_fit(w, line_client(x), p))
-			continue;
-		if (fit_server(w, line_client(x), s)) {
-			serve(w, line_client(x), s);
+		if (pick_is_fit(w, c, s->pool) && fit_server(w, c, s)) {
+			serve(w, c, s);
 			return true;
 		}
+		if (!pick_asks_replica(c))
+			return false;
 	}
+	return false;
+}
+
+/* A unit that stands in another node's line may run here as well. */
+static bool serve_others(struct worker *w, struct pool *p, struct server *s)
+{
+	for (uint32_t i = 0; i < p->acc->n_pools; i++)
+		if (p->acc->pools[i] != p && serve_other_line(w, p->acc->pools[i], s))
+			return true;
 	return false;
 }
 

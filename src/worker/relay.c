@@ -15,6 +15,7 @@
 #include "worker/advanced.h"
 #include "worker/effects.h"
 #include "worker/entry.h"
+#include "worker/fit.h"
 #include "worker/forward.h"
 #include "worker/found_out.h"
 #include "worker/hold.h"
@@ -25,6 +26,7 @@
 #include "worker/moving.h"
 #include "worker/notify.h"
 #include "worker/pass.h"
+#include "worker/pick.h"
 #include "worker/pinning.h"
 #include "worker/prepared.h"
 #include "worker/probe.h"
@@ -215,10 +217,9 @@ static void hidden_ready(struct worker *w, struct server *s, struct owed_entry e
 
 /*
  * Errors that a standby gives and a primary would not, that say that the server is going, or that
- * it lacks something now: the read runs elsewhere. An ordinary error that is given twice costs only
- * time. Classes: connection, resources, system.
+ * it lacks something now: the read runs elsewhere. Classes: connection, resources, system.
  */
-static bool is_replayable(const char *sqlstate)
+static bool is_of_standby(const char *sqlstate)
 {
 	static const char *const classes[] = {"08", "53", "58"};
 	static const char *const states[] = {SQLSTATE_READ_ONLY_SQL_TRANSACTION,
@@ -236,6 +237,30 @@ static bool is_replayable(const char *sqlstate)
 		if (strcmp(sqlstate, states[i]) == 0)
 			return true;
 	return false;
+}
+
+/*
+ * Any other error may come of what the replica has not replayed yet: a GRANT, another type of a
+ * column, a row. Only the primary can tell. What the text alone has caused, or the client's own
+ * wish or timeout, has nothing to do with it.
+ */
+static bool may_be_stale(struct worker *w, const struct client *c, const char *sqlstate)
+{
+	const struct topo_cluster *cluster = fit_cluster(w, c->acc);
+
+	return cluster != NULL && cluster->primary != TOPO_NONE &&
+	       pick_route(c->db->conf) == CHOOSE_ROUTE_AUTO &&
+	       strcmp(sqlstate, SQLSTATE_SYNTAX_ERROR) != 0 &&
+	       strcmp(sqlstate, SQLSTATE_QUERY_CANCELED) != 0;
+}
+
+/* Nothing of the answer has been passed on: does the read run on another node, for this error? */
+static bool runs_elsewhere(struct worker *w, const struct client *c, const struct report *r)
+{
+	if (c->block_read_only && report_has(r, SQLSTATE_READ_ONLY_SQL_TRANSACTION))
+		return false; /* so it would have been on the primary */
+	return is_of_standby(r->sqlstate) || moving_runs_elsewhere(c, r) ||
+	       may_be_stale(w, c, r->sqlstate);
 }
 
 static void replay(struct walk *k, const char *sqlstate)
@@ -350,9 +375,7 @@ static COLD void error_came(struct walk *k, const struct frame *f)
 		run_again(k, f->total);
 		return;
 	}
-	if (c != NULL && c->holding && s->in_recovery &&
-		(is_replayable(r.sqlstate) || moving_runs_elsewhere(c, &r)) &&
-		!(c->block_read_only && report_has(&r, SQLSTATE_READ_ONLY_SQL_TRANSACTION))) {
+	if (c != NULL && c->holding && s->in_recovery && runs_elsewhere(w, c, &r)) {
 		(void)owed_on_reply(&s->owed, 'E', &ends);
 		drop_skipped(w, s);
 		if (report_has(&r, SQLSTATE_READ_ONLY_SQL_TRANSACTION))

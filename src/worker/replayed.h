@@ -6,13 +6,13 @@
 enum replay_cause {
 	REPLAYED_REFUSED,     /* 25006: it writes, and nobody could know */
 	REPLAYED_UNSUPPORTED, /* 0A000, 55000: not during recovery */
-	REPLAYED_MISSING,     /* classes 3F and 42: DDL that the replica does not have yet */
+	REPLAYED_MISSING,     /* classes 3F and 42: DDL that the replica may not have yet */
 	REPLAYED_CONFLICT,    /* class 40: with recovery */
 	REPLAYED_RESOURCES,   /* class 53, 55P03 */
 	REPLAYED_SYSTEM,      /* classes 58 and XX */
 	REPLAYED_SHUTDOWN,    /* class 57: the server ends, or is not there yet */
 	REPLAYED_LOST,        /* class 08, or the connection was lost */
-	REPLAYED_OTHER,       /* what the client's own block has failed with on a replica */
+	REPLAYED_OTHER,       /* any other: of what the replica lacks, or the statement's own */
 	REPLAYED_CAUSES
 };
 

@@ -249,7 +249,10 @@ def replays(pooler, cause):
     ("08006", "lost"), ("53100", "resources"), ("53200", "resources"), ("53300", "resources"),
     ("53400", "resources"), ("55P03", "resources"), ("57P01", "shutdown"), ("57P04", "shutdown"),
     ("57P05", "shutdown"), ("58000", "system"), ("58030", "system"), ("XX000", "system"),
-    ("XX001", "system"), ("55000", "unsupported"), ("42P01", "missing"), ("40001", "conflict")])
+    ("XX001", "system"), ("55000", "unsupported"), ("0A000", "unsupported"), ("42P01", "missing"),
+    ("42883", "missing"), ("42703", "missing"), ("42704", "missing"), ("3F000", "missing"),
+    ("40001", "conflict"), ("40P01", "conflict"), ("57P02", "shutdown"), ("57P03", "shutdown"),
+    ("08001", "lost"), ("22P02", "other"), ("22012", "other"), ("42501", "missing"), ("P0001", "other")])
 def test_what_only_a_replica_lacks_is_no_error_of_the_clients(
         pooler, site, client, superuser, sqlstate, cause, extended):
     """weak() is a read; what a standby answers it stands for a lack of its own."""
@@ -265,6 +268,38 @@ def test_what_only_a_replica_lacks_is_no_error_of_the_clients(
         assert replays(pooler, cause) >= before + 4
     finally:
         superuser("DROP FUNCTION weak")
+
+
+def test_what_the_replica_has_not_replayed_is_no_error_of_the_clients(site, where, superuser):
+    """The client takes old rows; that it may read the table at all, the replicas do not know yet."""
+    superuser("CREATE TABLE granted AS SELECT 'sad' AS mood; CREATE TYPE mood AS ENUM ('sad')")
+    site.cluster.wait_caught_up()
+    with site.pgweir_routed("consistency=eventual max_lag=60s") as p, p.raw() as client:
+        wait_routing(p, where)
+        assert client.query("SELECT mood FROM granted").sqlstate == "42501", "the primary's, too"
+        for standby in site.cluster.standbys:
+            standby.pause_replay()
+        try:
+            superuser("GRANT SELECT ON granted TO app; ALTER TYPE mood ADD VALUE 'happy'")
+            for sql in ("SELECT mood FROM granted", "SELECT 'happy'::mood"):
+                result, nodes = where.run(client, sql)
+                assert result.check().rows and len(nodes) == 2 and "primary" in nodes
+            assert is_replica({where.of(client)})
+        finally:
+            for standby in site.cluster.standbys:
+                standby.resume_replay()
+            superuser("DROP TABLE granted; DROP TYPE mood")
+
+
+@pytest.mark.parametrize("sql, sqlstate", [
+    ("SELECT FROM WHERE", "42601"), ("SET statement_timeout = 50; SELECT pg_sleep(9)", "57014")])
+def test_what_has_nothing_to_do_with_the_replica_is_told_at_once(client, where, sql, sqlstate):
+    *first, last = sql.split("; ")
+    for one in first:
+        client.query(one).check()
+    wait_replica_read(client, where)
+    result, nodes = where.run(client, last)
+    assert result.sqlstate == sqlstate and is_replica(nodes)
 
 
 def test_refused_write_in_a_read_only_block_is_the_clients_error(client):
