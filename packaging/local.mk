@@ -48,5 +48,5 @@ dist_check_SCRIPTS += packaging/completion/check-completion
 TESTS += packaging/completion/check-completion
 
 # What monitoring systems read; tried by test/integration/test_page.py.
-EXTRA_DIST += packaging/grafana/pgweir.json packaging/prometheus/pgweir.rules.yml \
+EXTRA_DIST += packaging/grafana/pgweir.json packaging/prometheus/prometheus.yml packaging/prometheus/pgweir.rules.yml \
 	packaging/prometheus/pgweir.rules_test.yml

@@ -92,6 +92,22 @@ static void check_plain(const struct advisor *a)
 			"require, or use scram-sha-256");
 }
 
+static void check_stats_port(const struct advisor *a)
+{
+	const struct conf *c = a->c;
+
+	if (c->stats_port == 0 || is_loopback(c->stats_addr))
+		return;
+	if (*c->stats_auth == '\0')
+		warn(a, "stats_addr",
+			"whoever reaches the stats port can read the names of databases and users, "
+			"and statements: set stats_auth, or listen on loopback");
+	else if (*c->stats_tls_cert_file == '\0')
+		warn(a, "stats_addr",
+			"the password of stats_auth crosses the network as it is: set "
+			"stats_tls_cert_file and stats_tls_key_file, or listen on loopback");
+}
+
 static void check_auth_file_mode(const struct advisor *a)
 {
 	if (*a->c->auth_file != '\0' && (a->facts->auth_file_mode & OTHERS_MAY) != 0)
@@ -289,6 +305,7 @@ static void check_nodes(const struct advisor *a)
 static void (*const checks[])(const struct advisor *a) = {
 	check_trust,
 	check_plain,
+	check_stats_port,
 	check_auth_file_mode,
 	check_login_timeout,
 	check_keepalive,

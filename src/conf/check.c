@@ -45,6 +45,11 @@ static void check_tls(const struct conf *c, struct findings *found)
 		error_at_key(c,
 			*sv->cert_file != '\0' ? "server_tls_cert_file" : "server_tls_key_file",
 			"server_tls_cert_file and server_tls_key_file together", found);
+	if ((*c->stats_tls_cert_file == '\0') != (*c->stats_tls_key_file == '\0'))
+		error_at_key(c,
+			*c->stats_tls_cert_file != '\0' ? "stats_tls_cert_file"
+							: "stats_tls_key_file",
+			"stats_tls_cert_file and stats_tls_key_file together", found);
 }
 
 static void check_proxies(const struct conf *c, struct findings *found)

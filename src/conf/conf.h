@@ -272,8 +272,10 @@ struct conf {
 	uint16_t admin_port;                     /* * 0: none */
 	const char *admin_socket_dir;            /* * "": none */
 	const char *stats_addr;                  /* * */
-	const char *stats_auth;                  /* "user:password" for the stats port; "": none */
-	uint16_t stats_port;                     /* * 0: none */
+	/* for the stats port: "user:secret", or a user of auth_file; "": nobody is asked */
+	const char *stats_auth;
+	const char *stats_tls_cert_file, *stats_tls_key_file; /* "": no TLS there */
+	uint16_t stats_port;                                  /* * 0: none */
 
 	/* who */
 	enum auth_type auth_type;

@@ -12,6 +12,7 @@
 #include "conf/advice.h"
 #include "conf/migrate.h"
 #include "control/access_load.h"
+#include "control/stats_auth.h"
 #include "net/tls.h"
 #include "worker/shared.h"
 
@@ -98,6 +99,23 @@ static enum status load_users(const struct conf *conf, const struct hash_key *ke
 	return st;
 }
 
+/* Can anybody come by stats_auth at all? */
+static enum status check_stats_auth(
+	const struct conf *conf, const struct auth_users *users, struct findings *found)
+{
+	struct finding_at at = {.key = "stats_auth"};
+	struct stats_auth_user room;
+	enum status st = stats_auth_user(conf->stats_auth, users, &room);
+
+	if (st == E_NOTFOUND)
+		findings_add(found, FINDING_ERROR, &at,
+			"expected user:password, or a user of auth_file who has a secret");
+	else if (st == E_INVALID)
+		findings_add(found, FINDING_ERROR, &at, "malformed SCRAM verifier");
+	stats_auth_user_wipe(&room);
+	return st == OK || st == E_NOMEM ? st : E_INVALID;
+}
+
 /* --- TLS --- */
 
 /*
@@ -121,6 +139,19 @@ static const char *protocols_of(const struct conf_tls *t)
 	return t->protocols == TLS_PROTOCOL_1_3 ? "tlsv1.3" : "tlsv1.2,tlsv1.3";
 }
 
+static enum status new_context(
+	const struct tls_conf *tc, const char *key, struct tls_ctx **out, struct findings *found)
+{
+	struct finding_at at = {.key = key};
+	char err[TLS_ERR_MAX];
+	enum status st = tls_ctx_new(tc, out, err);
+
+	if (st == OK || st == E_NOMEM)
+		return st;
+	findings_add(found, FINDING_ERROR, &at, "%s", err);
+	return E_INVALID;
+}
+
 /* NULL in *out if the side is off. */
 static enum status load_tls_side(const struct conf *conf, const struct conf_tls *t, bool server,
 	struct tls_ctx **out, struct findings *found)
@@ -137,18 +168,34 @@ static enum status load_tls_side(const struct conf *conf, const struct conf_tls 
 		.curve = t->ecdhcurve,
 		.dheparams = t->dheparams == TLS_DHEPARAMS_NONE ? "none" : "auto",
 	};
-	struct finding_at at = {.key = server ? "client_tls_sslmode" : "server_tls_sslmode"};
-	char err[TLS_ERR_MAX];
-	enum status st;
 
 	*out = NULL;
 	if (t->sslmode == TLS_MODE_DISABLE)
 		return OK;
-	st = tls_ctx_new(&tc, out, err);
-	if (st == OK || st == E_NOMEM)
-		return st;
-	findings_add(found, FINDING_ERROR, &at, "%s", err);
-	return E_INVALID;
+	return new_context(&tc, server ? "client_tls_sslmode" : "server_tls_sslmode", out, found);
+}
+
+/* The same for the stats port, which has the versions and ciphers of clients. */
+static enum status load_tls_stats(
+	const struct conf *conf, struct tls_ctx **out, struct findings *found)
+{
+	const struct conf_tls *t = &conf->client_tls;
+	struct tls_conf tc = {
+		.server = true,
+		.http = true,
+		.verify = TLS_VERIFY_NONE,
+		.cert_file = conf->stats_tls_cert_file,
+		.key_file = conf->stats_tls_key_file,
+		.protocols = protocols_of(t),
+		.ciphers = t->ciphers,
+		.ciphers13 = t->tls13_ciphers,
+		.curve = t->ecdhcurve,
+		.dheparams = t->dheparams == TLS_DHEPARAMS_NONE ? "none" : "auto",
+	};
+
+	if (conf->stats_port == 0 || *conf->stats_tls_cert_file == '\0')
+		return OK;
+	return new_context(&tc, "stats_tls_cert_file", out, found);
 }
 
 void config_tls_free(void *tls_set)
@@ -159,21 +206,25 @@ void config_tls_free(void *tls_set)
 		return;
 	tls_ctx_unref(set->client);
 	tls_ctx_unref(set->server);
+	tls_ctx_unref(set->stats);
 	free(set);
 }
 
 static enum status load_tls(const struct conf *conf, struct tls_set **out, struct findings *found)
 {
 	struct tls_set *set = calloc(1, sizeof *set);
-	enum status st_client, st_server;
+	enum status st_client, st_server, st_stats;
 
 	if (set == NULL)
 		return E_NOMEM;
 	st_client = load_tls_side(conf, &conf->client_tls, true, &set->client, found);
 	st_server = load_tls_side(conf, &conf->server_tls, false, &set->server, found);
-	if (st_client != OK || st_server != OK) {
+	st_stats = load_tls_stats(conf, &set->stats, found);
+	if (st_client != OK || st_server != OK || st_stats != OK) {
 		config_tls_free(set);
-		return st_client != OK ? st_client : st_server;
+		if (st_client != OK)
+			return st_client;
+		return st_server != OK ? st_server : st_stats;
 	}
 	*out = set;
 	return OK;
@@ -208,10 +259,11 @@ enum status config_complete(
 	struct config_set *set, const struct hash_key *key, struct findings *found)
 {
 	enum status st_users = load_users(set->conf, key, &set->users, found);
+	enum status st_stats = st_users == OK ? check_stats_auth(set->conf, set->users, found) : OK;
 	enum status st_access = access_load(set->conf, &files, &set->access, found);
 	enum status st_tls = load_tls(set->conf, &set->tls, found);
 
-	if (st_users == OK && st_access == OK && st_tls == OK)
+	if (st_users == OK && st_stats == OK && st_access == OK && st_tls == OK)
 		return OK;
 	auth_users_free(set->users);
 	access_free(set->access);
@@ -221,6 +273,8 @@ enum status config_complete(
 	set->tls = NULL;
 	if (st_users != OK)
 		return st_users;
+	if (st_stats != OK)
+		return st_stats;
 	return st_access != OK ? st_access : st_tls;
 }
 

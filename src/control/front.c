@@ -1,18 +1,15 @@
 #include "control/front.h"
 
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "control/page_data.h"
 #include "proto/base64.h"
 
 #define HASH_LEN    32u
 #define HASH_TEXT   (BASE64_LEN(HASH_LEN) + 1)
-#define AUTH_MAX    512u /* bytes of a header's value that are looked at */
 #define MARK_STYLE  "@STYLE@"
 #define MARK_SCRIPT "@SCRIPT@"
 
@@ -77,20 +74,4 @@ void front_fini(struct front *f)
 {
 	free(f->page);
 	*f = (struct front){.page = NULL};
-}
-
-bool front_is_allowed(const char *stats_auth, const char *authorization)
-{
-	char want[AUTH_MAX] = "", got[AUTH_MAX] = "";
-	struct wr w = wr_of((uint8_t *)want, sizeof want - 1);
-
-	if (*stats_auth == '\0')
-		return true;
-	base64_put(&w, (const uint8_t *)stats_auth, strlen(stats_auth));
-	if (w.bad || authorization == NULL || strncasecmp(authorization, "Basic ", 6) != 0)
-		return false;
-	authorization += 6;
-	authorization += strspn(authorization, " ");
-	snprintf(got, sizeof got, "%s", authorization);
-	return CRYPTO_memcmp(want, got, sizeof want) == 0;
 }

@@ -1,7 +1,6 @@
 /*
  * front - the page for people: one document, with its style and script inside and their hashes in
- * its Content-Security-Policy; and who may read the stats port. Owns:   the document, made once
- * from src/control/page/.
+ * its Content-Security-Policy. Owns: the document, made once from src/control/page/.
  */
 #ifndef PGWEIR_CONTROL_FRONT_H
 #define PGWEIR_CONTROL_FRONT_H
@@ -19,11 +18,5 @@ struct front {
 /* Errors: E_NOMEM. */
 enum status front_init(struct front *f) MUST_USE;
 void front_fini(struct front *f);
-
-/*
- * Does an Authorization header (NULL: there is none) name the user and password of stats_auth,
- * "user:password"? "" asks for none. Takes the same time whatever is wrong.
- */
-bool front_is_allowed(const char *stats_auth, const char *authorization);
 
 #endif

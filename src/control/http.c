@@ -2,20 +2,23 @@
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
 #include <event2/http.h>
 #include <event2/listener.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "conf/conf.h"
 #include "control/front.h"
 #include "control/page.h"
 #include "control/ready.h"
+#include "control/stats_auth.h"
 #include "net/listen.h"
+#include "net/tls.h"
 
 #define PIECE_LEN (2u * ROWS_BUF_MIN)
-#define SWEEP_US  200000u
 /* bytes; more than evhttp refuses a head for, so that it sees one that is too long */
 #define INPUT_MAX (2u * HTTP_HEAD_MAX)
 
@@ -28,9 +31,12 @@
 struct visit {
 	struct list link;
 	struct bufferevent *bev;
+	uint64_t since_us; /* its last request, or that it came */
 };
 
-/* A request for a page, while it is gathered and sent. */
+struct place;
+
+/* A request, while its password is looked at, its page gathered and sent. */
 struct answer {
 	struct list link;
 	struct http *of;
@@ -38,8 +44,8 @@ struct answer {
 	struct gather_request gather;
 	struct page page;
 	struct gathered *gathered;
-	const char *content_type;
-	bool (*write)(struct page *p, struct wr *w);
+	const struct place *place;
+	struct stats_auth_request auth;
 };
 
 struct http {
@@ -50,6 +56,8 @@ struct http {
 	int fd;
 	struct list visits, answers;
 	uint32_t n_visits, n_answers;
+	uint32_t n_came; /* since the last sweep */
+	struct stats_auth *auth;
 	struct wheel_timer sweep;
 	struct front front;
 	uint8_t *buf; /* PIECE_LEN bytes */
@@ -84,14 +92,55 @@ static void on_sweep(void *ctx, struct wheel_timer *t)
 
 		if (is_left(v->bev))
 			visit_free(h, v);
+		else if (env_now_us(h->env) - v->since_us > HTTP_REQUEST_S * 1000000u)
+			(void)shutdown(bufferevent_getfd(v->bev), SHUT_RDWR); /* evhttp ends it */
 	}
+	h->n_came = 0;
 	if (h->n_visits < HTTP_CONNS_MAX)
 		evconnlistener_enable(h->listener);
 	if (h->n_visits != 0)
-		env_timer(h->env, t, SWEEP_US);
+		env_timer(h->env, t, HTTP_SWEEP_US);
 }
 
-/* evhttp asks for the bufferevent of a new connection. NULL makes it take one of its own. */
+static void visit_goes_on(struct http *h, struct evhttp_request *req)
+{
+	const struct bufferevent *bev =
+		evhttp_connection_get_bufferevent(evhttp_request_get_connection(req));
+	struct list *it;
+
+	list_foreach (it, &h->visits) {
+		struct visit *v = list_entry(it, struct visit, link);
+
+		if (v->bev == bev)
+			v->since_us = env_now_us(h->env);
+	}
+}
+
+/* With TLS, if it is on now: what a reload changes holds for the connections that come after it. */
+static struct bufferevent *new_bufferevent(struct http *h, struct event_base *base)
+{
+	const struct tls_set *tls =
+		atomic_load_explicit(&h->env->shared->tls, memory_order_acquire);
+	struct bufferevent *bev;
+	struct ssl_st *ssl;
+
+	if (tls == NULL || tls->stats == NULL)
+		return bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+	ssl = tls_ctx_stream(tls->stats);
+	if (ssl == NULL)
+		return NULL;
+	/* It frees the stream, also when it fails. */
+	bev = bufferevent_openssl_socket_new(
+		base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
+	if (bev != NULL)
+		bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
+	return bev;
+}
+
+/*
+ * evhttp asks for the bufferevent of a new connection. NULL makes it take one of its own: without
+ * TLS, where one that expects TLS says nothing that it could read.
+ */
 static struct bufferevent *on_connection(struct event_base *base, void *arg)
 {
 	struct http *h = arg;
@@ -100,19 +149,20 @@ static struct bufferevent *on_connection(struct event_base *base, void *arg)
 
 	loop_woke(h->env->loop);
 	v = malloc(sizeof *v);
-	bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+	bev = new_bufferevent(h, base);
 	if (v == NULL || bev == NULL) {
 		free(v);
 		return bev;
 	}
 	bufferevent_setwatermark(bev, EV_READ, 0, INPUT_MAX);
 	v->bev = bev;
+	v->since_us = env_now_us(h->env);
 	bufferevent_incref(bev);
 	list_push_back(&h->visits, &v->link);
-	if (++h->n_visits >= HTTP_CONNS_MAX)
+	if (++h->n_visits >= HTTP_CONNS_MAX || ++h->n_came >= HTTP_ACCEPTS_MAX)
 		evconnlistener_disable(h->listener);
 	if (!wheel_is_armed(&h->sweep))
-		env_timer(h->env, &h->sweep, SWEEP_US);
+		env_timer(h->env, &h->sweep, HTTP_SWEEP_US);
 	return bev;
 }
 
@@ -165,22 +215,58 @@ static void reply_front(struct http *h, struct evhttp_request *req)
 		evbuffer_free(body);
 }
 
+static void reply_health(struct http *h, struct evhttp_request *req)
+{
+	(void)h;
+	reply_text(req, HTTP_OK, "OK", "ok\n");
+}
+
+static void reply_nowhere(struct http *h, struct evhttp_request *req)
+{
+	(void)h;
+	reply_text(req, HTTP_NOTFOUND, "Not Found",
+		"/\n/metrics\n/stats.json\n/history.json\n/healthz\n/readyz\n");
+}
+
 static void reply_unauthorized(struct evhttp_request *req)
 {
 	add_header(req, "WWW-Authenticate", "Basic realm=\"pgweir\", charset=\"UTF-8\"");
 	reply_text(req, 401, "Unauthorized", "user and password of stats_auth are needed\n");
 }
 
-/* What load balancers and orchestrators ask tells nothing that is worth a password. */
-static bool is_open(const char *path)
+static void reply_busy(struct evhttp_request *req, const char *text)
 {
-	return strcmp(path, "/healthz") == 0 || strcmp(path, "/readyz") == 0;
+	add_header(req, "Retry-After", "1");
+	reply_text(req, HTTP_SERVUNAVAIL, "Service Unavailable", text);
 }
 
-static bool is_allowed(struct http *h, struct evhttp_request *req)
+/* --- paths --- */
+
+struct place {
+	const char *path;
+	/* what load balancers and orchestrators ask tells nothing that is worth a password */
+	bool is_open;
+	void (*reply)(struct http *h, struct evhttp_request *req); /* at once; else: a page */
+	const char *content_type;
+	bool (*write)(struct page *p, struct wr *w);
+};
+
+static const struct place places[] = {
+	{"/", .reply = reply_front},
+	{"/metrics", .content_type = METRICS_CONTENT_TYPE, .write = metrics_write},
+	{"/stats.json", .content_type = "application/json", .write = json_write},
+	{"/history.json", .content_type = "application/json", .write = history_write},
+	{"/healthz", .is_open = true, .reply = reply_health},
+	{"/readyz", .is_open = true, .reply = reply_ready},
+};
+static const struct place nowhere = {.reply = reply_nowhere};
+
+static const struct place *find_place(const char *path)
 {
-	return front_is_allowed(env_conf(h->env)->stats_auth,
-		evhttp_find_header(evhttp_request_get_input_headers(req), "Authorization"));
+	for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+		if (strcmp(path, places[i].path) == 0)
+			return &places[i];
+	return &nowhere;
 }
 
 /* --- pages --- */
@@ -192,6 +278,7 @@ static void answer_free(struct answer *a)
 
 	if (conn != NULL)
 		evhttp_connection_set_closecb(conn, NULL, NULL);
+	stats_auth_cancel(&a->auth);
 	gather_cancel(&a->gather);
 	gathered_release(h->tools->gather, a->gathered);
 	list_del(&a->link);
@@ -214,7 +301,7 @@ static void send_piece(struct evhttp_connection *conn, void *arg);
 static bool next_piece(struct answer *a, struct evbuffer *out)
 {
 	struct wr w = wr_of(a->of->buf, PIECE_LEN);
-	bool more = a->write(&a->page, &w);
+	bool more = a->place->write(&a->page, &w);
 
 	PANIC_IF(w.bad);
 	(void)evbuffer_add(out, w.buf, w.len);
@@ -265,13 +352,13 @@ static void on_gathered(struct gather_request *r, struct gathered *g, enum statu
 	(void)st;
 	if (g == NULL) {
 		answer_free(a);
-		reply_text(req, HTTP_SERVUNAVAIL, "Service Unavailable", "rows not gathered\n");
+		reply_busy(req, "rows not gathered\n");
 		return;
 	}
 	a->gathered = g;
 	a->page.in = a->of->tools->in;
 	a->page.in.gathered = g;
-	add_header(req, "Content-Type", a->content_type);
+	add_header(req, "Content-Type", a->place->content_type);
 	add_header(req, "Cache-Control", "no-store");
 	if (evhttp_request_get_command(req) == EVHTTP_REQ_HEAD) {
 		answer_free(a);
@@ -282,25 +369,58 @@ static void on_gathered(struct gather_request *r, struct gathered *g, enum statu
 	send_piece(NULL, a);
 }
 
-static void reply_page(struct http *h, struct evhttp_request *req, const char *content_type,
-	bool (*write)(struct page *p, struct wr *w))
+static void gather_page(struct answer *a)
+{
+	a->gather.done = on_gathered;
+	gather_ask(a->of->tools->gather, &a->gather, PAGE_GATHER);
+}
+
+static void admit(struct answer *a, enum stats_auth_verdict verdict)
+{
+	const struct place *place = a->place;
+	struct evhttp_request *req = a->req;
+	struct http *h = a->of;
+
+	if (verdict == STATS_AUTH_YES && place->reply == NULL) {
+		gather_page(a);
+		return;
+	}
+	answer_free(a);
+	if (verdict == STATS_AUTH_YES)
+		place->reply(h, req);
+	else if (verdict == STATS_AUTH_NO)
+		reply_unauthorized(req);
+	else
+		reply_busy(req, "too many passwords are being looked at\n");
+}
+
+static void on_auth(struct stats_auth_request *r, enum stats_auth_verdict verdict)
+{
+	admit(list_entry(r, struct answer, auth), verdict);
+}
+
+static void begin_answer(struct http *h, struct evhttp_request *req, const struct place *place)
 {
 	struct answer *a = h->n_answers < HTTP_REQUESTS_MAX ? calloc(1, sizeof *a) : NULL;
+	enum stats_auth_verdict verdict;
 
 	if (a == NULL) {
-		reply_text(req, HTTP_SERVUNAVAIL, "Service Unavailable", "too many requests\n");
+		reply_busy(req, "too many requests\n");
 		return;
 	}
 	a->of = h;
 	a->req = req;
-	a->content_type = content_type;
-	a->write = write;
-	a->gather.done = on_gathered;
+	a->place = place;
+	a->auth.done = on_auth;
 	list_init(&a->gather.link);
 	list_push_back(&h->answers, &a->link);
 	h->n_answers++;
 	evhttp_connection_set_closecb(evhttp_request_get_connection(req), on_close, a);
-	gather_ask(h->tools->gather, &a->gather, PAGE_GATHER);
+	verdict = stats_auth_check(h->auth,
+		evhttp_find_header(evhttp_request_get_input_headers(req), "Authorization"),
+		&a->auth);
+	if (verdict != STATS_AUTH_LATER)
+		admit(a, verdict);
 }
 
 static void on_request(struct evhttp_request *req, void *arg)
@@ -308,27 +428,19 @@ static void on_request(struct evhttp_request *req, void *arg)
 	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(req);
 	const char *path = uri != NULL ? evhttp_uri_get_path(uri) : NULL;
 	struct http *h = arg;
+	const struct place *place;
 
 	loop_woke(h->env->loop);
-	if (path == NULL)
+	visit_goes_on(h, req);
+	if (path == NULL) {
 		reply_text(req, HTTP_BADREQUEST, "Bad Request", "bad request\n");
-	else if (!is_open(path) && !is_allowed(h, req))
-		reply_unauthorized(req);
-	else if (strcmp(path, "/") == 0)
-		reply_front(h, req);
-	else if (strcmp(path, "/history.json") == 0)
-		reply_page(h, req, "application/json", history_write);
-	else if (strcmp(path, "/metrics") == 0)
-		reply_page(h, req, METRICS_CONTENT_TYPE, metrics_write);
-	else if (strcmp(path, "/stats.json") == 0)
-		reply_page(h, req, "application/json", json_write);
-	else if (strcmp(path, "/healthz") == 0)
-		reply_text(req, HTTP_OK, "OK", "ok\n");
-	else if (strcmp(path, "/readyz") == 0)
-		reply_ready(h, req);
+		return;
+	}
+	place = find_place(path);
+	if (place->is_open)
+		place->reply(h, req);
 	else
-		reply_text(req, HTTP_NOTFOUND, "Not Found",
-			"/\n/metrics\n/stats.json\n/history.json\n/healthz\n/readyz\n");
+		begin_answer(h, req, place);
 }
 
 /* --- life --- */
@@ -395,6 +507,8 @@ enum status http_new(struct env *env, const struct show_tools *tools, int fd, st
 	wheel_timer_init(&h->sweep, on_sweep);
 	h->buf = malloc(PIECE_LEN);
 	st = h->buf != NULL ? front_init(&h->front) : E_NOMEM;
+	if (st == OK)
+		st = stats_auth_new(env, &h->auth);
 	if (st == OK && h->fd < 0)
 		st = open_socket(h);
 	if (st == OK)
@@ -422,6 +536,7 @@ void http_free(struct http *h)
 	wheel_del(&h->env->wheel, &h->sweep);
 	if (h->fd >= 0)
 		close(h->fd);
+	stats_auth_free(h->auth);
 	front_fini(&h->front);
 	free(h->buf);
 	free(h);

@@ -62,6 +62,7 @@ libcore_a_SOURCES += \
 	src/control/switchover.c src/control/switchover.h \
 	src/control/snapshots.c src/control/snapshots.h \
 	src/control/stats.c src/control/stats.h \
+	src/control/stats_auth.c src/control/stats_auth.h \
 	src/control/takeover.c src/control/takeover.h \
 	src/control/takeover_channel.c src/control/takeover_channel.h \
 	src/control/takeover_wire.c src/control/takeover_wire.h \

@@ -19,7 +19,7 @@
 struct tls_ctx {
 	SSL_CTX *ssl;
 	BIO_METHOD *transport;
-	bool server;
+	bool server, http;
 	enum tls_verify verify;
 	_Atomic unsigned refs;
 };
@@ -143,11 +143,11 @@ static bool same(const char *a, const char *b)
 
 bool tls_conf_equal(const struct tls_conf *a, const struct tls_conf *b)
 {
-	return a->server == b->server && a->verify == b->verify && same(a->ca_file, b->ca_file) &&
-	       same(a->cert_file, b->cert_file) && same(a->key_file, b->key_file) &&
-	       same(a->protocols, b->protocols) && same(a->ciphers, b->ciphers) &&
-	       same(a->ciphers13, b->ciphers13) && same(a->curve, b->curve) &&
-	       same(a->dheparams, b->dheparams);
+	return a->server == b->server && a->http == b->http && a->verify == b->verify &&
+	       same(a->ca_file, b->ca_file) && same(a->cert_file, b->cert_file) &&
+	       same(a->key_file, b->key_file) && same(a->protocols, b->protocols) &&
+	       same(a->ciphers, b->ciphers) && same(a->ciphers13, b->ciphers13) &&
+	       same(a->curve, b->curve) && same(a->dheparams, b->dheparams);
 }
 
 static enum status ctx_set_protocols(SSL_CTX *ssl, const struct tls_conf *conf, char *err)
@@ -263,18 +263,26 @@ static enum status ctx_set_verify(SSL_CTX *ssl, const struct tls_conf *conf, cha
 	return ctx_load_ca(ssl, conf, err);
 }
 
-/* With its length in front, as ALPN has it. Source: PostgreSQL manual, "SSL Session Encryption". */
-static const unsigned char alpn[] = "\012postgresql";
-#define ALPN_LEN (sizeof alpn - 1)
+/* A protocol's name as ALPN has it, its length in front. */
+struct alpn {
+	unsigned len;
+	const unsigned char *name;
+};
+
+static const unsigned char postgresql_name[] = "\012postgresql";
+/* Source: PostgreSQL manual, "SSL Session Encryption". */
+static const struct alpn alpn_postgresql = {sizeof postgresql_name - 1, postgresql_name};
+/* Source: RFC 7301, section 6. */
+static const struct alpn alpn_http = {9, (const unsigned char *)"\010http/1.1"};
 
 static int select_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len,
 	const unsigned char *offered, unsigned offered_len, void *arg)
 {
+	const struct alpn *ours = arg;
 	unsigned char *chosen;
 
 	(void)ssl;
-	(void)arg;
-	if (SSL_select_next_proto(&chosen, out_len, alpn, ALPN_LEN, offered, offered_len) !=
+	if (SSL_select_next_proto(&chosen, out_len, ours->name, ours->len, offered, offered_len) !=
 		OPENSSL_NPN_NEGOTIATED)
 		return SSL_TLSEXT_ERR_ALERT_FATAL;
 	*out = chosen;
@@ -282,15 +290,18 @@ static int select_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
 }
 
 /* Returns whether OpenSSL has the memory for it. */
-static bool ctx_set_protocol(SSL_CTX *ssl, bool server)
+static bool ctx_set_protocol(struct tls_ctx *ctx)
 {
-	if (!server)
-		return SSL_CTX_set_alpn_protos(ssl, alpn, ALPN_LEN) == 0;
-	SSL_CTX_set_alpn_select_cb(ssl, select_protocol, NULL);
+	const struct alpn *ours = ctx->http ? &alpn_http : &alpn_postgresql;
+
+	if (!ctx->server)
+		return SSL_CTX_set_alpn_protos(ctx->ssl, ours->name, ours->len) == 0;
+	SSL_CTX_set_alpn_select_cb(ctx->ssl, select_protocol, (void *)(uintptr_t)ours);
 	return true;
 }
 
-static void ctx_set_rules(SSL_CTX *ssl)
+/* read_ahead: whoever reads asks the stream again until it has no more. libevent does not. */
+static void ctx_set_rules(SSL_CTX *ssl, bool read_ahead)
 {
 	static const unsigned char session_context[] = "pgweir";
 
@@ -299,7 +310,7 @@ static void ctx_set_rules(SSL_CTX *ssl)
 	SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
 				      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_max_send_fragment(ssl, TLS_RECORD_MAX);
-	SSL_CTX_set_read_ahead(ssl, 1);
+	SSL_CTX_set_read_ahead(ssl, read_ahead);
 	SSL_CTX_set_default_read_buffer_len(ssl, TLS_READ_LEN);
 	/* Sessions are resumed by ticket only: nothing is stored here, whoever connects. */
 	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
@@ -319,12 +330,13 @@ enum status tls_ctx_new(const struct tls_conf *conf, struct tls_ctx **out, char 
 		return E_NOMEM;
 	atomic_init(&ctx->refs, 1);
 	ctx->server = conf->server;
+	ctx->http = conf->http;
 	ctx->verify = conf->verify;
 	ctx->transport = transport_new();
 	ctx->ssl = SSL_CTX_new(conf->server ? TLS_server_method() : TLS_client_method());
-	if (ctx->transport == NULL || ctx->ssl == NULL || !ctx_set_protocol(ctx->ssl, conf->server))
+	if (ctx->transport == NULL || ctx->ssl == NULL || !ctx_set_protocol(ctx))
 		goto fail;
-	ctx_set_rules(ctx->ssl);
+	ctx_set_rules(ctx->ssl, !ctx->http);
 	if ((st = ctx_set_protocols(ctx->ssl, conf, err)) != OK ||
 		(st = ctx_set_crypto(ctx->ssl, conf, err)) != OK ||
 		(st = ctx_load_identity(ctx->ssl, conf, err)) != OK ||
@@ -351,6 +363,14 @@ void tls_ctx_unref(struct tls_ctx *ctx)
 	SSL_CTX_free(ctx->ssl);
 	BIO_meth_free(ctx->transport);
 	free(ctx);
+}
+
+struct ssl_st *tls_ctx_stream(struct tls_ctx *ctx)
+{
+	struct ssl_st *ssl = SSL_new(ctx->ssl);
+
+	ERR_clear_error();
+	return ssl;
 }
 
 /* --- streams --- */
@@ -528,7 +548,7 @@ bool tls_is_postgresql(const struct tls *t)
 	unsigned len;
 
 	SSL_get0_alpn_selected(t->ssl, &name, &len);
-	return len == ALPN_LEN - 1 && memcmp(name, alpn + 1, len) == 0;
+	return len == alpn_postgresql.len - 1 && memcmp(name, alpn_postgresql.name + 1, len) == 0;
 }
 
 bool tls_peer_verified(const struct tls *t)

@@ -1,10 +1,10 @@
 /*
  * tls - contexts from settings, and one TLS stream over the caller's byte transport. The only
  * module that includes openssl/ssl.h.
- * Rules:   ALPN: a peer that names protocols has to name `postgresql`. TLS 1.2 or later, no
- * renegotiation, no compression, records of at most TLS_RECORD_MAX bytes, idle streams hold no
- * record buffers. Threads: a context is immutable and shared by all threads (atomic count); a
- * stream belongs to one thread at a time.
+ * Rules:   ALPN: a peer that names protocols has to name `postgresql` (`http/1.1` where that is
+ * spoken). TLS 1.2 or later, no renegotiation, no compression, records of at most TLS_RECORD_MAX
+ * bytes, idle streams hold no record buffers. Threads: a context is immutable and shared by all
+ * threads (atomic count); a stream belongs to one thread at a time.
  */
 #ifndef PGWEIR_NET_TLS_H
 #define PGWEIR_NET_TLS_H
@@ -36,6 +36,7 @@ enum tls_verify {
  */
 struct tls_conf {
 	bool server; /* we are the TLS server: *client*_tls_… settings */
+	bool http;   /* what is spoken: HTTP, through tls_ctx_stream; else PostgreSQL's protocol */
 	enum tls_verify verify;
 	const char *ca_file; /* PEM; the client's role: "" or "system" stand for the system's */
 	const char *cert_file;
@@ -66,6 +67,13 @@ bool tls_ca_is_system(const char *ca_file);
  * places (SSL_CERT_FILE among them) come first. The text lives as long as the environment.
  */
 const char *tls_system_ca_file(void);
+
+/* --- a stream that a library drives --- */
+
+struct ssl_st;
+
+/* OpenSSL's own, for libevent (control/http.c). Owned by the caller; NULL: no memory. */
+struct ssl_st *tls_ctx_stream(struct tls_ctx *ctx) MUST_USE;
 
 /* --- a stream --- */
 

@@ -75,6 +75,7 @@ struct catalogs {
 struct tls_set {
 	struct tls_ctx *client; /* for connections from clients (we are the TLS server) */
 	struct tls_ctx *server; /* for connections to PostgreSQL (we are the TLS client) */
+	struct tls_ctx *stats;  /* for the stats port's */
 };
 
 /* What the administrator did by console or signal; a database not listed has no flag. */

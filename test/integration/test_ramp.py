@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from tools import proc
+from tools.certs import Authority
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROGRAM = f"{TOP}/bench/pgweir-ramp"
@@ -68,6 +69,27 @@ def test_what_cannot_run_is_said(site):
         done = run(p, "--stats", "http://127.0.0.1:1")
         assert done.returncode == 1 and "stats port" in done.stderr
         assert run(p, "--factor", "1").returncode == 2
+
+
+def test_the_stats_port_may_want_a_password_and_have_tls(site):
+    authority = Authority(f"{site.new_folder()}/tls")
+    cert, key = authority.issue("stats")
+    auth = f"{site.new_folder()}/auth"
+    with open(auth, "w", encoding="utf-8") as f:
+        f.write("ops:se:cret\n")
+    settings = {"stats_auth": "ops:se:cret", "stats_tls_cert_file": cert,
+                "stats_tls_key_file": key}
+    with site.pgweir(settings=settings) as p:
+        over_tls = ("--stats", f"https://localhost:{p.stats_port}", "-b", "select-only", "--max", "1")
+        trusting = (*over_tls, "--stats-ca", authority.cert)
+        done = run(p, *trusting, "--stats-auth", auth)
+        assert done.returncode == 0 and "no limit was reached" in done.stdout, done.stderr
+        done = run(p, *trusting)
+        assert done.returncode == 1 and "401" in done.stderr and "--stats-auth" in done.stderr
+        done = run(p, *over_tls, "--stats-auth", auth)
+        assert done.returncode == 1 and "certificate verify failed" in done.stderr
+        done = run(p, *over_tls, "--stats-ca", "/nonexistent/ca")
+        assert done.returncode == 1 and "cannot use /nonexistent/ca" in done.stderr
 
 
 def sample(at, cpu_us=0, active=1, waiting=0, latency_us=1000, role="primary", xacts=0, xact_us=0):

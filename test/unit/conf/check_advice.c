@@ -40,6 +40,13 @@ static const struct {
 		LOOPBACK "auth_type = trust\n"},
 	{"", NETWORK "auth_type = any\n", "t.ini:5: auth_type = any: asks for no password", "",
 		NETWORK "auth_type = md5\n"},
+	{"", LOOPBACK "stats_port = 9\nstats_addr = *\n",
+		"t.ini:6: stats_addr = *: whoever reaches the stats port", "",
+		LOOPBACK "stats_port = 9\n"},
+	{"", LOOPBACK "stats_port = 9\nstats_addr = *\nstats_auth = a:b\n",
+		"t.ini:6: stats_addr = *: the password of stats_auth crosses the network", "",
+		LOOPBACK "stats_port = 9\nstats_addr = *\nstats_auth = a:b\n"
+			 "stats_tls_cert_file = c\nstats_tls_key_file = k\n"},
 	{"", LOOPBACK "client_login_timeout = 0\n", "t.ini:5: client_login_timeout = 0: who", "",
 		LOOPBACK "client_login_timeout = 1\n"},
 	{"", NETWORK "tcp_keepalive = 0\n", "t.ini:5: tcp_keepalive = 0: clients whose", "",

@@ -340,6 +340,56 @@ START_TEST(connections_are_bounded)
 }
 END_TEST
 
+START_TEST(a_request_that_trickles_in_is_ended)
+{
+	static struct visitor slow, quick;
+	uint64_t until;
+
+	visit(&slow);
+	say(&slow, "GET /healthz HTTP/1.1\r\nX: ");
+	until = env_now_us(&v.w.env) + HTTP_REQUEST_S * 1000000u / 2;
+	while (env_now_us(&v.w.env) < until + HTTP_REQUEST_S * 1000000u && !slow.is_closed) {
+		(void)!send(slow.fd, "x", 1, MSG_NOSIGNAL);
+		for (unsigned i = 0; i < 20; i++)
+			world_turn(&v.w, 50000);
+		listen_to(&slow);
+		ck_assert_uint_eq(slow.len, 0);
+		ck_assert(!slow.is_closed || env_now_us(&v.w.env) > until);
+	}
+	ck_assert(slow.is_closed);
+	close(slow.fd);
+	visit(&quick);
+	close(quick.fd);
+	ck_has(get("GET /healthz HTTP/1.0\r\n\r\n"), " 200 ");
+}
+END_TEST
+
+START_TEST(who_comes_at_once_is_bounded)
+{
+	static struct visitor c[2 * HTTP_ACCEPTS_MAX];
+	unsigned answered = 0, n = 2 * HTTP_ACCEPTS_MAX;
+	uint64_t since = env_now_us(&v.w.env), took;
+
+	for (unsigned i = 0; i < n; i++) {
+		visit(&c[i]);
+		say(&c[i], "GET /healthz HTTP/1.0\r\n\r\n");
+	}
+	while (answered < n) {
+		answered = 0;
+		world_turn(&v.w, 5000);
+		for (unsigned i = 0; i < n; i++) {
+			listen_to(&c[i]);
+			answered += strstr(c[i].text, "ok\n") != NULL;
+		}
+		took = env_now_us(&v.w.env) - since;
+		ck_assert_uint_lt(took, WORLD_WAIT_US);
+		ck_assert(answered <= HTTP_ACCEPTS_MAX * (1 + took / HTTP_SWEEP_US));
+	}
+	for (unsigned i = 0; i < n; i++)
+		close(c[i].fd);
+}
+END_TEST
+
 START_TEST(a_port_in_use_is_an_error)
 {
 	struct http *second = NULL;
@@ -428,6 +478,8 @@ int main(void)
 	tcase_add_test(tc, visitors_that_leave_leave_nothing);
 	tcase_add_test(tc, requests_at_a_time_are_bounded);
 	tcase_add_test(tc, connections_are_bounded);
+	tcase_add_test(tc, a_request_that_trickles_in_is_ended);
+	tcase_add_test(tc, who_comes_at_once_is_bounded);
 	tcase_add_test(tc, a_port_in_use_is_an_error);
 	tcase_add_test(tc, ready_when_every_database_has_a_fit_node);
 	tcase_add_test(tc, ready_follows_route_and_administrator);

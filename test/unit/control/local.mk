@@ -89,6 +89,11 @@ test_unit_control_check_session_SOURCES = test/unit/control/check_session.c
 test_unit_control_check_session_LDADD = $(CONTROL_UNIT_LIBS)
 test_unit_control_check_session_CFLAGS = $(CONTROL_UNIT_CFLAGS)
 
+check_PROGRAMS += test/unit/control/check_stats_auth
+test_unit_control_check_stats_auth_SOURCES = test/unit/control/check_stats_auth.c
+test_unit_control_check_stats_auth_LDADD = $(CONTROL_UNIT_LIBS)
+test_unit_control_check_stats_auth_CFLAGS = $(CONTROL_UNIT_CFLAGS)
+
 check_PROGRAMS += test/unit/control/check_http
 test_unit_control_check_http_SOURCES = test/unit/control/check_http.c
 test_unit_control_check_http_LDADD = $(CONTROL_UNIT_LIBS)
