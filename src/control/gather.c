@@ -123,21 +123,22 @@ static bool error_eq(const void *item, const void *key)
 {
 	const struct show_error_row *a = item, *b = key;
 
-	return a->ours == b->ours && strcmp(a->sqlstate_class, b->sqlstate_class) == 0 &&
+	return a->source == b->source && strcmp(a->sqlstate, b->sqlstate) == 0 &&
 	       strcmp(a->database, b->database) == 0;
 }
 
 static void take_error(struct gather *g, const struct show_error_row *row)
 {
-	uint64_t h = mix_str(g, mix_str(g, row->ours, row->sqlstate_class), row->database);
+	uint64_t h = mix_str(g, mix_str(g, row->source, row->sqlstate), row->database);
 	struct show_error_row *to = item_get(g, &g->errors, h, error_eq, row, sizeof *to);
-	uint64_t n;
+	struct show_error_row sum = *row;
 
 	if (to == NULL)
 		return;
-	n = to->n + row->n;
-	*to = *row;
-	to->n = n;
+	sum.n += to->n;
+	if (to->seen_wall_us > sum.seen_wall_us)
+		sum.seen_wall_us = to->seen_wall_us;
+	*to = sum;
 }
 
 static bool query_eq(const void *item, const void *key)
@@ -251,8 +252,8 @@ static int compare_errors(const void *a, const void *b)
 	int c = strcmp(x->database, y->database);
 
 	if (c == 0)
-		c = strcmp(x->sqlstate_class, y->sqlstate_class);
-	return c != 0 ? c : x->ours - y->ours;
+		c = strcmp(x->sqlstate, y->sqlstate);
+	return c != 0 ? c : x->source - y->source;
 }
 
 static int compare_waits(const void *a, const void *b)

@@ -31,7 +31,7 @@ enum verb {
 	VERB_SHUTDOWN, /* name: "", "wait_for_clients", "wait_for_servers" */
 	VERB_SWITCHOVER,
 	VERB_EXPLAIN, /* name: the database, "" if it was not named; sql */
-	VERB_RESET,   /* name: what: "queries" */
+	VERB_RESET,   /* name: what: "queries", "errors" */
 };
 
 struct console_command {

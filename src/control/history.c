@@ -258,7 +258,8 @@ static void sum_rest(const struct history *h, const struct gathered *g, struct t
 		sum->queries += g->stats[i]->query_count;
 	}
 	for (size_t i = 0; i < g->n_errors; i++)
-		sum->errors += g->errors[i]->n;
+		if (g->errors[i]->source != ERROR_REPLAYED)
+			sum->errors += g->errors[i]->n;
 	for (size_t i = 0; i < g->n_routes; i++) {
 		const struct topo_node *n =
 			g->routes[i]->node >= 0 ? topology_node(topo, (uint16_t)g->routes[i]->node)

@@ -156,13 +156,16 @@ static size_t errors(const struct show_in *in, const struct family *f, size_t po
 {
 	const struct show_error_row *r;
 	struct labels l = {.n = 0};
+	char class[3] = "";
 
 	if (pos >= in->gathered->n_errors)
 		return SIZE_MAX;
 	r = in->gathered->errors[pos];
+	memcpy(class, r->sqlstate, 2);
 	labels_add(&l, "database", r->database);
-	labels_add(&l, "sqlstate_class", r->sqlstate_class);
-	labels_add(&l, "source", r->ours ? "pgweir" : "server");
+	labels_add(&l, "sqlstate", r->sqlstate);
+	labels_add(&l, "sqlstate_class", strcmp(r->sqlstate, "other") == 0 ? r->sqlstate : class);
+	labels_add(&l, "source", error_source_name((enum error_source)r->source));
 	exposition_u64(w, f->name, &l, r->n);
 	return pos + 1;
 }
@@ -645,8 +648,9 @@ static const struct family families[] = {
 		routes, ROUTE_UNITS},
 	{"pgweir_unit_server_seconds_total", "counter",
 		"Time of servers on units, by verdict, node and reason.", routes, ROUTE_US},
-	{"pgweir_errors_total", "counter", "ErrorResponses by SQLSTATE class and source.", errors,
-		0},
+	{"pgweir_errors_total", "counter",
+		"ErrorResponses by SQLSTATE and source; the replayed ones were seen by no client.",
+		errors, 0},
 
 	{"pgweir_clients", "gauge", "Clients by state.", pools, CLIENTS},
 	{"pgweir_servers", "gauge", "Server connections by state.", pools, SERVERS},

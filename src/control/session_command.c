@@ -108,7 +108,7 @@ static void show_help(struct session *s)
 		"\n\tSUSPEND"
 		"\n\tDISABLE <db>"
 		"\n\tENABLE <db>"
-		"\n\tRESET QUERIES"
+		"\n\tRESET QUERIES|ERRORS"
 		"\n\tRECONNECT [<db>]"
 		"\n\tKILL [<db>]"
 		"\n\tKILL_CLIENT <client_id>"
@@ -325,7 +325,9 @@ static void tell(struct session *s)
 		tell_start(&s->tell, COMMAND_KILL_CLIENT, "", strtoull(c->name, NULL, 10));
 		break;
 	case VERB_RESET:
-		tell_start(&s->tell, COMMAND_RESET, "", 0);
+		tell_start(&s->tell,
+			strcmp(c->name, "errors") == 0 ? COMMAND_RESET_ERRORS : COMMAND_RESET, "",
+			0);
 		break;
 	case VERB_WAIT_CLOSE:
 		tell_start(&s->tell, COMMAND_COUNT, c->name, 0);
@@ -569,7 +571,8 @@ static void run_as_admin(struct session *s)
 		switch_over(s);
 		break;
 	case VERB_RESET:
-		if (strcmp(s->command.name, "queries") == 0)
+		if (strcmp(s->command.name, "queries") == 0 ||
+			strcmp(s->command.name, "errors") == 0)
 			tell(s);
 		else
 			refuse(s);

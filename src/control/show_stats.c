@@ -5,6 +5,7 @@
 
 #include "control/console.h"
 #include "control/stats.h"
+#include "proto/sqlstate.h"
 #include "route/choose.h"
 
 #define N REPLY_TYPE_NUMERIC
@@ -309,9 +310,11 @@ static size_t transaction_reads_row(const struct show_in *in, size_t pos, struct
 
 static const struct reply_column errors_columns[] = {
 	{"database", REPLY_TYPE_TEXT},
-	{"sqlstate_class", REPLY_TYPE_TEXT},
+	{"sqlstate", REPLY_TYPE_TEXT},
+	{"class", REPLY_TYPE_TEXT},
 	{"source", REPLY_TYPE_TEXT},
 	{"errors", N},
+	{"last_seen", REPLY_TYPE_TEXT},
 };
 
 static size_t errors_row(const struct show_in *in, size_t pos, struct rows *out)
@@ -323,9 +326,11 @@ static size_t errors_row(const struct show_in *in, size_t pos, struct rows *out)
 	r = in->gathered->errors[pos];
 	rows_begin(out);
 	rows_text(out, r->database);
-	rows_text(out, r->sqlstate_class);
-	rows_text(out, r->ours ? "pgweir" : "server");
+	rows_text(out, r->sqlstate);
+	rows_text(out, sqlstate_class_name(r->sqlstate));
+	rows_text(out, error_source_name((enum error_source)r->source));
 	rows_u64(out, r->n);
+	rows_time(out, r->seen_wall_us);
 	rows_end(out);
 	return pos + 1;
 }

@@ -32,6 +32,7 @@ libpure_a_SOURCES += \
 	src/proto/shape.c \
 	src/proto/shape.h \
 	src/proto/sqlstate.h \
+	src/proto/sqlstate.c \
 	src/proto/startup.c \
 	src/proto/startup.h \
 	src/proto/tag.c \

@@ -1,11 +1,14 @@
 /*
- * sqlstate - the SQLSTATEs that pgweir sends or recognises, named as PostgreSQL names them.
- * Source: PostgreSQL manual, appendix "PostgreSQL Error Codes".
+ * sqlstate - the SQLSTATEs that pgweir sends or recognises, named as PostgreSQL names them, and
+ * what their classes mean. Source: PostgreSQL manual, appendix "PostgreSQL Error Codes".
  */
 #ifndef PGWEIR_PROTO_SQLSTATE_H
 #define PGWEIR_PROTO_SQLSTATE_H
 
 #define SQLSTATE_LEN 5u /* characters */
+
+/* What its first two characters mean, as the manual has it; "": no class of PostgreSQL's. */
+const char *sqlstate_class_name(const char *sqlstate);
 
 /* 00, 01: success and warning */
 #define SQLSTATE_SUCCESSFUL_COMPLETION "00000"

@@ -2,6 +2,7 @@
 libpure_a_SOURCES += \
 	src/state/backends.c src/state/backends.h \
 	src/state/clean.c src/state/clean.h \
+	src/state/errors.c src/state/errors.h \
 	src/state/intern.c src/state/intern.h \
 	src/state/journal.c src/state/journal.h \
 	src/state/misuse.c src/state/misuse.h \

@@ -11,6 +11,7 @@
 #include "base/hist.h"
 #include "base/mailbox.h"
 #include "proto/startup.h"
+#include "state/errors.h"
 #include "state/misuse.h"
 #include "state/query_stats.h"
 #include "worker/moved.h"
@@ -458,11 +459,11 @@ struct show_query_row { /* see state/query_stats.h; fingerprint 0: what had to b
 	char text[QUERY_TEXT_MAX];
 };
 
-struct show_error_row { /* ErrorResponses passed on or made, by SQLSTATE class */
+struct show_error_row { /* see state/errors.h */
 	char database[NAME_LEN];
-	char sqlstate_class[4];
-	bool ours;
-	uint64_t n;
+	char sqlstate[6];
+	uint8_t source; /* enum error_source */
+	uint64_t n, seen_wall_us;
 };
 
 struct show_worker_row {
@@ -511,6 +512,7 @@ enum command_what {
 	COMMAND_COUNT,        /* only answer the counts */
 	COMMAND_CLOSE_UNSENT, /* SUSPEND has waited long enough: close what is not sent yet */
 	COMMAND_RESET,        /* forget what statements have cost */
+	COMMAND_RESET_ERRORS, /* … and what errors there were */
 };
 
 struct tell_command {

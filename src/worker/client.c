@@ -608,7 +608,7 @@ void client_put_error(struct worker *w, struct client *c, const struct report *r
 	conn_put_copy(c->conn, buf, out.len);
 	if (c->db != NULL) {
 		c->db->stats.errors++;
-		dbase_count_error(c->db, r->sqlstate, true);
+		dbase_count_error(w, c->db, r->sqlstate, ERROR_PGWEIR);
 	}
 	if (w->conf->log_pooler_errors)
 		log_info(w->log, "error sent to client",

@@ -100,6 +100,9 @@ void command_run(struct worker *w, const struct tell_command *t)
 	case COMMAND_RESET:
 		queries_reset(w);
 		break;
+	case COMMAND_RESET_ERRORS:
+		dbase_reset_errors(w);
+		break;
 	case COMMAND_COUNT:
 		break;
 	case COMMAND_CLOSE_UNSENT:

@@ -640,6 +640,7 @@ static void dbase_free(struct worker *w, struct dbase *db)
 	map_fini(&db->accounts);
 	free(db->routes);
 	free(db->waits);
+	free(db->errors);
 	free(db);
 }
 
@@ -762,22 +763,22 @@ bool dbase_next_route(const struct dbase *db, uint32_t *pos, struct dbase_route 
 	return false;
 }
 
-void dbase_count_error(struct dbase *db, const char *sqlstate, bool ours)
+void dbase_count_error(
+	struct worker *w, struct dbase *db, const char *sqlstate, enum error_source source)
 {
-	struct error_count *e;
-
-	for (uint32_t i = 0; i < db->n_errors; i++) {
-		e = &db->errors[i];
-		if (e->ours == ours && memcmp(e->sqlstate_class, sqlstate, 2) == 0) {
-			e->n++;
-			return;
-		}
-	}
-	if (db->n_errors == SQLSTATE_CLASSES)
+	if (db->errors == NULL && (db->errors = calloc(1, sizeof *db->errors)) == NULL)
 		return;
-	e = &db->errors[db->n_errors++];
-	memcpy(e->sqlstate_class, sqlstate, 2);
-	e->sqlstate_class[2] = '\0';
-	e->ours = ours;
-	e->n = 1;
+	errors_note(db->errors, sqlstate, source, w->now_us);
+}
+
+void dbase_reset_errors(struct worker *w)
+{
+	struct list *it;
+
+	list_foreach (it, &w->dbase_list) {
+		struct dbase *db = list_entry(it, struct dbase, link);
+
+		if (db->errors != NULL)
+			db->errors->n = 0;
+	}
 }

@@ -16,6 +16,7 @@
 #include "pool/waitq.h"
 #include "route/choose.h"
 #include "sql/verdict.h"
+#include "state/errors.h"
 #include "worker/moved.h"
 #include "worker/replayed.h"
 #include "worker/worker.h"
@@ -26,10 +27,9 @@ struct learned;
 struct settings;
 struct waits;
 
-#define WELCOMES_MAX     64u        /* distinct start-up settings remembered per account */
-#define BASELINE_MAX     64u        /* parameters that a server reports */
-#define POOL_RETIRED     UINT32_MAX /* index of a pool whose node has left the database */
-#define SQLSTATE_CLASSES 48u        /* distinct SQLSTATE classes counted per database */
+#define WELCOMES_MAX 64u        /* distinct start-up settings remembered per account */
+#define BASELINE_MAX 64u        /* parameters that a server reports */
+#define POOL_RETIRED UINT32_MAX /* index of a pool whose node has left the database */
 
 /* Counters of one database on one worker; see struct show_stats_row. */
 struct dbase_stats {
@@ -38,12 +38,6 @@ struct dbase_stats {
 	uint64_t client_parses, server_parses, binds, logins;
 	uint64_t replays[REPLAYED_CAUSES], timeouts, errors;
 	uint64_t moving_began, moving_ended, moved[MOVED_CAUSE_COUNT]; /* see moving.h */
-};
-
-struct error_count {
-	char sqlstate_class[3];
-	bool ours;
-	uint64_t n;
 };
 
 struct route_count {
@@ -89,8 +83,7 @@ struct dbase {
 	struct waits *waits; /* see waits.h; NULL: nobody has waited */
 	struct route_count
 		*routes; /* [SQL classes][reasons][nodes of the database + 1], see route_count */
-	struct error_count errors[SQLSTATE_CLASSES];
-	uint32_t n_errors;
+	struct errors *errors; /* see state/errors.h; NULL: none yet, or no memory for it */
 };
 
 /* What a client with these start-up settings is told: ready made ParameterStatus messages. */
@@ -229,7 +222,9 @@ void baseline_fini(struct baseline *b);
 uint32_t dbase_count_route(
 	struct dbase *db, enum sql_class cls, enum choose_reason reason, int32_t node_index);
 void dbase_count_route_us(struct dbase *db, uint32_t where, uint64_t us);
-void dbase_count_error(struct dbase *db, const char *sqlstate, bool ours);
+void dbase_count_error(
+	struct worker *w, struct dbase *db, const char *sqlstate, enum error_source source);
+void dbase_reset_errors(struct worker *w); /* RESET ERRORS */
 
 /* Next route counter that is not zero, from *pos (0 to begin); false at the end. */
 struct dbase_route {

@@ -27,6 +27,8 @@ void loss_run_elsewhere(struct worker *w, struct client *c, struct server *s, co
 		(unsigned long)c->id, (unsigned long)s->id, worker_node_name(w, s->pool->node),
 		why);
 	c->db->stats.replays[replay_cause_of(why)]++;
+	dbase_count_error(w, c->db, strlen(why) == SQLSTATE_LEN ? why : SQLSTATE_CONNECTION_FAILURE,
+		ERROR_REPLAYED);
 	if (c->moves == MOVES_REPLICA)
 		moving_left(c, MOVED_FAILED);
 	balance_count_failure(w, s->pool, why);

@@ -63,7 +63,7 @@ void pass_report(struct worker *w, struct client *c, const struct report *r)
 	report_put(&out, 'E', r);
 	pass_own(w, c, &out);
 	c->db->stats.errors++;
-	dbase_count_error(c->db, r->sqlstate, true);
+	dbase_count_error(w, c->db, r->sqlstate, ERROR_PGWEIR);
 }
 
 void pass_free(struct worker *w, struct client *c)

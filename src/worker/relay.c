@@ -410,10 +410,8 @@ static COLD void error_came(struct walk *k, const struct frame *f)
 	if (c != NULL) {
 		if (e.tag != OWED_TAG_FOUND && e.tag != OWED_TAG_PROBE)
 			c->unit_error = true;
-		if (is_for_client(&e)) {
-			dbase_count_error(c->db, r.sqlstate, false);
+		if (is_for_client(&e))
 			queries_failed(w, s, r.sqlstate);
-		}
 	}
 	if (c != NULL && e.who == OWED_CLIENT && c->deferred_failed) {
 		/* What failed was answered before it ran: this is its error. */
@@ -428,6 +426,8 @@ static COLD void error_came(struct walk *k, const struct frame *f)
 		skip(k, f->total);
 	} else {
 		k->at += f->total;
+		if (c != NULL && is_for_client(&e))
+			dbase_count_error(w, c->db, r.sqlstate, ERROR_SERVER);
 	}
 	drop_skipped(w, s);
 }

@@ -307,14 +307,16 @@ static void show_errors(struct worker *w, struct table *t)
 	list_foreach (it, &w->dbase_list) {
 		const struct dbase *db = list_entry(it, struct dbase, link);
 
-		for (uint32_t i = 0; i < db->n_errors; i++) {
+		for (uint32_t i = 0; db->errors != NULL && i < db->errors->n; i++) {
+			const struct error_count *e = &db->errors->at[i];
 			struct show_error_row *row = next_row(t);
 
 			if (row == NULL)
 				continue;
-			*row = (struct show_error_row){
-				.ours = db->errors[i].ours, .n = db->errors[i].n};
-			memcpy(row->sqlstate_class, db->errors[i].sqlstate_class, 3);
+			*row = (struct show_error_row){.source = e->source,
+				.n = e->n,
+				.seen_wall_us = worker_wall_us(w, e->seen_us)};
+			memcpy(row->sqlstate, e->sqlstate, sizeof row->sqlstate);
 			text_copy(row->database, sizeof row->database, db->name);
 		}
 	}

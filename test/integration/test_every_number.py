@@ -248,7 +248,7 @@ def test_units_by_verdict_and_node(done, site):
 
 def test_errors_by_class_and_source(done):
     assert done.grown("pgweir_errors_total") == N + 1
-    assert done.grown("pgweir_errors_total", sqlstate_class="22", source="server") == \
+    assert done.grown("pgweir_errors_total", sqlstate="22012", sqlstate_class="22", source="server") == \
         done.count["class 22"] == N
     assert done.grown("pgweir_errors_total", sqlstate_class="53", source="pgweir") == \
         done.count["class 53"] == 1

@@ -119,6 +119,34 @@ def test_pins_are_told_of_with_their_cause(pooler):
         assert misuse(pooler) == {}
 
 
+# --- ERRORS ------------------------------------------------------------------------------------
+
+def errors(pooler):
+    return {(r["sqlstate"], r["source"]): int(r["errors"]) for r in pooler.show("ERRORS")
+            if r["database"] == "app"}
+
+
+def test_errors_are_counted_by_sqlstate_and_who_made_them(pooler):
+    pooler.admin("RESET ERRORS")
+    assert errors(pooler) == {}
+    with pooler.raw() as client, pooler.raw() as other:
+        for one in (client, other, client):
+            one.query("SELECT 1/0")
+        assert client.prepared("SELECT $1::int", ["x"]).sqlstate == "22P02"
+        client.query("BEGIN").check()
+        client.query("SELEC")
+        assert client.query("SELECT 1").sqlstate == "25P02"
+        client.query("ROLLBACK").check()
+        assert client.run(pgwire.bind("", "none") + pgwire.SYNC).sqlstate == "26000"
+    assert errors(pooler) == {("22012", "server"): 3, ("22P02", "server"): 1,
+                              ("42601", "server"): 1, ("25P02", "server"): 1,
+                              ("26000", "pgweir"): 1}
+    row = pooler.show_one("ERRORS", sqlstate="22012")
+    assert row["class"] == "Data Exception" and row["last_seen"].endswith("UTC")
+    pooler.admin("RESET ERRORS")
+    assert errors(pooler) == {}
+
+
 # --- HEADROOM ----------------------------------------------------------------------------------
 
 def test_headroom_is_by_littles_law(site):

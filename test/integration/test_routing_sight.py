@@ -73,6 +73,9 @@ def test_a_statement_that_a_replica_refused_is_learned(pooler, where, extended):
         assert is_replica({where.of(client)}), "others are reads as before"
         text = "\n".join(r[0] for r in client.query(f"EXPLAIN ROUTE SELECT {name}(1)").rows)
         assert "one has refused it" in text and "(write)" in text
+        told = {r["source"]: r["class"] for r in pooler.show("ERRORS")
+                if r["sqlstate"] == "25006"}
+        assert told == {"replayed": "Invalid Transaction State"}, "no client has seen it"
         assert count(pooler, "pgweir_learned_statements") == [1]
         assert count(pooler, "pgweir_learned_statements_total", "pgweir_replays_total") == [
             n + 1 for n in before], "the first ran twice, the others at once where they belong"

@@ -188,7 +188,8 @@ START_TEST(metrics_say_what_the_tables_say)
 	ck_has(m, "\npgweir_wait_seconds_count{database=\"app\",user=\"appuser\"} 2\n");
 	ck_has(m, "\npgweir_units_total{database=\"app\",verdict=\"read\",node=\"10.0.0.2:5432\","
 		  "reason=\"replica_ok\",mode=\"on\"} 42\n");
-	ck_has(m, "\npgweir_errors_total{database=\"app\",sqlstate_class=\"53\",source=\"pgweir\"} "
+	ck_has(m, "\npgweir_errors_total{database=\"app\",sqlstate=\"53300\",sqlstate_class=\"53\","
+		  "source=\"pgweir\"} "
 		  "6\n");
 	ck_has(m, "\npgweir_worker_cpu_seconds_total{worker=\"1\"} 1.500000\n");
 	ck_has(m, "\npgweir_pins{cause=\"temp\"} 0\n");
@@ -202,7 +203,7 @@ START_TEST(labels_are_escaped)
 {
 	strcpy(v.rows[0][SHOW_ROWS_ERRORS][0].error.database, "a\"b\\c\nd\xff");
 	ck_has(get("GET /metrics HTTP/1.0\r\n\r\n"),
-		"{database=\"a\\\"b\\\\c\\nd\xef\xbf\xbd\",sqlstate_class=\"53\"");
+		"{database=\"a\\\"b\\\\c\\nd\xef\xbf\xbd\",sqlstate=\"53300\"");
 }
 END_TEST
 
@@ -217,8 +218,9 @@ START_TEST(json_is_one_object_of_tables)
 	ck_has(j, "\"pools\": [\n\t\t{\"database\": \"app\", \"user\": \"appuser\", "
 		  "\"cl_active\": 6, ");
 	ck_has(j, "\"nodes\": [\n\t\t{");
-	ck_has(j, "{\"database\": \"app\", \"sqlstate_class\": \"53\", \"source\": \"pgweir\", "
-		  "\"errors\": 6}\n\t],");
+	ck_has(j, "{\"database\": \"app\", \"sqlstate\": \"53300\", \"class\": "
+		  "\"Insufficient Resources\", \"source\": \"pgweir\", \"errors\": 6, "
+		  "\"last_seen\": null}\n\t],");
 }
 END_TEST
 
@@ -231,10 +233,10 @@ START_TEST(large_answers_come_whole)
 		struct show_error_row *e = &views_row(&v, 0, SHOW_ROWS_ERRORS)->error;
 
 		snprintf(e->database, sizeof e->database, "%0120u", i);
-		strcpy(e->sqlstate_class, "22");
+		strcpy(e->sqlstate, "22012");
 	}
 	m = body_of(get("GET /stats.json HTTP/1.0\r\n\r\n"));
-	for (const char *p = m; (p = strstr(p, "\"sqlstate_class\": \"22\"")) != NULL; p++)
+	for (const char *p = m; (p = strstr(p, "\"sqlstate\": \"22012\"")) != NULL; p++)
 		n++;
 	ck_assert_uint_eq(n, WORLD_ROWS_MAX - 1);
 	ck_assert_str_eq(m + strlen(m) - 3, "\n}\n");

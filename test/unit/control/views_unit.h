@@ -204,8 +204,8 @@ static inline void views_fill(struct views *v)
 		r->node = 1;
 		r->n = 42;
 		strcpy(e->database, "app");
-		strcpy(e->sqlstate_class, "53");
-		e->ours = true;
+		strcpy(e->sqlstate, "53300");
+		e->source = ERROR_PGWEIR;
 		e->n = 6;
 		*p = (struct show_pin_row){.client = 7, .server = 8, .cause = 0, .node = 0};
 		p->since_wall_us = 1767225600u * 1000000ull;

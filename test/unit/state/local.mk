@@ -64,6 +64,11 @@ test_unit_state_check_journal_SOURCES = test/unit/state/check_journal.c
 test_unit_state_check_journal_LDADD = $(UNIT_LIBS)
 test_unit_state_check_journal_CFLAGS = $(UNIT_CFLAGS)
 
+check_PROGRAMS += test/unit/state/check_errors
+test_unit_state_check_errors_SOURCES = test/unit/state/check_errors.c
+test_unit_state_check_errors_LDADD = $(UNIT_LIBS)
+test_unit_state_check_errors_CFLAGS = $(UNIT_CFLAGS)
+
 check_PROGRAMS += test/unit/state/check_query_stats
 test_unit_state_check_query_stats_SOURCES = test/unit/state/check_query_stats.c $(FAILING_ALLOC_FILES)
 test_unit_state_check_query_stats_LDADD = $(UNIT_LIBS)
