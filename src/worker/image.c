@@ -5,6 +5,8 @@
 
 #include "auth/decide.h"
 #include "net/conn.h"
+#include "proto/frontend.h"
+#include "proto/scram.h"
 #include "route/params.h"
 #include "state/backends.h"
 #include "worker/custom.h"
@@ -130,6 +132,27 @@ static void put_baseline(struct wr *out, const struct account *acc)
 	wr_u8(out, 0);
 }
 
+static void put_from(struct wr *out, const struct client *c)
+{
+	struct net_addr from;
+
+	if (conn_remote_addr(c->conn, &from) == OK && !net_addr_is_unix(&from))
+		put_bytes(out, &from.u, from.len);
+	else
+		wr_u32(out, 0);
+}
+
+/* What the logins of its clients have left for the account's servers. */
+static void put_own(struct wr *out, const struct account *acc)
+{
+	wr_u8(out, acc->learned != NULL);
+	if (acc->learned != NULL)
+		wr_bytes(out, acc->learned, sizeof *acc->learned);
+	wr_u8(out, acc->secret != NULL);
+	if (acc->secret != NULL)
+		wr_cstr(out, acc->secret);
+}
+
 void image_put(const struct client *c, struct wr *out)
 {
 	const struct account *acc = c->acc;
@@ -137,15 +160,14 @@ void image_put(const struct client *c, struct wr *out)
 	wr_cstr(out, acc->user);
 	wr_cstr(out, c->db->name);
 	wr_u32(out, c->number);
+	put_from(out, c);
 	wr_u8(out, c->key_len);
 	wr_bytes(out, c->key, c->key_len);
 	wr_u64(out, c->connected_us);
 	wr_u64(out, c->request_us);
 	wr_u64(out, c->wait_begun_us);
 	wr_u8(out, c->hint_told);
-	wr_u8(out, acc->learned != NULL);
-	if (acc->learned != NULL)
-		wr_bytes(out, acc->learned, sizeof *acc->learned);
+	put_own(out, acc);
 	put_baseline(out, acc);
 	put_set(out, c->set.login);
 	put_set(out, c->set.committed);
@@ -157,6 +179,30 @@ void image_put(const struct client *c, struct wr *out)
 
 /* --- reading --- */
 
+/* None: len 0. */
+static enum status read_addr(struct rd *in, struct net_addr *out)
+{
+	struct sockaddr_storage a = {0};
+	uint32_t len = rd_u32(in);
+	const uint8_t *p = rd_bytes(in, len);
+
+	*out = (struct net_addr){0};
+	if (p == NULL || len > sizeof a)
+		return E_PROTO;
+	memcpy(&a, p, len);
+	if (len != 0 && net_addr_set(out, (const struct sockaddr *)&a, (socklen_t)len) != OK)
+		return E_PROTO;
+	return OK;
+}
+
+/* Later than now is now: what is measured from it would be negative. */
+static uint64_t read_time(struct worker *w, struct rd *in)
+{
+	uint64_t t = rd_u64(in);
+
+	return t < w->now_us ? t : w->now_us;
+}
+
 enum status image_read_head(struct rd *in, struct image_head *out)
 {
 	out->user = rd_cstr(in);
@@ -164,7 +210,7 @@ enum status image_read_head(struct rd *in, struct image_head *out)
 	out->number = rd_u32(in);
 	if (in->bad || strlen(out->user) >= NAME_LEN || strlen(out->database) >= NAME_LEN)
 		return E_PROTO;
-	return OK;
+	return read_addr(in, &out->from);
 }
 
 static enum status read_set(struct worker *w, struct rd *in, struct settings **out)
@@ -259,6 +305,7 @@ static enum status read_names(struct worker *w, struct client *c, struct rd *in)
 static enum status read_unnamed(struct worker *w, struct client *c, struct rd *in)
 {
 	struct unnamed is = {.seen.ddl = going_ddl_now(w)}, *u;
+	struct msg_parse parse;
 	const uint8_t *body;
 
 	if (rd_u8(in) == 0)
@@ -268,7 +315,8 @@ static enum status read_unnamed(struct worker *w, struct client *c, struct rd *i
 	is.sql_opts = rd_u32(in);
 	is.len = is.cap = rd_u32(in);
 	body = rd_bytes(in, is.len);
-	if (body == NULL)
+	if (body == NULL || frontend_read_parse(rd_of(body, is.len), &parse) != OK ||
+		parse.name_len != 0)
 		return E_PROTO;
 	u = malloc(sizeof *u + is.len);
 	if (u == NULL)
@@ -327,18 +375,36 @@ static enum status read_baseline(struct worker *w, struct account *acc, struct r
 
 static enum status read_learned(struct account *acc, struct rd *in)
 {
-	const uint8_t *learned;
+	const uint8_t *p = rd_bytes(in, sizeof *acc->learned);
+	struct auth_learned learned;
 
+	if (p == NULL)
+		return E_PROTO;
+	memcpy(&learned, p, sizeof learned);
+	if (learned.salt.len > sizeof learned.salt.bytes)
+		return E_PROTO;
+	if (acc->learned == NULL && (acc->learned = malloc(sizeof learned)) != NULL)
+		*acc->learned = learned;
+	scram_wipe(&learned, sizeof learned);
+	return OK;
+}
+
+/* The account may know better already, by a login of its own. */
+static enum status read_own(struct account *acc, struct rd *in)
+{
+	const char *secret;
+
+	if (rd_u8(in) != 0 && read_learned(acc, in) != OK)
+		return E_PROTO;
 	if (rd_u8(in) == 0)
 		return in->bad ? E_PROTO : OK;
-	learned = rd_bytes(in, sizeof *acc->learned);
-	if (learned != NULL && acc->learned == NULL &&
-		(acc->learned = malloc(sizeof *acc->learned)) != NULL)
-		memcpy(acc->learned, learned, sizeof *acc->learned);
+	secret = rd_cstr(in);
+	if (!in->bad && acc->secret == NULL)
+		acc->secret = strdup(secret);
 	return in->bad ? E_PROTO : OK;
 }
 
-static enum status read_facts(struct client *c, struct rd *in)
+static enum status read_facts(struct worker *w, struct client *c, struct rd *in)
 {
 	uint8_t len = rd_u8(in);
 	const uint8_t *key = rd_bytes(in, len);
@@ -347,19 +413,19 @@ static enum status read_facts(struct client *c, struct rd *in)
 		return E_PROTO;
 	memcpy(c->key, key, len);
 	c->key_len = len;
-	c->connected_us = rd_u64(in);
-	c->request_us = rd_u64(in);
-	c->wait_begun_us = rd_u64(in);
+	c->connected_us = read_time(w, in);
+	c->request_us = read_time(w, in);
+	c->wait_begun_us = read_time(w, in);
 	c->hint_told = rd_u8(in) != 0;
 	return in->bad ? E_PROTO : OK;
 }
 
 enum status image_read_client(struct worker *w, struct client *c, struct rd *in)
 {
-	enum status st = read_facts(c, in);
+	enum status st = read_facts(w, c, in);
 
 	if (st == OK)
-		st = read_learned(c->acc, in);
+		st = read_own(c->acc, in);
 	if (st == OK)
 		st = read_baseline(w, c->acc, in);
 	if (st == OK)
@@ -457,8 +523,9 @@ static enum status read_lru_entry(struct worker *w, struct server *s, struct rd 
 	if (st != OK)
 		return st;
 	s->stmts.last_number = number - 1;
-	st = stmt_lru_find(&s->stmts, stmt) != 0 ? E_PROTO
-						 : stmt_lru_add(&s->stmts, stmt, &e, &victim);
+	st = number == 0 || stmt_lru_find(&s->stmts, stmt) != 0
+		     ? E_PROTO
+		     : stmt_lru_add(&s->stmts, stmt, &e, &victim);
 	stmt_unref(w->stmts, stmt);
 	if (st != OK)
 		return st;
@@ -477,9 +544,10 @@ static enum status read_lru(struct worker *w, struct server *s, struct rd *in)
 	return in->bad ? E_PROTO : st;
 }
 
-static enum status read_where(struct server *s, struct rd *in)
+static enum status read_where(struct worker *w, struct server *s, struct rd *in)
 {
-	const uint8_t *key, *addr;
+	struct net_addr addr;
+	const uint8_t *key;
 
 	s->timeline = rd_u32(in);
 	s->notifier = rd_u32(in);
@@ -488,21 +556,18 @@ static enum status read_where(struct server *s, struct rd *in)
 	key = rd_bytes(in, sizeof s->backend_key);
 	s->version_num = rd_u32(in);
 	s->login_hash = rd_u64(in);
-	s->opened_us = rd_u64(in);
-	s->used_us = rd_u64(in);
-	s->checked_us = rd_u64(in);
-	s->kept_us = rd_u64(in);
-	s->ready_us = rd_u64(in);
+	s->opened_us = read_time(w, in);
+	s->used_us = read_time(w, in);
+	s->checked_us = read_time(w, in);
+	s->kept_us = read_time(w, in);
+	s->ready_us = read_time(w, in);
 	s->node_system_id = rd_u64(in);
 	s->node_start_us = (int64_t)rd_u64(in);
-	s->addr_len = rd_u32(in);
-	if (s->addr_len > sizeof s->addr || s->backend_key_len > sizeof s->backend_key)
-		return E_PROTO;
-	addr = rd_bytes(in, s->addr_len);
-	if (key == NULL || addr == NULL)
+	if (read_addr(in, &addr) != OK || key == NULL || s->backend_key_len > sizeof s->backend_key)
 		return E_PROTO;
 	memcpy(s->backend_key, key, sizeof s->backend_key);
-	memcpy(&s->addr, addr, s->addr_len);
+	memcpy(&s->addr, &addr.u, addr.len);
+	s->addr_len = addr.len;
 	return OK;
 }
 
@@ -514,7 +579,7 @@ enum status image_read_server(struct worker *w, struct server *s, struct rd *in)
 	s->plain_isolation = rd_u8(in) != 0;
 	s->is_reset_done = rd_u8(in) != 0;
 	s->is_bare = rd_u8(in) != 0;
-	if ((st = read_where(s, in)) != OK || (st = read_baseline(w, s->pool->acc, in)) != OK ||
+	if ((st = read_where(w, s, in)) != OK || (st = read_baseline(w, s->pool->acc, in)) != OK ||
 		(st = read_held_set(w, in, &s->settings)) != OK ||
 		(st = read_held_set(w, in, &s->names)) != OK ||
 		(st = read_held_set(w, in, &s->made)) != OK)

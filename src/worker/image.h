@@ -4,18 +4,20 @@
  * nobody has looked at yet. The socket travels beside it (control/takeover_wire.h). Owns: nothing.
  * Bounds: IMAGE_LEN_MAX bytes; a client that takes more stays where it is.
  * Bytes are those of one host and one build: IMAGE_FORMAT and the size of what is copied raw have
- * to be equal (image_format), and monotonic times are the host's.
+ * to be equal (image_format), and monotonic times are the host's. What is read is checked all the
+ * same: lengths, counts, times that lie ahead, statements that are none.
  */
 #ifndef PGWEIR_WORKER_IMAGE_H
 #define PGWEIR_WORKER_IMAGE_H
 
 #include "base/rd.h"
 #include "base/wr.h"
+#include "net/addr.h"
 #include "worker/client.h"
 #include "worker/server.h"
 
 #define IMAGE_LEN_MAX 131072u /* bytes; a record of a SOCK_SEQPACKET socket holds them */
-#define IMAGE_FORMAT  1u
+#define IMAGE_FORMAT  2u
 
 /* What both processes must agree on. */
 uint32_t image_format(void);
@@ -29,7 +31,8 @@ void image_put(const struct client *c, struct wr *out);
 /* What is known before the client is there. `user` and `database` are borrowed from the image. */
 struct image_head {
 	const char *user, *database;
-	uint32_t number; /* of its BackendKeyData */
+	uint32_t number;      /* of its BackendKeyData */
+	struct net_addr from; /* a proxy may have told it; len 0: a unix socket */
 };
 /* Errors: E_PROTO. Advances `in` behind it. */
 enum status image_read_head(struct rd *in, struct image_head *out) MUST_USE;

@@ -322,13 +322,28 @@ void takeover_free(struct worker *w)
 
 /* --- clients come --- */
 
-static enum status make_client(struct worker *w, int fd, struct client **out)
+/* Its address as a proxy may have told it; the socket's own needs no memory. */
+static enum status set_remote(struct conn *conn, const struct net_addr *from)
+{
+	struct net_addr own;
+
+	if (from->len == 0 || (conn_remote_addr(conn, &own) == OK && net_addr_equal(&own, from)))
+		return OK;
+	return conn_set_remote(conn, from);
+}
+
+static enum status make_client(
+	struct worker *w, int fd, const struct image_head *head, struct client **out)
 {
 	struct conn *conn;
 	enum status st = conn_new(w->loop, fd, &client_ops, NULL, &w->client_limits, &conn);
 
 	if (st != OK)
 		return st;
+	if ((st = set_remote(conn, &head->from)) != OK) {
+		conn_free(conn);
+		return st;
+	}
 	worker_set_tcp(w, conn);
 	st = client_new(w, conn, false, out);
 	if (st == OK && (*out)->state == CLIENT_CLOSED)
@@ -371,7 +386,7 @@ static void client_arrives(struct worker *w, struct ask_leaves *t)
 	if (st != OK)
 		close(t->fd);
 	else
-		st = make_client(w, t->fd, &c);
+		st = make_client(w, t->fd, &head, &c);
 	if (st == OK)
 		st = settle(w, c, &head, &in);
 	if (st != OK && c != NULL && c->state != CLIENT_CLOSED)

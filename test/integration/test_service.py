@@ -11,6 +11,7 @@ import urllib.request
 import pytest
 
 from rawclient import RawClient
+from succession import SETTINGS, Succession
 from tools import proc
 
 PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 17, 0x4206, 0x4207
@@ -115,6 +116,22 @@ def test_stopping_is_told_when_the_last_client_has_left(site, manager):
             assert not any("STOPPING=1" in m for m in manager.receive())
         manager.wait("STOPPING=1")
         p.process.wait(20)
+
+
+def test_a_process_that_takes_over_becomes_the_main_one(site, manager):
+    p = watched(site, manager, settings=SETTINGS).start()
+    s = Succession(p)
+    manager.wait("READY=1")
+    with p.raw() as client:
+        for _ in range(2):
+            old = s.replace()
+            assert f"MAINPID={s.pid}" in manager.wait("MAINPID=")
+            s.wait_ended(old)
+            assert client.value("SELECT 1") == "1"
+    # the old one is not the service any more: its end is none
+    assert not any("STOPPING=1" in m for m in manager.receive())
+    s.stop()
+    manager.wait("STOPPING=1")
 
 
 def test_life_is_told_as_often_as_the_watchdog_wants(site, manager):

@@ -2,6 +2,7 @@
 import select
 import threading
 import time
+import urllib.request
 
 import psycopg2
 import pytest
@@ -86,6 +87,109 @@ def test_transaction_ends_in_the_old_process(succession, new_table):
         client.query("COMMIT").check()
         s.wait_ended(old)
         assert client.value(f"SELECT count(*) FROM {table}") == "2"
+
+
+def kill_servers(superuser, user):
+    superuser(f"SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE usename = '{user}'")
+
+
+def test_scram_keys_go_on(succession, superuser):
+    """What the client's login has taught serves the logins of the new process's servers, too."""
+    verifier = superuser("SELECT rolpassword FROM pg_authid WHERE rolname = 'other'")
+    assert verifier.startswith("SCRAM-SHA-256$")
+    s = succession(secrets={"other": verifier})
+    with s.daemon.raw("other") as client:
+        pid = client.value("SELECT pg_backend_pid()")
+        s.wait_ended(s.replace())
+        kill_servers(superuser, "other")
+        assert client.value("SELECT pg_backend_pid()") != pid
+
+
+@pytest.mark.parametrize("secret", ["rolpassword", "'asked-secret'"])
+def test_secrets_that_auth_query_has_told_go_on(succession, superuser, secret):
+    superuser("CREATE ROLE asked LOGIN PASSWORD 'asked-secret'")
+    superuser("CREATE ROLE asker LOGIN SUPERUSER PASSWORD 'asker-secret'")
+    try:
+        s = succession(settings={
+            "auth_user": "asker", "auth_query":
+                f"SELECT rolname, {secret} FROM pg_catalog.pg_authid WHERE rolname = $1"},
+            passwords={"asker": "asker-secret"})
+        with RawClient(s.daemon.port) as client:
+            client.login("asked", "asked-secret", "app")
+            pid = client.value("SELECT pg_backend_pid()")
+            s.wait_ended(s.replace())
+            kill_servers(superuser, "asked")
+            assert client.value("SELECT pg_backend_pid()") != pid
+    finally:
+        kill_servers(superuser, "asked")
+        superuser("DROP ROLE asked")
+        kill_servers(superuser, "asker")
+        superuser("DROP ROLE asker")
+
+
+def test_address_that_a_proxy_has_told_goes_on(succession):
+    s = succession(settings={"proxy_protocol": "on", "proxy_protocol_trusted": "127.0.0.1"})
+    with RawClient(s.daemon.port) as told, s.daemon.raw(application_name="own") as own:
+        told.send(b"PROXY TCP4 203.0.113.7 127.0.0.1 40000 5432\r\n")
+        told.login("app", s.daemon.passwords["app"], "app", application_name="told")
+        port = s.daemon.show_one("CLIENTS", application_name="own")["port"]
+        for _ in range(2):
+            s.wait_ended(s.replace())
+            row = s.daemon.show_one("CLIENTS", application_name="told")
+            assert (row["addr"], row["port"]) == ("203.0.113.7", "40000")
+            row = s.daemon.show_one("CLIENTS", application_name="own")
+            assert (row["addr"], row["port"]) == ("127.0.0.1", port)
+        assert told.value("SELECT 1") == own.value("SELECT 1") == "1"
+
+
+def listening_sockets(port):
+    """Inodes of those that listen there."""
+    with open("/proc/net/tcp", encoding="ascii") as f:
+        rows = [line.split() for line in f.readlines()[1:]]
+    return {row[9] for row in rows
+            if row[3] == "0A" and int(row[1].split(":")[1], 16) == port}
+
+
+@pytest.mark.parametrize("workers", [2, 4, 6])
+def test_every_listening_socket_goes_on(succession, workers):
+    """All members of SO_REUSEPORT, whatever the new number of workers: a connection waits in any."""
+    s = succession(settings={"workers": 4})
+    before = listening_sockets(s.daemon.port)
+    assert len(before) == 4
+    s.daemon.settings["workers"] = workers
+    s.daemon.write_config()
+    stop, failed, done = threading.Event(), [], [0]
+
+    def come_and_go():
+        try:
+            while not stop.is_set():
+                with s.daemon.raw() as client:
+                    assert client.value("SELECT 1") == "1"
+                done[0] += 1
+        except Exception as e:  # pylint: disable=broad-except
+            failed.append(repr(e))
+    threads = [threading.Thread(target=come_and_go) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for _ in range(3):
+        s.wait_ended(s.replace())
+        had = done[0]
+        proc.wait_until("more clients", lambda had=had: failed or done[0] > had + 40)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert listening_sockets(s.daemon.port) == before
+
+
+def test_stats_port_goes_on(succession):
+    s = succession()
+    url = f"http://127.0.0.1:{s.daemon.stats_port}/readyz"
+    for _ in range(2):
+        old = s.replace()
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            assert answer.status == 200
+        s.wait_ended(old)
 
 
 def test_new_clients_are_the_new_process_s(succession):
@@ -305,9 +409,21 @@ def test_new_process_that_cannot_start_changes_nothing(succession):
         assert client.value("SHOW work_mem") == "7MB"
 
 
-def test_no_takeover_while_paused(succession):
+@pytest.mark.parametrize("off, on", [("PAUSE app", "RESUME app"), ("PAUSE", "RESUME"),
+                                     ("SUSPEND", "RESUME"), ("DISABLE app", "ENABLE app")])
+def test_no_takeover_while_something_is_off(succession, off, on):
     s = succession()
-    s.daemon.admin("PAUSE app")
-    assert "RESUME" in s.refused()
-    s.daemon.admin("RESUME app")
-    s.replace()
+    with s.daemon.raw() as client, s.daemon.raw("admin", "pgweir") as console:
+        console.query(off).check()
+        assert "RESUME or ENABLE first" in s.refused()
+        console.query(on).check()
+        s.replace()
+        assert client.value("SELECT 1") == "1"
+
+
+def test_no_takeover_while_clients_are_waited_for(succession):
+    s = succession()
+    with s.daemon.raw() as client:
+        client.query("CREATE TEMP TABLE mine ()").check()
+        s.daemon.admin("SHUTDOWN WAIT_FOR_CLIENTS")
+        assert "shutting down" in s.refused()
