@@ -64,6 +64,10 @@ FUZZ_TARGETS += test/fuzz/fuzz_console_grammar
 test_fuzz_fuzz_console_grammar_SOURCES = test/fuzz/fuzz_console_grammar.c $(FUZZ_MAIN)
 test_fuzz_fuzz_console_grammar_LDADD = libcore.a $(FUZZ_LIBS)
 
+FUZZ_TARGETS += test/fuzz/fuzz_image
+test_fuzz_fuzz_image_SOURCES = test/fuzz/fuzz_image.c test/unit/worker/image_world.h $(FUZZ_MAIN)
+test_fuzz_fuzz_image_LDADD = $(CORE_LIBS) $(FUZZ_ENGINE)
+
 FUZZ_TARGETS += test/fuzz/fuzz_lsn
 test_fuzz_fuzz_lsn_SOURCES = test/fuzz/fuzz_lsn.c $(FUZZ_MAIN)
 test_fuzz_fuzz_lsn_LDADD = $(FUZZ_LIBS)

@@ -334,9 +334,10 @@ class CountingServer(FakeServer):
     def n_open(self):
         """Those that the other side has not closed, whatever it has sent before."""
         poll = select.poll()
-        for conn in self.pool:
-            poll.register(conn.sock, select.POLLRDHUP)
-        return len(self.pool) - len(poll.poll(0))
+        numbers = [n for n in (conn.sock.fileno() for conn in self.pool) if n >= 0]
+        for number in numbers:
+            poll.register(number, select.POLLRDHUP)
+        return len(numbers) - len(poll.poll(0))
 
     def handle(self, conn):
         conn.read_startup()

@@ -48,3 +48,8 @@ check_PROGRAMS += test/unit/worker/check_moving
 test_unit_worker_check_moving_SOURCES = test/unit/worker/check_moving.c
 test_unit_worker_check_moving_LDADD = $(WORKER_UNIT_LIBS)
 test_unit_worker_check_moving_CFLAGS = $(WORKER_UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/worker/check_image
+test_unit_worker_check_image_SOURCES = test/unit/worker/check_image.c test/unit/worker/image_world.h
+test_unit_worker_check_image_LDADD = $(WORKER_UNIT_LIBS)
+test_unit_worker_check_image_CFLAGS = $(WORKER_UNIT_CFLAGS)
