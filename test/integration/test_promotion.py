@@ -6,7 +6,7 @@ import pytest
 from pgwire import Closed
 from rawclient import ServerError
 from tools import proc
-from where import wait_routing, where_fixture
+from where import send_marked, wait_routing, where_fixture
 
 
 where = where_fixture("own_site")
@@ -106,3 +106,19 @@ def test_old_primary_rejoins_as_a_replica(pooler, own_site, where):
                     lambda: old.name in reads(pooler, where), 20 * pooler.slow)
     with pooler.raw() as client:
         assert where.of(client, "INSERT INTO promoted VALUES (0)") == new.name
+
+
+def test_a_read_on_a_replica_that_is_promoted_goes_on(pooler, own_site, where):
+    """Last in this file: the primary is left alive, and fenced."""
+    with pooler.raw() as client:
+        proc.wait_until("reads on a replica", lambda: where.of(client) in (
+            own_site.cluster.nodes[0].name, own_site.cluster.nodes[2].name), 20, 0.05)
+        mark = send_marked(client, "SELECT 4711 FROM pg_sleep(2)")
+        proc.wait_until("it to run", lambda: where.ran(mark), 10, 0.02)
+        name = where.ran(mark).pop()
+        own_site.cluster.node(name).promote()
+        pooler.wait_log(f"node has another role node=127.0.0.1:"
+                        f"{own_site.cluster.node(name).port} cluster=0 role=primary")
+        assert client.result().check().value() == "4711"
+        proc.wait_until("writes there", lambda: where.of(
+            client, "INSERT INTO promoted VALUES (-1)") == name, 20, 0.1)

@@ -6,6 +6,7 @@ import urllib.request
 
 import pgwire
 import pytest
+from tools import proc
 from where import new_mark, wait_replica_read, wait_routing, where_fixture
 
 READS = [
@@ -39,10 +40,10 @@ OBJECTS = """
     CREATE VIEW moody_view AS SELECT moody();
     CREATE PROCEDURE idle_procedure() LANGUAGE sql AS 'SELECT 1';
     CREATE SEQUENCE secret_ticket;
-    CREATE FUNCTION liar() RETURNS bigint STABLE LANGUAGE plpgsql
-        AS 'BEGIN RETURN nextval(''secret_ticket''); END';
-    CREATE FUNCTION other_liar() RETURNS bigint STABLE LANGUAGE plpgsql
-        AS 'BEGIN RETURN nextval(''secret_ticket''); END';
+    CREATE FUNCTION liar() RETURNS bigint STABLE LANGUAGE plpgsql AS $$ DECLARE n bigint;
+        BEGIN EXECUTE 'SELECT next' || 'val(''secret' || '_ticket'')' INTO n; RETURN n; END $$;
+    CREATE FUNCTION other_liar() RETURNS bigint STABLE LANGUAGE plpgsql AS $$ DECLARE n bigint;
+        BEGIN EXECUTE 'SELECT next' || 'val(''secret' || '_ticket'')' INTO n; RETURN n; END $$;
     GRANT ALL ON ALL TABLES IN SCHEMA public TO app;
     GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO app;
 """
@@ -161,6 +162,41 @@ def test_read_only_block_becoming_read_write_runs_on_the_primary(client, where):
     client.query("ROLLBACK").check()
 
 
+@pytest.mark.parametrize("whose", ["ROLE other", "DATABASE app"])
+def test_blocks_are_read_only_where_the_server_says_so(site, where, superuser, whose):
+    """default_transaction_read_only of the role or of the database, which no statement shows."""
+    superuser(f"ALTER {whose} SET default_transaction_read_only = on")
+    try:
+        with site.pgweir_routed() as p:
+            wait_routing(p, where)
+            with p.raw("other") as client:
+                wait_replica_read(client, where)
+                client.query("BEGIN").check()
+                assert is_replica({where.of(client)})
+                assert client.value("SHOW transaction_read_only") == "on"
+                client.query("COMMIT").check()
+                client.query("BEGIN READ WRITE").check()
+                assert where.of(client) == "primary"
+                client.query("COMMIT").check()
+    finally:
+        superuser("SET default_transaction_read_only = off;"
+                  f"ALTER {whose} RESET default_transaction_read_only")
+
+
+def test_strings_end_where_the_clients_setting_says(client, where):
+    """Without standard_conforming_strings it is one string, with it a statement behind another."""
+    sql = "SELECT 'a\\'; DELETE FROM pgbench_history; --'"
+    client.query("SET standard_conforming_strings = off").check()
+    client.query("SET escape_string_warning = off").check()
+    wait_replica_read(client, where)
+    result, nodes = where.run(client, sql)
+    assert result.check().tags == ["SELECT 1"] and is_replica(nodes)
+    client.query("SET standard_conforming_strings = on").check()
+    wait_replica_read(client, where)
+    result, nodes = where.run(client, sql)
+    assert result.check().tags[-1].startswith("DELETE") and nodes == {"primary"}
+
+
 def test_serializable_block_runs_on_the_primary(client, where):
     client.query("BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY").check()
     assert where.of(client) == "primary"
@@ -229,9 +265,12 @@ def test_list_without_a_primary_says_so(site):
 
 
 def test_refused_write_on_a_replica_is_run_on_the_primary(client, where):
-    """liar() is labelled STABLE but takes a number from a sequence."""
-    first = int(client.query("SELECT liar()").value())
-    assert int(client.prepared("SELECT liar()").value()) == first + 1
+    """liar() is labelled STABLE but takes a number from a sequence, which its body hides."""
+    wait_replica_read(client, where)
+    result, nodes = where.run(client, "SELECT liar()")
+    assert len(nodes) == 2 and "primary" in nodes, "it was taken for a read"
+    assert int(client.prepared("SELECT liar()").value()) == int(result.value()) + 1
+    wait_replica_read(client, where)
     _, nodes = where.run(client, "SELECT liar()")
     assert nodes == {"primary"}, "the refusal was remembered"
 
@@ -302,10 +341,48 @@ def test_what_has_nothing_to_do_with_the_replica_is_told_at_once(client, where, 
     assert result.sqlstate == sqlstate and is_replica(nodes)
 
 
-def test_refused_write_in_a_read_only_block_is_the_clients_error(client):
+def test_a_replica_that_takes_no_logins_costs_no_read(site, where):
+    """The monitor may log in there, the application may not."""
+    node = site.cluster.standbys[0]
+    path = f"{node.data}/pg_hba.conf"
+    with open(path, encoding="utf-8") as f:
+        kept = f.read()
+
+    def set_hba(text):
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+        node.sql("SELECT pg_reload_conf()")
+
+    def reads():
+        for c in clients:
+            result, nodes = where.run(c, "SELECT 1")
+            assert not result.errors, result.errors
+            ran.update(nodes)
+        return ran
+    set_hba("host all app all reject\n" + kept)
+    try:
+        with site.pgweir_routed(settings={"server_login_retry": 1}) as p:
+            wait_routing(p, where)
+            clients, ran = [p.raw() for _ in range(8)], set()
+            for _ in range(10):
+                assert node.name not in reads()
+            assert p.show_one("NODES", node=f"127.0.0.1:{node.port}")["health"] == "up"
+            p.wait_log("server login failed")
+            set_hba(kept)
+            proc.wait_until("reads there, too", lambda: node.name in reads(), 20, 0.1)
+            for c in clients:
+                c.close()
+    finally:
+        set_hba(kept)
+
+
+def test_refused_write_in_a_read_only_block_is_the_clients_error(pooler, client, where):
+    wait_replica_read(client, where)
     client.query("BEGIN READ ONLY").check()
-    assert client.query("SELECT other_liar()").sqlstate == "25006"
+    result, nodes = where.run(client, "SELECT other_liar()")
+    assert result.sqlstate == "25006" and is_replica(nodes), "nor does it run again"
     client.query("ROLLBACK").check()
+    assert not [r for r in pooler.show("LEARNED") if "other_liar" in r["statement"]]
 
 
 def test_new_volatile_function_is_known_at_once(client, site, superuser):

@@ -83,6 +83,41 @@ def test_a_statement_that_a_replica_refused_is_learned(pooler, where, extended):
         proc.wait_until("LEARNED to be empty", lambda: not pooler.show("LEARNED"), 10, 0.1)
 
 
+def test_of_what_is_learned_the_newest_are_kept(pooler, where):
+    with pooler.raw(options="-c pgweir.consistency=eventual") as client:
+        before = count(pooler, "pgweir_learned_statements_total")[0]
+        for i in range(140):  # another name is another statement
+            client.query(f"SELECT liar({i}) AS n{i}").check()
+        rows = [r["statement"] for r in pooler.show("LEARNED")]
+        assert len(rows) == 128 == count(pooler, "pgweir_learned_statements")[0]
+        assert count(pooler, "pgweir_learned_statements_total")[0] == before + 140
+        assert not any(s.endswith(" AS n0") for s in rows)
+        assert any(s.endswith(" AS n139") for s in rows)
+        wait_replica_read(client, where)
+        client.query("SELECT liar(1) AS n0").check()  # as at first
+        assert count(pooler, "pgweir_learned_statements_total")[0] == before + 141
+    pooler.admin("RELOAD")
+    proc.wait_until("LEARNED to be empty", lambda: not pooler.show("LEARNED"), 10, 0.1)
+
+
+def test_the_catalog_is_read_again_on_a_timer(own_site, where):
+    """A function that changed past pgweir; nobody reloads."""
+    superuser = own_site.cluster.primary.sql
+    superuser("CREATE FUNCTION calm() RETURNS int STABLE LANGUAGE sql AS 'SELECT 1'", "app")
+    own_site.cluster.wait_caught_up()
+    with own_site.pgweir_routed(settings={"catalog_refresh_interval": 1}) as p, p.raw() as client:
+        wait_routing(p, where)
+        wait_replica_read(client, where)
+        assert is_replica({where.of(client, "SELECT calm()")})
+        superuser("ALTER FUNCTION calm VOLATILE", "app")
+        proc.wait_until("it to be known", lambda: where.of(client, "SELECT calm()") == "primary",
+                        20, 0.2)
+        superuser("ALTER FUNCTION calm STABLE", "app")
+        proc.wait_until("it to be forgotten", lambda: is_replica(
+            {where.of(client, "SELECT calm()")}), 20, 0.2)
+    superuser("DROP FUNCTION calm", "app")
+
+
 def test_show_catalog_tells_what_is_loaded(pooler):
     with pooler.raw() as client:
         client.value("SELECT 1")

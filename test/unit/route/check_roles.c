@@ -345,6 +345,23 @@ START_TEST(promotion_fences_the_old_primary_at_the_first_sign)
 }
 END_TEST
 
+/* Those that told of the higher timeline are all gone: what they told holds. */
+START_TEST(an_old_primary_that_is_left_alone_stays_fenced)
+{
+	start();
+	replica(2, 2, 1000);
+	primary(1, 2, 1001);
+	cut(1);
+	cut(2);
+	primary(0, 1, 9000);
+	ck_assert_uint_eq(cluster()->timeline_max, 2);
+	ck_assert_uint_eq(cluster()->primary, TOPO_NONE);
+	ck_assert(node(0)->fenced);
+	ck_assert(primary(0, 3, 9000) & ROLES_PRIMARY); /* unless it is promoted itself */
+	ck_assert_uint_eq(cluster()->primary, 0);
+}
+END_TEST
+
 START_TEST(a_primary_that_restarts_is_taken_back)
 {
 	struct roles_answer a;
@@ -754,6 +771,7 @@ int main(void)
 	tcase_add_test(tc, two_primaries_of_one_timeline_at_the_start_are_both_refused);
 	tcase_add_test(tc, a_second_primary_does_not_replace_the_first);
 	tcase_add_test(tc, promotion_fences_the_old_primary_at_the_first_sign);
+	tcase_add_test(tc, an_old_primary_that_is_left_alone_stays_fenced);
 	tcase_add_test(tc, a_primary_that_restarts_is_taken_back);
 	tcase_add_test(tc, a_node_that_comes_back_or_is_added_is_told_from_one_found_at_the_start);
 	tcase_add_test(tc, silence_takes_a_node_out_and_an_answer_takes_it_in);
