@@ -307,6 +307,8 @@ uint8_t choose_held_256(uint64_t age_us, uint64_t slow_start_us)
 const char *choose_unfit_text(const struct choose_in *in, uint16_t index)
 {
 	PANIC_IF(index >= in->n_nodes);
+	if (must_primary(in))
+		return "this is for the primary";
 	switch (candidates_check(in, index)) {
 	case FIT:
 		if (in->load[index].is_ejected)

@@ -105,7 +105,7 @@ bool choose_is_fit(const struct choose_in *in, uint16_t index);
  */
 uint8_t choose_held_256(uint64_t age_us, uint64_t slow_start_us);
 
-/* Why the replica in->nodes[index] is not fit for a read, in words; "" if it is. */
+/* Why the replica in->nodes[index] is not fit for the unit, in words; "" if it is. */
 const char *choose_unfit_text(const struct choose_in *in, uint16_t index);
 
 #endif

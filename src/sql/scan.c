@@ -123,7 +123,8 @@ void scan_object(struct scan *s, enum sql_cause cause)
 	struct sql_objections *all = s->objections;
 
 	if (all != NULL && all->n < SQL_OBJECTIONS_MAX)
-		all->at[all->n++] = (struct sql_objection){(uint8_t)cause, view_of(&s->t)};
+		all->at[all->n++] =
+			(struct sql_objection){.cause = (uint8_t)cause, .at = view_of(&s->t)};
 	if (s->v->cause != CAUSE_NONE)
 		return;
 	s->v->cause = (uint8_t)cause;

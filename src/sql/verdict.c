@@ -29,7 +29,7 @@ const char *sql_cause_text(enum sql_cause cause)
 		[CAUSE_RELATION] = "relation",
 		[CAUSE_TYPE] = "type",
 		[CAUSE_OPERATOR] = "operator",
-		[CAUSE_DATABASE] = "database",
+		[CAUSE_DATABASE] = "database with a volatile operator or cast that no text names",
 		[CAUSE_SERVER] = "differs by server",
 		[CAUSE_SEQUENCE] = "sequence",
 		[CAUSE_ADVISORY] = "advisory lock",

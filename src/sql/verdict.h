@@ -193,7 +193,8 @@ enum sql_implied {
 struct sql_objections {
 	uint8_t n; /* 0..SQL_OBJECTIONS_MAX; further ones are left out */
 	struct sql_objection {
-		uint8_t cause; /* enum sql_cause */
+		uint8_t cause;  /* enum sql_cause */
+		bool runs_code; /* the catalog: a user's code, or what runs some */
 		struct sql_view at;
 	} at[SQL_OBJECTIONS_MAX];
 };

@@ -89,7 +89,12 @@ static bool may_be_relation(const struct scan *s, const struct walk *w)
 
 static void hit(struct scan *s, enum sql_cause cause, uint32_t bits)
 {
+	struct sql_objections *all = s->objections;
+	bool is_noted = all != NULL && all->n < SQL_OBJECTIONS_MAX;
+
 	scan_object(s, s->cat != NULL ? cause : CAUSE_NO_CATALOG);
+	if (is_noted)
+		all->at[all->n - 1u].runs_code = (bits & CATALOG_CODE) != 0;
 	if ((bits & CATALOG_CODE) != 0)
 		scan_flag(s, SQLV_BODY | SQLV_MAY_ADVANCE);
 	if ((bits & CATALOG_CODE) != 0 || cause == CAUSE_FUNCTION)

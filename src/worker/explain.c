@@ -69,6 +69,27 @@ static void say(struct lines *l, const char *format, ...)
 
 /* --- the statement --- */
 
+/* What is known of the name, in words; "": the cause says it all. */
+static const char *fact_of(const struct sql_objection *o)
+{
+	switch ((enum sql_cause)o->cause) {
+	case CAUSE_FUNCTION:
+		return o->runs_code ? ": in the catalog as volatile, or as reaching what is"
+				    : ": PostgreSQL's own, volatile or another on each server";
+	case CAUSE_RELATION:
+		return o->runs_code
+			       ? ": in the catalog as running such functions (a view, a policy)"
+			       : ": in the catalog as a sequence, unlogged, foreign, or another on "
+				 "each server";
+	case CAUSE_TYPE:
+		return ": in the catalog as having volatile code of its own";
+	case CAUSE_OPERATOR:
+		return ": in the catalog as calling a volatile function";
+	default:
+		return "";
+	}
+}
+
 static void say_objections(struct lines *l, const char *sql, const struct sql_verdict *v,
 	const struct sql_objections *all)
 {
@@ -76,9 +97,9 @@ static void say_objections(struct lines *l, const char *sql, const struct sql_ve
 		const struct sql_objection *o = &all->at[i];
 		int n = (int)(o->at.len < WORD_TEXT_MAX ? o->at.len : WORD_TEXT_MAX);
 
-		say(l, "  Not for a replica: %s, \"%.*s\" at byte %u",
+		say(l, "  Not for a replica: %s, \"%.*s\" at byte %u%s",
 			sql_cause_text((enum sql_cause)o->cause), n, sql + o->at.off,
-			(unsigned)o->at.off + 1);
+			(unsigned)o->at.off + 1, fact_of(o));
 	}
 	if (all->n == 0 && v->cause != CAUSE_NONE)
 		say(l, "  Not for a replica: %s", sql_cause_text((enum sql_cause)v->cause));
@@ -253,8 +274,11 @@ static void explain(struct worker *w, struct lines *l, const char *sql, size_t l
 	struct client *c = l->c;
 	const struct unit kept = c->unit;
 	bool probe_due = c->probe_due;
-	char *text = strndup(sql, len); /* ends where the statement does */
+	char *text;
 
+	for (; len != 0 && strchr(" \t\n\r\f\v", *sql) != NULL; len--)
+		sql++;
+	text = strndup(sql, len); /* ends where the statement does */
 	if (text != NULL) {
 		judge_text(w, c, text, strlen(text));
 		if (c->server != NULL)

@@ -1,4 +1,6 @@
 """What a client can say about its routing: pgweir.* parameters, hints, EXPLAIN ROUTE."""
+import contextlib
+
 import psycopg2
 import pytest
 from test_routing import is_replica
@@ -10,10 +12,14 @@ OBJECTS = """
     CREATE TABLE notes (n int); INSERT INTO notes VALUES (0);
     CREATE FUNCTION note() RETURNS int VOLATILE LANGUAGE sql
         AS 'UPDATE notes SET n = n + 1 RETURNING n';
-    CREATE SEQUENCE tickets;
+    CREATE SEQUENCE tickets; GRANT SELECT ON notes TO other;
+    CREATE VIEW moody_view AS SELECT moody();
+    CREATE FUNCTION moody_sum(int, int) RETURNS int VOLATILE LANGUAGE sql AS 'SELECT $1 + $2';
+    CREATE OPERATOR public.%%% (FUNCTION = moody_sum, LEFTARG = int, RIGHTARG = int);
     ALTER TABLE notes OWNER TO app; ALTER SEQUENCE tickets OWNER TO app;
 """
-DROP = "DROP FUNCTION moody, note; DROP TABLE notes; DROP SEQUENCE tickets;"
+DROP = "DROP VIEW moody_view; DROP OPERATOR public.%%% (int, int);" \
+    "DROP FUNCTION moody, note, moody_sum; DROP TABLE notes; DROP SEQUENCE tickets;"
 
 
 where = where_fixture("site")
@@ -234,6 +240,51 @@ def test_consistency_of_a_statement_reads_past_the_clients_own_mark(site, client
             standby.resume_replay()
 
 
+def paused(site):
+    """No standby replays while this lasts, and what the primary writes makes them lag."""
+    stack = contextlib.ExitStack()
+    for standby in site.cluster.standbys:
+        standby.pause_replay()
+        stack.callback(standby.resume_replay)
+    site.cluster.primary.sql("UPDATE notes SET n = n", "app")
+    return stack
+
+
+@pytest.mark.usefixtures("pooler")
+def test_max_lag_is_the_clients_the_hints_and_the_users(site, where):
+    """Each over the one before it: configuration, user, SET, hint."""
+    with site.pgweir_routed("max_lag=60s consistency=eventual",
+                            users={"other": "max_lag=500ms"}) as p:
+        wait_routing(p, where)
+        with p.raw() as one, p.raw("other") as other, paused(site):
+            def sees(client, sql="SELECT 1"):
+                return {where.of(client, sql) for _ in range(3)}
+            proc.wait_until("the user's max_lag", lambda: sees(other) == {"primary"}, 20, 0.1)
+            assert "primary" not in sees(one)
+            assert sees(one, "/* pgweir: max_lag=500ms */ SELECT 1") == {"primary"}
+            assert "primary" not in sees(one)
+            one.query("SET pgweir.max_lag = '500ms'").check()
+            assert sees(one) == {"primary"}
+            assert "primary" not in sees(one, "/* pgweir: max_lag=1min */ SELECT 1")
+            one.query("RESET pgweir.max_lag").check()
+            assert "primary" not in sees(one)
+            other.query("SET pgweir.max_lag = '1min'").check()
+            assert "primary" not in sees(other)
+
+
+@pytest.mark.usefixtures("pooler")
+def test_consistency_is_the_users_over_the_databases(site, where):
+    with site.pgweir_routed("max_lag=60s consistency=eventual",
+                            users={"other": "consistency=strong"}) as p:
+        wait_routing(p, where)
+        with p.raw() as one, p.raw("other") as other, paused(site):
+            site.cluster.primary.sql("UPDATE notes SET n = 4711", "app")
+            assert other.value("SHOW pgweir.consistency") == "strong"
+            for _ in range(10):
+                assert other.value("SELECT n FROM notes") == "4711"
+                assert one.value("SELECT n FROM notes") != "4711"
+
+
 def test_an_unknown_hint_is_told_once(client):
     result = client.query("/* pgweir: faster */ SELECT 1").check()
     assert "faster" in result.notices[0]["M"] and result.notices[0]["S"] == "WARNING"
@@ -307,6 +358,21 @@ def test_explain_route_tells_where_and_why(site, client, where, extended):
     where.of(client)
     assert "in_transaction" in explain(client, "SELECT 1", extended)
     client.query("ROLLBACK").check()
+
+
+def test_explain_route_tells_what_the_catalog_knows(client):
+    """Of each name that speaks against a replica; the statement is not run."""
+    for sql, fact in [
+            ("SELECT moody()", '"moody" at byte 8: in the catalog as volatile, or as reaching'),
+            ("SELECT * FROM moody_view", '"moody_view" at byte 15: in the catalog as running such'),
+            ("TABLE tickets", '"tickets" at byte 7: in the catalog as a sequence, unlogged'),
+            ("SELECT 1 OPERATOR(public.%%%) 2", '"%%%" at byte 26: in the catalog as calling'),
+            ("INSERT INTO notes VALUES (1)", "this is for the primary; "),
+            ("SELECT pg_is_in_recovery()", '"pg_is_in_recovery" at byte 8'),
+            ("SELECT pg_switch_wal()", "PostgreSQL's own, volatile or another")]:
+        text = explain(client, sql)
+        assert "Not for a replica: " in text and fact in text, text
+        assert 'Catalog of "app": ' in text
 
 
 @both

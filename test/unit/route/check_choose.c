@@ -272,6 +272,17 @@ START_TEST(why_a_replica_is_not_fit_can_be_told)
 END_TEST
 
 /* Only replica 1 is good; each case spoils it. */
+START_TEST(what_is_for_the_primary_is_for_no_replica)
+{
+	in.kind = CHOOSE_WRITE;
+	ck_assert_str_eq(choose_unfit_text(&in, 1), "this is for the primary");
+	in.kind = CHOOSE_READ;
+	ck_assert_str_eq(choose_unfit_text(&in, 1), "");
+	in.route = CHOOSE_ROUTE_PRIMARY;
+	ck_assert_str_eq(choose_unfit_text(&in, 1), "this is for the primary");
+}
+END_TEST
+
 START_TEST(what_makes_a_replica_unfit)
 {
 	topo->nodes[2].health = TOPO_DOWN;
@@ -748,6 +759,7 @@ int main(void)
 	tcase_add_test(tc, a_strong_read_is_not_bound_to_a_replica);
 	tcase_add_test(tc, a_floor_keeps_reads_from_replicas_below_it);
 	tcase_add_test(tc, why_a_replica_is_not_fit_can_be_told);
+	tcase_add_test(tc, what_is_for_the_primary_is_for_no_replica);
 	tcase_add_test(tc, what_makes_a_replica_unfit);
 	tcase_add_test(tc, an_old_snapshot_counts_as_lag);
 	tcase_add_test(tc, own_writes_are_read_on_the_primary_until_a_replica_has_them);
