@@ -245,11 +245,14 @@ static void find_facts(
 	facts->n_users = (uint32_t)auth_users_count(users);
 }
 
-static void advise(const struct config_set *set, struct findings *found)
+static void advise(
+	const struct config_set *set, const struct config_from *from, struct findings *found)
 {
 	struct advice_facts facts = {.files_max = 0};
 
 	find_facts(set->conf, set->users, &facts);
+	if (from->ask_nodes != NULL)
+		from->ask_nodes(set->conf, set->users, &facts, found);
 	advice_check(set->conf, &facts, found);
 }
 
@@ -290,7 +293,7 @@ enum status config_load(const struct config_from *from, const struct conf *previ
 		return st;
 	st = config_complete(out, key, found);
 	if (st == OK)
-		advise(out, found);
+		advise(out, from, found);
 	else
 		config_set_fini(out);
 	return st;

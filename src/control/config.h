@@ -13,6 +13,7 @@
 #include "conf/findings.h"
 
 struct access;
+struct advice_facts;
 struct auth_users;
 struct document_out;
 struct tls_set;
@@ -28,6 +29,10 @@ struct config_set {
 struct config_from {
 	const char *path;               /* "": there is no file */
 	const char *const *environment; /* as in struct conf_reader; NULL: none */
+	/* what nodes tell, for advice: control/ask_nodes.h, which blocks; NULL: they are not asked
+	 */
+	void (*ask_nodes)(const struct conf *conf, const struct auth_users *users,
+		struct advice_facts *facts, struct findings *found);
 };
 
 /*

@@ -2,6 +2,7 @@
 libcore_a_SOURCES += \
 	src/control/access_load.c src/control/access_load.h \
 	src/control/admin.c src/control/admin.h \
+	src/control/ask_nodes.c src/control/ask_nodes.h \
 	src/control/auth_query.c src/control/auth_query.h \
 	src/control/catalog_load.c src/control/catalog_load.h \
 	src/control/collect.c src/control/collect.h \

@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <libpq-fe.h>
+#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -551,4 +553,67 @@ const char *pq_result_value(const struct pq_result *r, size_t column)
 	if (column >= pq_result_columns(r) || PQntuples(of(r)) == 0 || PQgetisnull(of(r), 0, i))
 		return NULL;
 	return PQgetvalue(of(r), 0, i);
+}
+
+/* --- without a loop --- */
+
+static void ignore_notice(void *arg, const PGresult *r)
+{
+	(void)arg;
+	(void)r;
+}
+
+/* The whole answer has come. */
+static bool wait_answer(PGconn *conn, unsigned timeout_s)
+{
+	struct pollfd p = {.fd = PQsocket(conn), .events = POLLIN};
+
+	while (PQisBusy(conn))
+		if (poll(&p, 1, (int)timeout_s * 1000) <= 0 || PQconsumeInput(conn) == 0)
+			return false;
+	return true;
+}
+
+static enum status ask_value(
+	PGconn *conn, unsigned timeout_s, const char *sql, char *value, size_t cap, char *err)
+{
+	PGresult *r = NULL;
+	enum status st = E_IO;
+
+	if (PQstatus(conn) != CONNECTION_OK) {
+		copy_line(err, PQ_TEXT_MAX, PQerrorMessage(conn));
+	} else if (PQsendQuery(conn, sql) != 1 || !wait_answer(conn, timeout_s)) {
+		copy_line(err, PQ_TEXT_MAX, "no answer");
+	} else {
+		r = PQgetResult(conn);
+		st = PQresultStatus(r) == PGRES_TUPLES_OK && PQntuples(r) == 1 ? OK : E_INVALID;
+		copy_line(err, PQ_TEXT_MAX, PQresultErrorMessage(r));
+		copy_line(value, cap, st == OK ? PQgetvalue(r, 0, 0) : "");
+	}
+	PQclear(r);
+	return st;
+}
+
+enum status pq_ask(const struct pq_target *t, unsigned timeout_s, const char *sql, char *value,
+	size_t cap, char *err)
+{
+	struct pq_params p = {.n = 0};
+	PGconn *conn = NULL;
+	char seconds[12];
+	enum status st;
+
+	copy_line(err, PQ_TEXT_MAX, "no memory");
+	snprintf(seconds, sizeof seconds, "%u", timeout_s);
+	st = pq_params_set(&p, t, PQlibVersion());
+	if (st == OK)
+		st = pq_params_add(&p, "connect_timeout", seconds);
+	if (st == OK)
+		conn = PQconnectdbParams(p.keys, (const char *const *)p.values, 0);
+	pq_params_fini(&p);
+	if (conn == NULL)
+		return E_NOMEM;
+	PQsetNoticeReceiver(conn, ignore_notice, NULL);
+	st = ask_value(conn, timeout_s, sql, value, cap, err);
+	PQfinish(conn);
+	return st;
 }

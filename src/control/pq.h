@@ -90,6 +90,16 @@ int pq_server_version(const struct pq *c); /* 150003; after on_ready */
 /* Does it say at its login that it is a standby (in_hot_standby)? Older than 14 never do. */
 bool pq_in_recovery(const struct pq *c);
 
+/* --- without a loop --- */
+
+/*
+ * Connect, ask for one value, and end; blocks, at most about 2 * timeout_s. value: its text, cut at
+ * `cap`; err[PQ_TEXT_MAX]: one line of an error. t->hostaddr may be "": libpq looks t->host up.
+ * Errors: E_IO no connection, or no answer in time; E_INVALID an error of SQL; E_NOMEM.
+ */
+enum status pq_ask(const struct pq_target *t, unsigned timeout_s, const char *sql, char *value,
+	size_t cap, char *err) MUST_USE;
+
 /* --- results --- */
 bool pq_result_ok(const struct pq_result *r);              /* not an error */
 const char *pq_result_sqlstate(const struct pq_result *r); /* "" unless an error */

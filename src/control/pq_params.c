@@ -126,3 +126,8 @@ enum status pq_params_set(struct pq_params *p, const struct pq_target *t, int ve
 		ok = add(p, "password", t->password);
 	return ok ? OK : E_NOMEM;
 }
+
+enum status pq_params_add(struct pq_params *p, const char *key, const char *value)
+{
+	return add(p, key, value) ? OK : E_NOMEM;
+}

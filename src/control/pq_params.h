@@ -20,6 +20,8 @@ struct pq_params {
 /* `version`: libpq's, 150003: options are left out that it does not know. Errors: E_NOMEM;
  * pq_params_fini is the caller's in any case. */
 enum status pq_params_set(struct pq_params *p, const struct pq_target *t, int version) MUST_USE;
+/* One more. Errors: E_NOMEM. */
+enum status pq_params_add(struct pq_params *p, const char *key, const char *value) MUST_USE;
 void pq_params_fini(struct pq_params *p);
 
 #endif

@@ -6,13 +6,18 @@
 
 #include "base/value.h"
 
+/* reserved_connections came with PostgreSQL 16 */
+#define CONNECTIONS                                                  \
+	"current_setting('max_connections')::int8"                   \
+	" - current_setting('superuser_reserved_connections')::int8" \
+	" - coalesce(current_setting('reserved_connections', true), '0')::int8"
+
+const char probe_connections_sql[] = "SELECT " CONNECTIONS;
+
 const char probe_identity_sql[] =
 	"SELECT s.system_identifier,"
 	" (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8,"
-	" i.bytes_per_wal_segment, i.wal_block_size,"
-	" current_setting('max_connections')::int8"
-	" - current_setting('superuser_reserved_connections')::int8"
-	" - coalesce(current_setting('reserved_connections', true), '0')::int8"
+	" i.bytes_per_wal_segment, i.wal_block_size, " CONNECTIONS
 	" FROM pg_control_system() s, pg_control_init() i";
 
 /*

@@ -15,6 +15,9 @@ extern const char probe_identity_sql[];
 enum status probe_read_identity(const char *const values[PROBE_IDENTITY_COLUMNS],
 	struct roles_answer *out) MUST_USE; /* E_PROTO: not what was asked for */
 
+/* Connections that the node has for others than superusers, alone. */
+extern const char probe_connections_sql[];
+
 /* Every sample: role, positions, timeline, wal_writer_delay. */
 #define PROBE_SAMPLE_COLUMNS 6u
 extern const char probe_sample_sql[];

@@ -19,6 +19,7 @@
 #include "conf/document.h"
 #include "conf/variables.h"
 #include "config.h"
+#include "control/ask_nodes.h"
 #include "control/config.h"
 #include "control/control.h"
 #include "main/daemon.h"
@@ -65,6 +66,7 @@ static void usage(FILE *to)
 	      "\n"
 	      "  -d, --daemon             run in the background\n"
 	      "  -t, --test               test the configuration, show all errors, and exit\n"
+	      "      --ask-nodes          with -t: ask each node how many connections it has\n"
 	      "  -u, --user=USER          run as USER\n"
 	      "  -R, --takeover           have this program take over from the running daemon\n"
 	      "  -q, --quiet              log warnings and errors only\n"
@@ -125,7 +127,7 @@ static int migrate(const char *path)
 /* Read the command line. Returns -1 to go on, else the exit status. */
 static int read_options(int argc, char **argv, struct options *o)
 {
-	enum { OPT_HELP_CONFIG = 256, OPT_MIGRATE, OPT_TAKEOVER_FD };
+	enum { OPT_HELP_CONFIG = 256, OPT_MIGRATE, OPT_TAKEOVER_FD, OPT_ASK_NODES };
 	static const struct option longs[] = {{"daemon", no_argument, NULL, 'd'},
 		{"test", no_argument, NULL, 't'}, {"user", required_argument, NULL, 'u'},
 		{"quiet", no_argument, NULL, 'q'}, {"verbose", no_argument, NULL, 'v'},
@@ -133,6 +135,7 @@ static int read_options(int argc, char **argv, struct options *o)
 		{"takeover", no_argument, NULL, 'R'},
 		{"reboot", no_argument, NULL, 'R'},                        /* PgBouncer's word */
 		{"takeover-fd", required_argument, NULL, OPT_TAKEOVER_FD}, /* not for people */
+		{"ask-nodes", no_argument, NULL, OPT_ASK_NODES},
 		{"help-config", no_argument, NULL, OPT_HELP_CONFIG},
 		{"migrate", required_argument, NULL, OPT_MIGRATE}, {NULL, 0, NULL, 0}};
 	int ch;
@@ -161,6 +164,9 @@ static int read_options(int argc, char **argv, struct options *o)
 		case OPT_TAKEOVER_FD:
 			o->takeover_fd = atoi(optarg);
 			break;
+		case OPT_ASK_NODES:
+			o->from.ask_nodes = ask_nodes;
+			break;
 		case 'V':
 			puts(PACKAGE_STRING);
 			return 0;
@@ -175,6 +181,10 @@ static int read_options(int argc, char **argv, struct options *o)
 			usage(stderr);
 			return 2;
 		}
+	}
+	if (o->from.ask_nodes != NULL && !o->test) {
+		fputs("pgweir: --ask-nodes goes with -t\n", stderr);
+		return 2;
 	}
 	if (argc - optind > 1 || (argc == optind && !variables_any(o->from.environment))) {
 		fputs("pgweir: exactly one configuration file is needed, or variables "

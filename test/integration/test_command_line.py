@@ -1,5 +1,6 @@
 """Options of the command, the configuration's errors, and what the daemon says at its start."""
 import os
+import socket
 import subprocess
 import urllib.request
 
@@ -81,6 +82,40 @@ def ten_lines():
     section = text[text.index("## Ten lines"):]
     lines = section[:section.index("The hosts are")].splitlines()[1:]
     return "\n".join(line[4:] for line in lines) + "\n"
+
+
+def test_nodes_are_asked_how_many_connections_they_have(site):
+    """--ask-nodes: pools above max_connections; nodes that do not answer; no password is told."""
+    def ask(p, *more, env=None):
+        p.write_config()
+        done = subprocess.run([site.binary, "-t", *more, p.config], capture_output=True, text=True,
+                              timeout=60, check=False, env=proc.clean_env(env))
+        return done.returncode, done.stderr
+    node = site.cluster.primary
+    has = int(node.sql("SELECT current_setting('max_connections')::int"
+                       " - current_setting('superuser_reserved_connections')::int"))
+    p = site.pgweir(settings={"default_pool_size": has + 1})
+    assert "connections for clients" not in ask(p)[1]
+    rc, text = ask(p, "--ask-nodes", env={"PGHOST": "203.0.113.1", "PGPORT": "1"})
+    assert rc == 0 and f"node 127.0.0.1:{node.port} has {has} connections for clients" in text, text
+    assert "max_node_connections" in text and "the configuration is good" in text
+    p.settings["max_node_connections"] = has
+    rc, text = ask(p, "--ask-nodes")
+    assert rc == 0 and "connections for clients" not in text and "not asked" not in text, text
+    p.settings["monitor_password"] = "not-the-password"
+    rc, text = ask(p, "--ask-nodes")
+    assert rc == 0 and f"127.0.0.1:{node.port}: not asked: " in text, text
+    assert "password authentication failed" in text and "not-the-password" not in text
+    p.settings["monitor_password"] = site.passwords["monitor"]
+    silent = socket.create_server(("127.0.0.1", 0))  # takes connections, and says nothing
+    p.databases = {"gone": f"host=127.0.0.1 port={proc.free_port()}",
+                   "mute": f"host=127.0.0.1 port={silent.getsockname()[1]}"}
+    rc, text = ask(p, "--ask-nodes")
+    silent.close()
+    assert rc == 0 and text.count("not asked: ") == 2 and "refused" in text and "timeout" in text
+    done = subprocess.run([site.binary, "--ask-nodes", p.config], capture_output=True, text=True,
+                          timeout=60, check=False)
+    assert done.returncode == 2 and "goes with -t" in done.stderr
 
 
 def test_the_ten_lines_of_the_readme_work(site):
