@@ -178,7 +178,7 @@ static inline void world_worker_mail(struct world *w, uint32_t i, struct mail *m
 		return;
 	}
 	if (w->on_tell != NULL && (m->kind == TELL_SECRET ||
-					  (m->kind >= TELL_LISTENING && m->kind <= TELL_BARRIER))) {
+					  (m->kind >= TELL_LISTENING && m->kind <= TELL_SETTLED))) {
 		w->on_tell(w->arg, i, m);
 		return;
 	}

@@ -124,6 +124,16 @@ test_unit_control_check_takeover_wire_SOURCES = test/unit/control/check_takeover
 test_unit_control_check_takeover_wire_LDADD = $(CONTROL_UNIT_LIBS)
 test_unit_control_check_takeover_wire_CFLAGS = $(CONTROL_UNIT_CFLAGS)
 
+check_PROGRAMS += test/unit/control/check_predecessor
+test_unit_control_check_predecessor_SOURCES = test/unit/control/check_predecessor.c
+test_unit_control_check_predecessor_LDADD = $(CONTROL_UNIT_LIBS)
+test_unit_control_check_predecessor_CFLAGS = $(CONTROL_UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/control/check_takeover
+test_unit_control_check_takeover_SOURCES = test/unit/control/check_takeover.c
+test_unit_control_check_takeover_LDADD = $(CONTROL_UNIT_LIBS)
+test_unit_control_check_takeover_CFLAGS = $(CONTROL_UNIT_CFLAGS)
+
 check_PROGRAMS += test/unit/control/check_target
 test_unit_control_check_target_SOURCES = test/unit/control/check_target.c
 test_unit_control_check_target_LDADD = $(CONTROL_UNIT_LIBS)
