@@ -365,6 +365,7 @@ struct conf {
 	uint32_t query_stats_top;         /* of them in /metrics */
 	uint64_t slow_query_threshold_us; /* 0: none is logged */
 	bool slow_query_text;
+	bool log_query_errors;
 	uint32_t slow_query_rate;    /* lines a second */
 	uint32_t nplusone_threshold; /* 0: nothing is looked for */
 	uint64_t nplusone_window_us;

@@ -37,25 +37,47 @@ static bool is_traceparent(const char *p)
 	return p[0] == '0' && p[1] == '0' && trace && span;
 }
 
+static int hex_digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : is_hex(c | 0x20) ? (c | 0x20) - 'a' + 10 : -1;
+}
+
+/* The character at `p`, which %XX may stand for; *used: its bytes. */
+static char decode(const char *p, size_t len, size_t *used)
+{
+	*used = 1;
+	if (*p != '%' || len < 3 || hex_digit(p[1]) < 0 || hex_digit(p[2]) < 0)
+		return *p;
+	*used = 3;
+	return (char)(hex_digit(p[1]) << 4 | hex_digit(p[2]));
+}
+
+/* What follows the equals sign, quoted or bare. */
+static bool read_value(const char *p, size_t len, char out[TRACE_SIZE])
+{
+	bool quoted = len != 0 && *p == '\'';
+	size_t at = quoted, n, used;
+
+	for (n = 0; n < TRACE_LEN && at < len; n++, at += used)
+		out[n] = decode(p + at, len - at, &used);
+	if (n < TRACE_LEN || !is_traceparent(out))
+		return false;
+	out[TRACE_LEN] = '\0';
+	if (quoted)
+		return at < len && p[at] == '\'';
+	return at == len || p[at] == ',' || is_blank(p[at]);
+}
+
 /* Inside a comment: the key begins it, or follows a comma or a blank. */
 static bool read_comment(const char *p, size_t len, char out[TRACE_SIZE])
 {
 	for (size_t i = 0; i + KEY_LEN + TRACE_LEN <= len; i++) {
-		size_t at = i + KEY_LEN;
-		bool quoted;
-
-		if (p[i] != 't' || memcmp(p + i, KEY, KEY_LEN) != 0 ||
-			(i != 0 && p[i - 1] != ',' && !is_blank(p[i - 1])))
-			continue;
-		quoted = p[at] == '\'';
-		at += quoted;
-		if (at + TRACE_LEN + quoted > len || (quoted && p[at + TRACE_LEN] != '\'') ||
-			!is_traceparent(p + at))
-			continue;
-		memcpy(out, p + at, TRACE_LEN);
-		out[TRACE_LEN] = '\0';
-		return true;
+		if (p[i] == 't' && memcmp(p + i, KEY, KEY_LEN) == 0 &&
+			(i == 0 || p[i - 1] == ',' || is_blank(p[i - 1])) &&
+			read_value(p + i + KEY_LEN, len - i - KEY_LEN, out))
+			return true;
 	}
+	out[0] = '\0';
 	return false;
 }
 

@@ -2,8 +2,9 @@
  * trace - the W3C trace context that a statement carries in its first or last comment, as
  * sqlcommenter writes it:
  * action='index',traceparent='00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'. Pure; no
- * allocation. Bounds: a comment of more than TRACE_COMMENT_MAX bytes is not looked into. Source:
- * sqlcommenter's specification; W3C Trace Context, "traceparent Header".
+ * allocation. Bounds: a comment of more than TRACE_COMMENT_MAX bytes is not looked into.
+ * Source: sqlcommenter's specification (values are quoted and URL-encoded; bare ones are taken,
+ * too); W3C Trace Context, "traceparent Header" (version 00).
  */
 #ifndef PGWEIR_SQL_TRACE_H
 #define PGWEIR_SQL_TRACE_H

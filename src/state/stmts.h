@@ -22,6 +22,7 @@ struct stmt {
 	uint32_t query_len;     /* without the NUL */
 	uint16_t n_types;
 	bool is_sql;          /* the text is a PREPARE, which makes the statement; else of Parse */
+	bool has_trace;       /* the caller's, with the fingerprint: it carries a trace context */
 	const uint8_t *types; /* n_types OIDs of 4 bytes in network order, as in Parse */
 	uint64_t fingerprint; /* the caller's: of the text; 0: not known yet */
 	uint64_t good;        /* the caller's: for whom it was last parsed well; 0: for nobody */

@@ -3,6 +3,7 @@
 #include "proto/frame.h"
 #include "proto/frontend.h"
 #include "sql/fingerprint.h"
+#include "worker/unit.h"
 
 struct text {
 	const char *sql; /* NULL: not known */
@@ -50,21 +51,31 @@ static struct text of_message(const struct client *c, uint8_t type, const uint8_
 	return t.len == 0 ? unnamed(c) : named(c, t.sql);
 }
 
+/* Of the first statement in these messages, the last of which may be cut off. */
+static struct text first_text(const struct client *c, const uint8_t *data, size_t len)
+{
+	struct text t = {NULL, 0};
+	struct frame f;
+
+	for (size_t at = 0; t.sql == NULL && at < len; at += f.total) {
+		size_t left = len - at;
+
+		if (frame_peek(data + at, left, FRAME_LEN_MAX, &f) != OK)
+			break;
+		t = of_message(c, f.type, data + at + FRAME_HEAD_LEN,
+			(f.total < left ? f.total : left) - FRAME_HEAD_LEN);
+	}
+	return t;
+}
+
 uint64_t activity_fingerprint(const struct client *c)
 {
 	const struct server *s = c->server;
 	char copy[ACTIVITY_LEN_MAX + 1];
 	struct text t = {NULL, 0};
-	struct frame f;
 
-	for (size_t at = 0; s != NULL && t.sql == NULL && at < s->unit_head_len; at += f.total) {
-		size_t left = s->unit_head_len - at;
-
-		if (frame_peek(s->unit_head + at, left, FRAME_LEN_MAX, &f) != OK)
-			break;
-		t = of_message(c, f.type, s->unit_head + at + FRAME_HEAD_LEN,
-			(f.total < left ? f.total : left) - FRAME_HEAD_LEN);
-	}
+	if (s != NULL)
+		t = first_text(c, s->unit_head, s->unit_head_len);
 	if (t.sql == NULL)
 		return 0;
 	if (t.len > ACTIVITY_LEN_MAX)
@@ -72,4 +83,17 @@ uint64_t activity_fingerprint(const struct client *c)
 	memcpy(copy, t.sql, t.len);
 	copy[t.len] = '\0';
 	return sql_fingerprint(copy, t.len, c->sql_opts & SQL_STD_STRINGS);
+}
+
+void activity_trace(const struct worker *w, const struct client *c, char out[TRACE_SIZE])
+{
+	size_t len;
+	const uint8_t *data = unit_front(w, c, &len);
+	struct text t = first_text(c, data, len);
+
+	out[0] = '\0';
+	if (t.sql != NULL && trace_read(t.sql, t.len, out))
+		return;
+	if (len == 0 && c->server != NULL)
+		memcpy(out, c->server->trace, TRACE_SIZE);
 }

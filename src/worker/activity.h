@@ -23,4 +23,10 @@ static inline void activity_keep(struct server *s, const uint8_t *data, size_t l
  */
 uint64_t activity_fingerprint(const struct client *c);
 
+/*
+ * The trace context of what the client has sent last: of the unit at the front, else of what its
+ * server runs or ran last. "": there is none.
+ */
+COLD void activity_trace(const struct worker *w, const struct client *c, char out[TRACE_SIZE]);
+
 #endif

@@ -598,7 +598,23 @@ void client_shutdown(struct worker *w, struct client *c)
 	client_fatal(w, c, &r, CLIENT_END_SHUTDOWN);
 }
 
-void client_put_error(struct worker *w, struct client *c, const struct report *r)
+void client_note_error(
+	struct worker *w, struct client *c, const struct report *r, const char *trace)
+{
+	if (c->db != NULL) {
+		c->db->stats.errors++;
+		dbase_count_error(w, c->db, r->sqlstate, ERROR_PGWEIR);
+	}
+	if (w->conf->log_pooler_errors)
+		log_info(w->log, "error sent to client",
+			"client=%lu db=%s user=%s sqlstate=%s message=%s traceparent=%s",
+			(unsigned long)c->id, LOG_Q(c->db != NULL ? c->db->name : "-"),
+			LOG_Q(c->acc != NULL ? c->acc->user : "-"), r->sqlstate,
+			LOG_Q_LONG(r->message), trace[0] != '\0' ? trace : "-");
+}
+
+void client_put_error_of(
+	struct worker *w, struct client *c, const struct report *r, const char *trace)
 {
 	uint8_t buf[REPORT_OWN_MAX];
 	struct wr out = wr_of(buf, sizeof buf);
@@ -606,16 +622,16 @@ void client_put_error(struct worker *w, struct client *c, const struct report *r
 	report_put(&out, 'E', r);
 	PANIC_IF(out.bad);
 	conn_put_copy(c->conn, buf, out.len);
-	if (c->db != NULL) {
-		c->db->stats.errors++;
-		dbase_count_error(w, c->db, r->sqlstate, ERROR_PGWEIR);
-	}
-	if (w->conf->log_pooler_errors)
-		log_info(w->log, "error sent to client",
-			"client=%lu db=%s user=%s sqlstate=%s message=%s", (unsigned long)c->id,
-			LOG_Q(c->db != NULL ? c->db->name : "-"),
-			LOG_Q(c->acc != NULL ? c->acc->user : "-"), r->sqlstate,
-			LOG_Q_LONG(r->message));
+	client_note_error(w, c, r, trace);
+}
+
+void client_put_error(struct worker *w, struct client *c, const struct report *r)
+{
+	char trace[TRACE_SIZE] = "";
+
+	if (c->acc != NULL)
+		activity_trace(w, c, trace);
+	client_put_error_of(w, c, r, trace);
 }
 
 void client_put_ready(struct worker *w, struct client *c)

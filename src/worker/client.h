@@ -333,6 +333,12 @@ COLD void client_fatal(
 
 /* Put an ErrorResponse of ours, count and log it. Nothing is flushed. */
 COLD void client_put_error(struct worker *w, struct client *c, const struct report *r);
+/* The same; trace: the trace context of what failed, "": it has none. */
+COLD void client_put_error_of(
+	struct worker *w, struct client *c, const struct report *r, const char *trace);
+/* What pgweir itself tells a client, counted and logged. */
+COLD void client_note_error(
+	struct worker *w, struct client *c, const struct report *r, const char *trace);
 
 /* Put ReadyForQuery with what the client believes of its transaction. Nothing is flushed. */
 void client_put_ready(struct worker *w, struct client *c);

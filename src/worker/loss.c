@@ -148,7 +148,7 @@ static void answer_lost_units(struct worker *w, struct client *c, struct server 
 	uint32_t n_ready = s->owed.n_client;
 
 	for (uint32_t i = 0; i < n_ready; i++) {
-		client_put_error(w, c, &r);
+		client_put_error_of(w, c, &r, s->trace);
 		if (i + 1 < n_ready || !c->flushed)
 			client_put_ready(w, c);
 	}
@@ -156,7 +156,7 @@ static void answer_lost_units(struct worker *w, struct client *c, struct server 
 	c->flushed = false;
 	if (c->streaming) {
 		if (n_ready == 0 || c->streaming)
-			client_put_error(w, c, &r);
+			client_put_error_of(w, c, &r, s->trace);
 		c->streaming = false;
 		c->skip_to_sync = true;
 	}

@@ -4,6 +4,7 @@
 
 #include "conf/conf.h"
 #include "worker/hold.h"
+#include "worker/server.h"
 #include "worker/worker.h"
 
 static struct bufpool *pool_of(struct worker *w)
@@ -62,8 +63,7 @@ void pass_report(struct worker *w, struct client *c, const struct report *r)
 
 	report_put(&out, 'E', r);
 	pass_own(w, c, &out);
-	c->db->stats.errors++;
-	dbase_count_error(w, c->db, r->sqlstate, ERROR_PGWEIR);
+	client_note_error(w, c, r, c->server != NULL ? c->server->trace : "");
 }
 
 void pass_free(struct worker *w, struct client *c)

@@ -24,7 +24,7 @@ struct queries {
 	struct known known[KNOWN];
 	struct repeats repeats;
 	struct misuse_table misuse; /* waits.c's */
-	/* the slow-query log, this second */
+	/* the log of slow and failed queries, this second */
 	uint64_t second;
 	uint32_t n_logged;
 	uint64_t n_left_out;
@@ -127,8 +127,12 @@ uint32_t queries_of_stmt(struct worker *w, struct client *c, struct stmt *st)
 
 	if (!w->conf->query_stats)
 		return 0;
-	if (st->fingerprint == 0)
+	if (st->fingerprint == 0) {
 		st->fingerprint = fingerprint_of(w, c, st->query, st->query_len);
+		st->has_trace = trace_read(st->query, st->query_len, c->server->trace);
+	} else if (st->has_trace) {
+		(void)trace_read(st->query, st->query_len, c->server->trace);
+	}
 	handle = find(w, c, st->fingerprint);
 	return handle != 0 ? handle : add(w, c, st->fingerprint, st->query, st->query_len);
 }
@@ -180,7 +184,7 @@ static bool may_log(struct worker *w)
 	return true;
 }
 
-static COLD void log_slow(struct worker *w, struct server *s, const struct query_record *r,
+static COLD void log_statement(struct worker *w, struct server *s, const struct query_record *r,
 	const struct query_sums *once, const char *sqlstate)
 {
 	struct client *c = s->client;
@@ -194,7 +198,8 @@ static COLD void log_slow(struct worker *w, struct server *s, const struct query
 	snprintf(addr, sizeof addr, "%s:%u", host, port);
 	if (w->conf->slow_query_text)
 		snprintf(text, sizeof text, " text=%s", log_q(quoted, sizeof quoted, r->text));
-	log_info(w->log, "slow query",
+	log_info(w->log,
+		*sqlstate != '\0' && w->conf->log_query_errors ? "query failed" : "slow query",
 		"fingerprint=%016llx queue_ms=%llu.%03llu server_ms=%llu.%03llu rows=%llu "
 		"sqlstate=%s node=%s role=%s reason=%s client=%lu addr=%s db=%s user=%s "
 		"application_name=%s traceparent=%s left_out=%llu%s",
@@ -202,11 +207,12 @@ static COLD void log_slow(struct worker *w, struct server *s, const struct query
 		(unsigned long long)once->queue_us % 1000,
 		(unsigned long long)once->server_us / 1000,
 		(unsigned long long)once->server_us % 1000, (unsigned long long)once->rows,
-		sqlstate, worker_node_name(w, s->pool->node),
-		s->in_recovery ? "replica" : "primary", choose_reason_name(c->route_reason),
-		(unsigned long)c->id, addr, c->db->name, c->acc->user,
-		log_q(app, sizeof app, application(c)), s->trace[0] != '\0' ? s->trace : "-",
-		(unsigned long long)w->queries->n_left_out, text);
+		*sqlstate != '\0' ? sqlstate : SQLSTATE_SUCCESSFUL_COMPLETION,
+		worker_node_name(w, s->pool->node), s->in_recovery ? "replica" : "primary",
+		choose_reason_name(c->route_reason), (unsigned long)c->id, addr, c->db->name,
+		c->acc->user, log_q(app, sizeof app, application(c)),
+		s->trace[0] != '\0' ? s->trace : "-", (unsigned long long)w->queries->n_left_out,
+		text);
 	w->queries->n_left_out = 0;
 }
 
@@ -257,9 +263,10 @@ static void finish(
 	c->queued_us = 0;
 	c->last_query = r->fingerprint;
 	query_record_count(r, &once, w->now_us);
-	if (conf->slow_query_threshold_us != 0 &&
-		once.queue_us + once.server_us >= conf->slow_query_threshold_us)
-		log_slow(w, s, r, &once, *sqlstate != '\0' ? sqlstate : "00000");
+	if ((conf->slow_query_threshold_us != 0 &&
+		    once.queue_us + once.server_us >= conf->slow_query_threshold_us) ||
+		(conf->log_query_errors && *sqlstate != '\0'))
+		log_statement(w, s, r, &once, sqlstate);
 	if (conf->nplusone_threshold != 0)
 		note_repeat(w, c, r);
 }

@@ -1,7 +1,7 @@
 /*
- * queries - what statements cost, by fingerprint (state/query_stats.h); those that are slow are
- * logged, and a client that runs one again and again is noticed (state/repeats.h). A statement gets
- * its record when it is sent; the entries of its replies carry the record's handle
+ * queries - what statements cost, by fingerprint (state/query_stats.h); those that are slow or
+ * fail are logged, and a client that runs one again and again is noticed (state/repeats.h). A
+ * statement gets its record when it is sent; the entries of its replies carry the record's handle
  * (owed_entry.query), and its end is counted there.
  * Thread: its worker's. Off with query_stats = 0: nothing is lexed, looked up or counted.
  */

@@ -30,6 +30,7 @@ struct feed {
 	const uint8_t *data;
 	size_t len;
 	size_t at;
+	const struct feed *outer; /* another client's, in the midst of which this one runs */
 };
 
 static const uint8_t *next_byte(const struct feed *fd)
@@ -608,12 +609,13 @@ static size_t read_ahead(const struct worker *w, const struct client *c)
 
 size_t unit_on_data(struct worker *w, struct client *c, const uint8_t *data, size_t len)
 {
-	struct feed fd = {.w = w, .c = c, .data = data, .len = len};
+	struct feed fd = {.w = w, .c = c, .data = data, .len = len, .outer = w->feed};
 
 	c->stalled = false;
 	c->wants_rest = false;
 	PANIC_IF(c->feeding);
 	c->feeding = true;
+	w->feed = &fd;
 	while (!is_over(&fd) && has_more(&fd)) {
 		if (c->body_left != 0)
 			body_goes_on(&fd);
@@ -621,6 +623,7 @@ size_t unit_on_data(struct worker *w, struct client *c, const uint8_t *data, siz
 			break;
 	}
 	c->feeding = false;
+	w->feed = fd.outer;
 	if (c->state == CLIENT_CLOSED)
 		return len;
 	if (c->server != NULL) {
@@ -651,6 +654,21 @@ void unit_go_on(struct worker *w, struct client *c)
 		(c->wants_rest || conn_rx_len(c->conn) <= read_ahead(w, c)) &&
 		(c->server == NULL || conn_out_len(c->server->conn) <= w->conf->relay_buffer))
 		conn_rx_resume(c->conn);
+}
+
+const uint8_t *unit_front(const struct worker *w, const struct client *c, size_t *len)
+{
+	struct feed all = {.data = conn_rx_data(c->conn), .len = conn_rx_len(c->conn)};
+	const struct feed *fd = w->feed;
+	size_t at;
+
+	while (c->feeding && fd->c != c)
+		fd = fd->outer;
+	if (!c->feeding)
+		fd = &all;
+	at = fd->at + c->sent_len < fd->len ? fd->at + c->sent_len : fd->len;
+	*len = c->unit.len < fd->len - at ? c->unit.len : fd->len - at;
+	return fd->data + at;
 }
 
 void unit_refuse(struct worker *w, struct client *c, const struct report *r)

@@ -75,6 +75,7 @@ struct worker {
 	const struct catalogs *catalogs;
 	const struct tls_set *tls;
 	const struct admin_state *admin;
+	const struct feed *feed; /* what is being looked at, see unit.c; NULL: nothing */
 
 	/* what of the snapshots was last applied to the worker's own objects */
 	const struct conf *conf_applied; /* compared, never followed; so is the next */

@@ -186,6 +186,70 @@ def test_the_slow_query_log_has_a_rate(site):
                                         for line in slow_lines(p)), 10)
 
 
+# --- errors ------------------------------------------------------------------------------------
+
+def traced(n):
+    trace = f"{TRACE[:-4]}{n:x}-01"
+    return trace, f"/*traceparent='{trace}'*/"
+
+
+def lines_of(pooler, trace, n=1):
+    """The lines of the log with this trace context, once there are so many."""
+    def lines():
+        found = [x for x in pooler.log_text().splitlines() if f"traceparent={trace}" in x]
+        return found if len(found) == n else None
+    return proc.wait_until(f"{n} lines with {trace}", lines, 10)
+
+
+def test_failed_queries_are_logged_with_their_trace(site):
+    settings = {"workers": 2, "log_query_errors": 1}
+    traces = [traced(n) for n in range(1, 5)]
+    with site.pgweir(settings=settings) as p, p.raw(application_name="shop") as client:
+        client.query(f"SELECT 1/length('') {traces[0][1]}")
+        client.prepared(f"SELECT $1::int {traces[1][1]}", ["secret"])
+        client.run(parse("s", f"SELECT 1/$1::int {traces[2][1]}") + pgwire.SYNC).check()
+        client.query("SELECT 1").check()
+        client.run(bind("", "s", [b"0"]) + execute() + pgwire.SYNC)
+        states = ("22012", "22P02", "22012")
+        for (trace, _), state in zip(traces, states):
+            line = lines_of(p, trace)[0]
+            assert "query failed" in line and f"sqlstate={state} " in line
+            for part in ("fingerprint=", "role=primary", "db=app", "application_name=shop"):
+                assert part in line, part
+        client.query(f"SELECT 1 {traces[3][1]}").check()
+        p.reload(log_query_errors=0)
+        client.query(f"SELECT 1/length('') {traces[3][1]}")
+        client.query("SELECT 1").check()
+        text = p.log_text()
+        assert traces[3][0] not in text and "secret" not in text and "text=" not in text
+
+
+def test_errors_of_pgweir_are_logged_with_their_trace(site, superuser):
+    settings = {"workers": 1, "default_pool_size": 1, "query_wait_timeout": "300ms"}
+    waited, series, failed, lost = (traced(n) for n in range(5, 9))
+    with site.pgweir(settings=settings) as p, p.raw() as client, p.raw() as holder:
+        holder.query("BEGIN").check()
+        pid = holder.query("SELECT pg_backend_pid()").value()
+        client.query("BEGIN").check()
+        assert client.query(f"SELECT 1 {waited[1]}").sqlstate is not None
+        assert client.query(f"SELECT 2 {failed[1]}").sqlstate == "25P02"
+        client.query("ROLLBACK").check()
+        assert client.prepared(f"SELECT 3 {series[1]}", []).sqlstate is not None
+        holder.send(pgwire.query(f"SELECT pg_sleep(60) {lost[1]}"))
+        proc.wait_until("the sleep", lambda: superuser(
+            f"SELECT 1 FROM pg_stat_activity WHERE pid = {pid} AND query LIKE '%sleep%'"), 10)
+        superuser(f"SELECT pg_terminate_backend({pid})")
+        assert holder.result().sqlstate == "57P01"
+        for trace, state in ((waited[0], ""), (failed[0], "25P02"), (series[0], ""),
+                             (lost[0], "57P01")):
+            line = lines_of(p, trace)[0]
+            assert "error sent to client" in line and f"sqlstate={state}" in line
+        assert client.run(bind("", "none") + pgwire.SYNC).sqlstate == "26000"
+        p.wait_log("sqlstate=26000")
+        assert "traceparent=-" in [x for x in p.log_text().splitlines()
+                                   if "sqlstate=26000" in x][0].split()
+
+
 # --- N+1 ---------------------------------------------------------------------------------------
 
 def test_a_series_in_a_transaction_is_noticed(pooler, clients):

@@ -20,6 +20,12 @@ START_TEST(a_trace_context_is_found_where_it_is_written)
 		"SELECT 1 /*traceparent='" GOOD "'*/",
 		"SELECT 1 /* action='x',traceparent='" GOOD "',x='y' */ ; \n",
 		"/*traceparent=" GOOD "*/ SELECT 1",
+		"SELECT 1 /*traceparent=" GOOD ",x=y*/",
+		"SELECT 1 /* traceparent=" GOOD " */",
+		"SELECT 1 /*traceparent='00%2D0af7651916cd43dd8448eb211c80319c%2db7ad6b7169203331"
+		"%2D01'*/",
+		"SELECT 1 /*traceparent='%30%30-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-"
+		"01',tracestate='a%3D1'*/",
 		" /* db_driver='a', traceparent='" GOOD "'*/SELECT 1 /* other */",
 	};
 
@@ -47,6 +53,12 @@ START_TEST(what_is_none_is_not_taken_for_one)
 		"/*traceparent='00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'*/",
 		"SELECT 1 /*traceparent='00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0'*/",
 		"SELECT 1 /*traceparent='" GOOD "*/",
+		"SELECT 1 /*traceparent='" GOOD "5'*/",
+		"SELECT 1 /*traceparent=" GOOD "5*/",
+		"SELECT 1 /*traceparent=" GOOD "'*/",
+		"SELECT 1 /*traceparent='" GOOD "%'*/",
+		"SELECT 1 /*traceparent='00%2X0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-"
+		"01'*/",
 		"SELECT 1 "
 		"/*traceparent='ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'*/",
 	};
