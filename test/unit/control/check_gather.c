@@ -158,11 +158,11 @@ static void two_of_each(uint32_t worker)
 	r[1].route.reason = 1;
 	r = rows_of_worker(worker, SHOW_ROWS_ERRORS, 2);
 	strcpy(r[0].error.database, "y");
-	strcpy(r[0].error.sqlstate_class, "53");
-	r[0].error.ours = true;
+	strcpy(r[0].error.sqlstate, "53300");
+	r[0].error.source = ERROR_PGWEIR;
 	r[0].error.n = 1;
 	r[1].error = r[0].error;
-	r[1].error.ours = false;
+	r[1].error.source = ERROR_SERVER;
 	r = rows_of_worker(worker, SHOW_ROWS_WORKER, 1);
 	r[0].worker.clients = worker + 1;
 }
@@ -185,7 +185,8 @@ START_TEST(all_kinds_come_at_once)
 	ck_assert_uint_eq(d->routes[0]->n, 10);
 	ck_assert_uint_eq(d->routes[1]->reason, 1);
 	ck_assert_uint_eq(d->n_errors, 2);
-	ck_assert(!d->errors[0]->ours && d->errors[1]->ours);
+	ck_assert_uint_eq(d->errors[0]->source, ERROR_SERVER);
+	ck_assert_uint_eq(d->errors[1]->source, ERROR_PGWEIR);
 	ck_assert_uint_eq(d->errors[1]->n, 2);
 	ck_assert_uint_eq(d->workers[1].clients, 2);
 	ck_assert_uint_eq(d->n_pools, 0);

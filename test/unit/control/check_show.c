@@ -226,7 +226,7 @@ START_TEST(our_own_tables)
 	console_query(&c, "SHOW ROUTES");
 	ck_row("app|read|10.0.0.2:5432|replica_ok|42|0|on");
 	console_query(&c, "SHOW ERRORS");
-	ck_row("app|53|pgweir|6");
+	ck_row("app|53300|Insufficient Resources|pgweir|6|NULL");
 	console_query(&c, "SHOW PINS");
 	ck_row("7|8|app|appuser|10.0.0.1:5432|temp|2026-01-01 00:00:00 UTC|create temp table t()");
 	console_query(&c, "SHOW WORKERS");
