@@ -16,6 +16,7 @@ libpure_a_SOURCES += \
 	src/conf/hba.c src/conf/hba.h src/conf/hba_own.h src/conf/hba_parse.c \
 	src/conf/ident.c src/conf/ident.h \
 	src/conf/ini.c src/conf/ini.h \
+	src/conf/method_options.c src/conf/method_options.h \
 	src/conf/migrate.c src/conf/migrate.h \
 	src/conf/nodes.c src/conf/nodes.h \
 	src/conf/own.h \

@@ -56,6 +56,10 @@ FUZZ_TARGETS += test/fuzz/fuzz_conf_ini
 test_fuzz_fuzz_conf_ini_SOURCES = test/fuzz/fuzz_conf_ini.c $(FUZZ_MAIN)
 test_fuzz_fuzz_conf_ini_LDADD = $(FUZZ_LIBS)
 
+FUZZ_TARGETS += test/fuzz/fuzz_conf_method_options
+test_fuzz_fuzz_conf_method_options_SOURCES = test/fuzz/fuzz_conf_method_options.c $(FUZZ_MAIN)
+test_fuzz_fuzz_conf_method_options_LDADD = $(FUZZ_LIBS)
+
 FUZZ_TARGETS += test/fuzz/fuzz_conf_variables
 test_fuzz_fuzz_conf_variables_SOURCES = test/fuzz/fuzz_conf_variables.c $(FUZZ_MAIN)
 test_fuzz_fuzz_conf_variables_LDADD = $(FUZZ_LIBS)

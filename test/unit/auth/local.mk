@@ -19,3 +19,8 @@ test_unit_auth_check_users_SOURCES = test/unit/auth/check_users.c $(FAILING_ALLO
 test_unit_auth_check_users_LDADD = $(UNIT_LIBS)
 test_unit_auth_check_users_CFLAGS = $(UNIT_CFLAGS)
 test_unit_auth_check_users_LDFLAGS = $(FAILING_ALLOC_LINK)
+
+check_PROGRAMS += test/unit/auth/check_ldap_name
+test_unit_auth_check_ldap_name_SOURCES = test/unit/auth/check_ldap_name.c
+test_unit_auth_check_ldap_name_LDADD = $(UNIT_LIBS)
+test_unit_auth_check_ldap_name_CFLAGS = $(UNIT_CFLAGS)

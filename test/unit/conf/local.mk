@@ -97,3 +97,8 @@ test_unit_conf_check_variables_SOURCES = test/unit/conf/check_variables.c test/u
 test_unit_conf_check_variables_LDADD = $(UNIT_LIBS)
 test_unit_conf_check_variables_CFLAGS = $(UNIT_CFLAGS)
 test_unit_conf_check_variables_LDFLAGS = $(FAILING_ALLOC_LINK)
+
+check_PROGRAMS += test/unit/conf/check_method_options
+test_unit_conf_check_method_options_SOURCES = test/unit/conf/check_method_options.c
+test_unit_conf_check_method_options_LDADD = $(UNIT_LIBS)
+test_unit_conf_check_method_options_CFLAGS = $(UNIT_CFLAGS)
