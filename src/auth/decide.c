@@ -125,8 +125,10 @@ enum status auth_decide_client(const struct auth_asked *in, struct auth_client_d
 		if (in->user == NULL)
 			return refuse_later(&q, unknown_user);
 		return ask_secret(&q, in->user);
-	case AUTH_TYPE_PAM:
+	case AUTH_TYPE_PAM: /* these two know their users themselves */
 	case AUTH_TYPE_LDAP:
+		out->ask = AUTH_ASK_PLAIN;
+		return OK;
 	case AUTH_TYPE_HBA:
 	case AUTH_TYPE_REJECT:
 		break; /* nothing that is asked here */

@@ -51,7 +51,8 @@ struct auth_asked {
  * Rules, PgBouncer's: trust, cert and peer ask nothing of users that are known; any asks nothing,
  * but needs a database with `user`; md5 asks SCRAM of those whose secret is a verifier;
  * scram-sha-256 refuses those whose secret is an md5 hash; plain serves all; an empty secret is
- * refused unless nothing is asked.
+ * refused unless nothing is asked; pam and ldap ask whoever comes for the password itself, which
+ * is checked elsewhere.
  * Errors: E_NOMEM; E_INVALID md5 is switched off in OpenSSL.
  */
 enum status auth_decide_client(

@@ -19,7 +19,7 @@ bool access_allows(
 
 /*
  * What the rules need besides: methods that there are, certificates a CA to verify them (errors
- * without), a map its lines (a note).
+ * without), a map its lines (a note). Rules that have passwords sent in the clear are warned of.
  */
 void access_check(const struct access *a, const struct conf *conf, struct findings *found);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "conf/effective.h"
+#include "conf/method_options.h"
 #include "conf/own.h"
 #include "conf/setting_text.h"
 
@@ -85,8 +86,10 @@ static void check_trust(const struct advisor *a)
 
 static void check_plain(const struct advisor *a)
 {
-	if (is_on_network(a->c) && a->c->auth_type == AUTH_TYPE_PLAIN &&
-		a->c->client_tls.sslmode < TLS_MODE_REQUIRE)
+	bool is_plain = a->c->auth_type == AUTH_TYPE_PLAIN || a->c->auth_type == AUTH_TYPE_PAM ||
+			a->c->auth_type == AUTH_TYPE_LDAP;
+
+	if (is_on_network(a->c) && is_plain && a->c->client_tls.sslmode < TLS_MODE_REQUIRE)
 		warn(a, "auth_type",
 			"passwords cross the network as they are: set client_tls_sslmode to "
 			"require, or use scram-sha-256");
@@ -106,6 +109,25 @@ static void check_stats_port(const struct advisor *a)
 		warn(a, "stats_addr",
 			"the password of stats_auth crosses the network as it is: set "
 			"stats_tls_cert_file and stats_tls_key_file, or listen on loopback");
+}
+
+/* What has been checked can be read. */
+static void check_ldap_server(const struct advisor *a)
+{
+	struct method_options_error err;
+	struct method_options o;
+	struct arena arena;
+
+	arena_init(&arena);
+	if (a->c->auth_type == AUTH_TYPE_LDAP &&
+		method_options_read(AUTH_TYPE_LDAP, a->c->auth_ldap_options, &arena, &o, &err) ==
+			OK &&
+		method_options_is_open(&o))
+		warn(a, "auth_ldap_options",
+			"passwords go on to the LDAP server as they are: add ldaptls=1, or use "
+			"ldaps");
+	arena_wipe(&arena);
+	arena_fini(&arena);
 }
 
 static void check_auth_file_mode(const struct advisor *a)
@@ -306,6 +328,7 @@ static void (*const checks[])(const struct advisor *a) = {
 	check_trust,
 	check_plain,
 	check_stats_port,
+	check_ldap_server,
 	check_auth_file_mode,
 	check_login_timeout,
 	check_keepalive,

@@ -499,7 +499,8 @@ static enum status run(struct build *b)
 		return st;
 	if (*b->c->conffile == '\0')
 		b->c->conffile = b->own->path;
-	check_globals(b->c, b->found);
+	if ((st = check_globals(b->c, b->found)) != OK)
+		return st;
 	sort_dbs(b);
 	sort_users(b);
 	sort_peers(b);

@@ -4,6 +4,7 @@
 
 #include "conf/cidr.h"
 #include "conf/effective.h"
+#include "conf/method_options.h"
 #include "conf/own.h"
 
 static struct finding_at at_key(const struct conf *c, const char *key)
@@ -82,6 +83,38 @@ static void check_binding(const struct conf *c, struct findings *found)
 			"server_tls_sslmode = require, verify-ca or verify-full with it", found);
 }
 
+static enum status check_ldap_options(const struct conf *c, struct findings *found)
+{
+	struct finding_at at = at_key(c, "auth_ldap_options");
+	struct method_options_error err;
+	struct method_options o;
+	enum status st =
+		method_options_read(AUTH_TYPE_LDAP, c->auth_ldap_options, &c->own->arena, &o, &err);
+
+	if (st != E_INVALID)
+		return st;
+	if (*c->auth_ldap_options == '\0')
+		error_at_key(c, "auth_type", "auth_ldap_options with ldap", found);
+	else
+		findings_add(found, FINDING_ERROR, &at, "%s%sexpected %s", err.key,
+			*err.key != '\0' ? ": " : "", err.expected);
+	return OK;
+}
+
+static enum status check_external(const struct conf *c, struct findings *found)
+{
+	const char *lacks = method_options_lacks(c->auth_type);
+	struct finding_at at = at_key(c, "auth_type");
+
+	if (lacks != NULL)
+		findings_add(found, FINDING_ERROR, &at, "%s", lacks);
+	if (strchr(c->auth_pam_service, '/') != NULL || *c->auth_pam_service == '\0')
+		error_at_key(c, "auth_pam_service", "the name of a PAM service", found);
+	if (c->auth_type == AUTH_TYPE_LDAP || *c->auth_ldap_options != '\0')
+		return check_ldap_options(c, found);
+	return OK;
+}
+
 static void check_auth(const struct conf *c, struct findings *found)
 {
 	struct finding_at at = at_key(c, "auth_file");
@@ -92,12 +125,13 @@ static void check_auth(const struct conf *c, struct findings *found)
 		error_at_key(c, "auth_type", "client_tls_sslmode = verify-full with cert", found);
 	if (*c->auth_query != '\0' && strstr(c->auth_query, "$1") == NULL)
 		error_at_key(c, "auth_query", "$1, where the user's name goes", found);
-	if (c->auth_type == AUTH_TYPE_ANY || *c->auth_file != '\0' || *c->auth_user != '\0')
+	if (c->auth_type == AUTH_TYPE_ANY || c->auth_type == AUTH_TYPE_PAM ||
+		c->auth_type == AUTH_TYPE_LDAP || *c->auth_file != '\0' || *c->auth_user != '\0')
 		return;
 	findings_add(found, FINDING_NOTE, &at, "not set: nobody can log in");
 }
 
-void check_globals(const struct conf *c, struct findings *found)
+enum status check_globals(const struct conf *c, struct findings *found)
 {
 	check_listening(c, found);
 	check_proxies(c, found);
@@ -110,6 +144,7 @@ void check_globals(const struct conf *c, struct findings *found)
 	if (c->n_dbs == 0)
 		findings_add(found, FINDING_NOTE, &(struct finding_at){.key = "[databases]"},
 			"empty: there is nothing to connect to");
+	return check_external(c, found);
 }
 
 void check_db(const struct conf *c, const struct conf_db *db, const struct finding_at *at,

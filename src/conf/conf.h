@@ -281,6 +281,10 @@ struct conf {
 	enum auth_type auth_type;
 	const char *auth_file;
 	const char *auth_hba_file, *auth_ident_file; /* of AUTH_TYPE_HBA */
+	const char *auth_ldap_options;               /* of AUTH_TYPE_LDAP; has a password */
+	const char *auth_pam_service;
+	uint32_t auth_helper_queue, auth_helper_threads;
+	uint64_t auth_helper_timeout_us;
 	const char *auth_user, *auth_query;
 	const char *auth_dbname; /* a [databases] entry's; "": the one that the client asks for */
 	uint64_t auth_query_lifetime_us, auth_query_timeout_us;

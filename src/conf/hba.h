@@ -52,7 +52,7 @@ struct hba_rule {
 	enum hba_clientcert clientcert; /* of method cert: VERIFY_FULL */
 	bool clientname_is_dn;          /* the certificate's subject is compared, else its CN */
 	const char *map;                /* name of an ident map; "": none */
-	const char *options;            /* of pam and ldap: name="value" name="value", " doubled */
+	const char *options;            /* of pam and ldap, checked; conf/method_options.h */
 };
 
 /* A client as the rules see it. */

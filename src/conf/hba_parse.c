@@ -5,8 +5,7 @@
 
 #include "conf/fields.h"
 #include "conf/hba_own.h"
-
-#define OPTIONS_MAX 1023u /* bytes of a rule's options for pam or ldap */
+#include "conf/method_options.h"
 
 struct parse {
 	struct hba *h;
@@ -411,9 +410,12 @@ static void add_option(struct parse *p, struct hba_rule *r, const char *name, co
 		*to++ = *v;
 	}
 	*to++ = '"';
-	if ((size_t)(to - text) > OPTIONS_MAX)
-		tell(p, NULL, "expected options of at most %u bytes", OPTIONS_MAX);
 	r->options = text;
+}
+
+static bool has_options(const struct hba_rule *r)
+{
+	return r->method == AUTH_TYPE_PAM || r->method == AUTH_TYPE_LDAP;
 }
 
 static void read_option(struct parse *p, struct hba_rule *r, const char *text)
@@ -434,13 +436,30 @@ static void read_option(struct parse *p, struct hba_rule *r, const char *text)
 		set_clientname(p, r, equals + 1);
 	else if (strcmp(name, "map") == 0)
 		set_map(p, r, equals + 1);
-	else if ((r->method == AUTH_TYPE_LDAP && strncmp(name, "ldap", 4) == 0) ||
-		 (r->method == AUTH_TYPE_PAM && strcmp(name, "pamservice") == 0))
+	else if (has_options(r))
 		add_option(p, r, name, equals + 1);
 	else
 		tell(p, NULL,
-			"expected clientcert, clientname, map, or with their methods "
-			"pamservice and ldap options");
+			"expected clientcert, clientname, map, or, with their methods, options of "
+			"pam and ldap");
+}
+
+/* Those of pam and ldap, all of which are there. */
+static void check_options(struct parse *p, const struct hba_rule *r)
+{
+	struct method_options_error err;
+	struct method_options unused;
+	enum status st = method_options_read(r->method, r->options, &p->h->arena, &unused, &err);
+
+	if (st == E_NOMEM)
+		p->no_memory = true;
+	if (st != E_INVALID)
+		return;
+	p->field = "option";
+	if (*err.key != '\0' && (p->field = arena_strdup(&p->h->arena, err.key)) == NULL)
+		p->no_memory = true;
+	else
+		tell(p, NULL, "expected %s", err.expected);
 }
 
 /* map is the last to be looked at: clientcert may stand behind it. */
@@ -479,6 +498,8 @@ static void read_rule(struct parse *p, struct hba_rule *r)
 		read_method(p, r);
 	if (!p->wrong)
 		read_options(p, r);
+	if (!p->wrong && !p->no_memory && has_options(r))
+		check_options(p, r);
 }
 
 static void read_line(struct parse *p, const struct fields_line *line, const struct hba_rule ***to)

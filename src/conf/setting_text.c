@@ -36,36 +36,15 @@ static void put(struct text *t, const char *fmt, ...)
 	*t->at = '\0';
 }
 
-/* "a, b, c" of the words that are available now, or, with `later`, of the others. */
-static void put_words(struct text *t, const struct setting_word *words, bool later)
+/* "a, b, c" */
+static void put_words(struct text *t, const struct setting_word *words)
 {
 	const char *comma = "";
 
 	for (; words->name != NULL; words++) {
-		if ((words->value == SETTING_WORD_LATER) != later)
-			continue;
 		put(t, "%s%s", comma, words->name);
 		comma = ", ";
 	}
-}
-
-static bool has_later_word(const struct setting_word *words)
-{
-	for (; words->name != NULL; words++)
-		if (words->value == SETTING_WORD_LATER)
-			return true;
-	return false;
-}
-
-static void put_choice(struct text *t, const struct setting_word *words)
-{
-	put(t, "one of ");
-	put_words(t, words, false);
-	if (!has_later_word(words))
-		return;
-	put(t, " (not in this version: ");
-	put_words(t, words, true);
-	put(t, ")");
 }
 
 static void put_range(
@@ -106,11 +85,12 @@ static void put_expected(struct text *t, const struct setting *s)
 		put_range(t, s, value_format_size);
 		break;
 	case SETTING_ENUM:
-		put_choice(t, s->words);
+		put(t, "one of ");
+		put_words(t, s->words);
 		break;
 	case SETTING_MASK:
 		put(t, "one or more, joined by commas, of ");
-		put_words(t, s->words, false);
+		put_words(t, s->words);
 		break;
 	case SETTING_STRING:
 		if (s->max != 0)

@@ -48,7 +48,7 @@ static bool read_octal(const struct setting *s, const char *text, uint32_t *v)
 
 static bool read_enum(const struct setting *s, const char *text, uint32_t *v)
 {
-	return find_word(s->words, text, strlen(text), v) && *v != SETTING_WORD_LATER;
+	return find_word(s->words, text, strlen(text), v);
 }
 
 /* Words joined by commas or colons; one with a ! takes its bits away. Some bit has to remain. */

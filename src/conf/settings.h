@@ -54,9 +54,8 @@ enum {
 
 struct setting_word {
 	const char *name; /* NULL ends the list */
-	uint32_t value;   /* SETTING_WORD_LATER: known, but not available in this version */
+	uint32_t value;
 };
-#define SETTING_WORD_LATER UINT32_MAX
 
 struct setting {
 	const char *name;

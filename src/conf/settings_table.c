@@ -1,4 +1,5 @@
 #include "conf/conf.h"
+#include "conf/method_options.h"
 #include "conf/settings.h"
 
 #include <stddef.h>
@@ -37,8 +38,8 @@ static const struct setting_word auth_types[] = {
 	{"plain", AUTH_TYPE_PLAIN},
 	{"cert", AUTH_TYPE_CERT},
 	{"hba", AUTH_TYPE_HBA},
-	{"pam", SETTING_WORD_LATER},
-	{"ldap", SETTING_WORD_LATER},
+	{"pam", AUTH_TYPE_PAM},
+	{"ldap", AUTH_TYPE_LDAP},
 	{NULL, 0},
 };
 static const struct setting_word pool_modes[] = {
@@ -178,10 +179,23 @@ const struct setting settings[] = {
 		.help = "file of users and their secrets, one \"user\" \"secret\" a line"},
 	{ROW(G, AUTH, STRING, "auth_hba_file", auth_hba_file), .def = "",
 		.help = "with auth_type hba: rules in pg_hba.conf's syntax"},
+	{ROW(G, AUTH, INT, "auth_helper_queue", auth_helper_queue), .flags = SETTING_OURS,
+		.def = "1000", .min = 1, .max = 100000, .unit = "logins",
+		.help = "logins that may wait for PAM or LDAP to be asked; more are refused"},
+	{ROW(G, AUTH, INT, "auth_helper_threads", auth_helper_threads), .flags = SETTING_OURS,
+		.def = "4", .min = 1, .max = 64, .unit = "threads",
+		.help = "logins that PAM and LDAP are asked about at a time"},
+	{ROW(G, AUTH, TIME, "auth_helper_timeout", auth_helper_timeout_us), .flags = SETTING_OURS,
+		.def = "10", .min = 500000, .max = 600000000,
+		.help = "longest that a login waits for PAM or LDAP"},
 	{ROW(G, AUTH, STRING, "auth_ident_file", auth_ident_file), .def = "",
 		.help = "with auth_type hba: maps of names, in pg_ident.conf's syntax"},
-	{IGNORED(G, AUTH, "auth_ldap_options"), .def = "",
-		.note = "auth_type ldap is not available in this version"},
+	{ROW(G, AUTH, STRING, "auth_ldap_options", auth_ldap_options), .flags = SETTING_SECRET,
+		.def = "", .max = METHOD_OPTIONS_MAX,
+		.help = "with auth_type ldap: options as in a rule of auth_hba_file"},
+	{ROW(G, AUTH, STRING, "auth_pam_service", auth_pam_service), .flags = SETTING_OURS,
+		.def = "pgbouncer", .max = NAME,
+		.help = "PAM service where no rule of auth_hba_file names one"},
 	{ROW(G, AUTH, STRING, "auth_query", auth_query), .def = "", .max = 4096,
 		.help = "how a user's secret is asked for, $1 being the name; empty: of pg_authid"},
 	{ROW(G, AUTH, TIME, "auth_query_lifetime", auth_query_lifetime_us), .flags = SETTING_OURS,

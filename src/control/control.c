@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <config.h>
+
 #include "conf/access.h"
 #include "conf/conf.h"
 #include "control/admin.h"
@@ -17,8 +19,10 @@
 #include "control/helpers.h"
 #include "control/history.h"
 #include "control/http.h"
+#include "control/ldap.h"
 #include "control/listening.h"
 #include "control/monitor.h"
+#include "control/pam.h"
 #include "control/patroni.h"
 #include "control/peer_name.h"
 #include "control/pq.h"
@@ -28,6 +32,7 @@
 #include "control/spread.h"
 #include "control/stats.h"
 #include "control/takeover.h"
+#include "control/verify.h"
 #include "net/conn.h"
 #include "route/roles.h"
 
@@ -35,6 +40,7 @@
 #define LOGIN_HELPERS    4u     /* for steps of our own logins, which a server can make endless */
 #define HELPER_QUEUE_MAX 20000u /* a login storm's derivations wait here */
 #define HELPERS_END_MS   2000u
+#define VERIFY_END_MS    500u /* they may be stuck, and nobody waits for them any more */
 #define RX_LEN           65536u
 #define BUFPOOL_KEEP     (1u << 20)
 #define TURN_BUDGET      65536u
@@ -58,6 +64,7 @@ struct control {
 	struct patroni *patroni;
 	struct catalog_load *catalogs;
 	struct auth_query *auth_query;
+	struct verify *verify;
 	struct listenings *listenings;
 	struct stats *stats;
 	struct history *history;
@@ -207,6 +214,18 @@ static const struct consoles_ops consoles_ops = {
 	.shutdown_wait = on_shutdown_wait,
 };
 
+static const struct verify_ops verify_ops = {
+	.check =
+		{
+#ifdef HAVE_PAM
+			[VERIFY_PAM] = pam_verify,
+#endif
+#ifdef HAVE_LDAP
+			[VERIFY_LDAP] = ldap_verify,
+#endif
+		},
+};
+
 /* --- signals --- */
 
 static void pause_or_resume(struct control *c, bool pause)
@@ -277,6 +296,9 @@ static void take_mail(struct control *c, struct mail *m)
 	case ASK_SECRET:
 		auth_query_take(c->auth_query, message);
 		break;
+	case ASK_VERIFY:
+		verify_take(c->verify, message);
+		break;
 	case ASK_CONSOLE:
 		consoles_take(c->consoles, message);
 		break;
@@ -321,18 +343,25 @@ static void take_mail(struct control *c, struct mail *m)
 	case HELPERS_MAIL:
 		helpers_finish(c->env.helpers, m);
 		break;
+	case VERIFY_MAIL:
+		verify_finish(c->verify, m);
+		break;
 	default:
 		PANIC_IF(m->kind != ASK_DERIVE); /* a kind that nobody declares */
 	}
 }
 
-/* At the end, when the modules are gone: only jobs still have an owner. */
+/* At the end, when the modules are gone: only jobs and checks still have an owner. */
 static void drop_mail(struct control *c, struct mail *m)
 {
 	void *message = m;
 
 	if (m->kind == HELPERS_MAIL) {
 		helpers_finish(c->env.helpers, m);
+	} else if (m->kind == VERIFY_MAIL) {
+		verify_finish(c->verify, m);
+	} else if (m->kind == ASK_VERIFY) {
+		verify_ask_free(message);
 	} else if (m->kind == ASK_DERIVE) {
 		explicit_bzero(message, sizeof(struct ask_derive));
 		free(message);
@@ -443,7 +472,8 @@ static enum status new_views(struct control *c)
 			.stats = c->stats,
 			.history = c->history,
 			.consoles = c->consoles,
-			.listenings = c->listenings},
+			.listenings = c->listenings,
+			.verify = c->verify},
 	};
 	if (env_conf(&c->env)->stats_port != 0 || c->args.stats_fd > 0)
 		st = http_new(&c->env, &c->tools, c->args.stats_fd, &c->http);
@@ -507,6 +537,7 @@ static enum status new_modules(struct control *c)
 		(st = catalog_load_new(&c->env, &c->catalogs)) != OK ||
 		(st = listenings_new(&c->env, &c->listenings)) != OK ||
 		(st = auth_query_new(&c->env, &c->auth_query)) != OK ||
+		(st = verify_new(&c->env, &verify_ops, &c->verify)) != OK ||
 		(st = reload_new(&c->env, &c->args.from, &reload_ops, c, &c->reload)) != OK ||
 		(st = spread_new(&c->env, c->reload, &c->spread)) != OK)
 		return st;
@@ -601,6 +632,8 @@ bool control_free(struct control *c)
 		free_modules(c);
 	if (c->env.helpers != NULL)
 		stopped = helpers_stop(c->env.helpers, HELPERS_END_MS);
+	if (c->verify != NULL)
+		stopped = verify_stop(c->verify, VERIFY_END_MS) && stopped;
 	c->env.ended = true;
 	if (c->env.loop != NULL)
 		each_mail(c, drop_mail);
@@ -609,6 +642,7 @@ bool control_free(struct control *c)
 		return false; /* what it works on must stay */
 	}
 	helpers_free(c->env.helpers);
+	verify_free(c->verify);
 	snapshots_free(c->env.shared);
 	loop_free(c->env.loop);
 	free(c);

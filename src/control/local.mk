@@ -26,11 +26,13 @@ libcore_a_SOURCES += \
 	src/control/json.c \
 	src/control/judgement.c src/control/judgement.h \
 	src/control/lag_log.c src/control/lag_log.h \
+	src/control/ldap.c src/control/ldap.h \
 	src/control/listening.c src/control/listening.h \
 	src/control/merge.c src/control/merge.h \
 	src/control/metrics.c \
 	src/control/monitor.c src/control/monitor.h \
 	src/control/page.h \
+	src/control/pam.c src/control/pam.h \
 	src/control/patroni.c src/control/patroni.h \
 	src/control/peer_name.c src/control/peer_name.h \
 	src/control/pq.c src/control/pq.h \
@@ -68,7 +70,8 @@ libcore_a_SOURCES += \
 	src/control/takeover_channel.c src/control/takeover_channel.h \
 	src/control/takeover_wire.c src/control/takeover_wire.h \
 	src/control/target.c src/control/target.h \
-	src/control/tell.c src/control/tell.h
+	src/control/tell.c src/control/tell.h \
+	src/control/verify.c src/control/verify.h
 
 # The page of the stats port, as C arrays.
 PAGE_FILES = src/control/page/index.html src/control/page/style.css src/control/page/script.js

@@ -13,6 +13,7 @@
 #include "control/lag_log.h"
 #include "control/process.h"
 #include "control/queries.h"
+#include "control/verify.h"
 #include "route/choose.h"
 #include "route/topology.h"
 #include "sql/catalog.h"
@@ -340,6 +341,37 @@ static size_t logins(const struct show_in *in, const struct family *f, size_t po
 	labels_add(&l, "what", show_login_count((unsigned)pos));
 	exposition_u64(w, f->name, &l,
 		atomic_load_explicit(&in->env->shared->logins[pos], memory_order_relaxed));
+	return pos + 1;
+}
+
+static size_t auth_checks(
+	const struct show_in *in, const struct family *f, size_t pos, struct wr *w)
+{
+	enum verify_method method = (enum verify_method)(pos / VERIFY_RESULT_COUNT);
+	enum verify_result result = (enum verify_result)(pos % VERIFY_RESULT_COUNT);
+	struct labels l = {.n = 0};
+
+	if (method >= VERIFY_METHODS || in->verify == NULL)
+		return SIZE_MAX;
+	labels_add(&l, "method", verify_method_name(method));
+	labels_add(&l, "result", verify_result_name(result));
+	exposition_u64(w, f->name, &l, verify_count(in->verify, method).results[result]);
+	return pos + 1;
+}
+
+static size_t auth_checks_now(
+	const struct show_in *in, const struct family *f, size_t pos, struct wr *w)
+{
+	static const char *const states[] = {"waiting", "running", "stuck"};
+	struct labels l = {.n = 0};
+	struct verify_count n;
+
+	if (pos >= 3 * VERIFY_METHODS || in->verify == NULL)
+		return SIZE_MAX;
+	n = verify_count(in->verify, (enum verify_method)(pos / 3));
+	labels_add(&l, "method", verify_method_name((enum verify_method)(pos / 3)));
+	labels_add(&l, "state", states[pos % 3]);
+	exposition_u64(w, f->name, &l, (const uint32_t[]){n.waiting, n.running, n.stuck}[pos % 3]);
 	return pos + 1;
 }
 
@@ -696,6 +728,10 @@ static const struct family families[] = {
 	{"pgweir_catalog_age_seconds", "gauge", "How long ago it was loaded.", catalog,
 		CATALOG_AGE_US},
 	{"pgweir_logins_total", "counter", "What became of logins of clients.", logins, 0},
+	{"pgweir_auth_checks_total", "counter",
+		"Passwords that PAM or an LDAP server has checked, by result.", auth_checks, 0},
+	{"pgweir_auth_checks", "gauge", "Such checks that wait, run, or are stuck.",
+		auth_checks_now, 0},
 	{"pgweir_listen_channels", "gauge", "Channels that are listened to.", notify, 0},
 	{"pgweir_listen_subscriptions", "gauge", "Clients' channels.", notify, 1},
 	{"pgweir_notifications_received_total", "counter", "Notifications received.", notify, 2},

@@ -8,6 +8,7 @@
 
 static const struct show_table *const tables[] = {
 	&show_active_sockets,
+	&show_auth_helpers,
 	&show_catalog,
 	&show_clients,
 	&show_clusters,

@@ -14,6 +14,7 @@
 struct consoles;
 struct history;
 struct listenings;
+struct verify;
 struct plan;
 struct resolve;
 struct stats;
@@ -33,6 +34,7 @@ struct show_in {
 	struct consoles *consoles;
 	const struct gathered *gathered; /* what the table wants */
 	const struct listenings *listenings;
+	struct verify *verify;
 	const struct plan *plan; /* of this console's RELOAD DRY RUN, or NULL */
 };
 
@@ -79,8 +81,9 @@ unsigned node_share_percent(const struct show_in *in, const struct topo_node *n)
 
 extern const struct show_table show_settings;
 extern const struct show_table show_config, show_databases, show_dns_hosts, show_dns_zones,
-	show_lists, show_listeners, show_logins, show_mem, show_node_pools, show_nodes,
-	show_peer_pools, show_peers, show_pools, show_state, show_users, show_version, show_workers;
+	show_auth_helpers, show_lists, show_listeners, show_logins, show_mem, show_node_pools,
+	show_nodes, show_peer_pools, show_peers, show_pools, show_state, show_users, show_version,
+	show_workers;
 extern const struct show_table show_headroom, show_misuse, show_pin_counts, show_waits;
 extern const struct show_table show_catalog, show_clusters, show_lag, show_learned, show_switchover;
 /* Shown by RELOAD DRY RUN alone. */

@@ -12,6 +12,7 @@
 #include "control/console.h"
 #include "control/listening.h"
 #include "control/resolve.h"
+#include "control/verify.h"
 #include "net/resolver.h"
 #include "route/topology.h"
 
@@ -407,6 +408,39 @@ static size_t logins_row(const struct show_in *in, size_t pos, struct rows *out)
 	return pos + 1;
 }
 
+/* --- AUTH_HELPERS --- */
+
+static const struct reply_column auth_helpers_columns[] = {
+	{"method", T},
+	{"waiting", I4},
+	{"running", I4},
+	{"stuck", I4},
+	{"accepted", I8},
+	{"denied", I8},
+	{"failed", I8},
+	{"timed_out", I8},
+	{"queue_full", I8},
+};
+
+static size_t auth_helpers_row(const struct show_in *in, size_t pos, struct rows *out)
+{
+	enum verify_method method = (enum verify_method)pos;
+	struct verify_count n;
+
+	if (pos >= VERIFY_METHODS || in->verify == NULL)
+		return SIZE_MAX;
+	n = verify_count(in->verify, method);
+	rows_begin(out);
+	rows_text(out, verify_method_name(method));
+	rows_u64(out, n.waiting);
+	rows_u64(out, n.running);
+	rows_u64(out, n.stuck);
+	for (unsigned i = 0; i < VERIFY_RESULT_COUNT; i++)
+		rows_u64(out, n.results[i]);
+	rows_end(out);
+	return pos + 1;
+}
+
 #define TABLE(table, columns, gather, row)       \
 	const struct show_table show_##table = { \
 		#table, SHOW_COLUMNS(columns), gather, SHOW_NO_STREAM, NULL, row, false}
@@ -421,5 +455,6 @@ TABLE(dns_hosts, dns_hosts_columns, 0, dns_hosts_row);
 TABLE(dns_zones, dns_zones_columns, 0, NULL);
 TABLE(peers, peers_columns, 0, peers_row);
 TABLE(peer_pools, peer_pools_columns, GATHER_PEERS, peer_pools_row);
+TABLE(auth_helpers, auth_helpers_columns, 0, auth_helpers_row);
 TABLE(logins, logins_columns, 0, logins_row);
 TABLE(workers, workers_columns, GATHER_WORKERS, workers_row);

@@ -155,6 +155,17 @@ void admit_peer(struct worker *w, const struct ask_peer *ask)
 
 /* --- all of it --- */
 
+/* What PAM or LDAP is to be asked with, once the password is there. */
+static bool keep_options(struct worker *w, struct client *c, const char *options)
+{
+	if (c->login->type != AUTH_TYPE_PAM && c->login->type != AUTH_TYPE_LDAP)
+		return true;
+	c->login->options = strdup(options);
+	if (c->login->options == NULL)
+		client_close(w, c, CLIENT_END_MEMORY);
+	return c->login->options != NULL;
+}
+
 static bool by_rule(struct worker *w, struct client *c)
 {
 	const struct hba_rule *r = rule_of(w, c);
@@ -168,7 +179,7 @@ static bool by_rule(struct worker *w, struct client *c)
 	if (!check_certificate(w, c, r->clientcert, r))
 		return false;
 	if (l->type != AUTH_TYPE_PEER)
-		return true;
+		return keep_options(w, c, r->options);
 	ask_peer(w, c, r);
 	return false;
 }
@@ -180,6 +191,7 @@ bool admit_begin(struct worker *w, struct client *c)
 	l->type = w->conf->auth_type;
 	if (l->type == AUTH_TYPE_HBA)
 		return by_rule(w, c);
-	return l->type != AUTH_TYPE_CERT ||
-	       check_certificate(w, c, HBA_CLIENTCERT_VERIFY_FULL, NULL);
+	if (l->type == AUTH_TYPE_CERT)
+		return check_certificate(w, c, HBA_CLIENTCERT_VERIFY_FULL, NULL);
+	return keep_options(w, c, l->type == AUTH_TYPE_LDAP ? w->conf->auth_ldap_options : "");
 }

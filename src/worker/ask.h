@@ -10,6 +10,7 @@
 #include "auth/users.h"
 #include "base/hist.h"
 #include "base/mailbox.h"
+#include "conf/method_options.h"
 #include "proto/startup.h"
 #include "state/errors.h"
 #include "state/misuse.h"
@@ -27,12 +28,13 @@ enum ask_kind {         /* worker -> control */
 	ASK_DERIVE = 1, /* struct ask_derive: run PBKDF2 on a helper, answer with TELL_DERIVED */
 	ASK_PEER,       /* struct ask_peer: a system user's name, answered with TELL_PEER */
 	ASK_SECRET,     /* struct ask_secret: auth_query, answered with TELL_SECRET */
-	ASK_CONSOLE,    /* struct ask_console: take over this logged-in console client */
-	ASK_CATALOG,   /* struct ask_catalog: a database is used whose catalog is not loaded, or DDL
-			  passed */
-	ASK_PROBE,     /* struct ask_probe: a node failed us; look at it now */
-	ASK_ROWS,      /* struct ask_rows: answer to TELL_SHOW */
-	ASK_DONE,      /* struct ask_done: answer to TELL_COMMAND */
+	ASK_VERIFY,  /* struct ask_verify: does PAM or LDAP know it? answered with TELL_VERIFIED */
+	ASK_CONSOLE, /* struct ask_console: take over this logged-in console client */
+	ASK_CATALOG, /* struct ask_catalog: a database is used whose catalog is not loaded, or DDL
+			passed */
+	ASK_PROBE,   /* struct ask_probe: a node failed us; look at it now */
+	ASK_ROWS,    /* struct ask_rows: answer to TELL_SHOW */
+	ASK_DONE,    /* struct ask_done: answer to TELL_COMMAND */
 	ASK_EXPLAINED, /* struct ask_explained: answer to TELL_EXPLAIN */
 	ASK_LISTEN,  /* struct ask_listen: a worker's first client of a channel, or its last left */
 	ASK_BARRIER, /* struct ask_barrier: tell when all notifications until now have come */
@@ -55,6 +57,7 @@ enum tell_kind {           /* control or worker -> worker */
 	TELL_DERIVED,      /* the struct ask_derive, answered */
 	TELL_PEER,         /* the struct ask_peer, answered */
 	TELL_SECRET,       /* the struct ask_secret, answered */
+	TELL_VERIFIED,     /* struct tell_verified */
 	TELL_SHOW,         /* struct tell_show */
 	TELL_COMMAND,      /* struct tell_command */
 	TELL_EXPLAIN,      /* struct tell_explain */
@@ -115,6 +118,35 @@ struct ask_secret {
 	char sqlstate[6]; /* "" if there is none */
 	char error[256];
 	char secret[AUTH_SECRET_MAX + 1]; /* wiped by the asker */
+};
+
+enum verify_result {
+	VERIFY_ACCEPTED,
+	VERIFY_DENIED, /* it was said: a wrong password, no such user, an account that is locked */
+	VERIFY_FAILED, /* it could not be asked */
+	VERIFY_TIMED_OUT, /* … or has not answered within auth_helper_timeout */
+	VERIFY_FULL,      /* auth_helper_queue logins wait already */
+	VERIFY_RESULT_COUNT
+};
+
+struct tell_verified {
+	struct mail mail;
+	uint64_t token; /* client_token */
+	enum verify_result result;
+	char why[256]; /* unless accepted: for the log, never for the client */
+};
+
+/* Is it the password of the user, as PAM or an LDAP server sees it? */
+struct ask_verify {
+	struct mail mail;
+	uint32_t worker;              /* who asks, and is answered */
+	struct tell_verified *answer; /* moved along, so that there is memory for it */
+	enum auth_type method;        /* AUTH_TYPE_PAM or AUTH_TYPE_LDAP */
+	char user[NAME_LEN];
+	char host[64];          /* its address; "" over a unix socket */
+	char service[NAME_LEN]; /* of PAM, unless `options` have one */
+	char options[METHOD_OPTIONS_MAX + 1];
+	char password[AUTH_SECRET_MAX + 1]; /* not empty */
 };
 
 /* The conn is detached (TLS included); the start-up is done, AuthenticationOk etc. not yet sent. */

@@ -36,7 +36,7 @@ enum client_state {
 	CLIENT_STARTUP, /* its start-up packets are awaited */
 	CLIENT_TLS,     /* TLS handshake */
 	CLIENT_AUTH,    /* an answer to our challenge is awaited */
-	CLIENT_DERIVE,  /* a helper derives a key for its login */
+	CLIENT_DERIVE,  /* a helper derives a key, or checks a password, for its login */
 	CLIENT_LOOKUP,  /* auth_query asks for its secret */
 	CLIENT_REFUSED, /* its proof has failed; it is told after login_failure_delay */
 	CLIENT_MOVING,  /* on its way to another worker, or to another process */

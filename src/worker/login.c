@@ -37,6 +37,7 @@ void login_free(struct login *l)
 	free(l->told);
 	secret_free(l->answer);
 	secret_free(l->password);
+	secret_free(l->options);
 	if (l->scram != NULL)
 		scram_server_fini(l->scram);
 	free(l->scram);

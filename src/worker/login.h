@@ -19,6 +19,7 @@ struct login {
 	char *names;                 /* where they stand */
 	enum auth_type type;         /* of auth_type, or the rule's; never AUTH_TYPE_HBA */
 	char *map;                   /* of the rule, for peer; owned, or NULL */
+	char *options;               /* of pam and ldap; owned, or NULL */
 	enum auth_ask ask;
 	bool doomed;
 	uint32_t version;          /* of the protocol that is spoken with it */

@@ -15,6 +15,7 @@
 #include "proto/saslprep.h"
 #include "worker/admit.h"
 #include "worker/ask.h"
+#include "worker/external.h"
 #include "worker/keys.h"
 #include "worker/login.h"
 
@@ -58,7 +59,7 @@ static bool can_look_up(const struct worker *w, const struct client *c)
 	const struct login *l = c->login;
 	const struct conf_db *db = db_of(w, c);
 
-	return l->type != AUTH_TYPE_ANY && (db != NULL || l->is_console) &&
+	return l->type != AUTH_TYPE_ANY && !external_is(l->type) && (db != NULL || l->is_console) &&
 	       *conf_auth_user(w->conf, db) != '\0' &&
 	       *conf_auth_dbname(w->conf, db, l->is_console ? "" : l->database) != '\0';
 }
@@ -105,21 +106,25 @@ static void doubt_secret(struct worker *w, struct client *c)
 
 /* --- the question --- */
 
-/* Same words for a wrong password and an unknown user. */
+/* PostgreSQL's words; the same for a wrong password and an unknown user. */
 void prove_refuse(struct worker *w, struct client *c)
 {
+	bool is_external = external_is(c->login->type);
 	char message[NAME_LEN + 64];
 
 	atomic_fetch_add(&w->sh->logins[LOGINS_REFUSED], 1);
-	snprintf(message, sizeof message, "password authentication failed for user \"%s\"",
-		c->login->user);
+	snprintf(message, sizeof message, "%s authentication failed for user \"%s\"",
+		is_external ? external_name(c->login->type) : "password", c->login->user);
 	if (c->login->why != NULL)
 		log_info(w->log, "login refused", "client=%lu user=%s reason=\"%s\"",
 			(unsigned long)c->id, LOG_Q(c->login->user), c->login->why);
-	login_refuse(w, c, SQLSTATE_INVALID_PASSWORD, message, NULL);
+	login_refuse(w, c,
+		is_external ? SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION
+			    : SQLSTATE_INVALID_PASSWORD,
+		message, NULL);
 }
 
-static void refuse_password(struct worker *w, struct client *c)
+void prove_refuse_delayed(struct worker *w, struct client *c)
 {
 	if (w->conf->login_failure_delay_us == 0) {
 		prove_refuse(w, c);
@@ -282,7 +287,7 @@ static void ask_client(struct worker *w, struct client *c)
 	else if (d.ask == AUTH_ASK_SCRAM)
 		challenge_scram(w, c);
 	else if (d.doomed)
-		refuse_password(w, c);
+		prove_refuse_delayed(w, c);
 	else
 		login_proved(w, c);
 	scram_wipe(&d, sizeof d);
@@ -326,7 +331,7 @@ static void check_md5(struct worker *w, struct client *c)
 		md5auth_equal(&expected, l->answer))
 		login_proved(w, c);
 	else if (!try_again(w, c))
-		refuse_password(w, c);
+		prove_refuse_delayed(w, c);
 }
 
 /* By what auth_query says now. */
@@ -356,7 +361,7 @@ static void plain_checked(struct worker *w, struct client *c, bool accepted)
 		l->answer = NULL;
 		login_proved(w, c);
 	} else if (!try_again(w, c)) {
-		refuse_password(w, c);
+		prove_refuse_delayed(w, c);
 	}
 }
 
@@ -401,7 +406,7 @@ static void take_password(struct worker *w, struct client *c, struct rd body)
 		return;
 	}
 	if (strlen(got) > AUTH_SECRET_MAX) { /* longer than any secret */
-		refuse_password(w, c);
+		prove_refuse_delayed(w, c);
 		return;
 	}
 	l->answer = strdup(got);
@@ -409,6 +414,8 @@ static void take_password(struct worker *w, struct client *c, struct rd body)
 		client_close(w, c, CLIENT_END_MEMORY);
 	else if (l->ask == AUTH_ASK_MD5)
 		check_md5(w, c);
+	else if (external_is(l->type))
+		external_begin(w, c);
 	else
 		check_plain(w, c);
 }
@@ -417,7 +424,7 @@ static void take_scram_status(struct worker *w, struct client *c, enum status st
 {
 	switch (st) {
 	case E_AUTH:
-		refuse_password(w, c);
+		prove_refuse_delayed(w, c);
 		break;
 	case E_INVALID:
 		login_refuse(w, c, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,

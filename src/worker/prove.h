@@ -20,7 +20,8 @@ size_t prove_data(struct worker *w, struct client *c, const uint8_t *data, size_
 void prove_derived(
 	struct worker *w, uint64_t token, const uint8_t salted[SCRAM_KEY_LEN], enum status st);
 
-/* login_failure_delay is over. */
+/* The proof has failed: refuse it after login_failure_delay, or now that it is over. */
+void prove_refuse_delayed(struct worker *w, struct client *c);
 void prove_refuse(struct worker *w, struct client *c);
 
 /* auth_query has answered; moved. */

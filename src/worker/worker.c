@@ -25,6 +25,7 @@
 #include "worker/defaults.h"
 #include "worker/dispatch.h"
 #include "worker/explain.h"
+#include "worker/external.h"
 #include "worker/handover.h"
 #include "worker/keys.h"
 #include "worker/line.h"
@@ -382,6 +383,9 @@ static void worker_mail_in(struct worker *w, struct mail *m)
 	case TELL_SECRET:
 		prove_told(w, (struct ask_secret *)m);
 		return;
+	case TELL_VERIFIED:
+		external_told(w, (const struct tell_verified *)m);
+		break;
 	case TELL_SHOW:
 		show_answer(w, (const struct tell_show *)m);
 		break;

@@ -4,6 +4,7 @@
 # Each part runs to its end whatever became of those before it, and adds to two counts; the last
 # line tells them. A part that cannot run at all, such as a build that fails, is one failed test.
 TEST_PACKAGES=(python3-pytest python3-psycopg2 python3-psycopg python3-asyncpg python3-yaml prometheus
+	slapd libpam-wrapper
 	pgbouncer prometheus-pgbouncer-exporter check-postgres munin-plugins-core
 	mandoc libdbd-pg-perl libpostgresql-jdbc-java default-jdk-headless valgrind strace)
 FULL_PACKAGES=(chromium clang clang-format libclang-rt-dev patroni etcd-server nftables

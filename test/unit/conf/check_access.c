@@ -1,5 +1,7 @@
 #include "conf/access.h"
 
+#include "conf/method_options.h"
+
 #include "fixture.h"
 
 static struct access *make(const char *rules, const char *maps)
@@ -35,15 +37,48 @@ START_TEST(without_maps_only_equal_names_are_allowed)
 }
 END_TEST
 
-START_TEST(methods_that_are_not_there_are_refused)
+START_TEST(passwords_in_the_clear_are_warned_of)
 {
-	struct conf conf = {.client_tls = {.ca_file = ""}};
-	struct access *a = make("local all all pam\nlocal all all ldap\nlocal all all md5\n", NULL);
+	struct conf conf = {.client_tls = {.ca_file = "", .sslmode = TLS_MODE_PREFER}};
+	struct access *a =
+		make("local all all pam\n"
+		     "hostssl all all all pam\n"
+		     "host all all all pam\n"
+		     "hostnossl all all all ldap ldapserver=127.0.0.1 ldapprefix=\"cn=\"\n"
+		     "local all all ldap ldapserver=h ldapprefix=\"cn=\"\n"
+		     "local all all ldap ldapserver=h ldapprefix=\"cn=\" ldaptls=1\n"
+		     "local all all md5\n",
+			NULL);
 
 	access_check(a, &conf, &fixture_found);
-	ck_assert_uint_eq(fixture_found.n_errors, 2);
-	ck_assert(fixture_has(FINDING_ERROR, "hba:1: method = pam: is not available"));
-	ck_assert(fixture_has(FINDING_ERROR, "hba:2: method = ldap: is not available"));
+	ck_assert(fixture_has(FINDING_WARNING, "hba:3: method = pam: clients send"));
+	ck_assert(fixture_has(FINDING_WARNING, "hba:4: method = ldap: clients send"));
+	ck_assert(
+		fixture_has(FINDING_WARNING, "hba:5: method = ldap: passwords go on to the LDAP"));
+	ck_assert_uint_eq(fixture_found.n - fixture_found.n_errors, 3);
+	fixture_fini();
+	fixture_init();
+	conf.client_tls.sslmode = TLS_MODE_REQUIRE;
+	access_check(a, &conf, &fixture_found);
+	ck_assert_uint_eq(fixture_found.n - fixture_found.n_errors, 1);
+	access_free(a);
+	fixture_fini();
+}
+END_TEST
+
+START_TEST(methods_that_the_build_lacks_are_refused)
+{
+	struct conf conf = {.client_tls = {.ca_file = "", .sslmode = TLS_MODE_REQUIRE}};
+	struct access *a =
+		make("local all all pam\nlocal all all ldap ldapserver=::1 ldapsuffix=@x\n", NULL);
+	bool no_pam = method_options_lacks(AUTH_TYPE_PAM) != NULL;
+	bool no_ldap = method_options_lacks(AUTH_TYPE_LDAP) != NULL;
+
+	access_check(a, &conf, &fixture_found);
+	ck_assert_uint_eq(fixture_found.n, (size_t)no_pam + no_ldap);
+	ck_assert(
+		no_pam == fixture_has(FINDING_ERROR, "hba:1: method = pam: this build of pgweir"));
+	ck_assert(no_ldap == fixture_has(FINDING_ERROR, "hba:2: method = ldap: this build of"));
 	access_free(a);
 	fixture_fini();
 }
@@ -79,7 +114,8 @@ int main(void)
 	TCase *tc = tcase_create("access");
 
 	tcase_add_test(tc, without_maps_only_equal_names_are_allowed);
-	tcase_add_test(tc, methods_that_are_not_there_are_refused);
+	tcase_add_test(tc, passwords_in_the_clear_are_warned_of);
+	tcase_add_test(tc, methods_that_the_build_lacks_are_refused);
 	tcase_add_test(tc, certificates_need_a_ca_and_maps_their_lines);
 	return unit_run("access", tc);
 }

@@ -153,8 +153,7 @@ START_TEST(methods_and_options)
 	      "hostssl all all all md5 map=\"my map\" clientcert=verify-full\n"
 	      "hostssl all all all password clientcert=verify-ca\n"
 	      "local all all ident map=x\n"
-	      "host all all all ldap ldapserver=h ldapprefix=\"cn=\" ldapbasedn=\"a=b, "
-	      "\"\"c\"\"\"\n"
+	      "host all all all ldap ldapserver=h ldapbasedn=\"a=b, \"\"c\"\"\"\n"
 	      "host all all all pam pamservice=weir\n");
 	r = hba_rules(hba);
 	ck_assert_int_eq(r->method, AUTH_TYPE_CERT);
@@ -171,8 +170,7 @@ START_TEST(methods_and_options)
 	ck_assert_int_eq(r->method, AUTH_TYPE_PEER);
 	ck_assert_str_eq(r->map, "x");
 	r = r->next;
-	ck_assert_str_eq(
-		r->options, "ldapserver=\"h\" ldapprefix=\"cn=\" ldapbasedn=\"a=b, \"\"c\"\"\"");
+	ck_assert_str_eq(r->options, "ldapserver=\"h\" ldapbasedn=\"a=b, \"\"c\"\"\"");
 	r = r->next;
 	ck_assert_int_eq(r->method, AUTH_TYPE_PAM);
 	ck_assert_str_eq(r->options, "pamservice=\"weir\"");
@@ -212,6 +210,14 @@ START_TEST(every_error_is_told_with_its_line)
 		{"hostssl all all all cert clientname=XN", "expected CN or DN"},
 		{"host all all all md5 map=m", "map = m: expected it with cert, peer"},
 		{"host all all all md5 ldapserver=h", "ldapserver: expected clientcert"},
+		{"host all all all ldap ldapserver=h", "dir/hba:1: option: expected ldapbasedn"},
+		{"host all all all ldap ldapserver=h ldapport=0 ldapprefix=x",
+			"dir/hba:1: ldapport: expected a port number"},
+		{"host all all all ldap ldapbasedn=dc=a,dc=b",
+			"dir/hba:1: dc: expected ldapserver"},
+		{"host all all all ldap pamservice=x", "pamservice: expected ldapserver"},
+		{"host all all all pam pamservice=a/b", "pamservice: expected the name of"},
+		{"host all all all pam ldapserver=h", "ldapserver: expected pamservice or"},
 		{"host all all all md5 word", "option: expected name=value"},
 		{"host \"a all all md5", "dir/hba:1: expected a closing"},
 	};

@@ -177,7 +177,7 @@ static inline void world_worker_mail(struct world *w, uint32_t i, struct mail *m
 		k->derived = (struct ask_derive *)(void *)m;
 		return;
 	}
-	if (w->on_tell != NULL && (m->kind == TELL_SECRET ||
+	if (w->on_tell != NULL && (m->kind == TELL_SECRET || m->kind == TELL_VERIFIED ||
 					  (m->kind >= TELL_LISTENING && m->kind <= TELL_SETTLED))) {
 		w->on_tell(w->arg, i, m);
 		return;

@@ -144,3 +144,8 @@ test_unit_control_check_nomem_SOURCES = test/unit/control/check_nomem.c $(FAILIN
 test_unit_control_check_nomem_LDADD = $(CONTROL_UNIT_LIBS)
 test_unit_control_check_nomem_CFLAGS = $(CONTROL_UNIT_CFLAGS)
 test_unit_control_check_nomem_LDFLAGS = $(FAILING_ALLOC_LINK)
+
+check_PROGRAMS += test/unit/control/check_verify
+test_unit_control_check_verify_SOURCES = test/unit/control/check_verify.c
+test_unit_control_check_verify_LDADD = $(CONTROL_UNIT_LIBS)
+test_unit_control_check_verify_CFLAGS = $(CONTROL_UNIT_CFLAGS)
