@@ -43,7 +43,8 @@ class Contender:
     has_prepared = True   # named prepared statements work
     is_one_to_one = False  # a server connection per client
     waits_to_parse = False  # each Parse takes a server
-    is_yardstick = False  # runs in every other round: no ratio is asked of it
+    is_yardstick = False  # runs in some rounds only: no ratio is asked of it
+    is_uring = False  # callgrind cannot end what waits in io_uring_enter(2)
     fronts = ("plain", "unix")
 
     def __init__(self, folder, back, pool_size, front="plain", before=()):
@@ -170,6 +171,7 @@ class FloorUring(Floor):
     name = "floor-uring"
     source = "floor_uring"
     libraries = ("-luring",)
+    is_uring = True
 
 
 class Pooler(Contender):
@@ -247,6 +249,7 @@ class PgweirUring(Pgweir):
     """The same on the other engine."""
 
     name = "pgweir-uring"
+    is_uring = True
     more = "workers = 1\nio_engine = io_uring\n"
 
 

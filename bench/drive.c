@@ -2,14 +2,15 @@
  * drive - pgbench's select-only load for less CPU than pgbench needs: many clients on one thread,
  * each with one unit under way. An instrument for bench/ and the tests that count, not a tool.
  *
- * usage: drive PORT|PATH USER DATABASE CLIENTS simple|extended|prepared [SQL]
+ * usage: drive PORT|PATH USER DATABASE[*N] CLIENTS simple|extended|prepared[*N] [SQL]
  *
- * Logs all clients in, without a password, and prints "ready". Then it obeys lines on its input:
- *   count N        N transactions, as fast as they come
- *   seconds S [R]  for S seconds, as fast as they come or R a second, evenly; the time of each is
- *                  then taken from when it was due
- * and prints what came of each: done=… failed=… us=… p50_us=… p95_us=… p99_us=… max_us=…
- * SQL replaces the select; with `simple` only. It ends with its input.
+ * Logs all clients in, without a password, and prints "ready". With DATABASE*N the clients take
+ * turns with DATABASE0 to DATABASE<N-1>; with prepared*N each has N statements, of different texts,
+ * and runs one after another. Then it obeys lines on its input: count N        N transactions, as
+ * fast as they come seconds S [R]  for S seconds, as fast as they come or R a second, evenly; the
+ * time of each is then taken from when it was due and prints what came of each: done=… failed=…
+ * us=… p50_us=… p95_us=… p99_us=… max_us=… SQL replaces the select; with `simple` only. It ends
+ * with its input.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -41,11 +42,13 @@ struct client {
 	uint8_t head_len;
 	char head[5];
 	bool busy;
+	unsigned stmt;   /* what it runs next */
 	uint64_t due_ns; /* when its unit was due, or was sent */
 };
 
 static struct client *clients;
 static int n_clients, epoll_fd;
+static unsigned n_databases, n_stmts = 1; /* n_databases: 0 is one of just that name */
 static enum mode mode;
 static const char *own_sql, *target, *user, *database;
 static uint64_t n_done, n_failed, max_ns, buckets[BUCKETS], rng = 88172645463325252u;
@@ -108,33 +111,40 @@ static void put_query(struct out *o)
 	put_message(o, 'Q', sql, (size_t)len + 1);
 }
 
-static void put_parse(struct out *o, const char *name)
+/* A name of its own for a statement that is prepared for good, else "". */
+static int put_name(char *to, size_t size, unsigned stmt)
 {
-	char body[256] = {0};
-	int len = snprintf(body, sizeof body, "%s%c" SELECT "$1;%c", name, 0, 0);
-
-	put_message(o, 'P', body, (size_t)len + 2); /* and the number of types, 0 */
+	if (mode == PREPARED && n_stmts > 1)
+		return snprintf(to, size, "s%u", stmt) + 1;
+	return snprintf(to, size, "%s", mode == PREPARED ? "s" : "") + 1;
 }
 
-static void put_unit(struct out *o)
+static void put_parse(struct out *o, unsigned stmt)
+{
+	char body[256] = {0};
+	int at = put_name(body, sizeof body, stmt);
+
+	at += snprintf(body + at, sizeof body - (size_t)at,
+		stmt == 0 ? SELECT "$1;" : SELECT "$1 + %u;", stmt);
+	put_message(o, 'P', body, (size_t)at + 3); /* the NUL and the number of types, 0 */
+}
+
+static void put_unit(struct out *o, unsigned stmt)
 {
 	char bind[64], aid[16];
-	int name_len, len, digits;
+	int len, digits;
 
 	if (mode == SIMPLE) {
 		put_query(o);
 		return;
 	}
 	if (mode == EXTENDED)
-		put_parse(o, "");
+		put_parse(o, 0);
 	/* portal "", statement, no formats, one parameter as text, no result formats */
 	digits = snprintf(aid, sizeof aid, "%u", random_aid());
-	name_len = mode == PREPARED ? 1 : 0;
 	memset(bind, 0, sizeof bind);
-	len = 1;
-	if (name_len == 1)
-		bind[len++] = 's';
-	len += 3;
+	len = 1 + put_name(bind + 1, sizeof bind - 1, stmt);
+	len += 2;
 	bind[len + 1] = 1;
 	len += 2;
 	bind[len + 3] = (char)digits;
@@ -205,6 +215,7 @@ static bool hear(struct client *c)
 
 static void connect_one(struct client *c)
 {
+	char number[16] = "";
 	struct sockaddr_in in = {.sin_family = AF_INET,
 		.sin_port = htons((uint16_t)atoi(target)),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -221,8 +232,10 @@ static void connect_one(struct client *c)
 				 local ? sizeof un : sizeof in) != 0)
 		fail("connect");
 	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-	len = snprintf(body, sizeof body, "%c%c%c%cuser%c%s%cdatabase%c%s%c", 0, 3, 0, 0, 0, user,
-		0, 0, database, 0);
+	if (n_databases != 0)
+		snprintf(number, sizeof number, "%u", (unsigned)(c - clients) % n_databases);
+	len = snprintf(body, sizeof body, "%c%c%c%cuser%c%s%cdatabase%c%s%s%c", 0, 3, 0, 0, 0, user,
+		0, 0, database, number, 0);
 	put_message(&o, '\0', body, (size_t)len + 1);
 	send_all(c, &o);
 	epoll_ctl(epoll_fd, EPOLL_CTL_ADD, c->fd, &ev);
@@ -243,22 +256,29 @@ static void await(int n)
 	}
 }
 
+static void prepare(int from, int n)
+{
+	for (unsigned stmt = 0; stmt < n_stmts; stmt++) {
+		struct out o = {.len = 0};
+
+		put_parse(&o, stmt);
+		put_message(&o, 'S', "", 0);
+		for (int k = from; k < from + n; k++)
+			send_all(&clients[k], &o);
+		await(n);
+	}
+}
+
 static void log_in(void)
 {
-	struct out parse = {.len = 0};
-
-	put_parse(&parse, "s");
-	put_message(&parse, 'S', "", 0);
 	for (int i = 0; i < n_clients; i += LOGINS_MAX) {
 		int n = n_clients - i < LOGINS_MAX ? n_clients - i : LOGINS_MAX;
 
 		for (int k = i; k < i + n; k++)
 			connect_one(&clients[k]);
 		await(n);
-		for (int k = i; mode == PREPARED && k < i + n; k++)
-			send_all(&clients[k], &parse);
 		if (mode == PREPARED)
-			await(n);
+			prepare(i, n);
 	}
 	errno = 0;
 	if (n_failed > 0)
@@ -271,7 +291,8 @@ static void begin(struct client *c, uint64_t due_ns)
 {
 	struct out o = {.len = 0};
 
-	put_unit(&o);
+	put_unit(&o, c->stmt);
+	c->stmt = (c->stmt + 1) % n_stmts;
 	c->busy = true;
 	c->due_ns = due_ns;
 	send_all(c, &o);
@@ -397,6 +418,17 @@ static void obey(const char *line)
 	fflush(stdout);
 }
 
+/* Takes *N off the end of a text. Returns N; 0: there is none. */
+static unsigned take_number(char *text)
+{
+	char *star = strchr(text, '*');
+
+	if (star == NULL)
+		return 0;
+	*star = '\0';
+	return (unsigned)atoi(star + 1);
+}
+
 int main(int argc, char **argv)
 {
 	static const char *const modes[] = {"simple", "extended", "prepared"};
@@ -406,8 +438,11 @@ int main(int argc, char **argv)
 		return 2;
 	target = argv[1];
 	user = argv[2];
+	n_databases = take_number(argv[3]);
 	database = argv[3];
 	n_clients = atoi(argv[4]);
+	n_stmts = take_number(argv[5]);
+	n_stmts += n_stmts == 0;
 	while (mode <= PREPARED && strcmp(argv[5], modes[mode]) != 0)
 		mode++;
 	own_sql = argc == 7 ? argv[6] : NULL;

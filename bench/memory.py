@@ -3,7 +3,8 @@
 
 What is counted is the growth of the process's anonymous memory (RssAnon), allocator and all, from
 half of the clients to all of them, so that what grows by steps is there already. The kernel's own
-for a socket is not in it. The last line tells how many cases are within their bounds.
+for a socket is not in it: kernel_kib() is for a comparison, on a machine that does nothing else.
+The last line tells how many cases are within their bounds.
 """
 import argparse
 import contextlib
@@ -26,17 +27,34 @@ GOALS = {"plain": 768, "tls": 16384}
 AT_MOST = {"plain": 1440, "tls": 16384}  # of plain ones, what there is now, and a little
 TLS_CLIENTS = 1000
 POOL = 20
+FDS_ELSE = 500  # descriptors of a process that has clients
+
+
+def kernel_kib():
+    """Of all the machine: what the kernel has for itself, sockets too."""
+    with open("/proc/meminfo", encoding="ascii") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("Slab:"))
+
+
+def used(contender):
+    """(its own, the kernel's) in KiB."""
+    return (proc.status_kib(contender.pid, "RssAnon") if contender.pid else 0), kernel_kib()
+
+
+def both_for_each(path, contender, clients):
+    """(its own bytes, the kernel's for both ends of the connection) of one that runs and that has
+    no clients."""
+    with rig.Drive(path, contender.target, clients // 2, "simple") as first:
+        first.order(f"count {clients}")
+        half = used(contender)
+        with rig.Drive(path, contender.target, clients - clients // 2, "simple") as rest:
+            rest.order(f"count {clients}")
+            whole = used(contender)
+    return tuple((w - h) * 1024 / (clients - clients // 2) for w, h in zip(whole, half))
 
 
 def bytes_for_each(path, contender, clients):
-    """Of one that runs and that has no clients."""
-    with rig.Drive(path, contender.target, clients // 2, "simple") as first:
-        first.order(f"count {clients}")
-        half = proc.status_kib(contender.pid, "RssAnon")
-        with rig.Drive(path, contender.target, clients - clients // 2, "simple") as rest:
-            rest.order(f"count {clients}")
-            whole = proc.status_kib(contender.pid, "RssAnon")
-    return (whole - half) * 1024 / (clients - clients // 2)
+    return both_for_each(path, contender, clients)[0]
 
 
 def tls_bytes_for_each(_, contender, clients):
@@ -64,6 +82,16 @@ def count(make, path, clients, measure=bytes_for_each):
         contender.stop()
 
 
+def count_tls(kind, more, clients):
+    """Of one of this class, with these arguments."""
+    with rig.folder() as path, rig.fake_server(path) as back:
+        back.certificate = Authority(f"{path}/ca").issue("memory")
+        for name in back.certificate:
+            proc.give_to_service_user(name)
+        make = functools.partial(kind, path, back, POOL, *more, front="tls")
+        return count(make, path, clients, tls_bytes_for_each)
+
+
 def judge(what, clients, front, n):
     good = n <= AT_MOST[front]
     print(f"{'' if good else 'FAILED: '}{clients} idle clients, {what}: {n:.0f} bytes for each, at "
@@ -74,6 +102,11 @@ def judge(what, clients, front, n):
 def raise_fd_limit():
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def at_most(clients):
+    """So many clients, or what the limit on descriptors allows."""
+    return min(clients, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - FDS_ELSE)
 
 
 def main():

@@ -6,6 +6,9 @@ import statistics
 import time
 
 
+BASES = ("floor", "pgbouncer", "floor-uring")  # what CPU is compared with
+
+
 def median(values):
     found = [v for v in values if v is not None]
     return statistics.median(found) if found else None
@@ -32,31 +35,27 @@ def names_of(rounds):
 def table(rows):
     """Markdown. rows: [(Case, [round]…)], a round being {contender's name: Result}. A run that was
     lost is left out, and its row says how many are in it."""
-    lines = ["| case | through | tps | CPU µs/tx | x floor | x pgbouncer | at most "
-             "| switches/tx | latency ms |", "|---|---|--:|--:|--:|--:|--:|--:|--:|"]
+    lines = ["| case | through | tps | CPU µs/tx | x floor | x pgbouncer | x floor-uring | at most "
+             "| switches/tx | latency ms |", "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|"]
     for case, rounds in rows:
         for name in names_of(rounds):
             all_runs = [results[name] for results in rounds if name in results]
             runs = [r for r in all_runs if not r.error]
             if not runs:
-                lines.append(f"| {case} | {name} | failed: {all_runs[0].error} | | | | | | |")
+                lines.append(f"| {case} | {name} | failed: {all_runs[0].error} | | | | | | | |")
                 continue
             lost = "" if len(runs) == len(all_runs) else f" ({len(runs)} of {len(all_runs)})"
+            ratios = [paired_ratio(rounds, name, base, "cpu_us") for base in BASES]
             goals = " / ".join(number(g, 2) for g in case.goals_of(name))
             rates = [r.tps for r in runs]
             lines.append(
                 f"| {case} | {name}{lost} | {number(median(rates), 0 if median(rates) > 100 else 1)} "
                 f"| {number(median([r.cpu_us for r in runs]), 1)} "
-                f"| {number(paired_ratio(rounds, name, floor_of(name), 'cpu_us'), 2)} "
-                f"| {number(paired_ratio(rounds, name, 'pgbouncer', 'cpu_us'), 2)} | {goals} "
+                f"| {' | '.join(number(r, 2) for r in ratios)} "
+                f"| {goals} "
                 f"| {number(median([r.switches for r in runs]), 2)} "
                 f"| {number(median([r.latency_ms for r in runs]), 2)} |")
     return "\n".join(lines)
-
-
-def floor_of(name):
-    """What its CPU is compared with: the relay over the same engine."""
-    return "floor-uring" if name == "pgweir-uring" else "floor"
 
 
 def percentiles(rows):
@@ -78,17 +77,15 @@ def percentiles(rows):
                       "|---|---|--:|--:|--:|--:|", *lines])
 
 
-def counts(rows, idle):
-    """Markdown of what is counted. rows: [(name, values)], as many as there are columns."""
-    columns = [*(f"bytes/idle client, {n:,}" for n in idle),
-               *(f"calls/tx, {mode}, {n}" for mode in ("simple", "prepared") for n in (16, 100)),
-               *(f"instructions/tx, {mode}" for mode in ("simple", "extended", "prepared"))]
-    lines = [f"| through | {' | '.join(columns)} |", f"|---|{'--:|' * len(columns)}"]
-    for name, values in rows:
-        digits = [0] * len(idle) + [2] * 4 + [0] * 3
-        lines.append(f"| {name} | "
-                     f"{' | '.join(number(v, d) for v, d in zip(values, digits))} |")
-    return "\n".join(["Counted, in front of fakepg:", "", *lines])
+def counts(title, columns, rows):
+    """Markdown of what is counted. columns: [(name, digits)]; rows: [(name, values)], as many as
+    there are columns."""
+    lines = [f"| through | {' | '.join(name for name, _ in columns)} |",
+             f"|---|{'--:|' * len(columns)}"]
+    lines += [f"| {name} | "
+              f"{' | '.join(number(v, d) for v, (_, d) in zip(values, columns))} |"
+              for name, values in rows if any(v is not None for v in values)]
+    return "\n".join([title, "", *lines])
 
 
 def _first_match(path, pattern):

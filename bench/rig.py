@@ -41,10 +41,12 @@ def fake_server(path, is_unix=False):
 
 
 class Drive:
-    """Clients that are logged in, and what they are told to do."""
+    """Clients that are logged in, and what they are told to do. `database` and `mode` may be of
+    several each: see drive.c."""
 
-    def __init__(self, path, target, clients, mode, sql=None):
-        command = [contenders.compile_tool("drive", path), target, contenders.USER, contenders.USER,
+    def __init__(  # pylint: disable=too-many-arguments,too-many-positional-arguments
+            self, path, target, clients, mode, sql=None, database=contenders.USER):
+        command = [contenders.compile_tool("drive", path), target, contenders.USER, database,
                    str(clients), mode, *([sql] if sql else [])]
         self.process = subprocess.Popen(  # pylint: disable=consider-using-with
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -74,11 +74,15 @@ def read_counts(path):
     return Counts(instructions, allocations)
 
 
+def callgrind(folder):
+    """What runs a contender, and leaves its counts in this folder."""
+    return ["valgrind", "--tool=callgrind", "--separate-threads=yes",
+            f"--callgrind-out-file={folder}/out"]
+
+
 def run_once(kind, more, mode, transactions):
     with rig.folder() as path, rig.fake_server(path) as back:
-        counted = kind(path, back, 20, *more, before=[
-            "valgrind", "--tool=callgrind", "--separate-threads=yes",
-            f"--callgrind-out-file={path}/out"])
+        counted = kind(path, back, 20, *more, before=callgrind(path))
         counts = {}
         try:
             counted.start()
@@ -89,16 +93,21 @@ def run_once(kind, more, mode, transactions):
         return counts
 
 
-def count(kind, more, mode):
-    """Counts of one transaction through a contender of this class, with these arguments."""
-    few, many = (run_once(kind, more, mode, n) for n in (FEW, MANY))
+def difference(few, many, transactions):
+    """Counts of one of so many transactions, by which the second of two runs was longer."""
     if not few or not many:
         raise RuntimeError("callgrind has left nothing")
     # The worker's is the thread to which the transactions made the difference.
     nothing = Counts(0, 0)
     thread = max(many, key=lambda t: many[t].instructions - few.get(t, nothing).instructions)
-    return Counts(*((m - f) / (MANY - FEW)
+    return Counts(*((m - f) / transactions
                     for m, f in zip(many[thread], few.get(thread, nothing))))
+
+
+def count(kind, more, mode):
+    """Counts of one transaction through a contender of this class, with these arguments."""
+    few, many = (run_once(kind, more, mode, n) for n in (FEW, MANY))
+    return difference(few, many, MANY - FEW)
 
 
 # --- the table ---

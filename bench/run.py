@@ -23,7 +23,9 @@ import contextlib
 import functools
 import os
 import shutil
+import subprocess
 import sys
+import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [f"{TOP}/bench", f"{TOP}/test"]
@@ -36,13 +38,15 @@ import report  # noqa: E402  pylint: disable=wrong-import-position
 import rig  # noqa: E402  pylint: disable=wrong-import-position
 import roundtrip  # noqa: E402  pylint: disable=wrong-import-position
 import syscalls  # noqa: E402  pylint: disable=wrong-import-position
+import workers  # noqa: E402  pylint: disable=wrong-import-position
 from tools import proc, uring  # noqa: E402  pylint: disable=wrong-import-position
 from tools.certs import Authority  # noqa: E402  pylint: disable=wrong-import-position
 from tools.cluster import Cluster  # noqa: E402  pylint: disable=wrong-import-position
 
 CASES = [*load.GOALS, "fake+unix:simple:16", "fake+unix:prepared:100", "tpcb:simple:16"]
 AT_HALF = ("fake:simple:16", "fake:simple:100")  # cases that are run again for their percentiles
-IDLE = (5000, 20000)  # clients
+IDLE, IDLE_TLS = (5000, 20000), 2000  # clients
+YARDSTICK_EVERY = 4  # rounds
 ONE_TO_ONE_MAX = 200  # clients; more connections than that measure PostgreSQL
 
 
@@ -51,7 +55,7 @@ def parse_args():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", action="append", metavar="KIND:PROTOCOL:CLIENTS")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2, help="of each run")
+    parser.add_argument("--seconds", type=float, default=0.7, help="of each run")
     parser.add_argument("--scale", type=int, default=20, help="of pgbench's tables")
     parser.add_argument("--pool-size", type=int, default=20)
     parser.add_argument("--only", action="append", metavar="CONTENDER")
@@ -140,7 +144,7 @@ def run_round(number, args, field, pgbench, results):
         found = field.of(case)
         turn = number % len(found)
         for contender in found[turn:] + found[:turn]:
-            if contender.is_yardstick and number % 2:
+            if contender.is_yardstick and number % YARDSTICK_EVERY:
                 continue
             result = load.run(pgbench, contender, case, args.seconds + case.login_seconds,
                               field.folder)
@@ -188,17 +192,33 @@ def servers(folder, args):
 
 # --- counts ---
 
+CALLS = [(mode, n) for mode in ("simple", "prepared") for n in (16, 100)]
+
+
 def count_all(found):
-    """Rows of (name, values) of what is counted, not timed."""
-    rows = []
-    for kind, more in found.items():
-        if kind in (contenders.Direct, contenders.PgweirWorkers):
-            continue
-        rows.append((kind.name, [guarded(idle_bytes, kind, more, n) for n in IDLE]
-                     + [guarded(calls, kind, more, mode, n) for mode in ("simple", "prepared")
-                        for n in (16, 100)]
-                     + [guarded(instructions, kind, more, mode) for mode in rig.MODES]))
-    return rows
+    """Markdown of what is counted, not timed."""
+    kinds = {k: more for k, more in found.items() if k is not contenders.PgweirWorkers}
+    crowds = [memory.at_most(n) for n in IDLE]
+    each = report.counts(
+        "For each transaction, in front of fakepg, by strace and callgrind (which does not go with "
+        "io_uring):",
+        [*((f"calls, {mode}, {n} clients", 2) for mode, n in CALLS),
+         *((f"instructions, {mode}", 0) for mode in rig.MODES)],
+        [(k.name, [guarded(calls, k, more, mode, n) for mode, n in CALLS]
+          + [guarded(instructions, k, more, mode) for mode in rig.MODES])
+         for k, more in kinds.items() if k is not contenders.Direct])
+    idle = report.counts(
+        "Bytes for each idle client: the process's own, and the kernel's for both ends of the "
+        "connection:",
+        [(f"{whose}, {n:,} clients", 0) for n in crowds for whose in ("own", "kernel")]
+        + [(f"own, {IDLE_TLS:,} over TLS", 0)],
+        [(k.name, [*(v for n in crowds for v in guarded(idle_bytes, k, more, n) or (None, None)),
+                   guarded(memory.count_tls, k, more, IDLE_TLS) if "tls" in k.fronts else None])
+         for k, more in kinds.items()
+         if k is contenders.Direct or not (k.is_one_to_one or k.is_yardstick)])
+    spread = [workers.table(workers.count_all(*more)) for k, more in kinds.items()
+              if k is contenders.Pgweir]
+    return [each, idle, *spread]
 
 
 def guarded(count, *args):
@@ -207,14 +227,17 @@ def guarded(count, *args):
         return None
     try:
         return count(*args)
-    except (RuntimeError, OSError, syscalls.NotAllowed) as e:
+    except (RuntimeError, OSError, subprocess.SubprocessError, syscalls.NotAllowed) as e:
         loudly(f"{args[0].name} is not counted: {e}")
         return None
 
 
 def idle_bytes(kind, more, clients):
+    """(its own, the kernel's)"""
     with rig.folder() as path, rig.fake_server(path) as back:
-        return memory.count(functools.partial(kind, path, back, 20, *more), path, clients)
+        own, kernel = memory.count(functools.partial(kind, path, back, 20, *more), path, clients,
+                                   memory.both_for_each)
+        return (own if kind is not contenders.Direct else None), kernel
 
 
 def calls(kind, more, mode, clients):
@@ -229,7 +252,7 @@ def calls(kind, more, mode, clients):
 
 
 def instructions(kind, more, mode):
-    return roundtrip.count(kind, more, mode).instructions
+    return None if kind.is_uring else roundtrip.count(kind, more, mode).instructions
 
 
 # --- results ---
@@ -243,8 +266,7 @@ def publish(args, field, results, cluster, counts):
            "said")
     rows = [(args.cases[text], sort_rounds(names, rounds)) for text, rounds in results.items()]
     parts = [report.facts(versions, how), report.table(rows), report.percentiles(rows)]
-    if counts:
-        parts.append(report.counts(counts, IDLE))
+    parts += counts
     text = "\n\n".join(part for part in parts if part)
     print("\n" + text)
     if args.write:
@@ -264,7 +286,7 @@ def sort_rounds(names, rounds):
 
 
 def main():
-    args = parse_args()
+    args, began = parse_args(), time.monotonic()
     memory.raise_fd_limit()
     with rig.folder() as folder, servers(folder, args) as (cluster, backs):
         load.prepare_folder(folder)
@@ -275,8 +297,10 @@ def main():
                 run_round(number, args, field, load.find_pgbench(cluster.bindir), results)
         finally:
             field.stop()
+        print(f"timed after {(time.monotonic() - began) / 60:.1f} minutes")
         counts = [] if args.no_counts else count_all(
             {c: field.found[c] for c in field.classes()})
+        print(f"counted after {(time.monotonic() - began) / 60:.1f} minutes")
         publish(args, field, results, cluster, counts)
 
 

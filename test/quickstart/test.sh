@@ -221,6 +221,8 @@ test_full() {
 		--judge "$BUILD/plain/test/routing/judge"
 	step "Settings against private connections, and without each of their rules"
 	test_settings
+	step "Instructions of a transaction where there is more of everything"
+	test_counted "flat costs" plain bench/flat.py "$BUILD/plain/src/pgweir"
 	test_fuzz
 	test_long
 }
