@@ -71,6 +71,19 @@ def test_what_cannot_run_is_said(site):
         assert run(p, "--factor", "1").returncode == 2
 
 
+def test_a_step_without_a_transaction_is_a_limit(site):
+    """With so many clients that pgbench's time is over before their logins are."""
+    program = f"{site.new_folder()}/pgbench"
+    with open(program, "w", encoding="utf-8") as f:
+        f.write("#!/bin/sh\necho number of transactions actually processed: 0\n")
+    os.chmod(program, 0o755)
+    with site.pgweir() as p:
+        done = run(p, "--pgbench", program, "--start", "4")
+        assert done.returncode == 0, done.stderr
+        assert "ceiling: below 4 clients" in done.stdout
+        assert "stopped: no transaction within 2 s, with 4 clients" in done.stdout
+
+
 def test_the_stats_port_may_want_a_password_and_have_tls(site):
     authority = Authority(f"{site.new_folder()}/tls")
     cert, key = authority.issue("stats")
