@@ -15,7 +15,7 @@ static bool is_within_max_lag(const struct choose_in *in, const struct topo_node
 }
 
 /* Has the replica what the client's consistency asks for? */
-static enum mark_answer freshness(
+static inline enum mark_answer freshness(
 	const struct choose_in *in, uint16_t node, const struct topo_node *n)
 {
 	switch (in->consistency) {
@@ -41,7 +41,7 @@ static unsigned blind_check(const struct choose_in *in, uint16_t index, const st
 	return in->load[index].conn_ok ? FIT : UNFIT_CONNECT;
 }
 
-unsigned candidates_check(const struct choose_in *in, uint16_t index)
+static inline unsigned check(const struct choose_in *in, uint16_t index)
 {
 	const struct topo_node *n = topology_node_at(in->topo, in->nodes[index]);
 
@@ -67,6 +67,11 @@ unsigned candidates_check(const struct choose_in *in, uint16_t index)
 	return UNFIT_WAITS;
 }
 
+unsigned candidates_check(const struct choose_in *in, uint16_t index)
+{
+	return check(in, index);
+}
+
 /*
  * Can the replica be expected to have the present soon enough? Its lag is known no finer than the
  * primary is sampled.
@@ -75,6 +80,17 @@ static bool catches_up(const struct choose_in *in, uint16_t index)
 {
 	return topology_node_at(in->topo, in->nodes[index])->lag_us <=
 	       in->wait_us + in->sample_grace_us;
+}
+
+/* A mark alone keeps it from being fit. */
+static void add_by_marks(const struct choose_in *in, struct candidates *c, uint16_t index)
+{
+	const struct choose_load *l = &in->load[index];
+
+	c->may_come = c->may_come || catches_up(in, index);
+	c->w_by_marks += l->weight;
+	if (c->n_by_marks++ == 0 || better_cost(&in->load[c->by_marks]) > better_cost(l))
+		c->by_marks = index;
 }
 
 void candidates_find(const struct choose_in *in, struct candidates *c)
@@ -87,22 +103,16 @@ void candidates_find(const struct choose_in *in, struct candidates *c)
 	c->may_come = false;
 	c->others_come = false;
 	for (uint16_t i = 0; i < in->n_nodes; i++) {
-		unsigned why = candidates_check(in, i);
+		unsigned why = check(in, i);
 
 		c->unfit |= why;
-		c->others_come =
-			c->others_come || ((why & (UNFIT_LAG | UNFIT_WAITS | UNFIT_BEHIND)) != 0 &&
-						  !in->load[i].is_ejected);
-		c->may_come = c->may_come ||
-			      ((why & (UNFIT_WAITS | UNFIT_BEHIND)) != 0 && catches_up(in, i));
-		if ((why & (UNFIT_WAITS | UNFIT_BEHIND)) != 0)
-			c->w_by_marks += in->load[i].weight;
 		if (why == FIT)
 			c->fit[c->n_fit++] = (uint8_t)i;
-		else if ((why & (UNFIT_WAITS | UNFIT_BEHIND)) != 0 &&
-			 (c->n_by_marks++ == 0 ||
-				 better_cost(&in->load[c->by_marks]) > better_cost(&in->load[i])))
-			c->by_marks = i;
+		if ((why & (UNFIT_LAG | UNFIT_WAITS | UNFIT_BEHIND)) == 0)
+			continue;
+		c->others_come = c->others_come || !in->load[i].is_ejected;
+		if ((why & (UNFIT_WAITS | UNFIT_BEHIND)) != 0)
+			add_by_marks(in, c, i);
 	}
 }
 

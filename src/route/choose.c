@@ -104,13 +104,15 @@ static bool is_much_cheaper(const struct choose_load *l, uint64_t here)
  */
 static bool leaves_replica(const struct choose_in *in, const struct candidates *c)
 {
-	uint16_t i = primary_index(in);
 	uint64_t here = better_cost(&in->load[c->fit[0]]);
+	uint16_t i;
 
-	return in->route == CHOOSE_ROUTE_AUTO && in->primary_reads != CHOOSE_PRIMARY_NEVER &&
-	       !in->asks_replica && i < in->n_nodes && in->load[i].conn_ok &&
-	       is_much_cheaper(&in->load[i], here) && in->load[c->by_marks].latency_us != 0 &&
-	       is_much_cheaper(&in->load[c->by_marks], here);
+	if (in->route != CHOOSE_ROUTE_AUTO || in->primary_reads == CHOOSE_PRIMARY_NEVER ||
+		in->asks_replica || in->load[c->by_marks].latency_us == 0 ||
+		!is_much_cheaper(&in->load[c->by_marks], here))
+		return false;
+	i = primary_index(in);
+	return i < in->n_nodes && in->load[i].conn_ok && is_much_cheaper(&in->load[i], here);
 }
 
 /*

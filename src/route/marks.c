@@ -77,38 +77,9 @@ static void read_settle(struct mark *k, const struct topo_cluster *c)
 			k->at = c->samples[i].flushed;
 }
 
-void marks_settle(struct marks *m, const struct topo_cluster *c)
+void marks_settle_open(struct marks *m, const struct topo_cluster *c)
 {
 	marks_bind(m, c);
 	mark_settle(&m->write, c);
 	read_settle(&m->read, c);
-}
-
-enum mark_answer mark_check(const struct mark *k, const struct topo_node *n)
-{
-	const struct wal_point have = {.timeline = n->timeline, .lsn = n->lsn};
-
-	switch ((enum mark_state)k->state) {
-	case MARK_NONE:
-		return MARK_OK;
-	case MARK_OPEN:
-		return MARK_WAITS;
-	case MARK_CLOSED:
-		break;
-	}
-	return wal_point_covers(have, k->at) ? MARK_OK : MARK_BEHIND;
-}
-
-enum mark_answer marks_check(const struct marks *m, const struct topo_cluster *c, uint16_t node,
-	const struct topo_node *n)
-{
-	enum mark_answer a;
-
-	if (m->identity != c->identity)
-		return MARK_OK;
-	if ((a = mark_check(&m->write, n)) != MARK_OK)
-		return a;
-	if (m->read_node == node && m->read_epoch == n->epoch)
-		return MARK_OK;
-	return mark_check(&m->read, n);
 }

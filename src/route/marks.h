@@ -110,7 +110,20 @@ enum mark_answer {
 };
 
 /* Whether the node is known to have replayed it. */
-enum mark_answer mark_check(const struct mark *k, const struct topo_node *n);
+static inline enum mark_answer mark_check(const struct mark *k, const struct topo_node *n)
+{
+	const struct wal_point have = {.timeline = n->timeline, .lsn = n->lsn};
+
+	switch ((enum mark_state)k->state) {
+	case MARK_NONE:
+		return MARK_OK;
+	case MARK_OPEN:
+		return MARK_WAITS;
+	case MARK_CLOSED:
+		break;
+	}
+	return wal_point_covers(have, k->at) ? MARK_OK : MARK_BEHIND;
+}
 
 /* What was acknowledged when the count of samples was `number`: covered by the next one begun. */
 static inline struct mark mark_at(uint64_t number)
@@ -131,15 +144,38 @@ void marks_write(struct marks *m, const struct topo_cluster *c, uint64_t number)
 void marks_read(struct marks *m, const struct topo_cluster *c, uint16_t node, uint32_t epoch,
 	uint64_t number);
 
+/* Some mark is still open even after marks_settle. */
+static inline bool marks_is_open(const struct marks *m)
+{
+	return m->write.state == MARK_OPEN || m->read.state == MARK_OPEN;
+}
+
+void marks_settle_open(struct marks *m, const struct topo_cluster *c); /* for marks_settle */
+
 /*
  * Close what the snapshot's samples allow to close; drop marks of another cluster. Call before
  * choose().
  */
-void marks_settle(struct marks *m, const struct topo_cluster *c);
+static inline void marks_settle(struct marks *m, const struct topo_cluster *c)
+{
+	if (marks_is_open(m) || m->identity != c->identity)
+		marks_settle_open(m, c);
+}
 
 /* Whether replica `node` has all that the client's next read must not miss. */
-enum mark_answer marks_check(const struct marks *m, const struct topo_cluster *c, uint16_t node,
-	const struct topo_node *n);
+static inline enum mark_answer marks_check(const struct marks *m, const struct topo_cluster *c,
+	uint16_t node, const struct topo_node *n)
+{
+	enum mark_answer a;
+
+	if (m->identity != c->identity)
+		return MARK_OK;
+	if ((a = mark_check(&m->write, n)) != MARK_OK)
+		return a;
+	if (m->read_node == node && m->read_epoch == n->epoch)
+		return MARK_OK;
+	return mark_check(&m->read, n);
+}
 
 /*
  * The last write of one database through this process, whoever made it: consistency = database.
@@ -170,11 +206,5 @@ struct mark_of_all {
 /* Look at the board, and close what can be closed. Borrowed until the next call. */
 const struct mark *mark_of_all(
 	struct mark_of_all *m, const struct mark_board *b, const struct topo_cluster *c);
-
-/* Some mark is still open after marks_settle. */
-static inline bool marks_is_open(const struct marks *m)
-{
-	return m->write.state == MARK_OPEN || m->read.state == MARK_OPEN;
-}
 
 #endif

@@ -54,16 +54,6 @@ void topology_free(void *topo)
 	free(topo);
 }
 
-const struct topo_node *topology_node(const struct topology *t, uint16_t node)
-{
-	return node < t->n_nodes ? &t->nodes[node] : NULL;
-}
-
-const struct topo_cluster *topology_cluster(const struct topology *t, uint16_t cluster)
-{
-	return cluster < t->n_clusters ? &t->clusters[cluster] : NULL;
-}
-
 bool topo_cluster_accepts_primary(
 	const struct topo_cluster *c, uint16_t node, uint32_t timeline, bool in_recovery)
 {

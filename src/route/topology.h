@@ -127,8 +127,16 @@ static inline const struct topo_cluster *topology_cluster_at(
 }
 
 /* NULL if the id is none or too large. */
-const struct topo_node *topology_node(const struct topology *t, uint16_t node);
-const struct topo_cluster *topology_cluster(const struct topology *t, uint16_t cluster);
+static inline const struct topo_node *topology_node(const struct topology *t, uint16_t node)
+{
+	return node < t->n_nodes ? &t->nodes[node] : NULL;
+}
+
+static inline const struct topo_cluster *topology_cluster(
+	const struct topology *t, uint16_t cluster)
+{
+	return cluster < t->n_clusters ? &t->clusters[cluster] : NULL;
+}
 
 /*
  * Whether what is known of the node's LSN holds for a server connection that had logged in at

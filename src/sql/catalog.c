@@ -6,7 +6,6 @@
 #include "sql/builtin.h"
 #include "sql/builtin_names.h"
 #include "sql/guc.h"
-#include "sql/namefilter.h"
 #include "sql/plain.h"
 #include "sql/word.h"
 
@@ -30,8 +29,9 @@ struct catalog_builder {
 	uint64_t *rows; /* hash and bits, in the order they came */
 	size_t n_keys;
 	size_t keys_cap;
-	uint64_t *keys;     /* namefilter_key of each name that came */
-	char *custom_names; /* each ended by a NUL */
+	uint64_t *keys;           /* namefilter_key of each name that came */
+	struct namefilter filter; /* its lengths */
+	char *custom_names;       /* each ended by a NUL */
 	size_t custom_len, n_custom;
 	bool custom_lost;
 };
@@ -85,6 +85,7 @@ static enum status add_row(struct catalog_builder *b, const char *name, uint32_t
 		return E_NOMEM;
 	b->rows[b->n_rows++] = (word_hash(name, len) & ~(uint64_t)CATALOG_BITS_MASK) | bits;
 	b->keys[b->n_keys++] = namefilter_key_of(name, len);
+	namefilter_add_length(&b->filter, name, len);
 	return OK;
 }
 
@@ -230,18 +231,20 @@ static uint32_t log_of(size_t n, uint32_t min)
 	return min;
 }
 
-static void fill_filter(const struct catalog_builder *b, struct catalog *c)
+static void fill_filter(const struct catalog_builder *b, struct catalog *c, uint32_t shift)
 {
-	uint64_t *filter = c->slots + c->mask + 1;
-
+	c->filter = b->filter;
+	c->filter.bits = c->slots + c->mask + 1;
+	c->filter.shift = shift;
 	for (size_t i = 0; i < b->n_keys; i++)
-		namefilter_add(filter, c->filter_shift, b->keys[i]);
+		namefilter_add_key(&c->filter, b->keys[i]);
 	for (int w = NOT_A_WORD + 1; w < WORD_COUNT; w++) {
 		const char *text = word_text((enum word)w);
 
-		if (plain_minds((enum word)w))
-			namefilter_add(
-				filter, c->filter_shift, namefilter_key_of(text, strlen(text)));
+		if (!plain_minds((enum word)w))
+			continue;
+		namefilter_add_length(&c->filter, text, strlen(text));
+		namefilter_add_key(&c->filter, namefilter_key_of(text, strlen(text)));
 	}
 }
 
@@ -259,13 +262,12 @@ struct catalog *catalog_freeze(struct catalog_builder *b)
 		c->utf8 = b->utf8;
 		c->shift = 64 - log;
 		c->mask = ((size_t)1 << log) - 1;
-		c->filter_shift = 64 - filter_log;
 		c->n_names = b->n_rows;
 		for (size_t i = 0; i < b->n_rows; i++) {
 			insert(c, b->rows[i]);
 			c->operators = c->operators || (b->rows[i] & CATALOG_OPERATOR) != 0;
 		}
-		fill_filter(b, c);
+		fill_filter(b, c, 64 - filter_log);
 		c->custom_names = b->custom_names;
 		c->n_custom = b->n_custom;
 		c->custom_lost = b->custom_lost;
@@ -299,12 +301,14 @@ bool catalog_has_operators(const struct catalog *c)
 /* Not for the filter: the walk looks for them, where a name that is called has stopped the rest. */
 static enum status add_names_of_calls(struct catalog_builder *b)
 {
+	const struct namefilter filter = b->filter;
 	size_t n_keys = b->n_keys;
 	enum status st = OK;
 
 	for (size_t i = 0; builtin_names[i] != NULL && st == OK; i++)
 		st = add_row(b, builtin_names[i], CATALOG_BUILTIN);
 	b->n_keys = n_keys;
+	b->filter = filter;
 	return st;
 }
 
@@ -344,5 +348,5 @@ size_t catalog_n_names(const struct catalog *c)
 size_t catalog_mem_bytes(const struct catalog *c)
 {
 	return sizeof *c + (c->mask + 1) * sizeof c->slots[0] +
-	       ((size_t)1 << (64 - c->filter_shift)) / 8;
+	       ((size_t)1 << (64 - c->filter.shift)) / 8;
 }

@@ -13,6 +13,7 @@
 #define PGWEIR_SQL_CATALOG_H
 
 #include "base/status.h"
+#include "sql/namefilter.h"
 
 #define CATALOG_NAMES_MAX (1u << 20)
 
@@ -42,12 +43,13 @@ struct catalog {
 	bool all_unsafe;
 	bool utf8;
 	bool blind;
-	uint32_t filter_shift;
 	char *custom_names; /* owned; NULL: none */
 	size_t n_custom;
 	bool custom_lost;
-	size_t n_names;   /* occupied slots */
-	size_t mask;      /* number of slots - 1; behind them lies the filter */
+	size_t n_names; /* occupied slots */
+	size_t mask;    /* number of slots - 1; behind them lie the filter's bits */
+	/* the names, and the words that turn the walk */
+	struct namefilter filter;
 	uint64_t slots[]; /* at most a quarter in use; hash and bits, 0: free */
 };
 
@@ -103,12 +105,6 @@ static inline uint32_t catalog_find(const struct catalog *c, uint64_t hash)
 		if (((c->slots[i] ^ hash) & ~(uint64_t)CATALOG_BITS_MASK) == 0)
 			return (uint32_t)c->slots[i] & CATALOG_BITS_MASK;
 	return 0;
-}
-
-/* Names of the catalog and the words that turn the walk (namefilter.h, shift filter_shift). */
-static inline const uint64_t *catalog_filter(const struct catalog *c)
-{
-	return c->slots + c->mask + 1;
 }
 
 /* No operator is known, nor anything that no text shows: names are all that matters. */

@@ -1,10 +1,8 @@
 #include "sql/plain.h"
 
-#include "sql/namefilter.h"
-
 /* What a byte is outside of literals; the order matters, see the macros below. */
 enum plain_class {
-	P_LETTER,
+	P_LETTER_MAX = 31, /* a letter is what namefilter knows it by */
 	P_DIGIT,
 	P_DOLLAR,
 	P_SKIP, /* means nothing here: blanks, operators, most punctuation */
@@ -20,16 +18,24 @@ enum plain_class {
 	P_DQUOTE,
 };
 
+#define IS_LETTER(c)   (classes[c] <= P_LETTER_MAX)
 #define IS_IN_WORD(c)  (classes[c] <= P_DOLLAR)
 #define ENDS_STRING(c) (classes[c] >= P_QUOTE) /* or has to be looked at there */
 #define ENDS_QUOTED(c) (classes[c] >= P_NUL)
 #define TAIL_LEN       8 /* bytes that namefilter_key reads before a name's end */
 
+_Static_assert(SQL_NAME_MAX == NAMEFILTER_LEN_MAX, "names are cut at the same length");
+
 /* clang-format off */
+#define LETTER(c) [c] = NAMEFILTER_FIRST(c), [(c) | 0x20] = NAMEFILTER_FIRST(c)
 static const uint8_t classes[256] = {
 	[0] = P_NUL, [1 ... 8] = P_ODD, [14 ... 31] = P_ODD, [0x7f] = P_ODD,
 	[9 ... 13] = P_SKIP, [' '] = P_SKIP,
-	['A' ... 'Z'] = P_LETTER, ['a' ... 'z'] = P_LETTER, ['_'] = P_LETTER,
+	LETTER('A'), LETTER('B'), LETTER('C'), LETTER('D'), LETTER('E'), LETTER('F'), LETTER('G'),
+	LETTER('H'), LETTER('I'), LETTER('J'), LETTER('K'), LETTER('L'), LETTER('M'), LETTER('N'),
+	LETTER('O'), LETTER('P'), LETTER('Q'), LETTER('R'), LETTER('S'), LETTER('T'), LETTER('U'),
+	LETTER('V'), LETTER('W'), LETTER('X'), LETTER('Y'), LETTER('Z'),
+	['_'] = NAMEFILTER_FIRST('_'),
 	['0' ... '9'] = P_DIGIT, ['$'] = P_DOLLAR,
 	['('] = P_OPEN, [')'] = P_CLOSE, ['\''] = P_QUOTE, ['"'] = P_DQUOTE,
 	['-'] = P_COMMENT, ['/'] = P_COMMENT, [';'] = P_SEMICOLON,
@@ -45,8 +51,6 @@ static const uint8_t classes[256] = {
 struct plain {
 	const uint8_t *text;
 	const uint8_t *end; /* on the NUL */
-	const uint64_t *filter;
-	uint32_t filter_shift;
 	uint32_t opts;
 	const struct catalog *cat;
 	bool blind;      /* every function that is called may do anything */
@@ -159,11 +163,6 @@ static bool judge_quoted(const struct plain *pl, const uint8_t *p, const uint8_t
 	return bits_are_harmless(pl, catalog_find(pl->cat, h), end + 1);
 }
 
-static inline bool is_unknown(const struct plain *pl, const uint8_t *end, size_t len)
-{
-	return !namefilter_may_have(pl->filter, pl->filter_shift, namefilter_key(end, len));
-}
-
 /* From here on a NULL says: not plain. */
 
 static inline const uint8_t *word_end(const uint8_t *p)
@@ -180,15 +179,30 @@ static inline const uint8_t *word_end(const uint8_t *p)
 	return p;
 }
 
-/* Behind the word at `p`, of which the text has eight bytes or more up to its end. */
-static inline const uint8_t *take_word(struct plain *pl, const uint8_t *p)
+/* Behind all from `p` on that means nothing: such bytes, and words that the filter does not have.
+ */
+static __attribute__((noinline)) const uint8_t *skip_unknown(
+	const struct namefilter *filter, const uint8_t *p)
+{
+	const uint8_t *end;
+
+	for (;; p = end) {
+		while (classes[*p] == P_SKIP)
+			p++;
+		if (!IS_LETTER(*p))
+			return p;
+		end = word_end(p + 1);
+		if (namefilter_may_have(filter, classes[*p], end, (size_t)(end - p)))
+			return p;
+	}
+}
+
+/* Behind the word at `p`, which the filter has, or one like it. */
+static const uint8_t *take_known(struct plain *pl, const uint8_t *p)
 {
 	const uint8_t *end = word_end(p + 1);
-	size_t len = (size_t)(end - p);
 
-	if (len <= SQL_NAME_MAX && __builtin_expect(is_unknown(pl, end, len), 1))
-		return end;
-	return len <= SQL_NAME_MAX && judge_word(pl, p, end) ? end : NULL;
+	return (size_t)(end - p) <= SQL_NAME_MAX && judge_word(pl, p, end) ? end : NULL;
 }
 
 /* Behind the digits at `p`: 1e5, 0x1f, 1_000 and 1for are left to the lexer. */
@@ -223,7 +237,7 @@ static const uint8_t *take_string(struct plain *pl, const uint8_t *p)
 	if (IS_IN_WORD(p[-1]) || p[-1] == '&')
 		return NULL;
 	for (p++;; p++) {
-		while (!ENDS_STRING(*p))
+		while (!ENDS_STRING(*p) && !ENDS_STRING(*++p))
 			p++;
 		switch ((enum plain_class)classes[*p]) {
 		case P_QUOTE:
@@ -247,17 +261,18 @@ static const uint8_t *take_string(struct plain *pl, const uint8_t *p)
 /* Behind the quoted name at `p`. */
 static inline const uint8_t *take_quoted(struct plain *pl, const uint8_t *p)
 {
-	const uint8_t *end = p + 1;
+	const uint8_t *end = word_end(p + 1); /* most are words */
 	size_t len;
 
 	if (p[-1] == '&')
 		return NULL;
-	while (!ENDS_QUOTED(*end) && !ENDS_QUOTED(*++end))
+	while (!ENDS_QUOTED(*end))
 		end++;
 	len = (size_t)(end - p) - 1;
 	if (*end != '"' || end[1] == '"' || len - 1 > SQL_NAME_MAX - 3 || end - pl->text < TAIL_LEN)
 		return NULL;
-	if (is_unknown(pl, end, len) || judge_quoted(pl, p + 1, end))
+	if (!namefilter_may_have(&pl->cat->filter, NAMEFILTER_FIRST(p[1]), end, len) ||
+		judge_quoted(pl, p + 1, end))
 		return end + 1;
 	return NULL;
 }
@@ -309,10 +324,12 @@ static __attribute__((noinline)) bool may_be_call(const struct plain *pl, const 
 	       (word_category(w) != WORD_C && word_category(w) != WORD_R);
 }
 
-/* What is not a word, and not one of the bytes that mean nothing. */
-static const uint8_t *take_other(struct plain *pl, const uint8_t *p)
+/* Behind what stands at `p`, which is no quoted name. */
+static inline const uint8_t *take_next(struct plain *pl, const uint8_t *p)
 {
-	switch ((enum plain_class)classes[*p]) {
+	switch (classes[*p]) {
+	case 0 ... P_LETTER_MAX:
+		return take_known(pl, p);
 	case P_OPEN:
 		if (pl->blind && may_be_call(pl, p))
 			return NULL;
@@ -330,39 +347,21 @@ static const uint8_t *take_other(struct plain *pl, const uint8_t *p)
 		return take_comment(p);
 	case P_SEMICOLON:
 		return pl->depth == 0 && is_last(pl, p) ? pl->end : NULL;
-	case P_SKIP:
-	case P_LETTER:
-	case P_DQUOTE:
-	case P_NUL:
-	case P_HIGH:
-	case P_BACKSLASH:
-	case P_ODD:
-		break;
+	default: /* begins nothing that is plain */
+		return NULL;
 	}
-	return NULL;
 }
 
 /* Is everything from `p` on harmless? */
 static bool judge_rest(struct plain *pl, const uint8_t *p)
 {
-	for (;;) {
-		uint8_t class = classes[*p];
-
-		if (class == P_SKIP) {
-			p++;
-			continue;
-		}
-		if (class == P_LETTER)
-			p = take_word(pl, p);
-		else if (class == P_DQUOTE)
-			p = take_quoted(pl, p);
-		else if (p == pl->end)
+	do {
+		p = skip_unknown(&pl->cat->filter, p);
+		if (p == pl->end)
 			return pl->depth == 0;
-		else
-			p = take_other(pl, p);
-		if (p == NULL)
-			return false;
-	}
+		p = *p == '"' ? take_quoted(pl, p) : take_next(pl, p);
+	} while (p != NULL);
+	return false;
 }
 
 static const uint8_t *skip_blanks(const uint8_t *p)
@@ -406,7 +405,7 @@ static const uint8_t *take_with(struct plain *pl, const uint8_t *p)
 	end = word_end(p);
 	if (end - pl->text >= TAIL_LEN)
 		return p;
-	return classes[*p] == P_LETTER && judge_word(pl, p, end) ? end : NULL;
+	return IS_LETTER(*p) && judge_word(pl, p, end) ? end : NULL;
 }
 
 static const uint8_t *take_insert(const struct plain *pl, const uint8_t *p)
@@ -474,8 +473,6 @@ bool plain_judge(const char *sql, size_t len, uint32_t opts, const struct catalo
 		len > SQL_LEN_MAX)
 		return false;
 	pl.blind = catalog_is_blind(cat);
-	pl.filter = catalog_filter(cat);
-	pl.filter_shift = cat->filter_shift;
 	p = take_verb(&pl, verb);
 	if (p == NULL || !judge_rest(&pl, p))
 		return false;

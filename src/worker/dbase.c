@@ -284,6 +284,7 @@ static enum status account_bind_pools(struct worker *w, struct account *acc)
 
 		if (p == NULL && (st = pool_new(w, acc, i, &p)) != OK)
 			return st;
+		PANIC_IF(db->nodes[i].weight == 0 || db->nodes[i].weight > CHOOSE_WEIGHT_MAX);
 		p->index = i;
 		pools[n++] = p;
 	}

@@ -163,7 +163,7 @@ struct pool {
 	uint64_t busy_us;       /* that clients have held servers, until they gave them back */
 	uint64_t given;         /* times that a server was given to one */
 	uint32_t outstanding;   /* units sent, not answered */
-	uint64_t latency_us;    /* recent time of a unit, exponentially weighted */
+	uint32_t latency_us;    /* recent time of a unit, exponentially weighted */
 	uint64_t latency_at_us; /* when that was measured: see pool_latency_us */
 	uint64_t retry_at_us;   /* no login before that: the last one failed */
 	char last_error[128];   /* of the last failed login, "" after a good one */
@@ -237,11 +237,11 @@ bool dbase_next_route(const struct dbase *db, uint32_t *pos, struct dbase_route 
 #define POOL_LATENCY_HALF_SHIFT 18u /* what was measured counts half after 2^18 us, 262 ms */
 
 /* Recent latency. It fades, else a node that was slow once gets no unit that could tell better. */
-static inline uint64_t pool_latency_us(const struct pool *p, uint64_t now_us)
+static inline uint32_t pool_latency_us(const struct pool *p, uint64_t now_us)
 {
 	uint64_t halves = (now_us - p->latency_at_us) >> POOL_LATENCY_HALF_SHIFT;
 
-	return halves < 64 ? p->latency_us >> halves : 0;
+	return halves < 32 ? p->latency_us >> halves : 0;
 }
 
 /* seq_follows, after seq_asked or the configuration has changed. */

@@ -1,17 +1,6 @@
 #include "worker/fit.h"
 
-#include "conf/conf.h"
-#include "route/topology.h"
 #include "worker/custom.h"
-
-const struct topo_cluster *fit_cluster(struct worker *w, const struct account *acc)
-{
-	const struct conf_db *db = acc->db->conf;
-
-	if (db == NULL || !db->routing || w->topology == NULL)
-		return NULL;
-	return topology_cluster(w->topology, (uint16_t)db->cluster_id);
-}
 
 /*
  * Does what is known of the replica hold for this connection? A node that restarts, or is cloned

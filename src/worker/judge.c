@@ -201,9 +201,9 @@ static void unit_add_word(struct unit *u, uint64_t word)
 	if (cls > u->cls)
 		u->cls = cls;
 	u->pins |= (uint32_t)(word >> WORD_PINS_SHIFT) & WORD_PINS_MASK;
-	u->has_effects = u->has_effects || judge_has_effects(word);
-	u->ours = u->ours || (word & WORD_OURS) != 0;
-	u->signals = u->signals || (word & WORD_SIGNALS) != 0;
+	u->has_effects |= judge_has_effects(word);
+	u->ours |= (word & WORD_OURS) != 0;
+	u->signals |= (word & WORD_SIGNALS) != 0;
 	u->n_stmts++;
 }
 

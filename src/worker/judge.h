@@ -41,7 +41,9 @@ const char *judge_executed(struct worker *w, struct client *c, const struct stmt
 	struct sql_verdict *out);
 
 /* Judge the complete unit of c->unit.len bytes at `data`. Errors: E_PROTO a malformed message. */
-enum status judge_unit(struct worker *w, struct client *c, const uint8_t *data) MUST_USE;
+__attribute__((noinline)) /* bench/choice.py counts what it costs */
+enum status
+judge_unit(struct worker *w, struct client *c, const uint8_t *data) MUST_USE;
 
 /* May a client's word send this text to a replica, though it is not proved that it can run there?
  */

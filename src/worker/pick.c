@@ -30,36 +30,53 @@ enum choose_consistency pick_configured(const struct client *c)
 	return modes[c->acc->consistency];
 }
 
-/* All that the client asks for: by parameters, a hint of its block, hints of the unit. */
-static struct ask asked(const struct client *c)
+/*
+ * All that the client asks for: by parameters, a hint of its block, hints of the unit. Most ask for
+ * nothing but the last, which need no merging; else it is merged in `room`.
+ */
+static inline const struct ask *asked(const struct client *c, struct ask *room)
 {
-	struct ask a = {0};
+	const struct ask *of_block = NULL;
 
-	if (c->params != NULL)
-		a = *params_now(c->params);
 	if ((c->txn == TXN_DEFERRED || c->moves == MOVES_REPLICA) && c->deferred != NULL)
-		ask_merge(&a, &c->deferred->ask);
-	ask_merge(&a, &c->unit.ask);
-	return a;
+		of_block = &c->deferred->ask;
+	if (c->params == NULL && of_block == NULL)
+		return &c->unit.ask;
+	*room = (struct ask){0};
+	if (c->params != NULL)
+		*room = *params_now(c->params);
+	if (of_block != NULL)
+		ask_merge(room, of_block);
+	ask_merge(room, &c->unit.ask);
+	return room;
+}
+
+static enum choose_consistency consistency_of(const struct client *c, const struct ask *a)
+{
+	return a->consistency != 0 ? (enum choose_consistency)(a->consistency - 1)
+				   : pick_configured(c);
 }
 
 enum choose_consistency pick_consistency(const struct client *c)
 {
-	struct ask a = asked(c);
+	struct ask room;
 
-	return a.consistency != 0 ? (enum choose_consistency)(a.consistency - 1)
-				  : pick_configured(c);
+	return consistency_of(c, asked(c, &room));
 }
 
 bool pick_asks_replica(const struct client *c)
 {
-	return asked(c).route == CHOOSE_ROUTE_REPLICA + 1 && c->db->conf != NULL &&
+	struct ask room;
+
+	return asked(c, &room)->route == CHOOSE_ROUTE_REPLICA + 1 && c->db->conf != NULL &&
 	       pick_route(c->db->conf) == CHOOSE_ROUTE_AUTO;
 }
 
 bool pick_asks_primary(const struct client *c)
 {
-	return asked(c).route == CHOOSE_ROUTE_PRIMARY + 1;
+	struct ask room;
+
+	return asked(c, &room)->route == CHOOSE_ROUTE_PRIMARY + 1;
 }
 
 /* In a block only one that has a single snapshot can do without: its first statement counts. */
@@ -165,42 +182,53 @@ enum choose_route pick_route(const struct conf_db *db)
 	return CHOOSE_ROUTE_AUTO;
 }
 
-/* What speaks against a node beside its load: its zone, and how short it has been back. */
-static void fill_uneven(struct worker *w, const struct account *acc, struct chooser *ch, uint32_t i)
+/* Of how many of 256 reads the node is kept, as it has been back for a short time only. */
+static inline uint8_t held_256(const struct worker *w, const struct pool *p, uint64_t now_us)
 {
-	const struct topo_node *n = topology_node(w->topology, ch->nodes[i]);
-	const struct share_pool *s = acc->pools[i]->share;
-	struct choose_load *l = &ch->load[i];
+	const struct topo_node *n = topology_node(w->topology, (uint16_t)p->node);
+	uint64_t taken_back_us = atomic_load_explicit(&p->share->back_us, memory_order_relaxed);
 	uint64_t back_us = n != NULL ? n->back_us : 0;
-	uint64_t taken_back_us = atomic_load_explicit(&s->back_us, memory_order_relaxed), age_us;
 
 	if (taken_back_us > back_us)
 		back_us = taken_back_us;
-	age_us = w->now_us > back_us ? w->now_us - back_us : 0; /* not our clock reading */
-	l->is_far = acc->db->conf->nodes[i].is_far;
-	l->is_ejected = w->now_us < atomic_load_explicit(&s->ejected_us, memory_order_relaxed);
-	if (back_us != 0 && age_us < w->conf->slow_start_us)
-		l->held_256 = choose_held_256(age_us, w->conf->slow_start_us);
-	ch->in.uneven = ch->in.uneven || l->is_far || l->is_ejected || l->held_256 != 0;
+	if (back_us == 0)
+		return 0;
+	/* It is not our clock reading. */
+	return choose_held_256(now_us > back_us ? now_us - back_us : 0, w->conf->slow_start_us);
 }
 
-static void fill_load(struct worker *w, const struct client *c, struct chooser *ch, uint32_t i)
+/* What is known here of all nodes. Is any of them not as good as the others, whatever its load? */
+static bool fill_nodes(const struct worker *w, const struct client *c, struct chooser *ch)
 {
-	const struct pool *p = c->acc->pools[i];
-	uint32_t open = budget_n(&p->share->open), size = p->acc->pool_size;
-	uint32_t n_free = p->n_idle + (size > open ? size - open : 0);
-	uint32_t weight = c->db->conf->nodes[i].weight;
-	uint64_t latency_us = pool_latency_us(p, w->now_us);
+	const struct conf_db *db = c->db->conf;
+	const uint32_t n = c->acc->n_pools, size = c->acc->pool_size, avoid = c->avoid_node;
+	const uint64_t now_us = w->now_us;
+	const bool routing = db->routing;
+	unsigned uneven = 0;
 
-	PANIC_IF(weight == 0 || weight > CHOOSE_WEIGHT_MAX);
-	ch->nodes[i] = (uint16_t)p->node;
-	ch->load[i] = (struct choose_load){
-		.outstanding = p->outstanding + (uint32_t)waitq_len(&p->line),
-		.latency_us = latency_us < UINT32_MAX ? (uint32_t)latency_us : UINT32_MAX,
-		.n_free = n_free < UINT16_MAX ? (uint16_t)n_free : UINT16_MAX,
-		.weight = (uint16_t)weight,
-		.conn_ok = w->now_us >= p->retry_at_us && p->node != c->avoid_node,
-	};
+	for (uint32_t i = 0; i < n; i++) {
+		const struct pool *p = c->acc->pools[i];
+		const struct share_pool *s = p->share;
+		struct choose_load *l = &ch->load[i];
+		uint32_t open = budget_n(&s->open);
+		uint32_t n_free = p->n_idle + (size > open ? size - open : 0);
+		bool is_ejected =
+			now_us < atomic_load_explicit(&s->ejected_us, memory_order_relaxed);
+		bool is_far = db->nodes[i].is_far;
+		uint8_t held = routing ? held_256(w, p, now_us) : 0;
+
+		ch->nodes[i] = (uint16_t)p->node;
+		l->outstanding = p->outstanding + (uint32_t)waitq_len(&p->line);
+		l->latency_us = pool_latency_us(p, now_us);
+		l->n_free = n_free < UINT16_MAX ? (uint16_t)n_free : UINT16_MAX;
+		l->weight = (uint16_t)db->nodes[i].weight;
+		l->conn_ok = now_us >= p->retry_at_us && p->node != avoid;
+		l->is_far = is_far;
+		l->is_ejected = is_ejected;
+		l->held_256 = held;
+		uneven |= (unsigned)is_far | is_ejected | held;
+	}
+	return uneven != 0 && n > 1;
 }
 
 bool pick_keeps_host(const struct conf_db *db)
@@ -237,13 +265,13 @@ static void fill_arrival(struct worker *w, struct client *c, const struct topo_c
 }
 
 /* What the unit must see, by its client's consistency. */
-static void fill_marks(struct worker *w, struct client *c, struct chooser *ch)
+static void fill_marks(struct worker *w, struct client *c, const struct ask *a, struct chooser *ch)
 {
 	const struct topo_cluster *cluster = fit_cluster(w, c->acc);
 	struct choose_in *in = &ch->in;
 
 	in->marks = &c->marks;
-	in->consistency = pick_consistency(c);
+	in->consistency = consistency_of(c, a);
 	if (c->state == CLIENT_WELCOME)
 		in->consistency = CHOOSE_EVENTUAL; /* nothing is read */
 	if (cluster == NULL)
@@ -277,10 +305,9 @@ static void chooser_fill(
 {
 	const struct account *acc = c->acc;
 	const struct conf_db *db = c->db->conf;
-	const struct ask a = asked(c);
+	struct ask room;
+	const struct ask *a = asked(c, &room);
 
-	for (uint32_t i = 0; i < acc->n_pools; i++)
-		fill_load(w, c, ch, i);
 	ch->in = (struct choose_in){
 		.topo = w->topology,
 		.nodes = ch->nodes,
@@ -289,22 +316,19 @@ static void chooser_fill(
 		.cluster = (uint16_t)db->cluster_id,
 		.kind = kind,
 		.route = pick_route(db),
-		.max_lag_us = a.has_max_lag ? a.max_lag_us : acc->max_lag_us,
-		.floor = a.min_lsn,
+		.primary_reads = acc->n_pools > 1 ? primary_reads_of(acc) : CHOOSE_PRIMARY_FALLBACK,
+		.uneven = fill_nodes(w, c, ch),
+		.max_lag_us = a->has_max_lag ? a->max_lag_us : acc->max_lag_us,
+		.floor = a->min_lsn,
 		.now_us = w->now_us,
 		.sample_grace_us = w->conf->lag_check_interval_us,
 		.random = chooser_random(w, acc),
 	};
-	if (a.route == CHOOSE_ROUTE_PRIMARY + 1 && ch->in.route == CHOOSE_ROUTE_AUTO)
+	if (a->route == CHOOSE_ROUTE_PRIMARY + 1 && ch->in.route == CHOOSE_ROUTE_AUTO)
 		ch->in.route = CHOOSE_ROUTE_PRIMARY; /* never against what the entry is for */
 	ch->in.asks_replica =
-		a.route == CHOOSE_ROUTE_REPLICA + 1 && ch->in.route == CHOOSE_ROUTE_AUTO;
-	fill_marks(w, c, ch);
-	if (ch->in.route == CHOOSE_ROUTE_OFF || acc->n_pools == 1)
-		return;
-	ch->in.primary_reads = primary_reads_of(acc);
-	for (uint32_t i = 0; i < acc->n_pools; i++)
-		fill_uneven(w, acc, ch, i);
+		a->route == CHOOSE_ROUTE_REPLICA + 1 && ch->in.route == CHOOSE_ROUTE_AUTO;
+	fill_marks(w, c, a, ch);
 }
 
 static void want_sample(struct worker *w)
@@ -373,6 +397,7 @@ struct pool *pick_pool(struct worker *w, struct client *c, enum choose_kind kind
 {
 	struct chooser ch;
 	struct choose_out out;
+	bool on_replica;
 
 	if (c->acc->n_pools == 1 && !c->db->conf->routing)
 		return only_pool(w, c);
@@ -386,12 +411,13 @@ struct pool *pick_pool(struct worker *w, struct client *c, enum choose_kind kind
 		c->route_reason = CHOOSE_BY_MOVED;
 	else
 		c->route_reason = reason_of(c, &ch.in, &out);
+	on_replica = choose_reason_is_replica(out.reason);
 	c->route_hint = out.hint;
-	c->needs_primary = !choose_reason_is_replica(out.reason) && c->db->conf->routing &&
-			   c->db->conf->route != ROUTE_REPLICA;
-	c->by_sample = choose_reason_is_replica(out.reason);
+	c->needs_primary =
+		!on_replica && c->db->conf->routing && c->db->conf->route != ROUTE_REPLICA;
+	c->by_sample = on_replica;
 	c->waits_fresh = out.waits;
-	c->block_read_only = kind == CHOOSE_READ_BLOCK && choose_reason_is_replica(out.reason);
+	c->block_read_only = kind == CHOOSE_READ_BLOCK && on_replica;
 	if (kind == CHOOSE_TXN_READ && c->by_sample)
 		c->moves = MOVES_CHOSEN;
 	else if (c->moves == MOVES_CHOSEN)
@@ -408,11 +434,12 @@ struct pool *pick_pool(struct worker *w, struct client *c, enum choose_kind kind
 void pick_look(struct worker *w, struct client *c, struct pick_view *v)
 {
 	struct chooser ch;
+	struct ask room;
 
 	chooser_fill(w, c, pick_kind(c), &ch);
 	ch.in.wait_us = 0; /* a strong read: as the present samples tell */
 	choose(&ch.in, &v->out);
-	v->asked = asked(c);
+	v->asked = *asked(c, &room);
 	v->reason = reason_of(c, &ch.in, &v->out);
 	v->in = ch.in;
 	v->marks = *ch.in.marks;

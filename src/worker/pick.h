@@ -12,7 +12,9 @@
 enum choose_kind pick_kind(const struct client *c); /* what the client's judged unit is */
 
 /* The pool of the node for the client's unit; NULL: none is fit now. */
-struct pool *pick_pool(struct worker *w, struct client *c, enum choose_kind kind);
+__attribute__((noinline)) /* bench/choice.py counts what it costs */
+struct pool *
+pick_pool(struct worker *w, struct client *c, enum choose_kind kind);
 
 /* Does the strong unit still have to wait for samples? */
 bool pick_waits_fresh(struct worker *w, struct client *c);

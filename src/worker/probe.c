@@ -34,12 +34,11 @@ static bool starts_with_drop(const char *sql, size_t len)
 	return len > 4 && strncasecmp(sql, "drop", 4) == 0;
 }
 
-bool probe_is_due(const struct client *c, const struct sql_verdict *v, const char *sql, size_t len)
+bool probe_may_undo(
+	const struct client *c, const struct sql_verdict *v, const char *sql, size_t len)
 {
 	const struct pins *p = &c->pins;
 
-	if (!pins_hold_state(p))
-		return false;
 	if (pins_has(p, PIN_TEMP) && starts_with_drop(sql, len))
 		return true;
 	for (uint8_t i = 0; i < v->n_effects; i++) {

@@ -9,8 +9,16 @@
 #include "worker/client.h"
 #include "worker/server.h"
 
+/* The same of a client that is pinned, whose server has a state of its own. */
+bool probe_may_undo(
+	const struct client *c, const struct sql_verdict *v, const char *sql, size_t len);
+
 /* May the statement have undone a pin that the client has? `sql` need not be one that does. */
-bool probe_is_due(const struct client *c, const struct sql_verdict *v, const char *sql, size_t len);
+static inline bool probe_is_due(
+	const struct client *c, const struct sql_verdict *v, const char *sql, size_t len)
+{
+	return pins_hold_state(&c->pins) && probe_may_undo(c, v, sql, len);
+}
 
 /* Ask, if it is due and the server is quiet. False: nothing was sent. */
 bool probe_send(struct worker *w, struct client *c);

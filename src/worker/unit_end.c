@@ -29,7 +29,8 @@ static void count_unit(struct worker *w, struct client *c, struct server *s)
 	dbase_count_route_us(c->db, c->route_counted, us);
 	hist_add(&c->acc->query, us);
 	recent_us = pool_latency_us(p, w->now_us);
-	p->latency_us = recent_us != 0 ? (recent_us * 7 + us) / 8 : us;
+	recent_us = recent_us != 0 ? (recent_us * 7 + us) / 8 : us;
+	p->latency_us = recent_us < UINT32_MAX ? (uint32_t)recent_us : UINT32_MAX;
 	p->latency_at_us = w->now_us;
 	if (p->counts)
 		balance_count(w, p, us);

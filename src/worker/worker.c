@@ -71,16 +71,6 @@ void worker_ask(struct worker *w, struct mail *m)
 	mailbox_post(&w->sh->control, m);
 }
 
-uint64_t worker_random(struct worker *w)
-{
-	uint64_t x = w->random;
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	return w->random = x;
-}
-
 /* --- slots --- */
 
 static enum status slots_grow(struct worker *w)

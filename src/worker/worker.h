@@ -148,7 +148,17 @@ static inline uint64_t worker_wall_us(const struct worker *w, uint64_t mono_us)
 	return mono_us != 0 ? mono_us - w->sh->start_mono_us + w->sh->start_wall_us : 0;
 }
 
-uint64_t worker_random(struct worker *w);                      /* fast, not for secrets */
+/* Fast, not for secrets. */
+static inline uint64_t worker_random(struct worker *w)
+{
+	uint64_t x = w->random;
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	return w->random = x;
+}
+
 const char *worker_node_name(struct worker *w, uint32_t node); /* "-": it is not configured */
 
 /* Slots: E_LIMIT when the worker is full, E_NOMEM. */
