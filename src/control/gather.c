@@ -108,15 +108,15 @@ static void take_route(struct gather *g, const struct show_route_row *row)
 	int32_t key[3] = {row->verdict, row->reason, row->node};
 	uint64_t h = mix_str(g, mix(g, 0, key, sizeof key), row->database);
 	struct show_route_row *to = item_get(g, &g->routes, h, route_eq, row, sizeof *to);
-	uint64_t n, us;
+	struct show_route_row sum = *row;
 
 	if (to == NULL)
 		return;
-	n = to->n + row->n;
-	us = to->us + row->us;
-	*to = *row;
-	to->n = n;
-	to->us = us;
+	sum.n += to->n;
+	sum.us += to->us;
+	sum.broken_answers += to->broken_answers;
+	sum.broken_blocks += to->broken_blocks;
+	*to = sum;
 }
 
 static bool error_eq(const void *item, const void *key)

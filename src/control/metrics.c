@@ -131,25 +131,29 @@ static size_t replays(const struct show_in *in, const struct family *f, size_t p
 	return pos + 1;
 }
 
-enum { ROUTE_UNITS, ROUTE_US };
+enum { ROUTE_UNITS, ROUTE_US, ROUTE_BROKEN_ANSWERS, ROUTE_BROKEN_BLOCKS };
 
 static size_t routes(const struct show_in *in, const struct family *f, size_t pos, struct wr *w)
 {
 	const struct show_route_row *r;
+	uint64_t counts[ROUTE_BROKEN_BLOCKS + 1] = {0};
 	struct labels l = {.n = 0};
 
 	if (pos >= in->gathered->n_routes)
 		return SIZE_MAX;
 	r = in->gathered->routes[pos];
+	counts[ROUTE_UNITS] = r->n;
+	counts[ROUTE_BROKEN_ANSWERS] = r->broken_answers;
+	counts[ROUTE_BROKEN_BLOCKS] = r->broken_blocks;
 	labels_add(&l, "database", r->database);
 	labels_add(&l, "verdict", show_verdict(r->verdict));
 	labels_add(&l, "node", show_node_name(in->env, r->node));
 	labels_add(&l, "reason", choose_reason_name(r->reason));
 	labels_add(&l, "mode", r->shadow ? "shadow" : "on");
-	if (f->field == ROUTE_UNITS)
-		exposition_u64(w, f->name, &l, r->n);
-	else
+	if (f->field == ROUTE_US)
 		exposition_seconds(w, f->name, &l, r->us);
+	else
+		exposition_u64(w, f->name, &l, counts[f->field]);
 	return pos + 1;
 }
 
@@ -680,6 +684,12 @@ static const struct family families[] = {
 		routes, ROUTE_UNITS},
 	{"pgweir_unit_server_seconds_total", "counter",
 		"Time of servers on units, by verdict, node and reason.", routes, ROUTE_US},
+	{"pgweir_broken_answers_total", "counter",
+		"Of the units, reads whose answer broke off on a replica behind replay_window.",
+		routes, ROUTE_BROKEN_ANSWERS},
+	{"pgweir_broken_blocks_total", "counter",
+		"Of the units, those whose READ ONLY block could not go on on its replica.", routes,
+		ROUTE_BROKEN_BLOCKS},
 	{"pgweir_errors_total", "counter",
 		"ErrorResponses by SQLSTATE and source; the replayed ones were seen by no client.",
 		errors, 0},

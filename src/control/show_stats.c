@@ -241,6 +241,8 @@ static const struct reply_column routes_columns[] = {
 	{"units", N},
 	{"server_time", N},
 	{"mode", REPLY_TYPE_TEXT},
+	{"broken_answers", N},
+	{"broken_blocks", N},
 };
 
 static size_t routes_row(const struct show_in *in, size_t pos, struct rows *out)
@@ -258,6 +260,8 @@ static size_t routes_row(const struct show_in *in, size_t pos, struct rows *out)
 	rows_u64(out, r->n);
 	rows_u64(out, r->us);
 	rows_text(out, r->shadow ? "shadow" : "on");
+	rows_u64(out, r->broken_answers);
+	rows_u64(out, r->broken_blocks);
 	rows_end(out);
 	return pos + 1;
 }

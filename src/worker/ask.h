@@ -438,11 +438,12 @@ struct show_pin_row {
 
 struct show_route_row { /* units by verdict, node and reason */
 	char database[NAME_LEN];
-	uint8_t verdict; /* enum of sql/classify */
-	uint8_t reason;  /* enum of route/choose */
-	bool shadow;     /* routing = shadow: where it would have gone */
-	int32_t node;    /* -1: no server was needed, or none fit */
-	uint64_t n, us;  /* units, and what servers spent on them */
+	uint8_t verdict;                        /* enum of sql/classify */
+	uint8_t reason;                         /* enum of route/choose */
+	bool shadow;                            /* routing = shadow: where it would have gone */
+	int32_t node;                           /* -1: no server was needed, or none fit */
+	uint64_t n, us;                         /* units, and what servers spent on them */
+	uint64_t broken_answers, broken_blocks; /* of them: see enum route_broken */
 };
 
 struct show_learned_row { /* see worker/learned.h */

@@ -232,6 +232,7 @@ struct client {
 	uint64_t lost_us;     /* the present unit, a read, was lost with its primary then; 0: not */
 	uint32_t lost_node;   /* … that was this node */
 	bool txn_lost;        /* TXN_FAILED_ALONE, and the client does not know why yet */
+	bool block_lost;      /* … of a READ ONLY block on a replica */
 	uint16_t avoid_node;  /* a node that has just failed this unit; NODES_MAX: none */
 
 	/* session */

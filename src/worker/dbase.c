@@ -746,6 +746,12 @@ void dbase_count_route_us(struct dbase *db, uint32_t where, uint64_t us)
 		db->routes[where].us += us;
 }
 
+void dbase_count_broken(struct dbase *db, uint32_t where, enum route_broken what)
+{
+	if (where < ROUTES_OF(db))
+		db->routes[where].broken[what]++;
+}
+
 bool dbase_next_route(const struct dbase *db, uint32_t *pos, struct dbase_route *out)
 {
 	uint32_t n = (uint32_t)ROUTES_OF(db);
@@ -755,6 +761,7 @@ bool dbase_next_route(const struct dbase *db, uint32_t *pos, struct dbase_route 
 			continue;
 		out->n = db->routes[*pos].n;
 		out->us = db->routes[*pos].us;
+		memcpy(out->broken, db->routes[*pos].broken, sizeof out->broken);
 		out->node_index = (int32_t)(*pos % (CONF_DB_NODES_MAX + 1)) - 1;
 		out->reason = (uint8_t)(*pos / (CONF_DB_NODES_MAX + 1) % CHOOSE_REASON_COUNT);
 		out->cls = (uint8_t)(*pos / (CONF_DB_NODES_MAX + 1) / CHOOSE_REASON_COUNT);

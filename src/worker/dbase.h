@@ -40,9 +40,20 @@ struct dbase_stats {
 	uint64_t moving_began, moving_ended, moved[MOVED_CAUSE_COUNT]; /* see moving.h */
 };
 
+/*
+ * What a client of a replica is told and would not have been told by a primary: there are no other
+ * cases.
+ */
+enum route_broken {
+	BROKEN_ANSWER, /* more than replay_window of it was passed on when it broke off */
+	BROKEN_BLOCK,  /* a READ ONLY block, one snapshot maybe, that has had an answer */
+	BROKEN_COUNT,
+};
+
 struct route_count {
 	uint64_t n;  /* units */
 	uint64_t us; /* that servers spent on them */
+	uint32_t broken[BROKEN_COUNT];
 };
 
 struct dbase {
@@ -218,10 +229,11 @@ enum status baseline_put(struct baseline *b, const char *name, const char *value
 enum status baseline_copy(const struct baseline *from, struct baseline *to) MUST_USE;
 void baseline_fini(struct baseline *b);
 
-/* Count a unit; where it was counted, for dbase_count_route_us. */
+/* Count a unit; where it was counted, for the others of dbase_count. */
 uint32_t dbase_count_route(
 	struct dbase *db, enum sql_class cls, enum choose_reason reason, int32_t node_index);
 void dbase_count_route_us(struct dbase *db, uint32_t where, uint64_t us);
+void dbase_count_broken(struct dbase *db, uint32_t where, enum route_broken what);
 void dbase_count_error(
 	struct worker *w, struct dbase *db, const char *sqlstate, enum error_source source);
 void dbase_reset_errors(struct worker *w); /* RESET ERRORS */
@@ -231,6 +243,7 @@ struct dbase_route {
 	uint8_t cls, reason;
 	int32_t node_index; /* in the database's list of nodes; -1: none */
 	uint64_t n, us;
+	uint32_t broken[BROKEN_COUNT];
 };
 bool dbase_next_route(const struct dbase *db, uint32_t *pos, struct dbase_route *out);
 

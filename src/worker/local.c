@@ -12,6 +12,7 @@
 #include "worker/effects.h"
 #include "worker/forward.h"
 #include "worker/judge.h"
+#include "worker/loss.h"
 #include "worker/moving.h"
 #include "worker/ours.h"
 #include "worker/prepared.h"
@@ -212,11 +213,15 @@ static void answer_failed(
 {
 	struct report r = report_of("ERROR", SQLSTATE_IN_FAILED_SQL_TRANSACTION,
 		"current transaction is aborted, commands ignored until end of transaction block");
+	char text[LOSS_TEXT_MAX];
 
 	if (c->txn_lost) {
 		c->txn_lost = false;
-		r.sqlstate = SQLSTATE_CONNECTION_FAILURE;
-		r.message = "the connection to the server was lost inside the transaction";
+		if (c->block_lost)
+			r = loss_block_report(NULL, text);
+		else
+			r = report_of("ERROR", SQLSTATE_CONNECTION_FAILURE,
+				"the connection to the server was lost inside the transaction");
 		r.hint = "The transaction was rolled back; run it again.";
 	} else if (is_single && (sql_verdict_is(&u->verdict, EFFECT_ROLLBACK) ||
 					sql_verdict_is(&u->verdict, EFFECT_COMMIT))) {

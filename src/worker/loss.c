@@ -1,5 +1,6 @@
 #include "worker/loss.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "proto/frontend.h"
@@ -123,6 +124,48 @@ void loss_of_client(struct worker *w, struct client *c)
 		cancel_server(w, s);
 }
 
+/* Errors of a server that is going, lacks something, or replays what the transaction reads. */
+static bool is_servers_own(const char *sqlstate)
+{
+	static const char *const classes[] = {"08", "40", "53", "57P", "58"};
+
+	for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
+		if (strncmp(sqlstate, classes[i], strlen(classes[i])) == 0)
+			return true;
+	return false;
+}
+
+enum route_broken loss_count_broken(struct client *c, const struct server *s, const char *sqlstate)
+{
+	enum route_broken what = BROKEN_COUNT;
+
+	if (!s->in_recovery || (sqlstate != NULL && !is_servers_own(sqlstate)))
+		return BROKEN_COUNT;
+	if (c->unit_retained && !c->holding)
+		what = BROKEN_ANSWER;
+	else if (c->block_read_only && c->block_answered && c->txn == TXN_OPEN)
+		what = BROKEN_BLOCK;
+	if (what != BROKEN_COUNT)
+		dbase_count_broken(c->db, c->route_counted, what);
+	return what;
+}
+
+struct report loss_block_report(const char *sqlstate, char text[LOSS_TEXT_MAX])
+{
+	struct report r = report_of("ERROR", SQLSTATE_SERIALIZATION_FAILURE,
+		"the transaction cannot go on, because its replica was lost");
+
+	if (sqlstate != NULL) {
+		snprintf(text, LOSS_TEXT_MAX,
+			"the transaction cannot go on, because its replica failed with SQLSTATE "
+			"%.5s",
+			sqlstate);
+		r.message = text;
+	}
+	r.hint = "The transaction was rolled back; run it again.";
+	return r;
+}
+
 static struct report lost_report(const struct client *c, const struct server *s)
 {
 	struct report r = report_of(
@@ -142,13 +185,13 @@ static struct report lost_report(const struct client *c, const struct server *s)
 }
 
 /* Every unit under way gets an error and, where its end was sent, ReadyForQuery. */
-static void answer_lost_units(struct worker *w, struct client *c, struct server *s)
+static void answer_lost_units(
+	struct worker *w, struct client *c, struct server *s, const struct report *r)
 {
-	struct report r = lost_report(c, s);
 	uint32_t n_ready = s->owed.n_client;
 
 	for (uint32_t i = 0; i < n_ready; i++) {
-		client_put_error_of(w, c, &r, s->trace);
+		client_put_error_of(w, c, r, s->trace);
 		if (i + 1 < n_ready || !c->flushed)
 			client_put_ready(w, c);
 	}
@@ -156,7 +199,7 @@ static void answer_lost_units(struct worker *w, struct client *c, struct server 
 	c->flushed = false;
 	if (c->streaming) {
 		if (n_ready == 0 || c->streaming)
-			client_put_error_of(w, c, &r, s->trace);
+			client_put_error_of(w, c, r, s->trace);
 		c->streaming = false;
 		c->skip_to_sync = true;
 	}
@@ -180,6 +223,8 @@ static bool loss_is_fatal(const struct client *c, const struct server *s)
 
 void loss_of_server(struct worker *w, struct client *c, struct server *s, enum server_end why)
 {
+	enum route_broken broken;
+	char text[LOSS_TEXT_MAX];
 	struct report r;
 
 	(void)why;
@@ -209,12 +254,13 @@ void loss_of_server(struct worker *w, struct client *c, struct server *s, enum s
 		conn_rx_resume(c->conn);
 		return;
 	}
+	broken = loss_count_broken(c, s, NULL);
 	moving_abandoned(c);
 	if (s->body_left != 0 && s->body_passed) { /* an error would be read as the row's bytes */
 		client_close(w, c, CLIENT_END_SERVER);
 		return;
 	}
-	r = lost_report(c, s);
+	r = broken == BROKEN_BLOCK ? loss_block_report(NULL, text) : lost_report(c, s);
 	if (loss_is_fatal(c, s)) {
 		r.severity = "FATAL";
 		r.severity_v = "FATAL";
@@ -245,9 +291,10 @@ void loss_of_server(struct worker *w, struct client *c, struct server *s, enum s
 		signals_over(w, c);
 	if (c->txn != TXN_NONE) {
 		c->txn_lost = s->owed.n_client == 0 && !c->streaming;
+		c->block_lost = broken == BROKEN_BLOCK;
 		c->txn = TXN_FAILED_ALONE;
 	}
-	answer_lost_units(w, c, s);
+	answer_lost_units(w, c, s, &r);
 	conn_flush(c->conn);
 	client_watch(w, c);
 	if (conn_rx_len(c->conn) != 0 || conn_rx_is_paused(c->conn))

@@ -14,6 +14,22 @@ void loss_of_client(struct worker *w, struct client *c);
 /* The server has been closed: tell its client, or run its reads elsewhere. */
 void loss_of_server(struct worker *w, struct client *c, struct server *s, enum server_end why);
 
+/*
+ * The client's unit, or its block, cannot go on on `s`, which is lost or has given this error
+ * (NULL: lost). Is that one of the cases in which a client of a replica is told what a primary
+ * would not have told? It is counted.
+ */
+COLD enum route_broken loss_count_broken(
+	struct client *c, const struct server *s, const char *sqlstate);
+
+#define LOSS_TEXT_MAX 96u
+
+/*
+ * What the client of a READ ONLY block that cannot go on is told: 40001. sqlstate: of the server's
+ * own error; NULL: it is lost. The report borrows `text`.
+ */
+struct report loss_block_report(const char *sqlstate, char text[LOSS_TEXT_MAX]);
+
 /* A server that a client has left has answered something: is it clean now? */
 void loss_drained(struct worker *w, struct server *s);
 

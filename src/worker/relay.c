@@ -364,6 +364,8 @@ static COLD void error_came(struct walk *k, const struct frame *f)
 	struct owed_entry *head = owed_head(&s->owed);
 	struct owed_entry e = head != NULL ? *head : (struct owed_entry){0};
 	struct client *c = s->client;
+	enum route_broken broken;
+	char text[LOSS_TEXT_MAX];
 	enum owed_step step;
 	struct report r;
 	bool ends;
@@ -413,7 +415,13 @@ static COLD void error_came(struct walk *k, const struct frame *f)
 		if (is_for_client(&e))
 			queries_failed(w, s, r.sqlstate);
 	}
-	if (c != NULL && e.who == OWED_CLIENT && c->deferred_failed) {
+	broken =
+		c != NULL && is_for_client(&e) ? loss_count_broken(c, s, r.sqlstate) : BROKEN_COUNT;
+	if (broken == BROKEN_BLOCK && !report_has(&r, SQLSTATE_SERIALIZATION_FAILURE)) {
+		skip(k, f->total);
+		r = loss_block_report(r.sqlstate, text);
+		pass_report(w, c, &r);
+	} else if (c != NULL && e.who == OWED_CLIENT && c->deferred_failed) {
 		/* What failed was answered before it ran: this is its error. */
 		c->deferred_failed = false;
 		skip(k, f->total);

@@ -269,7 +269,9 @@ static void show_routes(struct worker *w, struct table *t)
 				.shadow = db->shadow,
 				.node = -1,
 				.n = r.n,
-				.us = r.us};
+				.us = r.us,
+				.broken_answers = r.broken[BROKEN_ANSWER],
+				.broken_blocks = r.broken[BROKEN_BLOCK]};
 			if (db->conf != NULL && r.node_index >= 0 &&
 				(size_t)r.node_index < db->conf->n_nodes)
 				row->node = (int32_t)db->conf->nodes[r.node_index].node->id;

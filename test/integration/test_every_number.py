@@ -27,6 +27,8 @@ ELSEWHERE = {
     "pgweir_learned_statements": "test_routing_sight.py",
     "pgweir_learned_statements_total": "test_routing_sight.py",
     "pgweir_replays_total": "test_routing_sight.py",
+    "pgweir_broken_answers_total": "test_routing_exceptions.py",
+    "pgweir_broken_blocks_total": "test_routing_exceptions.py",
     "pgweir_notify_overflows_total": "test_notify.py",
     "pgweir_node_lag_max_seconds": "test_routing_sight.py",
     "pgweir_node_read_share_ratio": "test_balance.py",
