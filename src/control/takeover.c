@@ -220,7 +220,7 @@ static void on_asker(void *arg, int what)
 
 /* --- the old process: what the new one says --- */
 
-static void tell_leave(struct handing *h, bool clients_go)
+static void tell_leave(struct handing *h, bool clients_go, bool is_over)
 {
 	struct shared *sh = h->env->shared;
 
@@ -231,6 +231,7 @@ static void tell_leave(struct handing *h, bool clients_go)
 			continue; /* its clients stay: takeover_timeout */
 		t->mail.kind = TELL_LEAVE;
 		t->clients_go = clients_go;
+		t->is_over = is_over;
 		mailbox_post(&sh->workers[i].mailbox, &t->mail);
 	}
 }
@@ -250,7 +251,7 @@ static void is_ready(struct handing *h, bool clients_go)
 	atomic_store(&sh->is_taken_over, true);
 	loop_unwatch(h->listen_watch);
 	h->listen_watch = NULL;
-	tell_leave(h, clients_go);
+	tell_leave(h, clients_go, false);
 	h->conf.passed_on(h->conf.arg, (long)h->next_pid);
 }
 
@@ -317,6 +318,7 @@ static void on_next_end(void *arg)
 	log_error(h->env->shared->log, "the new process is gone", "pid=%ld", (long)h->next_pid);
 	channel_close(&h->next);
 	(void)waitpid(h->next_pid, NULL, WNOHANG);
+	tell_leave(h, false, true);
 }
 
 /* --- mail --- */

@@ -233,6 +233,7 @@ struct ask_leaves {
 struct tell_leave {
 	struct mail mail;
 	bool clients_go; /* else they stay until they leave by themselves */
+	bool is_over;    /* the new process is gone: all stays here, and all places are ours */
 };
 
 #define NODE_NAME_LEN 320u

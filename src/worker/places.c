@@ -3,11 +3,12 @@
 #include "conf/conf.h"
 #include "worker/custom.h"
 #include "worker/server.h"
+#include "worker/takeover.h"
 #include "worker/worker.h"
 
 bool places_may_open(struct worker *w, const struct pool *p)
 {
-	if (w->takeover != NULL && p->granted == 0)
+	if (takeover_rations(w) && p->granted == 0)
 		return false;
 	if (atomic_load(&w->sh->opens_nothing))
 		return false;
@@ -82,7 +83,7 @@ bool places_open_one(struct worker *w, struct pool *p, struct client *only_for)
 	if (st != OK)
 		budget_release(&p->share->node->logins, &wake);
 	worker_wake(w, wake);
-	if (st == OK && w->takeover != NULL)
+	if (st == OK && takeover_rations(w))
 		p->granted--;
 	return st == OK && server_open(w, p, only_for) == OK;
 }

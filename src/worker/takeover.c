@@ -19,6 +19,7 @@
 struct takeover {
 	struct wheel_timer sweep;
 	bool clients_go;
+	bool is_over; /* the other process is gone */
 	uint32_t n_unlinked;
 	struct {
 		uint32_t slot;
@@ -295,9 +296,26 @@ static void on_sweep(void *ctx, struct wheel_timer *timer)
 	wheel_add(&w->wheel, timer, w->now_us + TAKEOVER_SWEEP_US * (n_gone == 0 ? 5 : 1));
 }
 
-void takeover_begin(struct worker *w, bool clients_go)
+bool takeover_rations(const struct worker *w)
 {
-	if (w->takeover != NULL)
+	return w->takeover != NULL && !w->takeover->is_over;
+}
+
+static void end_of_the_other(struct worker *w)
+{
+	if (w->takeover == NULL)
+		return;
+	w->takeover->is_over = true;
+	w->takeover->clients_go = false;
+	wheel_del(&w->wheel, &w->takeover->sweep);
+	dispatch_look(w);
+}
+
+void takeover_begin(struct worker *w, const struct tell_leave *t)
+{
+	if (t->is_over)
+		end_of_the_other(w);
+	if (t->is_over || w->takeover != NULL)
 		return;
 	w->takeover = calloc(1, sizeof *w->takeover);
 	worker_stop_listening(w, false);
@@ -305,7 +323,7 @@ void takeover_begin(struct worker *w, bool clients_go)
 		log_error(w->log, "no client goes on to the new process", "reason=memory");
 		return;
 	}
-	w->takeover->clients_go = clients_go;
+	w->takeover->clients_go = t->clients_go;
 	tell_what_is_there(w);
 	wheel_timer_init(&w->takeover->sweep, on_sweep);
 	wheel_add(&w->wheel, &w->takeover->sweep, w->now_us);

@@ -23,7 +23,9 @@
 #define TAKEOVER_ASK_AGAIN_US 100000u
 
 /* --- the old process --- */
-void takeover_begin(struct worker *w, bool clients_go); /* TELL_LEAVE */
+void takeover_begin(struct worker *w, const struct tell_leave *t); /* also its being over */
+/* The old process, and the new one lives: a server is opened only where one was granted. */
+bool takeover_rations(const struct worker *w);
 void takeover_end_turn(struct worker *w); /* who was let go in this turn may go on at once */
 void takeover_free(struct worker *w);
 /* The client has no server any more: it is looked at when the turn ends. */

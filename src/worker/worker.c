@@ -391,7 +391,7 @@ static void worker_mail_in(struct worker *w, struct mail *m)
 		notify_take(w, m);
 		return;
 	case TELL_LEAVE:
-		takeover_begin(w, ((const struct tell_leave *)m)->clients_go);
+		takeover_begin(w, (const struct tell_leave *)m);
 		break;
 	case TELL_ARRIVE:
 		takeover_arrive(w, m);

@@ -1,5 +1,7 @@
 """Another process takes over from the running one: nobody notices (pgweir --takeover)."""
+import os
 import select
+import signal
 import threading
 import time
 import urllib.request
@@ -27,7 +29,8 @@ def succession(site):
         return made[-1]
     yield make
     for s in made:
-        s.stop()
+        if s.pids:  # else the test has seen to its end
+            s.stop()
 
 
 def value(conn, sql):
@@ -245,6 +248,29 @@ def test_pinned_client_is_ended_at_takeover_timeout(succession):
         old = s.replace()
         s.wait_ended(old)
         assert client.read_message().fields()["C"] == "57P01"
+
+
+def test_clients_that_are_left_go_on_when_the_new_process_is_gone(succession):
+    s = succession()
+    with s.daemon.raw() as pinned, s.daemon.raw() as listens, s.daemon.raw() as idle:
+        pinned.query("CREATE TEMP TABLE mine AS SELECT 7 AS x").check()
+        listens.query("LISTEN news").check()
+        idle.query("SELECT 1").check()
+        old = s.replace()
+        s.daemon.wait_show("CLIENTS", lambda r: True, database="app")  # the idle one has moved
+        time.sleep(1.5)  # idle servers have gone on, too
+        os.kill(s.pid, signal.SIGKILL)
+        s.wait_ended(s.pid)
+        for _ in range(3):
+            assert listens.value("SELECT 5") == "5"
+            assert pinned.value("SELECT x FROM mine") == "7"
+            time.sleep(0.2)  # it goes to nobody
+        assert proc.is_alive(old)
+    s.pids.pop()
+    s.wait_ended(old)
+    s.daemon.process.wait(20)
+    s.daemon.forget()
+    s.pids.clear()
 
 
 def test_cancel_reaches_a_client_wherever_it_is(succession):
