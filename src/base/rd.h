@@ -90,8 +90,10 @@ static inline uint64_t rd_u64(struct rd *r)
 static inline const char *rd_cstr(struct rd *r)
 {
 	const uint8_t *p = r->p;
-	const uint8_t *nul = r->left != 0 ? memchr(p, 0, r->left) : NULL;
+	const uint8_t *nul = NULL;
 
+	if (r->left != 0) /* most names in messages are empty */
+		nul = *p == '\0' ? p : memchr(p, 0, r->left);
 	if (nul == NULL) {
 		rd_fail(r);
 		return "";
