@@ -130,6 +130,13 @@ static void check_ldap_server(const struct advisor *a)
 	arena_fini(&arena);
 }
 
+static void check_patroni(const struct advisor *a)
+{
+	if (*a->c->patroni_auth != '\0' && *a->c->patroni_tls_ca_file == '\0')
+		warn(a, "patroni_auth",
+			"the password crosses the network as it is: set patroni_tls_ca_file");
+}
+
 static void check_auth_file_mode(const struct advisor *a)
 {
 	if (*a->c->auth_file != '\0' && (a->facts->auth_file_mode & OTHERS_MAY) != 0)
@@ -328,6 +335,7 @@ static void (*const checks[])(const struct advisor *a) = {
 	check_trust,
 	check_plain,
 	check_stats_port,
+	check_patroni,
 	check_ldap_server,
 	check_auth_file_mode,
 	check_login_timeout,

@@ -53,6 +53,14 @@ static void check_tls(const struct conf *c, struct findings *found)
 			"stats_tls_cert_file and stats_tls_key_file together", found);
 }
 
+static void check_patroni(const struct conf *c, struct findings *found)
+{
+	const char *colon = strchr(c->patroni_auth, ':');
+
+	if (*c->patroni_auth != '\0' && (colon == NULL || colon == c->patroni_auth))
+		error_at_key(c, "patroni_auth", "user:password", found);
+}
+
 static void check_proxies(const struct conf *c, struct findings *found)
 {
 	const struct conf_list *trusted = &c->proxy_protocol_trusted;
@@ -136,6 +144,7 @@ enum status check_globals(const struct conf *c, struct findings *found)
 	check_listening(c, found);
 	check_proxies(c, found);
 	check_tls(c, found);
+	check_patroni(c, found);
 	check_binding(c, found);
 	check_auth(c, found);
 	if (c->n_peers != 0 && c->peer_id == 0)

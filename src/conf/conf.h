@@ -355,6 +355,8 @@ struct conf {
 	uint64_t lag_check_interval_us;
 	uint64_t node_timeout_us;
 	const char *monitor_user, *monitor_password, *monitor_dbname;
+	const char *patroni_auth;        /* "user:password"; "": none */
+	const char *patroni_tls_ca_file; /* "": plain HTTP */
 	uint64_t catalog_refresh_interval_us;
 	struct conf_list primary_functions, replica_functions;
 	uint64_t replay_window; /* bytes of an answer held back, and of a unit kept */

@@ -426,6 +426,11 @@ const struct setting settings[] = {
 	{ROW(G, LOG, TIME, "nplusone_window", nplusone_window_us), .flags = SETTING_OURS,
 		.def = "1", .min = 1000, .max = 3600000000,
 		.help = "time in which they belong together, outside of a transaction"},
+	{ROW(G, ROUTING, STRING, "patroni_auth", patroni_auth),
+		.flags = SETTING_OURS | SETTING_SECRET, .def = "", .max = 300,
+		.help = "user:password for Patroni's REST API; empty: none is sent"},
+	{ROW(G, ROUTING, STRING, "patroni_tls_ca_file", patroni_tls_ca_file), .flags = SETTING_OURS,
+		.def = "", .help = "CA of Patroni's REST API, or system: HTTPS there; empty: HTTP"},
 	{ROW(G, PROCESS, INT, "peer_id", peer_id), .def = "0", .max = CONF_PEER_ID_MAX,
 		.help = "number of this process among [peers], which pass cancel requests on; 0: "
 			"none"},

@@ -11,6 +11,7 @@
 #include "auth/users.h"
 #include "conf/advice.h"
 #include "conf/migrate.h"
+#include "conf/own.h"
 #include "control/access_load.h"
 #include "control/stats_auth.h"
 #include "net/tls.h"
@@ -139,10 +140,10 @@ static const char *protocols_of(const struct conf_tls *t)
 	return t->protocols == TLS_PROTOCOL_1_3 ? "tlsv1.3" : "tlsv1.2,tlsv1.3";
 }
 
-static enum status new_context(
-	const struct tls_conf *tc, const char *key, struct tls_ctx **out, struct findings *found)
+static enum status new_context(const struct conf *conf, const struct tls_conf *tc, const char *key,
+	struct tls_ctx **out, struct findings *found)
 {
-	struct finding_at at = {.key = key};
+	struct finding_at at = source_at(&conf->own->source, key);
 	char err[TLS_ERR_MAX];
 	enum status st = tls_ctx_new(tc, out, err);
 
@@ -172,7 +173,8 @@ static enum status load_tls_side(const struct conf *conf, const struct conf_tls 
 	*out = NULL;
 	if (t->sslmode == TLS_MODE_DISABLE)
 		return OK;
-	return new_context(&tc, server ? "client_tls_sslmode" : "server_tls_sslmode", out, found);
+	return new_context(
+		conf, &tc, server ? "client_tls_sslmode" : "server_tls_sslmode", out, found);
 }
 
 /* The same for the stats port, which has the versions and ciphers of clients. */
@@ -195,7 +197,27 @@ static enum status load_tls_stats(
 
 	if (conf->stats_port == 0 || *conf->stats_tls_cert_file == '\0')
 		return OK;
-	return new_context(&tc, "stats_tls_cert_file", out, found);
+	return new_context(conf, &tc, "stats_tls_cert_file", out, found);
+}
+
+/* For Patroni's REST API, with the versions and ciphers of servers. A certificate is verified. */
+static enum status load_tls_patroni(
+	const struct conf *conf, struct tls_ctx **out, struct findings *found)
+{
+	const struct conf_tls *t = &conf->server_tls;
+	struct tls_conf tc = {
+		.http = true,
+		.verify = TLS_VERIFY_FULL,
+		.ca_file = conf->patroni_tls_ca_file,
+		.protocols = protocols_of(t),
+		.ciphers = t->ciphers,
+		.ciphers13 = t->tls13_ciphers,
+		.curve = t->ecdhcurve,
+	};
+
+	if (*conf->patroni_tls_ca_file == '\0')
+		return OK;
+	return new_context(conf, &tc, "patroni_tls_ca_file", out, found);
 }
 
 void config_tls_free(void *tls_set)
@@ -207,24 +229,28 @@ void config_tls_free(void *tls_set)
 	tls_ctx_unref(set->client);
 	tls_ctx_unref(set->server);
 	tls_ctx_unref(set->stats);
+	tls_ctx_unref(set->patroni);
 	free(set);
 }
 
 static enum status load_tls(const struct conf *conf, struct tls_set **out, struct findings *found)
 {
 	struct tls_set *set = calloc(1, sizeof *set);
-	enum status st_client, st_server, st_stats;
+	enum status st_client, st_server, st_stats, st_patroni;
 
 	if (set == NULL)
 		return E_NOMEM;
 	st_client = load_tls_side(conf, &conf->client_tls, true, &set->client, found);
 	st_server = load_tls_side(conf, &conf->server_tls, false, &set->server, found);
 	st_stats = load_tls_stats(conf, &set->stats, found);
-	if (st_client != OK || st_server != OK || st_stats != OK) {
+	st_patroni = load_tls_patroni(conf, &set->patroni, found);
+	if (st_client != OK || st_server != OK || st_stats != OK || st_patroni != OK) {
 		config_tls_free(set);
 		if (st_client != OK)
 			return st_client;
-		return st_server != OK ? st_server : st_stats;
+		if (st_server != OK)
+			return st_server;
+		return st_stats != OK ? st_stats : st_patroni;
 	}
 	*out = set;
 	return OK;

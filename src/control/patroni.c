@@ -8,8 +8,12 @@
 #include "conf/conf.h"
 #include "net/addr.h"
 #include "net/conn.h"
+#include "net/tls.h"
+#include "proto/base64.h"
 
-#define STATUS_LEN 12u /* "HTTP/1.0 200" */
+#define STATUS_LEN  12u /* "HTTP/1.0 200" */
+#define REQUEST_MAX 1024u
+#define AUTH_MAX    (BASE64_LEN(300u) + 1) /* of patroni_auth */
 
 /* The API beside one node. */
 struct api {
@@ -17,6 +21,7 @@ struct api {
 	uint32_t node;
 	uint16_t port;
 	enum topo_leader leader; /* as told last */
+	bool is_told;            /* … to the log: not before the first answer or failure */
 	struct conn *conn;       /* a question is under way, or NULL */
 	uint64_t asked_us;
 	struct wheel_timer timer; /* looks every PATRONI_FAST_US what is due */
@@ -44,16 +49,18 @@ static void take(struct api *a, enum topo_leader leader, const char *why)
 {
 	const struct conf_node *node = env_conf(a->of->env)->node_by_id[a->node];
 	struct log *log = a->of->env->shared->log;
-	char name[512];
+	char name[512], text[2 * TLS_ERR_MAX];
 
 	conn_free(a->conn);
 	a->conn = NULL;
-	if (leader == a->leader)
+	if (leader == a->leader && a->is_told)
 		return;
+	a->is_told = true;
 	a->leader = leader;
 	log_q(name, sizeof name, node != NULL ? node->name : "");
 	if (leader == TOPO_LEADER_UNKNOWN)
-		log_warn(log, "patroni does not tell", "node=%s reason=\"%s\"", name, why);
+		log_warn(log, "patroni does not tell", "node=%s reason=%s", name,
+			log_q(text, sizeof text, why));
 	else
 		log_info(log, "patroni tells", "node=%s leader=%s", name,
 			leader == TOPO_LEADER_YES ? "yes" : "no");
@@ -67,35 +74,86 @@ static size_t on_data(void *arg, const uint8_t *data, size_t len)
 	if (len < STATUS_LEN)
 		return 0;
 	leader = patroni_read_status(data, len);
-	take(arg, leader, "an answer that is neither 200 nor 503");
+	take(arg, leader,
+		memcmp(data + 9, "401", 3) == 0 ? "it refuses patroni_auth"
+						: "an answer that is neither 200 nor 503");
 	return 0;
 }
 
 static void on_end(void *arg, enum conn_end why)
 {
-	take(arg, TOPO_LEADER_UNKNOWN,
-		why == CONN_END_CONNECT ? "could not connect" : "the connection was closed");
+	struct api *a = arg;
+	char text[TLS_ERR_MAX];
+
+	switch (why) {
+	case CONN_END_TLS:
+		snprintf(text, sizeof text, "%s", conn_error_text(a->conn));
+		take(a, TOPO_LEADER_UNKNOWN, text);
+		break;
+	case CONN_END_CONNECT:
+		take(a, TOPO_LEADER_UNKNOWN, "could not connect");
+		break;
+	case CONN_END_EOF:
+	case CONN_END_RESET:
+	case CONN_END_LIMIT:
+		take(a, TOPO_LEADER_UNKNOWN, "the connection was closed");
+		break;
+	}
 }
 
-static void on_connected(void *arg)
+static const char *host_of(const struct api *a)
+{
+	const struct conf_node *node = env_conf(a->of->env)->node_by_id[a->node];
+
+	return node != NULL && !node->is_unix ? node->host : "localhost";
+}
+
+/* The value of patroni_auth as the header has it. */
+static void put_auth(const struct conf *conf, char out[AUTH_MAX])
+{
+	struct wr w = wr_of((uint8_t *)out, AUTH_MAX - 1);
+
+	base64_put(&w, (const uint8_t *)conf->patroni_auth, strlen(conf->patroni_auth));
+	out[w.bad ? 0 : w.len] = '\0';
+}
+
+static void send_request(struct api *a)
+{
+	const struct conf *conf = env_conf(a->of->env);
+	bool named = *conf->patroni_auth != '\0';
+	char request[REQUEST_MAX], auth[AUTH_MAX];
+	int n;
+
+	put_auth(conf, auth);
+	n = snprintf(request, sizeof request,
+		"GET /leader HTTP/1.0\r\nHost: %s:%u\r\nUser-Agent: pgweir\r\n%s%s%s"
+		"Connection: close\r\n\r\n",
+		host_of(a), a->port, named ? "Authorization: Basic " : "", auth,
+		named ? "\r\n" : "");
+	if (n > 0 && (size_t)n < sizeof request) {
+		conn_put_copy(a->conn, request, (size_t)n);
+		conn_flush(a->conn);
+	}
+	explicit_bzero(auth, sizeof auth);
+	explicit_bzero(request, sizeof request);
+}
+
+/* Connected; and again when TLS is on. */
+static void on_ready(void *arg)
 {
 	struct api *a = arg;
-	char request[512];
-	const struct conf_node *node = env_conf(a->of->env)->node_by_id[a->node];
-	int n = snprintf(request, sizeof request,
-		"GET /leader HTTP/1.0\r\nHost: %s:%u\r\nUser-Agent: pgweir\r\n"
-		"Connection: close\r\n\r\n",
-		node != NULL && !node->is_unix ? node->host : "localhost", a->port);
+	const struct tls_set *tls =
+		atomic_load_explicit(&a->of->env->shared->tls, memory_order_acquire);
 
-	if (n < 0 || (size_t)n >= sizeof request)
-		return;
-	conn_put_copy(a->conn, request, (size_t)n);
-	conn_flush(a->conn);
+	if (tls == NULL || tls->patroni == NULL || conn_tls(a->conn) != NULL)
+		send_request(a);
+	else if (conn_tls_connect(a->conn, tls->patroni, host_of(a)) != OK)
+		take(a, TOPO_LEADER_UNKNOWN, "no memory for TLS");
 }
 
 static const struct conn_ops api_ops = {
 	.on_data = on_data,
-	.on_ready = on_connected,
+	.on_ready = on_ready,
 	.on_end = on_end,
 };
 

@@ -1,12 +1,13 @@
 /*
  * patroni - asks the REST API of Patroni beside each node whether that node holds the leader lock:
- * GET /leader on the node's host and patroni_port, 200 if it does. Plain HTTP, no authentication,
- * as load balancers ask it. Owns:    one connection to each API at a time. Rules:   an answer holds
- * until the next one, or until an attempt has failed: then nothing is known, and roles are
- * discovered without it. What follows from an answer is route/roles.h's. Bounds:  a question every
- * PATRONI_EVERY_US, PATRONI_FAST_US while the answer and the node's role contradict each other;
- * each lasts at most node_timeout; PATRONI_HEAD_MAX bytes are read. Source:  Patroni's manual,
- * "Patroni REST API", "Health check endpoints".
+ * GET /leader on the node's host and patroni_port, 200 if it does; with patroni_tls_ca_file over
+ * TLS, the host's certificate verified; with patroni_auth as that user (Basic). Owns:    one
+ * connection to each API at a time. Rules:   an answer holds until the next one, or until an
+ * attempt has failed: then nothing is known, and roles are discovered without it. What follows from
+ * an answer is route/roles.h's. Bounds:  a question every PATRONI_EVERY_US, PATRONI_FAST_US while
+ * the answer and the node's role contradict each other; each lasts at most node_timeout;
+ * PATRONI_HEAD_MAX bytes are read. Source:  Patroni's manual, "Patroni REST API", "Health check
+ * endpoints".
  */
 #ifndef PGWEIR_CONTROL_PATRONI_H
 #define PGWEIR_CONTROL_PATRONI_H

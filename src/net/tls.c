@@ -336,7 +336,7 @@ enum status tls_ctx_new(const struct tls_conf *conf, struct tls_ctx **out, char 
 	ctx->ssl = SSL_CTX_new(conf->server ? TLS_server_method() : TLS_client_method());
 	if (ctx->transport == NULL || ctx->ssl == NULL || !ctx_set_protocol(ctx))
 		goto fail;
-	ctx_set_rules(ctx->ssl, !ctx->http);
+	ctx_set_rules(ctx->ssl, !(ctx->http && ctx->server));
 	if ((st = ctx_set_protocols(ctx->ssl, conf, err)) != OK ||
 		(st = ctx_set_crypto(ctx->ssl, conf, err)) != OK ||
 		(st = ctx_load_identity(ctx->ssl, conf, err)) != OK ||

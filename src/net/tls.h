@@ -36,7 +36,7 @@ enum tls_verify {
  */
 struct tls_conf {
 	bool server; /* we are the TLS server: *client*_tls_… settings */
-	bool http;   /* what is spoken: HTTP, through tls_ctx_stream; else PostgreSQL's protocol */
+	bool http;   /* HTTP is spoken (by servers through tls_ctx_stream); else PostgreSQL's */
 	enum tls_verify verify;
 	const char *ca_file; /* PEM; the client's role: "" or "system" stand for the system's */
 	const char *cert_file;

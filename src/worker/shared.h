@@ -73,9 +73,10 @@ struct catalogs {
 
 /* TLS contexts that belong to one configuration; reference counted by net/tls, NULL: TLS off. */
 struct tls_set {
-	struct tls_ctx *client; /* for connections from clients (we are the TLS server) */
-	struct tls_ctx *server; /* for connections to PostgreSQL (we are the TLS client) */
-	struct tls_ctx *stats;  /* for the stats port's */
+	struct tls_ctx *client;  /* for connections from clients (we are the TLS server) */
+	struct tls_ctx *server;  /* for connections to PostgreSQL (we are the TLS client) */
+	struct tls_ctx *stats;   /* for the stats port's */
+	struct tls_ctx *patroni; /* for those to Patroni's REST API (we are the TLS client) */
 };
 
 /* What the administrator did by console or signal; a database not listed has no flag. */
