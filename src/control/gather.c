@@ -20,7 +20,7 @@ struct gather {
 	uint32_t n_alive; /* results held, the present one included */
 	struct gathered *now;
 	uint32_t left; /* bits that are still to be asked for */
-	struct kind pools, stats, routes, errors, queries, waits;
+	struct kind pools, stats, routes, errors, queries, waits, misuse;
 	enum status st;
 };
 
@@ -175,6 +175,24 @@ static void take_wait(struct gather *g, const struct show_wait_row *row)
 		wait_row_add(to, row);
 }
 
+static bool misuse_eq(const void *item, const void *key)
+{
+	const struct show_misuse_row *a = item, *b = key;
+
+	return a->kind == b->kind && a->detail == b->detail && a->fingerprint == b->fingerprint &&
+	       strcmp(a->database, b->database) == 0 && strcmp(a->user, b->user) == 0 &&
+	       strcmp(a->application_name, b->application_name) == 0;
+}
+
+static void take_misuse(struct gather *g, const struct show_misuse_row *row)
+{
+	uint64_t h = mix_str(g, row->fingerprint + row->kind, row->application_name);
+	struct show_misuse_row *to = item_get(g, &g->misuse, h, misuse_eq, row, sizeof *to);
+
+	if (to != NULL)
+		misuse_row_add(to, row);
+}
+
 static void take_row(struct gather *g, const struct ask_rows *rows, size_t i)
 {
 	switch (rows->what) {
@@ -196,6 +214,9 @@ static void take_row(struct gather *g, const struct ask_rows *rows, size_t i)
 	case SHOW_ROWS_WAITS:
 		take_wait(g, &rows->row[i].wait);
 		break;
+	case SHOW_ROWS_MISUSE:
+		take_misuse(g, &rows->row[i].misuse);
+		break;
 	case SHOW_ROWS_WORKER:
 		g->now->workers[rows->worker] = rows->row[i].worker;
 		break;
@@ -207,7 +228,6 @@ static void take_row(struct gather *g, const struct ask_rows *rows, size_t i)
 	case SHOW_ROWS_SERVERS:
 	case SHOW_ROWS_PINS:
 	case SHOW_ROWS_LEARNED:
-	case SHOW_ROWS_MISUSE:
 		break;
 	}
 }
@@ -263,6 +283,14 @@ static int compare_waits(const void *a, const void *b)
 	int c = strcmp(x->database, y->database);
 
 	return c != 0 ? c : x->cause - y->cause;
+}
+
+static int compare_misuse(const void *a, const void *b)
+{
+	const struct show_misuse_row *x = *(struct show_misuse_row *const *)a;
+	const struct show_misuse_row *y = *(struct show_misuse_row *const *)b;
+
+	return (x->us < y->us) - (x->us > y->us);
 }
 
 static int compare_queries(const void *a, const void *b)
@@ -335,6 +363,7 @@ static void sort_all(struct gather *g)
 	d->errors = sorted(g, &g->errors, &d->n_errors, compare_errors);
 	d->queries = sorted(g, &g->queries, &d->n_queries, compare_queries);
 	d->waits = sorted(g, &g->waits, &d->n_waits, compare_waits);
+	d->misuse = sorted(g, &g->misuse, &d->n_misuse, compare_misuse);
 	if (g->st != OK)
 		return;
 	d->databases = sum_names(g, offsetof(struct pool_sum, database), &d->n_databases);
@@ -369,7 +398,9 @@ static void kinds_fini(struct gather *g)
 	map_fini(&g->errors.map);
 	map_fini(&g->queries.map);
 	map_fini(&g->waits.map);
-	g->pools = g->stats = g->routes = g->errors = g->queries = g->waits = (struct kind){.n = 0};
+	map_fini(&g->misuse.map);
+	g->pools = g->stats = g->routes = g->errors = g->queries = g->waits = g->misuse =
+		(struct kind){.n = 0};
 }
 
 static void kick(struct gather *g)
@@ -492,6 +523,7 @@ enum status gather_new(struct env *env, struct collector *c, struct gather **out
 	map_init(&g->errors.map);
 	map_init(&g->queries.map);
 	map_init(&g->waits.map);
+	map_init(&g->misuse.map);
 	*out = g;
 	return OK;
 }

@@ -24,6 +24,7 @@ enum { /* bits: what to gather */
 	GATHER_PEERS = 1u << SHOW_ROWS_PEERS,
 	GATHER_QUERIES = 1u << SHOW_ROWS_QUERIES,
 	GATHER_WAITS = 1u << SHOW_ROWS_WAITS,
+	GATHER_MISUSE = 1u << SHOW_ROWS_MISUSE,
 };
 
 /* Of a name: a database or a user. */
@@ -42,8 +43,9 @@ struct gathered {
 	struct show_stats_row **stats;
 	struct show_route_row **routes;
 	struct show_error_row **errors;
-	size_t n_queries, n_waits;
+	size_t n_queries, n_waits, n_misuse;
 	struct show_wait_row **waits;
+	struct show_misuse_row **misuse;             /* by the time, longest first */
 	struct show_query_row **queries;             /* by the time of servers, longest first */
 	struct name_sum *databases, *users;          /* from the pools */
 	struct show_worker_row workers[WORKERS_MAX]; /* by worker */

@@ -20,6 +20,7 @@ static const struct show_table *const tables[] = {
 	&show_queries,
 	&show_nplusone,
 	&show_waits,
+	&show_misuse,
 	&show_headroom,
 	&show_pin_counts,
 	&show_workers,

@@ -104,6 +104,17 @@ void stats_row_add(struct show_stats_row *to, const struct show_stats_row *from)
 		to->replays[i] += from->replays[i];
 }
 
+void misuse_row_add(struct show_misuse_row *to, const struct show_misuse_row *from)
+{
+	struct show_misuse_row sum = from->seen_wall_us >= to->seen_wall_us ? *from : *to;
+
+	sum.n = to->n + from->n;
+	sum.now = to->now + from->now;
+	sum.us = to->us + from->us;
+	sum.longest_us = to->longest_us > from->longest_us ? to->longest_us : from->longest_us;
+	*to = sum;
+}
+
 void wait_row_add(struct show_wait_row *to, const struct show_wait_row *from)
 {
 	memcpy(to->database, from->database, sizeof to->database);

@@ -38,6 +38,9 @@ void pool_sum_add(struct pool_sum *to, const struct show_pool_row *from);
 uint32_t pool_sum_servers(const struct pool_sum *p);
 uint32_t pool_sum_clients(const struct pool_sum *p);
 
+/* The one seen last gives client and address. */
+void misuse_row_add(struct show_misuse_row *to, const struct show_misuse_row *from);
+
 /* The first one gives the names. */
 void wait_row_add(struct show_wait_row *to, const struct show_wait_row *from);
 

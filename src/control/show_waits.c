@@ -81,10 +81,13 @@ static const struct reply_column misuse_columns[] = {
 	{"user", T},
 	{"application_name", T},
 	{"kind", T},
+	{"now", I8},
 	{"times", I8},
 	{"total_time", I8},
 	{"longest", I8},
 	{"last_seen", T},
+	{"client", I8},
+	{"addr", T},
 	{"fingerprint", T},
 	{"statement", T},
 	{"hint", T},
@@ -107,7 +110,7 @@ static const char *misuse_hint(const struct show_misuse_row *r)
 		       "kept a "
 		       "server: commit before other work; idle_transaction_timeout ends such.";
 	if (r->kind == MISUSE_LONG_TRANSACTION)
-		return "The transaction that this statement ended took long: make it smaller; "
+		return "A transaction with this as its last statement took long: make it smaller; "
 		       "transaction_timeout ends such.";
 	switch ((enum pin_cause)r->detail) {
 	case PIN_TEMP:
@@ -122,13 +125,14 @@ static const char *misuse_hint(const struct show_misuse_row *r)
 	}
 }
 
-static void misuse_row(
-	const struct show_in *in, const struct ask_rows *rows, size_t i, struct rows *out)
+static size_t misuse_row(const struct show_in *in, size_t pos, struct rows *out)
 {
-	const struct show_misuse_row *r = &rows->row[i].misuse;
+	const struct show_misuse_row *r;
 	char fingerprint[17] = "", buf[64];
 
-	(void)in;
+	if (pos >= in->gathered->n_misuse)
+		return SIZE_MAX;
+	r = in->gathered->misuse[pos];
 	if (r->fingerprint != 0)
 		snprintf(fingerprint, sizeof fingerprint, "%016llx",
 			(unsigned long long)r->fingerprint);
@@ -137,14 +141,18 @@ static void misuse_row(
 	rows_text(out, r->user);
 	rows_text(out, r->application_name);
 	rows_text(out, misuse_kind_text(r, buf));
+	rows_u64(out, r->now);
 	rows_u64(out, r->n);
 	rows_u64(out, r->us);
 	rows_u64(out, r->longest_us);
 	rows_time(out, r->seen_wall_us);
+	rows_u64(out, r->client);
+	rows_text(out, r->addr);
 	rows_text(out, fingerprint);
 	rows_text(out, r->text);
 	rows_text(out, misuse_hint(r));
 	rows_end(out);
+	return pos + 1;
 }
 
 /* --- PIN_COUNTS --- */
@@ -305,8 +313,8 @@ static size_t headroom_row(const struct show_in *in, size_t pos, struct rows *ou
 
 const struct show_table show_waits = {
 	"waits", SHOW_COLUMNS(waits_columns), GATHER_WAITS, SHOW_NO_STREAM, NULL, waits_row, false};
-const struct show_table show_misuse = {
-	"misuse", SHOW_COLUMNS(misuse_columns), 0, {SHOW_ROWS_MISUSE, -1}, misuse_row, NULL, false};
+const struct show_table show_misuse = {"misuse", SHOW_COLUMNS(misuse_columns), GATHER_MISUSE,
+	SHOW_NO_STREAM, NULL, misuse_row, false};
 const struct show_table show_headroom = {
 	"headroom", SHOW_COLUMNS(headroom_columns), 0, SHOW_NO_STREAM, NULL, headroom_row, false};
 const struct show_table show_pin_counts = {"pin_counts", SHOW_COLUMNS(pin_counts_columns), 0,

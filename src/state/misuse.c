@@ -23,19 +23,21 @@ static struct misuse *place(struct misuse_table *t)
 	return oldest;
 }
 
-void misuse_note(struct misuse_table *t, const struct misuse_key *key, const char *application_name,
-	uint64_t us, uint64_t now_us)
+void misuse_note(struct misuse_table *t, const struct misuse_key *key,
+	const struct misuse_client *who, uint64_t us, uint64_t now_us)
 {
 	struct misuse *m = NULL;
 
 	for (uint32_t i = 0; i < t->n && m == NULL; i++)
-		if (is(&t->at[i], key, application_name))
+		if (is(&t->at[i], key, who->application_name))
 			m = &t->at[i];
 	if (m == NULL) {
 		m = place(t);
 		*m = (struct misuse){.key = *key};
-		text_copy(m->application_name, sizeof m->application_name, application_name);
+		text_copy(m->application_name, sizeof m->application_name, who->application_name);
 	}
+	m->client = who->id;
+	text_copy(m->addr, sizeof m->addr, who->addr);
 	m->n++;
 	m->us += us;
 	if (us > m->longest_us)

@@ -10,7 +10,7 @@
 #include "base/status.h"
 
 #define MISUSE_MAX     128u
-#define MISUSE_APP_MAX 64u /* bytes of an application's name, the NUL counted */
+#define MISUSE_APP_MAX 64u /* bytes of an application's name, or an address, the NUL counted */
 
 enum misuse_kind {
 	MISUSE_IDLE_IN_TRANSACTION = 1,
@@ -25,10 +25,18 @@ struct misuse_key {
 	uint8_t detail;
 };
 
+struct misuse_client {
+	const char *application_name, *addr;
+	uint64_t id;
+};
+
 struct misuse {
 	struct misuse_key key;
 	uint64_t n, us, longest_us, seen_us;
 	char application_name[MISUSE_APP_MAX];
+	/* the last one */
+	uint64_t client;
+	char addr[MISUSE_APP_MAX];
 };
 
 struct misuse_table {
@@ -36,8 +44,8 @@ struct misuse_table {
 	struct misuse at[MISUSE_MAX];
 };
 
-void misuse_note(struct misuse_table *t, const struct misuse_key *key, const char *application_name,
-	uint64_t us, uint64_t now_us);
+void misuse_note(struct misuse_table *t, const struct misuse_key *key,
+	const struct misuse_client *who, uint64_t us, uint64_t now_us);
 void misuse_forget(struct misuse_table *t, const void *owner);
 
 #endif

@@ -477,7 +477,9 @@ struct show_misuse_row { /* see state/misuse.h */
 	char user[NAME_LEN];
 	char application_name[MISUSE_APP_MAX];
 	uint8_t kind, detail; /* enum misuse_kind, enum pin_cause */
-	uint64_t fingerprint, n, us, longest_us, seen_wall_us;
+	uint64_t fingerprint, n, now, us, longest_us;
+	uint64_t client, seen_wall_us; /* of the last one, or the one that does it now */
+	char addr[MISUSE_APP_MAX];
 	char text[QUERY_TEXT_MAX];
 };
 

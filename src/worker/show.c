@@ -353,10 +353,17 @@ static void show_waits(struct worker *w, struct table *t)
 static void show_misuse(struct worker *w, struct table *t)
 {
 	struct show_misuse_row one, *row;
+	struct list *it;
 
 	for (uint32_t i = 0; waits_misuse_at(w, i, &one); i++)
 		if ((row = next_row(t)) != NULL)
 			*row = one;
+	list_foreach (it, &w->servers)
+		for (unsigned kind = MISUSE_IDLE_IN_TRANSACTION; kind <= MISUSE_PIN; kind++)
+			if (waits_misuse_now(w, list_entry(it, struct server, link),
+				    (enum misuse_kind)kind, &one) &&
+				(row = next_row(t)) != NULL)
+				*row = one;
 }
 
 static uint64_t thread_cpu_us(void)

@@ -105,33 +105,58 @@ bool waits_next(
 
 /* --- misuse --- */
 
+static const char *application(const struct client *c)
+{
+	const char *app = settings_get(c->set.current, "application_name");
+
+	return app != NULL ? app : "";
+}
+
 static void note(
 	struct worker *w, struct client *c, enum misuse_kind kind, uint8_t detail, uint64_t us)
 {
-	const char *app = settings_get(c->set.current, "application_name");
+	char addr[MISUSE_APP_MAX];
+	const struct misuse_client who = {
+		.application_name = application(c), .addr = addr, .id = c->id};
 	const struct misuse_key key = {.owner = c->acc,
 		.kind = (uint8_t)kind,
 		.detail = detail,
 		.fingerprint = c->last_query};
+	uint16_t port;
 
-	misuse_note(queries_misuse(w), &key, app != NULL ? app : "", us, w->now_us);
+	conn_remote(c->conn, addr, sizeof addr, &port);
+	misuse_note(queries_misuse(w), &key, &who, us, w->now_us);
+}
+
+/* For how long the client of a server has been idle in its transaction; 0: it is not. */
+static uint64_t idle_us(const struct worker *w, const struct server *s)
+{
+	if (s->txn_status == 'I' || s->owed.n != 0)
+		return 0;
+	return w->now_us - s->unit_begun_us; /* when its last unit ended, while none is under way */
+}
+
+static bool is_long_idle(const struct worker *w, uint64_t us)
+{
+	return w->conf->misuse_idle_us != 0 && us >= w->conf->misuse_idle_us;
+}
+
+static bool is_long_block(const struct worker *w, uint64_t us)
+{
+	return w->conf->misuse_transaction_us != 0 && us >= w->conf->misuse_transaction_us;
 }
 
 void waits_was_idle(struct worker *w, struct client *c)
 {
-	const struct server *s = c->server;
-	uint64_t us;
+	uint64_t us = idle_us(w, c->server);
 
-	if (s->txn_status == 'I' || s->owed.n != 0 || w->conf->misuse_idle_us == 0)
-		return;
-	us = w->now_us - s->unit_begun_us; /* when its last unit ended, while none is under way */
-	if (us >= w->conf->misuse_idle_us)
+	if (is_long_idle(w, us))
 		note(w, c, MISUSE_IDLE_IN_TRANSACTION, 0, us);
 }
 
 void waits_block_ended(struct worker *w, struct client *c, uint64_t us)
 {
-	if (w->conf->misuse_transaction_us != 0 && us >= w->conf->misuse_transaction_us)
+	if (is_long_block(w, us))
 		note(w, c, MISUSE_LONG_TRANSACTION, 0, us);
 }
 
@@ -141,26 +166,72 @@ void waits_unpinned(struct worker *w, struct client *c)
 		note(w, c, MISUSE_PIN, c->pin_cause, w->now_us - c->pinned_us);
 }
 
+static void put_statement(struct worker *w, struct show_misuse_row *row, const struct account *acc)
+{
+	text_copy(row->database, sizeof row->database, acc->db->name);
+	text_copy(row->user, sizeof row->user, acc->user);
+	queries_text(w, row->fingerprint, acc, row->text, sizeof row->text);
+}
+
 bool waits_misuse_at(struct worker *w, uint32_t i, struct show_misuse_row *row)
 {
 	const struct misuse_table *t = queries_misuse(w);
-	const struct account *acc;
 	const struct misuse *m;
 
 	if (i >= t->n)
 		return false;
 	m = &t->at[i];
-	acc = m->key.owner;
 	*row = (struct show_misuse_row){.kind = m->key.kind,
 		.detail = m->key.detail,
 		.fingerprint = m->key.fingerprint,
 		.n = m->n,
 		.us = m->us,
 		.longest_us = m->longest_us,
+		.client = m->client,
 		.seen_wall_us = worker_wall_us(w, m->seen_us)};
-	text_copy(row->database, sizeof row->database, acc->db->name);
-	text_copy(row->user, sizeof row->user, acc->user);
 	memcpy(row->application_name, m->application_name, sizeof row->application_name);
-	queries_text(w, m->key.fingerprint, acc, row->text, sizeof row->text);
+	memcpy(row->addr, m->addr, sizeof row->addr);
+	put_statement(w, row, m->key.owner);
+	return true;
+}
+
+bool waits_misuse_now(struct worker *w, const struct server *s, enum misuse_kind kind,
+	struct show_misuse_row *row)
+{
+	const struct client *c = s->client;
+	uint64_t us = 0;
+	bool is = false;
+	uint16_t port;
+
+	if (c == NULL || c->acc == NULL)
+		return false;
+	switch (kind) {
+	case MISUSE_IDLE_IN_TRANSACTION:
+		us = idle_us(w, s);
+		is = is_long_idle(w, us);
+		break;
+	case MISUSE_LONG_TRANSACTION:
+		us = w->now_us - c->txn_begun_us;
+		is = (c->txn == TXN_OPEN || c->txn == TXN_FAILED) && is_long_block(w, us);
+		break;
+	case MISUSE_PIN:
+		us = w->now_us - c->pinned_us;
+		is = c->pin_counted && w->conf->misuse_idle_us != 0;
+		break;
+	}
+	if (!is)
+		return false;
+	*row = (struct show_misuse_row){.kind = (uint8_t)kind,
+		.detail = kind == MISUSE_PIN ? c->pin_cause : 0,
+		.fingerprint = c->last_query,
+		.n = 1,
+		.now = 1,
+		.us = us,
+		.longest_us = us,
+		.client = c->id,
+		.seen_wall_us = worker_wall_us(w, w->now_us)};
+	text_copy(row->application_name, sizeof row->application_name, application(c));
+	conn_remote(c->conn, row->addr, sizeof row->addr, &port);
+	put_statement(w, row, c->acc);
 	return true;
 }

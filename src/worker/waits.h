@@ -42,5 +42,8 @@ void waits_unpinned(struct worker *w, struct client *c);
 
 /* SHOW MISUSE's row number i; false: there is none. */
 bool waits_misuse_at(struct worker *w, uint32_t i, struct show_misuse_row *row);
+/* The same of what a server's client does right now. False: it does not. */
+bool waits_misuse_now(struct worker *w, const struct server *s, enum misuse_kind kind,
+	struct show_misuse_row *row);
 
 #endif

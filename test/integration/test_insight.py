@@ -119,6 +119,41 @@ def test_pins_are_told_of_with_their_cause(pooler):
         assert misuse(pooler) == {}
 
 
+def test_who_does_it_now_is_told_with_client_and_address(pooler):
+    with pooler.raw(application_name="shop") as client:
+        client.query("BEGIN").check()
+        client.query("SELECT 1 AS now_idle").check()
+
+        def present():
+            rows = misuse(pooler)
+            return rows if {"idle_in_transaction", "long_transaction"} <= set(rows) else None
+        rows = proc.wait_until("both", present, 10)
+        known = pooler.show_one("CLIENTS", application_name="shop")
+        for kind, least in (("idle_in_transaction", 200_000), ("long_transaction", 400_000)):
+            row = rows[kind]
+            assert (int(row["now"]), int(row["times"])) == (1, 1)
+            assert least <= int(row["longest"]) == int(row["total_time"])
+            assert row["statement"] == "SELECT $1 AS now_idle"
+            assert row["client"] == known["id"] and row["addr"] == "127.0.0.1"
+        client.query("COMMIT").check()
+        rows = misuse(pooler)
+        assert all((int(r["now"]), int(r["times"])) == (0, 1) for r in rows.values())
+        client.query("SELECT pg_advisory_lock(4)").check()
+        assert int(misuse(pooler)["pin_advisory_lock"]["now"]) == 1
+
+
+def test_misuse_is_summed_over_the_workers(pooler):
+    clients = [pooler.raw(application_name="shop") for _ in range(6)]
+    for client in clients:
+        client.query("SELECT pg_advisory_lock(5)").check()
+        client.query("SELECT pg_advisory_unlock(5)").check()
+    proc.wait_until("all of them", lambda: int(
+        misuse(pooler).get("pin_advisory_lock", {}).get("times", 0)) == 6)
+    assert len([r for r in pooler.show("MISUSE") if r["kind"] == "pin_advisory_lock"]) == 1
+    for client in clients:
+        client.close()
+
+
 # --- ERRORS ------------------------------------------------------------------------------------
 
 def errors(pooler):

@@ -15,19 +15,24 @@ import pytest
 from tools import proc
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-SECTIONS = ["now", "hour", "nodes", "pools", "headroom", "queries", "nplusone", "waits", "pins"]
+SECTIONS = ["now", "hour", "nodes", "pools", "headroom", "queries", "nplusone", "errors",
+            "waits", "misuse", "pins"]
 BROWSER = shutil.which("chromium")
 
 
 @pytest.fixture(scope="module")
 def pooler(site):
-    settings = {"workers": 2, "history_period": "20ms"}
+    settings = {"workers": 2, "history_period": "20ms", "misuse_idle": "50ms"}
     with site.pgweir_routed(settings=settings) as p:
         with p.raw(application_name="shop") as client:
             for i in range(30):
                 client.query(f"SELECT abalance FROM pgbench_accounts WHERE aid = {i}").check()
                 client.query("BEGIN; SELECT pg_advisory_xact_lock(1); COMMIT").check()
             client.query("SELECT 1/0")
+            client.query("SELECT pg_advisory_lock(1)").check()
+            client.query("SELECT pg_advisory_unlock(1)").check()
+            client.query("BEGIN").check()
+            client.query("SELECT 1 AS held").check()
             yield p
 
 
@@ -80,10 +85,18 @@ def test_the_history_is_bounded(pooler):
 
 def test_what_the_page_shows_is_in_stats_json(pooler):
     stats = json.loads(get(pooler, "/stats.json")[1])
-    for table in ("nodes", "node_pools", "headroom", "queries", "nplusone", "waits", "pin_counts"):
+    for table in ("nodes", "node_pools", "headroom", "queries", "nplusone", "errors", "waits",
+                  "misuse", "pin_counts"):
         assert table in stats
     rows = [r for r in stats["nplusone"] if "pgbench_accounts" in r["statement"]]
     assert rows and rows[0]["application_name"] == "shop"
+    assert [(r["sqlstate"], r["source"], r["errors"]) for r in stats["errors"]] == [
+        ("22012", "server", 1)]
+
+    def kinds():
+        found = json.loads(get(pooler, "/stats.json")[1])["misuse"]
+        return {r["kind"] for r in found if r["application_name"] == "shop"}
+    proc.wait_until("who is idle", lambda: {"idle_in_transaction", "pin_advisory_lock"} <= kinds())
 
 
 def test_a_password_can_be_asked_for(site):
@@ -123,6 +136,9 @@ def test_a_browser_draws_it_within_its_policy(pooler, tmp_path):
     assert "SELECT abalance FROM pgbench_accounts WHERE aid = $1" in dom
     assert dom.count("<figure>") == 8 and dom.count('role="img"') == 8
     assert "All nodes up" in dom
+    for told in ("<code>22012</code>", "Data Exception", "pinned: advisory lock",
+                 "idle in transaction", "SELECT $1 AS held"):
+        assert told in dom, told
 
 
 FRAME = """<!DOCTYPE html><style>html, body {{ margin: 0; color-scheme: {scheme} }}
@@ -173,9 +189,10 @@ def test_the_page_is_no_wider_than_its_screen(framed, tmp_path, width):
     assert f'data-wide="{width} of {width}"' in dom
     shots = os.environ.get("PGWEIR_TEST_SHOTS")  # to be looked at
     for scheme in ("light", "dark") if shots else ():
-        browse(f"{framed}/framed/{width}/3000/{scheme}", tmp_path,
+        height = {360: 5200, 1280: 3600}.get(width, 2200)
+        browse(f"{framed}/framed/{width}/{height}/{scheme}", tmp_path,
                "--blink-settings=preferredColorScheme=" + ("1" if scheme == "light" else "0"),
-               f"--screenshot={shots}/{width}-{scheme}.png", width=width, height=3000)
+               f"--screenshot={shots}/{width}-{scheme}.png", width=width, height=height)
 
 
 # --- Prometheus and Grafana --------------------------------------------------------------------

@@ -74,10 +74,18 @@
     nplusone: {caption: "N+1", empty: "None: no client has run a statement again and again.", max: 20, columns: [
       code("Statement", "statement"), t("Application", "application_name"), t("Database", "database"),
       n("Series", "series"), n("Calls", "calls"), n("Longest", "longest"), t("Last seen", "last_seen"), wide("Hint", "hint")]},
+    errors: {caption: "Errors", empty: "None: nothing has failed.", max: 20, columns: [
+      code("SQLSTATE", "sqlstate"), t("Class", "class"), t("Database", "database"),
+      t("Made by", "source", r => r.source === "pgweir" ? "warn" : ""), n("Errors", "errors"), t("Last seen", "last_seen")]},
     waits: {caption: "Waits", empty: "None: nobody has had to wait.", columns: [
       t("Database", "database"), t("For", "waits_for"), n("Now", "now", num, r => Number(r.now) > 0 ? "warn" : ""),
       n("Waits", "waits"), n("Mean", "mean", us), n("p95", "p95", us), n("p99", "p99", us), n("Longest", "max", us),
       wide("Hint", "hint")]},
+    misuse: {caption: "Misuse", empty: "None: nobody holds a server without need.", max: 20, columns: [
+      col("How", r => text("kind")(r).replaceAll("_", " ").replace(/^pin /, "pinned: "), ""), t("Application", "application_name"),
+      n("Now", "now", num, r => Number(r.now) > 0 ? "warn" : ""), n("Times", "times"), n("Held", "total_time", us),
+      n("Longest", "longest", us), code("Statement", "statement"), wide("Hint", "hint"), t("Database", "database"),
+      t("User", "user"), t("Last client", "addr"), t("Last seen", "last_seen")]},
     pins: {caption: "Pins", empty: "None.", columns: [
       col("Cause", r => pins[r.cause] || text("cause")(r).replaceAll("_", " "), ""), n("Now", "now"), n("Ever", "total")]},
   };
@@ -170,6 +178,7 @@
     if (!r.ok) throw new Error(`${path}: ${r.status}`);
     return r.json();
   };
+  const most = (rows, key) => (rows || []).sort((a, b) => Number(b[key]) - Number(a[key]));
   const show = (s, h) => {
     $("version").textContent = s.version && s.version[0] ? s.version[0].version : "";
     tiles(s, h);
@@ -180,7 +189,9 @@
     draw("headroom", s.headroom);
     draw("queries", s.queries);
     draw("nplusone", s.nplusone);
+    draw("errors", most(s.errors, "errors"));
     draw("waits", s.waits);
+    draw("misuse", s.misuse);
     draw("pins", (s.pin_counts || []).filter(r => Number(r.total) > 0));
     const down = (s.nodes || []).filter(r => r.health && r.health !== "up").length;
     say(down > 0 ? `${down} of ${s.nodes.length} nodes not up` : "All nodes up", down > 0);

@@ -13,8 +13,9 @@ static void note(
 {
 	struct misuse_key key = {
 		.owner = owner, .fingerprint = fingerprint, .kind = MISUSE_LONG_TRANSACTION};
+	struct misuse_client who = {.application_name = app, .addr = "10.0.0.7", .id = now};
 
-	misuse_note(&table, &key, app, us, now);
+	misuse_note(&table, &key, &who, us, now);
 }
 
 START_TEST(each_application_and_statement_is_counted_apart)
@@ -31,6 +32,8 @@ START_TEST(each_application_and_statement_is_counted_apart)
 	ck_assert_uint_eq(table.at[0].us, 40);
 	ck_assert_uint_eq(table.at[0].longest_us, 30);
 	ck_assert_uint_eq(table.at[0].seen_us, 2);
+	ck_assert_uint_eq(table.at[0].client, 2);
+	ck_assert_str_eq(table.at[0].addr, "10.0.0.7");
 	memset(app, 'x', sizeof app - 1);
 	app[sizeof app - 1] = '\0';
 	note(&owner_b, 9, app, 1, 6);
