@@ -218,6 +218,7 @@ class Pair:
                 self.pinned = True
         if SESSION.match(sql) and not result.errors:
             if result.status == "I":
+                self._catch_up()  # it may name what was just made, a role's membership say
                 answer(self.standby, sql)
             else:
                 self.held.append(sql)
