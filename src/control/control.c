@@ -432,6 +432,9 @@ static enum status new_helpers(struct control *c)
 	};
 
 	pq_prepare_process();
+#ifdef HAVE_LDAP
+	ldap_prepare_process();
+#endif
 	return helpers_new(&hc, &c->env.helpers);
 }
 

@@ -319,6 +319,13 @@ static void run(struct session *s)
 	judge(s, simple_bind(s, dn, s->q->ask->password));
 }
 
+void ldap_prepare_process(void)
+{
+	int version;
+
+	(void)ldap_get_option(NULL, LDAP_OPT_PROTOCOL_VERSION, &version);
+}
+
 void ldap_verify(const struct verify_question *q, struct verify_answer *out)
 {
 	struct session s = {.q = q,

@@ -11,6 +11,9 @@
 
 #include "control/verify.h"
 
+/* Once, before there are threads: libldap reads its own configuration, without a lock. */
+void ldap_prepare_process(void);
+
 void ldap_verify(const struct verify_question *q, struct verify_answer *out);
 
 #endif

@@ -23,8 +23,31 @@ ODD = "o,ou=*)(uid=a+b\\"  # a user whose name means something in DNs and filter
 WRAPPER = "/usr/lib/x86_64-linux-gnu/libpam_wrapper.so"
 MATRIX = "/usr/lib/x86_64-linux-gnu/pam_wrapper/pam_matrix.so"
 
-needs_pam = pytest.mark.skipif(not (os.path.exists(WRAPPER) and os.path.exists(MATRIX)),
-                               reason="NOT TESTED: PAM, for libpam-wrapper is not installed")
+
+
+def lacks(site, method):
+    """Whether the build is one without it."""
+    p = site.pgweir(settings={"auth_type": method, "auth_ldap_options": "ldapbasedn=dc=x"})
+    return "this build of pgweir lacks" in p.check_config()[1]
+
+
+@pytest.fixture(name="pam", scope="module")
+def have_pam(site):
+    if not (os.path.exists(WRAPPER) and os.path.exists(MATRIX)):
+        pytest.skip("NOT TESTED: PAM, for libpam-wrapper is not installed")
+    if lacks(site, "pam"):
+        pytest.skip("NOT TESTED: PAM, for this build lacks it")
+
+
+@pytest.fixture(scope="module")
+def both(site):
+    for method in ("pam", "ldap"):
+        if lacks(site, method):
+            pytest.skip(f"NOT TESTED: options of pam and ldap, for this build lacks {method}")
+
+
+needs_pam = pytest.mark.usefixtures("pam")
+needs_both = pytest.mark.usefixtures("both")
 
 
 def login(p, user="app", password="", database="app", **params):
@@ -57,12 +80,27 @@ def checked(site, rules, unlisted=("app",), before=None, **options):
         yield p
 
 
+@pytest.mark.parametrize("method, options", [("pam", ""), ("ldap", "ldapbasedn=dc=x")])
+def test_a_build_that_lacks_a_method_says_so(site, method, options):
+    if not lacks(site, method):
+        pytest.skip("this build has it")
+    p = site.pgweir(settings={"auth_type": method, "auth_ldap_options": options})
+    status, text = p.check_config()
+    assert status == 1 and "auth_type: this build of pgweir lacks" in text
+    p.settings.update(auth_type="hba", auth_ldap_options="", auth_hba_file="{folder}/hba")
+    p._write("hba", f"local all all {method} {options}\n")  # pylint: disable=protected-access
+    status, text = p.check_config()
+    assert status == 1 and f"hba:1: method = {method}: this build of pgweir lacks" in text
+
+
 # --- LDAP ------------------------------------------------------------------------------------
 
 @pytest.fixture(scope="module")
 def directory(site):
     if missing():
         pytest.skip(f"NOT TESTED: LDAP, for {missing()}")
+    if lacks(site, "ldap"):
+        pytest.skip("NOT TESTED: LDAP, for this build lacks it")
     folder = site.new_folder()
     dn_of_odd = ODD.translate(str.maketrans({c: "\\" + c for c in ',=+\\"'}))
     people = [(f"cn=app,{PEOPLE}", "app", site.passwords["app"]),
@@ -287,6 +325,7 @@ def test_reload_and_end_while_a_check_runs(site, directory):
             client.close()
 
 
+@needs_both
 def test_wrong_options_are_told(site):
     p = site.pgweir(settings={"auth_type": "hba", "auth_hba_file": "{folder}/hba"})
     p._write("hba", "host all all all ldap ldapserver=h\n"
@@ -312,6 +351,7 @@ def test_wrong_options_are_told(site):
     assert "passwords go on to the LDAP server as they are" in text
 
 
+@needs_both
 def test_rules_without_tls_are_warned_of(site):
     p = site.pgweir(settings={"auth_type": "hba", "auth_hba_file": "{folder}/hba"})
     p._write("hba", "host all all all pam\nhostssl all all all pam\nlocal all all pam\n")
