@@ -36,7 +36,8 @@ struct history {
 	uint64_t at_us; /* of the last sample */
 	uint64_t n;     /* samples ever */
 	float samples[HISTORY_SAMPLES][HISTORY_COLUMNS];
-	float clients[HISTORY_SAMPLES], cpu[HISTORY_SAMPLES]; /* as tracks, for headroom */
+	struct gather_hist hists[HISTORY_SAMPLES][HISTORY_HISTS]; /* before each of them */
+	float clients[HISTORY_SAMPLES], cpu[HISTORY_SAMPLES];     /* as tracks, for headroom */
 	struct totals then;
 	uint32_t n_tracks;
 	struct track *tracks[HISTORY_POOLS];
@@ -305,6 +306,8 @@ static void sample(struct history *h, const struct gathered *g)
 	struct totals sum = {.queries = 0};
 
 	memset(out, 0, sizeof h->samples[0]);
+	h->hists[h->n % HISTORY_SAMPLES][HISTORY_HIST_QUERY] = then->query;
+	h->hists[h->n % HISTORY_SAMPLES][HISTORY_HIST_WAIT] = then->wait;
 	sum_pools(g, &sum, out);
 	sum_rest(h, g, &sum);
 	out[HISTORY_TRANSACTIONS] = (float)per_s(then->transactions, sum.transactions, us);
@@ -360,6 +363,23 @@ uint32_t history_n(const struct history *h)
 const float *history_at(const struct history *h, uint32_t i)
 {
 	return h->samples[(h->n - history_n(h) + i) % HISTORY_SAMPLES];
+}
+
+/* Up to bucket i; what pools that are gone by now had counted is missing. */
+static uint64_t added_up_to(
+	const struct gather_hist *then, const struct gather_hist *now, unsigned i)
+{
+	return now->le[i] > then->le[i] ? now->le[i] - then->le[i] : 0;
+}
+
+uint64_t history_bucket(const struct history *h, enum history_hist hist, unsigned i)
+{
+	const struct gather_hist *now = hist == HISTORY_HIST_QUERY ? &h->then.query : &h->then.wait;
+	const struct gather_hist *then = &h->hists[(h->n - history_n(h)) % HISTORY_SAMPLES][hist];
+	uint64_t up_to = added_up_to(then, now, i);
+	uint64_t below = i != 0 ? added_up_to(then, now, i - 1) : 0;
+
+	return up_to > below ? up_to - below : 0;
 }
 
 uint64_t history_wall_us(const struct history *h)

@@ -39,6 +39,8 @@ enum history_column {
 
 const char *history_column_name(enum history_column c);
 
+enum history_hist { HISTORY_HIST_QUERY, HISTORY_HIST_WAIT, HISTORY_HISTS };
+
 /* What a limit is about. */
 enum headroom_of { HEADROOM_POOL, HEADROOM_WORKERS, HEADROOM_CLIENTS };
 
@@ -64,6 +66,12 @@ uint32_t history_n(const struct history *h);
 /* Sample i, 0 is the oldest. */
 const float *history_at(const struct history *h, uint32_t i);
 uint64_t history_wall_us(const struct history *h); /* when the newest was taken */
+
+/*
+ * How many queries, or waits, of the time that the samples cover are in bucket i, below
+ * GATHER_BUCKETS: at most gather_bucket_us(i) long, and longer than those of i - 1.
+ */
+uint64_t history_bucket(const struct history *h, enum history_hist hist, unsigned i);
 
 /* What is nearest to its limit comes first. */
 uint32_t history_n_headroom(const struct history *h);

@@ -4,6 +4,8 @@
 
 #include "control/history.h"
 
+#define SAMPLES_STEP 128u /* at a time: half of what is there to write to */
+
 static void put_head(const struct history *h, struct wr *w)
 {
 	char text[64];
@@ -30,6 +32,33 @@ static void put_sample(const float *sample, struct wr *w)
 	wr_u8(w, ']');
 }
 
+/* Up to how long each bucket is, and how many of each were in it. */
+static void put_hists(const struct history *h, struct wr *w)
+{
+	static const char *const names[] = {"queries", "waits"};
+	char text[32];
+
+	wr_str(w, ",\"histograms\":{\"up_to_us\":[");
+	for (unsigned i = 0; i < GATHER_BUCKETS; i++) {
+		snprintf(text, sizeof text, "%s%llu", i == 0 ? "" : ",",
+			(unsigned long long)gather_bucket_us(i));
+		wr_str(w, text);
+	}
+	wr_u8(w, ']');
+	for (unsigned k = 0; k < HISTORY_HISTS; k++) {
+		wr_str(w, ",\"");
+		wr_str(w, names[k]);
+		wr_str(w, "\":");
+		for (unsigned i = 0; i < GATHER_BUCKETS; i++) {
+			snprintf(text, sizeof text, "%c%llu", i == 0 ? '[' : ',',
+				(unsigned long long)history_bucket(h, (enum history_hist)k, i));
+			wr_str(w, text);
+		}
+		wr_u8(w, ']');
+	}
+	wr_u8(w, '}');
+}
+
 /* A sample that comes meanwhile moves all by one: the first then is told twice, or one is left out.
  */
 bool history_write(struct page *p, struct wr *w)
@@ -41,13 +70,16 @@ bool history_write(struct page *p, struct wr *w)
 		put_head(h, w);
 	else if (p->pos == 0)
 		wr_str(w, "{\"columns\":[],\"samples\":[");
-	for (unsigned i = 0; i < PAGE_ROWS_STEP && p->pos < n; i++, p->pos++) {
+	for (unsigned i = 0; i < SAMPLES_STEP && p->pos < n; i++, p->pos++) {
 		if (p->pos != 0)
 			wr_str(w, ",\n");
 		put_sample(history_at(h, (uint32_t)p->pos), w);
 	}
 	if (p->pos < n)
 		return true;
-	wr_str(w, "]}\n");
+	wr_u8(w, ']');
+	if (h != NULL)
+		put_hists(h, w);
+	wr_str(w, "}\n");
 	return false;
 }

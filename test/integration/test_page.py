@@ -11,6 +11,7 @@ import threading
 import urllib.error
 import urllib.request
 
+import pgwire
 import pytest
 from tools import proc
 
@@ -78,6 +79,36 @@ def test_the_history_has_what_was_done(pooler):
         proc.wait_until("samples with queries", lambda: client.query("SELECT 1") and served(), 20)
 
 
+def test_the_history_has_histograms_of_what_it_covers(site):
+    """Queries by their time on servers, waits by theirs, as they are; and no more once the hour
+    that they were in is over."""
+    def hists(p):
+        h = json.loads(get(p, "/history.json")[1])
+        return h["histograms"], len(h["samples"])
+
+    def longest(counts, up_to):  # the bucket of the longest, in µs
+        at = max((i for i, c in enumerate(counts) if c), default=None)
+        return None if at is None else up_to[at]
+    settings = {"history_period": "100ms", "default_pool_size": 1}
+    with site.pgweir(settings=settings) as p, p.raw() as client, p.raw() as waits:
+        for _ in range(20):
+            client.query("SELECT 1").check()
+        client.sock.sendall(pgwire.query("SELECT pg_sleep(0.3)"))
+        waits.query("SELECT 2").check()
+        client.result().check()
+        seen = proc.wait_until("all in it", lambda: (
+            lambda h: sum(h["queries"]) >= 22 and sum(h["waits"]) >= 1 and h)(hists(p)[0]), 20)
+        up_to = seen["up_to_us"]
+        assert len(up_to) == len(seen["queries"]) == len(seen["waits"]) == 16
+        assert up_to == sorted(up_to)
+        assert longest(seen["queries"], up_to) >= 300000, seen
+        assert longest(seen["waits"], up_to) >= 250000, seen
+        assert sum(seen["queries"]) == 22
+        p.reload(history_period="20ms")
+        proc.wait_until("the hour to pass", lambda: sum(hists(p)[0]["queries"]) == 0, 60)
+        assert hists(p)[1] == 360
+
+
 def test_the_history_is_bounded(pooler):
     proc.wait_until("all samples", lambda: len(json.loads(
         get(pooler, "/history.json")[1])["samples"]) == 360, 60)
@@ -134,11 +165,31 @@ def test_a_browser_draws_it_within_its_policy(pooler, tmp_path):
     assert not re.search(r"Content.Security|Uncaught|Refused to", done.stderr), done.stderr
     assert '<th scope="col"' in dom and "<caption>Nodes</caption>" in dom
     assert "SELECT abalance FROM pgbench_accounts WHERE aid = $1" in dom
-    assert dom.count("<figure>") == 8 and dom.count('role="img"') == 8
-    assert "All nodes up" in dom
+    assert dom.count("<figure>") == 10 and dom.count('role="img"') == 10
+    assert ">All nodes up</p>" in dom
     for told in ("<code>22012</code>", "Data Exception", "pinned: advisory lock",
                  "idle in transaction", "SELECT $1 AS held"):
         assert told in dom, told
+
+
+@pytest.mark.skipif(BROWSER is None, reason="needs chromium")
+def test_a_browser_draws_histograms(site, tmp_path):
+    with site.pgweir(settings={"history_period": "1s"}) as p, p.raw() as client:
+        for _ in range(30):
+            client.query("SELECT 1").check()
+        client.query("SELECT pg_sleep(0.2)").check()
+        proc.wait_until("a sample with them", lambda: sum(json.loads(
+            get(p, "/history.json")[1])["histograms"]["queries"]) == 31, 20)
+        shots = os.environ.get("PGWEIR_TEST_SHOTS")
+        if shots:
+            browse(f"http://127.0.0.1:{p.stats_port}/", tmp_path,
+                   f"--screenshot={shots}/histograms.png", height=1400)
+        dom = browse(f"http://127.0.0.1:{p.stats_port}/", tmp_path, "--dump-dom").stdout
+    label = re.search(r'aria-label="Queries by time on servers, 31 in the last 6.0 min: ([^"]*)"', dom)
+    assert label and re.search(r"up to (262 ms|1\.0 s) 3\.2 %", label[1]), label
+    assert 'aria-label="Waits by time in the queue, ' in dom
+    assert dom.count('class="bar"') == 32
+    assert ">No node is watched</p>" in dom  # it does not route: nothing is wrong
 
 
 FRAME = """<!DOCTYPE html><style>html, body {{ margin: 0; color-scheme: {scheme} }}

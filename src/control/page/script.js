@@ -48,7 +48,7 @@
   const TABLES = {
     nodes: {caption: "Nodes", empty: "No node is configured.", columns: [
       t("Node", "node"), t("Role", "role"),
-      col("Health", text("health"), "", r => r.health === "up" ? "good" : "bad"),
+      col("Health", text("health"), "", r => r.health === "up" ? "good" : r.health === "unwatched" ? "" : "bad"),
       col("Lag", r => r.role === "replica" ? (r.lag_ms === null ? "unknown" : ms(r.lag_ms)) : "", "n"),
       col("Behind", r => r.role === "replica" ? num(r.lag_bytes) + " B" : "", "n"),
       n("Under way", "outstanding"), n("Latency", "latency_us", us), wide("What is known", "reason")]},
@@ -149,6 +149,29 @@
       el("span", {}, `top ${spec.f(top)}`), el("span", {}, "now")));
   };
 
+  /* --- histograms: one bar for each power of four --- */
+  const HISTS = [["queries", "Queries by time on servers"], ["waits", "Waits by time in the queue"]];
+  const histogram = ([key, title], h) => {
+    const counts = h.histograms[key], upTo = h.histograms.up_to_us;
+    const all = counts.reduce((a, c) => a + c, 0), most = Math.max(1, ...counts), wide = W / counts.length;
+    const share = c => `${(100 * c / all).toFixed(c / all < .1 ? 1 : 0)} %`;
+    const bucket = i => `up to ${us(upTo[i])}`;
+    const words = counts.map((c, i) => c > 0 ? `${bucket(i)} ${share(c)}` : "").filter(w => w).join(", ");
+    const picture = svg("svg", {viewBox: `0 0 ${W} ${H}`, preserveAspectRatio: "none", role: "img",
+      "aria-label": `${title}, ${num(all)} in the last ${span(h)}: ${words || "none"}`});
+    picture.append(svg("line", {class: "grid", x1: 0, x2: W, y1: H, y2: H}));
+    counts.forEach((c, i) => {
+      const high = c > 0 ? Math.max(2, c / most * H) : 0;
+      const bar = svg("rect", {class: "bar", x: i * wide + 2, y: H - high, width: wide - 4, height: high});
+      bar.append(svg("title", {}, `${bucket(i)}: ${num(c)}, ${all ? share(c) : "0 %"}`));
+      picture.append(bar);
+    });
+    const middle = (counts.length - 1) >> 1;
+    return el("figure", {}, el("figcaption", {}, el("b", {}, title), el("span", {}, `${num(all)} in all`)), picture,
+      el("p", {className: "axis"}, el("span", {}, us(upTo[0])), el("span", {}, us(upTo[middle])),
+        el("span", {}, us(upTo[counts.length - 1]))));
+  };
+
   /* --- tiles --- */
   const tiles = (s, h) => {
     const now = h.samples[h.samples.length - 1] || [], at = k => now[h.columns.indexOf(k)] || 0;
@@ -183,7 +206,8 @@
     $("version").textContent = s.version && s.version[0] ? s.version[0].version : "";
     tiles(s, h);
     $("span").textContent = `A sample every ${us((h.period_s || 10) * 1e6)}; ${h.samples.length} of 360 are there.`;
-    $("charts").replaceChildren(...CHARTS.map(c => chart(c, h)));
+    const hists = h.histograms ? HISTS.map(k => histogram(k, h)) : [];
+    $("charts").replaceChildren(...CHARTS.map(c => chart(c, h)), ...hists);
     draw("nodes", s.nodes);
     draw("pools", s.node_pools);
     draw("headroom", s.headroom);
@@ -193,8 +217,10 @@
     draw("waits", s.waits);
     draw("misuse", s.misuse);
     draw("pins", (s.pin_counts || []).filter(r => Number(r.total) > 0));
-    const down = (s.nodes || []).filter(r => r.health && r.health !== "up").length;
-    say(down > 0 ? `${down} of ${s.nodes.length} nodes not up` : "All nodes up", down > 0);
+    const watched = (s.nodes || []).filter(r => r.health && r.health !== "unwatched"); /* of databases that route */
+    const down = watched.filter(r => r.health !== "up").length;
+    say(watched.length === 0 ? "No node is watched" :
+      down > 0 ? `${down} of ${watched.length} nodes not up` : "All nodes up", down > 0);
   };
   const refresh = async () => {
     if (!document.hidden) {
