@@ -224,7 +224,7 @@ END_TEST
 START_TEST(our_own_tables)
 {
 	console_query(&c, "SHOW ROUTES");
-	ck_row("app|read|10.0.0.2:5432|replica_ok|42|0|on");
+	ck_row("app|read|10.0.0.2:5432|replica_ok|42|0|on|0|0");
 	console_query(&c, "SHOW ERRORS");
 	ck_row("app|53300|Insufficient Resources|pgweir|6|NULL");
 	console_query(&c, "SHOW PINS");
