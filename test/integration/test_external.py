@@ -10,6 +10,7 @@ import time
 import pgwire
 import pytest
 from pgwire import cstr, msg
+from pooler import SANITIZER_ENV
 from rawclient import RawClient, ServerError
 from tools import proc
 from tools.certs import Authority
@@ -376,7 +377,8 @@ def with_pam(site, rules, services, known="", **options):
     """A pgweir whose PAM has these services; known: lines for pam_matrix."""
     folder = site.new_folder()
     os.mkdir(f"{folder}/services")
-    files = {"passwords": known, **{f"services/{n}": t for n, t in services.items()}}
+    files = {"passwords": known, "suppressions": "race:^_dl_\n",
+             **{f"services/{n}": t for n, t in services.items()}}
     for name, text in files.items():
         with open(f"{folder}/{name}", "w", encoding="utf-8") as f:
             f.write(text.replace("{folder}", folder).replace("{matrix}", (
@@ -385,6 +387,10 @@ def with_pam(site, rules, services, known="", **options):
     proc.give_to_service_user(folder)
     environment = {"LD_PRELOAD": preload(site), "PAM_WRAPPER": "1",
                    "PAM_WRAPPER_SERVICE_DIR": f"{folder}/services", "TMPDIR": folder}
+    if site.sanitizer == "tsan":  # it refuses RTLD_DEEPBIND, and does not see the loader's lock
+        environment["UID_WRAPPER_DISABLE_DEEPBIND"] = "1"
+        environment["TSAN_OPTIONS"] = (SANITIZER_ENV["TSAN_OPTIONS"]
+                                       + f":suppressions={folder}/suppressions")
     with checked(site, rules, environment=environment, **options) as p:
         p.pam_folder = folder
         yield p
