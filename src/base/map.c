@@ -107,8 +107,10 @@ static void put(struct map *m, uint64_t hash, void *item)
 static enum status rehash(struct map *m)
 {
 	struct map old = *m, new = {0};
-	size_t n = SLOTS_MIN;
+	uint32_t n = SLOTS_MIN;
 
+	if (m->n_items >= MAP_ITEMS_MAX)
+		return E_NOMEM;
 	while (n < 2 * (m->n_items + 1))
 		n *= 2;
 	if ((new.slots = calloc(n, sizeof *new.slots)) == NULL)
@@ -141,8 +143,8 @@ void *map_find(const struct map *m, uint64_t hash, bool (*eq)(const void *item, 
 
 enum status map_insert(struct map *m, uint64_t hash, void *item)
 {
-	bool full = 4 * (m->n_used + 1) > 3 * m->n_slots;
-	bool sparse = m->n_slots > SLOTS_MIN && 8 * (m->n_items + 1) < m->n_slots;
+	bool full = 4 * ((uint64_t)m->n_used + 1) > 3 * (uint64_t)m->n_slots;
+	bool sparse = m->n_slots > SLOTS_MIN && 8 * ((uint64_t)m->n_items + 1) < m->n_slots;
 
 	PANIC_IF(item == NULL);
 	if ((full || sparse) && rehash(m) != OK && full)

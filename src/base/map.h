@@ -4,12 +4,14 @@
  * that nobody can choose collisions.
  * Owns:   its slots. map_insert grows them by doubling and shrinks them when sparse; map_remove
  *         moves no item, so that a map_foreach may remove any, but must not insert.
- * Bounds: the caller's; map_insert fails only for lack of memory.
+ * Bounds: the caller's, MAP_ITEMS_MAX at most; else map_insert fails only for lack of memory.
  */
 #ifndef PGWEIR_BASE_MAP_H
 #define PGWEIR_BASE_MAP_H
 
 #include "base/status.h"
+
+#define MAP_ITEMS_MAX (1u << 28)
 
 struct map_slot {
 	uint64_t hash;
@@ -18,9 +20,9 @@ struct map_slot {
 
 struct map {
 	struct map_slot *slots;
-	size_t n_slots; /* power of two, or 0 */
-	size_t n_items;
-	size_t n_used; /* items and tombstones */
+	uint32_t n_slots; /* power of two, or 0 */
+	uint32_t n_items;
+	uint32_t n_used; /* items and tombstones */
 };
 
 struct hash_key {

@@ -467,7 +467,9 @@ static enum status start_server(struct http *h)
 {
 	struct evhttp_bound_socket *bound;
 
-	h->server = evhttp_new(loop_event_base(h->env->loop));
+	struct event_base *base = loop_event_base(h->env->loop);
+
+	h->server = base != NULL ? evhttp_new(base) : NULL;
 	if (h->server == NULL)
 		return E_NOMEM;
 	evhttp_set_allowed_methods(h->server, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);

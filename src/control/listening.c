@@ -321,7 +321,7 @@ static void tell_lost(struct listening *l)
 	char db[NAME_LEN * 4];
 
 	l->is_lost = false;
-	log_info(l->of->env->shared->log, "listening again", "db=%s node=%u channels=%zu",
+	log_info(l->of->env->shared->log, "listening again", "db=%s node=%u channels=%u",
 		log_q(db, sizeof db, l->database), l->node, l->channels.n_items);
 	tell(l, workers_of(l), LISTENING_LOST, "");
 }

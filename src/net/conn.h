@@ -175,8 +175,9 @@ void conn_free_detached(struct conn *c); /* free one that is on no loop */
 int conn_fd(const struct conn *c);
 int conn_errno(const struct conn *c);
 const char *conn_error_text(const struct conn *c); /* of the end; "" before it. Borrowed */
-uint64_t conn_bytes_in(const struct conn *c);      /* payload bytes since the start */
+uint64_t conn_bytes_in(const struct conn *c);      /* payload bytes, as far as they are not taken */
 uint64_t conn_bytes_out(const struct conn *c);
+void conn_take_bytes(struct conn *c, uint64_t *in, uint64_t *out); /* add them, and begin at 0 */
 bool conn_is_unix(const struct conn *c);
 /* "10.0.0.1" or "unix", and the port or 0; "" once the peer is gone: ask while it is there. */
 void conn_remote(const struct conn *c, char *addr, size_t cap, uint16_t *port);

@@ -83,6 +83,14 @@ uint64_t conn_bytes_out(const struct conn *c)
 	return c->bytes_out;
 }
 
+void conn_take_bytes(struct conn *c, uint64_t *in, uint64_t *out)
+{
+	*in += c->bytes_in;
+	*out += c->bytes_out;
+	c->bytes_in = 0;
+	c->bytes_out = 0;
+}
+
 bool conn_is_unix(const struct conn *c)
 {
 	return c->is_unix;

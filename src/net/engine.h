@@ -7,17 +7,18 @@
  * says when bytes may be read or sent (conn_on_event, conn_on_sent); conn_recv and tx_write reach
  * the socket, or with io_uring (loop_is_uring) what uring.c has received and will send (ADR 0013).
  *
- * Why the epoll events need help. libevent tells READ and WRITE for EPOLLERR, without CLOSED, which
- * for a connection registered once for everything looks like the arrival of data. A reset that
- * came together with the last bytes is therefore not seen by an edge-triggered reader that stops at
- * a short read. Such a read makes the conn a *suspect*; a send that succeeds clears it, and one
- * that stays quiet is asked for its SO_ERROR after CONN_PROBE_US to twice that. So nothing is asked
- * in steady traffic, and no connection hangs on a dead socket.
+ * Why the epoll events need help. EPOLLERR tells that something is wrong, not that everything has
+ * been read, so it is told as READ and WRITE, like the arrival of data. A reset that came together
+ * with the last bytes is therefore not seen by an edge-triggered reader that stops at a short read.
+ * Such a read makes the conn a *suspect*; a send that succeeds clears it, and one that stays quiet
+ * is asked for its SO_ERROR after CONN_PROBE_US to twice that. So nothing is asked in steady
+ * traffic, and no connection hangs on a dead socket.
  */
 #ifndef PGWEIR_NET_ENGINE_H
 #define PGWEIR_NET_ENGINE_H
 
 #include <stdatomic.h>
+#include <sys/epoll.h>
 #include <sys/uio.h>
 
 #include "base/list.h"
@@ -25,13 +26,14 @@
 #include "net/conn.h"
 #include "net/loop.h"
 
-#define CONN_PROBE_US  250000u
-#define CONN_FOLD_MAX  16384u /* kept bytes up to this are copied in front of the next read */
-#define CONN_LOOSE     8u     /* a kept buffer this many times too large is changed */
-#define OUT_PIECE_MAX  65536u /* one buffer of waiting output, its header included */
-#define OUT_IOV_MAX    16u    /* buffers of waiting output per system call */
-#define LOOP_WIRE_LEN  73728u /* TLS records gathered for one write: 64 KiB and overhead */
-#define LOOP_TIMER_MAX 256u   /* own timers run per turn */
+#define CONN_PROBE_US   250000u
+#define CONN_FOLD_MAX   16384u /* kept bytes up to this are copied in front of the next read */
+#define CONN_LOOSE      8u     /* a kept buffer this many times too large is changed */
+#define OUT_PIECE_MAX   65536u /* one buffer of waiting output, its header included */
+#define OUT_IOV_MAX     16u    /* buffers of waiting output per system call */
+#define LOOP_WIRE_LEN   73728u /* TLS records gathered for one write: 64 KiB and overhead */
+#define LOOP_TIMER_MAX  256u   /* own timers run per turn */
+#define LOOP_EVENTS_MAX 256u   /* events of epoll told per turn */
 
 struct event;
 
@@ -55,12 +57,21 @@ struct ahead {
 struct loop {
 	/* set at creation */
 	struct loop_conf conf;
-	struct uring *uring;     /* NULL: the engine is epoll */
-	struct event_base *base; /* NULL: it is io_uring */
-	struct event *wake_ev;
-	struct event *sleep_ev;
+	struct uring *uring; /* NULL: the engine is epoll */
+	int epoll_fd;        /* -1: it is io_uring */
 	int wake_fd;
+
+	/* epoll's: events that have come, told as far as events_told */
+	struct epoll_event events[LOOP_EVENTS_MAX];
+	unsigned n_events, events_told;
+
+	/* libevent's, for what needs it; NULL: nothing has asked for it, or the engine is io_uring
+	 */
+	struct event_base *base;
+	struct event *epoll_ev; /* epoll_fd has something */
+	struct event *sleep_ev;
 	uint64_t tick_us; /* of the kernel's coarse clock, which libevent reads */
+	bool failed;      /* epoll did, inside its event */
 
 	/* any thread */
 	_Atomic bool wake_pending; /* the eventfd was written since on_wake last began */
@@ -69,7 +80,7 @@ struct loop {
 	uint64_t now_us;
 	uint64_t armed_us;  /* sleep_ev fires then; UINT64_MAX: not armed */
 	bool asleep;        /* between before_sleep and after_sleep */
-	const void *waking; /* whose event ended the sleep; NULL: it was freed by after_sleep */
+	const void *waking; /* whose signal ended the sleep; NULL: it was freed by after_sleep */
 
 	/* by connections and listeners */
 	struct bufpool bufs;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -12,11 +13,34 @@
 
 struct loop_watch {
 	struct loop *loop;
-	struct event *ev; /* NULL: */
-	struct uring_watch *uw;
+	struct event *ev;       /* of a signal */
+	struct uring_watch *uw; /* of a descriptor; NULL: the engine is epoll */
+	bool is_signal;
+	int fd; /* or signal */
+	int what;
 	void (*fn)(void *arg, int what);
 	void *arg;
 };
+
+/* What an event of epoll is for: the low bits of its pointer. */
+enum tag { TAG_CONN, TAG_WATCH, TAG_WAKE, TAG_MASK };
+
+static void *tagged(void *p, enum tag tag)
+{
+	return (char *)p + tag;
+}
+
+static enum status epoll_add(struct loop *l, int fd, uint32_t events, void *what)
+{
+	struct epoll_event e = {.events = events, .data.ptr = what};
+
+	return epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &e) == 0 ? OK : E_IO;
+}
+
+static void epoll_del(struct loop *l, int fd)
+{
+	(void)epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, fd, NULL); /* it may be closed already */
+}
 
 static uint64_t clock_us(clockid_t id)
 {
@@ -62,22 +86,14 @@ static bool loop_woke_for(struct loop *l, const void *what)
 	return l->waking == what;
 }
 
-/* `what` gets no more events, also not the one that is being told. */
+/* `what` gets no more events, also not those that have come and are not told yet. */
 static void loop_forget(struct loop *l, const void *what)
 {
 	if (l->waking == what)
 		l->waking = NULL;
-}
-
-/*
- * The eventfd is edge-triggered: each write is an edge, so nobody has to read it. Its counter would
- * take centuries of writes to run full.
- */
-static void on_wake(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	loop_woken(arg);
+	for (unsigned i = l->events_told; i < l->n_events; i++)
+		if (l->events[i].data.ptr == what)
+			l->events[i].data.ptr = NULL;
 }
 
 void loop_woken(struct loop *l)
@@ -98,6 +114,74 @@ void loop_wake(struct loop *l)
 	errno = saved;
 }
 
+/* --- the epoll engine --- */
+
+static void watch_told(struct loop_watch *w, uint32_t events)
+{
+	bool end = (events & (EPOLLHUP | EPOLLERR)) != 0;
+
+	w->fn(w->arg, w->what & ((end || (events & EPOLLIN) != 0 ? LOOP_READ : 0) |
+					(end || (events & EPOLLOUT) != 0 ? LOOP_WRITE : 0)));
+}
+
+static void conn_told(struct conn *c, uint32_t events)
+{
+	if ((events & EPOLLERR) != 0 || (events & (EPOLLHUP | EPOLLRDHUP)) == EPOLLHUP)
+		conn_on_event(c, IO_READ | IO_WRITE);
+	else
+		conn_on_event(c, ((events & EPOLLIN) != 0 ? IO_READ : 0) |
+					 ((events & EPOLLOUT) != 0 ? IO_WRITE : 0) |
+					 ((events & EPOLLRDHUP) != 0 ? IO_CLOSED : 0));
+}
+
+static void event_told(struct loop *l, const struct epoll_event *e)
+{
+	char *p = e->data.ptr;
+
+	switch ((enum tag)((uintptr_t)p & TAG_MASK)) {
+	case TAG_CONN:
+		if (p != NULL)
+			conn_told((struct conn *)(void *)p, e->events);
+		break;
+	case TAG_WATCH:
+		watch_told((struct loop_watch *)(void *)(p - TAG_WATCH), e->events);
+		break;
+	case TAG_WAKE:
+	case TAG_MASK:
+		loop_woken(l);
+		break;
+	}
+}
+
+/* Sleep for so long, -1: until something comes; then tell what has come. */
+static enum status epoll_turn(struct loop *l, int timeout_ms)
+{
+	int n = epoll_wait(l->epoll_fd, l->events, LOOP_EVENTS_MAX, timeout_ms);
+
+	if (n < 0 && errno != EINTR)
+		return E_IO;
+	loop_woke(l);
+	l->n_events = n > 0 ? (unsigned)n : 0;
+	for (l->events_told = 0; l->events_told < l->n_events;) {
+		const struct epoll_event e = l->events[l->events_told++];
+
+		event_told(l, &e);
+	}
+	l->n_events = 0;
+	return OK;
+}
+
+static int timeout_ms(const struct loop *l, uint64_t until_us)
+{
+	uint64_t ms = (until_us - l->now_us + 999) / 1000;
+
+	if (until_us == UINT64_MAX)
+		return -1;
+	return ms < INT_MAX ? (int)ms : INT_MAX;
+}
+
+/* --- libevent's base: what needs it turns there, and epoll inside it --- */
+
 static void on_slept(evutil_socket_t fd, short what, void *arg)
 {
 	struct loop *l = arg;
@@ -108,42 +192,104 @@ static void on_slept(evutil_socket_t fd, short what, void *arg)
 	l->armed_us = UINT64_MAX;
 }
 
-/* --- life --- */
+static void on_epoll(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop *l = arg;
 
-static enum status loop_init_base(struct loop *l)
+	(void)fd;
+	(void)what;
+	if (epoll_turn(l, 0) != OK)
+		l->failed = true;
+}
+
+static void base_free(struct loop *l)
+{
+	if (l->epoll_ev != NULL)
+		event_free(l->epoll_ev);
+	if (l->sleep_ev != NULL)
+		event_free(l->sleep_ev);
+	if (l->base != NULL)
+		event_base_free(l->base);
+	l->epoll_ev = l->sleep_ev = NULL;
+	l->base = NULL;
+}
+
+static struct event_base *base_new(void)
 {
 	struct event_config *cfg = event_config_new();
+	struct event_base *base = NULL;
 
 	if (cfg == NULL)
-		return E_NOMEM;
-	if (event_config_require_features(cfg, EV_FEATURE_ET | EV_FEATURE_EARLY_CLOSE) == 0 &&
-		event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_IGNORE_ENV) ==
-			0)
-		l->base = event_base_new_with_config(cfg);
+		return NULL;
+	if (event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_IGNORE_ENV) == 0)
+		base = event_base_new_with_config(cfg);
 	event_config_free(cfg);
-	return l->base != NULL ? OK : E_IO;
+	return base;
 }
 
-static enum status loop_init_events(struct loop *l)
+/* Made when it is asked for first: workers have none. */
+struct event_base *loop_event_base(struct loop *l)
 {
-	l->wake_ev = event_new(l->base, l->wake_fd, EV_READ | EV_ET | EV_PERSIST, on_wake, l);
+	if (l->base != NULL || loop_is_uring(l))
+		return l->base;
+	l->base = base_new();
+	if (l->base == NULL)
+		return NULL;
+	l->epoll_ev = event_new(l->base, l->epoll_fd, EV_READ | EV_PERSIST, on_epoll, l);
 	l->sleep_ev = event_new(l->base, -1, 0, on_slept, l);
-	if (l->wake_ev == NULL || l->sleep_ev == NULL)
-		return E_NOMEM;
-	return event_add(l->wake_ev, NULL) == 0 ? OK : E_IO;
+	if (l->epoll_ev == NULL || l->sleep_ev == NULL || event_add(l->epoll_ev, NULL) != 0)
+		base_free(l);
+	return l->base;
 }
+
+/*
+ * Let the sleep end at until_us. The timer is moved only to an earlier time: waking once too early
+ * is cheaper than moving it each turn. libevent compares with the coarse clock, so a span that is
+ * not a multiple of its tick would be slept in several pieces.
+ */
+static enum status base_arm(struct loop *l, uint64_t until_us)
+{
+	uint64_t us;
+	struct timeval tv;
+
+	if (l->armed_us <= until_us)
+		return OK;
+	us = until_us - l->now_us;
+	us += l->tick_us - 1 - (us - 1) % l->tick_us;
+	tv.tv_sec = (time_t)(us / 1000000u);
+	tv.tv_usec = (suseconds_t)(us % 1000000u);
+	if (event_add(l->sleep_ev, &tv) != 0)
+		return E_IO;
+	l->armed_us = until_us;
+	return OK;
+}
+
+static enum status base_turn(struct loop *l, uint64_t until_us, bool sleep)
+{
+	if (sleep && base_arm(l, until_us) != OK)
+		return E_IO;
+	if (event_base_loop(l->base, EVLOOP_ONCE | (sleep ? 0 : EVLOOP_NONBLOCK)) < 0 || l->failed)
+		return E_IO;
+	return OK;
+}
+
+/* --- life --- */
 
 static enum status loop_init_engine(struct loop *l)
 {
-	enum status st;
-
 	l->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (l->wake_fd < 0)
 		return E_IO;
 	if (l->conf.engine == LOOP_URING)
 		return uring_new(l, &l->uring);
-	st = loop_init_base(l);
-	return st == OK ? loop_init_events(l) : st;
+	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (l->epoll_fd < 0)
+		return E_IO;
+	/*
+	 * Edge-triggered: each write is an edge, so nobody has to read the eventfd. Its counter
+	 * would take centuries of writes to run full.
+	 */
+	return epoll_add(l, l->wake_fd, EPOLLIN | EPOLLET, tagged(l, TAG_WAKE));
 }
 
 enum status loop_new(const struct loop_conf *conf, struct loop **out)
@@ -156,6 +302,7 @@ enum status loop_new(const struct loop_conf *conf, struct loop **out)
 		return E_NOMEM;
 	l->conf = *conf;
 	l->wake_fd = -1;
+	l->epoll_fd = -1;
 	l->armed_us = UINT64_MAX;
 	l->now_us = clock_us(CLOCK_MONOTONIC);
 	l->tick_us = clock_tick_us();
@@ -221,16 +368,15 @@ void loop_free(struct loop *l)
 		conn_destroy(list_entry(node, struct conn, ready));
 	PANIC_IF(l->n_conns != 0);
 	PANIC_IF(l->n_watches != 0);
-	if (l->wake_ev != NULL)
-		event_free(l->wake_ev);
-	if (l->sleep_ev != NULL)
-		event_free(l->sleep_ev);
 	if (l->base != NULL) {
 		/* evdns and evhttp finish what they have put off */
+		event_del(l->epoll_ev);
 		(void)event_base_loop(l->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-		event_base_free(l->base);
+		base_free(l);
 	}
 	uring_free(l->uring);
+	if (l->epoll_fd >= 0)
+		close(l->epoll_fd);
 	if (l->wake_fd >= 0)
 		close(l->wake_fd);
 	bufpool_fini(&l->bufs);
@@ -256,28 +402,6 @@ static void loop_serve_ready(struct loop *l)
 		conn_serve(list_entry(node, struct conn, ready));
 }
 
-/*
- * Let the sleep end at until_us. The timer is moved only to an earlier time: waking once too early
- * is cheaper than moving it each turn. libevent compares with the coarse clock, so a span that is
- * not a multiple of its tick would be slept in several pieces.
- */
-static enum status loop_arm(struct loop *l, uint64_t until_us)
-{
-	uint64_t us;
-	struct timeval tv;
-
-	if (l->armed_us <= until_us)
-		return OK;
-	us = until_us - l->now_us;
-	us += l->tick_us - 1 - (us - 1) % l->tick_us;
-	tv.tv_sec = (time_t)(us / 1000000u);
-	tv.tv_usec = (suseconds_t)(us % 1000000u);
-	if (event_add(l->sleep_ev, &tv) != 0)
-		return E_IO;
-	l->armed_us = until_us;
-	return OK;
-}
-
 /* What was copied can still be flushed; what was lent may be gone by now. */
 static void loop_settle(struct loop *l)
 {
@@ -299,15 +423,15 @@ enum status loop_turn(struct loop *l, uint64_t until_us)
 	if (own_us < until_us)
 		until_us = own_us;
 	sleep = list_is_empty(&l->ready) && until_us > l->now_us;
-	if (sleep && !loop_is_uring(l) && loop_arm(l, until_us) != OK)
-		return E_IO;
 	if (l->conf.before_sleep != NULL)
 		l->conf.before_sleep(l->conf.arg);
 	l->asleep = true;
 	if (loop_is_uring(l))
 		st = uring_turn(l->uring, until_us, sleep);
-	else if (event_base_loop(l->base, EVLOOP_ONCE | (sleep ? 0 : EVLOOP_NONBLOCK)) < 0)
-		st = E_IO;
+	else if (l->base != NULL)
+		st = base_turn(l, until_us, sleep);
+	else
+		st = epoll_turn(l, sleep ? timeout_ms(l, until_us) : 0);
 	loop_woke(l);
 	if (loop_is_uring(l))
 		loop_serve_ready(l); /* what came in several pieces for one conn, at once */
@@ -333,70 +457,31 @@ enum status loop_need_wire(struct loop *l)
 	return l->wire != NULL ? OK : E_NOMEM;
 }
 
-struct event_base *loop_event_base(struct loop *l)
-{
-	return l->base;
-}
-
 /* --- connections' events --- */
 
 size_t loop_io_size(void)
 {
-	size_t n = event_get_struct_event_size();
-
-	return n > uring_io_size() ? n : uring_io_size(); /* a conn may move between engines */
-}
-
-static struct event *io_event(struct conn *c)
-{
-	return (struct event *)(void *)(c + 1);
-}
-
-static void on_io(evutil_socket_t fd, short what, void *arg)
-{
-	struct conn *c = arg;
-
-	(void)fd;
-	if (!loop_woke_for(c->loop, c))
-		return;
-	conn_on_event(c, ((what & EV_READ) != 0 ? IO_READ : 0) |
-				 ((what & EV_WRITE) != 0 ? IO_WRITE : 0) |
-				 ((what & EV_CLOSED) != 0 ? IO_CLOSED : 0));
+	return uring_io_size(); /* a conn may move between engines */
 }
 
 enum status loop_io_add(struct conn *c)
 {
-	struct event *ev = io_event(c);
-	const short what = EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST;
-
 	if (loop_is_uring(c->loop)) {
 		uring_add(c);
 		return OK;
 	}
-	if (event_assign(ev, c->loop->base, c->fd, what, on_io, c) != 0)
-		return E_IO;
-	return event_add(ev, NULL) == 0 ? OK : E_IO;
+	return epoll_add(
+		c->loop, c->fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, tagged(c, TAG_CONN));
 }
 
 void loop_io_del(struct conn *c)
 {
 	loop_forget(c->loop, c);
 	if (!loop_is_uring(c->loop)) /* else uring_leave or uring_bury follows */
-		event_del(io_event(c));
+		epoll_del(c->loop, c->fd);
 }
 
 /* --- watches --- */
-
-static void on_watch(evutil_socket_t fd, short what, void *arg)
-{
-	struct loop_watch *w = arg;
-
-	(void)fd;
-	if (!loop_woke_for(w->loop, w))
-		return;
-	w->fn(w->arg, ((what & EV_READ) != 0 ? LOOP_READ : 0) |
-			      ((what & EV_WRITE) != 0 ? LOOP_WRITE : 0));
-}
 
 void loop_watched(struct loop_watch *w, int what)
 {
@@ -412,8 +497,26 @@ static void on_signal(evutil_socket_t signo, short what, void *arg)
 		w->fn(w->arg, (int)signo);
 }
 
-static enum status watch_new_uring(
-	struct loop *l, int fd, int what, const struct loop_watch *like, struct loop_watch **out)
+static enum status watch_begin(struct loop_watch *w)
+{
+	struct loop *l = w->loop;
+	uint32_t events = ((w->what & LOOP_READ) != 0 ? EPOLLIN : 0u) |
+			  ((w->what & LOOP_WRITE) != 0 ? EPOLLOUT : 0u);
+
+	if (w->is_signal) {
+		if (loop_event_base(l) == NULL)
+			return E_NOMEM;
+		w->ev = event_new(l->base, w->fd, EV_SIGNAL | EV_PERSIST, on_signal, w);
+		if (w->ev == NULL)
+			return E_NOMEM;
+		return event_add(w->ev, NULL) == 0 ? OK : E_IO;
+	}
+	if (loop_is_uring(l))
+		return uring_watch_fd(l->uring, w->fd, w->what, w, &w->uw);
+	return epoll_add(l, w->fd, events, tagged(w, TAG_WATCH));
+}
+
+static enum status watch_new(const struct loop_watch *like, struct loop_watch **out)
 {
 	struct loop_watch *w = malloc(sizeof *w);
 	enum status st;
@@ -421,33 +524,13 @@ static enum status watch_new_uring(
 	if (w == NULL)
 		return E_NOMEM;
 	*w = *like;
-	if ((st = uring_watch_fd(l->uring, fd, what, w, &w->uw)) != OK) {
-		free(w);
-		return st;
-	}
-	l->n_watches++;
-	*out = w;
-	return OK;
-}
-
-static enum status watch_new(struct loop *l, int fd, short events, event_callback_fn on_event,
-	const struct loop_watch *what, struct loop_watch **out)
-{
-	struct loop_watch *w = malloc(sizeof *w);
-
-	if (w == NULL)
-		return E_NOMEM;
-	*w = *what;
-	w->ev = event_new(l->base, fd, events | EV_PERSIST, on_event, w);
-	if (w->ev == NULL || event_add(w->ev, NULL) != 0) {
-		enum status st = w->ev == NULL ? E_NOMEM : E_IO;
-
+	if ((st = watch_begin(w)) != OK) {
 		if (w->ev != NULL)
 			event_free(w->ev);
 		free(w);
 		return st;
 	}
-	l->n_watches++;
+	w->loop->n_watches++;
 	*out = w;
 	return OK;
 }
@@ -455,32 +538,34 @@ static enum status watch_new(struct loop *l, int fd, short events, event_callbac
 enum status loop_watch(struct loop *l, int fd, int what, void (*fn)(void *arg, int what), void *arg,
 	struct loop_watch **out)
 {
-	const struct loop_watch w = {.loop = l, .fn = fn, .arg = arg};
-	short events = (short)(((what & LOOP_READ) != 0 ? EV_READ : 0) |
-			       ((what & LOOP_WRITE) != 0 ? EV_WRITE : 0));
+	const struct loop_watch w = {.loop = l, .fd = fd, .what = what, .fn = fn, .arg = arg};
 
-	if (loop_is_uring(l))
-		return watch_new_uring(l, fd, what, &w, out);
-	return watch_new(l, fd, events, on_watch, &w, out);
+	return watch_new(&w, out);
 }
 
 enum status loop_watch_signal(struct loop *l, int signo, void (*fn)(void *arg, int signo),
 	void *arg, struct loop_watch **out)
 {
-	const struct loop_watch w = {.loop = l, .fn = fn, .arg = arg};
+	const struct loop_watch w = {
+		.loop = l, .fd = signo, .is_signal = true, .fn = fn, .arg = arg};
 
-	return watch_new(l, signo, EV_SIGNAL, on_signal, &w, out);
+	return watch_new(&w, out);
 }
 
 void loop_unwatch(struct loop_watch *w)
 {
+	struct loop *l;
+
 	if (w == NULL)
 		return;
-	loop_forget(w->loop, w);
-	w->loop->n_watches--;
-	if (w->uw != NULL)
+	l = w->loop;
+	loop_forget(l, w->is_signal ? (void *)w : tagged(w, TAG_WATCH));
+	l->n_watches--;
+	if (w->is_signal)
+		event_free(w->ev);
+	else if (w->uw != NULL)
 		uring_unwatch(w->uw);
 	else
-		event_free(w->ev);
+		epoll_del(l, w->fd);
 	free(w);
 }

@@ -1,12 +1,14 @@
 /*
  * loop - one thread's event loop: sockets, wake-ups from other threads, file descriptors of
- * libraries, signals. The only file that includes libevent's event headers. Its engine is epoll
- * (libevent), or io_uring (net/uring.c), which is all that differs: callbacks and their order
- * within a connection are the same. Owns:    the event base or the ring, the eventfd, the buffer
- * pool, the shared receive buffer and the gather buffer of its connections, the ready list. Thread:
- * all calls from the thread that runs it, loop_wake excepted (any thread). Timers:  the caller
- * keeps a wheel and says how long a turn may sleep. The few that net/ itself needs (lingering
- * connections, looks at quiet sockets, a listener's rest) run here.
+ * libraries, signals. The only file that includes libevent's event headers. Its engine is epoll, or
+ * io_uring (net/uring.c), which is all that differs: callbacks and their order within a connection
+ * are the same. A loop that has to do with signals, evdns or evhttp turns in libevent's base, with
+ * epoll inside it; workers, which have none of these, do without it (ADR 0033).
+ * Owns:    the epoll descriptor or the ring, the event base, the eventfd, the buffer pool, the
+ *          shared receive buffer and the gather buffer of its connections, the ready list.
+ * Thread:  all calls from the thread that runs it, loop_wake excepted (any thread).
+ * Timers:  the caller keeps a wheel and says how long a turn may sleep. The few that net/ itself
+ *          needs (lingering connections, looks at quiet sockets, a listener's rest) run here.
  */
 #ifndef PGWEIR_NET_LOOP_H
 #define PGWEIR_NET_LOOP_H
@@ -74,7 +76,11 @@ struct bufpool *loop_bufpool(struct loop *l);
  */
 void loop_set_log(void (*fn)(int severity, const char *text));
 
-/* For evhttp and evdns alone (control/http.c, net/resolver.c), on a loop with epoll. */
+/*
+ * For evhttp and evdns alone (control/http.c, net/resolver.c), on a loop with epoll. Made with the
+ * first call, or the first signal that is watched; from then on the loop turns in it. NULL: no
+ * memory, or the engine is io_uring.
+ */
 struct event_base *loop_event_base(struct loop *l);
 
 /* Those libraries' callbacks begin with this: it takes the time, and calls after_sleep if due. */

@@ -100,7 +100,8 @@ enum status resolver_new(struct loop *l, const struct resolver_conf *conf, struc
 	r->loop = l;
 	list_init(&r->queries);
 	if ((st = names_init(&r->names)) == OK &&
-		(r->dns = evdns_base_new(loop_event_base(l), 0)) == NULL)
+		(loop_event_base(l) == NULL ||
+			(r->dns = evdns_base_new(loop_event_base(l), 0)) == NULL))
 		st = E_NOMEM;
 	if (st != OK || (st = configure(r, conf)) != OK) {
 		resolver_free(r);

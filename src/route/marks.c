@@ -37,15 +37,20 @@ void marks_read(struct marks *m, const struct topo_cluster *c, uint16_t node, ui
 	m->read_epoch = epoch;
 }
 
+static void close_at(struct mark *k, const struct wal_point *at)
+{
+	k->timeline = at->timeline;
+	k->lsn = at->lsn;
+	k->state = MARK_CLOSED;
+}
+
 /* The first sample begun after the mark was set tells most narrowly what it stands for. */
 void mark_settle(struct mark *k, const struct topo_cluster *c)
 {
 	if (k->state != MARK_OPEN)
 		return;
-	for (uint32_t i = 0; i < c->n_samples && c->samples[i].number > k->number; i++) {
-		k->at = c->samples[i].at;
-		k->state = MARK_CLOSED;
-	}
+	for (uint32_t i = 0; i < c->n_samples && c->samples[i].number > k->number; i++)
+		close_at(k, &c->samples[i].at);
 }
 
 const struct mark *mark_of_all(
@@ -74,7 +79,7 @@ static void read_settle(struct mark *k, const struct topo_cluster *c)
 	mark_settle(k, c);
 	for (uint32_t i = 0; i < c->n_samples && c->samples[i].number > number; i++)
 		if (c->samples[i].flushed.lsn != 0)
-			k->at = c->samples[i].flushed;
+			close_at(k, &c->samples[i].flushed);
 }
 
 void marks_settle_open(struct marks *m, const struct topo_cluster *c)

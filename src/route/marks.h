@@ -71,10 +71,17 @@ static inline bool mark_clock_is_wanted(const struct mark_clock *c, uint64_t num
 enum mark_state { MARK_NONE, MARK_OPEN, MARK_CLOSED };
 
 struct mark {
-	uint64_t number;     /* open: samples begun when it was set */
-	struct wal_point at; /* closed */
-	uint8_t state;       /* enum mark_state */
+	uint64_t number; /* samples begun when it was set */
+	uint64_t lsn;    /* closed: where, with the timeline; apart, so that a client is smaller */
+	uint32_t timeline;
+	uint8_t state; /* enum mark_state */
 };
+
+/* Of a closed one. */
+static inline struct wal_point mark_where(const struct mark *k)
+{
+	return (struct wal_point){.timeline = k->timeline, .lsn = k->lsn};
+}
 
 #define MARKS_ANY UINT32_MAX
 
@@ -122,7 +129,7 @@ static inline enum mark_answer mark_check(const struct mark *k, const struct top
 	case MARK_CLOSED:
 		break;
 	}
-	return wal_point_covers(have, k->at) ? MARK_OK : MARK_BEHIND;
+	return wal_point_covers(have, mark_where(k)) ? MARK_OK : MARK_BEHIND;
 }
 
 /* What was acknowledged when the count of samples was `number`: covered by the next one begun. */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void stmt_names_init(struct stmt_names *n, struct stmt_table *t, size_t n_max)
+void stmt_names_init(struct stmt_names *n, struct stmt_table *t, uint32_t n_max)
 {
 	n->table = t;
 	map_init(&n->map);
@@ -124,7 +124,7 @@ void stmt_names_change(struct stmt_names *n, struct stmt_name *e, struct stmt *s
 {
 	stmt_ref(s); /* before the old one goes: it may be the same */
 	if (e != n->unnamed) {
-		n->n_sql += (size_t)s->is_sql - e->stmt->is_sql;
+		n->n_sql += (uint32_t)s->is_sql - e->stmt->is_sql;
 		n->text_bytes += s->in.bytes - e->stmt->in.bytes;
 	}
 	stmt_unref(n->table, e->stmt);

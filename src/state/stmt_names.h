@@ -25,8 +25,8 @@ struct stmt_names {
 	struct map map;            /* of struct stmt_name, by name; "" is not in it */
 	struct stmt_name *last;    /* named one that was found last, or NULL */
 	struct stmt_name *unnamed; /* with a statement or kept for the next one; NULL: never used */
-	size_t n_max;
-	size_t n_sql; /* named ones that SQL's PREPARE has made; read only */
+	uint32_t n_max;
+	uint32_t n_sql; /* named ones that SQL's PREPARE has made; read only */
 	uint32_t last_serial;
 	size_t bytes;      /* of entries with their names */
 	size_t text_bytes; /* of the statements of named ones */
@@ -34,7 +34,7 @@ struct stmt_names {
 };
 
 /* n_max: named statements at most. */
-void stmt_names_init(struct stmt_names *n, struct stmt_table *t, size_t n_max);
+void stmt_names_init(struct stmt_names *n, struct stmt_table *t, uint32_t n_max);
 void stmt_names_fini(struct stmt_names *n);
 
 /* The entry, borrowed until it is removed or replaced; NULL if there is none. "" is the unnamed. */

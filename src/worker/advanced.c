@@ -116,7 +116,7 @@ static bool is_mixed(const struct client *c)
 {
 	const struct server *s = c->server;
 
-	return s->seq_mixed && s->seq_client == c->id && c->seq_advanced && !s->seq_set &&
+	return s->seq_mixed && s->seq_client == c->id && c->busy->seq_advanced && !s->seq_set &&
 	       s->txn_status == 'T' && !c->verbatim;
 }
 
@@ -125,19 +125,19 @@ bool advanced_waits(struct worker *w, struct client *c, const uint8_t *data)
 	char text[TEXT_MAX];
 	struct wr out = wr_of(text, sizeof text);
 
-	if (c->seq_check == ADVANCED_ASKED)
+	if (c->busy->seq_check == ADVANCED_ASKED)
 		return true;
-	if (c->seq_check != ADVANCED_UNKNOWN || !c->server->seq_mixed)
+	if (c->busy->seq_check != ADVANCED_UNKNOWN || !c->server->seq_mixed)
 		return false;
 	if (!server_is_quiet(c->server))
 		return true; /* what is under way may be what advances */
 	if (!is_mixed(c) || !put_query(&out, c, data) ||
 		forward_hidden(c->server, text, OWED_TAG_ADVANCED) != OK) {
-		c->seq_check = ADVANCED_OTHER;
+		c->busy->seq_check = ADVANCED_OTHER;
 		return false;
 	}
 	sequences_asked(c->acc);
-	c->seq_check = ADVANCED_ASKED;
+	c->busy->seq_check = ADVANCED_ASKED;
 	conn_flush(c->server->conn);
 	client_watch(w, c);
 	return true;
@@ -145,14 +145,14 @@ bool advanced_waits(struct worker *w, struct client *c, const uint8_t *data)
 
 void advanced_row(struct client *c)
 {
-	if (c->seq_check == ADVANCED_ASKED)
-		c->seq_check = ADVANCED_OWN;
+	if (c->busy->seq_check == ADVANCED_ASKED)
+		c->busy->seq_check = ADVANCED_OWN;
 }
 
 void advanced_done(struct client *c, bool failed)
 {
-	if (c->seq_check == ADVANCED_ASKED)
-		c->seq_check = ADVANCED_OTHER;
+	if (c->busy->seq_check == ADVANCED_ASKED)
+		c->busy->seq_check = ADVANCED_OTHER;
 	if (failed)
-		c->deferred_failed = true; /* its own statement would have failed so */
+		c->busy->deferred_failed = true; /* its own statement would have failed so */
 }

@@ -17,20 +17,15 @@
 #include "worker/activity.h"
 #include "worker/admit.h"
 #include "worker/ask.h"
-#include "worker/defaults.h"
 #include "worker/dispatch.h"
-#include "worker/effects.h"
-#include "worker/found_out.h"
 #include "worker/handover.h"
 #include "worker/link.h"
 #include "worker/login.h"
 #include "worker/loss.h"
 #include "worker/notify.h"
-#include "worker/pass.h"
 #include "worker/pinning.h"
 #include "worker/prove.h"
 #include "worker/relay.h"
-#include "worker/savepoints.h"
 #include "worker/server.h"
 #include "worker/signals.h"
 #include "worker/unit.h"
@@ -180,7 +175,7 @@ static uint64_t idle_since_us(const struct client *c)
 /* When the client has been in its transaction, or idle in it, for too long. */
 static uint64_t txn_deadline_us(const struct client *c, bool is_idle)
 {
-	uint64_t d = after(c->txn_begun_us, c->acc->transaction_timeout_us);
+	uint64_t d = after(c->busy->txn_begun_us, c->acc->transaction_timeout_us);
 
 	if (!is_idle)
 		return d;
@@ -199,10 +194,11 @@ static bool is_quiet(const struct client *c)
 /* It is idle on its server. */
 static uint64_t pin_deadline_us(struct worker *w, const struct client *c)
 {
-	uint64_t d = c->seq_kept ? idle_since_us(c) + PINNING_SEQUENCE_KEEP_US : UINT64_MAX;
+	uint64_t d = c->busy->seq_kept ? idle_since_us(c) + PINNING_SEQUENCE_KEEP_US : UINT64_MAX;
 
 	if (c->acc->mode == POOL_MODE_SESSION || c->replication ||
-		(c->seq_kept && !pins_hold_state(&c->pins)) || !pins_any(&c->pins))
+		(c->busy->seq_kept && !pins_hold_state(&c->busy->pins)) ||
+		!pins_any(&c->busy->pins))
 		return d;
 	return min_u64(d, after(idle_since_us(c), w->conf->pin_idle_timeout_us));
 }
@@ -254,7 +250,7 @@ static void pin_timed_out(struct worker *w, struct client *c)
 {
 	char message[PIN_TEXT_MAX + 128];
 	struct report r = report_of("FATAL", SQLSTATE_IDLE_SESSION_TIMEOUT, message);
-	const struct pins *p = &c->pins;
+	const struct pins *p = &c->busy->pins;
 
 	snprintf(message, sizeof message,
 		"terminating connection that was idle and kept its server for itself: %s%s%s%s",
@@ -283,7 +279,7 @@ static void client_timed_out(struct worker *w, struct client *c)
 			"FATAL", SQLSTATE_SQLSERVER_REJECTED_CONNECTION, "client_login_timeout");
 		r.hint = "The login took longer than client_login_timeout.";
 	} else if (c->txn != TXN_NONE &&
-		   w->now_us >= after(c->txn_begun_us, c->acc->transaction_timeout_us)) {
+		   w->now_us >= after(c->busy->txn_begun_us, c->acc->transaction_timeout_us)) {
 		r = report_of("FATAL", SQLSTATE_TRANSACTION_TIMEOUT,
 			"terminating connection due to transaction timeout");
 		r.hint = "The transaction took longer than transaction_timeout.";
@@ -291,7 +287,7 @@ static void client_timed_out(struct worker *w, struct client *c)
 		r = report_of("FATAL", SQLSTATE_IDLE_IN_TRANSACTION_TIMEOUT,
 			"terminating connection due to idle-in-transaction timeout");
 		r.hint = "See idle_transaction_timeout and idle_in_transaction_session_timeout.";
-	} else if (c->state == CLIENT_ACTIVE && pins_any(&c->pins) &&
+	} else if (c->state == CLIENT_ACTIVE && pins_any(&c->busy->pins) &&
 		   w->now_us >= pin_deadline_us(w, c)) {
 		pin_timed_out(w, c);
 		return;
@@ -307,7 +303,8 @@ static void on_timer(void *ctx, struct wheel_timer *t)
 	struct worker *w = ctx;
 	struct client *c = list_entry(t, struct client, timer);
 
-	if (c->seq_kept && is_quiet(c) && w->now_us >= idle_since_us(c) + PINNING_SEQUENCE_KEEP_US)
+	if (c->busy->seq_kept && is_quiet(c) &&
+		w->now_us >= idle_since_us(c) + PINNING_SEQUENCE_KEEP_US)
 		link_let_go(w, c);
 	if (w->now_us >= client_deadline_us(w, c))
 		client_timed_out(w, c);
@@ -438,7 +435,10 @@ enum status client_new(struct worker *w, struct conn *conn, bool is_admin_port, 
 	enum status st = E_NOMEM;
 	struct settings *login;
 
-	if (c == NULL || (st = worker_slot_take(w, c, &c->slot)) != OK) {
+	if (c == NULL || (st = busy_begin(w, c)) != OK ||
+		(st = worker_slot_take(w, c, &c->slot)) != OK) {
+		if (c != NULL && c->busy != NULL)
+			busy_end(w, c);
 		free(c);
 		conn_free(conn);
 		return st;
@@ -446,7 +446,6 @@ enum status client_new(struct worker *w, struct conn *conn, bool is_admin_port, 
 	c->w = w;
 	c->conn = conn;
 	c->is_admin_port = is_admin_port;
-	c->avoid_node = NODES_MAX;
 	c->id = atomic_fetch_add(&w->sh->next_id, 1);
 	c->state = CLIENT_STARTUP;
 	c->connected_us = w->now_us;
@@ -456,10 +455,7 @@ enum status client_new(struct worker *w, struct conn *conn, bool is_admin_port, 
 	c->custom = settings_empty(w->settings);
 	stmt_names_init(&c->names, w->stmts, CLIENT_STATEMENTS_MAX);
 	c->names.bytes_max = w->conf->max_statement_memory / 4;
-	pins_init(&c->pins);
-	c->shadow_index = -1;
 	marks_init(&c->marks);
-	waiter_init(&c->waiter);
 	wheel_timer_init(&c->timer, on_timer);
 	list_push_back(&w->clients, &c->link);
 	w->n_clients++;
@@ -502,16 +498,8 @@ void client_meet_door(struct worker *w, struct client *c)
 
 void client_count_bytes(struct client *c)
 {
-	uint64_t in, out;
-
-	if (c->db == NULL || c->conn == NULL)
-		return;
-	in = conn_bytes_in(c->conn);
-	out = conn_bytes_out(c->conn);
-	c->db->stats.received += in - c->bytes_in_seen;
-	c->db->stats.sent += out - c->bytes_out_seen;
-	c->bytes_in_seen = in;
-	c->bytes_out_seen = out;
+	if (c->db != NULL && c->conn != NULL)
+		conn_take_bytes(c->conn, &c->db->stats.received, &c->db->stats.sent);
 }
 
 static void client_log_end(struct worker *w, const struct client *c, enum client_end why)
@@ -537,10 +525,11 @@ static void client_end(struct worker *w, struct client *c, enum client_end why, 
 	dispatch_forget(w, c);
 	if (c->server != NULL)
 		loss_of_client(w, c);
-	if (c->signals != NULL)
+	if (c->busy->signals != NULL)
 		signals_over(w, c);
 	notify_client_gone(w, c);
-	pins_clear(&c->pins, &w->sh->pins);
+	if (busy_is_lent(c->busy))
+		pins_clear(&c->busy->pins, &w->sh->pins);
 	wheel_del(&w->wheel, &c->timer);
 	if (c->acc != NULL)
 		account_client_left(w, c);
@@ -564,21 +553,13 @@ void client_close(struct worker *w, struct client *c, enum client_end why)
 
 void client_free(struct worker *w, struct client *c)
 {
-	(void)w;
 	login_free(c->login);
-	pass_free(w, c);
-	baseline_fini(&c->learned);
-	effects_free(c->bound);
-	savepoints_clear(&c->savepoints, &c->set);
-	found_out_forget(w, c);
+	busy_end(w, c);
 	settings_unref(w->settings, c->custom);
 	settings_txn_fini(&c->set);
 	stmt_names_fini(&c->names);
 	params_free(c->params);
-	defaults_forget(c);
-	free(c->deferred);
 	free(c->unnamed);
-	free(c->expected);
 	free(c);
 }
 
@@ -715,14 +696,15 @@ void client_show(struct worker *w, const struct client *c, struct show_socket_ro
 		.state = show_state(c),
 		.connect_wall_us = worker_wall_us(w, c->connected_us),
 		.request_wall_us = worker_wall_us(w, c->request_us),
-		.wait_us = waiter_waits(&c->waiter) ? w->now_us - c->waiter.since_us : 0,
+		.wait_us =
+			waiter_waits(&c->busy->waiter) ? w->now_us - c->busy->waiter.since_us : 0,
 		.ptr = c->id,
 		.link = c->server != NULL ? c->server->id : 0,
 		.remote_pid = conn_remote_pid(c->conn),
 		.prepared_statements = (uint32_t)stmt_names_n(&c->names),
 		.node = c->server != NULL ? (int32_t)c->server->pool->node : -1,
 		.worker = w->index,
-		.pins = c->pins.causes,
+		.pins = c->busy->pins.causes,
 		.replication = c->replication,
 		.statement = activity_fingerprint(c),
 		.bytes_kept = sizeof *c + conn_memory(c->conn) + c->names.bytes,

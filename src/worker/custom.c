@@ -45,7 +45,7 @@ static bool add_names(struct worker *w, struct settings **place, const struct se
 
 static COLD void pin(struct worker *w, struct client *c, const char *name)
 {
-	pins_add(&c->pins, &w->sh->pins, PIN_CUSTOM_PARAMETER, w->now_us, name, strlen(name));
+	pins_add(&c->busy->pins, &w->sh->pins, PIN_CUSTOM_PARAMETER, w->now_us, name, strlen(name));
 }
 
 bool custom_sent(struct worker *w, struct client *c, struct server *s, const char *name)

@@ -18,10 +18,10 @@ struct defaults {
 
 void defaults_note(struct client *c, bool of_database, const char *name)
 {
-	struct defaults *d = c->defaults;
+	struct defaults *d = c->busy->defaults;
 
 	if (d == NULL)
-		c->defaults = d = calloc(1, sizeof *d);
+		c->busy->defaults = d = calloc(1, sizeof *d);
 	if (d == NULL)
 		return;             /* with the next server connections, then */
 	if (d->n == DEFAULTS_MAX) { /* the last one stands for all */
@@ -34,8 +34,8 @@ void defaults_note(struct client *c, bool of_database, const char *name)
 
 void defaults_forget(struct client *c)
 {
-	free(c->defaults);
-	c->defaults = NULL;
+	free(c->busy->defaults);
+	c->busy->defaults = NULL;
 }
 
 /* --- all workers --- */
@@ -99,7 +99,7 @@ static void tell(struct worker *w, uint32_t to, const struct tell_defaults *what
 
 COLD void defaults_committed(struct worker *w, struct client *c)
 {
-	const struct defaults *d = c->defaults;
+	const struct defaults *d = c->busy->defaults;
 
 	for (uint32_t i = 0; i < d->n; i++) {
 		struct tell_defaults t = {.of_database = d->at[i].of_database};

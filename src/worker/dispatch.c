@@ -32,7 +32,7 @@ void dispatch_forget(struct worker *w, struct client *c)
 	if (c->acc == NULL)
 		return;
 	line_leave(w, c);
-	if (c->pin_counted)
+	if (c->busy->pin_counted)
 		pinning_release(w, c);
 }
 
@@ -47,7 +47,7 @@ static void go_on(struct worker *w, struct client *c)
 	}
 	x = c->acc->has_baseline ? account_welcome(c->acc, c->set.current) : NULL;
 	if (x == NULL && settings_n(c->set.current) == 0)
-		x = account_welcome_add(w, c->acc, c->set.current, &c->learned);
+		x = account_welcome_add(w, c->acc, c->set.current, &c->busy->learned);
 	if (x != NULL) {
 		struct server *s = c->server;
 
@@ -65,8 +65,8 @@ static void serve(struct worker *w, struct client *c, struct server *s)
 		server_check(w, s); /* the client stays where it waits, and is served then */
 		return;
 	}
-	if (choose_reason_is_replica(c->route_reason) && !s->in_recovery)
-		c->route_reason = CHOOSE_BY_BUSY;
+	if (choose_reason_is_replica(c->busy->route_reason) && !s->in_recovery)
+		c->busy->route_reason = CHOOSE_BY_BUSY;
 	line_stop(w, c);
 	link_make(w, c, s);
 	go_on(w, c);
@@ -138,7 +138,7 @@ void dispatch_borrow(struct worker *w)
 /* Hints and parameters are heeded where a node is chosen. */
 static bool has_own_wish(const struct client *c)
 {
-	return c->params != NULL || c->unit.ask.route != 0 || c->unit.ask.has_max_lag;
+	return c->params != NULL || c->busy->unit.ask.route != 0 || c->busy->unit.ask.has_max_lag;
 }
 
 /* On the server that the client has already, behind what is under way there? */
@@ -148,17 +148,17 @@ static bool may_follow(const struct client *c)
 
 	if (s->owed.n > OWED_MAX / 2)
 		return false;
-	if (s->owed.n_client == 0 && c->sent_len == 0)
+	if (s->owed.n_client == 0 && c->busy->sent_len == 0)
 		return true;
-	if (c->moves == MOVES_REPLICA) /* what runs there may have to run again */
-		return c->holding && c->unit_retained && moving_is_read(c);
-	if (c->txn == TXN_OPEN || c->txn == TXN_FAILED || pins_any(&c->pins) ||
+	if (c->busy->moves == MOVES_REPLICA) /* what runs there may have to run again */
+		return c->busy->holding && c->busy->unit_retained && moving_is_read(c);
+	if (c->txn == TXN_OPEN || c->txn == TXN_FAILED || pins_any(&c->busy->pins) ||
 		c->acc->mode == POOL_MODE_SESSION)
-		return c->sent_len == 0;
+		return c->busy->sent_len == 0;
 	if (s->in_recovery) /* a unit that must see what others wrote is chosen for on its own */
 		return pick_consistency(c) <= CHOOSE_SESSION_MARKS && !has_own_wish(c) &&
-		       c->unit_retained && c->unit.flags & SQLV_REPLICA && !c->streaming &&
-		       c->unit.pins == 0 && !c->force_primary;
+		       c->busy->unit_retained && c->busy->unit.flags & SQLV_REPLICA &&
+		       !c->busy->streaming && c->busy->unit.pins == 0 && !c->busy->force_primary;
 	return true; /* on the primary what is kept is let go where need be */
 }
 
@@ -190,8 +190,8 @@ static bool dispatch_currval(struct worker *w, struct client *c)
 {
 	struct server *s = c->seq_server_id != 0 ? find_server(w, c->seq_server_id) : NULL;
 
-	c->route_reason = CHOOSE_BY_SESSION;
-	c->needs_primary = c->db->conf->routing;
+	c->busy->route_reason = CHOOSE_BY_SESSION;
+	c->busy->needs_primary = c->db->conf->routing;
 	if (s == NULL || !sequences_are_own(c, s) || s->pool->acc != c->acc) {
 		refuse_currval(w, c);
 		return false;
@@ -201,7 +201,7 @@ static bool dispatch_currval(struct worker *w, struct client *c)
 		return true;
 	}
 	s->wanted_by = c;
-	c->wanted = s;
+	c->busy->wanted = s;
 	line_stand(w, c, NULL, false);
 	if (s->state == SERVER_IDLE && !c->db->paused)
 		server_check(w, s);
@@ -210,7 +210,7 @@ static bool dispatch_currval(struct worker *w, struct client *c)
 
 void dispatch_wanted_lost(struct worker *w, struct client *c, const struct server *s)
 {
-	c->wanted = NULL;
+	c->busy->wanted = NULL;
 	line_stop(w, c);
 	if (c->replication)
 		replication_refused(w, c, s);
@@ -222,9 +222,9 @@ static bool dispatch_to(struct worker *w, struct client *c, struct pool *p)
 {
 	struct server *s;
 
-	if (c->unit.flags & SQLV_MAY_ADVANCE && c->db->seq_follows &&
+	if (c->busy->unit.flags & SQLV_MAY_ADVANCE && c->db->seq_follows &&
 		conf_sequence_state(w->conf, c->db->conf) == SEQUENCE_STATE_PIN)
-		c->unit.pins |= 1u << PIN_SEQUENCE;
+		c->busy->unit.pins |= 1u << PIN_SEQUENCE;
 	if (!pinning_take(w, c, p))
 		return false;
 	s = waitq_len(&p->line) == 0 ? take_idle(w, p, c) : NULL;
@@ -233,14 +233,14 @@ static bool dispatch_to(struct worker *w, struct client *c, struct pool *p)
 		return true;
 	}
 	line_stand(w, c, p, false);
-	if (!waiter_waits(&c->waiter))
+	if (!waiter_waits(&c->busy->waiter))
 		return false;
 	if (s != NULL)
 		server_check(w, s);
 	else
 		borrow_soon(w, p);
 	places_open_for_line(w, p);
-	if (waiter_waits(&c->waiter))
+	if (waiter_waits(&c->busy->waiter))
 		waits_begin(w, c, p); /* a login may be under way now */
 	return false;
 }
@@ -248,17 +248,17 @@ static bool dispatch_to(struct worker *w, struct client *c, struct pool *p)
 bool dispatch_unit(struct worker *w, struct client *c)
 {
 	enum choose_kind kind;
-	uint16_t avoid = c->avoid_node;
+	uint16_t avoid = c->busy->avoid_node;
 	struct pool *p;
 
-	c->shadow_index = -1;
-	if (c->unit.flags & SQLV_USES_SEQ)
+	c->busy->shadow_index = -1;
+	if (c->busy->unit.flags & SQLV_USES_SEQ)
 		sequences_asked(c->acc);
 	if (c->server != NULL) {
-		if (pins_any(&c->pins))
-			c->route_reason = CHOOSE_BY_PINNED;
+		if (pins_any(&c->busy->pins))
+			c->busy->route_reason = CHOOSE_BY_PINNED;
 		else if (c->txn == TXN_OPEN || c->txn == TXN_FAILED)
-			c->route_reason = CHOOSE_BY_IN_TRANSACTION;
+			c->busy->route_reason = CHOOSE_BY_IN_TRANSACTION;
 		return may_follow(c);
 	}
 	if (c->db->conf == NULL) {
@@ -266,37 +266,40 @@ bool dispatch_unit(struct worker *w, struct client *c)
 		return false;
 	}
 	if (c->db->paused) {
-		c->route_hint = CHOOSE_HINT_NONE;
+		c->busy->route_hint = CHOOSE_HINT_NONE;
 		line_stand(w, c, NULL, false);
 		return false;
 	}
-	if (c->signals != NULL && (p = signals_pool(c)) != NULL) {
-		c->needs_primary = false;
-		c->by_sample = false;
-		c->route_reason = CHOOSE_BY_SESSION;
+	if (c->busy->signals != NULL && (p = signals_pool(c)) != NULL) {
+		c->busy->needs_primary = false;
+		c->busy->by_sample = false;
+		c->busy->route_reason = CHOOSE_BY_SESSION;
 		return dispatch_to(w, c, p);
 	}
 	/* Who has advanced nothing gets PostgreSQL's own error, wherever. */
-	if (c->unit.flags & SQLV_USES_SEQ && c->unit.runs && c->seq_server_id != 0 &&
-		!(c->unit.flags & SQLV_MAY_ADVANCE) && c->acc->mode == POOL_MODE_TRANSACTION &&
+	if (c->busy->unit.flags & SQLV_USES_SEQ && c->busy->unit.runs && c->seq_server_id != 0 &&
+		!(c->busy->unit.flags & SQLV_MAY_ADVANCE) &&
+		c->acc->mode == POOL_MODE_TRANSACTION &&
 		(c->txn == TXN_NONE || c->txn == TXN_DEFERRED))
 		return dispatch_currval(w, c);
 	kind = pick_kind(c);
 	for (uint32_t i = 0; i < CHOOSE_TRIES; i++) {
 		p = pick_pool(w, c, kind);
 		/* Idle servers too young to be judged by the node's last sample: not there. */
-		if (p == NULL || !c->by_sample || p->n_idle == 0 || take_idle(w, p, c) != NULL)
+		if (p == NULL || !c->busy->by_sample || p->n_idle == 0 ||
+			take_idle(w, p, c) != NULL)
 			break;
-		c->avoid_node = (uint16_t)p->node;
+		c->busy->avoid_node = (uint16_t)p->node;
 	}
-	if (p == NULL && c->avoid_node != avoid) { /* there is nowhere else: it waits for them */
-		c->avoid_node = avoid;
+	if (p == NULL &&
+		c->busy->avoid_node != avoid) { /* there is nowhere else: it waits for them */
+		c->busy->avoid_node = avoid;
 		p = pick_pool(w, c, kind);
 	}
-	c->avoid_node = avoid;
+	c->busy->avoid_node = avoid;
 	if (p == NULL) {
-		if (c->waits_fresh)
-			line_stand_fresh(w, c, c->unit.arrived_us + w->conf->strong_wait_us);
+		if (c->busy->waits_fresh)
+			line_stand_fresh(w, c, c->busy->unit.arrived_us + w->conf->strong_wait_us);
 		else
 			line_stand(w, c, NULL, false);
 		return false;
@@ -308,14 +311,14 @@ void dispatch_sent(struct worker *w, struct client *c)
 {
 	struct server *s = c->server;
 
-	c->route_counted = dbase_count_route(c->db, c->unit.cls, c->route_reason,
-		c->shadow_index >= 0 ? c->shadow_index : (int32_t)s->pool->index);
-	if (c->unit.flags & (SQLV_MAY_ADVANCE | SQLV_DDL) && c->unit.runs)
-		sequences_sent(w, c, c->unit.flags);
-	if (c->unit.flags & SQLV_DDL)
-		c->ddl_sent = true;
-	if (c->unit.flags & SQLV_SCHEMA)
-		c->schema_sent = true;
+	c->busy->route_counted = dbase_count_route(c->db, c->busy->unit.cls, c->busy->route_reason,
+		c->busy->shadow_index >= 0 ? c->busy->shadow_index : (int32_t)s->pool->index);
+	if (c->busy->unit.flags & (SQLV_MAY_ADVANCE | SQLV_DDL) && c->busy->unit.runs)
+		sequences_sent(w, c, c->busy->unit.flags);
+	if (c->busy->unit.flags & SQLV_DDL)
+		c->busy->ddl_sent = true;
+	if (c->busy->unit.flags & SQLV_SCHEMA)
+		c->busy->schema_sent = true;
 }
 
 /*
@@ -326,10 +329,10 @@ static void dispatch_private(struct worker *w, struct client *c)
 {
 	struct pool *p = c->db->paused ? NULL : pick_pool(w, c, CHOOSE_UNKNOWN);
 
-	c->needs_primary = false;
-	c->by_sample = false;
+	c->busy->needs_primary = false;
+	c->busy->by_sample = false;
 	line_stand(w, c, NULL, false);
-	if (p != NULL && waiter_waits(&c->waiter) && places_may_open(w, p))
+	if (p != NULL && waiter_waits(&c->busy->waiter) && places_may_open(w, p))
 		(void)places_open_one(w, p, c);
 }
 
@@ -339,7 +342,7 @@ void dispatch_private_ready(struct worker *w, struct server *s)
 
 	line_stop(w, c);
 	link_make(w, c, s);
-	c->prefix_due = false;
+	c->busy->prefix_due = false;
 	dispatch_look_pool(w, s->pool); /* it stood among the logins that others count on */
 }
 
@@ -347,7 +350,7 @@ void dispatch_welcome(struct worker *w, struct client *c)
 {
 	struct pool *p;
 
-	c->avoid_node = NODES_MAX;
+	c->busy->avoid_node = NODES_MAX;
 	if (c->db->conf == NULL) {
 		client_shutdown(w, c);
 		return;
@@ -360,8 +363,8 @@ void dispatch_welcome(struct worker *w, struct client *c)
 	p = c->db->paused ? NULL : pick_pool(w, c, CHOOSE_UNKNOWN);
 	if (p == NULL && !c->db->paused)
 		p = pick_pool(w, c, CHOOSE_READ);
-	c->needs_primary = false;
-	c->by_sample = false;
+	c->busy->needs_primary = false;
+	c->busy->by_sample = false;
 	if (p == NULL) {
 		line_stand(w, c, NULL, false);
 		return;
@@ -493,7 +496,7 @@ static void look_pin_line(struct worker *w, struct pool *p)
 		struct client *c = line_client(x);
 
 		dispatch_choose_anew(w, c);
-		if (c->state == CLIENT_WAITING && c->wants_pin)
+		if (c->state == CLIENT_WAITING && c->busy->wants_pin)
 			break; /* still no place */
 	}
 }
@@ -555,7 +558,7 @@ void dispatch_recheck(struct worker *w, struct waitq *q, const struct pool *p)
 
 	for (uint32_t i = 0; x != NULL && i < WAITERS_LOOK_MAX; i++, x = next) {
 		next = waitq_next(q, x);
-		if (line_client(x)->wanted != NULL)
+		if (line_client(x)->busy->wanted != NULL)
 			continue;
 		if (p == NULL || !pick_is_fit(w, line_client(x), p))
 			dispatch_choose_anew(w, line_client(x));

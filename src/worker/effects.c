@@ -105,7 +105,7 @@ static char *decoded(enum status (*decode)(const char *, uint32_t, const struct 
 
 static void pin(struct worker *w, struct client *c, enum pin_cause cause, const char *sql)
 {
-	pins_add(&c->pins, &w->sh->pins, cause, w->now_us, sql, strlen(sql));
+	pins_add(&c->busy->pins, &w->sh->pins, cause, w->now_us, sql, strlen(sql));
 }
 
 /* Name and text of a PREPARE, name of a DEALLOCATE. False: it is not carried. */
@@ -357,7 +357,7 @@ static void add_item(struct noting *n, const struct sql_effect *e)
 	case EFFECT_RESET_ALL:
 		/* It passes over what is set locally to its default, which comes back at the end.
 		 */
-		if (n->of->v->n_stmts > 1 || n->c->unit.n_stmts > 1 || n->c->txn != TXN_NONE)
+		if (n->of->v->n_stmts > 1 || n->c->busy->unit.n_stmts > 1 || n->c->txn != TXN_NONE)
 			found_out_doubt_everything(n->w, n->c);
 		(void)item_new(n, e);
 		break;
@@ -406,7 +406,7 @@ enum status effects_begin(struct worker *w, struct client *c, struct server *s,
 			e->kind != EFFECT_LISTEN)
 			pin(w, c, cause, of->sql);
 		if (e->kind == EFFECT_COMMIT)
-			c->commit_sent = true;
+			c->busy->commit_sent = true;
 		else if (e->kind == EFFECT_SETVAL)
 			s->seq_set = true;
 		if (!is_plain_end(c, s, v, e))
@@ -530,8 +530,8 @@ static void put_setting(struct worker *w, struct client *c, const char *name, co
 static void server_lacks(struct worker *w, struct client *c, struct server *s, struct settings *has)
 {
 	server_set_settings(w, s, has);
-	c->prefix_due = true;
-	c->rediff = true;
+	c->busy->prefix_due = true;
+	c->busy->rediff = true;
 }
 
 static void reset_setting(struct worker *w, struct client *c, struct server *s, const char *name)
@@ -594,7 +594,7 @@ static void put_characteristics(struct worker *w, struct client *c, const struct
 
 static void undo(struct worker *w, struct client *c, enum pin_undo what)
 {
-	pins_undo(&c->pins, &w->sh->pins, what);
+	pins_undo(&c->busy->pins, &w->sh->pins, what);
 }
 
 static void discard_all(struct worker *w, struct client *c, struct server *s)
@@ -605,14 +605,14 @@ static void discard_all(struct worker *w, struct client *c, struct server *s)
 	if (c->unnamed != NULL)
 		c->unnamed->len = 0;
 	c->seq_server_id = 0;
-	c->seq_advanced = false;
+	c->busy->seq_advanced = false;
 	notify_note(w, c, NOTIFY_UNLISTEN_ALL, NULL);
 	undo(w, c, PIN_UNDO_DISCARD_ALL);
 }
 
 void effects_savepoint(struct worker *w, struct client *c, const char *name)
 {
-	if (savepoints_push(&c->savepoints, &c->set, name, notify_n_ops(c)) != OK)
+	if (savepoints_push(&c->busy->savepoints, &c->set, name, notify_n_ops(c)) != OK)
 		found_out_doubt_everything(w, c); /* too many: the server is asked at the end */
 }
 
@@ -691,7 +691,7 @@ static void apply(struct worker *w, struct client *c, struct server *s, struct e
 			notify_rollback(w, c);
 		} else {
 			settings_txn_commit(&c->set);
-			c->reported_commit = c->has_reported;
+			c->busy->reported_commit = c->busy->has_reported;
 			notify_commit(w, c);
 		}
 		settings_txn_begin(&c->set); /* for what follows; its end is ReadyForQuery's */
@@ -705,11 +705,11 @@ static void apply(struct worker *w, struct client *c, struct server *s, struct e
 	case EFFECT_ROLLBACK_TO:
 		effects_behind(c, s);
 		n_ops = notify_n_ops(c);
-		savepoints_rollback(c->savepoints, &c->set, it->name, &n_ops);
+		savepoints_rollback(c->busy->savepoints, &c->set, it->name, &n_ops);
 		notify_rollback_to(c, n_ops);
 		break;
 	case EFFECT_RELEASE:
-		savepoints_release(c->savepoints, &c->set, it->name);
+		savepoints_release(c->busy->savepoints, &c->set, it->name);
 		break;
 	case EFFECT_SAVEPOINT:
 		effects_savepoint(w, c, it->name);
@@ -723,7 +723,7 @@ void effects_complete(
 	struct worker *w, struct client *c, struct server *s, struct effects *e, bool rolled_back)
 {
 	struct settings *before = c->set.current;
-	bool was_due = c->prefix_due;
+	bool was_due = c->busy->prefix_due;
 
 	for (uint32_t i = 0; i < e->n; i++)
 		if (e->items[i].stmt == e->n_complete)

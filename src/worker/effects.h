@@ -43,7 +43,7 @@ void effects_unsure(struct worker *w, struct client *c, const struct effects *e,
  */
 static inline void effects_behind(const struct client *c, struct server *s)
 {
-	if (c->prefix_due)
+	if (c->busy->prefix_due)
 		s->dirt |= CLEAN(ALL);
 }
 

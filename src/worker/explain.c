@@ -139,7 +139,7 @@ static void say_mark(struct lines *l, const char *what, const struct mark *k)
 
 	if (k->state == MARK_NONE)
 		return;
-	wal_point_format(k->at, text);
+	wal_point_format(mark_where(k), text);
 	say(l, "  Must have: %s (%s)",
 		k->state == MARK_CLOSED ? text : "a sample later than those that there are", what);
 }
@@ -207,17 +207,17 @@ static void say_block(
 	struct worker *w, struct client *c, struct lines *l, const char *sql, size_t len)
 {
 	const char *node = worker_node_name(w, c->server->pool->node);
-	const char *why = c->moves == MOVES_REPLICA ? moving_explain(w, c, sql, len) : NULL;
+	const char *why = c->busy->moves == MOVES_REPLICA ? moving_explain(w, c, sql, len) : NULL;
 
-	if (pins_any(&c->pins))
+	if (pins_any(&c->busy->pins))
 		say(l, "Route: stays on %s (pinned)", node);
 	else if (why != NULL)
 		say(l, "Route: moves from %s to the primary (%s)", node, why);
 	else
 		say(l, "Route: stays on %s (in_transaction)", node);
-	if (c->moves == MOVES_REPLICA)
+	if (c->busy->moves == MOVES_REPLICA)
 		say(l, "  The transaction began there: transaction_reads = replica");
-	else if (c->moves == MOVES_DONE)
+	else if (c->busy->moves == MOVES_DONE)
 		say(l, "  The transaction has moved there from a replica: transaction_reads");
 }
 
@@ -233,7 +233,7 @@ static void say_route(struct worker *w, struct client *c, struct lines *l)
 	say(l, "Route: %s (%s)",
 		v.out.node == TOPO_NONE ? "waits, no node is fit" : worker_node_name(w, v.out.node),
 		choose_reason_name((enum choose_reason)v.reason));
-	if (c->txn == TXN_DEFERRED && c->moves == MOVES_DONE)
+	if (c->txn == TXN_DEFERRED && c->busy->moves == MOVES_DONE)
 		say(l, "  The transaction has left its replica: transaction_reads = replica");
 	else if (c->txn == TXN_DEFERRED && c->db->moves)
 		say(l, "  The transaction %s with this: transaction_reads = replica",
@@ -254,7 +254,7 @@ static void judge_text(struct worker *w, struct client *c, const char *sql, size
 	uint8_t *msg = malloc(len + 6);
 	struct wr out;
 
-	c->unit = (struct unit){0};
+	c->busy->unit = (struct unit){0};
 	if (msg == NULL)
 		return;
 	out = wr_of(msg, len + 6);
@@ -262,9 +262,9 @@ static void judge_text(struct worker *w, struct client *c, const char *sql, size
 	wr_u32(&out, (uint32_t)len + 5);
 	wr_bytes(&out, sql, len);
 	wr_u8(&out, '\0');
-	c->unit.len = (uint32_t)out.len;
+	c->busy->unit.len = (uint32_t)out.len;
 	if (judge_unit(w, c, msg) != OK)
-		c->unit.cls = SQL_UNKNOWN;
+		c->busy->unit.cls = SQL_UNKNOWN;
 	free(msg);
 }
 
@@ -272,8 +272,8 @@ static void judge_text(struct worker *w, struct client *c, const char *sql, size
 static void explain(struct worker *w, struct lines *l, const char *sql, size_t len)
 {
 	struct client *c = l->c;
-	const struct unit kept = c->unit;
-	bool probe_due = c->probe_due;
+	const struct unit kept = c->busy->unit;
+	bool probe_due = c->busy->probe_due;
 	char *text;
 
 	for (; len != 0 && strchr(" \t\n\r\f\v", *sql) != NULL; len--)
@@ -288,8 +288,8 @@ static void explain(struct worker *w, struct lines *l, const char *sql, size_t l
 		say_statement(w, l, text, strlen(text));
 		free(text);
 	}
-	c->unit = kept;
-	c->probe_due = probe_due;
+	c->busy->unit = kept;
+	c->busy->probe_due = probe_due;
 }
 
 void explain_route(struct worker *w, struct client *c, const char *sql, size_t len)
@@ -311,7 +311,8 @@ static void explain_for(struct worker *w, struct lines *l, struct account *acc, 
 	struct settings *login = settings_empty(w->settings);
 	struct client *c = calloc(1, sizeof *c);
 
-	if (c == NULL) {
+	if (c == NULL || busy_begin(w, c) != OK) {
+		free(c);
 		l->answer->status = E_NOMEM;
 		settings_unref(w->settings, login);
 		return;
@@ -320,14 +321,13 @@ static void explain_for(struct worker *w, struct lines *l, struct account *acc, 
 	c->db = acc->db;
 	c->acc = acc;
 	c->state = CLIENT_IDLE;
-	c->avoid_node = NODES_MAX;
 	c->hint_told = true;
 	settings_txn_init(&c->set, w->settings, &login);
-	pins_init(&c->pins);
 	marks_init(&c->marks);
 	client_settings_changed(w, c);
 	l->c = c;
 	explain(w, l, sql, strlen(sql));
+	busy_end(w, c);
 	settings_txn_fini(&c->set);
 	free(c);
 }

@@ -19,7 +19,8 @@ static bool sample_holds(struct worker *w, const struct server *s)
  */
 static bool is_doubted(const struct client *c, const struct server *s)
 {
-	return c->lost_us != 0 && s->pool->node == c->lost_node && s->ready_us <= c->lost_us;
+	return c->busy->lost_us != 0 && s->pool->node == c->busy->lost_node &&
+	       s->ready_us <= c->busy->lost_us;
 }
 
 bool fit_server(struct worker *w, const struct client *c, const struct server *s)
@@ -34,5 +35,5 @@ bool fit_server(struct worker *w, const struct client *c, const struct server *s
 		return false;
 	if (!s->in_recovery)
 		return s->timeline >= cluster->timeline_max;
-	return !c->needs_primary && (!c->by_sample || sample_holds(w, s));
+	return !c->busy->needs_primary && (!c->busy->by_sample || sample_holds(w, s));
 }

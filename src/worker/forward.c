@@ -125,7 +125,7 @@ static enum status put_bare(struct server *s)
  */
 static enum status put_deferred(struct client *c, struct server *s)
 {
-	const struct deferred *d = c->deferred;
+	const struct deferred *d = c->busy->deferred;
 	enum status st = OK;
 	const char *sql;
 	uint32_t at = 0;
@@ -137,8 +137,8 @@ static enum status put_deferred(struct client *c, struct server *s)
 	if (st == OK && d->failed)
 		st = forward_hidden(
 			s, "ROLLBACK TO SAVEPOINT " SERVER_NO_SAVEPOINT, OWED_TAG_SETUP);
-	c->begin_sent = true;
-	c->block_differs = d->journal.n > 1;
+	c->busy->begin_sent = true;
+	c->busy->block_differs = d->journal.n > 1;
 	return st;
 }
 
@@ -151,13 +151,13 @@ enum status forward_prefix(struct worker *w, struct client *c)
 		return OK;
 	if (s->is_bare)
 		st = put_bare(s);
-	if (st == OK && c->prefix_due) {
-		c->prefix_due = false;
+	if (st == OK && c->busy->prefix_due) {
+		c->busy->prefix_due = false;
 		st = put_settings(
-			w, c, c->set.current, c->rediff ? OWED_TAG_REDIFF : OWED_TAG_DIFF);
-		c->rediff = false;
+			w, c, c->set.current, c->busy->rediff ? OWED_TAG_REDIFF : OWED_TAG_DIFF);
+		c->busy->rediff = false;
 	}
-	if (st == OK && c->txn == TXN_DEFERRED && !c->begin_sent)
+	if (st == OK && c->txn == TXN_DEFERRED && !c->busy->begin_sent)
 		st = put_deferred(c, s);
 	return st;
 }
@@ -187,15 +187,16 @@ COLD void going_pin_unjudged(struct going *g)
 {
 	static const char text[] = "a query too large to be judged";
 
-	pins_add(&g->c->pins, &g->w->sh->pins, PIN_UNKNOWN, g->w->now_us, text, sizeof text - 1);
+	pins_add(&g->c->busy->pins, &g->w->sh->pins, PIN_UNKNOWN, g->w->now_us, text,
+		sizeof text - 1);
 }
 
 static enum status go_execute(struct going *g)
 {
-	struct effects *e = g->c->bound;
+	struct effects *e = g->c->busy->bound;
 
-	g->c->bound = NULL;
-	g->query = g->c->bound_query;
+	g->c->busy->bound = NULL;
+	g->query = g->c->busy->bound_query;
 	going_put_verbatim(g);
 	return going_owe(
 		g, OWED_EXECUTE, OWED_CLIENT, e != NULL ? OWED_TAG_EFFECTS : OWED_TAG_NONE, 0, e);
@@ -217,11 +218,12 @@ static enum status go_query(struct going *g)
 	}
 	if (!g->in_unit) {
 		going_pin_unjudged(g);
-	} else if (going_has_ahead(c, c->unit.has_effects, c->unit.flags)) {
+	} else if (going_has_ahead(c, c->busy->unit.has_effects, c->busy->unit.flags)) {
 		if (frontend_read_query(frame_body(g->p, &g->f), &m) != OK)
 			return E_PROTO;
 		(void)judge_word(g->w, c, m.sql, m.sql_len, &v);
-		c->parse_differs = c->parse_differs || prepared_differs(m.sql, c->sql_opts, &v);
+		c->busy->parse_differs =
+			c->busy->parse_differs || prepared_differs(m.sql, c->sql_opts, &v);
 		st = sqlstmt_ahead(g->w, c, m.sql, &v, true, 0);
 		of.sql = m.sql;
 		of.v = &v;
@@ -249,7 +251,7 @@ static enum status go_flush(struct going *g)
 
 	frontend_put_sync(&out);
 	going_put(g->s, &out);
-	g->c->unnamed_parsed = false;
+	g->c->busy->unnamed_parsed = false;
 	return going_owe(g, OWED_SYNC, OWED_CLIENT, OWED_TAG_FLUSH, g->unit_len, NULL);
 }
 
@@ -282,7 +284,7 @@ static enum status go(struct going *g)
 		return go_execute(g);
 	case FRONTEND_SYNC:
 		going_put_verbatim(g);
-		g->c->unnamed_parsed = false;
+		g->c->busy->unnamed_parsed = false;
 		return going_owe(g, OWED_SYNC, OWED_CLIENT, OWED_TAG_NONE, g->unit_len, NULL);
 	case FRONTEND_FUNCTION_CALL:
 		going_put_verbatim(g);
@@ -331,9 +333,9 @@ enum status forward_unit(struct worker *w, struct client *c, const uint8_t *data
 		.unit = data,
 		.in_unit = true,
 		.is_first = true,
-		.unit_len = c->unit.len};
+		.unit_len = c->busy->unit.len};
 	bool alone = c->txn == TXN_NONE && g.s->owed.n_client == 0 &&
-		     (!c->unit_retained || !g.s->in_recovery);
+		     (!c->busy->unit_retained || !g.s->in_recovery);
 	enum status st = OK;
 	uint32_t at = 0;
 
@@ -341,17 +343,18 @@ enum status forward_unit(struct worker *w, struct client *c, const uint8_t *data
 		st = notify_put_channels(w, c);
 	if (st == OK)
 		st = forward_prefix(w, c);
-	if (c->unit.flags & (SQLV_USES_SEQ | SQLV_MAY_ADVANCE) && c->unit.runs && st == OK)
-		st = sequences_ahead(w, c, c->unit.flags);
-	c->unnamed_parsed = false;
+	if (c->busy->unit.flags & (SQLV_USES_SEQ | SQLV_MAY_ADVANCE) && c->busy->unit.runs &&
+		st == OK)
+		st = sequences_ahead(w, c, c->busy->unit.flags);
+	c->busy->unnamed_parsed = false;
 	g.s->trace[0] = '\0';
-	if (c->unit.has_effects && c->unit.cls != SQL_TXN)
-		c->block_differs = true;
-	if (c->unit.has_effects || c->txn == TXN_OPEN)
+	if (c->busy->unit.has_effects && c->busy->unit.cls != SQL_TXN)
+		c->busy->block_differs = true;
+	if (c->busy->unit.has_effects || c->txn == TXN_OPEN)
 		settings_txn_begin(&c->set);
-	while (at < c->unit.len && st == OK) {
+	while (at < c->busy->unit.len && st == OK) {
 		g.p = data + at;
-		st = frame_peek(g.p, c->unit.len - at, FRAME_LEN_MAX, &g.f);
+		st = frame_peek(g.p, c->busy->unit.len - at, FRAME_LEN_MAX, &g.f);
 		if (st != OK)
 			break;
 		g.len = g.f.total;
@@ -362,14 +365,14 @@ enum status forward_unit(struct worker *w, struct client *c, const uint8_t *data
 			g.is_first = false;
 			g.s->kept_len = 0;
 			if (g.is_numbered && alone)
-				prepared_keep(g.s, data + at, c->unit.len - at);
+				prepared_keep(g.s, data + at, c->busy->unit.len - at);
 		}
 		at += g.f.total;
 	}
 	*sent = at;
 	if (st == E_AGAIN) /* the rest follows as a stream */
 		return st;
-	activity_keep(g.s, data, c->unit.len);
+	activity_keep(g.s, data, c->busy->unit.len);
 	begin_unit(w, c);
 	conn_flush(g.s->conn);
 	return st;
@@ -411,7 +414,7 @@ enum status forward_message(
 	if (info->flags & FRONTEND_IS_SMALL && !frame_is_complete(&g.f, len))
 		return OK; /* forwarded whole or not at all */
 	g.len = frame_part(g.f.total, len);
-	c->body_dropped = is_skipped(&g); /* what comes of it later, too */
+	c->busy->body_dropped = is_skipped(&g); /* what comes of it later, too */
 	st = go(&g);
 	if (st == E_AGAIN)
 		return OK; /* the names of a Bind, or a named Parse, are not complete */
@@ -420,8 +423,8 @@ enum status forward_message(
 	if (g.f.type == FRONTEND_QUERY || g.f.type == FRONTEND_PARSE || g.f.type == FRONTEND_BIND)
 		activity_keep(g.s, data, g.len);
 	*used = g.len;
-	c->body_left = (uint32_t)(g.f.total - g.len);
-	g.s->in_message = c->body_left != 0 && !c->body_dropped;
+	c->busy->body_left = (uint32_t)(g.f.total - g.len);
+	g.s->in_message = c->busy->body_left != 0 && !c->busy->body_dropped;
 	if (info->flags & FRONTEND_ENDS_UNIT)
 		begin_unit(w, c);
 	return OK;

@@ -71,11 +71,11 @@ enum status forward_intern(
 	struct worker *w, struct client *c, const struct msg_parse *m, struct stmt **out) MUST_USE;
 
 /*
- * Send the client's complete unit (c->unit.len bytes at `data`) to its server, everything that must
- * go ahead of it first, and flush. Errors: E_NOMEM, E_LIMIT (too much in flight), E_PROTO
+ * Send the client's complete unit (c->busy->unit.len bytes at `data`) to its server, everything
+ * that must go ahead of it first, and flush. Errors: E_NOMEM, E_LIMIT (too much in flight), E_PROTO
  * (malformed message): the server is in an unknown state and has to be closed, the client too.
- * E_AGAIN: only *sent bytes of it are sent, its next message waits for an answer (c->checking): it
- * goes on as a stream.
+ * E_AGAIN: only *sent bytes of it are sent, its next message waits for an answer
+ * (c->busy->checking): it goes on as a stream.
  */
 enum status forward_unit(
 	struct worker *w, struct client *c, const uint8_t *data, uint32_t *sent) MUST_USE;
@@ -91,7 +91,7 @@ enum status forward_prefix(struct worker *w, struct client *c) MUST_USE;
 
 /*
  * Send one message of a stream, of which `len` bytes are there (its head at least); the rest of a
- * large one is left to c->body_left. *used: bytes taken; 0 if more is needed first.
+ * large one is left to c->busy->body_left. *used: bytes taken; 0 if more is needed first.
  */
 enum status forward_message(
 	struct worker *w, struct client *c, const uint8_t *data, size_t len, size_t *used) MUST_USE;

@@ -50,10 +50,10 @@ static enum status bind_effects(struct going *g, const char *sql, size_t len, ui
 	struct sql_verdict v;
 	enum status st;
 
-	if (c->bound != NULL) { /* its portal may be executed all the same */
-		effects_unsure(g->w, c, c->bound, true);
-		effects_free(c->bound);
-		c->bound = NULL;
+	if (c->busy->bound != NULL) { /* its portal may be executed all the same */
+		effects_unsure(g->w, c, c->busy->bound, true);
+		effects_free(c->busy->bound);
+		c->busy->bound = NULL;
 	}
 	if (!word_has_ahead(c, word))
 		return OK;
@@ -61,13 +61,13 @@ static enum status bind_effects(struct going *g, const char *sql, size_t len, ui
 	of.v = &v;
 	if (read_values(g, &values))
 		of.values = &values;
-	c->parse_differs = c->parse_differs || prepared_differs(sql, c->sql_opts, &v);
+	c->busy->parse_differs = c->busy->parse_differs || prepared_differs(sql, c->sql_opts, &v);
 	st = sqlstmt_ahead(g->w, c, sql, &v, false, g->in_use);
 	if (st == OK)
-		st = effects_begin(g->w, c, g->s, &of, &c->bound);
+		st = effects_begin(g->w, c, g->s, &of, &c->busy->bound);
 	/* A named portal may be executed later, or not at all. */
-	if (st == OK && c->bound != NULL && g->bind != NULL && g->bind->portal_len != 0)
-		effects_unsure(g->w, c, c->bound, true);
+	if (st == OK && c->busy->bound != NULL && g->bind != NULL && g->bind->portal_len != 0)
+		effects_unsure(g->w, c, c->busy->bound, true);
 	return st;
 }
 
@@ -109,12 +109,12 @@ static enum status await_shape(struct going *g, const char *client_name, uint64_
 	struct wr out = wr_of(buf, sizeof buf);
 	enum status st = put_describe_hidden(g, client_name, number);
 
-	if (st != OK || (g->c->holding && g->s->in_recovery))
+	if (st != OK || (g->c->busy->holding && g->s->in_recovery))
 		return st;
 	frontend_put_flush(&out);
 	going_put(g->s, &out);
 	conn_flush(g->s->conn);
-	g->c->checking = true;
+	g->c->busy->checking = true;
 	return E_AGAIN;
 }
 
@@ -188,7 +188,7 @@ static enum status revive_unnamed(struct going *g, struct meant *out)
 /*
  * What the client's statement `name` is on this server, prepared if need be. E_NOTFOUND: the client
  * has no such statement. E_INVALID: its result has changed since the client was told of it.
- * E_AGAIN: whether it has changed is being asked; c->checking is set.
+ * E_AGAIN: whether it has changed is being asked; c->busy->checking is set.
  */
 static enum status server_stmt(struct going *g, const char *name, struct meant *out)
 {
@@ -203,7 +203,7 @@ static enum status server_stmt(struct going *g, const char *name, struct meant *
 	if (c->verbatim)
 		return OK;
 	if (name[0] == '\0')
-		return c->unnamed_parsed ? OK : revive_unnamed(g, out);
+		return c->busy->unnamed_parsed ? OK : revive_unnamed(g, out);
 	entry = stmt_names_find(&c->names, name);
 	if (entry == NULL)
 		return E_NOTFOUND;
@@ -223,7 +223,7 @@ static enum status effects_of_bind(struct going *g, const struct msg_bind *m)
 	struct stmt_name *entry;
 	struct msg_parse p;
 
-	if (m->stmt_len == 0 && !c->unnamed_parsed && !c->verbatim)
+	if (m->stmt_len == 0 && !c->busy->unnamed_parsed && !c->verbatim)
 		return OK; /* revive_unnamed did it */
 	if (m->stmt_len == 0 || c->verbatim) {
 		if (c->unnamed == NULL || c->unnamed->len == 0)
@@ -273,8 +273,8 @@ static uint64_t numbered(struct going *g, uint64_t number)
 /* What a Describe of the portal will tell is news for the client. */
 static COLD enum status expect_shape(struct going *g, const struct msg_bind *m, uint64_t number)
 {
-	g->c->expected = prepared_note_new(g->c, m->stmt, m->portal, number);
-	return g->c->expected != NULL ? OK : E_NOMEM;
+	g->c->busy->expected = prepared_note_new(g->c, m->stmt, m->portal, number);
+	return g->c->busy->expected != NULL ? OK : E_NOMEM;
 }
 
 /* The statement that an Execute of this portal will run. */
@@ -283,9 +283,9 @@ static void note_query(struct going *g, const struct meant *to)
 	struct client *c = g->c;
 
 	if (to->entry != NULL)
-		c->bound_query = queries_of_stmt(g->w, c, to->entry->stmt);
+		c->busy->bound_query = queries_of_stmt(g->w, c, to->entry->stmt);
 	else
-		c->bound_query = c->verbatim ? 0 : queries_of_unnamed(g->w, c, c->unnamed);
+		c->busy->bound_query = c->verbatim ? 0 : queries_of_unnamed(g->w, c, c->unnamed);
 }
 
 enum status going_bind(struct going *g)
@@ -304,9 +304,9 @@ enum status going_bind(struct going *g)
 	if (st == E_AGAIN)
 		return st;
 	g->c->db->stats.binds++;
-	if (g->c->expected != NULL) {
-		free(g->c->expected);
-		g->c->expected = NULL;
+	if (g->c->busy->expected != NULL) {
+		free(g->c->busy->expected);
+		g->c->busy->expected = NULL;
 	}
 	if (st == E_NOTFOUND)
 		return put_bind_refused(g, &m, NAME_IS_MISSING);
@@ -330,12 +330,12 @@ enum status going_bind(struct going *g)
 
 static enum status describe_portal(struct going *g, const struct msg_target *m)
 {
-	struct prepared_note *note = g->c->expected;
+	struct prepared_note *note = g->c->busy->expected;
 
 	going_put_verbatim(g);
 	if (note == NULL || strcmp(note->portal, m->name) != 0)
 		return going_owe(g, OWED_DESCRIBE, OWED_CLIENT, OWED_TAG_NONE, 0, NULL);
-	g->c->expected = NULL;
+	g->c->busy->expected = NULL;
 	return going_owe(g, OWED_DESCRIBE, OWED_CLIENT, OWED_TAG_SHAPE, note->number, note);
 }
 
@@ -419,7 +419,7 @@ enum status going_close(struct going *g)
 	if (st != OK)
 		return st;
 	if (m.kind == 'S' && m.name_len == 0 && !c->verbatim) {
-		c->unnamed_parsed = false;
+		c->busy->unnamed_parsed = false;
 		if (c->unnamed != NULL)
 			c->unnamed->is_closed = true;
 	}

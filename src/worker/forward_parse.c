@@ -30,7 +30,8 @@ static bool parses_for_itself(const struct going *g)
 {
 	const struct client *c = g->c;
 
-	return c->schema_sent || c->unit.flags & SQLV_SCHEMA || c->parse_differs || g->executes;
+	return c->busy->schema_sent || c->busy->unit.flags & SQLV_SCHEMA ||
+	       c->busy->parse_differs || g->executes;
 }
 
 /* Room for one more statement on the server; its number. */
@@ -64,7 +65,7 @@ static enum status parse_ahead(struct going *g, const char *sql, size_t len)
 {
 	struct sql_verdict v;
 
-	if (g->in_unit && !g->c->unit.has_effects)
+	if (g->in_unit && !g->c->busy->unit.has_effects)
 		return OK;
 	(void)judge_word(g->w, g->c, sql, len, &v);
 	return sqlstmt_ahead_of_parse(g->w, g->c, sql, &v, &g->executes);
@@ -182,8 +183,8 @@ static enum status put_parse_duplicate(
  */
 static bool parses_as_for_all(const struct client *c, const struct server *s)
 {
-	return !s->in_recovery && !c->block_differs && !c->schema_sent && !pins_any(&c->pins) &&
-	       !(c->unit.flags & SQLV_SCHEMA);
+	return !s->in_recovery && !c->busy->block_differs && !c->busy->schema_sent &&
+	       !pins_any(&c->busy->pins) && !(c->busy->unit.flags & SQLV_SCHEMA);
 }
 
 static enum status put_parse_named(
@@ -261,7 +262,7 @@ static COLD enum status put_parse_large(struct going *g)
 		free(note);
 		return going_owe(g, OWED_PARSE, OWED_CLIENT, OWED_TAG_NONE, 0, NULL);
 	}
-	pins_add(&c->pins, &g->w->sh->pins, PIN_LARGE_STATEMENT, g->w->now_us, text,
+	pins_add(&c->busy->pins, &g->w->sh->pins, PIN_LARGE_STATEMENT, g->w->now_us, text,
 		sizeof text - 1);
 	return going_owe(g, OWED_PARSE, OWED_CLIENT, OWED_TAG_SQL, 0, note);
 }
@@ -314,10 +315,10 @@ static enum status judge_unnamed_again(struct going *g)
 	struct client *c = g->c;
 
 	if (c->verbatim)
-		return g->in_unit && !c->unit.has_effects ? OK : trace_verbatim(g);
+		return g->in_unit && !c->busy->unit.has_effects ? OK : trace_verbatim(g);
 	if (!g->in_unit)
 		return judge_streamed(g);
-	if (c->unit.has_effects && c->unit.n_stmts > 1)
+	if (c->busy->unit.has_effects && c->busy->unit.n_stmts > 1)
 		judge_unnamed(g->w, c, frame_body(g->p, &g->f));
 	return OK;
 }
@@ -348,7 +349,7 @@ enum status going_parse(struct going *g)
 			return st;
 		c->db->stats.client_parses++;
 		going_put_verbatim(g);
-		g->c->unnamed_parsed = true;
+		g->c->busy->unnamed_parsed = true;
 		c->unnamed_serial++;
 		if (c->unnamed != NULL) {
 			c->unnamed->is_closed = false;

@@ -31,7 +31,7 @@ struct found_note {
 
 static COLD void give_up(struct worker *w, struct client *c, const char *what)
 {
-	pins_add(&c->pins, &w->sh->pins, PIN_SET_CONFIG, w->now_us, what, strlen(what));
+	pins_add(&c->busy->pins, &w->sh->pins, PIN_SET_CONFIG, w->now_us, what, strlen(what));
 }
 
 void found_out_doubt(struct worker *w, struct client *c, const char *name, bool value)
@@ -39,25 +39,25 @@ void found_out_doubt(struct worker *w, struct client *c, const char *name, bool 
 	struct settings *more;
 	const char *has;
 
-	if (c->doubt_names == NULL)
-		c->doubt_names = settings_empty(w->settings);
-	has = settings_get(c->doubt_names, name);
+	if (c->busy->doubt_names == NULL)
+		c->busy->doubt_names = settings_empty(w->settings);
+	has = settings_get(c->busy->doubt_names, name);
 	if (has != NULL && (!value || *has == *ASK_VALUE))
 		return;
-	if (settings_n(c->doubt_names) >= CUSTOM_NAMES_MAX ||
-		settings_put(w->settings, c->doubt_names, name, value ? ASK_VALUE : ASK_TRACE,
+	if (settings_n(c->busy->doubt_names) >= CUSTOM_NAMES_MAX ||
+		settings_put(w->settings, c->busy->doubt_names, name, value ? ASK_VALUE : ASK_TRACE,
 			&more) != OK) {
 		give_up(w, c, name);
 		return;
 	}
-	settings_unref(w->settings, c->doubt_names);
-	c->doubt_names = more;
+	settings_unref(w->settings, c->busy->doubt_names);
+	c->busy->doubt_names = more;
 }
 
 void found_out_doubt_all(struct client *c)
 {
-	c->doubt_all = true;
-	c->parse_differs = true;
+	c->busy->doubt_all = true;
+	c->busy->parse_differs = true;
 }
 
 void found_out_doubt_everything(struct worker *w, struct client *c)
@@ -71,9 +71,9 @@ void found_out_doubt_everything(struct worker *w, struct client *c)
 
 void found_out_forget(struct worker *w, struct client *c)
 {
-	settings_unref(w->settings, c->doubt_names);
-	c->doubt_names = NULL;
-	c->doubt_all = false;
+	settings_unref(w->settings, c->busy->doubt_names);
+	c->busy->doubt_names = NULL;
+	c->busy->doubt_all = false;
 }
 
 /* --- asking --- */
@@ -109,10 +109,10 @@ static struct found_note *note_new(struct worker *w, struct client *c)
 		return NULL;
 	n->table = w->settings;
 	n->found = settings_empty(w->settings);
-	n->names = c->doubt_names;
-	n->all = c->doubt_all;
-	c->doubt_names = NULL;
-	c->doubt_all = false;
+	n->names = c->busy->doubt_names;
+	n->all = c->busy->doubt_all;
+	c->busy->doubt_names = NULL;
+	c->busy->doubt_all = false;
 	return n;
 }
 
@@ -127,7 +127,7 @@ void found_out_free(struct worker *w, struct found_note *n)
 
 static enum status ask(struct worker *w, struct client *c)
 {
-	size_t n = c->doubt_names != NULL ? settings_n(c->doubt_names) : 0;
+	size_t n = c->busy->doubt_names != NULL ? settings_n(c->busy->doubt_names) : 0;
 	size_t cap = QUERY_TEXT_MAX + n * (NAME_TEXT_MAX + 32u);
 	char *text = malloc(cap);
 	struct found_note *note = text != NULL ? note_new(w, c) : NULL;
@@ -149,13 +149,13 @@ bool found_out_send(struct worker *w, struct client *c)
 {
 	struct server *s = c->server;
 
-	if (!found_out_is_due(c) || !server_is_quiet(s) || s->txn_status != 'I' || c->streaming ||
-		c->body_left != 0 || c->sent_len != 0)
+	if (!found_out_is_due(c) || !server_is_quiet(s) || s->txn_status != 'I' ||
+		c->busy->streaming || c->busy->body_left != 0 || c->busy->sent_len != 0)
 		return false;
 	/* Session mode: the server stays with its client, and is cleaned after it. */
 	if (c->verbatim)
 		return false;
-	if (c->prefix_due && forward_prefix(w, c) != OK) {
+	if (c->busy->prefix_due && forward_prefix(w, c) != OK) {
 		give_up(w, c, "what has been set");
 		return false;
 	}
@@ -320,7 +320,7 @@ static void apply(struct worker *w, struct client *c, const struct found_note *n
 		give_up(w, c, "what has been set");
 	} else if (r.set != c->set.current) {
 		settings_txn_found(&c->set, r.set);
-		savepoints_found(c->savepoints, &c->set);
+		savepoints_found(c->busy->savepoints, &c->set);
 		client_settings_changed(w, c);
 	}
 	settings_unref(w->settings, r.set);

@@ -20,7 +20,7 @@ COLD void found_out_doubt_everything(struct worker *w, struct client *c);
 
 static inline bool found_out_is_due(const struct client *c)
 {
-	return c->doubt_names != NULL || c->doubt_all;
+	return c->busy->doubt_names != NULL || c->busy->doubt_all;
 }
 
 /* Ask, if no transaction is open and nothing is owed. False: nothing was sent. */

@@ -161,6 +161,7 @@ static uint32_t home_of(struct worker *w, const struct client *c)
 /* The client is this worker's no more; nothing of it but the memory and the conn remains. */
 static void client_leaves(struct worker *w, struct client *c)
 {
+	busy_end(w, c);
 	wheel_del(&w->wheel, &c->timer);
 	worker_slot_give(w, c->slot);
 	list_del(&c->link);
@@ -199,7 +200,7 @@ void handover_client_in(struct worker *w, struct mail *m)
 	list_push_back(&w->clients, &c->link);
 	w->n_clients++;
 	w->n_clients_login++;
-	if (worker_slot_take(w, c, &c->slot) != OK ||
+	if (busy_begin(w, c) != OK || worker_slot_take(w, c, &c->slot) != OK ||
 		settings_txn_adopt(&c->set, w->settings) != OK ||
 		settings_adopt(w->settings, &c->custom) != OK ||
 		stmt_names_adopt(&c->names, w->stmts) != OK ||

@@ -23,18 +23,20 @@ uint32_t image_format(void)
 
 static bool is_between_units(const struct client *c)
 {
-	return c->txn == TXN_NONE && c->sent_len == 0 && c->body_left == 0 && !c->body_dropped &&
-	       !c->streaming && !c->skip_to_sync && !c->flushed && !c->stalled && !c->checking &&
-	       !c->drop_next && !c->feeding && c->refused_len == 0 && !c->unit_retained &&
-	       !c->begin_sent && !c->commit_sent && !c->force_primary && !c->asked_to_flush;
+	return c->txn == TXN_NONE && c->busy->sent_len == 0 && c->busy->body_left == 0 &&
+	       !c->busy->body_dropped && !c->busy->streaming && !c->busy->skip_to_sync &&
+	       !c->busy->flushed && !c->busy->stalled && !c->busy->checking &&
+	       !c->busy->drop_next && !c->busy->feeding && c->busy->refused_len == 0 &&
+	       !c->busy->unit_retained && !c->busy->begin_sent && !c->busy->commit_sent &&
+	       !c->busy->force_primary && !c->busy->asked_to_flush;
 }
 
 static bool has_what_stays(const struct client *c)
 {
-	return c->replication || c->listening != NULL || pins_any(&c->pins) || c->pin_counted ||
-	       c->savepoints != NULL || c->bound != NULL || c->expected != NULL ||
-	       c->doubt_names != NULL || c->doubt_all || c->set.in_txn ||
-	       c->set.current != c->set.committed ||
+	return c->replication || c->listening != NULL || pins_any(&c->busy->pins) ||
+	       c->busy->pin_counted || c->busy->savepoints != NULL || c->busy->bound != NULL ||
+	       c->busy->expected != NULL || c->busy->doubt_names != NULL || c->busy->doubt_all ||
+	       c->set.in_txn || c->set.current != c->set.committed ||
 	       (c->params != NULL && params_is_pending(c->params));
 }
 
@@ -165,7 +167,7 @@ void image_put(const struct client *c, struct wr *out)
 	wr_bytes(out, c->key, c->key_len);
 	wr_u64(out, c->connected_us);
 	wr_u64(out, c->request_us);
-	wr_u64(out, c->wait_begun_us);
+	wr_u64(out, c->busy->wait_begun_us);
 	wr_u8(out, c->hint_told);
 	put_own(out, acc);
 	put_baseline(out, acc);
@@ -415,7 +417,7 @@ static enum status read_facts(struct worker *w, struct client *c, struct rd *in)
 	c->key_len = len;
 	c->connected_us = read_time(w, in);
 	c->request_us = read_time(w, in);
-	c->wait_begun_us = read_time(w, in);
+	c->busy->wait_begun_us = read_time(w, in);
 	c->hint_told = rd_u8(in) != 0;
 	return in->bad ? E_PROTO : OK;
 }

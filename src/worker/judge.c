@@ -234,7 +234,7 @@ static COLD void take_hints(struct worker *w, struct client *c, const char *sql,
 
 	if (!ask_read_hints(sql, len, &hints, unknown))
 		return;
-	ask_merge(&c->unit.ask, &hints);
+	ask_merge(&c->busy->unit.ask, &hints);
 	if (unknown[0] != '\0')
 		hint_is_unknown(w, c, unknown);
 }
@@ -272,13 +272,13 @@ bool judge_may_ask_replica(struct worker *w, const struct client *c, const char 
 static bool is_heeded(const struct client *c, uint64_t word)
 {
 	return (word & WORD_HINTS) != 0 || c->params != NULL || c->txn == TXN_DEFERRED ||
-	       c->unit.ask.route != 0;
+	       c->busy->unit.ask.route != 0;
 }
 
 /* What the client asks for about one statement of its unit. */
 static void heed(struct worker *w, struct client *c, const char *sql, size_t len)
 {
-	struct unit *u = &c->unit;
+	struct unit *u = &c->busy->unit;
 	bool is_first = u->n_stmts <= 1;
 
 	if (ask_may_have_hints(sql, len))
@@ -332,8 +332,8 @@ static bool is_kept_unnamed(const struct client *c, struct rd body)
 	const struct unnamed *u = c->unnamed;
 
 	return u != NULL && u->len == body.left && u->len != 0 && !c->verbatim &&
-	       !pins_any(&c->pins) && u->sql_opts == c->sql_opts && !judge_has_effects(u->word) &&
-	       (u->word & WORD_GEN_MASK) == catalog_bits(c) &&
+	       !pins_any(&c->busy->pins) && u->sql_opts == c->sql_opts &&
+	       !judge_has_effects(u->word) && (u->word & WORD_GEN_MASK) == catalog_bits(c) &&
 	       memcmp(u->body, body.p, body.left) == 0;
 }
 
@@ -342,15 +342,15 @@ static void note_probe(struct worker *w, struct client *c, const struct stmt_nam
 {
 	struct sql_verdict v;
 
-	if (c->probe_due || !pins_hold_state(&c->pins))
+	if (c->busy->probe_due || !pins_hold_state(&c->busy->pins))
 		return;
 	(void)judge_word(w, c, name->stmt->query, name->stmt->query_len, &v);
-	c->probe_due = probe_is_due(c, &v, name->stmt->query, name->stmt->query_len);
+	c->busy->probe_due = probe_is_due(c, &v, name->stmt->query, name->stmt->query_len);
 }
 
 static enum status judge_parse(struct worker *w, struct client *c, struct rd body)
 {
-	struct unit *u = &c->unit;
+	struct unit *u = &c->busy->unit;
 	struct sql_verdict v;
 	struct msg_parse m;
 	uint64_t word;
@@ -365,7 +365,7 @@ static enum status judge_parse(struct worker *w, struct client *c, struct rd bod
 	if (frontend_read_parse(body, &m) != OK)
 		return E_PROTO;
 	word = judge_word(w, c, m.sql, m.sql_len, &v);
-	c->probe_due = c->probe_due || probe_is_due(c, &v, m.sql, m.sql_len);
+	c->busy->probe_due = c->busy->probe_due || probe_is_due(c, &v, m.sql, m.sql_len);
 	if (m.name_len == 0 && !c->verbatim)
 		keep_unnamed(c, body, word);
 	unit_add_word(u, word);
@@ -392,29 +392,29 @@ static enum status judge_bind(
 	if (frontend_read_bind(body, (uint32_t)body.left, &m) != OK)
 		return E_PROTO;
 	if (m.stmt_len != 0 && c->verbatim && stmt_names_find(&c->names, m.stmt) != NULL)
-		c->unit.ours = true; /* the server's names are its own, but for ours */
+		c->busy->unit.ours = true; /* the server's names are its own, but for ours */
 	if (m.stmt_len == 0) {
 		if (unnamed_parsed)
 			return OK;
 		if (c->unnamed != NULL && c->unnamed->len != 0 &&
 			(c->unnamed->word & WORD_GEN_MASK) == catalog_bits(c))
-			unit_add_word(&c->unit, c->unnamed->word);
+			unit_add_word(&c->busy->unit, c->unnamed->word);
 		else
-			unit_is_unknown(&c->unit);
+			unit_is_unknown(&c->busy->unit);
 		return OK;
 	}
 	name = c->verbatim ? NULL : stmt_names_find(&c->names, m.stmt);
 	if (name != NULL && name->stmt->is_sql) {
-		unit_is_unknown(&c->unit); /* as its EXECUTE */
+		unit_is_unknown(&c->busy->unit); /* as its EXECUTE */
 	} else if (name != NULL) {
 		uint64_t word = judge_stmt(w, c, name);
 
-		unit_add_word(&c->unit, word);
+		unit_add_word(&c->busy->unit, word);
 		if (is_heeded(c, word))
 			heed(w, c, name->stmt->query, name->stmt->query_len);
 		note_probe(w, c, name);
 	} else {
-		c->unit.may_name_later = true; /* parsed in this very unit, or unknown */
+		c->busy->unit.may_name_later = true; /* parsed in this very unit, or unknown */
 	}
 	return OK;
 }
@@ -428,16 +428,16 @@ static enum status judge_simple(struct worker *w, struct client *c, struct rd bo
 	if (frontend_read_query(body, &m) != OK)
 		return E_PROTO;
 	word = judge_word(w, c, m.sql, m.sql_len, &v);
-	unit_add_word(&c->unit, word);
+	unit_add_word(&c->busy->unit, word);
 	if (is_heeded(c, word))
 		heed(w, c, m.sql, m.sql_len);
-	c->probe_due = c->probe_due || probe_is_due(c, &v, m.sql, m.sql_len);
+	c->busy->probe_due = c->busy->probe_due || probe_is_due(c, &v, m.sql, m.sql_len);
 	return OK;
 }
 
 enum status judge_unit(struct worker *w, struct client *c, const uint8_t *data)
 {
-	struct unit *u = &c->unit;
+	struct unit *u = &c->busy->unit;
 	bool unnamed_parsed = false, parsed = false;
 	uint32_t at = 0, n_msgs = 0;
 	enum status st = OK;

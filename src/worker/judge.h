@@ -40,7 +40,8 @@ static inline uint32_t judge_flags(uint64_t word)
 const char *judge_executed(struct worker *w, struct client *c, const struct stmt *st, size_t *len,
 	struct sql_verdict *out);
 
-/* Judge the complete unit of c->unit.len bytes at `data`. Errors: E_PROTO a malformed message. */
+/* Judge the complete unit of c->busy->unit.len bytes at `data`. Errors: E_PROTO a malformed
+ * message. */
 __attribute__((noinline)) /* bench/choice.py counts what it costs */
 enum status
 judge_unit(struct worker *w, struct client *c, const uint8_t *data) MUST_USE;

@@ -13,7 +13,7 @@
 
 struct client *line_client(struct waiter *x)
 {
-	return list_entry(x, struct client, waiter);
+	return list_entry(x, struct busy, waiter)->client;
 }
 
 static void pool_waiters_changed(struct worker *w, struct pool *p)
@@ -51,29 +51,29 @@ static void arm_fresh(struct worker *w)
 
 static void leave_fresh(struct worker *w, struct client *c)
 {
-	waitq_remove(&c->waiter);
-	mark_clock_wait_end(&w->sh->clock, c->fresh_cluster);
+	waitq_remove(&c->busy->waiter);
+	mark_clock_wait_end(&w->sh->clock, c->busy->fresh_cluster);
 	if (waitq_len(&w->fresh) == 0)
 		arm_fresh(w);
 }
 
 void line_leave(struct worker *w, struct client *c)
 {
-	struct pool *p = c->line_pool;
+	struct pool *p = c->busy->line_pool;
 
-	if (c->wanted != NULL) {
-		c->wanted->wanted_by = NULL;
-		c->wanted = NULL;
+	if (c->busy->wanted != NULL) {
+		c->busy->wanted->wanted_by = NULL;
+		c->busy->wanted = NULL;
 	}
-	if (!waiter_waits(&c->waiter))
+	if (!waiter_waits(&c->busy->waiter))
 		return;
-	if (c->waiter.in == &w->fresh) {
+	if (c->busy->waiter.in == &w->fresh) {
 		leave_fresh(w, c);
 		return;
 	}
-	waitq_remove(&c->waiter);
-	c->line_pool = NULL;
-	c->wants_pin = false;
+	waitq_remove(&c->busy->waiter);
+	c->busy->line_pool = NULL;
+	c->busy->wants_pin = false;
 	if (p != NULL)
 		pool_waiters_changed(w, p);
 	else
@@ -89,14 +89,14 @@ void line_stop(struct worker *w, struct client *c)
 
 void line_note_wait(struct worker *w, struct client *c)
 {
-	uint64_t us = c->wait_begun_us != 0 ? w->now_us - c->wait_begun_us : 0;
+	uint64_t us = c->busy->wait_begun_us != 0 ? w->now_us - c->busy->wait_begun_us : 0;
 
-	c->wait_begun_us = 0;
-	c->wait_told = false;
+	c->busy->wait_begun_us = 0;
+	c->busy->wait_told = false;
 	waits_end(w, c);
 	if (c->state == CLIENT_WELCOME)
 		return; /* a login is no unit */
-	c->queued_us = us;
+	c->busy->queued_us = us;
 	hist_add(&c->acc->wait, us);
 	c->db->stats.wait_us += us;
 }
@@ -119,16 +119,17 @@ static void refuse_full(struct worker *w, struct client *c)
 void line_stand(struct worker *w, struct client *c, struct pool *p, bool wants_pin)
 {
 	struct waitq *q = p == NULL ? &c->acc->nowhere : wants_pin ? &p->pin_line : &p->line;
-	uint64_t since = c->wait_begun_us != 0 ? c->wait_begun_us : w->now_us;
+	uint64_t since = c->busy->wait_begun_us != 0 ? c->busy->wait_begun_us : w->now_us;
 	uint64_t timeout = c->acc->query_wait_timeout_us;
 
-	c->wait_begun_us = since;
-	if (waitq_push(q, &c->waiter, since, timeout != 0 ? since + timeout : UINT64_MAX) != OK) {
+	c->busy->wait_begun_us = since;
+	if (waitq_push(q, &c->busy->waiter, since, timeout != 0 ? since + timeout : UINT64_MAX) !=
+		OK) {
 		refuse_full(w, c);
 		return;
 	}
-	c->line_pool = p;
-	c->wants_pin = wants_pin;
+	c->busy->line_pool = p;
+	c->busy->wants_pin = wants_pin;
 	waits_begin(w, c, p);
 	if (c->state == CLIENT_IDLE)
 		client_transition(w, c, CLIENT_QUEUED);
@@ -140,20 +141,20 @@ void line_stand(struct worker *w, struct client *c, struct pool *p, bool wants_p
 
 void line_stand_fresh(struct worker *w, struct client *c, uint64_t deadline_us)
 {
-	uint64_t since = c->wait_begun_us != 0 ? c->wait_begun_us : w->now_us;
+	uint64_t since = c->busy->wait_begun_us != 0 ? c->busy->wait_begun_us : w->now_us;
 
-	c->wait_begun_us = since;
-	if (waitq_push(&w->fresh, &c->waiter, since, deadline_us) != OK) {
+	c->busy->wait_begun_us = since;
+	if (waitq_push(&w->fresh, &c->busy->waiter, since, deadline_us) != OK) {
 		refuse_full(w, c);
 		return;
 	}
-	c->line_pool = NULL;
-	c->wants_pin = false;
+	c->busy->line_pool = NULL;
+	c->busy->wants_pin = false;
 	waits_begin(w, c, NULL);
-	c->fresh_cluster = (uint16_t)c->db->conf->cluster_id;
+	c->busy->fresh_cluster = (uint16_t)c->db->conf->cluster_id;
 	if (c->state == CLIENT_IDLE)
 		client_transition(w, c, CLIENT_QUEUED);
-	if (mark_clock_wait_begin(&w->sh->clock, c->fresh_cluster))
+	if (mark_clock_wait_begin(&w->sh->clock, c->busy->fresh_cluster))
 		w->sh->control.wake(w->sh->control.wake_arg);
 	if (!wheel_is_armed(&w->fresh_timer))
 		arm_fresh(w);
@@ -173,13 +174,13 @@ void line_look_fresh(struct worker *w)
 
 static const char *wait_hint(const struct client *c, const struct pool *p)
 {
-	if (c->wants_pin)
+	if (c->busy->wants_pin)
 		return "All places for pinned clients of the pool are taken: see max_pinned and "
 		       "SHOW PINS.";
 	if (c->db->paused)
 		return "The database is paused; RESUME ends it.";
 	if (p == NULL)
-		return choose_hint_text(c->route_hint);
+		return choose_hint_text(c->busy->route_hint);
 	return "No server of the pool became free within query_wait_timeout: see pool_size, "
 	       "reserve_pool_size and SHOW POOLS.";
 }
@@ -239,9 +240,9 @@ void line_tell(struct worker *w, struct waitq *q)
 
 		if (w->now_us - x->since_us < notify_us)
 			break; /* the line is in order of age */
-		if (c->wait_told || c->state != CLIENT_WAITING)
+		if (c->busy->wait_told || c->state != CLIENT_WAITING)
 			continue;
-		c->wait_told = true;
+		c->busy->wait_told = true;
 		conn_put_copy(c->conn, buf, out.len);
 		conn_flush(c->conn);
 	}

@@ -16,10 +16,10 @@ void link_make(struct worker *w, struct client *c, struct server *s)
 	line_note_wait(w, c);
 	c->db->stats.server_assignments += c->state != CLIENT_WELCOME;
 	c->server = s;
-	c->prefix_due = true;
-	c->rediff = false;
-	c->deferred_failed = false;
-	c->read_epoch = n != NULL ? n->epoch : 0;
+	c->busy->prefix_due = true;
+	c->busy->rediff = false;
+	c->busy->deferred_failed = false;
+	c->busy->read_epoch = n != NULL ? n->epoch : 0;
 	s->client = c;
 	s->ends_client = false;
 	server_transition(w, s, SERVER_LINKED);
@@ -32,9 +32,9 @@ void link_break(struct worker *w, struct client *c)
 	struct server *s = c->server;
 
 	PANIC_IF(s == NULL || s->client != c);
-	if (c->state != CLIENT_WELCOME && !c->prefix_due) /* else it has not got them yet */
+	if (c->state != CLIENT_WELCOME && !c->busy->prefix_due) /* else it has not got them yet */
 		server_set_settings(w, s, c->set.current);
-	s->dirt |= pins_after(&c->pins);
+	s->dirt |= pins_after(&c->busy->pins);
 	if (found_out_is_due(c)) { /* what it has set there is not known */
 		found_out_forget(w, c);
 		s->dirt |= CLEAN(ALL);
@@ -47,14 +47,14 @@ void link_break(struct worker *w, struct client *c)
 	}
 	s->client = NULL;
 	c->server = NULL;
-	c->holding = false;
-	c->unit_retained = false;
-	c->begin_sent = false;
+	c->busy->holding = false;
+	c->busy->unit_retained = false;
+	c->busy->begin_sent = false;
 	if (s->has_odd)
 		prepared_drop_odd(s);
-	if (c->expected != NULL) {
-		free(c->expected);
-		c->expected = NULL;
+	if (c->busy->expected != NULL) {
+		free(c->busy->expected);
+		c->busy->expected = NULL;
 	}
 	if (conn_rx_is_paused(s->conn)) /* this client was slow; the next one is not */
 		conn_rx_resume(s->conn);
@@ -64,9 +64,9 @@ void link_break(struct worker *w, struct client *c)
 
 bool link_may_release(const struct client *c, const struct server *s)
 {
-	return server_is_quiet(s) && s->txn_status == 'I' && !pins_any(&c->pins) &&
-	       c->acc->mode != POOL_MODE_SESSION && !c->streaming && c->body_left == 0 &&
-	       c->sent_len == 0;
+	return server_is_quiet(s) && s->txn_status == 'I' && !pins_any(&c->busy->pins) &&
+	       c->acc->mode != POOL_MODE_SESSION && !c->busy->streaming &&
+	       c->busy->body_left == 0 && c->busy->sent_len == 0;
 }
 
 void link_release(struct worker *w, struct client *c, struct server *s)
@@ -74,9 +74,9 @@ void link_release(struct worker *w, struct client *c, struct server *s)
 	conn_flush(c->conn);
 	client_count_bytes(c);
 	link_break(w, c);
-	pins_clear(&c->pins, &w->sh->pins);
+	pins_clear(&c->busy->pins, &w->sh->pins);
 	pinning_release(w, c);
-	c->seq_kept = false;
+	c->busy->seq_kept = false;
 	server_release(w, s);
 	if (c->state == CLIENT_CLOSED)
 		return;
@@ -89,9 +89,9 @@ void link_release(struct worker *w, struct client *c, struct server *s)
 
 void link_let_go(struct worker *w, struct client *c)
 {
-	if (c->seq_kept)
-		pins_remove(&c->pins, &w->sh->pins, PIN_SEQUENCE);
-	c->seq_kept = false;
+	if (c->busy->seq_kept)
+		pins_remove(&c->busy->pins, &w->sh->pins, PIN_SEQUENCE);
+	c->busy->seq_kept = false;
 	if (c->server != NULL && link_may_release(c, c->server))
 		link_release(w, c, c->server);
 }

@@ -58,16 +58,16 @@ static void leave_txn(struct client *c, bool committed)
 {
 	ours_txn_ended(c, committed);
 	c->txn = TXN_NONE;
-	c->block_read_only = false;
-	c->block_answered = false;
-	c->block_differs = false;
-	c->parse_differs = false;
-	c->moves = MOVES_NOT;
-	if (c->deferred != NULL) {
-		journal_clear(&c->deferred->journal);
-		c->deferred->ask = (struct ask){0};
+	c->busy->block_read_only = false;
+	c->busy->block_answered = false;
+	c->busy->block_differs = false;
+	c->busy->parse_differs = false;
+	c->busy->moves = MOVES_NOT;
+	if (c->busy->deferred != NULL) {
+		journal_clear(&c->busy->deferred->journal);
+		c->busy->deferred->ask = (struct ask){0};
 	}
-	savepoints_clear(&c->savepoints, &c->set);
+	savepoints_clear(&c->busy->savepoints, &c->set);
 	settings_txn_rollback(&c->set); /* nothing ran in it */
 }
 
@@ -76,16 +76,16 @@ static void leave_txn(struct client *c, bool committed)
 static bool keep_deferred(
 	struct client *c, const struct single *u, enum journal_kind kind, const char *name)
 {
-	struct deferred *d = c->deferred;
+	struct deferred *d = c->busy->deferred;
 
 	if (d == NULL) {
-		d = c->deferred = calloc(1, sizeof *d);
+		d = c->busy->deferred = calloc(1, sizeof *d);
 		if (d == NULL)
 			return false;
 	}
 	if (d->journal.n == 0)
 		d->ask = (struct ask){0};
-	ask_merge(&d->ask, &c->unit.ask);
+	ask_merge(&d->ask, &c->busy->unit.ask);
 	return journal_put(&d->journal, kind, u->sql, u->sql_len, name) == OK;
 }
 
@@ -105,12 +105,12 @@ static bool begin_deferred(struct worker *w, struct client *c, const struct sing
 {
 	if (c->acc->mode != POOL_MODE_TRANSACTION || !keep_deferred(c, u, JOURNAL_BEGIN, ""))
 		return false;
-	c->deferred->modes = u->verdict.effects[0].modes;
-	c->deferred->snapshot = false;
-	c->deferred->failed = false;
-	c->deferred->op = 0;
+	c->busy->deferred->modes = u->verdict.effects[0].modes;
+	c->busy->deferred->snapshot = false;
+	c->busy->deferred->failed = false;
+	c->busy->deferred->op = 0;
 	c->txn = TXN_DEFERRED;
-	c->txn_begun_us = w->now_us;
+	c->busy->txn_begun_us = w->now_us;
 	c->state_since_us = w->now_us;
 	settings_txn_begin(&c->set);
 	return true;
@@ -142,7 +142,7 @@ uint32_t local_begin_ahead(struct worker *w, struct client *c, const uint8_t *da
 	struct single u;
 	uint32_t len;
 
-	if (c->txn != TXN_NONE || c->unit.cls != SQL_TXN || c->unit.n_stmts < 2 ||
+	if (c->txn != TXN_NONE || c->busy->unit.cls != SQL_TXN || c->busy->unit.n_stmts < 2 ||
 		(len = single_read_first(c, data, &u)) == 0)
 		return 0;
 	(void)judge_word(w, c, u.sql, u.sql_len, &u.verdict);
@@ -157,8 +157,8 @@ static bool end_deferred(
 {
 	if (u->verdict.effects[0].flags & SQL_EFFECT_CHAIN) {
 		/* The next block has the modes of this one; what was set inside is gone. */
-		c->txn_begun_us = w->now_us;
-		if (c->deferred->journal.n > 1 || c->moves == MOVES_DONE)
+		c->busy->txn_begun_us = w->now_us;
+		if (c->busy->deferred->journal.n > 1 || c->busy->moves == MOVES_DONE)
 			return false;
 		answer(w, c, u, tag);
 		return true;
@@ -179,18 +179,20 @@ static bool answer_deferred(struct worker *w, struct client *c, const struct sin
 		return end_deferred(w, c, u, "COMMIT");
 	if (sql_verdict_is(v, EFFECT_ROLLBACK))
 		return end_deferred(w, c, u, "ROLLBACK");
-	if (c->moves == MOVES_DONE) /* it is of a block that has run: its errors are due now */
+	if (c->busy->moves ==
+		MOVES_DONE) /* it is of a block that has run: its errors are due now */
 		return false;
 	if (sql_verdict_is(v, EFFECT_SET_TRANSACTION) && keep_deferred(c, u, JOURNAL_BEGIN, "")) {
-		merge_modes(&c->deferred->modes, &v->effects[0].modes);
+		merge_modes(&c->busy->deferred->modes, &v->effects[0].modes);
 		answer(w, c, u, "SET");
 		return true;
 	}
 	if (sql_verdict_is(v, EFFECT_SET) && single_sets_locally(c, u, name) &&
 		keep_deferred(c, u, JOURNAL_SET, "")) {
 		if (settings_class_of(name) == SETTINGS_TXN) /* transaction_isolation … */
-			c->deferred->modes.needs_primary = true;
-		c->parse_differs = c->parse_differs || prepared_differs(u->sql, c->sql_opts, v);
+			c->busy->deferred->modes.needs_primary = true;
+		c->busy->parse_differs =
+			c->busy->parse_differs || prepared_differs(u->sql, c->sql_opts, v);
 		answer(w, c, u, "SET");
 		return true;
 	}
@@ -215,9 +217,9 @@ static void answer_failed(
 		"current transaction is aborted, commands ignored until end of transaction block");
 	char text[LOSS_TEXT_MAX];
 
-	if (c->txn_lost) {
-		c->txn_lost = false;
-		if (c->block_lost)
+	if (c->busy->txn_lost) {
+		c->busy->txn_lost = false;
+		if (c->busy->block_lost)
 			r = loss_block_report(NULL, text);
 		else
 			r = report_of("ERROR", SQLSTATE_CONNECTION_FAILURE,
@@ -238,7 +240,7 @@ static void answer_failed(
 /* After a Flush the client's own Sync is still to come. */
 static void end_series(struct worker *w, struct client *c)
 {
-	if (!c->unit.ends_in_flush)
+	if (!c->busy->unit.ends_in_flush)
 		client_put_ready(w, c);
 }
 
@@ -246,9 +248,9 @@ static void end_series(struct worker *w, struct client *c)
 static bool read_lone_parse(const struct client *c, const uint8_t *data, struct msg_parse *m)
 {
 	struct frame f;
-	uint32_t len = c->unit.len;
+	uint32_t len = c->busy->unit.len;
 
-	if (c->unit.is_simple || c->unit.n_stmts != 1 || data[0] != FRONTEND_PARSE ||
+	if (c->busy->unit.is_simple || c->busy->unit.n_stmts != 1 || data[0] != FRONTEND_PARSE ||
 		data[FRAME_HEAD_LEN] == '\0')
 		return false;
 	if (frame_peek(data, len, FRAME_LEN_MAX, &f) != OK ||
@@ -264,8 +266,8 @@ static bool read_lone_parse(const struct client *c, const uint8_t *data, struct 
  */
 static bool answer_parse(struct worker *w, struct client *c, const uint8_t *data)
 {
-	bool in_block =
-		c->txn == TXN_DEFERRED && c->deferred->journal.n == 1; /* BEGIN, no SET LOCAL */
+	bool in_block = c->txn == TXN_DEFERRED &&
+			c->busy->deferred->journal.n == 1; /* BEGIN, no SET LOCAL */
 	struct stmt_name *name;
 	struct msg_parse m;
 	struct stmt *stmt;
@@ -298,8 +300,8 @@ static bool answer_closes(struct worker *w, struct client *c, const uint8_t *dat
 	struct frame f;
 	uint8_t buf[8];
 
-	for (uint32_t at = 0; at < c->unit.len; at += f.total) {
-		if (frame_peek(data + at, c->unit.len - at, FRAME_LEN_MAX, &f) != OK)
+	for (uint32_t at = 0; at < c->busy->unit.len; at += f.total) {
+		if (frame_peek(data + at, c->busy->unit.len - at, FRAME_LEN_MAX, &f) != OK)
 			return false;
 		if (f.type != FRONTEND_CLOSE && f.type != FRONTEND_SYNC && f.type != FRONTEND_FLUSH)
 			return false;
@@ -308,10 +310,10 @@ static bool answer_closes(struct worker *w, struct client *c, const uint8_t *dat
 				target.kind != 'S' || c->verbatim))
 			return false;
 	}
-	for (uint32_t at = 0; at < c->unit.len; at += f.total) {
+	for (uint32_t at = 0; at < c->busy->unit.len; at += f.total) {
 		struct wr out = wr_of(buf, sizeof buf);
 
-		(void)frame_peek(data + at, c->unit.len - at, FRAME_LEN_MAX, &f);
+		(void)frame_peek(data + at, c->busy->unit.len - at, FRAME_LEN_MAX, &f);
 		if (f.type != FRONTEND_CLOSE ||
 			frontend_read_target(frame_body(data + at, &f), &target) != OK)
 			continue;
@@ -344,16 +346,17 @@ bool local_answer(struct worker *w, struct client *c, const uint8_t *data)
 
 	if (answer_parse(w, c, data))
 		return true;
-	if (c->txn == TXN_NONE && !c->unit.has_effects) {
-		if (c->unit.is_simple && c->unit.cls == SQL_EMPTY) {
+	if (c->txn == TXN_NONE && !c->busy->unit.has_effects) {
+		if (c->busy->unit.is_simple && c->busy->unit.cls == SQL_EMPTY) {
 			answer_empty(w, c);
 			return true;
 		}
-		return c->unit.n_stmts == 0 && !c->unit.may_name_later && answer_closes(w, c, data);
+		return c->busy->unit.n_stmts == 0 && !c->busy->unit.may_name_later &&
+		       answer_closes(w, c, data);
 	}
-	if (c->txn == TXN_NONE && c->unit.cls != SQL_TXN)
+	if (c->txn == TXN_NONE && c->busy->unit.cls != SQL_TXN)
 		return false;
-	is_single = c->unit.has_effects && single_read(c, data, &u);
+	is_single = c->busy->unit.has_effects && single_read(c, data, &u);
 	if (is_single)
 		(void)judge_word(w, c, u.sql, u.sql_len, &u.verdict);
 	if (c->txn == TXN_FAILED_ALONE) {

@@ -6,6 +6,7 @@ libcore_a_SOURCES += \
 	src/worker/advanced.c src/worker/advanced.h \
 	src/worker/ask.h \
 	src/worker/balance.c src/worker/balance.h \
+	src/worker/busy.c src/worker/busy.h \
 	src/worker/cancel.c src/worker/cancel.h \
 	src/worker/cancel_conn.c src/worker/cancel_conn.h \
 	src/worker/client.c src/worker/client.h \

@@ -572,7 +572,7 @@ void login_settle(struct worker *w, struct client *c)
 	conn_set_limits(c->conn, &w->client_limits);
 	login_free(c->login);
 	c->login = NULL;
-	baseline_fini(&c->learned);
+	baseline_fini(&c->busy->learned);
 }
 
 void login_greet(struct worker *w, struct client *c, const struct welcome *x)

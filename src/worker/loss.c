@@ -30,23 +30,23 @@ void loss_run_elsewhere(struct worker *w, struct client *c, struct server *s, co
 	c->db->stats.replays[replay_cause_of(why)]++;
 	dbase_count_error(w, c->db, strlen(why) == SQLSTATE_LEN ? why : SQLSTATE_CONNECTION_FAILURE,
 		ERROR_REPLAYED);
-	if (c->moves == MOVES_REPLICA)
+	if (c->busy->moves == MOVES_REPLICA)
 		moving_left(c, MOVED_FAILED);
 	balance_count_failure(w, s->pool, why);
-	if (c->hold != NULL)
-		hold_drop(c->hold, loop_bufpool(w->loop));
-	effects_free(c->bound);
-	c->bound = NULL;
-	c->sent_len = 0;
-	c->flushed = false;
+	if (c->busy->hold != NULL)
+		hold_drop(c->busy->hold, loop_bufpool(w->loop));
+	effects_free(c->busy->bound);
+	c->busy->bound = NULL;
+	c->busy->sent_len = 0;
+	c->busy->flushed = false;
 	if (s->in_recovery) {
-		c->force_primary = true;
-		c->avoid_node = (uint16_t)s->pool->node;
+		c->busy->force_primary = true;
+		c->busy->avoid_node = (uint16_t)s->pool->node;
 	} else {
-		c->lost_us = w->now_us;
-		c->lost_node = s->pool->node;
+		c->busy->lost_us = w->now_us;
+		c->busy->lost_node = s->pool->node;
 	}
-	c->unit_error = false;
+	c->busy->unit_error = false;
 	conn_rx_resume(c->conn);
 }
 
@@ -98,7 +98,7 @@ void loss_of_client(struct worker *w, struct client *c)
 	moving_abandoned(c);
 	if (s->txn_status != 'I' || !was_quiet)
 		settings_txn_rollback(&c->set); /* what is open now will be rolled back */
-	if (c->unit.has_effects && !was_quiet)
+	if (c->busy->unit.has_effects && !was_quiet)
 		s->dirt |= CLEAN(ALL);
 	for (uint32_t i = 0; i < s->owed.n; i++)
 		if (owed_at(&s->owed, i)->tag == OWED_TAG_EFFECTS)
@@ -109,14 +109,14 @@ void loss_of_client(struct worker *w, struct client *c)
 		server_close(w, s, SERVER_END_CLIENT);
 		return;
 	}
-	if (was_quiet && s->txn_status == 'I' && !c->streaming) {
+	if (was_quiet && s->txn_status == 'I' && !c->busy->streaming) {
 		server_release(w, s);
 		return;
 	}
 	s->draining = true;
 	server_transition(w, s, SERVER_LEFT);
 	server_watch(w, s);
-	if (end_series(s, c->streaming || (in_copy && s->owed.n_client == 0)) != OK)
+	if (end_series(s, c->busy->streaming || (in_copy && s->owed.n_client == 0)) != OK)
 		server_close(w, s, SERVER_END_MEMORY);
 	else if (owed_is_empty(&s->owed))
 		loss_drained(w, s);
@@ -141,12 +141,12 @@ enum route_broken loss_count_broken(struct client *c, const struct server *s, co
 
 	if (!s->in_recovery || (sqlstate != NULL && !is_servers_own(sqlstate)))
 		return BROKEN_COUNT;
-	if (c->unit_retained && !c->holding)
+	if (c->busy->unit_retained && !c->busy->holding)
 		what = BROKEN_ANSWER;
-	else if (c->block_read_only && c->block_answered && c->txn == TXN_OPEN)
+	else if (c->busy->block_read_only && c->busy->block_answered && c->txn == TXN_OPEN)
 		what = BROKEN_BLOCK;
 	if (what != BROKEN_COUNT)
-		dbase_count_broken(c->db, c->route_counted, what);
+		dbase_count_broken(c->db, c->busy->route_counted, what);
 	return what;
 }
 
@@ -175,7 +175,7 @@ static struct report lost_report(const struct client *c, const struct server *s)
 		r.sqlstate = s->fatal_sqlstate;
 		r.message = s->fatal_message;
 	}
-	if (c->commit_sent) {
+	if (c->busy->commit_sent) {
 		r.sqlstate = SQLSTATE_TRANSACTION_RESOLUTION_UNKNOWN;
 		r.message = "the connection to the server was lost during COMMIT";
 		r.hint = "Whether the transaction was committed is not known; it is not repeated.";
@@ -192,16 +192,16 @@ static void answer_lost_units(
 
 	for (uint32_t i = 0; i < n_ready; i++) {
 		client_put_error_of(w, c, r, s->trace);
-		if (i + 1 < n_ready || !c->flushed)
+		if (i + 1 < n_ready || !c->busy->flushed)
 			client_put_ready(w, c);
 	}
-	c->skip_to_sync = c->flushed;
-	c->flushed = false;
-	if (c->streaming) {
-		if (n_ready == 0 || c->streaming)
+	c->busy->skip_to_sync = c->busy->flushed;
+	c->busy->flushed = false;
+	if (c->busy->streaming) {
+		if (n_ready == 0 || c->busy->streaming)
 			client_put_error_of(w, c, r, s->trace);
-		c->streaming = false;
-		c->skip_to_sync = true;
+		c->busy->streaming = false;
+		c->busy->skip_to_sync = true;
 	}
 }
 
@@ -218,7 +218,8 @@ static bool loss_is_fatal(const struct client *c, const struct server *s)
 {
 	return was_asked(s) ||
 	       (s->ends_client && strcmp(s->fatal_sqlstate, SQLSTATE_ADMIN_SHUTDOWN) == 0) ||
-	       pins_hold_state(&c->pins) || c->acc->mode == POOL_MODE_SESSION || c->body_left != 0;
+	       pins_hold_state(&c->busy->pins) || c->acc->mode == POOL_MODE_SESSION ||
+	       c->busy->body_left != 0;
 }
 
 void loss_of_server(struct worker *w, struct client *c, struct server *s, enum server_end why)
@@ -229,20 +230,20 @@ void loss_of_server(struct worker *w, struct client *c, struct server *s, enum s
 
 	(void)why;
 	c->server = NULL;
-	c->checking = false;
-	c->seq_check = ADVANCED_UNKNOWN;
+	c->busy->checking = false;
+	c->busy->seq_check = ADVANCED_UNKNOWN;
 	if (c->state == CLIENT_WELCOME) {
 		dispatch_welcome(w, c);
 		return;
 	}
 	if (c->state == CLIENT_CLOSED)
 		return;
-	if (c->holding && c->unit_retained) {
-		c->holding = false;
-		c->unit_retained = false;
-		c->begin_sent = false;
+	if (c->busy->holding && c->busy->unit_retained) {
+		c->busy->holding = false;
+		c->busy->unit_retained = false;
+		c->busy->begin_sent = false;
 		client_transition(w, c, CLIENT_UNLINKED);
-		if (c->moves == MOVES_REPLICA)
+		if (c->busy->moves == MOVES_REPLICA)
 			moving_left(c, MOVED_LOST);
 		loss_run_elsewhere(w, c, s, "server_lost");
 		return;
@@ -267,31 +268,31 @@ void loss_of_server(struct worker *w, struct client *c, struct server *s, enum s
 		client_fatal(w, c, &r, CLIENT_END_SERVER);
 		return;
 	}
-	savepoints_clear(&c->savepoints, &c->set);
+	savepoints_clear(&c->busy->savepoints, &c->set);
 	settings_txn_rollback(&c->set);
 	found_out_forget(w, c);
 	notify_rollback(w, c);
 	notify_txn_ended(w, c);
-	c->txn_notifies = false;
+	c->busy->txn_notifies = false;
 	client_settings_changed(w, c);
 	client_transition(w, c, CLIENT_UNLINKED);
-	pins_clear(&c->pins, &w->sh->pins); /* none that held anything */
+	pins_clear(&c->busy->pins, &w->sh->pins); /* none that held anything */
 	pinning_release(w, c);
-	c->seq_kept = false;
-	if (c->sent_len != 0) {
-		conn_consume(c->conn, c->sent_len);
-		c->sent_len = 0;
+	c->busy->seq_kept = false;
+	if (c->busy->sent_len != 0) {
+		conn_consume(c->conn, c->busy->sent_len);
+		c->busy->sent_len = 0;
 	}
-	c->force_primary = false;
-	c->lost_us = 0;
-	c->holding = false;
-	c->unit_retained = false;
-	c->begin_sent = false;
-	if (c->signals != NULL)
+	c->busy->force_primary = false;
+	c->busy->lost_us = 0;
+	c->busy->holding = false;
+	c->busy->unit_retained = false;
+	c->busy->begin_sent = false;
+	if (c->busy->signals != NULL)
 		signals_over(w, c);
 	if (c->txn != TXN_NONE) {
-		c->txn_lost = s->owed.n_client == 0 && !c->streaming;
-		c->block_lost = broken == BROKEN_BLOCK;
+		c->busy->txn_lost = s->owed.n_client == 0 && !c->busy->streaming;
+		c->busy->block_lost = broken == BROKEN_BLOCK;
 		c->txn = TXN_FAILED_ALONE;
 	}
 	answer_lost_units(w, c, s, &r);

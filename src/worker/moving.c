@@ -55,10 +55,10 @@ static bool is_idle_unit(const struct unit *u)
 
 bool moving_may_begin(const struct client *c)
 {
-	const struct sql_modes *m = &c->deferred->modes;
+	const struct sql_modes *m = &c->busy->deferred->modes;
 	enum sql_isolation isolation = pick_isolation(c);
 
-	if (!is_plain_read(&c->unit) || c->moves == MOVES_DONE || m->needs_primary ||
+	if (!is_plain_read(&c->busy->unit) || c->busy->moves == MOVES_DONE || m->needs_primary ||
 		pick_block_is_read_only(c) || pick_sees_others(c))
 		return false;
 	if (isolation == ISOLATION_UNSET)
@@ -68,15 +68,16 @@ bool moving_may_begin(const struct client *c)
 
 bool moving_is_read(const struct client *c)
 {
-	return !c->streaming && (is_plain_read(&c->unit) || is_idle_unit(&c->unit)) &&
+	return !c->busy->streaming &&
+	       (is_plain_read(&c->busy->unit) || is_idle_unit(&c->busy->unit)) &&
 	       !pick_asks_primary(c) && !pick_sees_others(c);
 }
 
 enum moved_cause moving_cause_of(const struct client *c)
 {
-	const struct unit *u = &c->unit;
+	const struct unit *u = &c->busy->unit;
 
-	if (c->streaming)
+	if (c->busy->streaming)
 		return MOVED_STREAM;
 	if (u->cls == SQL_WRITE)
 		return MOVED_WRITE;
@@ -93,7 +94,7 @@ enum moved_cause moving_cause_of(const struct client *c)
 
 void moving_judge(struct client *c, const uint8_t *data)
 {
-	struct unit *u = &c->unit;
+	struct unit *u = &c->busy->unit;
 	struct frame f;
 
 	for (uint32_t at = 0; at < u->len; at += f.total) {
@@ -148,7 +149,7 @@ static bool is_control(const struct client *c, const struct single *u)
 /* What it will do to the journal. False: it cannot be followed, so it runs elsewhere. */
 static bool note_control(struct client *c, const struct single *u)
 {
-	struct deferred *d = c->deferred;
+	struct deferred *d = c->busy->deferred;
 	const struct sql_effect *e = &u->verdict.effects[0];
 	bool sets = e->kind == EFFECT_SET || e->kind == EFFECT_ROLE;
 	enum journal_kind kind = sets ? JOURNAL_SET : JOURNAL_SAVEPOINT;
@@ -188,7 +189,7 @@ static bool stays(struct worker *w, struct client *c, const uint8_t *data, enum 
 	struct single u;
 
 	*why = moving_cause_of(c);
-	if (c->streaming || !c->unit.has_effects || !single_read(c, data, &u))
+	if (c->busy->streaming || !c->busy->unit.has_effects || !single_read(c, data, &u))
 		return false;
 	(void)judge_word(w, c, u.sql, u.sql_len, &u.verdict);
 	*why = cause_of_single(c, &u);
@@ -199,8 +200,8 @@ static bool stays(struct worker *w, struct client *c, const uint8_t *data, enum 
 
 static void note_snapshot(struct client *c)
 {
-	if (c->unit.flags & SQLV_SNAPSHOT)
-		c->deferred->snapshot = true;
+	if (c->busy->unit.flags & SQLV_SNAPSHOT)
+		c->busy->deferred->snapshot = true;
 }
 
 static void leave(struct worker *w, struct client *c, enum moved_cause why)
@@ -221,13 +222,13 @@ static void leave(struct worker *w, struct client *c, enum moved_cause why)
 bool moving_goes_on(struct worker *w, struct client *c, const uint8_t *data)
 {
 	struct server *s = c->server;
-	bool is_idle = owed_is_empty(&s->owed) && c->sent_len == 0;
-	bool reads =
-		c->txn == TXN_FAILED ? !c->streaming && !c->unit.has_effects : moving_is_read(c);
+	bool is_idle = owed_is_empty(&s->owed) && c->busy->sent_len == 0;
+	bool reads = c->txn == TXN_FAILED ? !c->busy->streaming && !c->busy->unit.has_effects
+					  : moving_is_read(c);
 	enum moved_cause why = MOVED_NODE;
 
 	/* Others are under way: whether it may follow them is dispatch's to say. */
-	if (reads && (!is_idle || c->txn == TXN_FAILED || c->unit.n_stmts == 0 ||
+	if (reads && (!is_idle || c->txn == TXN_FAILED || c->busy->unit.n_stmts == 0 ||
 			     pick_is_fit(w, c, s->pool))) {
 		note_snapshot(c);
 		return true;
@@ -246,23 +247,23 @@ bool moving_begins(struct worker *w, struct client *c)
 {
 	struct server *s = c->server;
 
-	if (c->txn != TXN_DEFERRED || c->begin_sent)
+	if (c->txn != TXN_DEFERRED || c->busy->begin_sent)
 		return true;
 	if (!s->in_recovery)
 		c->acc->plain_isolation = s->plain_isolation;
-	if (c->moves != MOVES_CHOSEN)
+	if (c->busy->moves != MOVES_CHOSEN)
 		return true;
 	if (!s->in_recovery) { /* the primary had a server sooner */
-		c->moves = MOVES_NOT;
+		c->busy->moves = MOVES_NOT;
 		return true;
 	}
 	if (pick_isolation(c) == ISOLATION_UNSET && !s->plain_isolation) {
-		c->moves = MOVES_DONE;
+		c->busy->moves = MOVES_DONE;
 		link_break(w, c);
 		server_release(w, s);
 		return false;
 	}
-	c->moves = MOVES_REPLICA;
+	c->busy->moves = MOVES_REPLICA;
 	note_snapshot(c);
 	c->db->stats.moving_began++;
 	return true;
@@ -270,7 +271,7 @@ bool moving_begins(struct worker *w, struct client *c)
 
 bool moving_runs_elsewhere(const struct client *c, const struct report *r)
 {
-	return c->moves == MOVES_REPLICA && c->txn != TXN_FAILED &&
+	return c->busy->moves == MOVES_REPLICA && c->txn != TXN_FAILED &&
 	       !report_has(r, SQLSTATE_QUERY_CANCELED); /* who has asked for that has it */
 }
 
@@ -280,38 +281,38 @@ bool moving_survives(const struct client *c, const struct server *s)
 	bool is_late = strcmp(s->fatal_sqlstate, SQLSTATE_IDLE_IN_TRANSACTION_TIMEOUT) == 0 ||
 		       strcmp(s->fatal_sqlstate, SQLSTATE_TRANSACTION_TIMEOUT) == 0;
 
-	return c->moves == MOVES_REPLICA && c->txn == TXN_OPEN && s->owed.n_client == 0 &&
-	       c->sent_len == 0 && !c->streaming && !is_late;
+	return c->busy->moves == MOVES_REPLICA && c->txn == TXN_OPEN && s->owed.n_client == 0 &&
+	       c->busy->sent_len == 0 && !c->busy->streaming && !is_late;
 }
 
 void moving_left(struct client *c, enum moved_cause why)
 {
-	struct deferred *d = c->deferred;
+	struct deferred *d = c->busy->deferred;
 
-	PANIC_IF(c->moves != MOVES_REPLICA);
+	PANIC_IF(c->busy->moves != MOVES_REPLICA);
 	d->failed = c->txn == TXN_FAILED;
 	if (d->op == OP_PUT)
 		journal_cut(&d->journal, d->op_len);
 	d->op = OP_NONE;
 	c->txn = TXN_DEFERRED;
-	c->begin_sent = false;
-	c->commit_sent = false;
-	c->moves = MOVES_DONE;
+	c->busy->begin_sent = false;
+	c->busy->commit_sent = false;
+	c->busy->moves = MOVES_DONE;
 	c->db->stats.moved[why]++;
 }
 
 void moving_abandoned(struct client *c)
 {
-	if (c->moves == MOVES_REPLICA)
+	if (c->busy->moves == MOVES_REPLICA)
 		c->db->stats.moving_ended++;
-	c->moves = MOVES_NOT;
+	c->busy->moves = MOVES_NOT;
 }
 
 /* --- the end of a unit --- */
 
 static void follow_journal(struct client *c, enum moving_op op, bool done)
 {
-	struct deferred *d = c->deferred;
+	struct deferred *d = c->busy->deferred;
 
 	switch (op) {
 	case OP_NONE:
@@ -341,11 +342,11 @@ static void follow_journal(struct client *c, enum moving_op op, bool done)
 
 void moving_unit_ended(struct client *c, char status)
 {
-	struct deferred *d = c->deferred;
+	struct deferred *d = c->busy->deferred;
 	enum moving_op op = (enum moving_op)d->op;
 
 	d->op = OP_NONE;
-	if (c->moves == MOVES_REPLICA)
+	if (c->busy->moves == MOVES_REPLICA)
 		follow_journal(c, op, status == 'T');
 	if (status != 'I')
 		return;

@@ -50,7 +50,8 @@ bool moving_begins(struct worker *w, struct client *c);
 /* On a replica a unit of the block is kept, to be run again elsewhere. */
 static inline bool moving_retains(const struct client *c)
 {
-	return c->txn != TXN_FAILED && !c->streaming && (c->holding || c->sent_len == 0);
+	return c->txn != TXN_FAILED && !c->busy->streaming &&
+	       (c->busy->holding || c->busy->sent_len == 0);
 }
 
 /* An error of the replica, nothing of the answer having been passed on: the unit runs elsewhere? */
@@ -69,8 +70,8 @@ void moving_abandoned(struct client *c);
 void moving_unit_ended(struct client *c, char status);
 
 /*
- * EXPLAIN ROUTE: why the block, which is on a replica, would move with this text, which c->unit has
- * been judged as. NULL: it stays.
+ * EXPLAIN ROUTE: why the block, which is on a replica, would move with this text, which
+ * c->busy->unit has been judged as. NULL: it stays.
  */
 const char *moving_explain(struct worker *w, struct client *c, const char *sql, size_t len);
 

@@ -307,7 +307,7 @@ bool notify_is_shared(struct worker *w, const struct client *c)
 {
 	const struct conf_db *db = c->db->conf;
 
-	if (db == NULL || c->acc->mode == POOL_MODE_SESSION || pins_has(&c->pins, PIN_LISTEN))
+	if (db == NULL || c->acc->mode == POOL_MODE_SESSION || pins_has(&c->busy->pins, PIN_LISTEN))
 		return false;
 	return (db->routing || db->n_nodes == 1) && *conf_monitor_user(w->conf, db) != '\0' &&
 	       is_encoding_shared(c);
@@ -378,8 +378,8 @@ static bool want_unit(struct worker *w, struct client *c, const uint8_t *data, b
 	struct frame f;
 	bool ok = true;
 
-	for (uint32_t at = 0; ok && at < c->unit.len; at += f.total) {
-		if (frame_peek(data + at, c->unit.len - at, FRAME_LEN_MAX, &f) != OK)
+	for (uint32_t at = 0; ok && at < c->busy->unit.len; at += f.total) {
+		if (frame_peek(data + at, c->busy->unit.len - at, FRAME_LEN_MAX, &f) != OK)
 			break;
 		if (f.type == FRONTEND_QUERY &&
 			frontend_read_query(frame_body(data + at, &f), &q) == OK)
@@ -396,11 +396,11 @@ static bool want_unit(struct worker *w, struct client *c, const uint8_t *data, b
 /* It listens on its own server then. */
 static void client_pins(struct worker *w, struct client *c)
 {
-	if (c->streaming) {
-		pins_add(&c->pins, &w->sh->pins, PIN_LISTEN, w->now_us, "LISTEN", 6);
+	if (c->busy->streaming) {
+		pins_add(&c->busy->pins, &w->sh->pins, PIN_LISTEN, w->now_us, "LISTEN", 6);
 	} else {
-		c->unit.listens = false;
-		c->unit.pins |= 1u << PIN_LISTEN;
+		c->busy->unit.listens = false;
+		c->busy->unit.pins |= 1u << PIN_LISTEN;
 	}
 	if (c->listening != NULL)
 		sweep(w, c);
@@ -443,7 +443,7 @@ bool notify_unit_waits(struct worker *w, struct client *c, const uint8_t *data)
 {
 	bool wait = false;
 
-	if (!c->unit.listens || is_failed(c))
+	if (!c->busy->unit.listens || is_failed(c))
 		return false;
 	if (!want_unit(w, c, data, &wait)) {
 		client_pins(w, c);
@@ -507,12 +507,13 @@ bool notify_shows_channels(const struct client *c, const uint8_t *data)
 	struct msg_bind m;
 	struct frame f;
 
-	if (c->listening == NULL || c->begin_sent || (c->txn != TXN_NONE && c->txn != TXN_DEFERRED))
+	if (c->listening == NULL || c->busy->begin_sent ||
+		(c->txn != TXN_NONE && c->txn != TXN_DEFERRED))
 		return false;
-	if (names_channels(data, c->unit.len))
+	if (names_channels(data, c->busy->unit.len))
 		return true;
-	for (uint32_t at = 0; at < c->unit.len; at += f.total) {
-		if (frame_peek(data + at, c->unit.len - at, FRAME_LEN_MAX, &f) != OK)
+	for (uint32_t at = 0; at < c->busy->unit.len; at += f.total) {
+		if (frame_peek(data + at, c->busy->unit.len - at, FRAME_LEN_MAX, &f) != OK)
 			return false;
 		if (f.type != FRONTEND_BIND ||
 			frontend_read_bind(frame_body(data + at, &f), frame_body_len(&f), &m) != OK)
@@ -580,7 +581,7 @@ void notify_note(struct worker *w, struct client *c, enum notify_op op, const ch
 
 		ops = realloc(l->ops, cap * sizeof *ops);
 		if (ops == NULL) { /* its server listens, and it keeps that */
-			pins_add(&c->pins, &w->sh->pins, PIN_LISTEN, w->now_us, "LISTEN", 6);
+			pins_add(&c->busy->pins, &w->sh->pins, PIN_LISTEN, w->now_us, "LISTEN", 6);
 			return;
 		}
 		l->ops = ops;
@@ -687,7 +688,7 @@ static bool is_between(const struct client *c)
 {
 	const struct server *s = c->server;
 
-	if (c->txn != TXN_NONE || c->streaming || c->skip_to_sync || c->feeding)
+	if (c->txn != TXN_NONE || c->busy->streaming || c->busy->skip_to_sync || c->busy->feeding)
 		return false;
 	return c->state == CLIENT_IDLE || (c->state == CLIENT_ACTIVE && server_is_quiet(s) &&
 						  s->txn_status == 'I' && s->body_left == 0);
@@ -1053,9 +1054,9 @@ static bool may_have_notified(const struct worker *w, const struct client *c)
 {
 	if (c->server->in_recovery || c->acc->mode == POOL_MODE_SESSION)
 		return false;
-	if (c->listening != NULL && c->unit_writes)
+	if (c->listening != NULL && c->busy->unit_writes)
 		return true;
-	return c->txn_notifies &&
+	return c->busy->txn_notifies &&
 	       atomic_load_explicit(&w->sh->notify.channels, memory_order_relaxed) != 0;
 }
 

@@ -98,9 +98,9 @@ static void last_lsn_text(struct worker *w, const struct client *c, char text[AS
 	if (c->params != NULL)
 		at = params_now(c->params)->min_lsn;
 	if (fit_cluster(w, c->acc) != NULL && c->marks.write.state == MARK_CLOSED)
-		at = wal_point_max(at, c->marks.write.at);
+		at = wal_point_max(at, mark_where(&c->marks.write));
 	if (fit_cluster(w, c->acc) != NULL && c->marks.read.state == MARK_CLOSED)
-		at = wal_point_max(at, c->marks.read.at);
+		at = wal_point_max(at, mark_where(&c->marks.read));
 	text[0] = '\0';
 	if (at.lsn != 0)
 		wal_point_format(at, text);
@@ -115,12 +115,12 @@ static bool wait_for_marks(struct worker *w, struct client *c)
 		return false;
 	if (timeout == 0 || timeout > SHOW_WAIT_MAX_US)
 		timeout = SHOW_WAIT_MAX_US;
-	if (c->unit.arrived_us == 0)
-		c->unit.arrived_us = w->now_us;
-	if (w->now_us >= c->unit.arrived_us + timeout)
+	if (c->busy->unit.arrived_us == 0)
+		c->busy->unit.arrived_us = w->now_us;
+	if (w->now_us >= c->busy->unit.arrived_us + timeout)
 		return false;
-	line_stand_fresh(w, c, c->unit.arrived_us + timeout);
-	return waiter_waits(&c->waiter);
+	line_stand_fresh(w, c, c->busy->unit.arrived_us + timeout);
+	return waiter_waits(&c->busy->waiter);
 }
 
 static void put_row(struct wr *out, const char *text)
@@ -485,8 +485,8 @@ static enum ours_result answer_series(struct worker *w, struct client *c, const 
 	struct frame f;
 	bool shows_lsn = false;
 
-	for (uint32_t at = 0; at < c->unit.len; at += f.total) {
-		if (frame_peek(data + at, c->unit.len - at, FRAME_LEN_MAX, &f) != OK ||
+	for (uint32_t at = 0; at < c->busy->unit.len; at += f.total) {
+		if (frame_peek(data + at, c->busy->unit.len - at, FRAME_LEN_MAX, &f) != OK ||
 			!understand(c, &s, &f, frame_body(data + at, &f), &stmt))
 			return OURS_NOT;
 		shows_lsn = shows_lsn || (f.type == FRONTEND_EXECUTE && is_last_lsn(&stmt));
@@ -494,8 +494,8 @@ static enum ours_result answer_series(struct worker *w, struct client *c, const 
 	if (shows_lsn && wait_for_marks(w, c))
 		return OURS_WAITS;
 	s = (struct series){0};
-	for (uint32_t at = 0; at < c->unit.len; at += f.total) {
-		(void)frame_peek(data + at, c->unit.len - at, FRAME_LEN_MAX, &f);
+	for (uint32_t at = 0; at < c->busy->unit.len; at += f.total) {
+		(void)frame_peek(data + at, c->busy->unit.len - at, FRAME_LEN_MAX, &f);
 		if (!understand(c, &s, &f, frame_body(data + at, &f), &stmt) ||
 			!obey(w, c, &s, &f, frame_body(data + at, &f), &stmt))
 			break;
@@ -523,13 +523,13 @@ enum ours_result ours_answer(struct worker *w, struct client *c, const uint8_t *
 
 	if (c->txn == TXN_FAILED || c->txn == TXN_FAILED_ALONE || c->db->conf == NULL)
 		return OURS_NOT; /* as any statement there */
-	if (c->server != NULL && (!owed_is_empty(&c->server->owed) || c->sent_len != 0))
+	if (c->server != NULL && (!owed_is_empty(&c->server->owed) || c->busy->sent_len != 0))
 		return OURS_STALL;
-	if (!c->unit.is_simple) {
+	if (!c->busy->unit.is_simple) {
 		result = answer_series(w, c, data);
 		return result == OURS_NOT ? refuse_mixed(w, c) : result;
 	}
-	if (frame_peek(data, c->unit.len, FRAME_LEN_MAX, &f) != OK)
+	if (frame_peek(data, c->busy->unit.len, FRAME_LEN_MAX, &f) != OK)
 		return OURS_NOT;
 	return answer_query(w, c, frame_body(data, &f));
 }

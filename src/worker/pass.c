@@ -19,22 +19,22 @@ void pass_no_memory(struct worker *w, struct client *c)
 
 void pass_held(struct worker *w, struct client *c)
 {
-	if (c->hold != NULL)
-		hold_pass(c->hold, pool_of(w), c->conn);
-	c->holding = false;
+	if (c->busy->hold != NULL)
+		hold_pass(c->busy->hold, pool_of(w), c->conn);
+	c->busy->holding = false;
 }
 
 void pass_bytes(struct worker *w, struct client *c, const void *p, size_t len, bool borrowed)
 {
 	enum status st = OK;
 
-	if (c->holding && c->hold == NULL) {
-		c->hold = calloc(1, sizeof *c->hold);
-		if (c->hold == NULL)
-			c->holding = false; /* it cannot be held, so it goes out */
+	if (c->busy->holding && c->busy->hold == NULL) {
+		c->busy->hold = calloc(1, sizeof *c->busy->hold);
+		if (c->busy->hold == NULL)
+			c->busy->holding = false; /* it cannot be held, so it goes out */
 	}
-	if (!c->holding) {
-		if (c->unit_writes) /* whoever the client tells of it shall find it */
+	if (!c->busy->holding) {
+		if (c->busy->unit_writes) /* whoever the client tells of it shall find it */
 			mark_board_write(c->acc->board, mark_clock_load(&w->sh->clock));
 		if (borrowed)
 			conn_put(c->conn, p, len);
@@ -42,11 +42,11 @@ void pass_bytes(struct worker *w, struct client *c, const void *p, size_t len, b
 			conn_put_copy(c->conn, p, len);
 		return;
 	}
-	st = borrowed ? hold_put(c->hold, pool_of(w), p, len)
-		      : hold_put_copy(c->hold, pool_of(w), p, len);
+	st = borrowed ? hold_put(c->busy->hold, pool_of(w), p, len)
+		      : hold_put_copy(c->busy->hold, pool_of(w), p, len);
 	if (st != OK)
 		pass_no_memory(w, c);
-	else if (hold_len(c->hold) > w->conf->replay_window)
+	else if (hold_len(c->busy->hold) > w->conf->replay_window)
 		pass_held(w, c);
 }
 
@@ -64,13 +64,4 @@ void pass_report(struct worker *w, struct client *c, const struct report *r)
 	report_put(&out, 'E', r);
 	pass_own(w, c, &out);
 	client_note_error(w, c, r, c->server != NULL ? c->server->trace : "");
-}
-
-void pass_free(struct worker *w, struct client *c)
-{
-	if (c->hold == NULL)
-		return;
-	hold_drop(c->hold, pool_of(w));
-	free(c->hold);
-	c->hold = NULL;
 }

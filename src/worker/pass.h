@@ -16,7 +16,6 @@ COLD void pass_report(struct worker *w, struct client *c, const struct report *r
 
 /* What is held goes out: it is too long, or complete; the unit cannot be run again. */
 void pass_held(struct worker *w, struct client *c);
-void pass_free(struct worker *w, struct client *c);
 
 COLD void pass_no_memory(struct worker *w, struct client *c); /* closes the client */
 

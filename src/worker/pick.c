@@ -38,16 +38,17 @@ static inline const struct ask *asked(const struct client *c, struct ask *room)
 {
 	const struct ask *of_block = NULL;
 
-	if ((c->txn == TXN_DEFERRED || c->moves == MOVES_REPLICA) && c->deferred != NULL)
-		of_block = &c->deferred->ask;
+	if ((c->txn == TXN_DEFERRED || c->busy->moves == MOVES_REPLICA) &&
+		c->busy->deferred != NULL)
+		of_block = &c->busy->deferred->ask;
 	if (c->params == NULL && of_block == NULL)
-		return &c->unit.ask;
+		return &c->busy->unit.ask;
 	*room = (struct ask){0};
 	if (c->params != NULL)
 		*room = *params_now(c->params);
 	if (of_block != NULL)
 		ask_merge(room, of_block);
-	ask_merge(room, &c->unit.ask);
+	ask_merge(room, &c->busy->unit.ask);
 	return room;
 }
 
@@ -98,7 +99,7 @@ enum sql_isolation pick_isolation(const struct client *c)
 		{"repeatable read", ISOLATION_REPEATABLE_READ},
 		{"serializable", ISOLATION_SERIALIZABLE},
 	};
-	const struct sql_modes *m = &c->deferred->modes;
+	const struct sql_modes *m = &c->busy->deferred->modes;
 	const char *v;
 
 	if (m->isolation != ISOLATION_UNSET)
@@ -112,7 +113,7 @@ enum sql_isolation pick_isolation(const struct client *c)
 
 bool pick_block_is_read_only(const struct client *c)
 {
-	uint8_t read_only = c->deferred->modes.read_only;
+	uint8_t read_only = c->busy->deferred->modes.read_only;
 	const char *v;
 
 	if (read_only != TRI_UNSET)
@@ -128,25 +129,25 @@ static bool is_read_only_block(const struct client *c)
 {
 	enum sql_isolation isolation = pick_isolation(c);
 
-	return !c->deferred->modes.needs_primary && pick_block_is_read_only(c) &&
+	return !c->busy->deferred->modes.needs_primary && pick_block_is_read_only(c) &&
 	       isolation != ISOLATION_SERIALIZABLE &&
 	       (isolation == ISOLATION_REPEATABLE_READ || !pick_sees_others(c));
 }
 
 enum choose_kind pick_kind(const struct client *c)
 {
-	const struct unit *u = &c->unit;
+	const struct unit *u = &c->busy->unit;
 
-	if (c->streaming)
+	if (c->busy->streaming)
 		return CHOOSE_STREAMED;
-	if (c->force_primary || c->default_serializable)
+	if (c->busy->force_primary || c->default_serializable)
 		return CHOOSE_UNKNOWN;
 	if (c->txn == TXN_DEFERRED) {
 		/* A statement that only the primary answers rightly takes the block there. */
 		bool fits = u->flags & SQLV_REPLICA || u->asks_replica ||
 			    u->flags & SQLV_USES_CURSOR || (u->cls == SQL_SESSION && u->pins == 0);
 
-		if (is_read_only_block(c) && fits && c->moves != MOVES_DONE)
+		if (is_read_only_block(c) && fits && c->busy->moves != MOVES_DONE)
 			return CHOOSE_READ_BLOCK;
 		return c->db->moves && moving_may_begin(c) ? CHOOSE_TXN_READ : CHOOSE_TRANSACTION;
 	}
@@ -201,7 +202,7 @@ static inline uint8_t held_256(const struct worker *w, const struct pool *p, uin
 static bool fill_nodes(const struct worker *w, const struct client *c, struct chooser *ch)
 {
 	const struct conf_db *db = c->db->conf;
-	const uint32_t n = c->acc->n_pools, size = c->acc->pool_size, avoid = c->avoid_node;
+	const uint32_t n = c->acc->n_pools, size = c->acc->pool_size, avoid = c->busy->avoid_node;
 	const uint64_t now_us = w->now_us;
 	const bool routing = db->routing;
 	unsigned uneven = 0;
@@ -246,14 +247,14 @@ static uint32_t chooser_random(struct worker *w, const struct account *acc)
 
 static uint64_t fresh_until_us(const struct worker *w, const struct client *c)
 {
-	return c->unit.arrived_us + w->conf->strong_wait_us;
+	return c->busy->unit.arrived_us + w->conf->strong_wait_us;
 }
 
 /* The mark of the unit's arrival, and how long it may wait for it. */
 static void fill_arrival(struct worker *w, struct client *c, const struct topo_cluster *cluster,
 	struct choose_in *in)
 {
-	struct unit *u = &c->unit;
+	struct unit *u = &c->busy->unit;
 
 	if (u->arrived_us == 0) {
 		u->arrived_us = w->now_us;
@@ -346,14 +347,14 @@ static void want_sample(struct worker *w)
 static struct pool *only_pool(struct worker *w, struct client *c)
 {
 	struct pool *p = c->acc->pools[0];
-	bool conn_ok = w->now_us >= p->retry_at_us && p->node != c->avoid_node;
+	bool conn_ok = w->now_us >= p->retry_at_us && p->node != c->busy->avoid_node;
 
-	c->route_reason = CHOOSE_BY_ONLY_NODE;
-	c->route_hint = conn_ok ? CHOOSE_HINT_NONE : CHOOSE_HINT_CONNECT;
-	c->needs_primary = false;
-	c->by_sample = false;
-	c->waits_fresh = false;
-	c->block_read_only = false;
+	c->busy->route_reason = CHOOSE_BY_ONLY_NODE;
+	c->busy->route_hint = conn_ok ? CHOOSE_HINT_NONE : CHOOSE_HINT_CONNECT;
+	c->busy->needs_primary = false;
+	c->busy->by_sample = false;
+	c->busy->waits_fresh = false;
+	c->busy->block_read_only = false;
 	return conn_ok ? p : NULL;
 }
 
@@ -363,7 +364,7 @@ static uint8_t reason_of(
 {
 	if (out->reason == CHOOSE_BY_ROUTE_PRIMARY && pick_route(c->db->conf) == CHOOSE_ROUTE_AUTO)
 		return CHOOSE_BY_HINT;
-	if (c->unit.asks_replica && in->kind <= CHOOSE_READ_BLOCK &&
+	if (c->busy->unit.asks_replica && in->kind <= CHOOSE_READ_BLOCK &&
 		choose_reason_is_replica(out->reason))
 		return CHOOSE_BY_HINT;
 	return out->reason;
@@ -381,15 +382,15 @@ static struct pool *pick_shadow(struct worker *w, struct client *c, struct choos
 	choose(&ch->in, &would);
 	if (would.wants_sample)
 		want_sample(w);
-	c->shadow_index = would.node != TOPO_NONE ? (int16_t)would.index : -1;
-	c->route_reason = reason_of(c, &ch->in, &would);
+	c->busy->shadow_index = would.node != TOPO_NONE ? (int16_t)would.index : -1;
+	c->busy->route_reason = reason_of(c, &ch->in, &would);
 	ch->in.route = CHOOSE_ROUTE_PRIMARY;
 	choose(&ch->in, &out);
-	c->route_hint = out.hint;
-	c->needs_primary = true;
-	c->by_sample = false;
-	c->waits_fresh = false;
-	c->block_read_only = false;
+	c->busy->route_hint = out.hint;
+	c->busy->needs_primary = true;
+	c->busy->by_sample = false;
+	c->busy->waits_fresh = false;
+	c->busy->block_read_only = false;
 	return out.node != TOPO_NONE ? c->acc->pools[out.index] : NULL;
 }
 
@@ -406,22 +407,22 @@ struct pool *pick_pool(struct worker *w, struct client *c, enum choose_kind kind
 		return pick_shadow(w, c, &ch);
 	choose(&ch.in, &out);
 	if (client_runs_again(c))
-		c->route_reason = CHOOSE_BY_REPLAY;
-	else if (c->moves == MOVES_DONE)
-		c->route_reason = CHOOSE_BY_MOVED;
+		c->busy->route_reason = CHOOSE_BY_REPLAY;
+	else if (c->busy->moves == MOVES_DONE)
+		c->busy->route_reason = CHOOSE_BY_MOVED;
 	else
-		c->route_reason = reason_of(c, &ch.in, &out);
+		c->busy->route_reason = reason_of(c, &ch.in, &out);
 	on_replica = choose_reason_is_replica(out.reason);
-	c->route_hint = out.hint;
-	c->needs_primary =
+	c->busy->route_hint = out.hint;
+	c->busy->needs_primary =
 		!on_replica && c->db->conf->routing && c->db->conf->route != ROUTE_REPLICA;
-	c->by_sample = on_replica;
-	c->waits_fresh = out.waits;
-	c->block_read_only = kind == CHOOSE_READ_BLOCK && on_replica;
-	if (kind == CHOOSE_TXN_READ && c->by_sample)
-		c->moves = MOVES_CHOSEN;
-	else if (c->moves == MOVES_CHOSEN)
-		c->moves = MOVES_NOT;
+	c->busy->by_sample = on_replica;
+	c->busy->waits_fresh = out.waits;
+	c->busy->block_read_only = kind == CHOOSE_READ_BLOCK && on_replica;
+	if (kind == CHOOSE_TXN_READ && c->busy->by_sample)
+		c->busy->moves = MOVES_CHOSEN;
+	else if (c->busy->moves == MOVES_CHOSEN)
+		c->busy->moves = MOVES_NOT;
 	if (out.wants_sample)
 		want_sample(w);
 	if (out.node == TOPO_NONE)
@@ -457,7 +458,7 @@ bool pick_waits_fresh(struct worker *w, struct client *c)
 
 	if (c->db->conf == NULL || c->db->paused)
 		return false;
-	if (c->unit.ours)
+	if (c->busy->unit.ours)
 		return ours_waits(w, c);
 	if (c->db->conf->shadow)
 		return false;

@@ -10,10 +10,10 @@
 /* It has a place in the pool's budget of pins. */
 static void counted(struct worker *w, struct client *c, struct pool *p, enum pin_cause cause)
 {
-	c->pin_counted = true;
-	c->pin_pool = p;
-	c->pin_cause = (uint8_t)cause;
-	c->pinned_us = w->now_us;
+	c->busy->pin_counted = true;
+	c->busy->pin_pool = p;
+	c->busy->pin_cause = (uint8_t)cause;
+	c->busy->pinned_us = w->now_us;
 }
 
 bool pinning_take(struct worker *w, struct client *c, struct pool *p)
@@ -22,7 +22,7 @@ bool pinning_take(struct worker *w, struct client *c, struct pool *p)
 	uint64_t wake = 0;
 	int full;
 
-	if (c->pin_counted || c->unit.pins == 0 || c->acc->mode == POOL_MODE_SESSION)
+	if (c->busy->pin_counted || c->busy->unit.pins == 0 || c->acc->mode == POOL_MODE_SESSION)
 		return true;
 	full = c->acc->pinned_max == 0 ? 0 : budget_acquire_or_wait(&want, 1, w->index, &wake);
 	worker_wake(w, wake);
@@ -30,7 +30,7 @@ bool pinning_take(struct worker *w, struct client *c, struct pool *p)
 		line_stand(w, c, p, true);
 		return false;
 	}
-	counted(w, c, p, (enum pin_cause)__builtin_ctz(c->unit.pins));
+	counted(w, c, p, (enum pin_cause)__builtin_ctz(c->busy->unit.pins));
 	return true;
 }
 
@@ -38,12 +38,12 @@ void pinning_release(struct worker *w, struct client *c)
 {
 	uint64_t wake = 0;
 
-	if (!c->pin_counted)
+	if (!c->busy->pin_counted)
 		return;
-	c->pin_counted = false;
+	c->busy->pin_counted = false;
 	waits_unpinned(w, c);
-	budget_release(&c->pin_pool->share->pinned, &wake);
-	if (waitq_len(&c->pin_pool->pin_line) != 0)
+	budget_release(&c->busy->pin_pool->share->pinned, &wake);
+	if (waitq_len(&c->busy->pin_pool->pin_line) != 0)
 		wake |= 1ull << w->index;
 	worker_wake(w, wake);
 }
@@ -54,14 +54,14 @@ void pinning_found(struct worker *w, struct client *c)
 	struct budget_want want = {.b = &p->share->pinned};
 	uint64_t wake = 0;
 
-	if (c->acc->mode == POOL_MODE_SESSION || c->streaming || c->replication)
+	if (c->acc->mode == POOL_MODE_SESSION || c->busy->streaming || c->replication)
 		return;
 	if (c->acc->pinned_max == 0 || budget_try_acquire(&want, 1, &wake) >= 0) {
 		budget_take_over(&p->share->pinned);
 		atomic_fetch_add_explicit(&w->sh->pins.over, 1, memory_order_relaxed);
 	}
 	worker_wake(w, wake);
-	counted(w, c, p, (enum pin_cause)c->pins.first);
+	counted(w, c, p, (enum pin_cause)c->busy->pins.first);
 }
 
 /* A place for as long as the client's next unit takes to come; there need not be one. */
@@ -71,7 +71,7 @@ static bool take_sequence_place(struct worker *w, struct client *c)
 	struct budget_want want = {.b = &p->share->pinned};
 	uint64_t wake = 0;
 
-	if (c->pin_counted)
+	if (c->busy->pin_counted)
 		return true;
 	if (c->acc->pinned_max == 0 || budget_try_acquire(&want, 1, &wake) >= 0)
 		return false;
@@ -87,19 +87,19 @@ void pinning_keep_sequence(struct worker *w, struct client *c)
 	if (!server_is_quiet(c->server) || c->server->txn_status != 'I' || c->db->conf == NULL)
 		return;
 	state = conf_sequence_state(w->conf, c->db->conf);
-	if (!c->seq_advanced) {
-		if (c->seq_kept)
-			pins_remove(&c->pins, &w->sh->pins, PIN_SEQUENCE);
-		c->seq_kept = false;
+	if (!c->busy->seq_advanced) {
+		if (c->busy->seq_kept)
+			pins_remove(&c->busy->pins, &w->sh->pins, PIN_SEQUENCE);
+		c->busy->seq_kept = false;
 		return;
 	}
-	c->seq_advanced = false;
+	c->busy->seq_advanced = false;
 	if (c->acc->mode == POOL_MODE_SESSION || state == SEQUENCE_STATE_OFF ||
-		pins_has(&c->pins, PIN_SEQUENCE))
+		pins_has(&c->busy->pins, PIN_SEQUENCE))
 		return;
 	if (state == SEQUENCE_STATE_AFFINITY &&
 		(server_is_outdated(w, c->server) || !take_sequence_place(w, c)))
 		return;
-	pins_add(&c->pins, &w->sh->pins, PIN_SEQUENCE, w->now_us, NULL, 0);
-	c->seq_kept = state == SEQUENCE_STATE_AFFINITY;
+	pins_add(&c->busy->pins, &w->sh->pins, PIN_SEQUENCE, w->now_us, NULL, 0);
+	c->busy->seq_kept = state == SEQUENCE_STATE_AFFINITY;
 }

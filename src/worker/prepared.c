@@ -123,8 +123,8 @@ static struct stmt_seen *seen_of(
 
 static void go_on(struct client *c)
 {
-	c->checking = false;
-	if (c->stalled)
+	c->busy->checking = false;
+	if (c->busy->stalled)
 		conn_rx_resume(c->conn);
 }
 
@@ -132,7 +132,7 @@ static void go_on(struct client *c)
 static bool was_asked(struct client *c, const struct stmt_seen *seen, uint64_t shape)
 {
 	go_on(c);
-	return !c->holding || !c->server->in_recovery || seen == NULL || seen->shape == 0 ||
+	return !c->busy->holding || !c->server->in_recovery || seen == NULL || seen->shape == 0 ||
 	       seen->shape == shape;
 }
 
@@ -227,7 +227,7 @@ bool prepared_is_stale(
 bool prepared_may_resend(const struct client *c, const struct server *s, const struct owed_entry *e)
 {
 	if (s->kept_len == 0 || !(e->no & PREPARED_FIRST) || s->owed.n_client != 1 ||
-		s->txn_status != 'I' || c->txn != TXN_NONE || c->streaming)
+		s->txn_status != 'I' || c->txn != TXN_NONE || c->busy->streaming)
 		return false;
 	return e->kind == OWED_DESCRIBE || prepared_describes(s->kept, s->kept_len, s->kept);
 }

@@ -37,7 +37,7 @@ static bool starts_with_drop(const char *sql, size_t len)
 bool probe_may_undo(
 	const struct client *c, const struct sql_verdict *v, const char *sql, size_t len)
 {
-	const struct pins *p = &c->pins;
+	const struct pins *p = &c->busy->pins;
 
 	if (pins_has(p, PIN_TEMP) && starts_with_drop(sql, len))
 		return true;
@@ -66,13 +66,13 @@ bool probe_send(struct worker *w, struct client *c)
 	struct server *s = c->server;
 
 	(void)w;
-	if (!c->probe_due || !server_is_quiet(s) || s->txn_status != 'I')
+	if (!c->busy->probe_due || !server_is_quiet(s) || s->txn_status != 'I')
 		return false;
-	c->probe_due = false;
+	c->busy->probe_due = false;
 	if (c->verbatim)
 		return false; /* it would end the unnamed statement, which is the server's own here
 			       */
-	if (!pins_hold_state(&c->pins) || forward_hidden(s, query, OWED_TAG_PROBE) != OK)
+	if (!pins_hold_state(&c->busy->pins) || forward_hidden(s, query, OWED_TAG_PROBE) != OK)
 		return false;
 	conn_flush(s->conn);
 	return true;
@@ -87,10 +87,11 @@ void probe_row(struct worker *w, struct client *c, struct rd body)
 	if (n != 1 || held == NULL)
 		return; /* the pins stay */
 	if (c->server->owed.n > 1) {
-		c->probe_due = true; /* what was sent since may have made a state anew: ask again */
+		c->busy->probe_due =
+			true; /* what was sent since may have made a state anew: ask again */
 		return;
 	}
 	for (size_t i = 0; i < sizeof probed / sizeof *probed; i++)
 		if (len == 0 || memchr(held, probed[i].letter, len) == NULL)
-			pins_remove(&c->pins, &w->sh->pins, probed[i].cause);
+			pins_remove(&c->busy->pins, &w->sh->pins, probed[i].cause);
 }

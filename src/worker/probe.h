@@ -17,7 +17,7 @@ bool probe_may_undo(
 static inline bool probe_is_due(
 	const struct client *c, const struct sql_verdict *v, const char *sql, size_t len)
 {
-	return pins_hold_state(&c->pins) && probe_may_undo(c, v, sql, len);
+	return pins_hold_state(&c->busy->pins) && probe_may_undo(c, v, sql, len);
 }
 
 /* Ask, if it is due and the server is quiet. False: nothing was sent. */

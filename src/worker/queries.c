@@ -209,7 +209,7 @@ static COLD void log_statement(struct worker *w, struct server *s, const struct 
 		(unsigned long long)once->server_us % 1000, (unsigned long long)once->rows,
 		*sqlstate != '\0' ? sqlstate : SQLSTATE_SUCCESSFUL_COMPLETION,
 		worker_node_name(w, s->pool->node), s->in_recovery ? "replica" : "primary",
-		choose_reason_name(c->route_reason), (unsigned long)c->id, addr, c->db->name,
+		choose_reason_name(c->busy->route_reason), (unsigned long)c->id, addr, c->db->name,
 		c->acc->user, log_q(app, sizeof app, application(c)),
 		s->trace[0] != '\0' ? s->trace : "-", (unsigned long long)w->queries->n_left_out,
 		text);
@@ -241,7 +241,7 @@ static void note_repeat(struct worker *w, struct client *c, struct query_record 
 {
 	bool in_txn = c->txn == TXN_OPEN || c->txn == TXN_DEFERRED;
 	uint32_t n = repeats_note(&w->queries->repeats, c->id, r->fingerprint,
-		in_txn ? c->txn_begun_us : 0, w->now_us, w->conf->nplusone_window_us);
+		in_txn ? c->busy->txn_begun_us : 0, w->now_us, w->conf->nplusone_window_us);
 
 	if (n >= w->conf->nplusone_threshold)
 		series_found(w, c, r, n, in_txn);
@@ -259,9 +259,9 @@ static void finish(
 	s->stmt_begun_us = w->now_us;
 	if (c == NULL || r == NULL)
 		return;
-	once.queue_us = c->queued_us;
-	c->queued_us = 0;
-	c->last_query = r->fingerprint;
+	once.queue_us = c->busy->queued_us;
+	c->busy->queued_us = 0;
+	c->busy->last_query = r->fingerprint;
 	query_record_count(r, &once, w->now_us);
 	if ((conf->slow_query_threshold_us != 0 &&
 		    once.queue_us + once.server_us >= conf->slow_query_threshold_us) ||

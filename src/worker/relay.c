@@ -108,7 +108,7 @@ static void welcome_done(struct worker *w, struct server *s)
 
 	if (c == NULL || !server_is_quiet(s))
 		return; /* a second message follows */
-	x = account_welcome_add(w, c->acc, c->set.current, &c->learned);
+	x = account_welcome_add(w, c->acc, c->set.current, &c->busy->learned);
 	link_break(w, c);
 	server_release(w, s);
 	if (x != NULL)
@@ -152,7 +152,7 @@ static void goes_on(struct worker *w, struct client *c)
 		link_release(w, c, c->server);
 		return;
 	}
-	if (pins_any(&c->pins) && !c->pin_counted)
+	if (pins_any(&c->busy->pins) && !c->busy->pin_counted)
 		pinning_found(w, c);
 	(void)probe_send(w, c);
 }
@@ -170,7 +170,7 @@ static void hidden_ready(struct worker *w, struct server *s, struct owed_entry e
 		break;
 	case OWED_TAG_BEGIN:
 		if (failed && s->client != NULL)
-			s->client->deferred_failed = true;
+			s->client->busy->deferred_failed = true;
 		break;
 	case OWED_TAG_PROBE:
 		if (s->client != NULL && link_may_release(s->client, s))
@@ -209,7 +209,7 @@ static void hidden_ready(struct worker *w, struct server *s, struct owed_entry e
 	if (s->client == NULL || !server_is_quiet(s))
 		return;
 	client_watch(w, s->client);
-	if (s->client->stalled)
+	if (s->client->busy->stalled)
 		conn_rx_resume(s->client->conn);
 }
 
@@ -257,7 +257,7 @@ static bool may_be_stale(struct worker *w, const struct client *c, const char *s
 /* Nothing of the answer has been passed on: does the read run on another node, for this error? */
 static bool runs_elsewhere(struct worker *w, const struct client *c, const struct report *r)
 {
-	if (c->block_read_only && report_has(r, SQLSTATE_READ_ONLY_SQL_TRANSACTION))
+	if (c->busy->block_read_only && report_has(r, SQLSTATE_READ_ONLY_SQL_TRANSACTION))
 		return false; /* so it would have been on the primary */
 	return is_of_standby(r->sqlstate) || moving_runs_elsewhere(c, r) ||
 	       may_be_stale(w, c, r->sqlstate);
@@ -373,11 +373,11 @@ static COLD void error_came(struct walk *k, const struct frame *f)
 	if (report_read(frame_body(k->data + k->at, f), 'E', &r) != OK)
 		r.message = "malformed ErrorResponse";
 	if (c != NULL && head != NULL && prepared_is_stale(w, s, &e, &r) &&
-		!(c->holding && s->in_recovery) && prepared_may_resend(c, s, &e)) {
+		!(c->busy->holding && s->in_recovery) && prepared_may_resend(c, s, &e)) {
 		run_again(k, f->total);
 		return;
 	}
-	if (c != NULL && c->holding && s->in_recovery && runs_elsewhere(w, c, &r)) {
+	if (c != NULL && c->busy->holding && s->in_recovery && runs_elsewhere(w, c, &r)) {
 		(void)owed_on_reply(&s->owed, 'E', &ends);
 		drop_skipped(w, s);
 		if (report_has(&r, SQLSTATE_READ_ONLY_SQL_TRANSACTION))
@@ -400,18 +400,18 @@ static COLD void error_came(struct walk *k, const struct frame *f)
 	}
 	if (e.kind == OWED_QUERY && e.who == OWED_HIDDEN) {
 		s->hidden_failed = true;
-		if (c == NULL || !c->deferred_failed) /* else it has failed for that */
+		if (c == NULL || !c->busy->deferred_failed) /* else it has failed for that */
 			remember_fatal(s, &r);
 	}
 	if (c != NULL && e.tag == OWED_TAG_SQL && e.no == SQLSTMT_BEFORE_QUERY) {
 		remember_fatal(s, &r); /* of the Query that follows */
-		c->deferred_failed = true;
+		c->busy->deferred_failed = true;
 	}
 	if (c != NULL && e.tag == OWED_TAG_EFFECTS && e.kind == OWED_QUERY)
 		effects_unsure(w, c, e.ref, false);
 	if (c != NULL) {
 		if (e.tag != OWED_TAG_FOUND && e.tag != OWED_TAG_PROBE)
-			c->unit_error = true;
+			c->busy->unit_error = true;
 		if (is_for_client(&e))
 			queries_failed(w, s, r.sqlstate);
 	}
@@ -421,9 +421,9 @@ static COLD void error_came(struct walk *k, const struct frame *f)
 		skip(k, f->total);
 		r = loss_block_report(r.sqlstate, text);
 		pass_report(w, c, &r);
-	} else if (c != NULL && e.who == OWED_CLIENT && c->deferred_failed) {
+	} else if (c != NULL && e.who == OWED_CLIENT && c->busy->deferred_failed) {
 		/* What failed was answered before it ran: this is its error. */
-		c->deferred_failed = false;
+		c->busy->deferred_failed = false;
 		skip(k, f->total);
 		r = report_of("ERROR", s->fatal_sqlstate, s->fatal_message);
 		pass_report(w, c, &r);
@@ -459,10 +459,10 @@ static void follow_parameter(
 	else
 		st = settings_txn_set(&c->set, p->name, p->value);
 	if (st != OK)
-		pins_add(&c->pins, &w->sh->pins, PIN_SET_CONFIG, w->now_us, p->name,
+		pins_add(&c->busy->pins, &w->sh->pins, PIN_SET_CONFIG, w->now_us, p->name,
 			strlen(p->name));
 	if (c->set.current != before) {
-		c->has_reported = true;
+		c->busy->has_reported = true;
 		effects_behind(c, c->server);
 		client_settings_changed(w, c);
 	}
@@ -543,13 +543,13 @@ static void parameter_came(struct walk *k, const struct frame *f, enum owed_step
 	}
 	if ((step == OWED_DROP && (head == NULL || head->tag != OWED_TAG_REDIFF)) || c == NULL) {
 		if (c != NULL && head != NULL && head->tag == OWED_TAG_WELCOME &&
-			baseline_put(&c->learned, p.name, p.value) != OK)
+			baseline_put(&c->busy->learned, p.name, p.value) != OK)
 			pass_no_memory(k->w, c);
 		skip(k, f->total);
 		return;
 	}
 	if (head != NULL && head->tag != OWED_TAG_REDIFF) {
-		if (c->rediff && login_tells(c, p.name) && is_base(c, &p)) {
+		if (c->busy->rediff && login_tells(c, p.name) && is_base(c, &p)) {
 			skip(k, f->total);
 			put_login_value(k->w, c, p.name);
 			return;
@@ -581,9 +581,9 @@ static void command_completed(struct walk *k, const struct frame *f)
 	}
 	if (c == NULL)
 		return;
-	was_due = c->rediff;
+	was_due = c->busy->rediff;
 	effects_complete(k->w, c, k->s, head->ref, tag_read(tag).tag == TAG_ROLLBACK);
-	if (c->rediff && !was_due) {
+	if (c->busy->rediff && !was_due) {
 		pass_run(k);
 		put_login_values(k->w, c);
 	}
@@ -597,8 +597,8 @@ static void flush_ready(struct walk *k, const struct frame *f)
 	skip(k, f->total);
 	if (c == NULL)
 		return;
-	c->flushed = false;
-	c->skip_to_sync = c->unit_error;
+	c->busy->flushed = false;
+	c->busy->skip_to_sync = c->busy->unit_error;
 }
 
 static void ready_came(struct walk *k, const struct frame *f, enum owed_step step)
@@ -654,7 +654,7 @@ static void put_notifications(struct walk *k, struct client *c)
 {
 	pass_run(k);
 	pass_held(k->w, c);
-	if (c->unit_error)
+	if (c->busy->unit_error)
 		notify_rollback(k->w, c);
 	else
 		notify_commit(k->w, c);
@@ -689,7 +689,7 @@ static COLD bool ready_waits(struct walk *k, const struct frame *f)
 
 static bool hears(const struct client *c)
 {
-	return c != NULL && (c->listening != NULL || c->txn_notifies);
+	return c != NULL && (c->listening != NULL || c->busy->txn_notifies);
 }
 
 /* The client listens by the shared connection; what its server says of the same is dropped. */
@@ -771,7 +771,7 @@ static bool message_came(struct walk *k, const struct frame *f)
 		parameter_came(k, f, step);
 		return s->state != SERVER_CLOSED;
 	}
-	if (f->type == BACKEND_COPY_IN_RESPONSE && s->client != NULL && s->client->stalled)
+	if (f->type == BACKEND_COPY_IN_RESPONSE && s->client != NULL && s->client->busy->stalled)
 		conn_rx_resume(s->client->conn); /* its data may go now */
 	if (f->type == BACKEND_DATA_ROW && step == OWED_DROP && there == f->total &&
 		s->client != NULL && owed_head(&s->owed)->tag == OWED_TAG_PROBE)
@@ -871,7 +871,8 @@ static void end_of_chunk(struct walk *k)
 	c = s->client;
 	if (c == NULL || c->conn == NULL)
 		return;
-	if (c->holding && c->hold != NULL && hold_keep(c->hold, loop_bufpool(w->loop)) != OK) {
+	if (c->busy->holding && c->busy->hold != NULL &&
+		hold_keep(c->busy->hold, loop_bufpool(w->loop)) != OK) {
 		pass_no_memory(w, c);
 		return;
 	}
@@ -879,7 +880,7 @@ static void end_of_chunk(struct walk *k)
 	client_count_bytes(c);
 	if (conn_out_len(c->conn) > w->conf->relay_buffer)
 		conn_rx_pause(s->conn);
-	if (c->stalled && c->streaming && s->owed.n <= OWED_MAX / 4)
+	if (c->busy->stalled && c->busy->streaming && s->owed.n <= OWED_MAX / 4)
 		conn_rx_resume(c->conn); /* it was far ahead */
 }
 

@@ -52,7 +52,7 @@ void replication_ready(struct worker *w, struct server *s, const struct baseline
 	}
 	server_set_settings(w, s, c->set.current);
 	dispatch_private_ready(w, s);
-	pins_add(&c->pins, &w->sh->pins, PIN_REPLICATION, w->now_us, cause, sizeof cause - 1);
+	pins_add(&c->busy->pins, &w->sh->pins, PIN_REPLICATION, w->now_us, cause, sizeof cause - 1);
 	login_greet(w, c, x);
 	free(x);
 }

@@ -73,8 +73,8 @@ bool sequences_are_own(const struct client *c, const struct server *s)
 /* It has advanced something in its open transaction, and may ask for that yet. */
 static bool keeps_its_own(const struct client *c, const struct server *s)
 {
-	return c->seq_advanced && s->seq_client == c->id && s->txn_status == 'T' &&
-	       c->unit.cls == SQL_WRITE;
+	return c->busy->seq_advanced && s->seq_client == c->id && s->txn_status == 'T' &&
+	       c->busy->unit.cls == SQL_WRITE;
 }
 
 enum status sequences_ahead(struct worker *w, struct client *c, uint32_t flags)
@@ -84,8 +84,8 @@ enum status sequences_ahead(struct worker *w, struct client *c, uint32_t flags)
 
 	if (s->seq_client == 0 || sequences_are_own(c, s) || s->txn_status == 'E' || c->verbatim)
 		return OK;
-	is_own = c->seq_check == ADVANCED_OWN;
-	c->seq_check = ADVANCED_UNKNOWN;
+	is_own = c->busy->seq_check == ADVANCED_OWN;
+	c->busy->seq_check = ADVANCED_UNKNOWN;
 	if (is_own)
 		return OK;
 	if ((flags & SQLV_USES_SEQ) == 0 && (!is_asked(w, c) || keeps_its_own(c, s)))
@@ -108,5 +108,5 @@ void sequences_sent(struct worker *w, struct client *c, uint32_t flags)
 	s->seq_mixed = s->seq_mixed || (s->seq_client != 0 && s->seq_client != c->id);
 	s->seq_client = c->id;
 	c->seq_server_id = s->id;
-	c->seq_advanced = true;
+	c->busy->seq_advanced = true;
 }

@@ -383,7 +383,7 @@ enum status server_open(struct worker *w, struct pool *p, struct client *only_fo
 	s->is_told = w->takeover != NULL; /* it was granted */
 	if (only_for != NULL) {
 		s->wanted_by = only_for;
-		only_for->wanted = s;
+		only_for->busy->wanted = s;
 		s->replication = only_for->replication;
 	}
 	list_push_back(&w->servers, &s->link);
@@ -532,9 +532,10 @@ bool server_fast_close(struct worker *w, struct server *s)
 	struct report r = report_of("FATAL", SQLSTATE_ADMIN_SHUTDOWN,
 		"terminating connection because its server connection is replaced");
 
-	if (!w->conf->server_fast_close || c == NULL || c->state != CLIENT_ACTIVE || c->streaming ||
-		(c->seq_kept && !pins_hold_state(&c->pins)) || c->body_left != 0 ||
-		s->txn_status != 'I' || !server_is_quiet(s) || !server_is_replaced(w, s))
+	if (!w->conf->server_fast_close || c == NULL || c->state != CLIENT_ACTIVE ||
+		c->busy->streaming || (c->busy->seq_kept && !pins_hold_state(&c->busy->pins)) ||
+		c->busy->body_left != 0 || s->txn_status != 'I' || !server_is_quiet(s) ||
+		!server_is_replaced(w, s))
 		return false;
 	r.hint = "Connect again; see server_fast_close.";
 	client_fatal(w, c, &r, CLIENT_END_SERVER);
@@ -667,7 +668,7 @@ void server_show(struct worker *w, const struct server *s, struct show_socket_ro
 		.prepared_statements = s->stmts.n,
 		.node = (int32_t)s->pool->node,
 		.worker = w->index,
-		.pins = s->client != NULL ? s->client->pins.causes : 0,
+		.pins = s->client != NULL ? s->client->busy->pins.causes : 0,
 		.statement = s->client != NULL ? activity_fingerprint(s->client) : 0,
 		.bytes_kept = sizeof *s + (s->conn != NULL ? conn_memory(s->conn) : 0),
 		.fd = s->conn != NULL ? conn_fd(s->conn) : -1,

@@ -81,7 +81,7 @@ static uint32_t pool_pinned(const struct pool *p)
 	list_foreach (it, &p->active) {
 		const struct client *c = list_entry(it, struct server, pool_link)->client;
 
-		n += c != NULL && pins_any(&c->pins);
+		n += c != NULL && pins_any(&c->busy->pins);
 	}
 	return n;
 }
@@ -230,7 +230,7 @@ static void show_pins(struct worker *w, struct table *t)
 		for (unsigned cause = 0; cause < PIN_CAUSE_COUNT; cause++) {
 			struct show_pin_row *row;
 
-			if (!pins_has(&c->pins, (enum pin_cause)cause) ||
+			if (!pins_has(&c->busy->pins, (enum pin_cause)cause) ||
 				(row = next_row(t)) == NULL)
 				continue;
 			*row = (struct show_pin_row){
@@ -238,13 +238,13 @@ static void show_pins(struct worker *w, struct table *t)
 				.server = c->server != NULL ? c->server->id : 0,
 				.cause = (uint8_t)cause,
 				.node = c->server != NULL ? (int32_t)c->server->pool->node : -1,
-				.since_wall_us = worker_wall_us(w, c->pins.since_us),
+				.since_wall_us = worker_wall_us(w, c->busy->pins.since_us),
 			};
 			if (c->db != NULL)
 				text_copy(row->database, sizeof row->database, c->db->name);
 			if (c->acc != NULL)
 				text_copy(row->user, sizeof row->user, c->acc->user);
-			memcpy(row->statement, c->pins.text, sizeof row->statement);
+			memcpy(row->statement, c->busy->pins.text, sizeof row->statement);
 		}
 	}
 }

@@ -160,7 +160,7 @@ static bool address(struct worker *w, struct tell_signal *t, uint32_t *to)
 
 static void ask(struct worker *w, struct client *c, const struct place *at)
 {
-	struct signals *s = c->signals;
+	struct signals *s = c->busy->signals;
 	struct tell_signal *t = worker_mail(sizeof *t, TELL_SIGNAL);
 	uint32_t to;
 
@@ -189,7 +189,7 @@ static void ask_all(struct worker *w, struct client *c, const uint8_t *data)
 	struct walk k = {.c = c, .stmts = unit_stmts_of(c, data)};
 	struct place at;
 
-	while (next_call(&k, &at) && c->signals->n < SIGNALS_MAX)
+	while (next_call(&k, &at) && c->busy->signals->n < SIGNALS_MAX)
 		ask(w, c, &at);
 }
 
@@ -197,27 +197,27 @@ bool signals_wait(struct worker *w, struct client *c, const uint8_t *data)
 {
 	if (c->server != NULL && !server_is_quiet(c->server))
 		return true;
-	if (c->signals == NULL && (c->sql_opts & SQL_ENC_UNSAFE) == 0) {
-		c->signals = calloc(1, sizeof *c->signals);
-		if (c->signals != NULL) {
-			c->signals->asked_us = w->now_us;
+	if (c->busy->signals == NULL && (c->sql_opts & SQL_ENC_UNSAFE) == 0) {
+		c->busy->signals = calloc(1, sizeof *c->busy->signals);
+		if (c->busy->signals != NULL) {
+			c->busy->signals->asked_us = w->now_us;
 			ask_all(w, c, data);
 		}
 	}
-	if (c->signals == NULL || c->signals->n == 0) {
-		c->unit.signals = false;
+	if (c->busy->signals == NULL || c->busy->signals->n == 0) {
+		c->busy->unit.signals = false;
 		signals_over(w, c);
 		return false;
 	}
-	return c->signals->n_pending != 0;
+	return c->busy->signals->n_pending != 0;
 }
 
 struct pool *signals_pool(const struct client *c)
 {
 	const struct account *acc = c->acc;
 
-	for (uint32_t i = 0; i < c->signals->n && c->txn == TXN_NONE; i++) {
-		const struct target *t = &c->signals->at[i];
+	for (uint32_t i = 0; i < c->busy->signals->n && c->txn == TXN_NONE; i++) {
+		const struct target *t = &c->busy->signals->at[i];
 
 		if (t->pid == 0 || !t->in_recovery)
 			continue;
@@ -231,7 +231,7 @@ struct pool *signals_pool(const struct client *c)
 /* The process of that server, if it can still be that. */
 static uint32_t pid_of(struct worker *w, const struct client *c, uint32_t number)
 {
-	const struct signals *s = c->signals;
+	const struct signals *s = c->busy->signals;
 
 	if (w->now_us > s->asked_us + w->conf->server_cancel_timeout_us)
 		return 0;
@@ -252,7 +252,7 @@ void signals_write(struct worker *w, struct client *c, const uint8_t *data)
 		if (pid != 0)
 			write_number(&at, pid);
 	}
-	c->signals->is_sent = true;
+	c->busy->signals->is_sent = true;
 }
 
 static void let_go(struct worker *w, const struct target *at)
@@ -268,12 +268,12 @@ static void let_go(struct worker *w, const struct target *at)
 
 COLD void signals_over(struct worker *w, struct client *c)
 {
-	struct signals *s = c->signals;
+	struct signals *s = c->busy->signals;
 
 	for (uint32_t i = 0; s != NULL && i < s->n; i++)
 		let_go(w, &s->at[i]);
 	free(s);
-	c->signals = NULL;
+	c->busy->signals = NULL;
 }
 
 static void take_answer(struct worker *w, const struct tell_signal *t)
@@ -286,13 +286,15 @@ static void take_answer(struct worker *w, const struct tell_signal *t)
 		.server = t->server,
 		.in_recovery = t->in_recovery};
 
-	if (c == NULL || c->id != t->from.id || c->signals == NULL || t->index >= c->signals->n ||
-		c->signals->at[t->index].number != t->number || c->signals->n_pending == 0) {
+	if (c == NULL || c->id != t->from.id || c->busy->signals == NULL ||
+		t->index >= c->busy->signals->n ||
+		c->busy->signals->at[t->index].number != t->number ||
+		c->busy->signals->n_pending == 0) {
 		let_go(w, &at); /* it has left, or does something else */
 		return;
 	}
-	c->signals->at[t->index] = at;
-	if (--c->signals->n_pending == 0)
+	c->busy->signals->at[t->index] = at;
+	if (--c->busy->signals->n_pending == 0)
 		unit_go_on(w, c);
 }
 

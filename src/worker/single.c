@@ -83,7 +83,7 @@ static uint32_t read_series(
 uint32_t single_read_first(struct client *c, const uint8_t *data, struct single *out)
 {
 	memset(out, 0, offsetof(struct single, verdict));
-	return c->unit.is_simple ? 0 : read_series(c, data, c->unit.len, "PBDE", out);
+	return c->busy->unit.is_simple ? 0 : read_series(c, data, c->busy->unit.len, "PBDE", out);
 }
 
 bool single_read(struct client *c, const uint8_t *data, struct single *out)
@@ -92,9 +92,9 @@ bool single_read(struct client *c, const uint8_t *data, struct single *out)
 	struct frame f;
 
 	memset(out, 0, offsetof(struct single, verdict));
-	if (!c->unit.is_simple)
-		return read_series(c, data, c->unit.len, "PBDES", out) == c->unit.len;
-	if (frame_peek(data, c->unit.len, FRAME_LEN_MAX, &f) != OK ||
+	if (!c->busy->unit.is_simple)
+		return read_series(c, data, c->busy->unit.len, "PBDES", out) == c->busy->unit.len;
+	if (frame_peek(data, c->busy->unit.len, FRAME_LEN_MAX, &f) != OK ||
 		frontend_read_query(frame_body(data, &f), &q) != OK)
 		return false;
 	out->sql = q.sql;

@@ -19,8 +19,8 @@ struct single {
 };
 
 /*
- * The complete unit of c->unit.len bytes at `data`: a simple Query, or a series for the unnamed
- * portal without values. False: it is something else.
+ * The complete unit of c->busy->unit.len bytes at `data`: a simple Query, or a series for the
+ * unnamed portal without values. False: it is something else.
  */
 bool single_read(struct client *c, const uint8_t *data, struct single *out);
 

@@ -217,7 +217,7 @@ static COLD enum status clear_ours(struct ahead *a, const char *name, enum sql_e
 	char ours[STMT_SERVER_NAME_MAX];
 
 	if (kind == EFFECT_PREPARE) {
-		pins_add(&a->c->pins, &a->w->sh->pins, PIN_SQL_PREPARE, a->w->now_us, name,
+		pins_add(&a->c->busy->pins, &a->w->sh->pins, PIN_SQL_PREPARE, a->w->now_us, name,
 			strlen(name));
 		a->s->dirt |= CLEAN(CLOSE);
 	}
@@ -469,7 +469,7 @@ bool sqlstmt_made(
 			there->seen = mine->seen;
 	}
 	stmt_unref(w->stmts, st);
-	return done && !c->parse_differs;
+	return done && !c->busy->parse_differs;
 }
 
 void sqlstmt_large_gone(struct worker *w, struct client *c)
@@ -477,12 +477,12 @@ void sqlstmt_large_gone(struct worker *w, struct client *c)
 	const struct stmt_name *e;
 	size_t pos = 0;
 
-	if (!pins_has(&c->pins, PIN_LARGE_STATEMENT))
+	if (!pins_has(&c->busy->pins, PIN_LARGE_STATEMENT))
 		return;
 	while ((e = stmt_names_next(&c->names, &pos)) != NULL)
 		if (sqlstmt_is_large(e->stmt))
 			return;
-	pins_remove(&c->pins, &w->sh->pins, PIN_LARGE_STATEMENT);
+	pins_remove(&c->busy->pins, &w->sh->pins, PIN_LARGE_STATEMENT);
 }
 
 void sqlstmt_gone(struct client *c, struct server *s, const char *name)

@@ -23,7 +23,8 @@
 
 #define AHEAD_MAX 16384u /* bytes behind a unit that waits: what came with it, and little more */
 
-/* One call's view of the client's bytes: [0, at) is done with; units begin at at + c->sent_len. */
+/* One call's view of the client's bytes: [0, at) is done with; units begin at at +
+ * c->busy->sent_len. */
 struct feed {
 	struct worker *w;
 	struct client *c;
@@ -35,12 +36,12 @@ struct feed {
 
 static const uint8_t *next_byte(const struct feed *fd)
 {
-	return fd->data + fd->at + fd->c->sent_len;
+	return fd->data + fd->at + fd->c->busy->sent_len;
 }
 
 static size_t left(const struct feed *fd)
 {
-	return fd->len - fd->at - fd->c->sent_len;
+	return fd->len - fd->at - fd->c->busy->sent_len;
 }
 
 static COLD void protocol_error(struct feed *fd, const char *message)
@@ -57,7 +58,7 @@ static bool is_over(const struct feed *fd)
 
 static void reset_unit(struct client *c)
 {
-	c->unit = (struct unit){0};
+	c->busy->unit = (struct unit){0};
 }
 
 /* What forward could not do leaves server and client in an unknown state. */
@@ -81,7 +82,7 @@ static COLD void forward_failed(struct feed *fd, enum status st)
 /* What stands at the front has to wait for the server; relay wakes us. Always false. */
 static bool stall(struct client *c)
 {
-	c->stalled = true;
+	c->busy->stalled = true;
 	return false;
 }
 
@@ -90,13 +91,13 @@ static bool stall(struct client *c)
 static void body_goes_on(struct feed *fd)
 {
 	struct client *c = fd->c;
-	size_t n = frame_part(c->body_left, left(fd));
+	size_t n = frame_part(c->busy->body_left, left(fd));
 
-	if (!c->body_dropped && c->server != NULL) {
+	if (!c->busy->body_dropped && c->server != NULL) {
 		conn_put(c->server->conn, next_byte(fd), n);
-		c->server->in_message = n < c->body_left;
+		c->server->in_message = n < c->busy->body_left;
 	}
-	c->body_left -= (uint32_t)n;
+	c->busy->body_left -= (uint32_t)n;
 	fd->at += n;
 }
 
@@ -105,8 +106,8 @@ static void drop_message(struct feed *fd, const struct frame *f)
 {
 	struct client *c = fd->c;
 
-	c->body_left = f->total;
-	c->body_dropped = true;
+	c->busy->body_left = f->total;
+	c->busy->body_dropped = true;
 	body_goes_on(fd);
 }
 
@@ -114,8 +115,8 @@ static void stream_ended(struct feed *fd)
 {
 	struct client *c = fd->c;
 
-	c->streaming = false;
-	pins_undo(&c->pins, &fd->w->sh->pins, PIN_UNDO_STREAM_END);
+	c->busy->streaming = false;
+	pins_undo(&c->busy->pins, &fd->w->sh->pins, PIN_UNDO_STREAM_END);
 }
 
 /*
@@ -128,12 +129,12 @@ static bool is_far_ahead(struct worker *w, struct client *c)
 	struct server *s = c->server;
 
 	if (s->owed.n <= OWED_MAX / 2) {
-		c->asked_to_flush = false;
+		c->busy->asked_to_flush = false;
 		return false;
 	}
-	if (!c->asked_to_flush)
+	if (!c->busy->asked_to_flush)
 		conn_put_copy(s->conn, flush, sizeof flush);
-	c->asked_to_flush = true;
+	c->busy->asked_to_flush = true;
 	relay_answer_synthetic(w, c);
 	return s->owed.n > OWED_MAX / 2;
 }
@@ -146,7 +147,7 @@ static bool stream_message(struct feed *fd, const struct frame *f)
 	size_t used;
 	enum status st;
 
-	if (c->checking)
+	if (c->busy->checking)
 		return stall(c);
 	if (f->type == FRONTEND_BIND && frame_is_complete(f, left(fd)) &&
 		notify_bind_waits(w, c, frame_body(next_byte(fd), f)))
@@ -160,16 +161,16 @@ static bool stream_message(struct feed *fd, const struct frame *f)
 		forward_failed(fd, st);
 		return false;
 	}
-	if (used == 0 && c->checking)
+	if (used == 0 && c->busy->checking)
 		return stall(c);
 	if (used == 0) {
-		c->wants_rest = true;
+		c->busy->wants_rest = true;
 		return false;
 	}
 	fd->at += used;
 	if (f->type == FRONTEND_FLUSH)
 		relay_answer_synthetic(w, c);
-	else if (frontend_infos[f->type].flags & FRONTEND_ENDS_UNIT && c->streaming)
+	else if (frontend_infos[f->type].flags & FRONTEND_ENDS_UNIT && c->busy->streaming)
 		stream_ended(fd);
 	return true;
 }
@@ -183,7 +184,7 @@ static bool skip_message(struct feed *fd, const struct frame *f)
 	if (f->type == FRONTEND_SYNC) {
 		if (!frame_is_complete(f, left(fd)))
 			return false;
-		c->skip_to_sync = false;
+		c->busy->skip_to_sync = false;
 		fd->at += f->total;
 		client_put_ready(fd->w, c);
 		return true;
@@ -261,19 +262,19 @@ static bool take_between(struct feed *fd, const struct frame *f, bool *go_on)
  */
 static bool may_flush(const struct client *c)
 {
-	const struct unit *u = &c->unit;
+	const struct unit *u = &c->busy->unit;
 
 	return !u->runs && u->len <= UNNAMED_KEEP_MAX && c->txn == TXN_NONE &&
-	       c->acc->mode != POOL_MODE_SESSION && !c->replication && !pins_any(&c->pins);
+	       c->acc->mode != POOL_MODE_SESSION && !c->replication && !pins_any(&c->busy->pins);
 }
 
 static void begin_stream(struct client *c, const struct frame *f)
 {
-	c->stream_is_query = c->unit.len == 0 && ends_unit(f->type);
-	c->unit.cls = SQL_UNKNOWN;
-	c->unit.flags = 0;
-	c->unit.judged = true;
-	c->streaming = true;
+	c->busy->stream_is_query = c->busy->unit.len == 0 && ends_unit(f->type);
+	c->busy->unit.cls = SQL_UNKNOWN;
+	c->busy->unit.flags = 0;
+	c->busy->unit.judged = true;
+	c->busy->streaming = true;
 }
 
 /* What is held must fit half of the receive buffer: behind it comes the next unit. */
@@ -294,7 +295,7 @@ static bool only_prepares(uint8_t type)
 static bool gather_message(struct feed *fd, const struct frame *f)
 {
 	struct client *c = fd->c;
-	struct unit *u = &c->unit;
+	struct unit *u = &c->busy->unit;
 	size_t avail = left(fd) - u->len;
 
 	if (u->len + (size_t)f->total > unit_max(fd->w)) {
@@ -303,7 +304,7 @@ static bool gather_message(struct feed *fd, const struct frame *f)
 	}
 	if (!frame_is_complete(f, avail))
 		return false;
-	if (f->type == FRONTEND_FLUSH && u->len == 0 && c->sent_len == 0) {
+	if (f->type == FRONTEND_FLUSH && u->len == 0 && c->busy->sent_len == 0) {
 		fd->at += f->total; /* there is nothing to flush */
 		return true;
 	}
@@ -374,24 +375,24 @@ static inline bool check_message(struct feed *fd, const uint8_t *p, size_t avail
 /* A plain read that may be lost with its primary, once, and run again: ADR 0024. */
 static bool is_lone_read(const struct client *c)
 {
-	return c->unit.flags & SQLV_REPLICA && c->unit.pins == 0 && c->txn == TXN_NONE &&
-	       c->lost_us == 0 && c->acc->n_pools > 1 && !pins_any(&c->pins) &&
-	       c->acc->mode != POOL_MODE_SESSION &&
-	       (c->unit_retained || owed_is_empty(&c->server->owed));
+	return c->busy->unit.flags & SQLV_REPLICA && c->busy->unit.pins == 0 &&
+	       c->txn == TXN_NONE && c->busy->lost_us == 0 && c->acc->n_pools > 1 &&
+	       !pins_any(&c->busy->pins) && c->acc->mode != POOL_MODE_SESSION &&
+	       (c->busy->unit_retained || owed_is_empty(&c->server->owed));
 }
 
 /* A unit that has had no effect is kept until it is answered, so that it can run elsewhere. */
 static bool is_retained(const struct client *c)
 {
-	if (c->moves == MOVES_REPLICA)
+	if (c->busy->moves == MOVES_REPLICA)
 		return moving_retains(c);
-	if (c->streaming || c->db->conf == NULL || !c->db->conf->routing ||
-		(c->sent_len != 0 && !c->unit_retained))
+	if (c->busy->streaming || c->db->conf == NULL || !c->db->conf->routing ||
+		(c->busy->sent_len != 0 && !c->busy->unit_retained))
 		return false;
 	if (!c->server->in_recovery)
 		return is_lone_read(c);
-	return !c->block_answered && !c->force_primary &&
-	       (c->unit.flags & SQLV_REPLICA || c->block_read_only);
+	return !c->busy->block_answered && !c->busy->force_primary &&
+	       (c->busy->unit.flags & SQLV_REPLICA || c->busy->block_read_only);
 }
 
 /* What follows has effects: what runs ahead of it is kept no longer. */
@@ -399,9 +400,9 @@ static void retain_no_more(struct feed *fd)
 {
 	struct client *c = fd->c;
 
-	fd->at += c->sent_len;
-	c->sent_len = 0;
-	c->unit_retained = false;
+	fd->at += c->busy->sent_len;
+	c->busy->sent_len = 0;
+	c->busy->unit_retained = false;
 	pass_held(fd->w, c);
 }
 
@@ -412,20 +413,18 @@ static void send_unit(struct feed *fd)
 	bool retained = is_retained(c);
 	enum status st;
 
-	if (!(c->unit.flags & SQLV_REPLICA) && c->moves != MOVES_REPLICA) {
-		c->unit_writes = true;
+	if (!(c->busy->unit.flags & SQLV_REPLICA) && c->busy->moves != MOVES_REPLICA) {
+		c->busy->unit_writes = true;
 		notify_note_writer(fd->w, c);
 	}
-	if (c->unit.flags & SQLV_NOTIFY)
-		c->txn_notifies = true;
+	if (c->busy->unit.flags & SQLV_NOTIFY)
+		c->busy->txn_notifies = true;
 	if (retained) {
-		c->holding = c->holding || c->sent_len == 0;
-		c->unit_retained = true;
+		c->busy->holding = c->busy->holding || c->busy->sent_len == 0;
+		c->busy->unit_retained = true;
 	}
-	if (c->server->owed.n_client == 0)
-		c->unit_begun_us = fd->w->now_us;
 	if (c->txn == TXN_NONE && c->server->owed.n_client == 0)
-		c->txn_begun_us = fd->w->now_us;
+		c->busy->txn_begun_us = fd->w->now_us;
 	c->request_us = fd->w->now_us;
 	waits_was_idle(fd->w, c);
 	st = forward_unit(fd->w, c, next_byte(fd), &n);
@@ -434,13 +433,13 @@ static void send_unit(struct feed *fd)
 		return;
 	}
 	dispatch_sent(fd->w, c);
-	c->streaming = st == E_AGAIN;
-	c->flushed = st == OK && c->unit.ends_in_flush;
+	c->busy->streaming = st == E_AGAIN;
+	c->busy->flushed = st == OK && c->busy->unit.ends_in_flush;
 	if (retained)
-		c->sent_len += n;
+		c->busy->sent_len += n;
 	else
 		fd->at += n;
-	if (retained && c->streaming)
+	if (retained && c->busy->streaming)
 		retain_no_more(fd);
 	reset_unit(c);
 	relay_press_client(fd->w, c);
@@ -452,7 +451,7 @@ static COLD bool is_its_turn(struct feed *fd)
 {
 	struct client *c = fd->c;
 
-	if (c->unit.listens && notify_unit_waits(fd->w, c, next_byte(fd)))
+	if (c->busy->unit.listens && notify_unit_waits(fd->w, c, next_byte(fd)))
 		return false;
 	if (c->listening != NULL && is_in_flight(c))
 		return stall(c); /* what a unit has notified is told before its own answer */
@@ -464,7 +463,7 @@ static void answered_here(struct feed *fd)
 {
 	struct client *c = fd->c;
 
-	fd->at += c->unit.len;
+	fd->at += c->busy->unit.len;
 	c->request_us = fd->w->now_us;
 	reset_unit(c);
 	client_watch(fd->w, c);
@@ -474,12 +473,12 @@ static void answered_here(struct feed *fd)
 static bool begins_ahead(struct feed *fd)
 {
 	struct client *c = fd->c;
-	uint32_t len = c->unit.len, n = local_begin_ahead(fd->w, c, next_byte(fd));
+	uint32_t len = c->busy->unit.len, n = local_begin_ahead(fd->w, c, next_byte(fd));
 
 	if (n == 0)
 		return false;
 	fd->at += n;
-	c->unit = (struct unit){.len = len - n, .complete = true};
+	c->busy->unit = (struct unit){.len = len - n, .complete = true};
 	return true;
 }
 
@@ -488,13 +487,14 @@ static bool launch(struct feed *fd)
 {
 	struct client *c = fd->c;
 
-	if (!c->unit.judged && judge_unit(fd->w, c, next_byte(fd)) != OK) {
+	if (!c->busy->unit.judged && judge_unit(fd->w, c, next_byte(fd)) != OK) {
 		protocol_error(fd, "malformed message");
 		return false;
 	}
-	if ((c->unit.listens || c->listening != NULL) && !c->streaming && !is_its_turn(fd))
+	if ((c->busy->unit.listens || c->listening != NULL) && !c->busy->streaming &&
+		!is_its_turn(fd))
 		return false;
-	if (c->unit.ours && !c->streaming) {
+	if (c->busy->unit.ours && !c->busy->streaming) {
 		switch (ours_answer(fd->w, c, next_byte(fd))) {
 		case OURS_NOT:
 			break;
@@ -506,47 +506,47 @@ static bool launch(struct feed *fd)
 		case OURS_WAITS:
 			return false;
 		case OURS_AGAIN:
-			c->unit = (struct unit){.len = c->unit.len, .complete = true};
+			c->busy->unit = (struct unit){.len = c->busy->unit.len, .complete = true};
 			return true; /* what is left of it is judged anew */
 		}
 	}
-	if (c->unit.signals && !c->streaming && c->txn != TXN_FAILED &&
+	if (c->busy->unit.signals && !c->busy->streaming && c->txn != TXN_FAILED &&
 		c->txn != TXN_FAILED_ALONE && signals_wait(fd->w, c, next_byte(fd)))
 		return stall(c);
-	if (c->server == NULL && !c->streaming && local_answer(fd->w, c, next_byte(fd))) {
+	if (c->server == NULL && !c->busy->streaming && local_answer(fd->w, c, next_byte(fd))) {
 		if (c->state == CLIENT_CLOSED)
 			return false;
 		answered_here(fd);
 		return true;
 	}
-	if (c->db->moves && c->server == NULL && !c->streaming && begins_ahead(fd))
+	if (c->db->moves && c->server == NULL && !c->busy->streaming && begins_ahead(fd))
 		return true; /* what is left of it is judged anew */
-	if (c->moves == MOVES_REPLICA && !moving_goes_on(fd->w, c, next_byte(fd)))
+	if (c->busy->moves == MOVES_REPLICA && !moving_goes_on(fd->w, c, next_byte(fd)))
 		return stall(c);
-	if (c->server != NULL && c->unit.flags & SQLV_USES_SEQ && c->unit.runs && !c->streaming &&
-		advanced_waits(fd->w, c, next_byte(fd)))
+	if (c->server != NULL && c->busy->unit.flags & SQLV_USES_SEQ && c->busy->unit.runs &&
+		!c->busy->streaming && advanced_waits(fd->w, c, next_byte(fd)))
 		return stall(c);
 	do {
 		if (!dispatch_unit(fd->w, c)) /* in line, or behind what its server owes it */
 			return c->state == CLIENT_ACTIVE && c->server != NULL && stall(c);
-	} while ((c->db->moves || c->moves == MOVES_CHOSEN) && !moving_begins(fd->w, c));
-	if (c->sent_len != 0 && !c->server->in_recovery && !is_retained(c))
+	} while ((c->db->moves || c->busy->moves == MOVES_CHOSEN) && !moving_begins(fd->w, c));
+	if (c->busy->sent_len != 0 && !c->server->in_recovery && !is_retained(c))
 		retain_no_more(fd);
 	/* nobody has looked at what the stream will do */
-	if (c->streaming && sequences_ahead(fd->w, c, SQLV_USES_SEQ) != OK) {
+	if (c->busy->streaming && sequences_ahead(fd->w, c, SQLV_USES_SEQ) != OK) {
 		forward_failed(fd, E_NOMEM);
 		return false;
 	}
-	if (c->streaming) { /* its messages go one by one from here on */
+	if (c->busy->streaming) { /* its messages go one by one from here on */
 		sequences_sent(fd->w, c, SQLV_MAY_ADVANCE);
-		c->unit_writes = true;
-		c->txn_notifies = true; /* for all that is known */
+		c->busy->unit_writes = true;
+		c->busy->txn_notifies = true; /* for all that is known */
 		notify_note_writer(fd->w, c);
 		c->request_us = fd->w->now_us;
 		reset_unit(c);
 		return true;
 	}
-	if (c->unit.signals && c->signals != NULL)
+	if (c->busy->unit.signals && c->busy->signals != NULL)
 		signals_write(fd->w, c, next_byte(fd));
 	send_unit(fd);
 	return true;
@@ -558,20 +558,20 @@ static bool step(struct feed *fd)
 	struct frame f;
 	bool go_on;
 
-	if (c->flushed)
+	if (c->busy->flushed)
 		return stall(c);
-	if (c->unit.complete || (c->streaming && c->unit.judged))
+	if (c->busy->unit.complete || (c->busy->streaming && c->busy->unit.judged))
 		return launch(fd);
-	if (!check_message(fd, next_byte(fd) + c->unit.len, left(fd) - c->unit.len, &f))
+	if (!check_message(fd, next_byte(fd) + c->busy->unit.len, left(fd) - c->busy->unit.len, &f))
 		return false;
-	if (c->drop_next) {
-		c->drop_next = false;
+	if (c->busy->drop_next) {
+		c->busy->drop_next = false;
 		drop_message(fd, &f);
 		return true;
 	}
-	if (c->skip_to_sync)
+	if (c->busy->skip_to_sync)
 		return skip_message(fd, &f);
-	if (c->streaming)
+	if (c->busy->streaming)
 		return f.type == FRONTEND_TERMINATE ? take_between(fd, &f, &go_on) && go_on
 						    : stream_message(fd, &f);
 	if (is_between(f.type) && take_between(fd, &f, &go_on))
@@ -583,18 +583,19 @@ static bool has_more(const struct feed *fd)
 {
 	const struct client *c = fd->c;
 
-	return left(fd) > c->unit.len || c->unit.complete || (c->streaming && c->unit.judged);
+	return left(fd) > c->busy->unit.len || c->busy->unit.complete ||
+	       (c->busy->streaming && c->busy->unit.judged);
 }
 
 /* Was the unit refused, or chosen anew, while it was being placed? */
 static bool looks_again(struct feed *fd)
 {
 	struct client *c = fd->c;
-	bool again = c->look_again || c->refused_len != 0;
+	bool again = c->busy->look_again || c->busy->refused_len != 0;
 
-	fd->at += c->refused_len;
-	c->refused_len = 0;
-	c->look_again = false;
+	fd->at += c->busy->refused_len;
+	c->busy->refused_len = 0;
+	c->busy->look_again = false;
 	return again;
 }
 
@@ -604,25 +605,29 @@ static bool looks_again(struct feed *fd)
  */
 static size_t read_ahead(const struct worker *w, const struct client *c)
 {
-	return c->unit.complete ? AHEAD_MAX : w->client_limits.rx_keep_max / 2;
+	return c->busy->unit.complete ? AHEAD_MAX : w->client_limits.rx_keep_max / 2;
 }
 
 size_t unit_on_data(struct worker *w, struct client *c, const uint8_t *data, size_t len)
 {
 	struct feed fd = {.w = w, .c = c, .data = data, .len = len, .outer = w->feed};
 
-	c->stalled = false;
-	c->wants_rest = false;
-	PANIC_IF(c->feeding);
-	c->feeding = true;
+	if (!busy_is_lent(c->busy) && busy_begin(w, c) != OK) {
+		client_close(w, c, CLIENT_END_MEMORY);
+		return len;
+	}
+	c->busy->stalled = false;
+	c->busy->wants_rest = false;
+	PANIC_IF(c->busy->feeding);
+	c->busy->feeding = true;
 	w->feed = &fd;
 	while (!is_over(&fd) && has_more(&fd)) {
-		if (c->body_left != 0)
+		if (c->busy->body_left != 0)
 			body_goes_on(&fd);
 		else if (!step(&fd) && !looks_again(&fd))
 			break;
 	}
-	c->feeding = false;
+	c->busy->feeding = false;
 	w->feed = fd.outer;
 	if (c->state == CLIENT_CLOSED)
 		return len;
@@ -633,7 +638,7 @@ size_t unit_on_data(struct worker *w, struct client *c, const uint8_t *data, siz
 	conn_flush(c->conn);
 	if (c->server == NULL) /* else when the answer has come */
 		client_count_bytes(c);
-	if (len - fd.at > read_ahead(w, c) && !c->wants_rest)
+	if (len - fd.at > read_ahead(w, c) && !c->busy->wants_rest)
 		conn_rx_pause(c->conn); /* enough is kept; go on when some of it is done */
 	return fd.at;
 }
@@ -642,8 +647,8 @@ void unit_go_on(struct worker *w, struct client *c)
 {
 	size_t n;
 
-	if (c->feeding) { /* a login that failed at once, say, while it was being placed */
-		c->look_again = true;
+	if (c->busy->feeding) { /* a login that failed at once, say, while it was being placed */
+		c->busy->look_again = true;
 		return;
 	}
 	n = unit_on_data(w, c, conn_rx_data(c->conn), conn_rx_len(c->conn));
@@ -651,7 +656,7 @@ void unit_go_on(struct worker *w, struct client *c)
 		return;
 	conn_consume(c->conn, n);
 	if (conn_rx_is_paused(c->conn) &&
-		(c->wants_rest || conn_rx_len(c->conn) <= read_ahead(w, c)) &&
+		(c->busy->wants_rest || conn_rx_len(c->conn) <= read_ahead(w, c)) &&
 		(c->server == NULL || conn_out_len(c->server->conn) <= w->conf->relay_buffer))
 		conn_rx_resume(c->conn);
 }
@@ -662,41 +667,41 @@ const uint8_t *unit_front(const struct worker *w, const struct client *c, size_t
 	const struct feed *fd = w->feed;
 	size_t at;
 
-	while (c->feeding && fd->c != c)
+	while (c->busy->feeding && fd->c != c)
 		fd = fd->outer;
-	if (!c->feeding)
+	if (!c->busy->feeding)
 		fd = &all;
-	at = fd->at + c->sent_len < fd->len ? fd->at + c->sent_len : fd->len;
-	*len = c->unit.len < fd->len - at ? c->unit.len : fd->len - at;
+	at = fd->at + c->busy->sent_len < fd->len ? fd->at + c->busy->sent_len : fd->len;
+	*len = c->busy->unit.len < fd->len - at ? c->busy->unit.len : fd->len - at;
 	return fd->data + at;
 }
 
 void unit_refuse(struct worker *w, struct client *c, const struct report *r)
 {
 	client_put_error(w, c, r);
-	if (c->signals != NULL)
+	if (c->busy->signals != NULL)
 		signals_over(w, c);
 	if (c->txn != TXN_NONE)
 		c->txn = TXN_FAILED_ALONE;
 	else
 		ours_txn_ended(c, false); /* what its text began with */
-	if (!c->streaming) {
-		c->skip_to_sync = c->unit.ends_in_flush;
-		if (c->feeding)
-			c->refused_len = c->unit.len;
+	if (!c->busy->streaming) {
+		c->busy->skip_to_sync = c->busy->unit.ends_in_flush;
+		if (c->busy->feeding)
+			c->busy->refused_len = c->busy->unit.len;
 		else
-			conn_consume(c->conn, c->unit.len);
-	} else if (c->stream_is_query) {
-		c->drop_next = true;
+			conn_consume(c->conn, c->busy->unit.len);
+	} else if (c->busy->stream_is_query) {
+		c->busy->drop_next = true;
 	} else {
-		c->skip_to_sync = true;
+		c->busy->skip_to_sync = true;
 	}
-	if (!c->skip_to_sync)
+	if (!c->busy->skip_to_sync)
 		client_put_ready(w, c);
-	c->streaming = false;
-	c->force_primary = false;
-	c->lost_us = 0;
-	c->avoid_node = NODES_MAX;
+	c->busy->streaming = false;
+	c->busy->force_primary = false;
+	c->busy->lost_us = 0;
+	c->busy->avoid_node = NODES_MAX;
 	reset_unit(c);
 	conn_flush(c->conn);
 	conn_rx_resume(c->conn);

@@ -26,7 +26,7 @@ static void count_unit(struct worker *w, struct client *c, struct server *s)
 
 	n->queries++;
 	n->query_us += us;
-	dbase_count_route_us(c->db, c->route_counted, us);
+	dbase_count_route_us(c->db, c->busy->route_counted, us);
 	hist_add(&c->acc->query, us);
 	recent_us = pool_latency_us(p, w->now_us);
 	recent_us = recent_us != 0 ? (recent_us * 7 + us) / 8 : us;
@@ -39,29 +39,30 @@ static void count_unit(struct worker *w, struct client *c, struct server *s)
 	s->unit_begun_us = w->now_us; /* of the next one, if several are under way */
 	if (s->txn_status == 'I') {
 		n->xacts++;
-		n->xact_us += w->now_us - c->txn_begun_us;
+		n->xact_us += w->now_us - c->busy->txn_begun_us;
 		if (c->txn == TXN_OPEN || c->txn == TXN_FAILED)
-			waits_block_ended(w, c, w->now_us - c->txn_begun_us);
-		c->txn_begun_us = w->now_us;
+			waits_block_ended(w, c, w->now_us - c->busy->txn_begun_us);
+		c->busy->txn_begun_us = w->now_us;
 	}
 }
 
 static void end_settings(struct worker *w, struct client *c, char status)
 {
 	struct settings *before = c->set.current;
+	struct busy *b = c->busy;
 
 	/* SET LOCAL of a reported parameter was taken for committed: what has undone it came later.
 	 */
-	if (c->reported_commit && (status != 'I' || c->unit_error))
+	if (b->reported_commit && (status != 'I' || b->unit_error))
 		found_out_doubt_all(c);
-	c->reported_commit = false;
+	b->reported_commit = false;
 	if (status == 'I')
-		c->has_reported = false;
+		b->has_reported = false;
 	if (status == 'I')
-		savepoints_clear(&c->savepoints, &c->set);
+		savepoints_clear(&b->savepoints, &c->set);
 	if (status == 'I')
-		ours_txn_ended(c, !c->unit_error);
-	if (status == 'I' && c->unit_error) {
+		ours_txn_ended(c, !b->unit_error);
+	if (status == 'I' && b->unit_error) {
 		effects_behind(c, c->server);
 		settings_txn_rollback(&c->set);
 	} else if (status == 'I')
@@ -76,22 +77,24 @@ static void end_settings(struct worker *w, struct client *c, char status)
 
 static void end_txn(struct client *c, char status)
 {
-	if (c->moves != MOVES_NOT)
+	struct busy *b = c->busy;
+
+	if (b->moves != MOVES_NOT)
 		moving_unit_ended(c, status);
-	if (c->txn == TXN_DEFERRED && c->deferred != NULL && c->moves != MOVES_REPLICA)
-		journal_clear(&c->deferred->journal);
-	c->begin_sent = false;
-	c->block_answered = true;
+	if (c->txn == TXN_DEFERRED && b->deferred != NULL && b->moves != MOVES_REPLICA)
+		journal_clear(&b->deferred->journal);
+	b->begin_sent = false;
+	b->block_answered = true;
 	if (status == 'T')
 		c->txn = TXN_OPEN;
 	else if (status == 'E')
 		c->txn = TXN_FAILED;
 	else {
 		c->txn = TXN_NONE;
-		c->block_read_only = false;
-		c->block_answered = false;
-		c->block_differs = false;
-		c->parse_differs = false;
+		b->block_read_only = false;
+		b->block_answered = false;
+		b->block_differs = false;
+		b->parse_differs = false;
 	}
 }
 
@@ -111,10 +114,11 @@ static void leave_mark(struct worker *w, struct client *c, struct server *s)
 	clock = &w->sh->clock;
 	number = mark_clock_load(clock);
 	if (s->in_recovery) {
-		marks_read(&c->marks, cluster, (uint16_t)s->pool->node, c->read_epoch, number);
+		marks_read(
+			&c->marks, cluster, (uint16_t)s->pool->node, c->busy->read_epoch, number);
 		return;
 	}
-	if (!c->unit_writes)
+	if (!c->busy->unit_writes)
 		return;
 	marks_write(&c->marks, cluster, number);
 	wanted = mark_clock_is_wanted(clock, number);
@@ -125,26 +129,29 @@ static void leave_mark(struct worker *w, struct client *c, struct server *s)
 
 static void end_retained(struct client *c, const struct owed_entry *e)
 {
-	if (!c->unit_retained)
+	struct busy *b = c->busy;
+
+	if (!b->unit_retained)
 		return;
-	PANIC_IF(e->no > c->sent_len);
+	PANIC_IF(e->no > b->sent_len);
 	conn_consume(c->conn, e->no);
-	c->sent_len -= (uint32_t)e->no;
-	c->holding = c->sent_len != 0;
-	if (c->sent_len == 0)
-		c->unit_retained = false;
+	b->sent_len -= (uint32_t)e->no;
+	b->holding = b->sent_len != 0;
+	if (b->sent_len == 0)
+		b->unit_retained = false;
 }
 
 void unit_end_schema(struct worker *w, struct client *c)
 {
-	if (c->schema_sent)
+	if (c->busy->schema_sent)
 		atomic_fetch_add(&w->sh->ddl_no, 1);
-	c->schema_sent = false;
+	c->busy->schema_sent = false;
 }
 
 void unit_end(struct worker *w, struct server *s, struct owed_entry e, char status)
 {
 	struct client *c = s->client;
+	struct busy *b = c->busy;
 
 	if (c->state == CLIENT_CLOSED)
 		return;
@@ -154,28 +161,28 @@ void unit_end(struct worker *w, struct server *s, struct owed_entry e, char stat
 	end_settings(w, c, status);
 	end_txn(c, status);
 	end_retained(c, &e);
-	c->force_primary = false;
-	c->lost_us = 0;
-	c->avoid_node = NODES_MAX;
-	c->unit_error = false;
+	b->force_primary = false;
+	b->lost_us = 0;
+	b->avoid_node = NODES_MAX;
+	b->unit_error = false;
 	if (status == 'I' && s->has_odd)
 		prepared_drop_odd(s);
 	if (status == 'I') {
 		unit_end_schema(w, c);
-		if (c->txn_notifies)
-			c->txn_notifies = s->owed.n_client != 0;
+		if (b->txn_notifies)
+			b->txn_notifies = s->owed.n_client != 0;
 	}
-	if (c->ddl_sent && status == 'I') {
-		c->ddl_sent = false;
-		if (c->defaults != NULL)
+	if (b->ddl_sent && status == 'I') {
+		b->ddl_sent = false;
+		if (b->defaults != NULL)
 			defaults_committed(w, c);
 		dbase_catalog_changed(w, c->db);
 	}
 	if (s->owed.n_client == 0) {
-		if (c->signals != NULL)
+		if (b->signals != NULL)
 			signals_over(w, c);
-		c->unit_writes = false;
-		c->commit_sent = false;
+		b->unit_writes = false;
+		b->commit_sent = false;
 	}
 	if (status != 'I' && c->acc->mode == POOL_MODE_STATEMENT) {
 		struct report r = report_of("FATAL", SQLSTATE_PROTOCOL_VIOLATION,
@@ -187,20 +194,20 @@ void unit_end(struct worker *w, struct server *s, struct owed_entry e, char stat
 	}
 	if (c->db->seq_follows)
 		pinning_keep_sequence(w, c);
-	else if (c->seq_advanced && status == 'I')
-		c->seq_advanced = !server_is_quiet(s);
+	else if (b->seq_advanced && status == 'I')
+		b->seq_advanced = !server_is_quiet(s);
 	if (status == 'I' && found_out_is_due(c))
 		(void)found_out_send(w, c);
 	if (link_may_release(c, s)) {
 		link_release(w, c, s);
 		return;
 	}
-	if (pins_any(&c->pins) && !c->pin_counted)
+	if (pins_any(&b->pins) && !b->pin_counted)
 		pinning_found(w, c);
 	if (server_fast_close(w, s))
 		return;
 	(void)probe_send(w, c);
 	client_watch(w, c);
-	if (c->stalled)
+	if (b->stalled)
 		conn_rx_resume(c->conn);
 }

@@ -70,10 +70,11 @@ bool unit_stmts_next(struct unit_stmts *u, struct unit_stmt *out)
 	struct frame f;
 	struct rd body;
 
-	for (; u->at < u->c->unit.len; u->at += f.total) {
+	for (; u->at < u->c->busy->unit.len; u->at += f.total) {
 		bool found = false;
 
-		if (frame_peek(u->data + u->at, u->c->unit.len - u->at, FRAME_LEN_MAX, &f) != OK)
+		if (frame_peek(u->data + u->at, u->c->busy->unit.len - u->at, FRAME_LEN_MAX, &f) !=
+			OK)
 			return false;
 		body = frame_body(u->data + u->at, &f);
 		*out = (struct unit_stmt){.sql = NULL};

@@ -19,7 +19,7 @@ struct unit_stmt {
 
 struct unit_stmts {
 	const struct client *c;
-	const uint8_t *data; /* c->unit.len bytes */
+	const uint8_t *data; /* c->busy->unit.len bytes */
 	uint32_t at;
 	const char *unnamed; /* parsed in the unit so far */
 	size_t unnamed_len;

@@ -4,6 +4,7 @@
 
 #include "conf/conf.h"
 #include "worker/balance.h"
+#include "worker/busy.h"
 #include "worker/client.h"
 #include "worker/dispatch.h"
 #include "worker/fit.h"
@@ -215,6 +216,7 @@ void upkeep_janitor(struct worker *w)
 		dispatch_recheck(w, &acc->nowhere, NULL);
 	}
 	places_give_back(w);
+	busy_look(w);
 	for (uint32_t n = 0; w->conf->server_fast_close && n < FAST_CLOSE_MAX; n++)
 		if (!fast_close_one(w))
 			break;

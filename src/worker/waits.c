@@ -26,13 +26,13 @@ const char *wait_cause_name(enum wait_cause cause)
 
 static enum wait_cause cause_of(const struct client *c, const struct pool *p)
 {
-	if (c->wanted != NULL)
+	if (c->busy->wanted != NULL)
 		return WAIT_SAME_SERVER;
 	if (c->db->paused)
 		return WAIT_PAUSE;
 	if (p == NULL)
-		return c->waits_fresh ? WAIT_FRESH : WAIT_NODE;
-	if (c->wants_pin)
+		return c->busy->waits_fresh ? WAIT_FRESH : WAIT_NODE;
+	if (c->busy->wants_pin)
 		return WAIT_MAX_PINNED;
 	return p->n_login >= waitq_len(&p->line) ? WAIT_SERVER_LOGIN : WAIT_SERVER;
 }
@@ -43,29 +43,29 @@ static void count(struct client *c, uint64_t us)
 
 	if (us == 0 || (db->waits == NULL && (db->waits = calloc(1, sizeof *db->waits)) == NULL))
 		return;
-	hist_add(&db->waits->of[c->wait_cause], us);
-	if (us > db->waits->max_us[c->wait_cause])
-		db->waits->max_us[c->wait_cause] = us;
+	hist_add(&db->waits->of[c->busy->wait_cause], us);
+	if (us > db->waits->max_us[c->busy->wait_cause])
+		db->waits->max_us[c->busy->wait_cause] = us;
 }
 
 void waits_begin(struct worker *w, struct client *c, const struct pool *p)
 {
 	enum wait_cause cause = cause_of(c, p);
 
-	if (c->wait_since_us != 0 && cause != c->wait_cause) {
-		count(c, w->now_us - c->wait_since_us);
-		c->wait_since_us = 0;
+	if (c->busy->wait_since_us != 0 && cause != c->busy->wait_cause) {
+		count(c, w->now_us - c->busy->wait_since_us);
+		c->busy->wait_since_us = 0;
 	}
-	if (c->wait_since_us == 0)
-		c->wait_since_us = w->now_us;
-	c->wait_cause = (uint8_t)cause;
+	if (c->busy->wait_since_us == 0)
+		c->busy->wait_since_us = w->now_us;
+	c->busy->wait_cause = (uint8_t)cause;
 }
 
 void waits_end(struct worker *w, struct client *c)
 {
-	if (c->wait_since_us != 0)
-		count(c, w->now_us - c->wait_since_us);
-	c->wait_since_us = 0;
+	if (c->busy->wait_since_us != 0)
+		count(c, w->now_us - c->busy->wait_since_us);
+	c->busy->wait_since_us = 0;
 }
 
 static void count_present(
@@ -76,11 +76,11 @@ static void count_present(
 	list_foreach (it, &w->clients) {
 		const struct client *c = list_entry(it, struct client, link);
 
-		if (c->db != db || c->state != CLIENT_WAITING || c->wait_cause != cause)
+		if (c->db != db || c->state != CLIENT_WAITING || c->busy->wait_cause != cause)
 			continue;
 		row->now++;
-		if (w->now_us - c->wait_since_us > row->oldest_us)
-			row->oldest_us = w->now_us - c->wait_since_us;
+		if (w->now_us - c->busy->wait_since_us > row->oldest_us)
+			row->oldest_us = w->now_us - c->busy->wait_since_us;
 	}
 }
 
@@ -121,7 +121,7 @@ static void note(
 	const struct misuse_key key = {.owner = c->acc,
 		.kind = (uint8_t)kind,
 		.detail = detail,
-		.fingerprint = c->last_query};
+		.fingerprint = c->busy->last_query};
 	uint16_t port;
 
 	conn_remote(c->conn, addr, sizeof addr, &port);
@@ -163,7 +163,7 @@ void waits_block_ended(struct worker *w, struct client *c, uint64_t us)
 void waits_unpinned(struct worker *w, struct client *c)
 {
 	if (w->conf->misuse_idle_us != 0)
-		note(w, c, MISUSE_PIN, c->pin_cause, w->now_us - c->pinned_us);
+		note(w, c, MISUSE_PIN, c->busy->pin_cause, w->now_us - c->busy->pinned_us);
 }
 
 static void put_statement(struct worker *w, struct show_misuse_row *row, const struct account *acc)
@@ -211,19 +211,19 @@ bool waits_misuse_now(struct worker *w, const struct server *s, enum misuse_kind
 		is = is_long_idle(w, us);
 		break;
 	case MISUSE_LONG_TRANSACTION:
-		us = w->now_us - c->txn_begun_us;
+		us = w->now_us - c->busy->txn_begun_us;
 		is = (c->txn == TXN_OPEN || c->txn == TXN_FAILED) && is_long_block(w, us);
 		break;
 	case MISUSE_PIN:
-		us = w->now_us - c->pinned_us;
-		is = c->pin_counted && w->conf->misuse_idle_us != 0;
+		us = w->now_us - c->busy->pinned_us;
+		is = c->busy->pin_counted && w->conf->misuse_idle_us != 0;
 		break;
 	}
 	if (!is)
 		return false;
 	*row = (struct show_misuse_row){.kind = (uint8_t)kind,
-		.detail = kind == MISUSE_PIN ? c->pin_cause : 0,
-		.fingerprint = c->last_query,
+		.detail = kind == MISUSE_PIN ? c->busy->pin_cause : 0,
+		.fingerprint = c->busy->last_query,
 		.n = 1,
 		.now = 1,
 		.us = us,

@@ -17,6 +17,7 @@
 #include "worker/account.h"
 #include "worker/admit.h"
 #include "worker/ask.h"
+#include "worker/busy.h"
 #include "worker/cancel.h"
 #include "worker/cancel_conn.h"
 #include "worker/client.h"
@@ -569,7 +570,8 @@ enum status worker_new(struct shared *sh, uint32_t index, const struct worker_li
 			OK ||
 		(st = stmt_table_new(&sh->hash_key, SIZE_MAX, w->settings, &w->stmts)) != OK ||
 		(st = keys_new(&sh->hash_key, &w->keys)) != OK ||
-		(st = queries_new(&w->queries)) != OK || (st = notify_new(w, &w->notify)) != OK)
+		(st = busy_pool_new(&w->busy)) != OK || (st = queries_new(&w->queries)) != OK ||
+		(st = notify_new(w, &w->notify)) != OK)
 		goto fail;
 	w->now_us = loop_now_us(w->loop);
 	wheel_init(&w->wheel, w->now_us);
@@ -649,6 +651,7 @@ void worker_free(struct worker *w)
 	if (w->sh->workers[w->index].worker == w)
 		w->sh->workers[w->index].worker = NULL;
 	notify_free(w, w->notify);
+	busy_pool_free(w->busy);
 	dbase_free_all(w);
 	queries_free(w->queries);
 	keys_free(w->keys);

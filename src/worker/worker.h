@@ -18,6 +18,7 @@
 #include "pool/waitq.h"
 #include "worker/shared.h"
 
+struct busy_pool;
 struct client;
 struct keys;
 struct listener;
@@ -96,6 +97,7 @@ struct worker {
 	struct map dbases;             /* struct dbase by name */
 	struct list dbase_list;
 	struct list clients;          /* all of them */
+	struct busy_pool *busy;       /* what is lent to those that are not at rest */
 	struct list servers;          /* all of them */
 	struct list waiting_pools;    /* somebody stands in a line of it */
 	struct list retired_pools;    /* a server may still refer to them */

@@ -12,6 +12,7 @@ START_TEST(round_trip_costs_one_recv_and_one_send)
 	struct seen s = {0};
 	int fd[2];
 	char back[4];
+	uint64_t in = 1, out = 2;
 
 	pair_tcp(fd);
 	seen_open(l, fd[0], &s);
@@ -30,6 +31,12 @@ START_TEST(round_trip_costs_one_recv_and_one_send)
 	ck_assert_uint_eq(s.n_data, 100);
 	ck_assert_uint_eq(conn_bytes_in(s.c), 400);
 	ck_assert_uint_eq(conn_bytes_out(s.c), 400);
+	conn_take_bytes(s.c, &in, &out);
+	ck_assert_uint_eq(in, 401);
+	ck_assert_uint_eq(out, 402);
+	conn_take_bytes(s.c, &in, &out);
+	ck_assert_uint_eq(in, 401);
+	ck_assert_uint_eq(out, 402);
 	conn_free(s.c);
 	close(fd[1]);
 	loop_free(l);

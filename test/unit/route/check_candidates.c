@@ -42,7 +42,7 @@ static void end(void)
 
 START_TEST(each_bar_has_a_bit_of_its_own)
 {
-	struct mark open = mark_at(7), behind = {.at = {1, 2000}, .state = MARK_CLOSED};
+	struct mark open = mark_at(7), behind = {.timeline = 1, .lsn = 2000, .state = MARK_CLOSED};
 
 	ck_assert_uint_eq(candidates_check(&in, 0), UNFIT_OTHER);
 	ck_assert_uint_eq(candidates_check(&in, 1), FIT);

@@ -46,14 +46,14 @@ START_TEST(a_write_is_covered_by_the_next_sample_begun)
 	samples_up_to(9, 9); /* 6 is the first that counts, at 60 */
 	marks_settle(&m, &c);
 	ck_assert(!marks_is_open(&m));
-	ck_assert_uint_eq(m.write.at.lsn, 60);
+	ck_assert_uint_eq(m.write.lsn, 60);
 	n.lsn = 60;
 	ck_assert_int_eq(check(1), MARK_OK);
 	n.lsn = 59;
 	ck_assert_int_eq(check(1), MARK_BEHIND);
 	samples_up_to(20, 9); /* a closed mark does not move */
 	marks_settle(&m, &c);
-	ck_assert_uint_eq(m.write.at.lsn, 60);
+	ck_assert_uint_eq(m.write.lsn, 60);
 }
 END_TEST
 
@@ -62,7 +62,7 @@ START_TEST(when_the_first_sample_is_forgotten_a_later_one_will_do)
 	marks_write(&m, &c, 5);
 	samples_up_to(100, 10);
 	marks_settle(&m, &c);
-	ck_assert_uint_eq(m.write.at.lsn, 910);
+	ck_assert_uint_eq(m.write.lsn, 910);
 }
 END_TEST
 
@@ -86,8 +86,8 @@ START_TEST(a_read_is_covered_by_what_was_flushed_a_write_by_what_was_inserted)
 	c.samples[0].flushed = (struct wal_point){1, 55};
 	c.samples[1].flushed = (struct wal_point){1, 52};
 	marks_settle(&m, &c);
-	ck_assert_uint_eq(m.write.at.lsn, 60);
-	ck_assert_uint_eq(m.read.at.lsn, 52); /* of the first sample after it */
+	ck_assert_uint_eq(m.write.lsn, 60);
+	ck_assert_uint_eq(m.read.lsn, 52); /* of the first sample after it */
 	n.lsn = 52;
 	ck_assert_int_eq(check(2), MARK_BEHIND);
 	m.write = (struct mark){.state = MARK_NONE};
@@ -195,10 +195,10 @@ START_TEST(a_board_tells_the_last_write_of_anybody)
 	samples_up_to(5, 3);
 	ck_assert_int_eq(mark_of_all(&mine, &board, &c)->state, MARK_OPEN);
 	samples_up_to(9, 9);
-	ck_assert_uint_eq(mark_of_all(&mine, &board, &c)->at.lsn, 60);
+	ck_assert_uint_eq(mark_of_all(&mine, &board, &c)->lsn, 60);
 	samples_up_to(20, 9); /* a closed one does not move; who looks late gets a later one */
-	ck_assert_uint_eq(mark_of_all(&mine, &board, &c)->at.lsn, 60);
-	ck_assert_uint_eq(mark_of_all(&other, &board, &c)->at.lsn, 120);
+	ck_assert_uint_eq(mark_of_all(&mine, &board, &c)->lsn, 60);
+	ck_assert_uint_eq(mark_of_all(&other, &board, &c)->lsn, 120);
 	mark_board_write(&board, 20);
 	ck_assert_int_eq(mark_of_all(&mine, &board, &c)->state, MARK_OPEN);
 	samples_up_to(21, 1);

@@ -19,6 +19,7 @@ static struct worker w;
 static struct dbase db;
 static struct account acc;
 static struct client c;
+static struct busy lent;
 static struct server s;
 
 static void begin(void)
@@ -37,13 +38,14 @@ static void begin(void)
 	ck_assert_int_eq(stmt_table_new(&key, 1u << 20, w.settings, &w.stmts), OK);
 	ck_assert_int_eq(baseline_put(&acc.baseline, "TimeZone", "Etc/UTC"), OK);
 	ck_assert_int_eq(baseline_put(&acc.baseline, "client_encoding", "UTF8"), OK);
+	lent = busy_none;
+	c.busy = &lent;
 	c.db = &db;
 	c.acc = &acc;
 	c.sql_opts = SQL_STD_STRINGS | SQL_ENC_UTF8;
 	login = settings_empty(w.settings);
 	settings_txn_init(&c.set, w.settings, &login);
 	stmt_names_init(&c.names, w.stmts, 10);
-	pins_init(&c.pins);
 	s.settings = settings_empty(w.settings);
 	s.names = settings_empty(w.settings);
 	s.made = settings_empty(w.settings);
@@ -54,7 +56,7 @@ static void begin(void)
 
 static void end(void)
 {
-	savepoints_clear(&c.savepoints, &c.set);
+	savepoints_clear(&c.busy->savepoints, &c.set);
 	settings_txn_fini(&c.set);
 	stmt_names_fini(&c.names);
 	stmt_lru_fini(&s.stmts);
@@ -138,14 +140,14 @@ START_TEST(reported_parameters_are_left_to_parameter_status)
 {
 	run("SET TimeZone = 'Asia/Tokyo'");
 	set_is("timezone", NULL);
-	ck_assert(!pins_any(&c.pins));
+	ck_assert(!pins_any(&c.busy->pins));
 }
 END_TEST
 
 START_TEST(set_local_is_the_servers)
 {
 	ck_assert_ptr_null(noted("SET LOCAL work_mem = '5MB'"));
-	ck_assert(!pins_any(&c.pins));
+	ck_assert(!pins_any(&c.busy->pins));
 }
 END_TEST
 
@@ -161,10 +163,10 @@ START_TEST(what_cannot_follow_pins_before_it_is_sent)
 	for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
 		struct effects *e = noted(t[i].sql);
 
-		if (!pins_has(&c.pins, t[i].cause))
-			ck_abort_msg("%s: %x", t[i].sql, c.pins.causes);
+		if (!pins_has(&c.busy->pins, t[i].cause))
+			ck_abort_msg("%s: %x", t[i].sql, c.busy->pins.causes);
 		effects_free(e);
-		pins_clear(&c.pins, &sh.pins);
+		pins_clear(&c.busy->pins, &sh.pins);
 	}
 }
 END_TEST
@@ -175,16 +177,16 @@ START_TEST(what_undoes_a_pin_does_so_when_it_is_complete)
 
 	run("LISTEN x");
 	e = noted("UNLISTEN *");
-	ck_assert(pins_has(&c.pins, PIN_LISTEN));
+	ck_assert(pins_has(&c.busy->pins, PIN_LISTEN));
 	effects_complete(&w, &c, &s, e, false);
-	ck_assert(!pins_any(&c.pins));
+	ck_assert(!pins_any(&c.busy->pins));
 	effects_free(e);
 	run("SELECT pg_advisory_lock(1)");
 	run("SELECT pg_advisory_unlock_all()");
-	ck_assert(!pins_any(&c.pins));
+	ck_assert(!pins_any(&c.busy->pins));
 	run("CREATE TEMP TABLE t (a int)");
 	run("DISCARD TEMP");
-	ck_assert(!pins_any(&c.pins));
+	ck_assert(!pins_any(&c.busy->pins));
 }
 END_TEST
 
@@ -214,7 +216,7 @@ START_TEST(reset_goes_back_to_the_login)
 	set_is("work_mem", "5MB");
 	/* The server has gone back to its own default: it is told again. */
 	ck_assert_ptr_null(settings_get(s.settings, "work_mem"));
-	ck_assert(c.prefix_due && c.rediff);
+	ck_assert(c.busy->prefix_due && c.busy->rediff);
 }
 END_TEST
 
@@ -222,7 +224,7 @@ START_TEST(commit_keeps_and_a_commit_that_says_rollback_does_not)
 {
 	settings_txn_begin(&c.set);
 	run("SET work_mem = '5MB'; COMMIT");
-	ck_assert(c.commit_sent);
+	ck_assert(c.busy->commit_sent);
 	ck_assert_str_eq(settings_get(c.set.committed, "work_mem"), "5MB");
 	run("SET work_mem = '6MB'");
 	run_some("COMMIT", 1, true);
@@ -244,7 +246,7 @@ START_TEST(rollback_to_a_savepoint_brings_back_what_was_set_there)
 	set_is("lock_timeout", NULL);
 	run("SET work_mem = '8MB'; RELEASE a; ROLLBACK TO a"); /* the server refuses the last */
 	set_is("work_mem", "8MB");
-	ck_assert(!pins_any(&c.pins));
+	ck_assert(!pins_any(&c.busy->pins));
 }
 END_TEST
 
@@ -254,7 +256,7 @@ START_TEST(more_savepoints_than_are_kept_are_found_out)
 		run("SAVEPOINT a");
 	ck_assert(!found_out_is_due(&c));
 	run("SAVEPOINT a");
-	ck_assert(!pins_any(&c.pins) && c.doubt_all);
+	ck_assert(!pins_any(&c.busy->pins) && c.busy->doubt_all);
 }
 END_TEST
 
@@ -278,7 +280,7 @@ START_TEST(a_custom_parameter_is_the_servers_when_sent_and_the_clients_when_comp
 	ck_assert(has_name(c.custom, "app.b"));
 	run("SET LOCAL app.l = 'c'");
 	set_is("app.l", NULL);
-	ck_assert(has_name(c.custom, "app.l") && !pins_any(&c.pins));
+	ck_assert(has_name(c.custom, "app.l") && !pins_any(&c.busy->pins));
 	ck_assert_ptr_null(noted("SET LOCAL app.l = 'd'")); /* nothing to follow any more */
 }
 END_TEST
@@ -307,10 +309,10 @@ START_TEST(set_config_is_a_set_where_it_surely_runs_once)
 	set_is("app.b", NULL);
 	ck_assert(has_name(c.custom, "app.b") && !found_out_is_due(&c));
 	run("SELECT set_config('app.c', 'd', false) FROM t");
-	ck_assert(has_name(c.doubt_names, "app.c") && !has_name(c.custom, "app.c"));
-	ck_assert(!c.doubt_all);
+	ck_assert(has_name(c.busy->doubt_names, "app.c") && !has_name(c.custom, "app.c"));
+	ck_assert(!c.busy->doubt_all);
 	run("SELECT set_config('work_mem', x, false) FROM t");
-	ck_assert(c.doubt_all && !pins_any(&c.pins));
+	ck_assert(c.busy->doubt_all && !pins_any(&c.busy->pins));
 }
 END_TEST
 
@@ -346,9 +348,9 @@ START_TEST(set_config_of_parameters_is_told_by_their_bind)
 	ck_assert(has_name(c.custom, "app.l") && !found_out_is_due(&c));
 	e = bound(sql, null, sizeof null - 1); /* which resets: the server is asked */
 	effects_free(e);
-	ck_assert(has_name(c.doubt_names, "app.n") && !pins_any(&c.pins));
+	ck_assert(has_name(c.busy->doubt_names, "app.n") && !pins_any(&c.busy->pins));
 	effects_free(noted(sql)); /* without a Bind */
-	ck_assert(pins_has(&c.pins, PIN_SET_CONFIG));
+	ck_assert(pins_has(&c.busy->pins, PIN_SET_CONFIG));
 }
 END_TEST
 
@@ -358,7 +360,7 @@ START_TEST(what_did_not_complete_may_have_left_a_trace)
 
 	effects_unsure(&w, &c, e, false);
 	effects_free(e);
-	ck_assert(has_name(c.doubt_names, "app.b") && !has_name(c.custom, "app.b"));
+	ck_assert(has_name(c.busy->doubt_names, "app.b") && !has_name(c.custom, "app.b"));
 }
 END_TEST
 
@@ -367,11 +369,11 @@ START_TEST(more_custom_parameters_than_are_kept_pin)
 	char sql[64];
 
 	for (unsigned i = 0; i <= CUSTOM_NAMES_MAX; i++) {
-		ck_assert(!pins_any(&c.pins));
+		ck_assert(!pins_any(&c.busy->pins));
 		snprintf(sql, sizeof sql, "SET app.x%u = '1'", i);
 		run(sql);
 	}
-	ck_assert(pins_has(&c.pins, PIN_CUSTOM_PARAMETER));
+	ck_assert(pins_has(&c.busy->pins, PIN_CUSTOM_PARAMETER));
 }
 END_TEST
 
@@ -392,7 +394,7 @@ START_TEST(discard_all_leaves_nothing)
 	c.seq_server_id = 7;
 	run("DISCARD ALL");
 	set_is("work_mem", NULL);
-	ck_assert(!pins_any(&c.pins));
+	ck_assert(!pins_any(&c.busy->pins));
 	ck_assert_uint_eq(stmt_names_n(&c.names), 0);
 	ck_assert_uint_eq(s.stmts.n, 0);
 	ck_assert_uint_eq(c.seq_server_id, 0);
@@ -416,12 +418,12 @@ START_TEST(without_memory_it_is_an_error_or_a_pin_and_never_a_lie)
 			effects_complete(&w, &c, &s, e, false);
 		failing_alloc_after(-1);
 		unit_check(st == OK || st == E_NOMEM);
-		unit_check(st == E_NOMEM || pins_any(&c.pins) ||
+		unit_check(st == E_NOMEM || pins_any(&c.busy->pins) ||
 			   settings_get(c.set.current, "lock_timeout") != NULL);
 		if (st == OK)
 			effects_free(e);
-		pins_clear(&c.pins, &sh.pins);
-		savepoints_clear(&c.savepoints, &c.set);
+		pins_clear(&c.busy->pins, &sh.pins);
+		savepoints_clear(&c.busy->savepoints, &c.set);
 		settings_txn_reset_all(&c.set);
 	}
 }

@@ -15,6 +15,7 @@ static struct dbase db;
 static struct account acc;
 static struct pool pool;
 static struct client c;
+static struct busy lent;
 static struct server s;
 static struct topo_node node;
 static struct topo_cluster cluster;
@@ -39,7 +40,8 @@ static void begin(void)
 	w.topology = &topology;
 	w.now_us = 6000;
 	acc.server_lifetime_us = 1000000;
-	c = (struct client){.db = &db, .acc = &acc, .state = CLIENT_IDLE, .by_sample = true};
+	lent = (struct busy){.by_sample = true};
+	c = (struct client){.db = &db, .acc = &acc, .state = CLIENT_IDLE, .busy = &lent};
 	s = (struct server){.pool = &pool,
 		.in_recovery = true,
 		.timeline = 3,
@@ -103,7 +105,7 @@ END_TEST
 
 START_TEST(a_write_needs_the_primary_on_the_highest_timeline)
 {
-	c.needs_primary = true;
+	c.busy->needs_primary = true;
 	ck_assert(!fit_server(&w, &c, &s));
 	s.in_recovery = false;
 	ck_assert(fit_server(&w, &c, &s));

@@ -69,7 +69,7 @@ static struct client *rich_client(void)
 	memset(c->key, 0x5a, sizeof c->key);
 	c->connected_us = 11;
 	c->request_us = 12;
-	c->wait_begun_us = 13;
+	c->busy->wait_begun_us = 13;
 	c->hint_told = true;
 	x.acc.learned = calloc(1, sizeof *x.acc.learned);
 	x.acc.learned->salt.len = 16;
@@ -138,7 +138,7 @@ START_TEST(client_is_read_as_it_was_put)
 	ck_assert_uint_eq(c->key[CANCEL_KEY_MAX - 1], 0x5a);
 	ck_assert_uint_eq(c->connected_us, 11);
 	ck_assert_uint_eq(c->request_us, 12);
-	ck_assert_uint_eq(c->wait_begun_us, 13);
+	ck_assert_uint_eq(c->busy->wait_begun_us, 13);
 	ck_assert(c->hint_told);
 	ck_assert_uint_eq(x.acc.learned->salt.iterations, 4096);
 	ck_assert_str_eq(x.acc.secret, "md5of-nobody");

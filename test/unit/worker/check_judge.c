@@ -11,6 +11,7 @@
 static struct worker w;
 static struct dbase db;
 static struct client c;
+static struct busy lent;
 static uint8_t data[4096];
 static uint32_t len;
 
@@ -21,6 +22,8 @@ static void begin(void)
 	memset(&c, 0, sizeof c);
 	w.now_us = 1;
 	db.catalog_asked_us = 1; /* asked for in this moment: it is not asked for again */
+	lent = busy_none;
+	c.busy = &lent;
 	c.db = &db;
 	c.sql_opts = SQL_STD_STRINGS | SQL_ENC_UTF8;
 	len = 0;
@@ -79,9 +82,9 @@ static void judge(void)
 
 	add('S', "", 0);
 	fresh.len = len;
-	c.unit = fresh;
+	c.busy->unit = fresh;
 	ck_assert_int_eq(judge_unit(&w, &c, data), OK);
-	ck_assert(c.unit.judged);
+	ck_assert(c.busy->unit.judged);
 	len = 0;
 }
 
@@ -89,22 +92,22 @@ static uint32_t pins_of(const char *sql)
 {
 	query(sql);
 	judge();
-	return c.unit.pins;
+	return c.busy->unit.pins;
 }
 
 START_TEST(gravest_class_of_a_unit)
 {
 	query("SELECT 1");
 	judge();
-	ck_assert_uint_eq(c.unit.cls, SQL_READ);
-	ck_assert(c.unit.is_simple);
+	ck_assert_uint_eq(c.busy->unit.cls, SQL_READ);
+	ck_assert(c.busy->unit.is_simple);
 	parse("", "SELECT 1");
 	parse("", "INSERT INTO t VALUES (1)");
 	parse("", "BEGIN");
 	judge();
-	ck_assert_uint_eq(c.unit.cls, SQL_WRITE);
-	ck_assert_uint_eq(c.unit.n_stmts, 3);
-	ck_assert(!c.unit.is_simple);
+	ck_assert_uint_eq(c.busy->unit.cls, SQL_WRITE);
+	ck_assert_uint_eq(c.busy->unit.n_stmts, 3);
+	ck_assert(!c.busy->unit.is_simple);
 }
 END_TEST
 
@@ -150,8 +153,8 @@ START_TEST(word_says_the_same_for_every_class)
 		(void)judge_word(&w, &c, texts[i], strlen(texts[i]), &v);
 		query(texts[i]);
 		judge();
-		ck_assert_uint_eq(c.unit.cls, v.cls);
-		ck_assert_uint_eq(c.unit.flags, /* what is not understood may do this, too */
+		ck_assert_uint_eq(c.busy->unit.cls, v.cls);
+		ck_assert_uint_eq(c.busy->unit.flags, /* what is not understood may do this, too */
 			v.flags | (v.cls == SQL_UNKNOWN ? SQLV_MAY_ADVANCE : 0));
 	}
 }
@@ -164,13 +167,13 @@ START_TEST(unnamed_statement_is_judged_again_when_bound_later)
 	bind_to("");
 	execute("");
 	judge();
-	ck_assert_uint_eq(c.unit.cls, SQL_WRITE);
-	ck_assert_uint_eq(c.unit.n_stmts, 1);
+	ck_assert_uint_eq(c.busy->unit.cls, SQL_WRITE);
+	ck_assert_uint_eq(c.busy->unit.n_stmts, 1);
 	db.catalog_generation++; /* what it was judged with has changed */
 	bind_to("");
 	execute("");
 	judge();
-	ck_assert_uint_eq(c.unit.cls, SQL_UNKNOWN);
+	ck_assert_uint_eq(c.busy->unit.cls, SQL_UNKNOWN);
 }
 END_TEST
 
@@ -178,7 +181,7 @@ static void parse_and_judge(const char *sql)
 {
 	parse("", sql);
 	judge();
-	ck_assert_uint_eq(c.unit.n_stmts, 1);
+	ck_assert_uint_eq(c.busy->unit.n_stmts, 1);
 }
 
 /* Whether what was known of the statement was taken is seen by a verdict put there by hand. */
@@ -189,31 +192,31 @@ START_TEST(same_unnamed_statement_is_not_judged_again)
 	uint64_t word;
 
 	parse_and_judge(sql);
-	ck_assert_uint_eq(c.unit.cls, SQL_READ);
+	ck_assert_uint_eq(c.busy->unit.cls, SQL_READ);
 	word = c.unnamed->word;
 	c.unnamed->word |= 1ull << 60 | 1ull << 61 | 1ull << 62;
 	parse_and_judge(sql);
-	ck_assert_uint_eq(c.unit.cls, 7);
+	ck_assert_uint_eq(c.busy->unit.cls, 7);
 	parse_and_judge("SELECT '\\', y"); /* another text */
-	ck_assert_uint_eq(c.unit.cls, SQL_READ);
+	ck_assert_uint_eq(c.busy->unit.cls, SQL_READ);
 	parse_and_judge(sql);
 	ck_assert_uint_eq(c.unnamed->word, word);
 
 	c.sql_opts = SQL_ENC_UTF8; /* now the string does not end */
 	parse_and_judge(sql);
-	ck_assert_uint_eq(c.unit.cls, SQL_UNKNOWN);
+	ck_assert_uint_eq(c.busy->unit.cls, SQL_UNKNOWN);
 	c.sql_opts |= SQL_STD_STRINGS;
 	parse_and_judge(sql);
-	ck_assert_uint_eq(c.unit.cls, SQL_READ);
+	ck_assert_uint_eq(c.busy->unit.cls, SQL_READ);
 	c.unnamed->word |= 7ull << 60;
 	db.catalog_generation++;
 	parse_and_judge(sql);
-	ck_assert_uint_eq(c.unit.cls, SQL_READ);
+	ck_assert_uint_eq(c.busy->unit.cls, SQL_READ);
 	c.unnamed->word |= 7ull << 60; /* of a pinned client: it may end the pin */
-	pins_add(&c.pins, &counts, PIN_TEMP, 1, "", 0);
+	pins_add(&c.busy->pins, &counts, PIN_TEMP, 1, "", 0);
 	parse_and_judge(sql);
-	ck_assert_uint_eq(c.unit.cls, SQL_READ);
-	pins_clear(&c.pins, &counts);
+	ck_assert_uint_eq(c.busy->unit.cls, SQL_READ);
+	pins_clear(&c.busy->pins, &counts);
 }
 END_TEST
 
@@ -221,10 +224,10 @@ START_TEST(bind_without_a_statement_is_unknown)
 {
 	bind_to("");
 	judge();
-	ck_assert_uint_eq(c.unit.cls, SQL_UNKNOWN);
+	ck_assert_uint_eq(c.busy->unit.cls, SQL_UNKNOWN);
 	bind_to("nobody");
 	judge();
-	ck_assert_uint_eq(c.unit.cls, SQL_UNKNOWN);
+	ck_assert_uint_eq(c.busy->unit.cls, SQL_UNKNOWN);
 }
 END_TEST
 
@@ -234,8 +237,8 @@ START_TEST(statement_parsed_in_the_unit_is_counted_once)
 	bind_to("s");
 	execute("");
 	judge();
-	ck_assert_uint_eq(c.unit.n_stmts, 1);
-	ck_assert_uint_eq(c.unit.cls, SQL_READ);
+	ck_assert_uint_eq(c.busy->unit.n_stmts, 1);
+	ck_assert_uint_eq(c.busy->unit.cls, SQL_READ);
 }
 END_TEST
 
@@ -243,11 +246,11 @@ START_TEST(named_portal_and_function_call_are_unknown)
 {
 	execute("p");
 	judge();
-	ck_assert(c.unit.uses_portal);
-	ck_assert_uint_eq(c.unit.cls, SQL_UNKNOWN);
+	ck_assert(c.busy->unit.uses_portal);
+	ck_assert_uint_eq(c.busy->unit.cls, SQL_UNKNOWN);
 	add('F', "x", 1);
 	judge();
-	ck_assert_uint_eq(c.unit.cls, SQL_UNKNOWN);
+	ck_assert_uint_eq(c.busy->unit.cls, SQL_UNKNOWN);
 }
 END_TEST
 
@@ -265,7 +268,7 @@ START_TEST(large_unnamed_statement_is_not_kept)
 	large[3] = (uint8_t)((sizeof sql + 7) >> 8);
 	large[4] = (uint8_t)(sizeof sql + 7);
 	memcpy(large + 6, sql, sizeof sql);
-	c.unit = (struct unit){.len = sizeof sql + 8};
+	c.busy->unit = (struct unit){.len = sizeof sql + 8};
 	ck_assert_int_eq(judge_unit(&w, &c, large), OK);
 	ck_assert_uint_eq(c.unnamed->len, 0);
 }
@@ -278,7 +281,7 @@ START_TEST(malformed_messages_are_refused)
 	for (unsigned i = 0; types[i] != '\0'; i++) {
 		len = 0;
 		add(types[i], "x", 1);
-		c.unit = (struct unit){.len = len};
+		c.busy->unit = (struct unit){.len = len};
 		ck_assert_int_eq(judge_unit(&w, &c, data), E_PROTO);
 	}
 }

@@ -11,6 +11,7 @@ static struct conf_db conf;
 static struct dbase db;
 static struct account acc;
 static struct client c;
+static struct busy lent;
 static struct server s;
 static struct deferred d;
 static struct settings_table *table;
@@ -34,11 +35,14 @@ static void begin(void)
 	ck_assert_int_eq(settings_table_new(&key, 1u << 20, &table), OK);
 	login = settings_empty(table);
 	settings_txn_init(&c.set, table, &login);
+	lent = busy_none;
+	c.busy = &lent;
 	c.db = &db;
 	c.acc = &acc;
-	c.deferred = &d;
+	c.busy->deferred = &d;
 	c.txn = TXN_DEFERRED;
-	c.unit = (struct unit){.n_stmts = 1, .cls = SQL_READ, .flags = SQLV_REPLICA, .runs = true};
+	c.busy->unit =
+		(struct unit){.n_stmts = 1, .cls = SQL_READ, .flags = SQLV_REPLICA, .runs = true};
 }
 
 static void end(void)
@@ -68,27 +72,27 @@ END_TEST
 
 START_TEST(a_block_begins_on_a_replica_with_a_plain_read)
 {
-	const struct unit plain = c.unit;
+	const struct unit plain = c.busy->unit;
 
 	ck_assert(moving_may_begin(&c));
 	ck_assert(moving_is_read(&c));
-	c.unit.flags = 0;
+	c.busy->unit.flags = 0;
 	ck_assert(!moving_may_begin(&c));
-	c.unit = plain;
-	c.unit.flags |= SQLV_TXN_TIME;
+	c.busy->unit = plain;
+	c.busy->unit.flags |= SQLV_TXN_TIME;
 	ck_assert(!moving_may_begin(&c));
 	ck_assert(!moving_is_read(&c));
-	c.unit = plain;
-	c.unit.pins = 1;
+	c.busy->unit = plain;
+	c.busy->unit.pins = 1;
 	ck_assert(!moving_may_begin(&c));
-	c.unit = plain;
-	c.unit.has_effects = true;
+	c.busy->unit = plain;
+	c.busy->unit.has_effects = true;
 	ck_assert(!moving_may_begin(&c));
-	c.unit = plain;
-	c.unit.keeps_portal = true;
+	c.busy->unit = plain;
+	c.busy->unit.keeps_portal = true;
 	ck_assert(!moving_may_begin(&c));
-	c.unit = plain;
-	c.moves = MOVES_DONE;
+	c.busy->unit = plain;
+	c.busy->moves = MOVES_DONE;
 	ck_assert(!moving_may_begin(&c));
 }
 END_TEST
@@ -135,10 +139,10 @@ START_TEST(who_must_see_others_does_not_begin_there)
 	ck_assert(!moving_may_begin(&c));
 	acc.consistency = CONSISTENCY_DATABASE;
 	ck_assert(!moving_may_begin(&c));
-	c.unit.ask.consistency = CHOOSE_EVENTUAL + 1;
+	c.busy->unit.ask.consistency = CHOOSE_EVENTUAL + 1;
 	ck_assert(moving_may_begin(&c));
 	acc.consistency = CONSISTENCY_SESSION;
-	c.unit.ask.consistency = CHOOSE_STRONG + 1;
+	c.busy->unit.ask.consistency = CHOOSE_STRONG + 1;
 	ck_assert(!moving_may_begin(&c));
 }
 END_TEST
@@ -148,13 +152,13 @@ START_TEST(wishes_of_the_block_hold_on_the_replica)
 	acc.consistency = CONSISTENCY_STRONG;
 	d.ask.consistency = CHOOSE_EVENTUAL + 1;
 	c.txn = TXN_OPEN;
-	c.moves = MOVES_REPLICA;
+	c.busy->moves = MOVES_REPLICA;
 	ck_assert(moving_is_read(&c));
-	c.unit.ask.consistency = CHOOSE_STRONG + 1;
+	c.busy->unit.ask.consistency = CHOOSE_STRONG + 1;
 	ck_assert(!moving_is_read(&c));
 	ck_assert_int_eq(moving_cause_of(&c), MOVED_ASKED);
-	c.unit.ask.consistency = 0;
-	c.unit.ask.route = CHOOSE_ROUTE_PRIMARY + 1;
+	c.busy->unit.ask.consistency = 0;
+	c.busy->unit.ask.route = CHOOSE_ROUTE_PRIMARY + 1;
 	ck_assert(!moving_is_read(&c));
 	ck_assert_int_eq(moving_cause_of(&c), MOVED_ASKED);
 }
@@ -162,37 +166,37 @@ END_TEST
 
 START_TEST(what_runs_nothing_stays)
 {
-	c.unit = (struct unit){.n_stmts = 0};
+	c.busy->unit = (struct unit){.n_stmts = 0};
 	ck_assert(moving_is_read(&c));
 	ck_assert(!moving_may_begin(&c));
-	c.unit.uses_portal = true;
+	c.busy->unit.uses_portal = true;
 	ck_assert(!moving_is_read(&c));
 }
 END_TEST
 
 START_TEST(why_it_moves)
 {
-	c.unit.flags = 0;
+	c.busy->unit.flags = 0;
 	ck_assert_int_eq(moving_cause_of(&c), MOVED_UNKNOWN);
-	c.unit.cls = SQL_SESSION;
+	c.busy->unit.cls = SQL_SESSION;
 	ck_assert_int_eq(moving_cause_of(&c), MOVED_SESSION);
-	c.unit.cls = SQL_READ;
-	c.unit.flags = SQLV_REPLICA | SQLV_TXN_TIME;
+	c.busy->unit.cls = SQL_READ;
+	c.busy->unit.flags = SQLV_REPLICA | SQLV_TXN_TIME;
 	ck_assert_int_eq(moving_cause_of(&c), MOVED_TIME);
-	c.unit.keeps_portal = true;
+	c.busy->unit.keeps_portal = true;
 	ck_assert_int_eq(moving_cause_of(&c), MOVED_CURSOR);
-	c.unit.cls = SQL_WRITE;
+	c.busy->unit.cls = SQL_WRITE;
 	ck_assert_int_eq(moving_cause_of(&c), MOVED_WRITE);
-	c.streaming = true;
+	c.busy->streaming = true;
 	ck_assert_int_eq(moving_cause_of(&c), MOVED_STREAM);
 }
 END_TEST
 
 static bool keeps_portal(const uint8_t *data, uint32_t len)
 {
-	c.unit = (struct unit){.len = len};
+	c.busy->unit = (struct unit){.len = len};
 	moving_judge(&c, data);
-	return c.unit.keeps_portal;
+	return c.busy->unit.keeps_portal;
 }
 
 START_TEST(portals_that_outlive_their_unit)
@@ -215,7 +219,7 @@ START_TEST(what_the_client_has_cancelled_does_not_run_again)
 {
 	struct report r = report_of("ERROR", "22012", "division by zero");
 
-	c.moves = MOVES_REPLICA;
+	c.busy->moves = MOVES_REPLICA;
 	c.txn = TXN_OPEN;
 	ck_assert(moving_runs_elsewhere(&c, &r));
 	c.txn = TXN_FAILED;
@@ -224,14 +228,14 @@ START_TEST(what_the_client_has_cancelled_does_not_run_again)
 	r.sqlstate = SQLSTATE_QUERY_CANCELED;
 	ck_assert(!moving_runs_elsewhere(&c, &r));
 	r.sqlstate = "22012";
-	c.moves = MOVES_NOT;
+	c.busy->moves = MOVES_NOT;
 	ck_assert(!moving_runs_elsewhere(&c, &r));
 }
 END_TEST
 
 START_TEST(which_loss_matters_to_nobody)
 {
-	c.moves = MOVES_REPLICA;
+	c.busy->moves = MOVES_REPLICA;
 	c.txn = TXN_OPEN;
 	ck_assert(moving_survives(&c, &s));
 	strcpy(s.fatal_sqlstate, "57P01");
@@ -241,13 +245,13 @@ START_TEST(which_loss_matters_to_nobody)
 	strcpy(s.fatal_sqlstate, "25P04");
 	ck_assert(!moving_survives(&c, &s));
 	s.fatal_sqlstate[0] = '\0';
-	c.sent_len = 1;
+	c.busy->sent_len = 1;
 	ck_assert(!moving_survives(&c, &s));
-	c.sent_len = 0;
+	c.busy->sent_len = 0;
 	c.txn = TXN_FAILED;
 	ck_assert(!moving_survives(&c, &s));
 	c.txn = TXN_OPEN;
-	c.moves = MOVES_DONE;
+	c.busy->moves = MOVES_DONE;
 	ck_assert(!moving_survives(&c, &s));
 }
 END_TEST
@@ -255,17 +259,17 @@ END_TEST
 START_TEST(a_block_that_has_left_is_deferred_again)
 {
 	ck_assert_int_eq(journal_put(&d.journal, JOURNAL_BEGIN, "BEGIN", 5, ""), OK);
-	c.moves = MOVES_REPLICA;
+	c.busy->moves = MOVES_REPLICA;
 	moving_unit_ended(&c, 'T');
 	c.txn = TXN_FAILED;
 	moving_left(&c, MOVED_WRITE);
 	ck_assert_int_eq(c.txn, TXN_DEFERRED);
-	ck_assert_int_eq(c.moves, MOVES_DONE);
+	ck_assert_int_eq(c.busy->moves, MOVES_DONE);
 	ck_assert(d.failed);
 	ck_assert_uint_eq(d.journal.n, 1);
 	ck_assert_uint_eq(db.stats.moved[MOVED_WRITE], 1);
 	moving_unit_ended(&c, 'I');
-	ck_assert_int_eq(c.moves, MOVES_NOT);
+	ck_assert_int_eq(c.busy->moves, MOVES_NOT);
 	ck_assert_uint_eq(d.journal.n, 0);
 	ck_assert_uint_eq(db.stats.moving_ended, 0);
 }

@@ -18,6 +18,7 @@ static struct conf_db entry;
 static struct dbase db;
 static struct account acc;
 static struct client c;
+static struct busy lent;
 static struct server s;
 static struct pool pool;
 static struct log quiet;
@@ -53,12 +54,17 @@ static void begin_client(void)
 {
 	struct settings *login = settings_empty(w.settings);
 
-	c = (struct client){
-		.w = &w, .slot = 7, .number = PID, .state = CLIENT_IDLE, .db = &db, .acc = &acc};
+	lent = busy_none;
+	c = (struct client){.w = &w,
+		.slot = 7,
+		.number = PID,
+		.state = CLIENT_IDLE,
+		.db = &db,
+		.acc = &acc,
+		.busy = &lent};
 	c.sql_opts = SQL_STD_STRINGS | SQL_ENC_UTF8;
 	settings_txn_init(&c.set, w.settings, &login);
 	stmt_names_init(&c.names, w.stmts, 10);
-	pins_init(&c.pins);
 	wheel_timer_init(&c.timer, on_timer);
 	list_push_back(&w.clients, &c.link);
 }
@@ -127,7 +133,7 @@ static struct mail *asked(void)
 static void end(void)
 {
 	notify_client_gone(&w, &c);
-	pins_clear(&c.pins, &sh.pins);
+	pins_clear(&c.busy->pins, &sh.pins);
 	free(asked());
 	conn_free(c.conn);
 	conn_free(s.conn);
@@ -152,7 +158,7 @@ static bool unit_waits(const char *sql)
 	uint8_t q[256] = {'Q', 0, 0, 0, (uint8_t)(4 + strlen(sql) + 1)};
 
 	memcpy(q + 5, sql, strlen(sql));
-	c.unit = (struct unit){.len = (uint32_t)(5 + strlen(sql) + 1), .listens = true};
+	c.busy->unit = (struct unit){.len = (uint32_t)(5 + strlen(sql) + 1), .listens = true};
 	return notify_unit_waits(&w, &c, q);
 }
 
@@ -247,8 +253,8 @@ START_TEST(a_unit_waits_until_its_channels_are_listened_to)
 	tell(LISTENING_DOWN, "");
 	ck_assert(unit_waits("LISTEN a"));
 	tell(LISTENING_REFUSED, "");
-	ck_assert(!c.unit.listens); /* it pins */
-	ck_assert_uint_eq(c.unit.pins, 1u << PIN_LISTEN);
+	ck_assert(!c.busy->unit.listens); /* it pins */
+	ck_assert_uint_eq(c.busy->unit.pins, 1u << PIN_LISTEN);
 	is_wanted("a", false);
 	notify_txn_ended(&w, &c);
 	ck_assert_ptr_null(c.listening);
@@ -261,10 +267,10 @@ START_TEST(a_unit_that_has_waited_too_long_pins)
 	is_wanted("a", true);
 	wheel_run(&w.wheel, w.now_us += conf.node_timeout_us / 2, 10, &w);
 	ck_assert(unit_waits("LISTEN a"));
-	ck_assert(c.unit.listens);
+	ck_assert(c.busy->unit.listens);
 	wheel_run(&w.wheel, w.now_us += conf.node_timeout_us, 10, &w);
-	ck_assert(!c.unit.listens);
-	ck_assert_uint_eq(c.unit.pins, 1u << PIN_LISTEN);
+	ck_assert(!c.busy->unit.listens);
+	ck_assert_uint_eq(c.busy->unit.pins, 1u << PIN_LISTEN);
 	is_wanted("a", false);
 }
 END_TEST
@@ -277,7 +283,7 @@ START_TEST(names_that_cannot_be_shared_pin)
 	c.sql_opts = SQL_STD_STRINGS; /* of SQL_ASCII: nobody has looked at the bytes yet */
 	for (unsigned i = 0; i < 3; i++) {
 		ck_assert(!unit_waits(bad[i]));
-		ck_assert_uint_eq(c.unit.pins, 1u << PIN_LISTEN);
+		ck_assert_uint_eq(c.busy->unit.pins, 1u << PIN_LISTEN);
 		ck_assert_ptr_null(asked());
 	}
 	ck_assert(unit_waits("LISTEN gr\xc3\xb6\xc3\x9f"
@@ -429,10 +435,10 @@ START_TEST(inside_a_transaction_they_wait)
 	hears("one");
 	hears("two");
 	hears("three");
-	c.streaming = true;
+	c.busy->streaming = true;
 	notify("a", "four", 1);
 	hears_nothing();
-	c.streaming = false;
+	c.busy->streaming = false;
 	notify_put_waiting(&w, &c);
 	conn_flush(c.conn);
 	hears("four");
@@ -496,9 +502,9 @@ START_TEST(the_answer_of_who_may_have_notified_waits_for_the_barrier)
 	struct ask_barrier *a;
 
 	link_server();
-	c.unit_writes = true;
+	c.busy->unit_writes = true;
 	ck_assert(!notify_ready_waits(&w, &c)); /* it does not listen */
-	c.txn_notifies = true;
+	c.busy->txn_notifies = true;
 	ck_assert(!notify_ready_waits(&w, &c)); /* nobody does */
 	atomic_store(&sh.notify.channels, 1);
 	ck_assert(notify_ready_waits(&w, &c));
@@ -508,7 +514,7 @@ START_TEST(the_answer_of_who_may_have_notified_waits_for_the_barrier)
 	barrier_comes(a);
 	ck_assert(!conn_rx_is_paused(s.conn));
 	ck_assert(!notify_ready_waits(&w, &c));
-	c.txn_notifies = false;
+	c.busy->txn_notifies = false;
 	ck_assert(!notify_ready_waits(&w, &c));
 	c.server = NULL;
 	c.state = CLIENT_IDLE;
@@ -542,14 +548,14 @@ START_TEST(without_memory_listen_pins)
 	waits = unit_waits("LISTEN a");
 	failing_alloc_after(-1);
 	ck_assert(!waits);
-	ck_assert_uint_eq(c.unit.pins, 1u << PIN_LISTEN);
+	ck_assert_uint_eq(c.busy->unit.pins, 1u << PIN_LISTEN);
 	ck_assert(unit_waits("LISTEN a"));
 	is_wanted("a", true);
 	tell(LISTENING_ON, "a");
 	failing_alloc_after(0);
 	notify_note(&w, &c, NOTIFY_LISTEN, "a");
 	failing_alloc_after(-1);
-	ck_assert(pins_has(&c.pins, PIN_LISTEN));
+	ck_assert(pins_has(&c.busy->pins, PIN_LISTEN));
 }
 END_TEST
 

@@ -16,6 +16,7 @@ static struct dbase db;
 static struct account acc, other;
 static struct pool pool;
 static struct client c[CLIENTS];
+static struct busy lent[CLIENTS];
 static struct server s[CLIENTS];
 
 static void begin(void)
@@ -36,11 +37,11 @@ static void begin(void)
 	account_init(&acc);
 	account_init(&other);
 	for (unsigned i = 0; i < CLIENTS; i++) {
-		c[i] = (struct client){.id = i + 1, .state = CLIENT_WELCOME};
+		lent[i] = busy_none;
+		c[i] = (struct client){.id = i + 1, .state = CLIENT_WELCOME, .busy = &lent[i]};
 		c[i].acc = i % 4 != 0 ? &acc : &other;
 		c[i].acc->n_clients++;
-		waiter_init(&c[i].waiter);
-		pins_init(&c[i].pins);
+		waiter_init(&c[i].busy->waiter);
 		s[i] = (struct server){.client = &c[i]};
 		list_init(&s[i].pool_link);
 	}
@@ -55,7 +56,7 @@ static struct waitq *a_line(struct client *k, uint64_t *r)
 
 static void wait_in(struct client *k, uint64_t *r)
 {
-	ck_assert_int_eq(waitq_push(a_line(k, r), &k->waiter, w.now_us, UINT64_MAX), OK);
+	ck_assert_int_eq(waitq_push(a_line(k, r), &k->busy->waiter, w.now_us, UINT64_MAX), OK);
 }
 
 /* One thing that may happen to a client in its state. */
@@ -66,8 +67,8 @@ static void one_step(struct client *k, uint64_t *r)
 
 	switch (k->state) {
 	case CLIENT_WELCOME:
-		if (waiter_waits(&k->waiter))
-			waitq_remove(&k->waiter);
+		if (waiter_waits(&k->busy->waiter))
+			waitq_remove(&k->busy->waiter);
 		else if (unit_random(r) % 2)
 			wait_in(k, r);
 		else
@@ -79,18 +80,18 @@ static void one_step(struct client *k, uint64_t *r)
 			if (k->acc == &acc)
 				list_push_back(&pool.active, &its->pool_link);
 			if (unit_random(r) % 4 == 0)
-				pins_add(&k->pins, &counts, PIN_TEMP, 1, NULL, 0);
+				pins_add(&k->busy->pins, &counts, PIN_TEMP, 1, NULL, 0);
 		} else {
 			wait_in(k, r);
 			client_transition(&w, k, CLIENT_QUEUED);
 		}
 		break;
 	case CLIENT_WAITING:
-		waitq_remove(&k->waiter);
+		waitq_remove(&k->busy->waiter);
 		client_transition(&w, k, CLIENT_UNQUEUED);
 		break;
 	case CLIENT_ACTIVE:
-		pins_clear(&k->pins, &counts);
+		pins_clear(&k->busy->pins, &counts);
 		list_del(&its->pool_link);
 		client_transition(&w, k, CLIENT_UNLINKED);
 		break;
@@ -103,8 +104,8 @@ static void leave(struct client *k)
 {
 	struct pin_counts counts = {0};
 
-	waitq_remove(&k->waiter);
-	pins_clear(&k->pins, &counts);
+	waitq_remove(&k->busy->waiter);
+	pins_clear(&k->busy->pins, &counts);
 	list_del(&s[k - c].pool_link);
 	k->acc->n_clients--;
 	client_transition(&w, k, CLIENT_GONE);
@@ -121,11 +122,11 @@ static void check_walk(const struct account *a)
 			continue;
 		want.cl_idle += c[i].state == CLIENT_IDLE;
 		want.cl_active += c[i].state == CLIENT_IDLE || c[i].state == CLIENT_ACTIVE;
-		want.cl_waiting += waiter_waits(&c[i].waiter);
-		want.cl_login += c[i].state == CLIENT_WELCOME && !waiter_waits(&c[i].waiter);
-		want.pinned += a == &acc && pins_any(&c[i].pins);
-		if (waiter_waits(&c[i].waiter) && c[i].waiter.since_us < oldest_us)
-			oldest_us = c[i].waiter.since_us;
+		want.cl_waiting += waiter_waits(&c[i].busy->waiter);
+		want.cl_login += c[i].state == CLIENT_WELCOME && !waiter_waits(&c[i].busy->waiter);
+		want.pinned += a == &acc && pins_any(&c[i].busy->pins);
+		if (waiter_waits(&c[i].busy->waiter) && c[i].busy->waiter.since_us < oldest_us)
+			oldest_us = c[i].busy->waiter.since_us;
 	}
 	want.maxwait_us = oldest_us != UINT64_MAX ? w.now_us - oldest_us : 0;
 	show_account(&w, a, &got);
@@ -168,11 +169,12 @@ START_TEST(the_longest_wait_of_any_line_is_told)
 	w.now_us = now_us;
 	for (unsigned i = 0; i < 3; i++) {
 		ck_assert_int_eq(
-			waitq_push(lines[i], &c[1].waiter, now_us - 1000 - i, UINT64_MAX), OK);
+			waitq_push(lines[i], &c[1].busy->waiter, now_us - 1000 - i, UINT64_MAX),
+			OK);
 		show_account(&w, &acc, &row);
 		ck_assert_uint_eq(row.maxwait_us, 1000 + i);
 		ck_assert_uint_eq(row.cl_waiting, 1);
-		waitq_remove(&c[1].waiter);
+		waitq_remove(&c[1].busy->waiter);
 	}
 	show_account(&w, &acc, &row);
 	ck_assert_uint_eq(row.maxwait_us, 0);

@@ -48,6 +48,7 @@ static inline void image_world_init(struct image_world *x)
 	list_init(&x->acc.welcomes);
 	PANIC_IF(settings_table_new(&key, 1u << 24, &x->w.settings) != OK);
 	PANIC_IF(stmt_table_new(&key, 1u << 24, x->w.settings, &x->w.stmts) != OK);
+	PANIC_IF(busy_pool_new(&x->w.busy) != OK);
 	PANIC_IF(loop_new(&lc, &x->w.loop) != OK);
 	PANIC_IF(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0);
 	x->other_end = ends[1];
@@ -79,13 +80,14 @@ static inline struct client *image_client_new(struct image_world *x)
 	settings_txn_init(&c->set, x->w.settings, &login);
 	c->custom = settings_empty(x->w.settings);
 	stmt_names_init(&c->names, x->w.stmts, 1000);
-	pins_init(&c->pins);
+	PANIC_IF(busy_begin(&x->w, c) != OK);
 	return c;
 }
 
 static inline void image_world_fini(struct image_world *x)
 {
 	image_world_forget(x);
+	busy_pool_free(x->w.busy);
 	conn_free(x->conn);
 	loop_free(x->w.loop);
 	close(x->other_end);

@@ -53,3 +53,9 @@ check_PROGRAMS += test/unit/worker/check_image
 test_unit_worker_check_image_SOURCES = test/unit/worker/check_image.c test/unit/worker/image_world.h
 test_unit_worker_check_image_LDADD = $(WORKER_UNIT_LIBS)
 test_unit_worker_check_image_CFLAGS = $(WORKER_UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/worker/check_busy
+test_unit_worker_check_busy_SOURCES = test/unit/worker/check_busy.c $(FAILING_ALLOC_FILES)
+test_unit_worker_check_busy_LDADD = $(WORKER_UNIT_LIBS)
+test_unit_worker_check_busy_CFLAGS = $(WORKER_UNIT_CFLAGS)
+test_unit_worker_check_busy_LDFLAGS = $(FAILING_ALLOC_LINK)
