@@ -29,6 +29,8 @@ ELSEWHERE = {
     "pgweir_replays_total": "test_routing_sight.py",
     "pgweir_broken_answers_total": "test_routing_exceptions.py",
     "pgweir_broken_blocks_total": "test_routing_exceptions.py",
+    "pgweir_auth_checks_total": "test_external.py",
+    "pgweir_auth_checks": "test_external.py",
     "pgweir_notify_overflows_total": "test_notify.py",
     "pgweir_node_lag_max_seconds": "test_routing_sight.py",
     "pgweir_node_read_share_ratio": "test_balance.py",

@@ -157,7 +157,7 @@ def test_sslmodes_towards_the_server(site, mode, encrypted):
 
 def test_sslmode_allow_uses_tls_only_where_plain_is_refused(site):
     query = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
-    with site.pgweir(settings={"server_tls_sslmode": "allow"}) as p:
+    with site.pgweir(settings={"server_tls_sslmode": "allow", "workers": 1}) as p:  # one welcome
         with p.raw() as client:
             assert client.value(query) == "f"
         p.admin("PAUSE")
