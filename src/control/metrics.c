@@ -672,7 +672,7 @@ static const struct family families[] = {
 	DATABASE("wait_timeouts_total", timeouts, "Units that query_wait_timeout ended."),
 
 	DATABASE("replica_transactions_total", moving_began,
-		"Transactions that began on a replica: transaction_reads = replica."),
+		"Transactions that began on a replica and may move."),
 	DATABASE("replica_transactions_ended_total", moving_ended,
 		"Such transactions that ended there."),
 	{"pgweir_replica_transactions_moved_total", "counter",

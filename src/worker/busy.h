@@ -38,7 +38,7 @@ struct settings;
 struct signals;
 struct worker;
 
-/* transaction_reads = replica: where a block is that may move, see moving.h */
+/* Where a block is that may move, see moving.h */
 enum client_moves {
 	MOVES_NOT,     /* it stays where it begins */
 	MOVES_CHOSEN,  /* it is to begin on a replica */
@@ -56,7 +56,7 @@ struct deferred {
 	bool snapshot;          /* a replica has run a query of the block */
 	bool failed;            /* … and the block has failed there */
 	uint8_t op;             /* enum moving_op: what is under way on the replica */
-	uint32_t op_len;        /* … of the journal before it */
+	uint32_t op_len;        /* … of the journal before it; while `op` is set */
 	char op_name[64];       /* … the savepoint that it names */
 	struct journal journal;
 };
@@ -76,7 +76,7 @@ struct unit {
 	bool signals;        /* it calls pg_cancel_backend(): signals.h */
 	bool asks_replica;   /* its client says that a replica can run it; see judge.h */
 	bool has_effects;    /* some statement has effects that are to be followed */
-	bool keeps_portal;   /* transaction_reads = replica: a portal that may outlive the unit */
+	bool keeps_portal;   /* in a block that may move: a portal that may outlive the unit */
 	uint8_t cls;         /* enum sql_class, the gravest of its statements */
 	uint32_t n_stmts;    /* statements, as far as they are counted */
 	uint32_t flags;      /* SQLV_*, or'ed; SQLV_REPLICA and'ed */

@@ -215,10 +215,13 @@ static void say_block(
 		say(l, "Route: moves from %s to the primary (%s)", node, why);
 	else
 		say(l, "Route: stays on %s (in_transaction)", node);
-	if (c->busy->moves == MOVES_REPLICA)
+	if (c->busy->moves == MOVES_REPLICA && c->busy->block_read_only)
+		say(l, "  The transaction is READ ONLY: it goes on elsewhere if the replica "
+		       "cannot");
+	else if (c->busy->moves == MOVES_REPLICA)
 		say(l, "  The transaction began there: transaction_reads = replica");
 	else if (c->busy->moves == MOVES_DONE)
-		say(l, "  The transaction has moved there from a replica: transaction_reads");
+		say(l, "  The transaction has moved there from a replica");
 }
 
 static void say_route(struct worker *w, struct client *c, struct lines *l)
@@ -234,7 +237,7 @@ static void say_route(struct worker *w, struct client *c, struct lines *l)
 		v.out.node == TOPO_NONE ? "waits, no node is fit" : worker_node_name(w, v.out.node),
 		choose_reason_name((enum choose_reason)v.reason));
 	if (c->txn == TXN_DEFERRED && c->busy->moves == MOVES_DONE)
-		say(l, "  The transaction has left its replica: transaction_reads = replica");
+		say(l, "  The transaction has left its replica");
 	else if (c->txn == TXN_DEFERRED && c->db->moves)
 		say(l, "  The transaction %s with this: transaction_reads = replica",
 			moving_may_begin(c) ? "may begin on a replica"

@@ -126,11 +126,13 @@ static enum status put_bare(struct server *s)
 static enum status put_deferred(struct client *c, struct server *s)
 {
 	const struct deferred *d = c->busy->deferred;
+	/* What the unit itself has put there is not said twice. */
+	const uint32_t end = d->op != 0 ? d->op_len : d->journal.len;
 	enum status st = OK;
 	const char *sql;
 	uint32_t at = 0;
 
-	while (st == OK && (sql = journal_next(&d->journal, &at)) != NULL)
+	while (st == OK && at < end && (sql = journal_next(&d->journal, &at)) != NULL)
 		st = forward_hidden(s, sql, OWED_TAG_BEGIN);
 	if (st == OK && d->snapshot)
 		st = forward_hidden(s, "SELECT 1", OWED_TAG_SETUP);

@@ -435,6 +435,13 @@ static enum status judge_simple(struct worker *w, struct client *c, struct rd bo
 	return OK;
 }
 
+/* Is the unit of a block that moves, or that may come to be one? */
+static bool may_move(const struct client *c)
+{
+	return c->db->moves || c->busy->moves == MOVES_REPLICA ||
+	       (c->txn == TXN_DEFERRED && c->db->conf != NULL && c->db->conf->routing);
+}
+
 enum status judge_unit(struct worker *w, struct client *c, const uint8_t *data)
 {
 	struct unit *u = &c->busy->unit;
@@ -487,7 +494,7 @@ enum status judge_unit(struct worker *w, struct client *c, const uint8_t *data)
 		u->pins &= ~(1u << PIN_LISTEN);
 		u->listens = true;
 	}
-	if (c->db->moves)
+	if (may_move(c))
 		moving_judge(c, data);
 	u->judged = true;
 	return st;

@@ -4,6 +4,7 @@
 
 #include "proto/frame.h"
 #include "proto/frontend.h"
+#include "sql/txn_time.h"
 #include "state/settings_class.h"
 #include "worker/judge.h"
 #include "worker/link.h"
@@ -41,10 +42,15 @@ const char *moved_cause_name(enum moved_cause why)
 
 /* --- what a unit is --- */
 
+/* A read behind which its server has nothing that another lacks. */
+static bool leaves_nothing(const struct unit *u)
+{
+	return u->flags & SQLV_REPLICA && u->pins == 0 && !u->has_effects && !u->keeps_portal;
+}
+
 static bool is_plain_read(const struct unit *u)
 {
-	return u->flags & SQLV_REPLICA && (u->flags & SQLV_TXN_TIME) == 0 && u->pins == 0 &&
-	       !u->has_effects && !u->keeps_portal;
+	return leaves_nothing(u) && (u->flags & SQLV_TXN_TIME) == 0;
 }
 
 /* Nothing is executed or prepared in it: Sync alone, Close, Describe. */
@@ -66,8 +72,16 @@ bool moving_may_begin(const struct client *c)
 	return isolation <= ISOLATION_READ_COMMITTED;
 }
 
+bool moving_may_outlive(const struct client *c)
+{
+	return pick_isolation(c) <= ISOLATION_READ_COMMITTED;
+}
+
 bool moving_is_read(const struct client *c)
 {
+	if (c->busy->block_read_only) /* one that takes it as it is there */
+		return !c->busy->streaming &&
+		       (leaves_nothing(&c->busy->unit) || is_idle_unit(&c->busy->unit));
 	return !c->busy->streaming &&
 	       (is_plain_read(&c->busy->unit) || is_idle_unit(&c->busy->unit)) &&
 	       !pick_asks_primary(c) && !pick_sees_others(c);
@@ -204,6 +218,27 @@ static void note_snapshot(struct client *c)
 		c->busy->deferred->snapshot = true;
 }
 
+/* The same for a READ ONLY block: what is judged anywhere does not tell. */
+static void note_snapshot_of(struct client *c, const uint8_t *data)
+{
+	struct deferred *d = c->busy->deferred;
+	struct single u;
+
+	d->snapshot =
+		d->snapshot || (c->busy->unit.n_stmts != 0 &&
+				       !(single_read(c, data, &u) &&
+					       txn_time_shows_only(u.sql, u.sql_len, c->sql_opts)));
+}
+
+/* A READ ONLY block gets what no other server can be given: it cannot leave its replica. */
+static void bind_block(struct client *c)
+{
+	if (c->txn != TXN_DEFERRED) /* else it is still to be said */
+		journal_clear(&c->busy->deferred->journal);
+	c->busy->deferred->op = OP_NONE;
+	c->busy->moves = MOVES_NOT;
+}
+
 static void leave(struct worker *w, struct client *c, enum moved_cause why)
 {
 	struct server *s = c->server;
@@ -219,6 +254,47 @@ static void leave(struct worker *w, struct client *c, enum moved_cause why)
 	loss_drained(w, s);
 }
 
+/*
+ * The unit of a READ ONLY block is no read, nor control of the block. Does it run on the replica
+ * all the same, and bind the block? Cursors do, and what the client wants there; and all, where the
+ * entry is for replicas. Anything else might fail there, or differ.
+ */
+static bool binds(const struct client *c, enum moved_cause why)
+{
+	const struct conf_db *db = c->db->conf;
+
+	return db == NULL || pick_route(db) != CHOOSE_ROUTE_AUTO || why == MOVED_CURSOR ||
+	       c->busy->unit.asks_replica;
+}
+
+/* DECLARE with values, maybe; whatever else it is, set_config() say, is right there as well. */
+static bool may_declare(struct client *c, const uint8_t *data)
+{
+	struct single u;
+
+	return c->busy->unit.cls == SQL_SESSION && c->busy->unit.pins == 0 &&
+	       c->txn != TXN_FAILED && !c->busy->streaming && !single_read(c, data, &u);
+}
+
+/*
+ * The next unit of a READ ONLY block, with nothing under way before it unless it is a read. False:
+ * it is one for the primary, for this cause.
+ */
+static bool follow_read_only(
+	struct worker *w, struct client *c, const uint8_t *data, bool reads, enum moved_cause *why)
+{
+	if (reads) {
+		note_snapshot_of(c, data);
+		return true;
+	}
+	if (stays(w, c, data, why))
+		return true;
+	if (!binds(c, *why) && !may_declare(c, data))
+		return false;
+	bind_block(c);
+	return true;
+}
+
 bool moving_goes_on(struct worker *w, struct client *c, const uint8_t *data)
 {
 	struct server *s = c->server;
@@ -227,6 +303,13 @@ bool moving_goes_on(struct worker *w, struct client *c, const uint8_t *data)
 					  : moving_is_read(c);
 	enum moved_cause why = MOVED_NODE;
 
+	if (c->busy->block_read_only) {
+		if (!reads && !is_idle)
+			return false;
+		if (!follow_read_only(w, c, data, reads, &why))
+			leave(w, c, why);
+		return true;
+	}
 	/* Others are under way: whether it may follow them is dispatch's to say. */
 	if (reads && (!is_idle || c->txn == TXN_FAILED || c->busy->unit.n_stmts == 0 ||
 			     pick_is_fit(w, c, s->pool))) {
@@ -243,9 +326,20 @@ bool moving_goes_on(struct worker *w, struct client *c, const uint8_t *data)
 	return true;
 }
 
-bool moving_begins(struct worker *w, struct client *c)
+static bool begins_elsewhere(struct worker *w, struct client *c)
 {
 	struct server *s = c->server;
+
+	c->busy->moves = MOVES_DONE;
+	link_break(w, c);
+	server_release(w, s);
+	return false;
+}
+
+bool moving_begins(struct worker *w, struct client *c, const uint8_t *data)
+{
+	struct server *s = c->server;
+	enum moved_cause why;
 
 	if (c->txn != TXN_DEFERRED || c->busy->begin_sent)
 		return true;
@@ -258,12 +352,13 @@ bool moving_begins(struct worker *w, struct client *c)
 		return true;
 	}
 	if (pick_isolation(c) == ISOLATION_UNSET && !s->plain_isolation) {
-		c->busy->moves = MOVES_DONE;
-		link_break(w, c);
-		server_release(w, s);
-		return false;
+		c->busy->moves = MOVES_NOT; /* READ ONLY: its snapshot is of this replica alone */
+		return c->busy->block_read_only || begins_elsewhere(w, c);
 	}
 	c->busy->moves = MOVES_REPLICA;
+	if (c->busy->block_read_only)
+		return follow_read_only(w, c, data, moving_is_read(c), &why) ||
+		       begins_elsewhere(w, c);
 	note_snapshot(c);
 	c->db->stats.moving_began++;
 	return true;
@@ -271,7 +366,8 @@ bool moving_begins(struct worker *w, struct client *c)
 
 bool moving_runs_elsewhere(const struct client *c, const struct report *r)
 {
-	return c->busy->moves == MOVES_REPLICA && c->txn != TXN_FAILED &&
+	return c->busy->moves == MOVES_REPLICA && !c->busy->block_read_only &&
+	       c->txn != TXN_FAILED &&
 	       !report_has(r, SQLSTATE_QUERY_CANCELED); /* who has asked for that has it */
 }
 
@@ -298,12 +394,13 @@ void moving_left(struct client *c, enum moved_cause why)
 	c->busy->begin_sent = false;
 	c->busy->commit_sent = false;
 	c->busy->moves = MOVES_DONE;
+	c->db->stats.moving_began += c->busy->block_read_only; /* counted only where it moves */
 	c->db->stats.moved[why]++;
 }
 
 void moving_abandoned(struct client *c)
 {
-	if (c->busy->moves == MOVES_REPLICA)
+	if (c->busy->moves == MOVES_REPLICA && !c->busy->block_read_only)
 		c->db->stats.moving_ended++;
 	c->busy->moves = MOVES_NOT;
 }
@@ -334,8 +431,8 @@ static void follow_journal(struct client *c, enum moving_op op, bool done)
 			break;
 		journal_chain(&d->journal);
 		d->snapshot = false;
-		c->db->stats.moving_ended++;
-		c->db->stats.moving_began++;
+		c->db->stats.moving_ended += !c->busy->block_read_only;
+		c->db->stats.moving_began += !c->busy->block_read_only;
 		break;
 	}
 }
@@ -357,9 +454,15 @@ void moving_unit_ended(struct client *c, char status)
 const char *moving_explain(struct worker *w, struct client *c, const char *sql, size_t len)
 {
 	struct single u = {.sql = sql, .sql_len = (uint32_t)len};
+	enum moved_cause why;
 
 	if (c->txn != TXN_FAILED && moving_is_read(c))
-		return pick_is_fit(w, c, c->server->pool) ? NULL : moved_cause_name(MOVED_NODE);
+		return c->busy->block_read_only || pick_is_fit(w, c, c->server->pool)
+			       ? NULL
+			       : moved_cause_name(MOVED_NODE);
 	(void)judge_word(w, c, sql, len, &u.verdict);
-	return is_control(c, &u) ? NULL : moved_cause_name(cause_of_single(c, &u));
+	why = cause_of_single(c, &u);
+	if (is_control(c, &u) || (c->busy->block_read_only && binds(c, why)))
+		return NULL;
+	return moved_cause_name(why);
 }

@@ -12,8 +12,13 @@
  *
  *   A block that has failed on a replica (an error behind more than replay_window, a cancelled
  *   statement) stays there for its ROLLBACK or ROLLBACK TO.
+ *
+ *   A READ COMMITTED block that is READ ONLY (client.block_read_only) moves as well, in any
+ *   database that routes (ADR 0033). It is meant for replicas, so it stays for more: whatever lag
+ *   or time its reads show; and with a cursor, which binds it to its replica for good.
+ *
  * Owns:    client.moves, and in client.deferred what concerns it.
- * Cost:    where no database has it, one branch a unit.
+ * Cost:    outside of such blocks, one branch a unit.
  */
 #ifndef PGWEIR_WORKER_MOVING_H
 #define PGWEIR_WORKER_MOVING_H
@@ -25,6 +30,12 @@
 
 /* Is the judged unit one with which the client's deferred block begins on a replica? */
 bool moving_may_begin(const struct client *c);
+
+/*
+ * The client's deferred READ ONLY block is to have a replica: may it outlive that? So it is as far
+ * as the client has said; its server's default decides with moving_begins.
+ */
+bool moving_may_outlive(const struct client *c);
 
 /* Is it one that runs on the replica where its block is? (Control of the block: moving_goes_on.) */
 bool moving_is_read(const struct client *c);
@@ -42,10 +53,10 @@ void moving_judge(struct client *c, const uint8_t *data);
 bool moving_goes_on(struct worker *w, struct client *c, const uint8_t *data);
 
 /*
- * The client of a database with transaction_reads = replica has got a server. False: not one for
- * its block; it has none again, and its unit is to be dispatched once more.
+ * The client, whose block may begin on a replica, has got a server for the unit at `data`. False:
+ * not one for its block; it has none again, and its unit is to be dispatched once more.
  */
-bool moving_begins(struct worker *w, struct client *c);
+bool moving_begins(struct worker *w, struct client *c, const uint8_t *data);
 
 /* On a replica a unit of the block is kept, to be run again elsewhere. */
 static inline bool moving_retains(const struct client *c)

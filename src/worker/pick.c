@@ -418,8 +418,12 @@ struct pool *pick_pool(struct worker *w, struct client *c, enum choose_kind kind
 		!on_replica && c->db->conf->routing && c->db->conf->route != ROUTE_REPLICA;
 	c->busy->by_sample = on_replica;
 	c->busy->waits_fresh = out.waits;
-	c->busy->block_read_only = kind == CHOOSE_READ_BLOCK && on_replica;
-	if (kind == CHOOSE_TXN_READ && c->busy->by_sample)
+	/* One that has lost its replica gets another where the entry is for replicas. */
+	c->busy->block_read_only =
+		on_replica && (kind == CHOOSE_READ_BLOCK ||
+				      (c->busy->moves == MOVES_DONE && pick_block_is_read_only(c)));
+	if (on_replica && !c->busy->force_primary &&
+		(kind == CHOOSE_TXN_READ || (c->busy->block_read_only && moving_may_outlive(c))))
 		c->busy->moves = MOVES_CHOSEN;
 	else if (c->busy->moves == MOVES_CHOSEN)
 		c->busy->moves = MOVES_NOT;

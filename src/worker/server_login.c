@@ -609,7 +609,7 @@ static void begin_setup(struct worker *w, struct server *s)
 		setup_put(s, look);
 		s->login->look_at = s->login->n_setup;
 	}
-	if (db != NULL && db->transaction_reads == TRANSACTION_READS_REPLICA) {
+	if (db != NULL && db->routing) {
 		setup_put(s, ISOLATION_QUERY);
 		s->login->isolation_at = s->login->n_setup;
 	}

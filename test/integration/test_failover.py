@@ -256,9 +256,10 @@ def test_frozen_primary_reads_go_on_and_writes_recover(pooler, cluster):
         assert writer.result().check().tags == ["UPDATE 1"]
 
 
-def test_read_only_block_on_a_killed_replica_gets_an_error(pooler, where, cluster):
+def test_read_only_block_with_a_snapshot_on_a_killed_replica_gets_an_error(
+        pooler, where, cluster):
     with pooler.raw() as client:
-        client.query("BEGIN READ ONLY").check()
+        client.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").check()
         node = cluster.node(where.of(client))
         node.kill()
         failed = client.query("SELECT 1")

@@ -292,13 +292,16 @@ def test_the_isolation_that_the_session_or_the_server_has_by_default_counts(
         one.query("COMMIT").check()
 
 
-def test_a_read_only_block_is_as_ever(pooler, client, where):
+def test_a_read_only_block_stays_longer(pooler, client, where):
     before = events(pooler)
     begin(client, where, "BEGIN READ ONLY")
     assert where.of(client, "SELECT now()") != "primary"
     assert client.query("UPDATE item SET n = 1").sqlstate == "25006"
     assert client.query("ROLLBACK").status == "I"
-    assert changes(before, events(pooler)) == {}
+    assert changes(before, events(pooler)) == {"began": 1, "moved_write": 1}
+    begin(client, where, "BEGIN READ ONLY")
+    assert client.query("COMMIT").status == "I"
+    assert changes(before, events(pooler)) == {"began": 1, "moved_write": 1}
 
 
 @pytest.mark.parametrize("sql", [

@@ -256,6 +256,133 @@ START_TEST(which_loss_matters_to_nobody)
 }
 END_TEST
 
+/* A READ ONLY block, open on its replica. */
+static void begin_read_only(void)
+{
+	d.modes.read_only = TRI_YES;
+	c.txn = TXN_OPEN;
+	c.busy->moves = MOVES_REPLICA;
+	c.busy->block_read_only = true;
+	ck_assert_int_eq(journal_put(&d.journal, JOURNAL_BEGIN, "BEGIN READ ONLY", 15, ""), OK);
+}
+
+START_TEST(a_read_only_block_may_outlive_its_replica_if_it_has_no_snapshot)
+{
+	static const struct {
+		enum sql_isolation level;
+		bool may;
+	} levels[] = {
+		{ISOLATION_UNSET, true},
+		{ISOLATION_READ_UNCOMMITTED, true},
+		{ISOLATION_READ_COMMITTED, true},
+		{ISOLATION_REPEATABLE_READ, false},
+		{ISOLATION_SERIALIZABLE, false},
+	};
+
+	for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
+		d.modes.isolation = levels[i].level;
+		ck_assert_int_eq(moving_may_outlive(&c), levels[i].may);
+	}
+	d.modes.isolation = ISOLATION_UNSET;
+	set("default_transaction_isolation", "repeatable read");
+	ck_assert(!moving_may_outlive(&c));
+}
+END_TEST
+
+START_TEST(a_read_only_block_takes_its_reads_as_they_are_there)
+{
+	static const uint8_t shows[] = "Q\0\0\0\15SHOW ALL", selects[] = "Q\0\0\0\15SELECT 1";
+
+	begin_read_only();
+	c.server = &s;
+	owed_init(&s.owed);
+	c.busy->unit.flags |= SQLV_TXN_TIME;
+	c.busy->unit.ask.route = CHOOSE_ROUTE_PRIMARY + 1;
+	c.busy->unit.is_simple = true;
+	c.busy->unit.len = sizeof shows;
+	ck_assert(moving_goes_on(NULL, &c, shows));
+	ck_assert(!d.snapshot);
+	c.busy->unit.len = sizeof selects;
+	ck_assert(moving_goes_on(NULL, &c, selects));
+	ck_assert_int_eq(c.busy->moves, MOVES_REPLICA);
+	ck_assert(d.snapshot);
+	ck_assert(moving_is_read(&c));
+	c.busy->streaming = true;
+	ck_assert(!moving_is_read(&c));
+	owed_fini(&s.owed);
+}
+END_TEST
+
+START_TEST(what_cannot_be_made_again_binds_a_read_only_block)
+{
+	begin_read_only();
+	c.busy->unit.keeps_portal = true;
+	c.server = &s;
+	owed_init(&s.owed);
+	c.busy->sent_len = 1; /* a read is under way: it may have to move yet */
+	ck_assert(!moving_goes_on(NULL, &c, NULL));
+	ck_assert_int_eq(c.busy->moves, MOVES_REPLICA);
+	c.busy->sent_len = 0;
+	ck_assert(moving_goes_on(NULL, &c, NULL));
+	ck_assert_int_eq(c.busy->moves, MOVES_NOT);
+	ck_assert_uint_eq(d.journal.n, 0);
+	ck_assert(!moving_survives(&c, &s));
+	owed_fini(&s.owed);
+}
+END_TEST
+
+START_TEST(a_block_that_is_bound_at_once_is_still_to_be_begun)
+{
+	begin_read_only();
+	c.txn = TXN_DEFERRED;
+	c.busy->moves = MOVES_CHOSEN;
+	c.busy->unit.keeps_portal = true;
+	c.server = &s;
+	s.in_recovery = true;
+	s.plain_isolation = true;
+	ck_assert(moving_begins(NULL, &c, NULL));
+	ck_assert_int_eq(c.busy->moves, MOVES_NOT);
+	ck_assert_uint_eq(d.journal.n, 1);
+}
+END_TEST
+
+START_TEST(a_read_only_block_is_bound_where_it_has_a_snapshot_by_default)
+{
+	begin_read_only();
+	d.snapshot = true;
+	c.txn = TXN_DEFERRED;
+	c.server = &s;
+	s.in_recovery = true;
+	c.busy->moves = MOVES_CHOSEN;
+	ck_assert(moving_begins(NULL, &c, NULL));
+	ck_assert_int_eq(c.busy->moves, MOVES_NOT);
+	s.plain_isolation = true;
+	c.busy->moves = MOVES_CHOSEN;
+	ck_assert(moving_begins(NULL, &c, NULL));
+	ck_assert_int_eq(c.busy->moves, MOVES_REPLICA);
+}
+END_TEST
+
+START_TEST(a_read_only_block_is_counted_only_where_it_moves)
+{
+	struct report r = report_of("ERROR", "22012", "division by zero");
+
+	begin_read_only();
+	ck_assert(!moving_runs_elsewhere(&c, &r)); /* as for any read: relay's to say */
+	moving_unit_ended(&c, 'I');
+	ck_assert_uint_eq(db.stats.moving_began, 0);
+	ck_assert_uint_eq(db.stats.moving_ended, 0);
+	begin_read_only();
+	ck_assert(moving_survives(&c, &s));
+	moving_left(&c, MOVED_LOST);
+	ck_assert_int_eq(c.txn, TXN_DEFERRED);
+	ck_assert_int_eq(c.busy->moves, MOVES_DONE);
+	ck_assert_uint_eq(db.stats.moving_began, 1);
+	ck_assert_uint_eq(db.stats.moved[MOVED_LOST], 1);
+	ck_assert_uint_eq(db.stats.moving_ended, 0);
+}
+END_TEST
+
 START_TEST(a_block_that_has_left_is_deferred_again)
 {
 	ck_assert_int_eq(journal_put(&d.journal, JOURNAL_BEGIN, "BEGIN", 5, ""), OK);
@@ -291,6 +418,12 @@ int main(void)
 	tcase_add_test(tc, portals_that_outlive_their_unit);
 	tcase_add_test(tc, what_the_client_has_cancelled_does_not_run_again);
 	tcase_add_test(tc, which_loss_matters_to_nobody);
+	tcase_add_test(tc, a_read_only_block_may_outlive_its_replica_if_it_has_no_snapshot);
+	tcase_add_test(tc, a_read_only_block_takes_its_reads_as_they_are_there);
+	tcase_add_test(tc, what_cannot_be_made_again_binds_a_read_only_block);
+	tcase_add_test(tc, a_block_that_is_bound_at_once_is_still_to_be_begun);
+	tcase_add_test(tc, a_read_only_block_is_bound_where_it_has_a_snapshot_by_default);
+	tcase_add_test(tc, a_read_only_block_is_counted_only_where_it_moves);
 	tcase_add_test(tc, a_block_that_has_left_is_deferred_again);
 	return unit_run("moving", tc);
 }

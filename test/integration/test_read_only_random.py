@@ -1,0 +1,69 @@
+"""Random READ ONLY transactions whose replica is lost now and then do what private connections do."""
+import os
+
+import pytest
+from test_routing_exceptions import counts
+from test_transaction_reads import events
+from transactions_model import DROP, SETUP, Model
+from where import wait_routing, where_fixture
+
+STEPS = int(os.environ.get("PGWEIR_TRANSACTIONS_STEPS", "1500"))
+SEED = int(os.environ.get("PGWEIR_TRANSACTIONS_SEED", "1"))
+
+where = where_fixture("own_site")
+
+
+class ReadOnlyModel(Model):
+    def begin(self):
+        return self.rng.choice(["BEGIN READ ONLY"] * 6 + [
+            "START TRANSACTION READ ONLY", "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY", "BEGIN"])
+
+    def write(self, t):
+        """Seldom: it ends on the primary."""
+        return super().write(t) if self.rng.random() < 0.2 else self.read(t)
+
+    def control(self, actor):
+        """No chain behind a failure: there PostgreSQL keeps READ ONLY only in a chained block."""
+        text = super().control(actor)
+        return "ROLLBACK" if "CHAIN" in text and actor.status == "E" else text
+
+    def portal(self, actor):
+        """None: it binds its block to the replica."""
+        return self.named(actor)
+
+    def take_step(self):
+        for actor in self.actors:
+            actor.now = None  # it is later behind a move
+        if self.rng.random() < 0.02 and not any(a.status == "E" for a in self.actors):
+            self.lose()
+            self.n_lost += 1
+        super().take_step()
+
+
+@pytest.fixture(scope="module")
+def model(own_site, where):
+    cluster = own_site.cluster
+    cluster.primary.sql(SETUP, "app")
+    cluster.wait_caught_up()
+
+    def lose():
+        for standby in cluster.standbys:
+            standby.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                        " WHERE usename = 'app'")
+    with own_site.pgweir_routed("max_lag=10s pool_size=5", settings={"workers": 1}) as p:
+        wait_routing(p, where)
+        model = ReadOnlyModel([p.port, cluster.primary.port], own_site.passwords["app"], SEED, lose)
+        yield model, p
+        model.close()
+    cluster.primary.sql(DROP, "app")
+
+
+def test_random_read_only_transactions_do_what_private_connections_do(model):
+    transactions, p = model
+    for _ in range(STEPS):
+        transactions.take_step()
+    found = events(p)
+    print(found, "lost", transactions.n_lost)
+    assert found["moved_lost"] > 0 and found["moved_failed"] > 0
+    assert found["began"] == sum(n for event, n in found.items() if event.startswith("moved_"))
+    assert counts(p) == (0, 0)
