@@ -44,6 +44,7 @@ class Contender:
     is_one_to_one = False  # a server connection per client
     waits_to_parse = False  # each Parse takes a server
     is_yardstick = False  # runs in some rounds only: no ratio is asked of it
+    settles_s = 0  # seconds until what busy clients had has gone back, and to the system
     is_uring = False  # callgrind cannot end what waits in io_uring_enter(2)
     fronts = ("plain", "unix")
 
@@ -242,6 +243,7 @@ class Pgweir(Pooler):
 
     name = "pgweir"
     section = "pgweir"
+    settles_s = 12  # … and control has all it makes in its first seconds
     more = "workers = 1\nio_engine = epoll\n"
 
 

@@ -25,7 +25,6 @@ from tools import proc, uring  # noqa: E402  pylint: disable=wrong-import-positi
 from tools.certs import Authority  # noqa: E402  pylint: disable=wrong-import-position
 
 AT_MOST = {"plain": 768, "tls": 16384}
-QUIET_SECONDS = 8  # until what was lent has gone back, and to the system
 TLS_CLIENTS = 1000
 POOL = 20
 FDS_ELSE = 500  # descriptors of a process that has clients
@@ -38,7 +37,8 @@ def kernel_kib():
 
 
 def used(contender):
-    """(its own, the kernel's) in KiB."""
+    """(its own, the kernel's) in KiB, when nothing has happened for a while."""
+    time.sleep(contender.settles_s)
     return (proc.status_kib(contender.pid, "RssAnon") if contender.pid else 0), kernel_kib()
 
 
@@ -52,12 +52,6 @@ def both_for_each(path, contender, clients):
             rest.order(f"count {clients}")
             whole = used(contender)
     return tuple((w - h) * 1024 / (clients - clients // 2) for w, h in zip(whole, half))
-
-
-def anonymous_kib(contender):
-    """When nothing has happened for a while."""
-    time.sleep(QUIET_SECONDS)
-    return proc.status_kib(contender.pid, "RssAnon")
 
 
 def bytes_for_each(path, contender, clients):
@@ -75,7 +69,7 @@ def tls_bytes_for_each(_, contender, clients):
                 client = stack.enter_context(RawClient(contender.port, timeout=60))
                 client.request_tls(context).login(contenders.USER)
                 assert client.query("SELECT 1").check().kinds == "TDCZ"
-            rss.append(anonymous_kib(contender))
+            rss.append(used(contender)[0])
     return (rss[1] - rss[0]) * 1024 / (clients // 2)
 
 
