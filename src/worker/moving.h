@@ -14,7 +14,7 @@
  *   statement) stays there for its ROLLBACK or ROLLBACK TO.
  *
  *   A READ COMMITTED block that is READ ONLY (client.block_read_only) moves as well, in any
- *   database that routes (ADR 0033). It is meant for replicas, so it stays for more: whatever lag
+ *   database that routes (ADR 0034). It is meant for replicas, so it stays for more: whatever lag
  *   or time its reads show; and with a cursor, which binds it to its replica for good.
  *
  * Owns:    client.moves, and in client.deferred what concerns it.
