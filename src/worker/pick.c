@@ -8,6 +8,7 @@
 #include "worker/fit.h"
 #include "worker/moving.h"
 #include "worker/ours.h"
+#include "worker/signals.h"
 #include "worker/worker.h"
 
 struct chooser {
@@ -475,9 +476,13 @@ bool pick_is_fit(struct worker *w, struct client *c, const struct pool *p)
 {
 	struct chooser ch;
 	struct choose_out out;
+	const struct pool *own;
 
 	if (c->state == CLIENT_WELCOME)
 		return true;
+	own = c->busy->signals != NULL ? signals_pool(c) : NULL;
+	if (own != NULL)
+		return own == p;
 	chooser_fill(w, c, pick_kind(c), &ch);
 	if (c->db->conf->shadow)
 		ch.in.route = CHOOSE_ROUTE_PRIMARY;

@@ -178,3 +178,21 @@ def test_query_on_a_replica_is_cancelled(site, where):
             assert caller.value(f"SELECT pg_cancel_backend({victim.pid})") == "t"
             assert victim.result().sqlstate == "57014"
             assert caller.value("SELECT pg_is_in_recovery()") == "f"
+
+
+def test_caller_that_waits_for_a_replica_is_not_served_by_the_primary(site, where):
+    """There, the number would be nobody's, and the call in vain."""
+    with site.pgweir_routed(settings={"workers": 1, "default_pool_size": 1,
+                                      "server_cancel_timeout": 6}) as p:
+        wait_routing(p, where)
+        with p.raw() as victim, p.raw() as caller, p.raw() as writer:
+            wait_replica_read(victim, where)
+            victim.send(pgwire.query("/* pgweir: replica */ SELECT pg_sleep(3) /* kept busy */"))
+            names = {node.name for node in site.cluster.standbys}
+            proc.wait_until("the query to run", lambda: where.ran("/* kept busy */") & names)
+            caller.send(pgwire.query(f"SELECT pg_cancel_backend({victim.pid})"))
+            for _ in range(50):  # each frees the primary's server
+                assert writer.value("SELECT txid_current()")
+            assert caller.is_silent_for(0.1)
+            victim.result().check()
+            assert caller.result().value() in ("t", "f")  # by then it is over
