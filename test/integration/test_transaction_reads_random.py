@@ -3,8 +3,8 @@ import os
 
 import pytest
 from test_transaction_reads import events
-from transactions_model import DROP, SETUP, Model
-from where import wait_routing, where_fixture
+from transactions_model import Model, beside_a_private_connection
+from where import where_fixture
 
 STEPS = int(os.environ.get("PGWEIR_TRANSACTIONS_STEPS", "6000"))
 SEED = int(os.environ.get("PGWEIR_TRANSACTIONS_SEED", "1"))
@@ -17,21 +17,8 @@ where = where_fixture("own_site")
 
 @pytest.fixture(scope="module")
 def model(own_site, where):
-    cluster = own_site.cluster
-    cluster.primary.sql(SETUP, "app")
-    cluster.wait_caught_up()
-
-    def lose():
-        for standby in cluster.standbys:
-            standby.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                        " WHERE usename = 'app'")
-    with own_site.pgweir_routed("transaction_reads=replica max_lag=10s pool_size=5",
-                                settings={"workers": 1}) as p:
-        wait_routing(p, where)
-        model = Model([p.port, cluster.primary.port], own_site.passwords["app"], SEED, lose)
-        yield model, p
-        model.close()
-    cluster.primary.sql(DROP, "app")
+    with beside_a_private_connection(Model, own_site, where, SEED, "transaction_reads=replica") as both:
+        yield both
 
 
 @pytest.mark.parametrize("part", range(-(-STEPS // SLICE)))

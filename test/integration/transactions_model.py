@@ -1,11 +1,13 @@
 """Random transactions of several clients, each run twice: through pgweir, where they begin on
 replicas and move, and on a private connection to the primary, which is the model. Every answer is
 compared. Each client has a table of its own; the two sides have a schema each."""
+import contextlib
 import random
 import time
 
 import pgwire
 from rawclient import RawClient
+from where import wait_routing
 
 HISTORY = 40  # statements of the client, for a report
 N_ROWS = 12
@@ -258,3 +260,22 @@ class Model:
             actor.now = None  # another block, even if all of it was in one message
         if actor.status == "T" and any(a[0] or a[3] for a in answers[1]):
             actor.ran = True
+
+
+@contextlib.contextmanager
+def beside_a_private_connection(kind, site, where, seed, more=""):
+    """(model, pgweir): a model of this kind, on a pgweir with `more` in its entry, and on the primary."""
+    cluster = site.cluster
+    cluster.primary.sql(SETUP, "app")
+    cluster.wait_caught_up()
+
+    def lose():
+        for standby in cluster.standbys:
+            standby.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                        " WHERE usename = 'app'")
+    with site.pgweir_routed(f"{more} max_lag=10s pool_size=5", settings={"workers": 1}) as p:
+        wait_routing(p, where)
+        model = kind([p.port, cluster.primary.port], site.passwords["app"], seed, lose)
+        yield model, p
+        model.close()
+    cluster.primary.sql(DROP, "app")
