@@ -439,7 +439,7 @@ def test_an_account_that_is_locked(site):
 
 
 STUCK = "auth required pam_exec.so quiet {folder}/services/stuck.sh\naccount required pam_permit.so\n"
-SCRIPT = "#!/bin/sh\nwhile [ ! -e {folder}/go ]; do sleep 0.1; done\n"
+SCRIPT = "#!/bin/sh\nwhile [ -d {folder} ] && [ ! -e {folder}/go ]; do sleep 0.1; done\n"
 
 
 def let_go(p):
