@@ -1,6 +1,7 @@
 """The two cases in which a client of a replica is told what a primary would not have told it: a
 large answer that breaks off, and a READ ONLY block that is bound to its replica. Both are counted.
 A READ COMMITTED block that is READ ONLY goes on elsewhere, unseen."""
+import contextlib
 import time
 
 import pgwire
@@ -142,15 +143,27 @@ def test_block_before_its_first_answer_runs_elsewhere(pooler, client, cluster, w
     assert counts(pooler) == (0, 0)
 
 
-def test_recovery_conflict_in_a_block_is_counted(pooler, client, cluster, where):
-    """What a standby must replay cancels the statement: 40001 of its own, and 40001 it stays."""
+@contextlib.contextmanager
+def a_table_in_conflict(cluster):
+    """`conflict`, of 100 rows; what the standbys replay cancels statements soon."""
     for standby in cluster.standbys:
         standby.sql("ALTER SYSTEM SET max_standby_streaming_delay = '100ms'")
         standby.sql("SELECT pg_reload_conf()")
-    cluster.primary.sql("CREATE TABLE conflict AS SELECT generate_series(1, 100) AS n", "app")
-    cluster.primary.sql("GRANT SELECT ON conflict TO app", "app")
+    cluster.primary.sql("CREATE TABLE conflict AS SELECT generate_series(1, 100) AS n;"
+                        "GRANT SELECT ON conflict TO app", "app")
     cluster.wait_caught_up()
     try:
+        yield
+    finally:
+        cluster.primary.sql("DROP TABLE IF EXISTS conflict", "app")
+        for standby in cluster.standbys:
+            standby.sql("ALTER SYSTEM RESET max_standby_streaming_delay")
+            standby.sql("SELECT pg_reload_conf()")
+
+
+def test_recovery_conflict_in_a_block_is_counted(pooler, client, cluster, where):
+    """What a standby must replay cancels the statement: 40001 of its own, and 40001 it stays."""
+    with a_table_in_conflict(cluster):
         client.query(BLOCK.format("REPEATABLE READ")).check()
         proc.wait_until("the table", lambda: client.query("SELECT n FROM conflict").sqlstate is None)
         mark = new_mark()
@@ -161,11 +174,6 @@ def test_recovery_conflict_in_a_block_is_counted(pooler, client, cluster, where)
         assert result.sqlstate == "40001" and result.status == "E"
         client.query("ROLLBACK").check()
         assert counts(pooler) == (0, 1)
-    finally:
-        cluster.primary.sql("DROP TABLE IF EXISTS conflict", "app")
-        for standby in cluster.standbys:
-            standby.sql("ALTER SYSTEM RESET max_standby_streaming_delay")
-            standby.sql("SELECT pg_reload_conf()")
 
 
 def test_own_error_in_a_block_is_passed_on_and_not_counted(pooler, client, where):
@@ -369,13 +377,7 @@ def test_what_it_may_not_do_it_may_not_do_elsewhere(pooler, client, cluster, whe
 
 
 def test_a_recovery_conflict_behind_the_first_answer_is_not_told(pooler, client, cluster, where):
-    for standby in cluster.standbys:
-        standby.sql("ALTER SYSTEM SET max_standby_streaming_delay = '100ms'")
-        standby.sql("SELECT pg_reload_conf()")
-    cluster.primary.sql("CREATE TABLE conflict AS SELECT generate_series(1, 100) AS n;"
-                        "GRANT SELECT ON conflict TO app", "app")
-    cluster.wait_caught_up()
-    try:
+    with a_table_in_conflict(cluster):
         proc.wait_until("the table", lambda: client.query("SELECT n FROM conflict").sqlstate is None)
         begin(client, cluster, where)
         client.query("SAVEPOINT a").check()
@@ -388,11 +390,6 @@ def test_a_recovery_conflict_behind_the_first_answer_is_not_told(pooler, client,
         client.query("ROLLBACK TO a").check()
         client.query("COMMIT").check()
         assert counts(pooler) == (0, 0)
-    finally:
-        cluster.primary.sql("DROP TABLE IF EXISTS conflict", "app")
-        for standby in cluster.standbys:
-            standby.sql("ALTER SYSTEM RESET max_standby_streaming_delay")
-            standby.sql("SELECT pg_reload_conf()")
 
 
 def test_an_error_of_its_own_is_the_primarys(pooler, client, cluster, where, account):
