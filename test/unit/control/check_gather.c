@@ -2,6 +2,7 @@
 
 #include "control/stats.h"
 #include "control_unit.h"
+#include "state/pins.h"
 
 static struct world w;
 static struct gather *g;
@@ -195,6 +196,106 @@ START_TEST(all_kinds_come_at_once)
 }
 END_TEST
 
+/* Held for `us` by client `client`, once, as it ended at `seen_wall_us`. */
+static struct show_misuse_row misuse(
+	enum misuse_kind kind, uint64_t us, uint64_t client, uint64_t seen_wall_us)
+{
+	struct show_misuse_row m = {.kind = (uint8_t)kind,
+		.fingerprint = 0xf1,
+		.n = 1,
+		.us = us,
+		.longest_us = us,
+		.client = client,
+		.seen_wall_us = seen_wall_us};
+
+	strcpy(m.database, "app");
+	strcpy(m.user, "u");
+	strcpy(m.application_name, "shop");
+	snprintf(m.addr, sizeof m.addr, "10.0.0.%u", (unsigned)client);
+	return m;
+}
+
+START_TEST(misuse_is_summed_over_workers_and_who_was_seen_last_is_told)
+{
+	struct want a = want_of();
+	world_row *r = rows_of_worker(0, SHOW_ROWS_MISUSE, 3);
+	const struct show_misuse_row *m;
+
+	r[0].misuse = misuse(MISUSE_IDLE_IN_TRANSACTION, 500, 1, 1000);
+	r[0].misuse.n = 3; /* 200 was the longest of them */
+	r[0].misuse.longest_us = 200;
+	r[1].misuse = misuse(MISUSE_IDLE_IN_TRANSACTION, 700, 2, 3000);
+	r[1].misuse.now = 1;
+	r[2].misuse = misuse(MISUSE_LONG_TRANSACTION, 9000, 1, 1000);
+	r = rows_of_worker(1, SHOW_ROWS_MISUSE, 2);
+	r[0].misuse = misuse(MISUSE_IDLE_IN_TRANSACTION, 50, 3, 2000);
+	r[0].misuse.now = 1;
+	r[1].misuse = misuse(MISUSE_LONG_TRANSACTION, 9500, 4, 1000); /* as late as client 1 */
+	w.piece = 2;
+	ask(&a, GATHER_MISUSE);
+	world_turn_until(&w, a.n == 1);
+	ck_assert_int_eq(a.st, OK);
+	ck_assert_uint_eq(a.got->n_misuse, 2);
+	m = a.got->misuse[0]; /* 18500 µs: more than the other */
+	ck_assert_uint_eq(m->kind, MISUSE_LONG_TRANSACTION);
+	ck_assert_uint_eq(m->n, 2);
+	ck_assert_uint_eq(m->now, 0);
+	ck_assert_uint_eq(m->us, 18500);
+	ck_assert_uint_eq(m->longest_us, 9500);
+	ck_assert_uint_eq(m->client, 4);
+	m = a.got->misuse[1];
+	ck_assert_uint_eq(m->kind, MISUSE_IDLE_IN_TRANSACTION);
+	ck_assert_uint_eq(m->n, 5);
+	ck_assert_uint_eq(m->now, 2);
+	ck_assert_uint_eq(m->us, 1250);
+	ck_assert_uint_eq(m->longest_us, 700);
+	ck_assert_uint_eq(m->client, 2);
+	ck_assert_str_eq(m->addr, "10.0.0.2");
+	ck_assert_uint_eq(m->seen_wall_us, 3000);
+	ck_assert_str_eq(m->application_name, "shop");
+	gathered_release(g, a.got);
+	free_rows();
+}
+END_TEST
+
+/* What differs in one thing from the first is a row of its own; the same on another worker not. */
+START_TEST(misuse_is_kept_apart_by_who_how_and_what)
+{
+	enum { WAYS = 7 };
+	struct want a = want_of();
+
+	for (uint32_t i = 0; i < 2; i++) {
+		world_row *r = rows_of_worker(i, SHOW_ROWS_MISUSE, WAYS);
+
+		for (unsigned k = 0; k < WAYS; k++) {
+			r[k].misuse = misuse(MISUSE_PIN, 1000 - 10 * k, i, 5);
+			r[k].misuse.detail = PIN_TEMP;
+		}
+		strcpy(r[1].misuse.database, "other");
+		strcpy(r[2].misuse.user, "v");
+		strcpy(r[3].misuse.application_name, "job");
+		r[4].misuse.kind = MISUSE_LONG_TRANSACTION;
+		r[5].misuse.detail = PIN_ADVISORY_LOCK;
+		r[6].misuse.fingerprint = 0xf2;
+	}
+	ask(&a, GATHER_MISUSE);
+	world_turn_until(&w, a.n == 1);
+	ck_assert_uint_eq(a.got->n_misuse, WAYS);
+	for (unsigned k = 0; k < WAYS; k++) {
+		ck_assert_uint_eq(a.got->misuse[k]->us, 2 * (1000 - 10 * k));
+		ck_assert_uint_eq(a.got->misuse[k]->n, 2);
+	}
+	ck_assert_str_eq(a.got->misuse[1]->database, "other");
+	ck_assert_str_eq(a.got->misuse[2]->user, "v");
+	ck_assert_str_eq(a.got->misuse[3]->application_name, "job");
+	ck_assert_uint_eq(a.got->misuse[4]->kind, MISUSE_LONG_TRANSACTION);
+	ck_assert_uint_eq(a.got->misuse[5]->detail, PIN_ADVISORY_LOCK);
+	ck_assert_uint_eq(a.got->misuse[6]->fingerprint, 0xf2);
+	gathered_release(g, a.got);
+	free_rows();
+}
+END_TEST
+
 START_TEST(who_asks_meanwhile_shares_the_next_one)
 {
 	struct want a = want_of(), b = want_of(), c = want_of();
@@ -341,6 +442,8 @@ int main(void)
 	tcase_add_test(tc, pools_are_summed_and_sorted);
 	tcase_add_test(tc, histograms_become_powers_of_four);
 	tcase_add_test(tc, all_kinds_come_at_once);
+	tcase_add_test(tc, misuse_is_summed_over_workers_and_who_was_seen_last_is_told);
+	tcase_add_test(tc, misuse_is_kept_apart_by_who_how_and_what);
 	tcase_add_test(tc, who_asks_meanwhile_shares_the_next_one);
 	tcase_add_test(tc, results_held_are_bounded);
 	tcase_add_test(tc, cancelled_request_hears_nothing);

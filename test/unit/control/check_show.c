@@ -1,3 +1,4 @@
+#include "state/pins.h"
 #include "views_unit.h"
 
 static struct views v;
@@ -240,6 +241,59 @@ START_TEST(our_own_tables)
 }
 END_TEST
 
+static struct show_misuse_row *held(enum misuse_kind kind, unsigned detail, uint64_t us)
+{
+	struct show_misuse_row *m = &views_row(&v, 0, SHOW_ROWS_MISUSE)->misuse;
+
+	*m = (struct show_misuse_row){.kind = (uint8_t)kind,
+		.detail = (uint8_t)detail,
+		.n = 2,
+		.us = us,
+		.longest_us = us - 1,
+		.client = 7,
+		.seen_wall_us = 1767225600u * 1000000ull};
+	strcpy(m->database, "app");
+	strcpy(m->user, "appuser");
+	strcpy(m->application_name, "shop");
+	strcpy(m->addr, "10.1.1.1");
+	return m;
+}
+
+#define HELD(kind, now, us, longest, fingerprint, statement, hint)                         \
+	"app|appuser|shop|" kind "|" now "|2|" us "|" longest "|2026-01-01 00:00:00 UTC|7" \
+	"|10.1.1.1|" fingerprint "|" statement "|" hint
+
+START_TEST(misuse_has_a_word_and_a_hint_for_each_kind)
+{
+	struct show_misuse_row *m = held(MISUSE_IDLE_IN_TRANSACTION, 0, 9000);
+
+	m->now = 1;
+	m->fingerprint = 0xab;
+	strcpy(m->text, "SELECT $1");
+	strcpy(held(MISUSE_LONG_TRANSACTION, 0, 8000)->text, "DELETE FROM t");
+	held(MISUSE_PIN, PIN_TEMP, 7000);
+	held(MISUSE_PIN, PIN_ADVISORY_LOCK, 6000);
+	held(MISUSE_PIN, PIN_WITH_HOLD, 5000);
+	held(MISUSE_PIN, PIN_LISTEN, 4000);
+	console_query(&c, "SHOW MISUSE");
+	ck_row(HELD("idle_in_transaction", "1", "9000", "8999", "00000000000000ab", "SELECT $1",
+		"After this statement it did nothing for long inside its transaction, and kept a "
+		"server: commit before other work; idle_transaction_timeout ends such."));
+	ck_row(HELD("long_transaction", "0", "8000", "7999", "", "DELETE FROM t",
+		"A transaction with this as its last statement took long: make it smaller; "
+		"transaction_timeout ends such."));
+	ck_row(HELD("pin_temp", "0", "7000", "6999", "", "",
+		"Temporary tables: create and drop them in one transaction (ON COMMIT DROP)."));
+	ck_row(HELD("pin_advisory_lock", "0", "6000", "5999", "", "",
+		"Session-level advisory locks: pg_advisory_xact_lock needs no pin."));
+	ck_row(HELD("pin_with_hold", "0", "5000", "4999", "", "",
+		"Cursors WITH HOLD: read them inside the transaction."));
+	ck_row(HELD("pin_listen", "0", "4000", "3999", "", "",
+		"What it has done cannot follow it to another server: see SHOW PINS."));
+	ck_assert_uint_eq(console_count(&c, "\nD|"), 6);
+}
+END_TEST
+
 START_TEST(nodes_show_what_the_monitor_knows)
 {
 	struct topology *t = (struct topology *)(uintptr_t)atomic_load(&v.w.sh.topology);
@@ -330,6 +384,7 @@ int main(void)
 	tcase_add_test(tc, clients_and_servers_are_listed);
 	tcase_add_test(tc, lists_count);
 	tcase_add_test(tc, our_own_tables);
+	tcase_add_test(tc, misuse_has_a_word_and_a_hint_for_each_kind);
 	tcase_add_test(tc, nodes_show_what_the_monitor_knows);
 	tcase_add_test(tc, config_and_version_are_what_tools_look_for);
 	tcase_add_test(tc, long_tables_come_whole_and_in_pieces);
