@@ -207,3 +207,25 @@ def test_headroom_is_by_littles_law(site):
         assert {r["resource"] for r in p.show("HEADROOM")} == {"pool", "workers", "clients"}
         for client in (busy, other, *more):
             client.close()
+
+
+def test_headroom_tells_when_growth_fills_it(site):
+    """25 of 40 places are taken one by one; when the rest would be is told."""
+    settings = {"history_period": "100ms", "max_client_conn": 40}
+    came = []
+    with site.pgweir(settings=settings) as p:
+        def row():
+            return p.show_one("HEADROOM", resource="clients")
+        assert "full in" not in row()["advice"]
+        began = time.monotonic()
+        for _ in range(25):
+            came.append(p.raw())
+            time.sleep(0.16)
+        per_s = 25 / (time.monotonic() - began)
+        now = row()
+        assert float(now["growth_per_hour"]) == pytest.approx(per_s * 3600, rel=0.4)
+        assert 0 < int(now["full_in_s"]) <= 2 * 15 / per_s
+        assert "At the present growth it is full in " in now["advice"]
+        assert now["advice"].endswith(" seconds: raise max_client_conn.")
+        for client in came:
+            client.close()

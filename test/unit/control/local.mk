@@ -19,6 +19,11 @@ test_unit_control_check_headroom_SOURCES = test/unit/control/check_headroom.c
 test_unit_control_check_headroom_LDADD = $(CONTROL_UNIT_LIBS)
 test_unit_control_check_headroom_CFLAGS = $(CONTROL_UNIT_CFLAGS)
 
+check_PROGRAMS += test/unit/control/check_history
+test_unit_control_check_history_SOURCES = test/unit/control/check_history.c
+test_unit_control_check_history_LDADD = $(CONTROL_UNIT_LIBS)
+test_unit_control_check_history_CFLAGS = $(CONTROL_UNIT_CFLAGS)
+
 check_PROGRAMS += test/unit/control/check_lag_log
 test_unit_control_check_lag_log_SOURCES = test/unit/control/check_lag_log.c
 test_unit_control_check_lag_log_LDADD = $(CONTROL_UNIT_LIBS)
