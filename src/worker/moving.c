@@ -256,24 +256,16 @@ static void leave(struct worker *w, struct client *c, enum moved_cause why)
 
 /*
  * The unit of a READ ONLY block is no read, nor control of the block. Does it run on the replica
- * all the same, and bind the block? Cursors do, and what the client wants there; and all, where the
- * entry is for replicas. Anything else might fail there, or differ.
+ * all the same, and bind the block? What the client wants there does, a cursor, too; and all, where
+ * the entry is for replicas. Anything else might fail there, or differ, or leave what no other
+ * server has.
  */
 static bool binds(const struct client *c, enum moved_cause why)
 {
 	const struct conf_db *db = c->db->conf;
 
-	return db == NULL || pick_route(db) != CHOOSE_ROUTE_AUTO || why == MOVED_CURSOR ||
-	       c->busy->unit.asks_replica;
-}
-
-/* DECLARE with values, maybe; whatever else it is, set_config() say, is right there as well. */
-static bool may_declare(struct client *c, const uint8_t *data)
-{
-	struct single u;
-
-	return c->busy->unit.cls == SQL_SESSION && c->busy->unit.pins == 0 &&
-	       c->txn != TXN_FAILED && !c->busy->streaming && !single_read(c, data, &u);
+	return db == NULL || pick_route(db) != CHOOSE_ROUTE_AUTO || c->busy->unit.asks_replica ||
+	       (why == MOVED_CURSOR && pick_asks_replica(c));
 }
 
 /*
@@ -289,7 +281,7 @@ static bool follow_read_only(
 	}
 	if (stays(w, c, data, why))
 		return true;
-	if (!binds(c, *why) && !may_declare(c, data))
+	if (!binds(c, *why))
 		return false;
 	bind_block(c);
 	return true;
@@ -362,13 +354,6 @@ bool moving_begins(struct worker *w, struct client *c, const uint8_t *data)
 	note_snapshot(c);
 	c->db->stats.moving_began++;
 	return true;
-}
-
-bool moving_runs_elsewhere(const struct client *c, const struct report *r)
-{
-	return c->busy->moves == MOVES_REPLICA && !c->busy->block_read_only &&
-	       c->txn != TXN_FAILED &&
-	       !report_has(r, SQLSTATE_QUERY_CANCELED); /* who has asked for that has it */
 }
 
 bool moving_survives(const struct client *c, const struct server *s)

@@ -14,8 +14,8 @@
  *   statement) stays there for its ROLLBACK or ROLLBACK TO.
  *
  *   A READ COMMITTED block that is READ ONLY (client.block_read_only) moves as well, in any
- *   database that routes (ADR 0034). It is meant for replicas, so it stays for more: whatever lag
- *   or time its reads show; and with a cursor, which binds it to its replica for good.
+ *   database that routes (ADR 0034). It is meant for replicas, so it stays whatever lag or
+ *   time its reads show; and what its client sends to a replica by a hint binds it there for good.
  *
  * Owns:    client.moves, and in client.deferred what concerns it.
  * Cost:    outside of such blocks, one branch a unit.
@@ -23,7 +23,6 @@
 #ifndef PGWEIR_WORKER_MOVING_H
 #define PGWEIR_WORKER_MOVING_H
 
-#include "proto/report.h"
 #include "worker/client.h"
 #include "worker/moved.h"
 #include "worker/server.h"
@@ -64,9 +63,6 @@ static inline bool moving_retains(const struct client *c)
 	return c->txn != TXN_FAILED && !c->busy->streaming &&
 	       (c->busy->holding || c->busy->sent_len == 0);
 }
-
-/* An error of the replica, nothing of the answer having been passed on: the unit runs elsewhere? */
-bool moving_runs_elsewhere(const struct client *c, const struct report *r);
 
 /* Its server has been lost between two units: does that matter to nobody? */
 bool moving_survives(const struct client *c, const struct server *s);

@@ -259,8 +259,7 @@ static bool runs_elsewhere(struct worker *w, const struct client *c, const struc
 {
 	if (c->busy->block_read_only && report_has(r, SQLSTATE_READ_ONLY_SQL_TRANSACTION))
 		return false; /* so it would have been on the primary */
-	return is_of_standby(r->sqlstate) || moving_runs_elsewhere(c, r) ||
-	       may_be_stale(w, c, r->sqlstate);
+	return is_of_standby(r->sqlstate) || may_be_stale(w, c, r->sqlstate);
 }
 
 static void replay(struct walk *k, const char *sqlstate)

@@ -28,10 +28,6 @@ class ReadOnlyModel(Model):
         text = super().control(actor)
         return "ROLLBACK" if "CHAIN" in text and actor.status == "E" else text
 
-    def portal(self, actor):
-        """None: it binds its block to the replica."""
-        return self.named(actor)
-
     def take_step(self):
         for actor in self.actors:
             actor.now = None  # it is later behind a move

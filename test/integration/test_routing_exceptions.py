@@ -433,7 +433,7 @@ def test_time_does_not_bind_it(pooler, client, cluster, where):
     assert counts(pooler) == (0, 0)
 
 
-BOUND = {
+CURSORS = {
     "cursor": query("DECLARE c CURSOR FOR SELECT id FROM account ORDER BY id"),
     "cursor with values": pgwire.prepared(
         "DECLARE c CURSOR FOR SELECT id FROM account WHERE id > $1", ["3"]),
@@ -443,33 +443,57 @@ BOUND = {
 
 
 @pytest.mark.parametrize("first", [False, True], ids=["later", "first"])
-@pytest.mark.parametrize("what", BOUND)
-def test_a_cursor_binds_it(pooler, client, cluster, where, account, what, first):
-    for _ in range(20):
-        if first:
+@pytest.mark.parametrize("what", CURSORS)
+def test_a_cursor_is_the_primarys(pooler, client, cluster, where, account, what, first):
+    """No other server has its place in its rows, so it must not be where a loss is told."""
+    if first:
+        wait_replica_read(client, where)
+        client.query("BEGIN READ ONLY").check()
+    else:
+        begin(client, cluster, where)
+        client.query("SET LOCAL lock_timeout = '7s'").check()
+    rows = client.run(CURSORS[what]).check().rows
+    if "cursor" in what:
+        rows = client.query("FETCH 3 FROM c").check().rows
+    assert len(rows) == 3 and where.of(client) == "primary"
+    assert client.value("SHOW transaction_read_only") == "on"
+    assert client.value("SHOW lock_timeout") == ("0" if first else "7s")
+    client.query("COMMIT").check()
+    assert counts(pooler) == (0, 0)
+
+
+def test_what_its_client_wants_on_a_replica_may_bind_it(pooler, client, cluster, where, account):
+    """By the hint: a cursor, a portal, what is not proved to be a read. A plain read does not."""
+    def lost_behind(sql, then=None):
+        for _ in range(20):
             wait_replica_read(client, where)
             client.query("BEGIN READ ONLY").check()
-        else:
-            begin(client, cluster, where)
-        client.run(BOUND[what]).check()
-        node = cluster.node(where.of(client))
-        if node.is_standby() or not first:
-            break
+            result, nodes = where.run(client, sql)
+            result.check()
+            if "primary" not in nodes:
+                break
+            client.query("ROLLBACK").check()
+        if then:
+            assert len(client.query(then).check().rows) == 2
+        lose(client, cluster.node(nodes.pop()), "terminated")
+        result = client.query("SELECT 1")
         client.query("ROLLBACK").check()
-    assert node.is_standby(), "it stays there"
-    if "cursor" in what:
-        assert client.query("FETCH 1 FROM c").check().rows
-    lose(client, node, "terminated")
-    result = client.query("SELECT 1")
-    assert result.sqlstate == "40001" and result.status == "E"
-    client.query("ROLLBACK").check()
-    assert counts(pooler) == (0, 1)
-    node = begin(client, cluster, where)  # the next one is not bound by what this one did
+        return result.sqlstate
+    hint = "/* pgweir: replica */ "
+    assert lost_behind(hint + "SELECT 1") is None
+    assert counts(pooler) == (0, 0)
+    assert lost_behind(hint + "DECLARE c CURSOR FOR SELECT id FROM account", "FETCH 2 FROM c") == "40001"
+    assert lost_behind(hint + "SELECT pg_is_in_recovery()") == "40001"
+    client.query("SET pgweir.route = replica").check()
+    assert lost_behind("DECLARE c CURSOR FOR SELECT id FROM account", "FETCH 2 FROM c") == "40001"
+    client.query("RESET pgweir.route").check()
+    assert counts(pooler) == (0, 3)
+    node = begin(client, cluster, where)  # the next one is not bound by what those did
     client.query("SAVEPOINT a").check()
     lose(client, node, "terminated")
     client.query("ROLLBACK TO a").check()
     client.query("COMMIT").check()
-    assert counts(pooler) == (0, 1)
+    assert counts(pooler) == (0, 3)
 
 
 LEAVES = {  # where a replica would refuse it, differ, or have what cannot be made again
@@ -509,10 +533,11 @@ def test_explain_route_tells_what_a_read_only_block_does(client, cluster, where)
 
     def explain(sql):
         return "\n".join(r[0] for r in client.query(f"EXPLAIN ROUTE {sql}").check().rows)
-    for sql in ("SELECT now()", "DECLARE c CURSOR FOR SELECT 1", "SAVEPOINT a"):
+    for sql in ("SELECT now()", "SAVEPOINT a"):
         text = explain(sql)
         assert "stays on" in text and str(node.port) in text and "READ ONLY" in text
-    assert "to the primary (" in explain("SELECT txid_current()")
+    for sql in ("SELECT txid_current()", "DECLARE c CURSOR FOR SELECT 1"):
+        assert "to the primary (" in explain(sql)
     client.query("COMMIT").check()
 
 
