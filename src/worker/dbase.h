@@ -257,6 +257,12 @@ static inline uint32_t pool_latency_us(const struct pool *p, uint64_t now_us)
 	return halves < 32 ? p->latency_us >> halves : 0;
 }
 
+/* Is its node ejected as an outlier? */
+static inline bool pool_is_ejected(const struct pool *p, uint64_t now_us)
+{
+	return now_us < atomic_load_explicit(&p->share->ejected_us, memory_order_relaxed);
+}
+
 /* seq_follows, after seq_asked or the configuration has changed. */
 void dbase_follow_sequences(struct worker *w, struct dbase *db);
 

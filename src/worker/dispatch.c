@@ -421,9 +421,14 @@ static bool serve_other_line(struct worker *w, struct pool *q, struct server *s)
 	return false;
 }
 
-/* A unit that stands in another node's line may run here as well. */
+/*
+ * A unit that stands in another node's line may run here as well; not if this node is ejected, or
+ * it would be kept busy by whoever waits for a better one.
+ */
 static bool serve_others(struct worker *w, struct pool *p, struct server *s)
 {
+	if (pool_is_ejected(p, w->now_us))
+		return false;
 	for (uint32_t i = 0; i < p->acc->n_pools; i++)
 		if (p->acc->pools[i] != p && serve_other_line(w, p->acc->pools[i], s))
 			return true;

@@ -210,12 +210,10 @@ static bool fill_nodes(const struct worker *w, const struct client *c, struct ch
 
 	for (uint32_t i = 0; i < n; i++) {
 		const struct pool *p = c->acc->pools[i];
-		const struct share_pool *s = p->share;
 		struct choose_load *l = &ch->load[i];
-		uint32_t open = budget_n(&s->open);
+		uint32_t open = budget_n(&p->share->open);
 		uint32_t n_free = p->n_idle + (size > open ? size - open : 0);
-		bool is_ejected =
-			now_us < atomic_load_explicit(&s->ejected_us, memory_order_relaxed);
+		bool is_ejected = pool_is_ejected(p, now_us);
 		bool is_far = db->nodes[i].is_far;
 		uint8_t held = routing ? held_256(w, p, now_us) : 0;
 

@@ -2,6 +2,7 @@
 import socket
 import struct
 import threading
+import time
 
 
 class FakeDns:
@@ -65,7 +66,9 @@ class Relay:
 
     def __init__(self, address, port, to_port):
         self.address = address
+        self.port = port
         self.to_port = to_port
+        self.delay = 0  # seconds that all it passes on, each way, comes later
         self._listener = socket.create_server((address, port))
         self._sockets = []
         threading.Thread(target=self._accept, daemon=True).start()
@@ -102,6 +105,7 @@ class Relay:
     def _pass(self, source, sink):
         try:
             while data := source.recv(65536):
+                time.sleep(self.delay)
                 sink.sendall(data)
         except OSError:
             pass

@@ -4,6 +4,8 @@ import time
 import urllib.request
 
 import pytest
+from fakedns import Relay
+from pooler import hosts
 from test_routing_sight import metrics
 from tools import proc
 from where import send_marked, wait_routing, where_fixture
@@ -205,40 +207,97 @@ def test_a_node_that_comes_back_gets_its_share_by_and_by(own_site, routed):
                     lambda: read(p).get(name_of(back), 0) > READS * 0.25, 10 * p.slow, 0.1)
 
 
+class Readers:
+    """Clients that read without a pause; leaving checks that no read failed."""
+
+    def __init__(self, pooler, n_clients, sql="SELECT 1"):
+        self.pooler, self.sql = pooler, sql
+        self.errors = []
+        self._end = threading.Event()
+        self._threads = [threading.Thread(target=self._run) for _ in range(n_clients)]
+
+    def _run(self):
+        with self.pooler.raw() as client:
+            while not self._end.is_set():
+                self.errors.extend(client.query(self.sql).errors)
+
+    def __enter__(self):
+        for t in self._threads:
+            t.start()
+        return self
+
+    def __exit__(self, kind, *_):
+        self._end.set()
+        for t in self._threads:
+            t.join()
+        if kind is None:
+            assert not self.errors, "the reads ran elsewhere"
+
+
+def check_is_ejected(pooler, node, cause, seconds):
+    """The log, SHOW NODE_POOLS, the metrics and EXPLAIN ROUTE tell it, and no read goes there."""
+    name = name_of(node)
+    pooler.wait_log(f"node is ejected node={name} db=app user=app reason={cause} "
+                    f"time_s={seconds}")
+    assert int(pooler.show_one("NODE_POOLS", node=name, database="app",
+                               user="app")["ejected_ms"]) <= seconds * 1000
+    counted = (f'pgweir_node_ejections_total{{database="app",user="app",'
+               f'node="{name}",cause="{cause}"}} 1')
+    assert counted in metrics(pooler)
+    # what was on its way there may be counted yet
+    proc.wait_until("no read on it", lambda: name not in read(pooler, n=50), 5, 0.02)
+    with pooler.raw() as client:
+        text = "\n".join(r[0] for r in client.query("EXPLAIN ROUTE SELECT 1").rows)
+        assert "it is ejected as an outlier" in text
+
+
+def wait_taken_in_again(pooler, node):
+    pooler.wait_log(f"node is taken in again node={name_of(node)}", 10 * pooler.slow)
+    assert pooler.show_one("NODES", node=name_of(node))["ejected"] == "0"
+
+
 def test_a_replica_on_which_reads_fail_is_ejected_and_taken_in_again(own_site, routed):
     bad = own_site.cluster.standbys[0]
     p = routed(eject_errors=3, eject_time=2, eject_time_max=4, slow_start=0)
-    done = threading.Event()
-    errors = []
-
-    def reader():
-        with p.raw() as client:
-            while not done.is_set():
-                errors.extend(client.query("SELECT pg_sleep(0.1)").errors)
-    readers = [threading.Thread(target=reader) for _ in range(4)]
-    for r in readers:
-        r.start()
-    try:
+    with Readers(p, 4, "SELECT pg_sleep(0.1)"):
         def ejected():
             bad.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                     "WHERE usename = 'app' AND query LIKE '%pg_sleep%'")
             return p.show_one("NODES", node=name_of(bad))["ejected"] == "1"
         proc.wait_until("the replica to be ejected", ejected, 20 * p.slow, 0.02)
-        p.wait_log(f"node is ejected node={name_of(bad)} db=app user=app reason=errors")
-        assert int(p.show_one("NODE_POOLS", node=name_of(bad), database="app",
-                              user="app")["ejected_ms"]) <= 2000
-        counted = (f'pgweir_node_ejections_total{{database="app",user="app",'
-                   f'node="{name_of(bad)}",cause="errors"}} 1')
-        assert counted in metrics(p)
-        # what was on its way there may be counted yet
-        proc.wait_until("no read on it", lambda: name_of(bad) not in read(p, n=50), 5, 0.02)
-        with p.raw() as client:
-            text = "\n".join(r[0] for r in client.query("EXPLAIN ROUTE SELECT 1").rows)
-            assert "it is ejected as an outlier" in text
-        p.wait_log(f"node is taken in again node={name_of(bad)}", 10 * p.slow)
-        assert p.show_one("NODES", node=name_of(bad))["ejected"] == "0"
+        check_is_ejected(p, bad, "errors", 2)
+        wait_taken_in_again(p, bad)
+
+
+def test_a_replica_that_is_slow_is_ejected_and_taken_in_again(own_site, where):
+    """The other one serves meanwhile, and stays in though it becomes slow as well."""
+    relays = [Relay("127.0.0.1", proc.free_port(), s.port) for s in own_site.cluster.standbys]
+    slow, other = relays
+    entry = (f"{hosts([own_site.cluster.primary, *relays])} dbname=app max_lag=10s "
+             "consistency=eventual primary_reads=never")
+    settings = {"workers": 1, "catalog_refresh_interval": "3600", "slow_start": 0,
+                "default_pool_size": 4, "eject_time": 4, "eject_time_max": 60}
+
+    def check_other_serves():
+        assert [r["node"] for r in p.show("NODES") if r["ejected"] != "0"] == [name_of(slow)]
+        assert set(read(p, n=3)) == {name_of(other)}
+    try:
+        with own_site.pgweir({"app": entry}, settings=settings) as p:
+            wait_routing(p, where)
+            # more than one replica's servers can do, or the slow one would hardly be tried
+            with Readers(p, 8, "SELECT pg_sleep(0.004)"):
+                slow.delay = 0.05
+                p.wait_show("NODES", lambda r: r["ejected"] == "1", 30, node=name_of(slow))
+                check_is_ejected(p, slow, "latency", 4)
+                other.delay = 0.05
+                check_other_serves()
+                slow.delay = other.delay = 0
+                wait_taken_in_again(p, slow)
+                proc.wait_until("reads on both", lambda: len(read(p)) == 2, 10 * p.slow, 0.1)
+                slow.delay = 0.05
+                p.wait_log(f"node is ejected node={name_of(slow)} db=app user=app "
+                           "reason=latency time_s=8", 30)  # the second time
+                check_other_serves()
     finally:
-        done.set()
-        for r in readers:
-            r.join()
-    assert not errors, "the reads ran elsewhere"
+        for r in relays:
+            r.close()
