@@ -12,6 +12,12 @@ FULL_PACKAGES=(chromium clang clang-format libclang-rt-dev patroni etcd-server n
 	python3-sqlalchemy python3-django ruby ruby-pg ruby-activerecord php-cli php-pgsql
 	golang-go golang-github-lib-pq-dev golang-github-jackc-pgx-v4-dev)
 FUZZ_SECONDS=60
+# The parts of a full run, the longest first. The memory checkers of one compiler see all tests, those
+# of the other the unit tests.
+FULL_PARTS=(test_long "test_integration tsan" "test_integration clang-asan" test_fuzz
+	"test_integration plain" test_settings test_rules test_other_engine test_classifier
+	"test_drivers plain" "test_drivers asan" test_packages test_regress
+	"test_unit plain" "test_unit asan" "test_unit tsan" "test_unit clang" "test_unit clang-asan")
 RETRY_MAX=8 # so many failures may be the machine's; more are ours
 N_PASSED=0
 N_FAILED=0
@@ -28,35 +34,44 @@ quickstart_test() {
 	[ "$full" = 0 ] || install_packages "${FULL_PACKAGES[@]}"
 	step "Generating ./configure"
 	generate || test_give_up "./autogen.sh failed"
-	test_variant plain "" --enable-werror
-	test_other_engine
-	# what needs nodes to fail and to come back runs under ASan with --full only
-	test_variant asan "not nodes" --enable-werror --enable-asan CFLAGS="-O1 -g"
-	test_variant tsan threads --enable-werror --enable-tsan CFLAGS="-O1 -g"
-	test_costs
-	step "Drivers, each against PostgreSQL and through pgweir"
 	if [ "$full" = 0 ]; then
-		test_counted drivers plain test/drivers/run --quick --work "$BUILD/drivers"
+		test_quick
 	else
 		command -v npm >/dev/null || install_packages nodejs npm
-		test_counted drivers plain test/drivers/run --work "$BUILD/drivers"
-		test_counted "drivers asan" asan test/drivers/run --work "$BUILD/drivers"
 		test_full
 	fi
 	test_summary
 }
 
-# test_variant NAME MARK CONFIGURE…: build it, make check, pytest (only tests with that mark).
+test_quick() {
+	test_variant plain ""
+	test_other_engine
+	# what needs nodes to fail and to come back runs under a memory checker with --full only
+	test_variant asan "not nodes"
+	test_variant tsan threads
+	test_costs
+	test_drivers plain --quick
+}
+
+# test_variant NAME MARK: build it, make check, pytest (only tests with that mark).
 test_variant() {
-	local name=$1 mark=$2
-	shift 2
-	step "Variant $name: building"
-	if ! build "$name" "$@"; then
-		test_count "$name: build" 0 1
-		return
-	fi
-	test_unit "$name"
-	test_integration "$name" "$mark"
+	test_build "$1" || return
+	test_unit "$1"
+	test_integration "$1" "$2"
+}
+
+test_build() { # NAME
+	local options=(--enable-werror)
+	step "Variant $1: building"
+	case $1 in
+	asan) options+=(--enable-asan CFLAGS="-O1 -g") ;;
+	tsan) options+=(--enable-tsan CFLAGS="-O1 -g") ;;
+	clang) options+=(CC=clang) ;;
+	clang-asan) options+=(--enable-asan CC=clang CFLAGS="-O1 -g") ;;
+	esac
+	build "$1" "${options[@]}" && return
+	test_count "$1: build" 0 1
+	return 1
 }
 
 test_unit() {
@@ -99,8 +114,8 @@ test_costs() {
 	test_counted memory plain bench/memory.py "$BUILD/plain/src/pgweir"
 }
 
-test_integration() { # VARIANT MARK [ENGINE]
-	local name=$1${3:+-$3} mark=$2 dir=$BUILD/$1 xml again
+test_integration() { # VARIANT [MARK [ENGINE]]
+	local name=$1${3:+-$3} mark=${2:-} dir=$BUILD/$1 xml again
 	local -x PGWEIR_IO_ENGINE=${3:-auto}
 	xml=$BUILD/pytest-$name.xml
 	step "Variant $name: tests against a primary with two replicas${mark:+, those marked $mark}"
@@ -203,40 +218,103 @@ test_counted() {
 
 # --- what does not fit CI's hour --------------------------------------------------------------
 
+# Several parts at a time, for most of them wait for servers more than they compute. What counts
+# costs comes first, alone.
 test_full() {
-	test_variant clang "" --enable-werror CC=clang
-	test_variant clang-asan "" --enable-werror --enable-asan CC=clang CFLAGS="-O1 -g"
-	test_integration tsan ""
-	step "Distribution and format"
-	test_part "make distcheck" make -C "$BUILD/plain" distcheck
+	local variant
+	for variant in plain asan tsan clang clang-asan; do
+		test_build "$variant" || test_summary
+	done
+	test_costs
 	test_part "make check-format" make -C "$BUILD/plain" check-format
+	test_part "make distcheck" make -C "$BUILD/plain" distcheck
+	test_counted "flat costs" plain bench/flat.py "$BUILD/plain/src/pgweir"
+	test_in_lanes "$((JOBS + 1))"
+}
+
+test_in_lanes() { # HOW-MANY: each takes the next part when it has done one
+	local lane counts
+	rm -rf "$BUILD"/part-*
+	for ((lane = 0; lane < $1; lane++)); do
+		test_lane "$lane" "$1" &
+	done
+	wait
+	for counts in "$BUILD"/part-*.counts; do
+		# shellcheck disable=SC1090
+		. "$counts"
+	done
+	[ "$(find "$BUILD" -name 'part-*.counts' | wc -l)" = ${#FULL_PARTS[@]} ] ||
+		test_count "a part has no end" 0 1
+}
+
+# Each lane has ports of its own, below those that the system gives to clients.
+test_lane() { # NUMBER HOW-MANY
+	local range=${PGWEIR_TEST_PORTS:-2000-31999} low width i
+	low=${range%-*}
+	width=$(((${range#*-} - low + 1) / $2))
+	low=$((low + $1 * width))
+	export PGWEIR_TEST_PORTS=$low-$((low + width - 1))
+	for ((i = 0; i < ${#FULL_PARTS[@]}; i++)); do
+		mkdir "$BUILD/part-$i.taken" 2>/dev/null || continue
+		note "begun: ${FULL_PARTS[i]}"
+		(test_alone "$i") >"$BUILD/part-$i.log" 2>&1
+		cat "$BUILD/part-$i.log"
+	done
+}
+
+test_alone() { # PART: what it has counted stays in a file, to be added
+	local began=$SECONDS failed=()
+	N_PASSED=0 N_FAILED=0 FAILED_PARTS=()
+	${FULL_PARTS[$1]}
+	note "${FULL_PARTS[$1]} took $(((SECONDS - began) / 60)) min"
+	[ "$N_FAILED" = 0 ] || failed=("${FAILED_PARTS[@]@Q}")
+	# shellcheck disable=SC2016
+	printf 'N_PASSED=$((N_PASSED + %d)) N_FAILED=$((N_FAILED + %d)) FAILED_PARTS+=(%s)\n' \
+		"$N_PASSED" "$N_FAILED" "${failed[*]}" >"$BUILD/part-$1.counts"
+}
+
+test_drivers() { # VARIANT [--quick]
+	step "Drivers, each against PostgreSQL and through pgweir ($1)"
+	# shellcheck disable=SC2086
+	test_counted "drivers $1" "$1" test/drivers/run ${2:-} --work "$BUILD/drivers-$1"
+}
+
+test_packages() {
 	step "Packages"
 	test_part "Debian package" test/packaging/debian_package
 	test_part "RPM" test/packaging/rpm_package "$BUILD/plain"
+}
+
+test_regress() {
 	step "PostgreSQL's regression suite"
 	test_counted "regression suite" plain test/drivers/regress
+}
+
+test_classifier() {
 	step "The classifier against a primary and its standby"
 	test_counted "classifier suite" plain test/routing/corpus \
 		--judge "$BUILD/plain/test/routing/judge"
 	test_counted "classifier random" plain test/routing/fuzz_standby \
 		--judge "$BUILD/plain/test/routing/judge"
-	step "Settings against private connections, and without each of their rules"
-	test_settings
-	step "Instructions of a transaction where there is more of everything"
-	test_counted "flat costs" plain bench/flat.py "$BUILD/plain/src/pgweir"
-	test_fuzz
-	test_long
 }
 
-# 50,000 random steps of settings, and of transactions that begin on replicas; then daemons that lack
-# one rule each, which the tests have to find out.
+# Many random steps of settings, and of transactions that begin on replicas.
 test_settings() {
+	step "Settings and transactions against private connections"
 	test_part "settings random" env PGWEIR_BIN="$BUILD/plain/src/pgweir" \
 		PGWEIR_SETTINGS_STEPS=50000 "$PYTHON" -m pytest -q -p no:cacheprovider \
 		test/integration/test_settings_random.py
 	test_part "transactions random" env PGWEIR_BIN="$BUILD/plain/src/pgweir" \
 		PGWEIR_TRANSACTIONS_STEPS=50000 "$PYTHON" -m pytest -q -p no:cacheprovider \
 		test/integration/test_transaction_reads_random.py
+	test_part "READ ONLY random" env PGWEIR_BIN="$BUILD/plain/src/pgweir" \
+		PGWEIR_TRANSACTIONS_STEPS=20000 "$PYTHON" -m pytest -q -p no:cacheprovider \
+		test/integration/test_read_only_random.py
+}
+
+# Daemons that lack one rule each, which the tests have to find out.
+test_rules() {
+	step "Without each of the rules of settings, transactions and routing"
 	test_counted "without a rule" plain test/integration/without_rule
 }
 
