@@ -220,6 +220,8 @@ static enum choose_reason reason_of(enum choose_kind k)
 		return CHOOSE_BY_WRITE;
 	case CHOOSE_UNKNOWN:
 		return CHOOSE_BY_UNKNOWN;
+	case CHOOSE_NO_CATALOG:
+		return CHOOSE_BY_CATALOG;
 	case CHOOSE_SESSION:
 		return CHOOSE_BY_SESSION;
 	case CHOOSE_TRANSACTION:

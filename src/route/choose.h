@@ -19,6 +19,7 @@ enum choose_kind {
 	CHOOSE_TXN_READ,    /* first statement of a block that begins on a replica, and may move */
 	CHOOSE_WRITE,       /* known to write */
 	CHOOSE_UNKNOWN,     /* not proven to be a read */
+	CHOOSE_NO_CATALOG,  /* nothing can be proven to be one yet */
 	CHOOSE_SESSION,     /* has a session effect */
 	CHOOSE_TRANSACTION, /* first statement of any other transaction */
 	CHOOSE_STREAMED,    /* ends in Flush, or too large to hold */

@@ -14,6 +14,7 @@ static const char *const reason_names[CHOOSE_REASON_COUNT] = {
 	[CHOOSE_BY_STRONG] = "strong",
 	[CHOOSE_BY_WRITE] = "write",
 	[CHOOSE_BY_UNKNOWN] = "unknown",
+	[CHOOSE_BY_CATALOG] = "catalog",
 	[CHOOSE_BY_SESSION] = "session",
 	[CHOOSE_BY_TRANSACTION] = "transaction",
 	[CHOOSE_BY_STREAMED] = "streamed",

@@ -23,6 +23,7 @@ enum choose_reason {
 	CHOOSE_BY_STRONG,      /* strong read on the primary: no replica had it in strong_wait */
 	CHOOSE_BY_WRITE,
 	CHOOSE_BY_UNKNOWN,
+	CHOOSE_BY_CATALOG, /* not known to write, and the catalog is not loaded yet */
 	CHOOSE_BY_SESSION,
 	CHOOSE_BY_TRANSACTION,
 	CHOOSE_BY_STREAMED,

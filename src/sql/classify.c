@@ -103,6 +103,15 @@ static void judge_unreadable(struct scan *s, enum sql_cause cause)
 	s->v->at.len = 0;
 }
 
+/* What does not write by itself may do so by what it calls. */
+static void without_catalog(struct scan *s)
+{
+	if (s->v->cause == CAUSE_NONE && s->v->n_stmts > 0)
+		scan_object(s, CAUSE_NO_CATALOG);
+	if ((s->v->flags & SQLV_BODY) != 0 && s->v->cls < SQL_WRITE)
+		scan_class(s, SQL_UNKNOWN);
+}
+
 static void judge_text(struct scan *s)
 {
 	scan_next(s);
@@ -114,9 +123,9 @@ static void judge_text(struct scan *s)
 	}
 	if (s->txn_open)
 		scan_flag(s, SQLV_OPENS_TXN);
-	if (s->v->cause == CAUSE_NONE && s->cat == NULL && s->v->n_stmts > 0)
-		scan_object(s, CAUSE_NO_CATALOG);
-	if (s->v->cause == CAUSE_NONE && s->cat != NULL && catalog_is_all_unsafe(s->cat))
+	if (s->cat == NULL)
+		without_catalog(s);
+	else if (s->v->cause == CAUSE_NONE && catalog_is_all_unsafe(s->cat))
 		scan_object(s, CAUSE_DATABASE);
 	if (s->v->cause == CAUSE_NONE)
 		scan_flag(s, SQLV_REPLICA);

@@ -16,7 +16,8 @@ enum sql_class {
 	SQL_TXN,     /* transaction control only */
 	SQL_SESSION, /* makes, changes or needs session state (effects tell), writes nothing */
 	SQL_WRITE,
-	SQL_UNKNOWN, /* could not be read: primary, and the session may have changed in any way */
+	SQL_UNKNOWN, /* primary: it calls what no catalog tells of, or could not be read (then the
+			session may have changed in any way) */
 };
 
 #define SQLV_REPLICA 0x0001u /* proved: a replica gives the primary's answer, no state is left */

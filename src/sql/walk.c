@@ -97,7 +97,7 @@ static void hit(struct scan *s, enum sql_cause cause, uint32_t bits)
 		all->at[all->n - 1u].runs_code = (bits & CATALOG_CODE) != 0;
 	if ((bits & CATALOG_CODE) != 0)
 		scan_flag(s, SQLV_BODY | SQLV_MAY_ADVANCE);
-	if ((bits & CATALOG_CODE) != 0 || cause == CAUSE_FUNCTION)
+	if ((bits & CATALOG_CODE) != 0 ? s->cat != NULL : cause == CAUSE_FUNCTION)
 		scan_class(s, SQL_WRITE);
 }
 

@@ -166,7 +166,7 @@ enum choose_kind pick_kind(const struct client *c)
 	case SQL_UNKNOWN:
 		break;
 	}
-	return CHOOSE_UNKNOWN;
+	return c->db->catalog != NULL ? CHOOSE_UNKNOWN : CHOOSE_NO_CATALOG;
 }
 
 enum choose_route pick_route(const struct conf_db *db)

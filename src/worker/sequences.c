@@ -74,7 +74,7 @@ bool sequences_are_own(const struct client *c, const struct server *s)
 static bool keeps_its_own(const struct client *c, const struct server *s)
 {
 	return c->busy->seq_advanced && s->seq_client == c->id && s->txn_status == 'T' &&
-	       c->busy->unit.cls == SQL_WRITE;
+	       c->busy->unit.cls >= SQL_WRITE;
 }
 
 enum status sequences_ahead(struct worker *w, struct client *c, uint32_t flags)

@@ -411,3 +411,19 @@ def test_the_console_explains_routes_too(site, pooler, client, extended):
                            ("EXPLAIN SELECT 1", "invalid command")):
             assert error in str(console.query(sql).errors[0])
         assert console.query("SHOW VERSION").rows
+
+
+def test_routes_say_that_the_catalog_is_not_there_yet(site):
+    """Of each database the first statement, which is what asks for the catalog."""
+    entry = f"host=127.0.0.1 port={site.cluster.primary.port} routing=on"
+    with site.pgweir(settings={"min_pool_size": 1}, databases={
+            "app": f"{entry} dbname=app", "counts": f"{entry} dbname=postgres",
+            "writes": f"{entry} dbname=template1"}) as p:
+        first = {"app": "SELECT 1", "counts": "SELECT count(*) FROM pg_class",
+                 "writes": "UPDATE nothing SET a = lower('A')"}
+        for database, sql in first.items():
+            with p.raw(database=database) as client:
+                client.query(sql)
+        routes = {r["database"]: (r["verdict"], r["reason"]) for r in p.show("ROUTES")}
+        assert routes == {"app": ("read", "catalog"), "counts": ("unknown", "catalog"),
+                          "writes": ("write", "write")}

@@ -285,12 +285,14 @@ START_TEST(without_a_catalog_the_primary_is_used)
 	ck_assert_int_eq(v.cause, CAUSE_NO_CATALOG);
 	ck_assert_int_eq(v.cls, SQL_READ);
 	sql_classify("SELECT f(1)", 11, OPTS, NULL, &v);
-	ck_assert_int_eq(v.cls, SQL_WRITE);
+	ck_assert_int_eq(v.cls, SQL_UNKNOWN);
 	ck_assert_uint_eq(v.flags, SQLV_MAY_ADVANCE | SQLV_BODY);
 	sql_classify("SELECT pg_advisory_lock(1)", 26, OPTS, NULL, &v);
 	ck_assert_uint_eq(v.n_effects, 1);
 	sql_classify("UPDATE t SET a = 1", 18, OPTS, NULL, &v);
 	ck_assert_uint_eq(v.flags, SQLV_MAY_ADVANCE);
+	sql_classify("UPDATE t SET a = f(1)", 21, OPTS, NULL, &v);
+	ck_assert_int_eq(v.cls, SQL_WRITE);
 }
 END_TEST
 

@@ -7,6 +7,7 @@
 #include "proto/frontend.h"
 #include "sql/catalog.h"
 #include "sql/lexer.h"
+#include "worker/pick.h"
 
 static struct worker w;
 static struct dbase db;
@@ -108,6 +109,34 @@ START_TEST(gravest_class_of_a_unit)
 	ck_assert_uint_eq(c.busy->unit.cls, SQL_WRITE);
 	ck_assert_uint_eq(c.busy->unit.n_stmts, 3);
 	ck_assert(!c.busy->unit.is_simple);
+}
+END_TEST
+
+static enum choose_kind kind_of(const char *sql)
+{
+	query(sql);
+	judge();
+	return pick_kind(&c);
+}
+
+/* What is known to write says so; of the rest it is told that nothing is known yet. */
+START_TEST(without_a_catalog_that_is_the_reason)
+{
+	w.no_catalog = catalog_new_blind();
+	ck_assert_ptr_nonnull(w.no_catalog);
+	ck_assert_int_eq(kind_of("SELECT a FROM t"), CHOOSE_NO_CATALOG);
+	ck_assert_int_eq(c.busy->unit.cls, SQL_READ);
+	ck_assert_int_eq(kind_of("SELECT count(*) FROM t"), CHOOSE_NO_CATALOG);
+	ck_assert_int_eq(c.busy->unit.cls, SQL_UNKNOWN);
+	ck_assert_int_eq(kind_of("SELECT f(a) FROM t"), CHOOSE_NO_CATALOG);
+	ck_assert_int_eq(kind_of("UPDATE t SET a = f(1)"), CHOOSE_WRITE);
+	ck_assert_int_eq(c.busy->unit.cls, SQL_WRITE);
+	ck_assert_int_eq(kind_of("SELECT nextval('s')"), CHOOSE_WRITE);
+	ck_assert_int_eq(kind_of("SELECT count(*) FROM t FOR UPDATE"), CHOOSE_WRITE);
+	ck_assert_int_eq(kind_of("LISTEN x"), CHOOSE_SESSION);
+	db.catalog = w.no_catalog; /* any */
+	ck_assert_int_eq(kind_of("SELEC 1"), CHOOSE_UNKNOWN);
+	catalog_free(w.no_catalog);
 }
 END_TEST
 
@@ -307,6 +336,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, begin, end);
 	tcase_add_test(tc, gravest_class_of_a_unit);
+	tcase_add_test(tc, without_a_catalog_that_is_the_reason);
 	tcase_add_test(tc, statements_pin_by_their_effects);
 	tcase_add_test(tc, effects_are_known_from_the_word);
 	tcase_add_test(tc, word_says_the_same_for_every_class);
