@@ -183,6 +183,41 @@ def test_urls(site, directory):
         assert "no entry of that name" in p.log_text()
 
 
+@pytest.mark.parametrize("url, finds", [
+    (f"{PEOPLE}?cn?one", True), (f"{SUFFIX}?cn?one", False),  # two levels up
+    (f"cn=app,{PEOPLE}?cn?base", True), (f"{SUFFIX.replace(',', '%2C')}??sub", True),
+    (f"{SUFFIX}??sub?(cn=$username)", True), (f"{SUFFIX}??sub?(sn=$username)", False)],
+    ids=["one", "one_of_all", "base", "encoded", "filter", "filter_of_none"])
+def test_parts_of_a_url(site, directory, url, finds):
+    more = f'ldapbinddn="{READER[0]}" ldapbindpasswd={READER[1]}'
+    rule = f'host all all all ldap ldapurl="ldap://127.0.0.1:{directory.port}/{url}" {more}\n'
+    with checked(site, rule) as p:
+        if finds:
+            assert login(p, password=site.passwords["app"]) == "app"
+        else:
+            refused(p, password=site.passwords["app"])
+            assert "no entry of that name" in p.log_text()
+
+
+def test_a_url_of_ldaps_and_its_last_word_is_another_option(site, directory):
+    """What stands behind ldapurl takes the place of its parts; before it, its parts do."""
+    url = f'ldapurl="ldaps://127.0.0.1:{directory.tls_port}/dc=none?cn?sub"'
+    more = f'ldapbinddn="{READER[0]}" ldapbindpasswd={READER[1]}'
+    rules = (f'host all app all ldap {url} ldapbasedn="{SUFFIX}" {more}\n'
+             f'host all plainuser all ldap ldapbasedn="{SUFFIX}" {url} {more}\n')
+    with checked(site, rules, environment={"LDAPTLS_CACERT": directory.ca}) as p:
+        assert login(p, password=site.passwords["app"]) == "app"
+        assert refused(p, "plainuser", "ldap-secret").sqlstate == "28000"
+        assert "No such object" in p.log_text()
+
+
+def test_who_searches_without_ldapbinddn_is_nobody(site, directory):
+    """This directory shows nothing to such."""
+    with checked(site, f'host all all all ldap {at(directory)} ldapbasedn="{SUFFIX}"\n') as p:
+        assert refused(p, password=site.passwords["app"]).sqlstate == "28000"
+        assert "searching: No such object" in p.log_text()
+
+
 @pytest.mark.parametrize("options", [PREFIX, SEARCH], ids=["bind", "search"])
 def test_names_stay_names(site, directory, options):
     """A name cannot end the DN or the filter that it stands in: it finds its own entry alone."""
@@ -436,6 +471,29 @@ def test_an_account_that_is_locked(site):
                   "app:right:pgbouncer\n") as p:
         assert refused(p, password="right").sqlstate == "28000"
         assert "pam_acct_mgmt" in p.log_text()
+
+
+@needs_pam
+def test_modules_are_told_the_clients_host(site):
+    """Its address; with pam_use_hostname its name, where there is one."""
+    tells = ("auth required pam_exec.so quiet {folder}/services/tell.sh\n"
+             "account required pam_permit.so\n")
+    script = '#!/bin/sh\necho "$PAM_SERVICE $PAM_USER $PAM_RHOST" >> {folder}/told\n'
+    rules = ("local all all pam\n"
+             "host all app 127.0.0.1/32 pam pam_use_hostname=1\n"
+             "host all all all pam pam_use_hostname=0\n")
+    with with_pam(site, rules, {"pgbouncer": tells, "tell.sh": script},
+                  unlisted=(), settings={"unix_socket_dir": "{folder}"}) as p:
+        def told(user, **how):
+            with RawClient(p.port, timeout=20 * p.slow, **how) as client:
+                client.login(user, site.passwords[user], "app")
+            with open(f"{p.pam_folder}/told", encoding="utf-8") as f:
+                return f.read().splitlines()[-1]
+        name = socket.getnameinfo(("127.0.0.1", 0), 0)[0]
+        assert name != "127.0.0.1", "/etc/hosts has no name for it"
+        assert told("app") == f"pgbouncer app {name}"
+        assert told("plainuser") == "pgbouncer plainuser 127.0.0.1"
+        assert told("app", host=p.folder) == "pgbouncer app [local]"
 
 
 STUCK = "auth required pam_exec.so quiet {folder}/services/stuck.sh\naccount required pam_permit.so\n"
