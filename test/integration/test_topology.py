@@ -128,10 +128,19 @@ def test_write_on_a_primary_that_hangs_ends_when_it_goes_on(pooler, cluster, whe
         assert cluster.primary.sql("SELECT n FROM cascaded", "app") == str(before + 1)
 
 
+def control_file_timeline(node):
+    return node.sql("SELECT timeline_id FROM pg_control_checkpoint()")
+
+
 def test_transaction_on_a_primary_that_was_replaced_gets_an_error(pooler, cluster, where):
-    """Near the end of this file. The old primary lives and is writable; nothing goes there."""
+    """Near the end of this file. The old primary lives and is writable; nothing goes there.
+    All of it before the new one's first checkpoint has ended, which has much to write and a low
+    rate: until then its control file, and its replica's, have the old timeline."""
     wait_routing(pooler, where)
     old, new, third = cluster.nodes
+    old.sql("UPDATE pgbench_accounts SET abalance = abalance", "app")
+    cluster.wait_caught_up()
+    timeline = control_file_timeline(old)
     with pooler.raw() as writer, pooler.raw() as idle:
         for client in (writer, idle):
             client.query("BEGIN").check()
@@ -158,6 +167,7 @@ def test_transaction_on_a_primary_that_was_replaced_gets_an_error(pooler, cluste
     with pooler.raw() as client:
         proc.wait_until("reads on the one replica that is left",
                         lambda: where.of(client) == third.name, 30 * pooler.slow)
+    assert [control_file_timeline(n) for n in (new, third)] == [timeline, timeline]
 
 
 def test_new_connection_that_leads_to_an_old_primary_gets_no_write(own_site, cluster):
