@@ -161,6 +161,10 @@ class Node:
     def thaw(self):
         self._signal_tree(signal.SIGCONT)
 
+    def log_text(self):
+        with open(self.log, encoding="utf-8", errors="replace") as f:
+            return f.read()
+
     def _signal_tree(self, signo):
         pid = self.pid()
         if pid:
