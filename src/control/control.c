@@ -255,7 +255,8 @@ static void on_signal(void *arg, int signo)
 		on_shutdown_wait(c, false);
 		break;
 	case SIGINT:
-		on_shutdown_wait(c, true);
+		/* who has said at what rate clients are to go has them go, not cut off */
+		on_shutdown_wait(c, env_conf(&c->env)->drain_rate == 0);
 		break;
 	case SIGQUIT:
 		ending_soon(&c->ending);

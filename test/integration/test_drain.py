@@ -1,8 +1,12 @@
 """SHUTDOWN WAIT_FOR_CLIENTS with drain_rate: load balancers move the clients, a few at a time."""
+import signal
 import socket
 import time
 import urllib.error
 import urllib.request
+
+import pytest
+from tools import proc
 
 CLIENTS = 30
 
@@ -26,15 +30,23 @@ def is_told(client):
         client.sock.settimeout(20)
 
 
-def test_clients_are_closed_at_the_rate_after_readyz_is_red(site):
+ENDS = {
+    "console": lambda daemon: daemon.admin("SHUTDOWN WAIT_FOR_CLIENTS"),
+    "SIGTERM": lambda daemon: daemon.process.send_signal(signal.SIGTERM),
+    "SIGINT": lambda daemon: daemon.process.send_signal(signal.SIGINT),  # the unit's, the image's
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_clients_are_closed_at_the_rate_after_readyz_is_red(site, end):
     daemon = site.pgweir(settings={"drain_rate": 10, "drain_delay": 1, "workers": 2}).start()
     clients = [daemon.raw() for _ in range(CLIENTS)]
     busy = daemon.raw()
     busy.query("BEGIN; SELECT 1").check()
     assert is_ready(daemon)
     began = time.monotonic()
-    daemon.admin("SHUTDOWN WAIT_FOR_CLIENTS")
-    assert not is_ready(daemon)
+    end(daemon)
+    proc.wait_until("/readyz turns red", lambda: not is_ready(daemon))
     assert not any(is_told(c) for c in clients)
     for c in clients:
         assert c.read_message().fields()["C"] == "57P01"
