@@ -247,6 +247,8 @@ static void on_signal(void *arg, int signo)
 	log_info(c->env.shared->log, "got a signal", "signal=%s", strsignal(signo));
 	switch (signo) {
 	case SIGHUP:
+		if (takeover_by_new_file(c->handing, c->args.from.path))
+			break; /* it reads the configuration */
 		if (c->args.on_conf != NULL)
 			c->args.on_conf(c->args.arg, env_conf(&c->env), true);
 		reload_now(c->reload);

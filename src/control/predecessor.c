@@ -36,6 +36,8 @@ struct predecessor {
 	struct wheel_timer retry; /* of what is wanted */
 	uint64_t began_us;
 	bool said_ready;
+	void (*serves)(void *arg); /* takeover_from's */
+	void *arg;
 	bool is_counted;          /* … or we wait no longer: this process serves */
 	struct wheel_timer timer; /* until READY is said, and then until all is counted */
 };
@@ -353,6 +355,7 @@ static void on_timer(void *ctx, struct wheel_timer *t)
 			   why, sizeof why) ||
 		   env_now_us(env) - old->began_us >= READY_MAX_US) {
 		old->said_ready = true;
+		old->serves(old->arg);
 		channel_send(&old->channel, ready, sizeof ready, -1);
 		env_timer(env, t, PREDECESSOR_COUNT_US);
 	} else {
@@ -396,6 +399,8 @@ enum status predecessor_new(struct env *env, struct takeover_from *from, struct 
 		predecessor_free(old);
 		return st;
 	}
+	old->serves = from->serves;
+	old->arg = from->arg;
 	old->is_alike = from->hello.format == image_format();
 	old->began_us = env_now_us(env);
 	env_timer(env, &old->timer, READY_POLL);

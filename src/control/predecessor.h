@@ -17,6 +17,9 @@
 struct takeover_from {
 	int sock; /* to it; -1: there is none */
 	struct takeover_hello hello;
+	/* This process serves now, as that one is about to be told. In the control thread. */
+	void (*serves)(void *arg);
+	void *arg;
 };
 
 struct predecessor;

@@ -2,10 +2,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,6 +37,8 @@ struct handing {
 	uint32_t n_counted;       /* workers that have told of all their servers */
 	bool is_counted;          /* next knows of all */
 	struct wheel_timer timer; /* until READY comes */
+	char program[PATH_MAX];   /* the name that this process was started by; "": not known */
+	struct stat program_was;  /* the file of that name then */
 };
 
 /* --- who asks --- */
@@ -112,7 +118,8 @@ static void say_hello(struct handing *h)
 	for (uint32_t i = 0; h->conf.socket(h->conf.arg, i, &s); i++)
 		send_socket(h, &s);
 	s = (struct takeover_listening){.fd = h->listen_fd, .what = TAKEOVER_FOR_TAKEOVERS};
-	send_socket(h, &s);
+	if (h->listen_fd >= 0)
+		send_socket(h, &s);
 	buf[0] = TAKEOVER_END;
 	channel_send(&h->next, buf, 1, -1);
 }
@@ -149,34 +156,31 @@ static enum status start(const char *program, const char *config, int sock, pid_
 	return err == 0 ? OK : E_IO;
 }
 
-static void begin(struct handing *h, const char *program, const char *config)
+/* NULL: it is started, and who has asked is answered when it serves, or does not. Else why not. */
+static const char *begin(struct handing *h, const char *program, const char *config)
 {
 	const char *why = in_the_way(h);
 	int pair[2];
 
-	if (why != NULL) {
-		answer(h, why);
-		return;
-	}
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
-		answer(h, "no socket for the new process");
-		return;
-	}
+	if (why != NULL)
+		return why;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+		return "no socket for the new process";
 	if (start(program, config, pair[1], &h->next_pid) != OK) {
 		close(pair[0]);
 		close(pair[1]);
-		answer(h, "the new program cannot be started");
-		return;
+		return "the new program cannot be started";
 	}
 	close(pair[1]);
 	log_info(h->env->shared->log, "another process takes over", "pid=%ld program=%s",
 		(long)h->next_pid, program);
 	if (channel_open(&h->next, pair[0]) != OK) {
 		give_up(h, "no watch for its socket");
-		return;
+		return NULL;
 	}
 	say_hello(h);
 	env_timer(h->env, &h->timer, TAKEOVER_START_US);
+	return NULL;
 }
 
 static void on_asker_record(void *arg, struct rd *in, int *fd)
@@ -184,13 +188,14 @@ static void on_asker_record(void *arg, struct rd *in, int *fd)
 	struct handing *h = arg;
 	uint8_t what = rd_u8(in);
 	const char *program = rd_cstr(in), *config = rd_cstr(in);
+	const char *why = "the request is not understood";
 
 	(void)fd;
 	if (what == TAKEOVER_START && !in->bad && program[0] == '/' &&
 		(config[0] == '/' || config[0] == '\0'))
-		begin(h, program, config);
-	else
-		answer(h, "the request is not understood");
+		why = begin(h, program, config);
+	if (why != NULL)
+		answer(h, why);
 }
 
 static void on_asker_end(void *arg)
@@ -216,6 +221,45 @@ static void on_asker(void *arg, int what)
 	}
 	if (channel_open(&h->asker, sock) != OK)
 		channel_close(&h->asker);
+}
+
+/* --- a new binary has been installed --- */
+
+/* The name is kept as it was given: it may be a link, which an upgrade turns. */
+static void find_program(struct handing *h)
+{
+	const char *name = (const char *)(uintptr_t)getauxval(AT_EXECFN);
+
+	if (name == NULL || (name[0] == '/' ? strlen(name) >= sizeof h->program
+					    : realpath(name, h->program) == NULL))
+		return;
+	if (name[0] == '/')
+		text_copy(h->program, sizeof h->program, name);
+	if (stat(h->program, &h->program_was) != 0)
+		h->program[0] = '\0';
+}
+
+static bool is_replaced(const struct handing *h)
+{
+	const struct stat *was = &h->program_was;
+	struct stat is;
+
+	return h->program[0] != '\0' && stat(h->program, &is) == 0 &&
+	       (was->st_dev != is.st_dev || was->st_ino != is.st_ino);
+}
+
+bool takeover_by_new_file(struct handing *h, const char *config)
+{
+	char path[PATH_MAX] = "";
+	const char *why;
+
+	if (!is_replaced(h) || (config[0] != '\0' && realpath(config, path) == NULL))
+		return false;
+	why = begin(h, h->program, path);
+	if (why != NULL)
+		log_error(h->env->shared->log, "the new program does not take over",
+			"program=%s reason=\"%s\"", h->program, why);
+	return why == NULL;
 }
 
 /* --- the old process: what the new one says --- */
@@ -418,6 +462,7 @@ enum status takeover_new(const struct takeover_conf *conf, struct handing **out)
 	h->env = conf->env;
 	h->listen_fd = conf->listen_fd;
 	wheel_timer_init(&h->timer, on_timer);
+	find_program(h);
 	channel_init(&h->asker, h->env, h, on_asker_record, on_asker_end);
 	channel_init(&h->next, h->env, h, on_next_record, on_next_end);
 	if (h->listen_fd >= 0)

@@ -39,6 +39,13 @@ struct handing;
 enum status takeover_new(const struct takeover_conf *conf, struct handing **out) MUST_USE;
 void takeover_end(struct handing *h); /* NULL is allowed */
 
+/*
+ * If the file that this process was started from is another by now (a package was upgraded), start
+ * that in this one's place, with the configuration at `config` ("": none). False: it is the same,
+ * or it cannot be started now, which the log tells; what the caller wanted is still to be done.
+ */
+bool takeover_by_new_file(struct handing *h, const char *config);
+
 /* Mail of the workers; moved. */
 void takeover_take_leaving(struct handing *h, struct ask_leaves *ask);
 void takeover_take_place(struct handing *h, struct ask_place *ask);

@@ -246,6 +246,7 @@ static enum status shared_new(struct process *p)
 		memcpy(sh->mock_secret, hello->mock_secret, sizeof sh->mock_secret);
 		sh->slots_kept = hello->slots_max;
 		atomic_store(&sh->opens_nothing, true);
+		atomic_store(&sh->is_taken_over, true);
 		return OK;
 	}
 	if (RAND_bytes((uint8_t *)&sh->hash_key, sizeof sh->hash_key) != 1 ||
@@ -388,23 +389,31 @@ static int become(struct process *p, const struct conf *conf)
 	return 0;
 }
 
-static int pid_file(struct process *p, const struct conf *conf)
+static int pid_file(struct process *p)
 {
-	enum status st;
 	pid_t holder;
+	enum status st = daemon_write_pid(p->pidfile, &holder);
 
-	if (p->inherited.from.sock >= 0 && conf->pidfile[0] != '\0')
-		unlink(conf->pidfile); /* of the process that is taken over */
-	st = daemon_write_pid(conf->pidfile, &holder);
-	if (st == E_EXISTS) {
-		log_error(&p->log, "another pgweir runs", "pidfile=%s pid=%ld", conf->pidfile,
+	if (st == OK)
+		return 0;
+	if (st == E_EXISTS)
+		log_error(&p->log, "another pgweir runs", "pidfile=%s pid=%ld", p->pidfile,
 			(long)holder);
-		return 1;
-	}
-	if (st != OK)
-		return fail(p, "write the pid file");
-	snprintf(p->pidfile, sizeof p->pidfile, "%s", conf->pidfile);
-	return 0;
+	else
+		(void)fail(p, "write the pid file");
+	p->pidfile[0] = '\0'; /* it is not ours to remove */
+	return 1;
+}
+
+/* Sockets and files are this process's from now on, not those of the one that it takes over. */
+static void on_serves(void *arg)
+{
+	struct process *p = arg;
+
+	atomic_store(&p->sh->is_taken_over, false);
+	if (p->pidfile[0] != '\0')
+		unlink(p->pidfile);
+	(void)pid_file(p);
 }
 
 static const char *config_name(const struct process *p)
@@ -432,8 +441,13 @@ static int serve(struct process *p, struct config_set *set)
 					    p->sh->n_workers, &p->log}) != OK)
 		return 1;
 	daemon_raise_limits(conf, p->sh->n_workers, &p->log);
-	if ((rc = become(p, conf)) != 0 || (rc = pid_file(p, conf)) != 0)
+	if ((rc = become(p, conf)) != 0)
 		return rc;
+	snprintf(p->pidfile, sizeof p->pidfile, "%s", conf->pidfile);
+	if (p->inherited.from.sock < 0 && (rc = pid_file(p)) != 0)
+		return rc;
+	p->inherited.from.serves = on_serves;
+	p->inherited.from.arg = p;
 	if (share_new(p->sh->n_workers, SHARE_CAPACITY, &p->sh->hash_key, &p->sh->share) != OK ||
 		door_new(&p->sh->door) != OK || control_prepare(p->sh, set) != OK)
 		return fail(p, "memory");

@@ -170,7 +170,8 @@ struct shared {
 			      */
 	_Atomic bool
 		is_successor; /* clients have come whose numbers say nothing of where they are */
-	_Atomic bool is_taken_over; /* the listening sockets are another process's */
+	_Atomic bool
+		is_taken_over; /* the listening sockets are another process's (now, or still) */
 	_Atomic bool opens_nothing; /* nor accepts: what the process taken over has is not known */
 	/* servers on their way between workers that the new process was not told of; by workers */
 	_Atomic int32_t n_untold;

@@ -60,6 +60,7 @@ class Pgweir:
         self.args = list(args)
         self.before = list(before)  # a command that runs it
         self.fds = ()  # descriptors that it inherits
+        self.binary = site.binary
         self.environment = {**SANITIZER_ENV, **(environment or {})}
         self.process = None
         self.databases = dict(databases)
@@ -126,7 +127,7 @@ class Pgweir:
     def launch(self):
         """Start it without waiting."""
         self.write_config()
-        self.process = proc.spawn([*self.before, self.site.binary, *self.args,
+        self.process = proc.spawn([*self.before, self.binary, *self.args,
                                    *([self.config] if self.config else [])],
                                   self.log, env=self.environment, fds=self.fds)
         self.site.running.append(self)

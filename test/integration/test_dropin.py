@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import urllib.error
@@ -488,3 +489,47 @@ def test_munins_plugins_run(site, pooler, plugin):
     values = dict(re.findall(r"^(\w+)\.value (\d+)$", run_plugin(), re.MULTILINE))
     assert set(values) == ({"app"} if plugin == "pgbouncer_requests" else
                            {"cl_active", "cl_waiting", "sv_active", "sv_idle"})
+
+
+def test_the_port_changes_over_without_a_refused_connection(site):
+    """docs/migration.md, the day itself: Debian's PgBouncer and pgweir share the port for a while."""
+    program = "/usr/sbin/pgbouncer"
+    if not os.path.exists(program):
+        pytest.skip("PgBouncer is not installed")
+    p = site.pgweir(settings={"so_reuseport": 1, "auth_type": "trust"})
+    folder = site.new_folder()
+    ini = f"{folder}/pgbouncer.ini"
+    with open(ini, "w", encoding="utf-8") as f:
+        f.write(f"[databases]\napp = {p.databases['app']} user=app password={site.passwords['app']}\n"
+                f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {p.port}\nso_reuseport = 1\n"
+                f"unix_socket_dir = {folder}\nauth_type = any\nlogfile = {folder}/log\n")
+    os.chmod(ini, 0o644)
+    theirs = proc.spawn([program, ini], f"{folder}/out")
+    try:
+        def login():
+            client = RawClient(p.port)
+            client.login("app", None, "app")
+            return client
+        proc.wait_until("PgBouncer", lambda: is_listening(p.port))
+        for client in [login() for _ in range(5)]:
+            client.close()
+        with p:
+            clients = [login() for _ in range(60)]
+            ours = len([r for r in p.show("CLIENTS") if r["user"] == "app"])
+            assert 0 < ours < 60, "the system gives new connections to both"
+            theirs.terminate()
+            theirs.wait(20)
+            for _ in range(20):
+                with login() as client:
+                    assert client.value("SELECT 1") == "1"
+            for client in clients:
+                client.close()
+    finally:
+        if theirs.poll() is None:
+            theirs.kill()
+            theirs.wait()
+
+
+def is_listening(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

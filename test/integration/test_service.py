@@ -3,6 +3,8 @@ import contextlib
 import ctypes
 import fcntl
 import os
+import re
+import shutil
 import signal
 import socket
 import time
@@ -132,6 +134,76 @@ def test_a_process_that_takes_over_becomes_the_main_one(site, manager):
     assert not any("STOPPING=1" in m for m in manager.receive())
     s.stop()
     manager.wait("STOPPING=1")
+
+
+def install(source, path):
+    """As a package manager does: the new file takes the old one's name."""
+    shutil.copy(source, f"{path}.new")
+    os.chmod(f"{path}.new", 0o755)
+    os.replace(f"{path}.new", path)
+
+
+def test_a_reload_starts_a_binary_that_has_been_replaced(site, manager):
+    """systemctl reload is all that an upgrade needs, and who is connected does not notice."""
+    p = watched(site, manager)  # without takeover_socket
+    p.binary = f"{p.folder}/pgweir"
+    install(site.binary, p.binary)
+    p.start()
+    s = Succession(p)
+    manager.wait("READY=1")
+    with p.raw() as client:
+        client.query("SET work_mem = '7MB'").check()
+        for _ in range(2):
+            old = s.pid
+            install(site.binary, p.binary)
+            p.settings["default_pool_size"] = p.settings.get("default_pool_size", 10) + 1
+            p.write_config()
+            os.kill(old, signal.SIGHUP)
+            s.pids.append(int(manager.wait("MAINPID=")[0].removeprefix("MAINPID=")))
+            assert s.pid != old
+            s.wait_ended(old)
+            assert client.value("SHOW work_mem") == "7MB"
+            assert p.show_one("CONFIG", key="default_pool_size")["value"] == \
+                str(p.settings["default_pool_size"])
+        os.kill(s.pid, signal.SIGHUP)  # the same file: no more than a reload
+        manager.wait("RELOADING=1")
+        manager.wait("READY=1")
+        assert client.value("SELECT 1") == "1"
+        install("/bin/false", p.binary)
+        os.kill(s.pid, signal.SIGHUP)
+        p.wait_log("the take-over has failed, all goes on here")
+        assert client.value("SHOW work_mem") == "7MB"
+        with p.raw() as another:
+            assert another.value("SELECT 1") == "1"
+    s.stop()
+    manager.wait("STOPPING=1")
+
+
+def test_a_new_process_that_ends_too_soon_leaves_files_and_sockets(site):
+    """Those are the old one's until the new one has said that it serves."""
+    p = site.pgweir(settings={"unix_socket_dir": "{folder}", "pidfile": "{folder}/pid"})
+    p.binary = f"{p.folder}/pgweir"
+    install(site.binary, p.binary)
+    p.start()
+    paths = [f"{p.folder}/{name}" for name in
+             (f".s.PGSQL.{p.port}", f".s.PGWEIR.{p.port}.takeover", "pid")]
+    assert all(os.path.exists(path) for path in paths)
+    p.databases["app"] = f"host=127.0.0.1 port={proc.free_port()}"  # it waits for that one
+    p.write_config()
+    install(site.binary, p.binary)
+    os.kill(p.pid, signal.SIGHUP)
+    p.wait_log("another process takes over")
+    new = int(re.search(r"takes over pid=(\d+)", p.log_text()).group(1))
+    proc.wait_until("the new process to run",
+                    lambda: p.log_text().count("accepting connections") == 2)
+    os.kill(new, signal.SIGQUIT)
+    p.wait_log("the take-over has failed, all goes on here")
+    assert all(os.path.exists(path) for path in paths)
+    with open(paths[2], encoding="utf-8") as f:
+        assert int(f.read()) == p.pid
+    with p.raw() as client:
+        assert client.value("SELECT 1") == "1"
+    p.stop()
 
 
 def test_life_is_told_as_often_as_the_watchdog_wants(site, manager):

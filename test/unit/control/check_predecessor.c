@@ -21,6 +21,7 @@ static struct predecessor *old;
 static struct share_pool *pool;
 static int end = -1; /* the old process's */
 static unsigned n_told[TELL_STOP + 1];
+static int n_served;
 static struct ask_leaves *arrived; /* the last */
 
 static void drop_arrived(void)
@@ -44,12 +45,19 @@ static void on_tell(void *arg, uint32_t worker, struct mail *m)
 	arrived = (struct ask_leaves *)(void *)m;
 }
 
+static void on_serves(void *arg)
+{
+	++*(int *)arg;
+}
+
 static void begin(void)
 {
-	struct takeover_from from = {.hello.format = image_format()};
+	struct takeover_from from = {
+		.hello.format = image_format(), .serves = on_serves, .arg = &n_served};
 	uint64_t wake = 0;
 	int ends[2];
 
+	n_served = 0;
 	world_init(&world, conf_text, WORLD_USERS, 2);
 	world.on_tell = on_tell;
 	ck_assert_int_eq(share_new(2, 64, &world.sh.hash_key, &world.sh.share), OK);
@@ -129,6 +137,7 @@ static void hear_ready(void)
 
 	world_turn_until(&world, (what = heard(&in)) != 0);
 	ck_assert_int_eq(what, TAKEOVER_READY);
+	ck_assert_int_eq(n_served, 1);
 	ck_assert_uint_eq(rd_u8(&in), 1); /* clients may come */
 }
 
