@@ -302,6 +302,10 @@ static void take_mail(struct control *c, struct mail *m)
 	case ASK_VERIFY:
 		verify_take(c->verify, message);
 		break;
+	case ASK_UNASKED:
+		verify_unask(c->verify, message);
+		free(m);
+		break;
 	case ASK_CONSOLE:
 		consoles_take(c->consoles, message);
 		break;

@@ -420,6 +420,7 @@ static const struct reply_column auth_helpers_columns[] = {
 	{"failed", I8},
 	{"timed_out", I8},
 	{"queue_full", I8},
+	{"client_gone", I8},
 };
 
 static size_t auth_helpers_row(const struct show_in *in, size_t pos, struct rows *out)

@@ -71,6 +71,7 @@ const char *verify_result_name(enum verify_result result)
 		[VERIFY_FAILED] = "failed",
 		[VERIFY_TIMED_OUT] = "timed_out",
 		[VERIFY_FULL] = "queue_full",
+		[VERIFY_GONE] = "client_gone",
 	};
 
 	return names[result];
@@ -169,14 +170,19 @@ static void run(struct check *c)
 
 /* --- threads; under the lock --- */
 
+static void leave_line(struct verify *v, struct check *c)
+{
+	list_del(&c->waiting);
+	v->n_line--;
+	v->now[c->method].waiting--;
+}
+
 static void run_next(struct verifier *t)
 {
 	struct verify *v = t->v;
 	struct check *c = list_entry(v->line.next, struct check, waiting);
 
-	list_del(&c->waiting);
-	v->n_line--;
-	v->now[c->method].waiting--;
+	leave_line(v, c);
 	v->now[c->method].running++;
 	c->state = CHECK_RUNNING;
 	c->by = t;
@@ -268,9 +274,7 @@ static void join_ended(struct verify *v)
 
 static void give_up_waiting(struct verify *v, struct check *c, struct verify_answer *a)
 {
-	list_del(&c->waiting);
-	v->n_line--;
-	v->now[c->method].waiting--;
+	leave_line(v, c);
 	verify_say(a, VERIFY_TIMED_OUT,
 		"none of auth_helper_threads was free within auth_helper_timeout");
 }
@@ -379,6 +383,40 @@ void verify_take(struct verify *v, struct ask_verify *ask)
 	refuse(v, ask, VERIFY_FULL, "auth_helper_queue is full");
 }
 
+static struct check *check_of(const struct verify *v, const struct ask_unasked *ask)
+{
+	struct list *it;
+
+	list_foreach (it, &v->all) {
+		struct check *c = list_entry(it, struct check, all);
+
+		if (c->worker == ask->worker && c->told->token == ask->token)
+			return c;
+	}
+	return NULL;
+}
+
+void verify_unask(struct verify *v, const struct ask_unasked *ask)
+{
+	struct check *c = check_of(v, ask);
+	bool waits;
+
+	if (c == NULL)
+		return;
+	pthread_mutex_lock(&v->lock);
+	waits = c->state == CHECK_WAITING;
+	if (waits)
+		leave_line(v, c);
+	pthread_mutex_unlock(&v->lock);
+	if (!waits)
+		return;
+	v->results[c->method][VERIFY_GONE]++;
+	wheel_del(&v->env->wheel, &c->timer);
+	list_del(&c->all);
+	free(c->told);
+	check_free(c);
+}
+
 void verify_finish(struct verify *v, struct mail *m)
 {
 	struct check *c = (struct check *)(void *)m; /* mail is its first member */
@@ -440,9 +478,7 @@ static void drop_checks(struct verify *v)
 		list_del(&c->all);
 		free(c->told);
 		if (c->state == CHECK_WAITING) {
-			list_del(&c->waiting);
-			v->n_line--;
-			v->now[c->method].waiting--;
+			leave_line(v, c);
 			check_free(c);
 		} else {
 			c->state = CHECK_LATE;

@@ -50,8 +50,13 @@ struct verify;
 enum status verify_new(struct env *env, const struct verify_ops *ops, struct verify **out) MUST_USE;
 
 void verify_take(struct verify *v, struct ask_verify *ask); /* moved */
-void verify_finish(struct verify *v, struct mail *m);       /* a mail of kind VERIFY_MAIL */
-void verify_ask_free(struct ask_verify *ask);               /* wipes */
+/*
+ * Take it out of the line, and count it as VERIFY_GONE; there is no answer. One that runs, or is on
+ * its way back, is answered all the same.
+ */
+void verify_unask(struct verify *v, const struct ask_unasked *ask);
+void verify_finish(struct verify *v, struct mail *m); /* a mail of kind VERIFY_MAIL */
+void verify_ask_free(struct ask_verify *ask);         /* wipes */
 
 struct verify_count verify_count(struct verify *v, enum verify_method method);
 const char *verify_method_name(enum verify_method method);

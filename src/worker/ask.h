@@ -29,6 +29,7 @@ enum ask_kind {         /* worker -> control */
 	ASK_PEER,       /* struct ask_peer: a system user's name, answered with TELL_PEER */
 	ASK_SECRET,     /* struct ask_secret: auth_query, answered with TELL_SECRET */
 	ASK_VERIFY,  /* struct ask_verify: does PAM or LDAP know it? answered with TELL_VERIFIED */
+	ASK_UNASKED, /* struct ask_unasked: … nobody waits for that answer any more */
 	ASK_CONSOLE, /* struct ask_console: take over this logged-in console client */
 	ASK_CATALOG, /* struct ask_catalog: a database is used whose catalog is not loaded, or DDL
 			passed */
@@ -126,6 +127,7 @@ enum verify_result {
 	VERIFY_FAILED, /* it could not be asked */
 	VERIFY_TIMED_OUT, /* … or has not answered within auth_helper_timeout */
 	VERIFY_FULL,      /* auth_helper_queue logins wait already */
+	VERIFY_GONE,      /* its client has left while it waited: there is no answer */
 	VERIFY_RESULT_COUNT
 };
 
@@ -147,6 +149,13 @@ struct ask_verify {
 	char service[NAME_LEN]; /* of PAM, unless `options` have one */
 	char options[METHOD_OPTIONS_MAX + 1];
 	char password[AUTH_SECRET_MAX + 1]; /* not empty */
+};
+
+/* The client of an ASK_VERIFY has left. */
+struct ask_unasked {
+	struct mail mail;
+	uint32_t worker;
+	uint64_t token; /* client_token */
 };
 
 /* The conn is detached (TLS included); the start-up is done, AuthenticationOk etc. not yet sent. */

@@ -18,6 +18,7 @@
 #include "worker/admit.h"
 #include "worker/ask.h"
 #include "worker/dispatch.h"
+#include "worker/external.h"
 #include "worker/handover.h"
 #include "worker/link.h"
 #include "worker/login.h"
@@ -522,6 +523,8 @@ static void client_end(struct worker *w, struct client *c, enum client_end why, 
 	client_count_bytes(c);
 	if (c->state == CLIENT_MOVING)
 		handover_client_closed(w, c);
+	if (c->state == CLIENT_DERIVE)
+		external_client_gone(w, c);
 	dispatch_forget(w, c);
 	if (c->server != NULL)
 		loss_of_client(w, c);

@@ -90,3 +90,17 @@ void external_told(struct worker *w, const struct tell_verified *told)
 	else
 		prove_refuse_delayed(w, c);
 }
+
+void external_client_gone(struct worker *w, const struct client *c)
+{
+	struct ask_unasked *ask;
+
+	if (!external_is(c->login->type))
+		return;
+	ask = worker_mail(sizeof *ask, ASK_UNASKED);
+	if (ask == NULL)
+		return; /* its answer finds nobody */
+	ask->worker = w->index;
+	ask->token = client_token(c);
+	worker_ask(w, &ask->mail);
+}

@@ -22,4 +22,7 @@ void external_begin(struct worker *w, struct client *c);
 
 void external_told(struct worker *w, const struct tell_verified *told); /* TELL_VERIFIED has come */
 
+/* The client ends in CLIENT_DERIVE: what it has asked for need not be checked any more. */
+void external_client_gone(struct worker *w, const struct client *c);
+
 #endif

@@ -341,6 +341,30 @@ def test_a_full_queue_and_a_client_that_leaves(site, directory):
             assert login(p, "plainuser", "ldap-secret") == "plainuser"
 
 
+def test_who_leaves_the_line_gives_up_the_place(site, directory):  # pylint: disable=unused-argument
+    """Else clients that come and go would keep all others out."""
+    with silent() as port:
+        rules = f"host all all all ldap ldapserver=127.0.0.1 ldapport={port} {PREFIX}\n"
+        settings = {"auth_helper_timeout": "60", "auth_helper_threads": "1",
+                    "auth_helper_queue": "1", "client_login_timeout": "5"}
+        with checked(site, rules, settings=settings) as p:
+            first = begin(p)
+            p.wait_show("AUTH_HELPERS", lambda r: r["running"] == "1", method="ldap")
+            for n in range(1, 4):
+                begin(p).close()
+                row = p.wait_show("AUTH_HELPERS", lambda r, n=n: r["client_gone"] == str(n),
+                                  method="ldap")
+                assert row["waiting"] == "0" and row["running"] == "1"
+            assert 'pgweir_auth_checks_total{method="ldap",result="client_gone"} 3' in metrics(p)
+            second = begin(p)  # is closed by us, after client_login_timeout
+            p.wait_show("AUTH_HELPERS", lambda r: r["waiting"] == "1", method="ldap")
+            row = p.wait_show("AUTH_HELPERS", lambda r: r["client_gone"] == "4", method="ldap",
+                              timeout=20 * p.slow)
+            assert (row["waiting"], row["queue_full"]) == ("0", "0")
+            for client in (first, second):
+                client.close()
+
+
 def test_reload_and_end_while_a_check_runs(site, directory):
     with silent() as port:
         rules = f"host all all all ldap ldapserver=127.0.0.1 ldapport={port} {PREFIX}\n"

@@ -172,6 +172,56 @@ START_TEST(no_more_than_so_many_run_and_wait)
 }
 END_TEST
 
+static void unask(uint32_t worker, uint64_t token)
+{
+	verify_unask(verify, &(struct ask_unasked){.worker = worker, .token = token});
+}
+
+START_TEST(who_leaves_the_line_gives_up_the_place)
+{
+	start(CONF, &ops);
+	for (uint64_t i = 0; i < 2; i++)
+		ask_ldap(i, "stay");
+	world_turn_until(&world, ldap_count().running == 2);
+	for (uint64_t i = 2; i < 5; i++)
+		ask_ldap(i, "stay");
+	unask(1, 3);
+	unask(1, 3); /* it is out already */
+	unask(0, 4); /* of another worker */
+	unask(1, 9); /* of nobody */
+	unask(1, 0); /* one that runs, runs on */
+	ck_assert_uint_eq(ldap_count().waiting, 2);
+	ck_assert_uint_eq(ldap_count().running, 2);
+	ck_assert_uint_eq(ldap_count().results[VERIFY_GONE], 1);
+	ask_ldap(5, "ann");
+	ck_assert_uint_eq(ldap_count().waiting, 3);
+	ask_ldap(6, "ann");
+	assert_answer(6, VERIFY_FULL, "auth_helper_queue is full");
+	atomic_store(&gate, true);
+	world_turn_until(&world, n_answers == 6);
+	ck_assert_ptr_null(answer_of(3));
+	ck_assert_ptr_nonnull(answer_of(0));
+	ck_assert_uint_eq(ldap_count().results[VERIFY_ACCEPTED], 5);
+	ck_assert_uint_eq(ldap_count().results[VERIFY_GONE], 1);
+	ck_assert_uint_eq(ldap_count().waiting + ldap_count().running + ldap_count().stuck, 0);
+	end();
+}
+END_TEST
+
+/* The answer is on its way back: it comes, and nothing is counted twice. */
+START_TEST(what_is_checked_already_is_answered)
+{
+	start(CONF, &ops);
+	ask_ldap(1, "ann");
+	while (atomic_load(&world.sh.control.head) == NULL)
+		usleep(1000);
+	unask(1, 1);
+	assert_answer(1, VERIFY_ACCEPTED, "");
+	ck_assert_uint_eq(ldap_count().results[VERIFY_GONE], 0);
+	end();
+}
+END_TEST
+
 START_TEST(a_stuck_thread_is_replaced_once_for_each_that_there_may_be)
 {
 	start(CONF_SHORT, &ops);
@@ -262,6 +312,8 @@ int main(void)
 
 	tcase_add_test(tc, answers_go_to_who_asks);
 	tcase_add_test(tc, no_more_than_so_many_run_and_wait);
+	tcase_add_test(tc, who_leaves_the_line_gives_up_the_place);
+	tcase_add_test(tc, what_is_checked_already_is_answered);
 	tcase_add_test(tc, a_stuck_thread_is_replaced_once_for_each_that_there_may_be);
 	tcase_add_test(tc, a_new_number_of_threads_holds_at_once);
 	tcase_add_test(tc, the_end_drops_what_waits_and_awaits_what_runs);
