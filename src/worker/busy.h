@@ -42,6 +42,7 @@ struct worker;
 enum client_moves {
 	MOVES_NOT,     /* it stays where it begins */
 	MOVES_CHOSEN,  /* it is to begin on a replica */
+	MOVES_SHADOW,  /* routing = shadow: it would be on one, and is on the primary */
 	MOVES_REPLICA, /* it is there */
 	MOVES_DONE,    /* it has left it, for the primary alone */
 };
@@ -161,7 +162,7 @@ struct busy {
 	uint8_t route_reason;   /* enum choose_reason */
 	uint8_t route_hint;     /* enum choose_hint, if there is no node */
 	uint16_t fresh_cluster; /* while waits_fresh: whose samples */
-	int16_t shadow_index; /* routing = shadow: of the node where it would go; -1: as it does */
+	int16_t shadow_index; /* routing = shadow: of the node where it would run; -1: as it does */
 	uint16_t avoid_node;  /* a node that has just failed this unit; NODES_MAX: none */
 	uint32_t route_counted; /* where its unit is counted: dbase_count_route */
 	uint32_t lost_node;     /* with lost_us: that was this node */

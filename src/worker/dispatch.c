@@ -65,7 +65,7 @@ static void serve(struct worker *w, struct client *c, struct server *s)
 		server_check(w, s); /* the client stays where it waits, and is served then */
 		return;
 	}
-	if (choose_reason_is_replica(c->busy->route_reason) && !s->in_recovery)
+	if (choose_reason_is_replica(c->busy->route_reason) && !s->in_recovery && !c->db->shadow)
 		c->busy->route_reason = CHOOSE_BY_BUSY;
 	line_stop(w, c);
 	link_make(w, c, s);
@@ -245,13 +245,32 @@ static bool dispatch_to(struct worker *w, struct client *c, struct pool *p)
 	return false;
 }
 
+/*
+ * routing = shadow, and the client has a server: where would its unit go? Of a block the first unit
+ * has told (moving_shadow goes on), of one that has stood in line for this server its choice then.
+ */
+static COLD void follow_shadow(struct worker *w, struct client *c)
+{
+	const struct conf_db *conf = c->db->conf;
+	bool is_kept = pins_any(&c->busy->pins) || c->acc->mode == POOL_MODE_SESSION;
+
+	if (c->txn != TXN_NONE || (!is_kept && c->server->owed.n_client == 0))
+		return;
+	c->busy->shadow_index = -1;
+	if (!is_kept && conf != NULL && conf->shadow)
+		(void)pick_pool(w, c, pick_kind(c));
+}
+
 bool dispatch_unit(struct worker *w, struct client *c)
 {
 	enum choose_kind kind;
 	uint16_t avoid = c->busy->avoid_node;
 	struct pool *p;
 
-	c->busy->shadow_index = -1;
+	if (c->server == NULL || !c->db->shadow)
+		c->busy->shadow_index = -1;
+	else
+		follow_shadow(w, c);
 	if (c->busy->unit.flags & SQLV_USES_SEQ)
 		sequences_asked(c->acc);
 	if (c->server != NULL) {

@@ -77,14 +77,19 @@ bool moving_may_outlive(const struct client *c)
 	return pick_isolation(c) <= ISOLATION_READ_COMMITTED;
 }
 
-bool moving_is_read(const struct client *c)
+static bool is_read_in(const struct client *c, bool read_only)
 {
-	if (c->busy->block_read_only) /* one that takes it as it is there */
+	if (read_only) /* one that takes it as it is there */
 		return !c->busy->streaming &&
 		       (leaves_nothing(&c->busy->unit) || is_idle_unit(&c->busy->unit));
 	return !c->busy->streaming &&
 	       (is_plain_read(&c->busy->unit) || is_idle_unit(&c->busy->unit)) &&
 	       !pick_asks_primary(c) && !pick_sees_others(c);
+}
+
+bool moving_is_read(const struct client *c)
+{
+	return is_read_in(c, c->busy->block_read_only);
 }
 
 enum moved_cause moving_cause_of(const struct client *c)
@@ -434,6 +439,50 @@ void moving_unit_ended(struct client *c, char status)
 		return;
 	journal_clear(&d->journal);
 	moving_abandoned(c);
+}
+
+/* --- routing = shadow --- */
+
+/* Is it one that a READ ONLY block's single snapshot keeps on its replica? */
+static bool has_one_snapshot(const struct client *c)
+{
+	return !moving_may_outlive(c) ||
+	       (pick_isolation(c) == ISOLATION_UNSET && !c->acc->plain_isolation);
+}
+
+/* As moving_begins and moving_goes_on have it; nothing is noted. */
+static bool shadow_stays(struct worker *w, struct client *c, const uint8_t *data)
+{
+	bool read_only = pick_block_is_read_only(c);
+	enum moved_cause why = moving_cause_of(c);
+	struct single u;
+
+	if (read_only && has_one_snapshot(c))
+		return true;
+	if (c->txn == TXN_FAILED) /* it has moved with the statement that failed */
+		return false;
+	if (is_read_in(c, read_only))
+		return read_only || c->busy->unit.n_stmts == 0 || pick_shadow_is_fit(w, c);
+	if (!c->busy->streaming && c->busy->unit.has_effects && single_read(c, data, &u)) {
+		(void)judge_word(w, c, u.sql, u.sql_len, &u.verdict);
+		why = cause_of_single(c, &u);
+		if (is_control(c, &u))
+			return true;
+	}
+	if (!read_only || !binds(c, why))
+		return false;
+	c->busy->moves = MOVES_NOT; /* bound: the block is counted there to its end */
+	return true;
+}
+
+void moving_shadow(struct worker *w, struct client *c, const uint8_t *data)
+{
+	if (shadow_stays(w, c, data))
+		return;
+	c->busy->moves = MOVES_NOT;
+	c->busy->shadow_index = -1;
+	if (c->txn != TXN_FAILED)
+		c->busy->route_reason = CHOOSE_BY_MOVED;
 }
 
 const char *moving_explain(struct worker *w, struct client *c, const char *sql, size_t len)

@@ -57,6 +57,13 @@ bool moving_goes_on(struct worker *w, struct client *c, const uint8_t *data);
  */
 bool moving_begins(struct worker *w, struct client *c, const uint8_t *data);
 
+/*
+ * routing = shadow, moves is MOVES_SHADOW: the unit at `data` of the block that would be on a
+ * replica is about to be sent. Would it move the block? Then it counts as it runs, and so do those
+ * behind it.
+ */
+void moving_shadow(struct worker *w, struct client *c, const uint8_t *data);
+
 /* On a replica a unit of the block is kept, to be run again elsewhere. */
 static inline bool moving_retains(const struct client *c)
 {

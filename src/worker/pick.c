@@ -39,7 +39,8 @@ static inline const struct ask *asked(const struct client *c, struct ask *room)
 {
 	const struct ask *of_block = NULL;
 
-	if ((c->txn == TXN_DEFERRED || c->busy->moves == MOVES_REPLICA) &&
+	if ((c->txn == TXN_DEFERRED || c->busy->moves == MOVES_REPLICA ||
+		    c->busy->moves == MOVES_SHADOW) &&
 		c->busy->deferred != NULL)
 		of_block = &c->busy->deferred->ask;
 	if (c->params == NULL && of_block == NULL)
@@ -370,8 +371,8 @@ static uint8_t reason_of(
 }
 
 /*
- * routing = shadow: note where the unit would go, and take the primary. Of a strong read it is
- * taken that its sample comes in time.
+ * routing = shadow: note where the unit would go, and with a block's first unit all of the block,
+ * and take the primary. Of a strong read it is taken that its sample comes in time.
  */
 static struct pool *pick_shadow(struct worker *w, struct client *c, struct chooser *ch)
 {
@@ -383,6 +384,9 @@ static struct pool *pick_shadow(struct worker *w, struct client *c, struct choos
 		want_sample(w);
 	c->busy->shadow_index = would.node != TOPO_NONE ? (int16_t)would.index : -1;
 	c->busy->route_reason = reason_of(c, &ch->in, &would);
+	c->busy->moves = c->txn == TXN_DEFERRED && choose_reason_is_replica(would.reason)
+				 ? MOVES_SHADOW
+				 : MOVES_NOT;
 	ch->in.route = CHOOSE_ROUTE_PRIMARY;
 	choose(&ch->in, &out);
 	c->busy->route_hint = out.hint;
@@ -424,7 +428,7 @@ struct pool *pick_pool(struct worker *w, struct client *c, enum choose_kind kind
 	if (on_replica && !c->busy->force_primary &&
 		(kind == CHOOSE_TXN_READ || (c->busy->block_read_only && moving_may_outlive(c))))
 		c->busy->moves = MOVES_CHOSEN;
-	else if (c->busy->moves == MOVES_CHOSEN)
+	else if (c->busy->moves == MOVES_CHOSEN || c->busy->moves == MOVES_SHADOW)
 		c->busy->moves = MOVES_NOT;
 	if (out.wants_sample)
 		want_sample(w);
@@ -489,6 +493,16 @@ bool pick_is_fit(struct worker *w, struct client *c, const struct pool *p)
 		return out.node == p->node;
 	}
 	return choose_is_fit(&ch.in, (uint16_t)p->index);
+}
+
+bool pick_shadow_is_fit(struct worker *w, struct client *c)
+{
+	struct chooser ch;
+
+	if (c->busy->shadow_index < 0 || (uint32_t)c->busy->shadow_index >= c->acc->n_pools)
+		return false;
+	chooser_fill(w, c, pick_kind(c), &ch);
+	return choose_is_fit(&ch.in, (uint16_t)c->busy->shadow_index);
 }
 
 void pick_leave_host(struct pool *p)

@@ -53,6 +53,9 @@ void pick_look(struct worker *w, struct client *c, struct pick_view *v);
 /* May the unit that waits elsewhere run on this pool's node? */
 bool pick_is_fit(struct worker *w, struct client *c, const struct pool *p);
 
+/* routing = shadow: may the unit run where its block would be? */
+bool pick_shadow_is_fit(struct worker *w, struct client *c);
+
 /* Hosts that are equals: one until it fails (load_balance_hosts = disable), not in turn. */
 bool pick_keeps_host(const struct conf_db *db);
 

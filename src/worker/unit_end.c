@@ -118,6 +118,8 @@ static void leave_mark(struct worker *w, struct client *c, struct server *s)
 			&c->marks, cluster, (uint16_t)s->pool->node, c->busy->read_epoch, number);
 		return;
 	}
+	if (c->busy->moves == MOVES_SHADOW) /* its block has only read */
+		return;
 	if (!c->busy->unit_writes)
 		return;
 	marks_write(&c->marks, cluster, number);

@@ -383,6 +383,57 @@ START_TEST(a_block_that_has_left_is_deferred_again)
 }
 END_TEST
 
+/* A READ ONLY block in shadow, open on the primary. */
+static void begin_shadow(void)
+{
+	d.modes.read_only = TRI_YES;
+	c.txn = TXN_OPEN;
+	c.busy->moves = MOVES_SHADOW;
+	c.busy->shadow_index = 2;
+	c.busy->route_reason = CHOOSE_BY_IN_TRANSACTION;
+}
+
+START_TEST(in_shadow_a_block_counts_on_its_replica_until_it_would_move)
+{
+	begin_shadow();
+	moving_shadow(NULL, &c, NULL);
+	ck_assert_int_eq(c.busy->shadow_index, 2);
+	ck_assert_int_eq(c.busy->moves, MOVES_SHADOW);
+	ck_assert_int_eq(c.busy->route_reason, CHOOSE_BY_IN_TRANSACTION);
+	c.busy->unit.keeps_portal = true;
+	moving_shadow(NULL, &c, NULL);
+	ck_assert_int_eq(c.busy->shadow_index, -1);
+	ck_assert_int_eq(c.busy->moves, MOVES_NOT);
+	ck_assert_int_eq(c.busy->route_reason, CHOOSE_BY_MOVED);
+}
+END_TEST
+
+START_TEST(in_shadow_a_snapshot_or_a_wish_keeps_a_block_on_its_replica)
+{
+	begin_shadow();
+	c.busy->unit.keeps_portal = true;
+	acc.plain_isolation = false; /* REPEATABLE READ by default, for all that is known */
+	moving_shadow(NULL, &c, NULL);
+	ck_assert_int_eq(c.busy->shadow_index, 2);
+	ck_assert_int_eq(c.busy->moves, MOVES_SHADOW);
+	acc.plain_isolation = true;
+	c.busy->unit.asks_replica = true;
+	moving_shadow(NULL, &c, NULL);
+	ck_assert_int_eq(c.busy->shadow_index, 2);
+	ck_assert_int_eq(c.busy->moves, MOVES_NOT);
+}
+END_TEST
+
+START_TEST(in_shadow_a_statement_that_failed_would_have_moved_its_block)
+{
+	begin_shadow();
+	c.txn = TXN_FAILED;
+	moving_shadow(NULL, &c, NULL);
+	ck_assert_int_eq(c.busy->shadow_index, -1);
+	ck_assert_int_eq(c.busy->route_reason, CHOOSE_BY_IN_TRANSACTION);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("moving");
@@ -405,5 +456,8 @@ int main(void)
 	tcase_add_test(tc, a_read_only_block_is_bound_where_it_has_a_snapshot_by_default);
 	tcase_add_test(tc, a_read_only_block_is_counted_only_where_it_moves);
 	tcase_add_test(tc, a_block_that_has_left_is_deferred_again);
+	tcase_add_test(tc, in_shadow_a_block_counts_on_its_replica_until_it_would_move);
+	tcase_add_test(tc, in_shadow_a_snapshot_or_a_wish_keeps_a_block_on_its_replica);
+	tcase_add_test(tc, in_shadow_a_statement_that_failed_would_have_moved_its_block);
 	return unit_run("moving", tc);
 }
