@@ -16,11 +16,11 @@ FUZZ_SECONDS=60
 # What runs at the same time, the longest first. What needs nodes to fail and to come back sees a
 # memory checker in a full run only; there one compiler's sees all tests, the other's the unit tests.
 QUICK_PARTS=("test_integration plain" "test_integration asan not_nodes" test_other_engine
-	"test_drivers plain --quick" "test_integration tsan threads" test_debian_package
+	"test_drivers plain --quick" "test_integration tsan threads" test_debian_package test_demo
 	"test_unit plain" "test_unit asan" "test_unit tsan")
 FULL_PARTS=(test_long "test_integration tsan" "test_integration clang-asan" test_fuzz
 	"test_integration plain" test_settings test_rules test_other_engine test_classifier
-	"test_drivers plain" "test_drivers asan" test_packages test_regress
+	"test_drivers plain" "test_drivers asan" test_packages test_regress test_demo test_ramp
 	"test_unit plain" "test_unit asan" "test_unit tsan" "test_unit clang" "test_unit clang-asan")
 RETRY_MAX=8 # so many failures may be the machine's; more are ours
 N_PASSED=0
@@ -289,6 +289,16 @@ test_debian_package() {
 test_packages() {
 	test_debian_package
 	test_part "RPM" test/packaging/rpm_package "$BUILD/plain"
+}
+
+test_demo() {
+	step "What a newcomer sees"
+	test_part "demo" env PGWEIR_BIN="$BUILD/plain/src/pgweir" ./quickstart demo --for 10
+}
+
+test_ramp() {
+	step "The ceiling"
+	test_part "demo --ramp" env PGWEIR_BIN="$BUILD/plain/src/pgweir" ./quickstart demo --ramp
 }
 
 test_regress() {
