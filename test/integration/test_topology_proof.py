@@ -1,5 +1,7 @@
 """The proof of test/long/topology in short: a cascade of nodes under a mixed load, while a replica and
-then the primary are killed: no wrong answer, no acknowledged write lost or done twice, no read failed."""
+then the primary are killed: no wrong answer, no acknowledged write lost or done twice, no read failed.
+And with asynchronous replication, while a replica is promoted beside the primary and that is killed:
+nothing lost but what PostgreSQL has lost."""
 import os
 import subprocess
 import sys
@@ -10,8 +12,9 @@ from pooler import find_binary
 PROGRAM = f"{os.path.dirname(os.path.abspath(__file__))}/../long/topology"
 
 
-def test_nodes_are_lost_under_a_mixed_load():
-    done = subprocess.run([sys.executable, PROGRAM, "--short"], stdout=subprocess.PIPE,
+@pytest.mark.parametrize("more", [[], ["--async"]], ids=["synchronous", "asynchronous"])
+def test_nodes_are_lost_under_a_mixed_load(more):
+    done = subprocess.run([sys.executable, PROGRAM, "--short", *more], stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, timeout=300, check=False,
                           env={**os.environ, "PGWEIR_BIN": find_binary()})
     if "SKIPPED" in done.stdout or "no namespace" in done.stdout:

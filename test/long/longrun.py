@@ -9,7 +9,7 @@ import threading
 import time
 
 TEST = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path[:0] = [TEST, f"{TEST}/integration"]
+sys.path[:0] = [TEST, f"{TEST}/integration", f"{os.path.dirname(TEST)}/bench"]
 
 import conftest  # noqa: E402  pylint: disable=wrong-import-position
 from tools import proc  # noqa: E402  pylint: disable=wrong-import-position
@@ -19,6 +19,7 @@ CROWD_SETTINGS = {"auth_type": "trust", "log_connections": 0, "log_disconnection
 NEVER = ("wrong", "stale", "leaked", "stray", "stuck")  # what no client may ever see
 LEDGER = """CREATE TABLE ledger (who int, seq int); CREATE INDEX ON ledger (who, seq);
     ALTER TABLE ledger OWNER TO app"""
+LOST = "SELECT who, seq FROM acked EXCEPT SELECT who, seq FROM ledger"  # after check_ledger
 
 
 def parse_args(doc, **flags):
@@ -97,6 +98,11 @@ class Crowd:
     def failed(self):
         return {k: v for k, v in self.now.items() if k.startswith("failed_") and v}
 
+    def notes(self):
+        """What is known of its writes so far, as crowd.c tells it."""
+        with open(self.unsure, encoding="utf-8") as f:
+            return f.read()
+
     def stop(self):
         """End it, or wait until it has ended; returns its last line."""
         if self.process.poll() is None:
@@ -148,26 +154,28 @@ class Watch(threading.Thread):
 
 
 def check_ledger(primary, crowds):
-    """Compare the table with what its clients were told: {finding: count}, {} is good."""
-    primary.sql("DROP TABLE IF EXISTS unsure; CREATE TABLE unsure (who int, seq int, what text)",
-                "app")
+    """Compare the table with what its clients were told: {finding: count}, {} is good. Leaves the
+    table `acked`: who, seq of each write that was acknowledged."""
+    primary.sql("DROP TABLE IF EXISTS unsure, acked; CREATE TABLE unsure"
+                " (who int, seq int, what text, sqlstate text)", "app")
     for crowd in crowds:
-        with open(crowd.unsure, encoding="utf-8") as f:
-            rows = f.read()
-        if rows:
-            primary.sql(f"COPY unsure FROM stdin;\n{rows}\\.\n", "app")
-    acked = sum(crowd.now["write"] for crowd in crowds)
+        primary.sql(f"COPY unsure FROM stdin;\n{crowd.notes()}\\.\n", "app")
+    primary.sql("CREATE TABLE acked AS SELECT who, generate_series(1, seq) seq FROM unsure"
+                " WHERE what = 'last' EXCEPT SELECT who, seq FROM unsure"
+                " WHERE what IN ('refused', 'unknown'); CREATE INDEX ON acked (who, seq)", "app")
     number = {name: int(primary.sql(sql, "app")) for name, sql in {
+        "lost": f"SELECT count(*) FROM ({LOST}) l",
         "doubled": "SELECT count(*) FROM (SELECT FROM ledger GROUP BY who, seq"
                    " HAVING count(*) > 1) d",
         "refused, but there": "SELECT count(*) FROM unsure JOIN ledger USING (who, seq)"
                               " WHERE what = 'refused'",
-        "rows": "SELECT count(*) FROM (SELECT who, seq FROM ledger EXCEPT"
-                " SELECT who, seq FROM unsure) r",
+        "missed, but there": "SELECT count(*) FROM unsure JOIN acked USING (who, seq)"
+                             " JOIN ledger USING (who, seq) WHERE what = 'missed'",
+        "phantom": "SELECT count(*) FROM (SELECT who, seq FROM ledger EXCEPT SELECT who, seq"
+                   " FROM acked EXCEPT SELECT who, seq FROM unsure WHERE what <> 'last') p",
+        "acked": "SELECT count(*) FROM acked",
     }.items()}
-    number["lost"] = max(0, acked - number["rows"])
-    number["phantom"] = max(0, number["rows"] - acked)
-    del number["rows"]
+    number["miscounted"] = abs(number.pop("acked") - sum(crowd.now["write"] for crowd in crowds))
     return {k: v for k, v in number.items() if v}
 
 

@@ -8,8 +8,10 @@
  * A read asks for the client's own highest seq, with a word of its own; a write inserts the next.
  * So a read tells whose answer it is, whether it misses the client's own write, and whether the
  * client's settings are in force. What became of which write is for the caller to compare with the
- * table: writes that were not acknowledged are told in the file `unsure`, one a line: who, seq and
- * "refused" (it must not be there) or "unknown".
+ * table. The file `unsure` tells it, in lines of who, seq, a word and the SQLSTATE ("-": none):
+ * once for each write that was not acknowledged "refused" (it must not be there) or "unknown"; at
+ * the end for each client the highest seq, "last"; and with losses=1, where acknowledged writes may
+ * be lost with a primary, for each write of its own that a read has not found "missed".
  *
  * Clients log in without a password. Prints a line of name=value each second, and one at the end.
  */
@@ -66,6 +68,7 @@ static struct {
 	int share[OPS];  /* of 1000 units; the rest are reads */
 	int reconnect;   /* clients that lose their connection come back, and errors are not told */
 	int check_state; /* a read checks the client's settings, too */
+	int losses;      /* a read that misses a write is not stale: it may be lost for good */
 	int seed;
 } set = {.clients = 100, .seconds = 10, .first = 1, .logins = 64, .share[WRITE] = 100, .seed = 1};
 
@@ -85,6 +88,7 @@ static const struct {
 	{"leave", &set.share[LEAVE]},
 	{"reconnect", &set.reconnect},
 	{"check_state", &set.check_state},
+	{"losses", &set.losses},
 	{"seed", &set.seed},
 };
 
@@ -502,10 +506,10 @@ static void run_wheel(void)
 
 /* --- connections --------------------------------------------------------------------------- */
 
-static void note_unsure(struct client *c, const char *what)
+static void note(const struct client *c, uint32_t seq, const char *what, const char *sqlstate)
 {
 	if (unsure != NULL)
-		fprintf(unsure, "%u\t%u\t%s\n", c->who, c->seq, what);
+		fprintf(unsure, "%u\t%u\t%s\t%s\n", c->who, seq, what, sqlstate);
 }
 
 static void client_out(struct client *c, uint64_t again_us)
@@ -524,8 +528,8 @@ static void client_out(struct client *c, uint64_t again_us)
 		} else {
 			sum.done[LEAVE]++;
 		}
-		if (c->op == WRITE || (c->op == LEAVE && c->variant < 2))
-			note_unsure(c, "unknown");
+		if ((c->op == WRITE && !c->failed) || (c->op == LEAVE && c->variant < 2))
+			note(c, c->seq, "unknown", "-");
 	} else if (c->state == THINKING) {
 		sum.lost++;
 	}
@@ -647,7 +651,10 @@ static void check_own_row(struct client *c, const char *p, const char *past)
 		return;
 	}
 	seq = strtoul(text, NULL, 10);
-	if (seq < c->acked) {
+	if (seq < c->acked && set.losses) {
+		for (; c->acked > seq; c->acked--)
+			note(c, c->acked, "missed", "-");
+	} else if (seq < c->acked) {
 		sum.stale++;
 		tell(c, "reads %lu after it wrote %u", seq, c->acked);
 	} else if (seq > c->seq) {
@@ -709,9 +716,11 @@ static void client_on_error(struct client *c, const char *body, size_t len)
 		tell(c, "%s %s", sqlstate, error_field(body, len, 'M'));
 	}
 	if (c->op == WRITE && !c->failed)
-		note_unsure(c, strcmp(sqlstate, "57P03") == 0 || strcmp(sqlstate, "53300") == 0
-				       ? "refused"
-				       : "unknown");
+		note(c, c->seq,
+			strcmp(sqlstate, "57P03") == 0 || strcmp(sqlstate, "53300") == 0
+				? "refused"
+				: "unknown",
+			sqlstate);
 	c->failed = true;
 }
 
@@ -887,6 +896,8 @@ static void report(const char *what)
 	printf(" p50_us=%lu p99_us=%lu max_us=%lu second_max_us=%lu\n", percentile(0.5),
 		percentile(0.99), sum.max_us, sum.second_max_us);
 	fflush(stdout);
+	if (unsure != NULL)
+		fflush(unsure);
 	sum.second_max_us = 0;
 }
 
@@ -937,11 +948,14 @@ static void run(void)
 	for (int i = 0; i < set.clients; i++)
 		if (clients[i].state == BUSY) {
 			tell(&clients[i], "was never answered");
-			if (clients[i].op == WRITE)
-				note_unsure(&clients[i], "unknown");
+			if (clients[i].op == WRITE && !clients[i].failed)
+				note(&clients[i], clients[i].seq, "unknown", "-");
 		}
+	for (int i = 0; i < set.clients; i++)
+		note(&clients[i], clients[i].seq, "last", "-");
 	if (unsure != NULL)
 		fclose(unsure);
+	unsure = NULL;
 	report("end");
 }
 
