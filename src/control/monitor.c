@@ -105,23 +105,77 @@ static void tell_doubles(struct monitor *m, uint32_t cluster, const struct topo_
 			(unsigned long long)((is->doubles.us - was->doubles.us) / 1000u));
 }
 
-static void tell_primary(struct monitor *m, uint32_t cluster)
+/* Why the node is the primary; was: its cluster before, NULL: none. */
+static const char *why_primary(
+	const struct topo_node *n, const struct topo_cluster *was, const struct topo_cluster *is)
+{
+	if (n->leader == TOPO_LEADER_YES)
+		return "Patroni names it the leader";
+	if (n->timeline == 0)
+		return "it is not in recovery; no timeline is told";
+	if (was != NULL && was->timeline_max != 0 && is->timeline_max > was->timeline_max)
+		return "it is not in recovery, on a higher timeline than any before";
+	return "it is not in recovery, on the highest timeline";
+}
+
+/* Why the node that was the primary is none. */
+static const char *why_no_primary(const struct topo_node *n)
+{
+	if (n->health != TOPO_UP)
+		return n->text;
+	return n->role == TOPO_ROLE_REPLICA ? "it is in recovery now" : n->text;
+}
+
+static void tell_primary(struct monitor *m, uint32_t cluster, const struct topology *old)
 {
 	const struct topology *t = env_topology(m->env);
 	const struct topo_cluster *c = topology_cluster(t, (uint16_t)cluster);
+	const struct topo_cluster *was_c =
+		old != NULL ? topology_cluster(old, (uint16_t)cluster) : NULL;
 	const struct topo_node *n = c != NULL ? topology_node(t, c->primary) : NULL;
-	char name[TOPO_LABEL_MAX * 4];
+	const struct topo_node *was = was_c != NULL ? topology_node(old, was_c->primary) : NULL;
+	const struct topo_node *now = was != NULL ? topology_node(t, was_c->primary) : NULL;
+	char name[TOPO_LABEL_MAX * 4], why[TOPO_TEXT_MAX * 2];
 
-	if (n == NULL)
-		log_warn(m->env->shared->log, "cluster has no primary", "cluster=%u", cluster);
+	if (n != NULL)
+		log_info(m->env->shared->log, "primary found",
+			"cluster=%u node=%s timeline=%u reason=\"%s\"", cluster,
+			log_q(name, sizeof name, n->label), n->timeline, why_primary(n, was_c, c));
+	else if (now != NULL && strcmp(now->label, was->label) == 0)
+		log_warn(m->env->shared->log, "cluster has no primary",
+			"cluster=%u was=%s reason=%s", cluster,
+			log_q(name, sizeof name, now->label),
+			log_q(why, sizeof why, why_no_primary(now)));
 	else
-		log_info(m->env->shared->log, "primary found", "cluster=%u node=%s timeline=%u",
-			cluster, log_q(name, sizeof name, n->label), n->timeline);
+		log_warn(m->env->shared->log, "cluster has no primary",
+			"cluster=%u reason=\"none of its nodes is one\"", cluster);
+}
+
+static const char *why_fenced_no_more(const struct topo_node *is, bool is_primary)
+{
+	if (is->health != TOPO_UP)
+		return is->text;
+	if (is->role == TOPO_ROLE_REPLICA)
+		return "it is in recovery now";
+	return is_primary ? "it is the primary now" : "it is the primary, by another name";
+}
+
+static const char *why_follows(const struct topo_node *was, const struct topo_node *is)
+{
+	if (is->follows && is->timeline != was->timeline)
+		return "it has gone over to it";
+	if (is->follows)
+		return was->health != TOPO_UP ? "it answers again" : "its position is told again";
+	if (is->health != TOPO_UP)
+		return is->text;
+	if (is->blind)
+		return "no position is told";
+	return is->timeline != 0 ? "there is a higher one" : "it does not tell its own";
 }
 
 /* What others' answers have changed about a node; its own answers and errors are told with them. */
 static void tell_node_change(
-	struct monitor *m, const struct topo_node *was, const struct topo_node *is)
+	struct monitor *m, const struct topo_node *was, const struct topo_node *is, bool is_primary)
 {
 	struct log *log = m->env->shared->log;
 	char name[TOPO_LABEL_MAX * 4], why[TOPO_TEXT_MAX * 2];
@@ -132,14 +186,18 @@ static void tell_node_change(
 		log_warn(log, "node is fenced", "node=%s cluster=%u timeline=%u reason=%s", name,
 			is->cluster, is->timeline, why);
 	if (!is->fenced && was->fenced)
-		log_info(log, "node is fenced no more", "node=%s cluster=%u role=%s timeline=%u",
-			name, is->cluster, topo_role_name((enum topo_role)is->role), is->timeline);
+		log_info(log, "node is fenced no more",
+			"node=%s cluster=%u role=%s timeline=%u reason=%s", name, is->cluster,
+			topo_role_name((enum topo_role)is->role), is->timeline,
+			log_q(why, sizeof why, why_fenced_no_more(is, is_primary)));
 	if (is->role == TOPO_ROLE_REPLICA && was->role == TOPO_ROLE_REPLICA &&
 		is->follows != was->follows)
 		log_info(log,
 			is->follows ? "replica follows the primary's timeline"
 				    : "replica is not on the primary's timeline",
-			"node=%s cluster=%u timeline=%u", name, is->cluster, is->timeline);
+			"node=%s cluster=%u timeline=%u reason=%s", name, is->cluster, is->timeline,
+			log_q(why, sizeof why, why_follows(was, is)));
+	log_q(why, sizeof why, is->text);
 	if (is->blind != was->blind)
 		log_info(log, is->blind ? "node is blind" : "node is blind no more",
 			"node=%s cluster=%u reason=%s", name, is->cluster, why);
@@ -159,7 +217,8 @@ static void tell_changes(struct monitor *m, const struct topology *old, const st
 {
 	for (uint16_t i = 0; old != NULL && i < next->n_nodes && i < old->n_nodes; i++)
 		if (strcmp(old->nodes[i].label, next->nodes[i].label) == 0)
-			tell_node_change(m, &old->nodes[i], &next->nodes[i]);
+			tell_node_change(m, &old->nodes[i], &next->nodes[i],
+				next->clusters[next->nodes[i].cluster].primary == i);
 	for (uint16_t i = 0; old != NULL && i < next->n_clusters && i < old->n_clusters; i++)
 		if (old->clusters[i].identity == next->clusters[i].identity)
 			tell_doubles(m, i, &old->clusters[i], &next->clusters[i]);
@@ -181,12 +240,13 @@ static void on_publish(void *ctx, struct wheel_timer *t)
 	}
 	old = atomic_exchange(&sh->topology, next);
 	tell_changes(m, old, next);
+	for (uint32_t i = 0; i < CLUSTERS_MAX; i++)
+		if ((m->changed[i] & ROLES_PRIMARY) != 0)
+			tell_primary(m, i, old);
 	snap_retire(&sh->snap, (void *)(uintptr_t)old, topology_free);
 	for (uint32_t i = 0; i < CLUSTERS_MAX; i++) {
 		bits = m->changed[i];
 		m->changed[i] = 0;
-		if ((bits & ROLES_PRIMARY) != 0)
-			tell_primary(m, i);
 		if (mark_clock_is_awaited(&sh->clock, (uint16_t)i))
 			bits |= MONITOR_AWAITED;
 		if (bits != 0)
@@ -195,6 +255,16 @@ static void on_publish(void *ctx, struct wheel_timer *t)
 }
 
 /* --- what is told of a node --- */
+
+/* Why the node is up; the snapshot is still the one from before. */
+static const char *why_up(const struct watch *n)
+{
+	const struct topo_node *was = topology_node(env_topology(n->m->env), (uint16_t)n->node);
+
+	if (was == NULL || was->answered_us == 0)
+		return "its first answer";
+	return was->health == TOPO_REFUSED ? "it is refused no more" : "it answers again";
+}
 
 static void tell_answer(struct watch *n, unsigned bits)
 {
@@ -205,8 +275,9 @@ static void tell_answer(struct watch *n, unsigned bits)
 	log_q(name, sizeof name, node_of(n)->name);
 	lsn_format(n->answer.lsn, lsn);
 	if ((bits & ROLES_NODE_UP) != 0)
-		log_info(log, "node is up", "node=%s cluster=%u role=%s timeline=%u lsn=%s", name,
-			n->cluster, role, n->answer.timeline, lsn);
+		log_info(log, "node is up",
+			"node=%s cluster=%u role=%s timeline=%u lsn=%s reason=\"%s\"", name,
+			n->cluster, role, n->answer.timeline, lsn, why_up(n));
 	else if ((bits & ROLES_NODE_ROLE) != 0)
 		log_info(log, "node has another role",
 			"node=%s cluster=%u role=%s timeline=%u lsn=%s reason=\"%s\"", name,
@@ -223,8 +294,9 @@ static void tell_answer(struct watch *n, unsigned bits)
 		log_warn(log, "cluster is another system now", "cluster=%u system=%llu", n->cluster,
 			(unsigned long long)n->answer.system_id);
 	if ((bits & ROLES_TIMELINE) != 0)
-		log_info(log, "timeline rose", "node=%s cluster=%u timeline=%u", name, n->cluster,
-			n->answer.timeline);
+		log_info(log, "timeline rose", "node=%s cluster=%u timeline=%u reason=\"%s\"", name,
+			n->cluster, n->answer.timeline,
+			n->answer.in_recovery ? "a replica is on it" : "a primary is on it");
 	if (n->hidden && !n->hidden_told) {
 		n->hidden_told = true;
 		log_warn(log, "monitor cannot see a replica's timeline",

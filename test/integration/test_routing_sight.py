@@ -181,8 +181,27 @@ def test_metrics_tell_each_state_of_a_node(own_site, pooler):
                         + re.escape(f'{pool},cause="{cause}"}}')) == 0
 
 
+CHANGES = ("node is up", "node is down", "node is down from the start", "node is refused",
+           "node has another role", "node is fenced", "node is fenced no more", "node is blind",
+           "node is blind no more", "replica follows the primary's timeline",
+           "replica is not on the primary's timeline", "primary found", "cluster has no primary",
+           "timeline rose")
+
+
+def without_reason(text):
+    """Lines on a change of role or health that do not tell why."""
+    told = [ln for ln in text.splitlines()
+            if re.search(rf" (INFO|WARN|ERROR) ({'|'.join(CHANGES)}) \w+=", ln)]
+    assert told
+    return [ln for ln in told if not re.search(r' reason=("[^"]+"|[^-\s"]+)', ln)]
+
+
 def test_each_change_of_role_or_health_is_logged_with_its_reason(own_site, pooler, where):
     cluster = own_site.cluster
+    first = f"node=127.0.0.1:{cluster.primary.port}"
+    pooler.wait_log('reason="its first answer"')
+    pooler.wait_log(f"primary found cluster=0 {first} timeline=1 "
+                    'reason="it is not in recovery, on the highest timeline"')
     standby = cluster.standbys[1]
     node = f"127.0.0.1:{standby.port}"
     standby.kill()
@@ -190,16 +209,27 @@ def test_each_change_of_role_or_health_is_logged_with_its_reason(own_site, poole
     line = next(ln for ln in pooler.log_text().splitlines() if f"node is down node={node}" in ln)
     assert "reason=" in line and "reason=-" not in line
     standby.start()
-    pooler.wait_log(f"node is up node={node}")
+    proc.wait_until("it to answer again", lambda: re.search(
+        rf'node is up node={node} .*reason="it answers again"', pooler.log_text()), 20)
+    proc.wait_until("it to follow again", lambda: re.search(
+        rf"replica follows the primary's timeline node={node} .*reason=\"it answers again\"",
+        pooler.log_text()), 20)
     wait_routing(pooler, where)
     old = cluster.primary
+    old.stop("immediate")
+    pooler.wait_log(f"cluster has no primary cluster=0 was=127.0.0.1:{old.port} reason=\"")
+    old.start()
+    wait_routing(pooler, where)
     standby.promote()
     pooler.wait_log(f"node has another role node={node}")
     pooler.wait_log(f"node is fenced node=127.0.0.1:{old.port}")
     line = next(ln for ln in pooler.log_text().splitlines() if "node is fenced node" in ln)
     assert "old timeline" in line
+    pooler.wait_log(f"primary found cluster=0 node={node} timeline=2 "
+                    'reason="it is not in recovery, on a higher timeline than any before"')
     pooler.wait_log(f"replica is not on the primary's timeline "
-                    f"node=127.0.0.1:{cluster.standbys[0].port}")
+                    f"node=127.0.0.1:{cluster.standbys[0].port} cluster=0 timeline=1 "
+                    'reason="there is a higher one"')
     # the time with two primaries is counted, seen or not, and logged
     pooler.wait_log("more than one primary cluster=0 primaries=2")
     line = next(ln for ln in pooler.log_text().splitlines() if "a replica was promoted" in ln)
@@ -217,6 +247,9 @@ def test_each_change_of_role_or_health_is_logged_with_its_reason(own_site, poole
     old.stop("immediate")
     proc.wait_until("it to be gone again", lambda: pooler.show_one(
         "CLUSTERS", cluster="0")["primaries"] == "1", 20)
+    proc.wait_until("it to be fenced no more", lambda: re.search(
+        rf'node is fenced no more node=127.0.0.1:{old.port} .*reason="?\w', pooler.log_text()), 20)
+    assert without_reason(pooler.log_text()) == []
     row = pooler.show_one("CLUSTERS", cluster="0")
     text = metrics(pooler)
     old.start()

@@ -128,8 +128,11 @@ START_TEST(nodes_are_watched_as_the_monitors_user)
 	ck_assert_int_eq(node(1)->role, TOPO_ROLE_REPLICA);
 	ck_assert(node(1)->follows);
 	ck_assert((seen_bits & ROLES_PRIMARY) != 0);
-	ck_assert(world_has_logged(&w, "primary found cluster=0 node=10.0.0.1:6001 timeline=1"));
+	ck_assert(
+		world_has_logged(&w, "primary found cluster=0 node=10.0.0.1:6001 timeline=1 "
+				     "reason=\"it is not in recovery, on the highest timeline\""));
 	ck_assert(world_has_logged(&w, "node is up node=10.0.0.2:6002"));
+	ck_assert(world_has_logged(&w, "reason=\"its first answer\""));
 	ck_assert(world_has_logged(&w,
 		"pools may want more connections than the node has node=10.0.0.1:6001 wanted=20 "
 		"has=19"));
@@ -196,6 +199,7 @@ START_TEST(lost_node_is_down_and_comes_back)
 	identify(fake_pq_to(6002));
 	answer(fake_pq_to(6002), true, "0/3000100", 1);
 	world_turn_until(&w, node(1)->health == TOPO_UP);
+	ck_assert(world_has_logged(&w, "reason=\"it answers again\""));
 }
 END_TEST
 
@@ -241,7 +245,8 @@ START_TEST(silent_node_is_taken_out)
 	/* Nobody answers any more; pq would tell a timeout, too. */
 	world_turn_until(&w, node(0)->health == TOPO_DOWN);
 	ck_assert_uint_eq(cluster()->primary, TOPO_NONE);
-	ck_assert(world_has_logged(&w, "cluster has no primary"));
+	ck_assert(world_has_logged(&w, "cluster has no primary cluster=0 was=10.0.0.1:6001 "
+				       "reason=\"no answer within node_timeout\""));
 }
 END_TEST
 
