@@ -212,7 +212,8 @@ struct conf_user {
 	uint64_t transaction_timeout_us;
 	uint64_t client_idle_timeout_us;
 	uint64_t query_wait_timeout_us;
-	uint64_t max_lag_us; /* CONF_UNSET_US */
+	uint64_t max_lag_us;    /* CONF_UNSET_US */
+	struct conf_list roles; /* that rules of auth_hba_file find it in */
 };
 
 /* Another process behind the same address. */

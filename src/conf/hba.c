@@ -52,6 +52,17 @@ static bool address_fits(const struct hba_rule *r, const struct hba_client *c)
 	return false;
 }
 
+/* As PostgreSQL: a role is a member of itself. */
+static bool is_member(const struct hba_client *c, const char *role)
+{
+	if (strcmp(c->user, role) == 0)
+		return true;
+	for (size_t i = 0; c->roles != NULL && i < c->roles->n; i++)
+		if (strcmp(c->roles->items[i], role) == 0)
+			return true;
+	return false;
+}
+
 static bool name_fits(const struct hba_name *n, const char *name, const struct hba_client *c)
 {
 	switch (n->kind) {
@@ -63,6 +74,10 @@ static bool name_fits(const struct hba_name *n, const char *name, const struct h
 		return true;
 	case HBA_NAME_SAMEUSER:
 		return strcmp(c->database, c->user) == 0;
+	case HBA_NAME_ROLE:
+		return is_member(c, n->text + 1);
+	case HBA_NAME_SAMEROLE:
+		return is_member(c, c->database);
 	case HBA_NAME_REPLICATION:
 		return false;
 	}

@@ -57,9 +57,10 @@ struct hba_rule {
 
 /* A client as the rules see it. */
 struct hba_client {
-	const char *database, *user; /* as it asks for them */
-	bool is_replication;         /* physical: no database */
-	bool is_local;               /* over a unix socket */
+	const char *database, *user;   /* as it asks for them */
+	const struct conf_list *roles; /* that its user is a member of; NULL: none is listed */
+	bool is_replication;           /* physical: no database */
+	bool is_local;                 /* over a unix socket */
 	bool is_tls;
 	struct cidr_addr addr; /* unless is_local */
 };

@@ -140,24 +140,20 @@ static void set_pattern(struct parse *p, struct hba_name *n, const char *text)
 	}
 }
 
-static void read_database(struct parse *p, struct hba_name *n, const struct fields_token *t)
+static void read_database(struct hba_name *n, const struct fields_token *t)
 {
 	if (is_word(t, "sameuser"))
 		n->kind = HBA_NAME_SAMEUSER;
 	else if (is_word(t, "replication"))
 		n->kind = HBA_NAME_REPLICATION;
 	else if (is_word(t, "samerole") || is_word(t, "samegroup"))
-		tell(p, t->text,
-			"expected names: who is a member of which role is known to the "
-			"server alone");
+		n->kind = HBA_NAME_SAMEROLE;
 }
 
-static void read_user(struct parse *p, const struct fields_token *t)
+static void read_user(struct hba_name *n, const struct fields_token *t)
 {
-	if (!t->is_quoted && t->text[0] == '+')
-		tell(p, t->text,
-			"expected names, in the line or in an @file: who is a member of "
-			"which role is known to the server alone");
+	if (!t->is_quoted && t->text[0] == '+' && t->text[1] != '\0')
+		n->kind = HBA_NAME_ROLE;
 }
 
 /* One name; `is_user` else a database. Returns where the next one goes. */
@@ -180,9 +176,9 @@ static const struct hba_name **add_name(
 	else if (*t->text == '\0' || strlen(t->text) > CONF_NAME_MAX)
 		tell(p, t->text, "expected a name of 1 to %u bytes", CONF_NAME_MAX);
 	else if (is_user)
-		read_user(p, t);
+		read_user(n, t);
 	else
-		read_database(p, n, t);
+		read_database(n, t);
 	*to = n;
 	return &n->next;
 }

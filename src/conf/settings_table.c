@@ -775,6 +775,9 @@ const struct setting settings[] = {
 		.help = "longest a query waits for a server connection"},
 	{ROW(U, LIMIT, INT, "reserve_pool_size", reserve_pool_size), .max = COUNT,
 		.help = "more server connections for clients that wait long, on each node"},
+	{ROW(U, AUTH, LIST, "roles", roles), .flags = SETTING_OURS, .def = "",
+		.help = "roles that this user is a member of, for +role and samerole in "
+			"auth_hba_file"},
 	{ROW(U, LIMIT, TIME, "transaction_timeout", transaction_timeout_us), .max = TIME_TOP,
 		.help = "longest a transaction may last; 0: the global limit"},
 

@@ -30,9 +30,11 @@ struct cidr_addr admit_address(const struct client *c)
 
 static const struct hba_rule *rule_of(const struct worker *w, const struct client *c)
 {
+	const struct conf_user *user = conf_find_user(w->conf, c->login->user);
 	struct hba_client client = {
 		.database = c->login->database,
 		.user = c->login->user,
+		.roles = user != NULL ? &user->roles : NULL,
 		.is_replication = c->replication == STARTUP_REPLICATION_PHYSICAL,
 		.is_local = conn_is_unix(c->conn),
 		.is_tls = conn_tls(c->conn) != NULL,

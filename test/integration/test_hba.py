@@ -85,17 +85,25 @@ def test_rules_for_physical_replication_are_apart(site):
         assert "pg_hba.conf rejects replication connection for host" in error.fields["M"]
 
 
+def test_a_role_has_the_members_that_users_list(site):
+    with hba(site, "host app +staff all trust\nhost all all all reject\n") as p:
+        assert refused(p, password="").sqlstate == "28000"
+        p.users["app"] = "roles=auditors,staff"
+        p.reload()
+        assert login(p, password="") == "app"
+
+
 def test_wrong_rules_are_all_told_and_change_nothing(site):
     with hba(site, "host app app all trust\n") as p:
         assert login(p, password="") == "app"
-        write(p, hba=ADMIN + "host app app all gss\nhost app +role all md5\n")
+        write(p, hba=ADMIN + "host app app all gss\nhost app app db1 md5\n")
         with p.raw("admin", "pgweir") as console:
             told = str(console.query("RELOAD").errors[0])
-        assert f"{p.folder}/hba:2: method = gss" in told and f"{p.folder}/hba:3: user" in told
+        assert f"{p.folder}/hba:2: method = gss" in told and f"{p.folder}/hba:3: address" in told
         assert login(p, password="") == "app"
         status, checked = p.check_config()
         assert status == 1
-        assert f"{p.folder}/hba:2: method = gss" in checked and "hba:3: user = +role" in checked
+        assert f"{p.folder}/hba:2: method = gss" in checked and "hba:3: address = db1" in checked
         write(p, hba=ADMIN + "host app app all reject\n")
         p.admin("RELOAD")
         assert refused(p, password="").sqlstate == "28000"

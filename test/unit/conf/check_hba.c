@@ -41,10 +41,13 @@ static void parse(const char *text)
 	ck_assert_msg(st == OK, "%s: %s", text, line);
 }
 
+static const struct conf_list *member_of; /* the client's user */
+
 /* The line of the rule that fits; 0: none. */
 static uint32_t line_for(const char *database, const char *user, const char *addr, bool tls)
 {
-	struct hba_client c = {.database = database, .user = user, .is_tls = tls};
+	struct hba_client c = {
+		.database = database, .user = user, .roles = member_of, .is_tls = tls};
 	const struct hba_rule *r;
 
 	c.is_local = addr == NULL;
@@ -83,6 +86,27 @@ START_TEST(types_of_connections)
 	ck_assert_uint_eq(line_for("d", "plain", "1.1.1.1", true), 0);
 	ck_assert_uint_eq(line_for("d", "nogss", "1.1.1.1", true), 4);
 	ck_assert_uint_eq(line_for("d", "ssl", NULL, false), 0);
+}
+END_TEST
+
+START_TEST(members_of_roles)
+{
+	static const char *const names[] = {"staff", "sales"};
+	const struct conf_list roles = {2, names};
+
+	parse("local app +staff trust\n"
+	      "local samerole all trust\n"
+	      "local app \"+staff\" trust\n");
+	ck_assert_uint_eq(line_for("app", "ann", NULL, false), 0);
+	ck_assert_uint_eq(line_for("app", "staff", NULL, false), 1);
+	ck_assert_uint_eq(line_for("app", "+staff", NULL, false), 3);
+	ck_assert_uint_eq(line_for("ann", "ann", NULL, false), 2);
+	member_of = &roles;
+	ck_assert_uint_eq(line_for("app", "ann", NULL, false), 1);
+	ck_assert_uint_eq(line_for("sales", "ann", NULL, false), 2);
+	ck_assert_uint_eq(line_for("other", "ann", NULL, false), 0);
+	ck_assert_uint_eq(line_for("Sales", "ann", NULL, false), 0);
+	member_of = NULL;
 }
 END_TEST
 
@@ -199,8 +223,6 @@ START_TEST(every_error_is_told_with_its_line)
 		{"host all all all ident", "dir/hba:1: method = ident: expected trust"},
 		{"host all all all peer", "begins with local"},
 		{"host all all all cert", "begins with hostssl"},
-		{"host samerole all all md5", "database = samerole: expected names"},
-		{"host all +admins all md5", "user = +admins: expected names"},
 		{"host all \"\" all md5", "expected a name of 1 to 127 bytes"},
 		{"host all /( all md5", "user = (: expected a regular expression"},
 		{"host all @none all md5", "user = dir/none: cannot be read"},
@@ -260,6 +282,7 @@ int main(void)
 	tcase_add_test(tc, the_first_rule_that_fits_decides);
 	tcase_add_test(tc, types_of_connections);
 	tcase_add_test(tc, databases_and_users);
+	tcase_add_test(tc, members_of_roles);
 	tcase_add_test(tc, lists_come_from_files_beside_the_rules);
 	tcase_add_test(tc, own_addresses_and_networks);
 	tcase_add_test(tc, methods_and_options);
