@@ -1,10 +1,13 @@
 """The console: its tables have PgBouncer's columns, over both protocols."""
+import os
 import re
+import subprocess
 
 import pgwire
 import psycopg2
 import pytest
 from rawclient import RawClient, ServerError
+from tools import proc
 
 SOCKET = ("type user database replication state addr port local_addr local_port connect_time "
           "request_time wait wait_us close_needed ptr link remote_pid tls application_name "
@@ -188,6 +191,34 @@ def test_stats_user_sees_but_changes_nothing(pooler):
 def test_user_of_neither_list_is_refused(pooler):
     with pytest.raises((ServerError, psycopg2.Error)):
         pooler.admin("SHOW VERSION", user="other")
+
+
+@pytest.mark.parametrize("user", ["pgbouncer", "pgweir"])
+def test_the_daemons_own_user_is_admin_over_the_unix_socket(site, user):
+    """PgBouncer's rule: the system's user counts, not a password; over TCP it does not."""
+    with site.pgweir(settings={"unix_socket_dir": "{folder}", "admin_users": ""}) as p:
+        def psql(host, **more):
+            return subprocess.run(
+                ["psql", "-wXAt", "-h", host, "-p", str(p.port), "-U", user, "-d", "pgbouncer",
+                 "-c", "RELOAD"], capture_output=True, text=True, check=False, env=proc.clean_env(),
+                **more)
+        assert psql(p.folder, **proc.as_user()).returncode == 0
+        assert psql("127.0.0.1", **proc.as_user()).returncode != 0
+        if os.geteuid() == 0:  # then the daemon has another user
+            assert psql(p.folder).returncode != 0
+
+
+def test_anybody_is_admin_where_anybody_comes_in(site):
+    """auth_type = any, as in PgBouncer."""
+    entry = f"{site.app_on([site.cluster.primary])['app']} user=app password={site.passwords['app']}"
+    with site.pgweir({"app": entry}, settings={"auth_type": "any"}) as p:
+        with RawClient(p.port) as console:
+            console.login("somebody", None, "pgweir")
+            assert console.query("PAUSE").check().tags == ["PAUSE"]
+            assert console.query("RESUME").check().tags == ["RESUME"]
+        with RawClient(p.port) as client:
+            client.login("whoever", None, "app")
+            assert client.value("SELECT current_user") == "app"
 
 
 def test_clients_and_servers_rows(pooler):
