@@ -309,6 +309,48 @@ public class Jdbc {
 		return seen;
 	}
 
+	/** Autocommit off: BEGIN goes out with the first statement, in one series. */
+	static Object readTransactions(String threshold) throws Exception {
+		List<Connection> all = open(CLIENTS, "prepareThreshold", threshold);
+		List<PreparedStatement> sum = new ArrayList<>();
+		run(all.get(0), "DROP TABLE IF EXISTS d_read");
+		run(all.get(0), "CREATE TABLE d_read AS SELECT g AS a FROM generate_series(1, 100) g");
+		for (Connection c : all) {
+			c.setAutoCommit(false);
+			sum.add(c.prepareStatement("SELECT sum(a) FROM d_read WHERE a > ?"));
+		}
+		long total = 0;
+		for (int i = 0; i < 20; i++) {
+			for (int k = 0; k < CLIENTS; k++) {
+				sum.get(k).setInt(1, i);
+				ResultSet r = sum.get(k).executeQuery();
+				r.next();
+				total += r.getLong(1) + Long.parseLong(value(all.get(k), "SELECT max(a) FROM d_read"));
+				all.get(k).commit();
+			}
+			Thread.sleep(100);
+		}
+		List<Object> seen = new ArrayList<>(List.of(total));
+		for (int k = 0; k < CLIENTS; k++) {
+			Connection c = all.get(k);
+			int top = Integer.parseInt(value(c, "SELECT max(a) FROM d_read"));
+			run(c, "INSERT INTO d_read VALUES (" + (top + 1) + ")");
+			seen.add(value(c, "SELECT max(a) FROM d_read"));
+			if (k % 2 == 0)
+				c.rollback();
+			else
+				c.commit();
+			seen.add(value(c, "SELECT max(a) FROM d_read"));
+			for (String sql : List.of("SELECT 1/0", "SELECT 1"))
+				seen.add(code(() -> value(c, sql)));
+			c.rollback();
+		}
+		run(all.get(0), "DROP TABLE d_read");
+		all.get(0).commit();
+		close(all);
+		return seen;
+	}
+
 	/** DDL changes what a statement returns while it is prepared. */
 	static Object alteredTable() throws Exception {
 		List<Connection> all = open(3, "prepareThreshold", "1", "autosave", "conservative");
@@ -374,6 +416,7 @@ public class Jdbc {
 		tell("unknown_database", () -> loginError("database", "no_such_database"));
 		tell("tls", Jdbc::tls);
 		tell("autosave", () -> List.of(autosave("always"), autosave("conservative"), autosave("never")));
+		tell("read_transactions", () -> List.of(readTransactions("1"), readTransactions("5")));
 		tell("altered_table", Jdbc::alteredTable);
 		tell("batch", Jdbc::batch);
 	}

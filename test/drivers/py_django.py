@@ -1,8 +1,11 @@
 #!/usr/bin/python3
-"""Django's ORM: atomic, select_for_update, server-side cursors, several connections at once."""
+"""Django's ORM: atomic, select_for_update, server-side cursors, several connections at once, views
+under ATOMIC_REQUESTS."""
 import contextlib
 import io
+import json
 import threading
+import time
 
 import django
 from behave import (BIG, CA, CLIENTS, DATABASE, HOST, PASSWORD, PORT, USER, behaviour, main,
@@ -21,13 +24,18 @@ def database(**more):
 
 configuration.configure(
     INSTALLED_APPS=[], USE_TZ=True, TIME_ZONE="UTC", DEFAULT_AUTO_FIELD="django.db.models.AutoField",
+    ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], SECRET_KEY="none",
     DATABASES={**{name: database() for name in NAMES},
+               "default": database(ATOMIC_REQUESTS=True),
                "wrong": database(PASSWORD="wrong"), "unknown": database(NAME="no_such_database"),
                "tls": database(OPTIONS={"sslmode": "verify-full", "sslrootcert": CA})})
 django.setup()
 
 from django.db import IntegrityError, connections, models, transaction  # noqa: E402
 from django.db.utils import DataError, Error, OperationalError  # noqa: E402
+from django.http import JsonResponse  # noqa: E402
+from django.test import Client  # noqa: E402
+from django.urls import path  # noqa: E402
 
 
 class Account(models.Model):
@@ -127,6 +135,46 @@ def select_for_update():
     for thread in threads:
         thread.join()
     return Account.objects.get(name="a0").balance - before
+
+
+def show_accounts(request, add):
+    """A view: it reads, and writes if there is something to add; ?fail comes too late for that."""
+    seen = [Account.objects.count(), Account.objects.aggregate(models.Sum("balance")),
+            Account.objects.get(name="a7").balance]
+    if add:
+        Account.objects.filter(name="a7").update(balance=seen[-1] + add)
+        seen += [Account.objects.get(name="a7").balance]
+    if "fail" in request.GET:
+        seen += [Account.objects.get(name="nobody")]
+    return JsonResponse({"seen": seen})
+
+
+urlpatterns = [path("accounts/<int:add>", show_accounts)]
+
+
+def ask_for_accounts(answers):
+    client = Client(raise_request_exception=False)
+    for _ in range(20):
+        answers.append(client.get("/accounts/0").content)
+        time.sleep(0.1)
+    connections["default"].close()
+
+
+@behaviour
+def read_transactions():
+    """ATOMIC_REQUESTS: each request is one transaction, which is rolled back if its view fails."""
+    answers = []
+    threads = [threading.Thread(target=ask_for_accounts, args=(answers,)) for _ in NAMES]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    client = Client(raise_request_exception=False)
+    seen = [len(answers), sorted({json.dumps(json.loads(answer)) for answer in answers})]
+    for url in ("3", "4?fail", "0", "0?fail", "5", "0"):
+        response = client.get(f"/accounts/{url}")
+        seen += [response.status_code, response.status_code == 200 and response.json()["seen"]]
+    return seen
 
 
 @behaviour

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import threading
+import time
 
 import sqlalchemy as sa
 from behave import (BIG, CA, CLIENTS, DATABASE, HOST, PASSWORD, PORT, USER, behaviour, main,
@@ -254,6 +255,32 @@ def savepoints():
             nested.rollback()
             seen += [value(session, "SELECT 6")]
         return seen
+
+
+@behaviour
+def read_transactions():
+    """A Session for each request: it begins with its first query, and commits or is closed."""
+    def total(session):
+        return session.query(sa.func.sum(Book.id)).scalar() + session.query(Author).count()
+
+    seen = 0
+    for i in range(20):
+        for _ in range(CLIENTS):
+            with Session(MAIN) as session:
+                seen += total(session)
+                seen += len(session.query(Author).filter_by(name=f"a{i}").one().books)
+        time.sleep(0.1)
+    seen = [seen]
+    for i in range(CLIENTS):
+        with Session(MAIN) as session:
+            author = session.query(Author).filter_by(name=f"a{i}").one()
+            author.books.append(Book(title=f"more {i}"))
+            session.flush()
+            seen += [session.query(Book).filter_by(author_id=author.id).count()]
+            (session.commit if i % 2 else session.rollback)()
+            seen += [session.query(Book).filter_by(author=author).count(),
+                     code(session.execute, sa.text("SELECT 1/0"))]
+    return seen
 
 
 @behaviour

@@ -115,6 +115,27 @@ behaviour :with_lock do
   Account.find_by(name: 'a0').balance
 end
 
+# Many requests that only read, each a transaction; some that write after they have read.
+behaviour :read_transactions do
+  sums = at_once(5) do
+    (1..20).sum do |i|
+      sleep(0.1)
+      Account.transaction { Account.sum(:balance) + Account.find_by(name: "a#{i}").balance + Account.count }
+    end
+  end
+  sums + at_once(1) do
+    [1, 2].map do |i|
+      Account.transaction do
+        top = Account.maximum(:balance)
+        Account.find_by(name: 'a9').update!(balance: top + i)
+        sums << Account.maximum(:balance)
+        raise ActiveRecord::Rollback if i == 2
+      end
+      Account.find_by(name: 'a9').balance
+    end
+  end
+end
+
 behaviour :errors do
   seen = ['SELECT 1/0', 'SELEKT 1', 'SELECT * FROM no_such_table', 'SELECT 1'].map { |s| code { connection.select_value(s) } }
   seen + [code { Account.create!(name: 'a1') }, code { Account.where('balance = ?', 30).first.name }]

@@ -20,7 +20,8 @@ QUICK_PARTS=("test_integration plain" "test_integration asan not_nodes" test_oth
 	"test_unit plain" "test_unit asan" "test_unit tsan")
 FULL_PARTS=(test_long "test_integration tsan" "test_integration clang-asan" test_fuzz
 	"test_integration plain" test_settings test_rules test_other_engine test_classifier
-	"test_drivers plain" "test_drivers asan" test_packages test_regress test_demo test_ramp
+	"test_drivers plain" "test_drivers asan" "test_drivers plain --replicas" test_packages
+	test_regress test_demo test_ramp
 	"test_unit plain" "test_unit asan" "test_unit tsan" "test_unit clang" "test_unit clang-asan")
 RETRY_MAX=8 # so many failures may be the machine's; more are ours
 N_PASSED=0
@@ -275,10 +276,11 @@ test_alone() { # PART FILE: what it has counted stays in the file, to be added
 		"$N_PASSED" "$N_FAILED" "${failed[*]}" >"$2"
 }
 
-test_drivers() { # VARIANT [--quick]
-	step "Drivers, each against PostgreSQL and through pgweir ($1)"
+test_drivers() { # VARIANT [OPTION]
+	local name="drivers $*"
+	step "Drivers, each against PostgreSQL and through pgweir ($*)"
 	# shellcheck disable=SC2086
-	test_counted "drivers $1" "$1" test/drivers/run ${2:-} --work "$BUILD/drivers-$1"
+	test_counted "$name" "$1" test/drivers/run ${2:-} --work "$BUILD/${name//[^a-z0-9]/-}"
 }
 
 test_debian_package() {
