@@ -22,7 +22,7 @@ uint32_t pool_sum_clients(const struct pool_sum *p)
 	return p->cl_active + p->cl_waiting + p->cl_login;
 }
 
-static void hist_merge(struct gather_hist *to, const struct hist_sum *from)
+void gather_hist_add(struct gather_hist *to, const struct hist_sum *from)
 {
 	uint64_t n = 0;
 
@@ -76,8 +76,8 @@ void pool_sum_add(struct pool_sum *to, const struct show_pool_row *from)
 	to->outstanding += from->outstanding;
 	to->busy_us += from->busy_us;
 	to->given += from->given;
-	hist_merge(&to->wait, &from->wait);
-	hist_merge(&to->query, &from->query);
+	gather_hist_add(&to->wait, &from->wait);
+	gather_hist_add(&to->query, &from->query);
 }
 
 void stats_row_add(struct show_stats_row *to, const struct show_stats_row *from)

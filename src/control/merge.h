@@ -32,6 +32,9 @@ struct pool_sum {
 
 uint64_t gather_bucket_us(unsigned i);
 
+/* Add a worker's histogram, whose buckets are finer. */
+void gather_hist_add(struct gather_hist *to, const struct hist_sum *from);
+
 /* Add a worker's row; the first one gives the names. */
 void pool_sum_add(struct pool_sum *to, const struct show_pool_row *from);
 

@@ -723,6 +723,8 @@ static const struct family families[] = {
 	{"pgweir_query_repeated_total", "counter",
 		"Executions of them in long series of one client: see SHOW NPLUSONE.", queries,
 		QUERY_METRIC_NPLUSONE},
+	{"pgweir_query_duration_seconds", "histogram",
+		"Time that servers spent on one execution of them.", queries, QUERY_METRIC_HIST},
 	{"pgweir_pins", "gauge", "Clients that keep their server, by cause.", pins, 0},
 	{"pgweir_pins_total", "counter", "Pins ever made, by cause.", pins, 1},
 	{"pgweir_pins_over_max_total", "counter",

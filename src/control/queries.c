@@ -40,14 +40,21 @@ void query_row_add(struct show_query_row *to, const struct show_query_row *from)
 		r->longest = from->repeats.longest;
 }
 
-uint64_t query_row_quantile_us(const struct show_query_row *r, double q)
+static struct hist_sum times_of(const struct show_query_row *r)
 {
-	struct hist_sum s = {.count = 0};
+	struct hist_sum s = {.sum_us = r->sums.server_us};
 
 	for (unsigned i = 0; i < HIST_BUCKETS; i++) {
 		s.n[i] = r->hist[i];
 		s.count += r->hist[i];
 	}
+	return s;
+}
+
+uint64_t query_row_quantile_us(const struct show_query_row *r, double q)
+{
+	struct hist_sum s = times_of(r);
+
 	return hist_quantile_us(&s, q);
 }
 
@@ -193,8 +200,20 @@ static uint64_t metric_value(const struct show_query_row *r, enum query_metric m
 		return r->sums.server_us;
 	case QUERY_METRIC_NPLUSONE:
 		return r->repeats.calls;
+	case QUERY_METRIC_HIST:
+		break; /* many values */
 	}
 	return 0;
+}
+
+static void put_hist(
+	struct wr *w, const char *name, const struct labels *l, const struct show_query_row *r)
+{
+	struct gather_hist h = {.count = 0};
+	struct hist_sum s = times_of(r);
+
+	gather_hist_add(&h, &s);
+	exposition_hist(w, name, l, &h);
 }
 
 size_t query_metric(
@@ -213,7 +232,9 @@ size_t query_metric(
 	labels_add(&l, "user", r->user);
 	labels_add(&l, "role", role_text(r));
 	labels_add(&l, "fingerprint", fingerprint_text(r, buf));
-	if (m == QUERY_METRIC_QUEUE_US || m == QUERY_METRIC_SERVER_US)
+	if (m == QUERY_METRIC_HIST)
+		put_hist(w, name, &l, r);
+	else if (m == QUERY_METRIC_QUEUE_US || m == QUERY_METRIC_SERVER_US)
 		exposition_seconds(w, name, &l, metric_value(r, m));
 	else
 		exposition_u64(w, name, &l, metric_value(r, m));

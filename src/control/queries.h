@@ -20,9 +20,10 @@ enum query_metric {
 	QUERY_METRIC_QUEUE_US,
 	QUERY_METRIC_SERVER_US,
 	QUERY_METRIC_NPLUSONE,
+	QUERY_METRIC_HIST, /* of the server's time */
 };
 
-/* The sample of the statement at `pos`; those behind the first query_stats_top have none. */
+/* The samples of the statement at `pos`; those behind the first query_stats_top have none. */
 size_t query_metric(
 	const struct show_in *in, const char *name, enum query_metric m, size_t pos, struct wr *w);
 

@@ -21,6 +21,7 @@ POOL = 2
 ELSEWHERE = {
     **{f"pgweir_query_{name}_total": "test_queries.py" for name in (
         "calls", "errors", "rows", "queue_seconds", "server_seconds", "repeated")},
+    "pgweir_query_duration_seconds": "test_queries.py",
     "pgweir_catalog_names": "test_routing_sight.py",
     "pgweir_catalog_bytes": "test_routing_sight.py",
     "pgweir_catalog_age_seconds": "test_routing_sight.py",

@@ -137,10 +137,33 @@ def test_metrics_have_the_top(pooler, clients):
         lines = page.read().decode().splitlines()
     labels = f'{{database="app",user="app",role="primary",fingerprint="{fingerprint}"}} '
     values = {line.split("{")[0]: float(line.split()[-1]) for line in lines if labels in line}
-    assert values.pop("pgweir_query_server_seconds_total") >= 0.25
+    spent = values.pop("pgweir_query_server_seconds_total")
+    assert spent >= 0.25
+    assert values.pop("pgweir_query_duration_seconds_sum") == spent
+    assert values.pop("pgweir_query_duration_seconds_count") == 26
     assert values == {"pgweir_query_calls_total": 26, "pgweir_query_errors_total": 1,
                       "pgweir_query_rows_total": 25, "pgweir_query_queue_seconds_total": 0,
                       "pgweir_query_repeated_total": 26}
+    buckets = {line.split(',le="')[1].split('"')[0]: int(line.split()[-1]) for line in lines
+               if line.startswith("pgweir_query_duration_seconds_bucket" + labels[:-2])}
+    counts = list(buckets.values())
+    assert len(counts) == 17 and counts == sorted(counts)
+    # 25 slept for 10 ms or more; the one that failed did so before or after it
+    assert buckets["0.004096"] <= 1 and buckets["+Inf"] == 26
+    pooler.admin("RESET QUERIES")
+    with urllib.request.urlopen(f"http://127.0.0.1:{pooler.stats_port}/metrics") as page:
+        assert fingerprint not in page.read().decode()
+
+
+def test_the_metrics_have_no_more_than_the_top(site):
+    settings = {"workers": 2, "query_stats_top": 2}
+    with site.pgweir(settings=settings) as p, p.raw() as client:
+        for i in range(1, 6):
+            client.query("SELECT " + ", ".join("1" * i)).check()
+        assert len(p.show("QUERIES")) >= 5
+        with urllib.request.urlopen(f"http://127.0.0.1:{p.stats_port}/metrics") as page:
+            lines = page.read().decode().splitlines()
+    assert sum(line.startswith("pgweir_query_duration_seconds_count{") for line in lines) == 2
 
 
 # --- the slow-query log ------------------------------------------------------------------------
