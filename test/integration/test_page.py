@@ -255,6 +255,16 @@ def test_alert_rules_are_valid_and_fire(tmp_path):
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_each_alert_is_seen_to_fire_and_not_to_fire():
+    with open(f"{TOP}/packaging/prometheus/pgweir.rules.yml", encoding="utf-8") as f:
+        alerts = re.findall(r"alert: (\w+)", f.read())
+    with open(f"{TOP}/packaging/prometheus/pgweir.rules_test.yml", encoding="utf-8") as f:
+        text = f.read()
+    assert len(alerts) == 9
+    assert sorted(set(re.findall(r"alertname: (\w+)\n +exp_alerts:\n +- exp_labels", text))) == \
+        sorted(set(re.findall(r"alertname: (\w+), exp_alerts: \[\]", text))) == sorted(alerts)
+
+
 def test_rules_and_dashboard_name_metrics_that_are_there(pooler):
     with open(f"{TOP}/packaging/prometheus/pgweir.rules.yml", encoding="utf-8") as f:
         text = f.read()
