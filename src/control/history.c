@@ -33,8 +33,9 @@ struct history {
 	struct gather *gather;
 	struct gather_request request;
 	struct wheel_timer timer;
-	uint64_t at_us; /* of the last sample */
-	uint64_t n;     /* samples ever */
+	uint64_t at_us;     /* of the last sample */
+	uint64_t period_us; /* that the samples are apart */
+	uint64_t n;         /* samples since then */
 	float samples[HISTORY_SAMPLES][HISTORY_COLUMNS];
 	struct gather_hist hists[HISTORY_SAMPLES][HISTORY_HISTS]; /* before each of them */
 	float clients[HISTORY_SAMPLES], cpu[HISTORY_SAMPLES];     /* as tracks, for headroom */
@@ -95,7 +96,7 @@ static void hist_add_all(struct gather_hist *to, const struct gather_hist *from)
 
 double history_every_s(const struct history *h)
 {
-	return (double)env_conf(h->env)->history_period_us / 1e6;
+	return (double)h->period_us / 1e6;
 }
 
 /* --- tracks --- */
@@ -298,13 +299,30 @@ static void put_quantiles(float *out, const struct gather_hist *then, const stru
 		out[i] = (float)history_quantile_us(then, now, q[i]) / 1000;
 }
 
+/* Samples of another spacing tell no growth. What they count from stays. */
+static void begin_anew(struct history *h, uint64_t period_us)
+{
+	h->period_us = period_us;
+	h->n = 0;
+	for (uint32_t i = 0; i < h->n_tracks; i++) {
+		struct track *t = h->tracks[i];
+
+		t->n = 0;
+		t->waits[0] = t->waits[1] = t->wait_now;
+	}
+}
+
 static void sample(struct history *h, const struct gathered *g)
 {
 	uint64_t now_us = env_now_us(h->env), us = now_us - h->at_us;
-	float *out = h->samples[h->n % HISTORY_SAMPLES];
+	uint64_t period_us = env_conf(h->env)->history_period_us;
 	const struct totals *then = &h->then;
 	struct totals sum = {.queries = 0};
+	float *out;
 
+	if (period_us != h->period_us)
+		begin_anew(h, period_us);
+	out = h->samples[h->n % HISTORY_SAMPLES];
 	memset(out, 0, sizeof h->samples[0]);
 	h->hists[h->n % HISTORY_SAMPLES][HISTORY_HIST_QUERY] = then->query;
 	h->hists[h->n % HISTORY_SAMPLES][HISTORY_HIST_WAIT] = then->wait;
@@ -409,6 +427,7 @@ enum status history_new(struct env *env, struct gather *g, struct history **out)
 	list_init(&h->request.link);
 	wheel_timer_init(&h->timer, on_timer);
 	h->at_us = env_now_us(env);
+	h->period_us = env_conf(env)->history_period_us;
 	env_timer(env, &h->timer, env_conf(env)->history_period_us / 10);
 	*out = h;
 	return OK;

@@ -2,7 +2,8 @@
  * history - HISTORY_SAMPLES samples, one each history_period (10 s: an hour in all): of the whole
  * process for the page and /history.json, and of each pool for SHOW HEADROOM. Owns:    its samples
  * and what they are made of. Bounds:  HISTORY_SAMPLES; HISTORY_POOLS pools, further ones are not
- * followed. Touches: the gathering of pools, routes, errors and workers, once for each sample.
+ * followed. Touches: the gathering of pools, routes, errors and workers, once for each sample. When
+ * history_period changes, the samples begin anew.
  */
 #ifndef PGWEIR_CONTROL_HISTORY_H
 #define PGWEIR_CONTROL_HISTORY_H
@@ -61,7 +62,7 @@ struct history;
 enum status history_new(struct env *env, struct gather *g, struct history **out) MUST_USE;
 void history_free(struct history *h); /* NULL is allowed */
 
-double history_every_s(const struct history *h);
+double history_every_s(const struct history *h); /* that samples are apart */
 uint32_t history_n(const struct history *h);
 /* Sample i, 0 is the oldest. */
 const float *history_at(const struct history *h, uint32_t i);

@@ -104,7 +104,11 @@ def test_the_history_has_histograms_of_what_it_covers(site):
         assert longest(seen["queries"], up_to) >= 300000, seen
         assert longest(seen["waits"], up_to) >= 250000, seen
         assert sum(seen["queries"]) == 22
-        p.reload(history_period="20ms")
+        p.reload(history_period="20ms")  # begins anew
+        proc.wait_until("new samples", lambda: sum(hists(p)[0]["queries"]) == 0, 20)
+        for _ in range(5):
+            client.query("SELECT 1").check()
+        proc.wait_until("all in it", lambda: sum(hists(p)[0]["queries"]) == 5, 20)
         proc.wait_until("the hour to pass", lambda: sum(hists(p)[0]["queries"]) == 0, 60)
         assert hists(p)[1] == 360
 
