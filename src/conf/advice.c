@@ -146,6 +146,34 @@ static void check_auth_file_mode(const struct advisor *a)
 			a->facts->auth_file_mode & 0777u);
 }
 
+/* One line of it that holds a secret is enough to tell. */
+static void check_config_mode(const struct advisor *a)
+{
+	static const char *const told =
+		"everybody on this machine can read or change this file (mode %04o), which holds "
+		"it; chmod 640 it, with the group of pgweir's user";
+	const unsigned mode = a->facts->config_mode & 0777u;
+	const struct conf *c = a->c;
+
+	if ((mode & OTHERS_MAY) == 0)
+		return;
+	if (*c->monitor_password != '\0')
+		warn(a, "monitor_password", told, mode);
+	else if (*c->stats_auth != '\0')
+		warn(a, "stats_auth", told, mode);
+	else if (*c->patroni_auth != '\0')
+		warn(a, "patroni_auth", told, mode);
+	for (size_t i = 0; i < c->n_dbs; i++)
+		if (*c->dbs[i].password != '\0') {
+			warn_db(a, &c->dbs[i],
+				"its password: "
+				"everybody on this machine can read or change this file (mode "
+				"%04o); chmod 640 it, with the group of pgweir's user",
+				mode);
+			return;
+		}
+}
+
 static void check_login_timeout(const struct advisor *a)
 {
 	if (a->c->client_login_timeout_us == 0)
@@ -338,6 +366,7 @@ static void (*const checks[])(const struct advisor *a) = {
 	check_patroni,
 	check_ldap_server,
 	check_auth_file_mode,
+	check_config_mode,
 	check_login_timeout,
 	check_keepalive,
 	check_files,

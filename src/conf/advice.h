@@ -11,6 +11,7 @@
 struct advice_facts {
 	uint64_t files_max;      /* open files that the system lets us have */
 	uint32_t auth_file_mode; /* permission bits */
+	uint32_t config_mode;    /* the same of the configuration's first file */
 	uint32_t n_users;        /* in auth_file */
 	/* by node: connections that PostgreSQL has for others than superusers */
 	uint32_t node_connections_max[CONF_NODES_MAX];

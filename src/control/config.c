@@ -258,8 +258,8 @@ static enum status load_tls(const struct conf *conf, struct tls_set **out, struc
 
 /* --- what is unwise --- */
 
-static void find_facts(
-	const struct conf *conf, const struct auth_users *users, struct advice_facts *facts)
+static void find_facts(const struct conf *conf, const struct auth_users *users, const char *path,
+	struct advice_facts *facts)
 {
 	struct rlimit limit;
 	struct stat st;
@@ -268,6 +268,8 @@ static void find_facts(
 		facts->files_max = limit.rlim_max;
 	if (*conf->auth_file != '\0' && stat(conf->auth_file, &st) == 0)
 		facts->auth_file_mode = st.st_mode & 07777u;
+	if (*path != '\0' && stat(path, &st) == 0)
+		facts->config_mode = st.st_mode & 07777u;
 	facts->n_users = (uint32_t)auth_users_count(users);
 }
 
@@ -276,7 +278,7 @@ static void advise(
 {
 	struct advice_facts facts = {.files_max = 0};
 
-	find_facts(set->conf, set->users, &facts);
+	find_facts(set->conf, set->users, from->path, &facts);
 	if (from->ask_nodes != NULL)
 		from->ask_nodes(set->conf, set->users, &facts, found);
 	advice_check(set->conf, &facts, found);

@@ -47,6 +47,14 @@ static const struct {
 		"t.ini:6: stats_addr = *: the password of stats_auth crosses the network", "",
 		LOOPBACK "stats_port = 9\nstats_addr = *\nstats_auth = a:b\n"
 			 "stats_tls_cert_file = c\nstats_tls_key_file = k\n"},
+	{"", NETWORK "auth_type = plain\n",
+		"t.ini:5: auth_type = plain: passwords cross the network as they are", "",
+		NETWORK "auth_type = plain\nclient_tls_sslmode = require\n"
+			"client_tls_cert_file = c\nclient_tls_key_file = k\n"},
+	{"", LOOPBACK "patroni_auth = a:b\n",
+		"t.ini:5: patroni_auth = ***: the password crosses the network", "",
+		LOOPBACK "patroni_auth = a:b\n"
+			 "patroni_tls_ca_file = f\n"},
 	{"", LOOPBACK "client_login_timeout = 0\n", "t.ini:5: client_login_timeout = 0: who", "",
 		LOOPBACK "client_login_timeout = 1\n"},
 	{"", NETWORK "tcp_keepalive = 0\n", "t.ini:5: tcp_keepalive = 0: clients whose", "",
@@ -127,6 +135,16 @@ START_TEST(what_the_system_gives_is_compared)
 	facts.auth_file_mode = 0640;
 	advise("", LOOPBACK "auth_file = u\n");
 	ck_assert(!fixture_has(FINDING_WARNING, "auth_file"));
+	facts.config_mode = 0644;
+	advise("", LOOPBACK "monitor_user = m\nmonitor_password = secret\n");
+	ck_assert(fixture_has(FINDING_WARNING, "t.ini:6: monitor_password = ***: everybody"));
+	advise("password=secret", LOOPBACK);
+	ck_assert(fixture_has(FINDING_WARNING, "t.ini:2: a: its password: everybody"));
+	advise("", LOOPBACK);
+	ck_assert(!fixture_has(FINDING_WARNING, "everybody"));
+	facts.config_mode = 0640;
+	advise("password=secret", LOOPBACK);
+	ck_assert(!fixture_has(FINDING_WARNING, "everybody"));
 }
 END_TEST
 
