@@ -13,6 +13,7 @@ import urllib.request
 
 import pgwire
 import pytest
+from browser import Browser
 from tools import proc
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -248,6 +249,78 @@ def test_the_page_is_no_wider_than_its_screen(framed, tmp_path, width):
         browse(f"{framed}/framed/{width}/{height}/{scheme}", tmp_path,
                "--blink-settings=preferredColorScheme=" + ("1" if scheme == "light" else "0"),
                f"--screenshot={shots}/{width}-{scheme}.png", width=width, height=height)
+
+
+FOCUSED = """(() => { const a = document.activeElement;
+    const box = a.getBoundingClientRect();
+    return [a.className || a.tagName, box.left >= 0 && box.top >= 0 && box.width > 0,
+            getComputedStyle(a).outlineStyle !== "none"]; })()"""
+
+
+@pytest.mark.skipif(BROWSER is None, reason="needs chromium")
+def test_the_keyboard_gets_everywhere(pooler, tmp_path):
+    """The first Tab offers to skip to the content; then come links and what scrolls, seen, to the end."""
+    with Browser(BROWSER, tmp_path, "--window-size=360,800") as browser:
+        browser.open(f"http://127.0.0.1:{pooler.stats_port}/", "document.body.dataset.ready === '1'")
+        stops = []
+        for _ in range(60):
+            browser.press("Tab", 9)
+            stops.append(browser.value(FOCUSED))
+            if stops[-1][0] == "BODY":
+                stops.pop()
+                break
+        assert stops[0][0] == "skip"
+        assert all(is_seen and has_outline for _, is_seen, has_outline in stops), stops
+        n_scroll = browser.value("document.querySelectorAll('[tabindex=\"0\"]').length")
+        assert n_scroll > 0, "tables are wider than 360 px"
+        assert len(stops) == 1 + n_scroll + browser.value(
+            "document.querySelectorAll('a[href]:not(.skip), button, summary, input, select').length")
+        browser.open(f"http://127.0.0.1:{pooler.stats_port}/", "document.body.dataset.ready === '1'")
+        browser.press("Tab", 9)
+        browser.press("Enter", 13)
+        assert browser.value("location.hash") == "#main"
+        assert browser.value("document.activeElement.id") == "main"
+
+
+# For each element with text of its own: contrast with what is painted behind it, by WCAG's formula.
+CONTRAST = """(() => {
+  const parts = c => c.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map(v => v / 255)
+    .map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
+  const behind = e => {
+    for (; e; e = e.parentElement) {
+      const c = parts(getComputedStyle(e).backgroundColor);
+      if (c.length < 4 || c[3] === 1) return c;
+    }
+    return parts(getComputedStyle(document.documentElement).backgroundColor);
+  };
+  const out = [];
+  for (const e of document.querySelectorAll("body *")) {
+    const own = [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim());
+    if (!own || ["SCRIPT", "STYLE", "NOSCRIPT"].includes(e.tagName) || !e.getClientRects().length)
+      continue;
+    const style = getComputedStyle(e), svg = e.namespaceURI.endsWith("svg");
+    const a = light(parts(svg ? style.fill : style.color)), b = light(behind(e));
+    out.push([e.tagName + "." + e.className, (Math.max(a, b) + .05) / (Math.min(a, b) + .05)]);
+  }
+  return out;
+})()"""
+
+
+@pytest.mark.skipif(BROWSER is None, reason="needs chromium")
+def test_text_can_be_read_in_light_and_dark(pooler, tmp_path):
+    with Browser(BROWSER, tmp_path, "--window-size=1280,2400") as browser:
+        grounds = []
+        for scheme in ("light", "dark"):
+            browser.prefer(scheme)
+            browser.open(f"http://127.0.0.1:{pooler.stats_port}/",
+                         "document.body.dataset.ready === '1'")
+            seen = browser.value(CONTRAST)
+            assert len(seen) > 100
+            assert [x for x in seen if x[1] < 4.5] == [], scheme
+            grounds.append(browser.value("getComputedStyle(document.body).backgroundColor"))
+        assert grounds[0] != grounds[1]
 
 
 # --- Prometheus and Grafana --------------------------------------------------------------------
