@@ -16,7 +16,7 @@ dist_bin_SCRIPTS += bench/pgweir-ramp
 dist_man_MANS += man/pgweir-ramp.1
 # What is counted: instructions, allocations, system calls, bytes.
 EXTRA_DIST += bench/rig.py bench/choice.py bench/roundtrip.py bench/syscalls.py bench/memory.py
-EXTRA_DIST += bench/workers.py bench/flat.py
+EXTRA_DIST += bench/workers.py bench/flat.py bench/switch.py
 EXTRA_DIST += bench/baseline.tsv
 EXTRA_DIST += bench/run.py bench/contenders.py bench/load.py bench/report.py bench/picture.py
 CLEANFILES += bench/floor_epoll bench/floor_uring bench/fakepg bench/drive
