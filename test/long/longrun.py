@@ -99,9 +99,10 @@ class Crowd:
         return {k: v for k, v in self.now.items() if k.startswith("failed_") and v}
 
     def notes(self):
-        """What is known of its writes so far, as crowd.c tells it."""
+        """What is known of its writes so far, as crowd.c tells it, in whole lines."""
         with open(self.unsure, encoding="utf-8") as f:
-            return f.read()
+            lines, end, _ = f.read().rpartition("\n")
+        return lines + end
 
     def stop(self):
         """End it, or wait until it has ended; returns its last line."""
