@@ -106,6 +106,27 @@ def test_the_primary_takes_its_share_of_reads_only_if_asked_to(own_site, routed)
     assert primary not in read(p)
 
 
+def test_replicas_share_reads_by_weight(own_site, routed):
+    """One read at a time, as long on either: chance alone decides, and it heeds the weights."""
+    light, heavy = (name_of(s) for s in own_site.cluster.standbys)
+    p = routed("weight=1,1,3", slow_start=0)
+
+    def share_of(node):
+        """Of reads that take so long that nothing else does."""
+        before = counts(p, "node")
+        with p.raw() as client:
+            for _ in range(200):
+                client.query("SELECT pg_sleep(0.005)").check()
+        after = counts(p, "node")
+        n = {k: after.get(k, 0) - before.get(k, 0) for k in (light, heavy)}
+        return n[node] / sum(n.values())
+    # with equal weights it would come to that in one of 1,000 tries
+    proc.wait_until("a quarter", lambda: 0.12 < share_of(light) < 0.38, 30 * p.slow, 0.1)
+    p.databases["app"] = p.databases["app"].replace("weight=1,1,3", "weight=1,3,1")
+    p.reload()
+    proc.wait_until("three quarters", lambda: 0.62 < share_of(light) < 0.88, 30 * p.slow, 0.1)
+
+
 def test_reads_wait_for_a_replica_if_the_primary_takes_none(own_site, routed, where):
     p = routed("primary_reads=never", query_wait_timeout=2)
     standbys = own_site.cluster.standbys
