@@ -118,6 +118,27 @@ def test_the_catalog_is_read_again_on_a_timer(own_site, where):
     superuser("DROP FUNCTION calm", "app")
 
 
+def test_a_reload_reads_the_catalog_again(own_site, where):
+    """A function that changed past pgweir, long before the timer would tell."""
+    superuser = own_site.cluster.primary.sql
+    superuser("CREATE FUNCTION quiet() RETURNS int STABLE LANGUAGE sql AS 'SELECT 1'", "app")
+    own_site.cluster.wait_caught_up()
+    with own_site.pgweir_routed(settings={"catalog_refresh_interval": 3600}) as p, \
+            p.raw() as client:
+        wait_routing(p, where)
+        wait_replica_read(client, where)
+        assert is_replica({where.of(client, "SELECT quiet()")})
+        for kind in ("VOLATILE", "STABLE"):
+            superuser(f"ALTER FUNCTION quiet {kind}", "app")
+            own_site.cluster.wait_caught_up()
+            before = is_replica({where.of(client, "SELECT quiet()")})
+            assert before == (kind == "VOLATILE"), "nobody has told it"
+            p.admin("RELOAD")
+            proc.wait_until("it to be known", lambda old=before: old != is_replica(
+                {where.of(client, "SELECT quiet()")}), 20 * p.slow, 0.1)
+    superuser("DROP FUNCTION quiet", "app")
+
+
 def test_show_catalog_tells_what_is_loaded(pooler):
     with pooler.raw() as client:
         client.value("SELECT 1")
