@@ -395,6 +395,59 @@ def test_new_volatile_function_is_known_at_once(client, site, superuser):
         superuser("DROP FUNCTION IF EXISTS fresh")
 
 
+def wait_replica_read_of(client, where, sql, extended):
+    """It may be that a moment long no replica is fit."""
+    proc.wait_until(f"{sql} on a replica", lambda: where.of(client, sql, extended) != "primary",
+                    10, 0.1)
+
+
+FOREIGN = """
+    CREATE EXTENSION postgres_fdw;
+    CREATE SERVER itself FOREIGN DATA WRAPPER postgres_fdw
+        OPTIONS (host '127.0.0.1', port '{port}', dbname 'app');
+    CREATE USER MAPPING FOR PUBLIC SERVER itself OPTIONS (user 'app', password '{password}');
+    CREATE TABLE is_far (a int); CREATE TABLE is_near (a int);
+    INSERT INTO is_far VALUES (1); INSERT INTO is_near VALUES (1);
+    CREATE FOREIGN TABLE far_table (a int) SERVER itself OPTIONS (table_name 'is_far');
+    CREATE TABLE half_far (a int) PARTITION BY LIST (a);
+    CREATE FOREIGN TABLE half_far_1 PARTITION OF half_far FOR VALUES IN (1) SERVER itself
+        OPTIONS (table_name 'is_far');
+    CREATE TABLE half_far_2 PARTITION OF half_far FOR VALUES IN (2);
+    CREATE VIEW far_view AS SELECT a FROM far_table;
+    CREATE VIEW view_of_view AS SELECT count(*) FROM half_far, far_view;
+    GRANT SELECT ON is_far, is_near, far_table, half_far, half_far_1, half_far_2, far_view,
+        view_of_view TO app;
+"""
+DROP_FOREIGN = """
+    DROP VIEW view_of_view, far_view; DROP TABLE half_far; DROP FOREIGN TABLE far_table;
+    DROP TABLE is_far, is_near; DROP EXTENSION postgres_fdw CASCADE;
+"""
+
+
+def test_what_reaches_a_foreign_table_runs_on_the_primary(site, where, superuser):
+    """Plain, as a partition, behind views. A replica would answer it as well: nothing is refused."""
+    if superuser("SELECT count(*) FROM pg_available_extensions WHERE name = 'postgres_fdw'") != "1":
+        pytest.skip("there is no postgres_fdw here")
+    superuser(FOREIGN.format(port=site.cluster.primary.port, password=site.passwords["app"]))
+    try:
+        site.cluster.wait_caught_up()
+        with site.pgweir_routed("max_lag=10s") as p, p.raw() as client:
+            wait_routing(p, where)
+            wait_replica_read(client, where)
+            for extended in (False, True):
+                for near in ("is_far", "is_near", "half_far_2"):
+                    wait_replica_read_of(client, where, f"SELECT count(*) FROM {near}", extended)
+                for far in ("far_table", "half_far_1", "half_far", "far_view", "view_of_view"):
+                    sql = f"SELECT count(*) FROM {far}"
+                    assert where.of(client, sql, extended) == "primary", far
+                    explained = client.query(f"EXPLAIN ROUTE {sql}").check().rows
+                    assert f'"{far}" at byte 22: in the catalog as ' in str(explained)
+            assert client.value("TABLE far_table") == client.value("TABLE half_far") == "1"
+            assert not p.show("LEARNED")
+    finally:
+        superuser(DROP_FOREIGN)
+
+
 def test_operators_lists_override(site, where):
     settings = {"primary_functions": "steady", "replica_functions": "moody"}
     with site.pgweir_routed(settings=settings) as p:
