@@ -139,8 +139,8 @@ def test_shadow_counts_each_unit_as_it_would_run(both, name):
     found = {}
     for database in ("app", "on"):
         with both.raw(database=database) as client:
-            found[database], _ = counted(both, database, lambda: [  # pylint: disable=W0640
-                client.query(sql).check() for sql in script])  # pylint: disable=W0640
+            found[database], _ = counted(both, database, lambda c=client: [
+                c.query(sql).check() for sql in script])
     assert found["app"] == found["on"]
     assert on_replicas(found["app"]) == n_replica
 
