@@ -239,7 +239,26 @@ struct conf_tls {
 	enum tls_negotiation negotiation;
 };
 
+/* Files that settings name, and whose contents are read with the configuration. */
+enum conf_file {
+	CONF_FILE_HBA, /* with its @files */
+	CONF_FILE_IDENT,
+	CONF_FILE_CLIENT_CA,
+	CONF_FILE_CLIENT_CERT,
+	CONF_FILE_CLIENT_KEY,
+	CONF_FILE_SERVER_CA,
+	CONF_FILE_SERVER_CERT,
+	CONF_FILE_SERVER_KEY,
+	CONF_FILE_STATS_CERT,
+	CONF_FILE_STATS_KEY,
+	CONF_FILE_PATRONI_CA,
+	CONF_FILES
+};
+
 struct conf {
+	/* hashes of their contents, to tell changes; 0: not in use, or not known */
+	uint64_t file_marks[CONF_FILES];
+
 	bool is_pgbouncer; /* the section was [pgbouncer]: PgBouncer's defaults hold */
 
 	/* process; * = fixed at the start */

@@ -9,6 +9,7 @@
 #define AT_ONCE      "at once"
 #define NEW_CLIENTS  "new clients"
 #define NEW_SERVERS  "new server connections"
+#define NEW_CONNS    "new connections"
 #define REPLACES     "server connections are replaced as they become free"
 #define ENDS_CLIENTS "its clients are disconnected at their next statement"
 
@@ -44,11 +45,15 @@ static const char *effect_of(const struct setting *s)
 	static const char *const new_clients[] = {"application_name_add_host",
 		"ignore_startup_parameters", "login_notify_message", "max_client_conn",
 		"max_db_client_connections", "max_user_client_connections", NULL};
+	static const char *const new_conns[] = {
+		"patroni_tls_ca_file", "stats_tls_cert_file", "stats_tls_key_file", NULL};
 
 	if (s->scope == SETTING_DB && is_one_of(s->name, replaces))
 		return REPLACES;
 	if (is_one_of(s->name, new_clients))
 		return NEW_CLIENTS;
+	if (is_one_of(s->name, new_conns))
+		return NEW_CONNS;
 	if (strcmp(s->name, "conffile") == 0)
 		return "the next reload";
 	switch (s->group) {
@@ -70,7 +75,7 @@ static const char *effect_of(const struct setting *s)
 	case SETTING_GROUP_LIMIT:
 		return AT_ONCE;
 	case SETTING_GROUP_NET:
-		return strncmp(s->name, "tcp_", 4) == 0 ? "new connections" : AT_ONCE;
+		return strncmp(s->name, "tcp_", 4) == 0 ? NEW_CONNS : AT_ONCE;
 	}
 	return AT_ONCE;
 }
@@ -168,6 +173,39 @@ static void diff_nodes(struct diff *d, const struct conf *a, const struct conf *
 	}
 }
 
+/* Files whose names are the same, with other contents. */
+static void diff_files(struct diff *d, const struct conf *a, const struct conf *b)
+{
+	static const char *const names[] = {
+		[CONF_FILE_HBA] = "auth_hba_file",
+		[CONF_FILE_IDENT] = "auth_ident_file",
+		[CONF_FILE_CLIENT_CA] = "client_tls_ca_file",
+		[CONF_FILE_CLIENT_CERT] = "client_tls_cert_file",
+		[CONF_FILE_CLIENT_KEY] = "client_tls_key_file",
+		[CONF_FILE_SERVER_CA] = "server_tls_ca_file",
+		[CONF_FILE_SERVER_CERT] = "server_tls_cert_file",
+		[CONF_FILE_SERVER_KEY] = "server_tls_key_file",
+		[CONF_FILE_STATS_CERT] = "stats_tls_cert_file",
+		[CONF_FILE_STATS_KEY] = "stats_tls_key_file",
+		[CONF_FILE_PATRONI_CA] = "patroni_tls_ca_file",
+	};
+
+	_Static_assert(sizeof names / sizeof *names == CONF_FILES, "each has a name");
+	for (unsigned i = 0; i < CONF_FILES; i++) {
+		const struct setting *s = settings_find(SETTING_GLOBAL, names[i]);
+
+		if (s == NULL || a->file_marks[i] == 0 || b->file_marks[i] == 0 ||
+			a->file_marks[i] == b->file_marks[i] || !setting_is_equal(s, a, b))
+			continue;
+		d->each(d->arg, &(struct conf_change){.what = "file",
+					.name = s->name,
+					.key = "contents",
+					.from = "old",
+					.to = "new",
+					.effect = effect_of(s)});
+	}
+}
+
 enum status conf_diff(const struct conf *a, const struct conf *b,
 	void (*each)(void *arg, const struct conf_change *ch), void *arg)
 {
@@ -179,6 +217,7 @@ enum status conf_diff(const struct conf *a, const struct conf *b,
 	d.from = texts;
 	d.to = texts + SETTING_TEXT_MAX;
 	diff_rows(&d, SETTING_GLOBAL, "setting", NULL, a, b);
+	diff_files(&d, a, b);
 	diff_dbs(&d, a, b);
 	diff_users(&d, a, b);
 	diff_peers(&d, a, b);

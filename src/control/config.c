@@ -74,8 +74,6 @@ static enum status read_file(void *arg, const char *path, char **data, size_t *l
 	return st;
 }
 
-static const struct conf_reader files = {.read = read_file};
-
 /* --- users --- */
 
 static enum status load_users(const struct conf *conf, const struct hash_key *key,
@@ -256,6 +254,60 @@ static enum status load_tls(const struct conf *conf, struct tls_set **out, struc
 	return OK;
 }
 
+/* --- what the files hold --- */
+
+/* Several texts may make one mark: a file and those that it names. */
+static void add_mark(struct conf *conf, enum conf_file file, const char *text, size_t len)
+{
+	/* the same in each load; nobody chooses contents to make two marks equal */
+	static const struct hash_key key = {.k0 = 1, .k1 = 2};
+	uint64_t *mark = &conf->file_marks[file];
+	uint64_t both[2] = {*mark, hash_bytes(&key, text, len)};
+
+	*mark = hash_bytes(&key, both, sizeof both) | 1; /* 0 is none */
+}
+
+/* struct conf_reader's, for access_load; `arg` is the configuration. */
+static enum status read_marked(void *arg, const char *path, char **data, size_t *len)
+{
+	struct conf *conf = arg;
+	enum status st = read_file(NULL, path, data, len);
+
+	if (st == OK)
+		add_mark(conf,
+			strcmp(path, conf->auth_ident_file) == 0 ? CONF_FILE_IDENT : CONF_FILE_HBA,
+			*data, *len);
+	return st;
+}
+
+/* What OpenSSL reads by itself. A file that cannot be read here (a folder, "system") has no mark.
+ */
+static void mark_file(
+	struct conf *c, const struct tls_ctx *user, enum conf_file file, const char *path)
+{
+	char *text;
+	size_t len;
+
+	if (user == NULL || *path == '\0' || read_file(NULL, path, &text, &len) != OK)
+		return;
+	add_mark(c, file, text, len);
+	explicit_bzero(text, len);
+	free(text);
+}
+
+static void mark_tls(struct conf *c, const struct tls_set *tls)
+{
+	mark_file(c, tls->client, CONF_FILE_CLIENT_CA, c->client_tls.ca_file);
+	mark_file(c, tls->client, CONF_FILE_CLIENT_CERT, c->client_tls.cert_file);
+	mark_file(c, tls->client, CONF_FILE_CLIENT_KEY, c->client_tls.key_file);
+	mark_file(c, tls->server, CONF_FILE_SERVER_CA, c->server_tls.ca_file);
+	mark_file(c, tls->server, CONF_FILE_SERVER_CERT, c->server_tls.cert_file);
+	mark_file(c, tls->server, CONF_FILE_SERVER_KEY, c->server_tls.key_file);
+	mark_file(c, tls->stats, CONF_FILE_STATS_CERT, c->stats_tls_cert_file);
+	mark_file(c, tls->stats, CONF_FILE_STATS_KEY, c->stats_tls_key_file);
+	mark_file(c, tls->patroni, CONF_FILE_PATRONI_CA, c->patroni_tls_ca_file);
+}
+
 /* --- what is unwise --- */
 
 static void find_facts(const struct conf *conf, const struct auth_users *users, const char *path,
@@ -291,11 +343,16 @@ enum status config_complete(
 {
 	enum status st_users = load_users(set->conf, key, &set->users, found);
 	enum status st_stats = st_users == OK ? check_stats_auth(set->conf, set->users, found) : OK;
-	enum status st_access = access_load(set->conf, &files, &set->access, found);
-	enum status st_tls = load_tls(set->conf, &set->tls, found);
+	struct conf_reader reader = {.read = read_marked, .arg = set->conf};
+	enum status st_access, st_tls;
 
-	if (st_users == OK && st_stats == OK && st_access == OK && st_tls == OK)
+	memset(set->conf->file_marks, 0, sizeof set->conf->file_marks);
+	st_access = access_load(set->conf, &reader, &set->access, found);
+	st_tls = load_tls(set->conf, &set->tls, found);
+	if (st_users == OK && st_stats == OK && st_access == OK && st_tls == OK) {
+		mark_tls(set->conf, set->tls);
 		return OK;
+	}
 	auth_users_free(set->users);
 	access_free(set->access);
 	config_tls_free(set->tls);

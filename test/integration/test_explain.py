@@ -1,6 +1,11 @@
 """A configuration that explains itself: RELOAD DRY RUN, what RELOAD says, SHOW SETTINGS."""
+import contextlib
+import pathlib
+import shutil
+
 import psycopg2
 import pytest
+from tools import certs, proc
 
 
 @pytest.fixture
@@ -62,6 +67,109 @@ def test_reload_reports_the_same(pooler):
     conn.close()
     assert 'name=max_client_conn key=- from=10000 to=78 effect="new clients"' in \
         pooler.log_text().replace('"10000"', "10000").replace('"78"', "78")
+
+
+# --- files that settings name ------------------------------------------------------------------
+
+HBA = "local all all trust\nhost all all 127.0.0.1/32 trust\n"
+
+
+def write(path, text):
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+    return str(path)
+
+
+@pytest.fixture
+def with_files(site):
+    folder = pathlib.Path(site.new_folder())
+    ca = certs.Authority(str(folder))
+    for side in ("client", "server", "stats"):
+        cert, key = ca.issue("localhost")
+        shutil.copy(cert, folder / f"{side}.crt")
+        shutil.copy(key, folder / f"{side}.key")
+        shutil.copy(ca.cert, folder / f"{side}.ca")
+        proc.give_to_service_user(folder / f"{side}.key")
+    write(folder / "more", "u1\n")
+    settings = {
+        "auth_type": "hba", "unix_socket_dir": "{folder}",
+        "auth_hba_file": write(folder / "hba", HBA + "host all @more 10.0.0.1/32 reject\n"),
+        "auth_ident_file": write(folder / "ident", "m a b\n"),
+        "client_tls_sslmode": "allow", "server_tls_sslmode": "allow",
+        "stats_tls_cert_file": str(folder / "stats.crt"),
+        "stats_tls_key_file": str(folder / "stats.key"),
+        **{f"{side}_tls_{kind}_file": str(folder / f"{side}.{end}")
+           for side in ("client", "server")
+           for kind, end in (("ca", "ca"), ("cert", "crt"), ("key", "key"))}}
+    with site.pgweir(settings=settings) as p:
+        yield p, folder, ca
+
+
+def changed_files(p):
+    return {row["name"]: row["effect"] for row in dry_run(p) if row["what"] == "file"}
+
+
+def test_dry_run_tells_that_rules_have_changed(with_files):
+    p, folder, _ = with_files
+    assert dry_run(p) == []
+    write(folder / "hba", "host all u9 127.0.0.1/32 reject\n" + HBA)
+    assert dry_run(p) == [{"what": "file", "name": "auth_hba_file", "key": "contents",
+                           "present": "old", "new": "new", "effect": "new clients",
+                           "clients": None, "servers": None}]
+    conn = p.connect(user="admin", database="pgweir")
+    conn.autocommit = True
+    with contextlib.closing(conn), conn.cursor() as cur:
+        cur.execute("RELOAD")
+        assert "file auth_hba_file contents: old -> new (new clients)" in " ".join(conn.notices)
+        conn.notices.clear()
+        cur.execute("RELOAD")
+        assert not conn.notices
+    assert "what=file name=auth_hba_file key=contents" in p.log_text().replace('"', "")
+    assert dry_run(p) == []
+
+
+def test_dry_run_tells_of_a_list_that_a_rule_names_and_of_the_ident_map(with_files):
+    p, folder, _ = with_files
+    write(folder / "more", "u1\nu2\n")
+    assert changed_files(p) == {"auth_hba_file": "new clients"}
+    write(folder / "more", "u1\n")
+    write(folder / "ident", "m a c\n")
+    assert changed_files(p) == {"auth_ident_file": "new clients"}
+
+
+def test_dry_run_tells_of_new_certificates(with_files):
+    p, folder, ca = with_files
+    effects = {"client": "new clients", "server": "new server connections",
+               "stats": "new connections"}
+    for side, effect in effects.items():
+        old = [(folder / f"{side}.{end}").read_text() for end in ("crt", "key")]
+        cert, key = ca.issue("localhost")
+        shutil.copy(cert, folder / f"{side}.crt")
+        shutil.copy(key, folder / f"{side}.key")
+        assert changed_files(p) == {
+            f"{side}_tls_cert_file": effect, f"{side}_tls_key_file": effect}, side
+        for end, text in zip(("crt", "key"), old):
+            write(folder / f"{side}.{end}", text)
+    for side in ("client", "server"):
+        with open(folder / f"{side}.ca", "a", encoding="utf-8") as f:
+            f.write("# the same certificate, and a line\n")
+    assert changed_files(p) == {"client_tls_ca_file": effects["client"],
+                                "server_tls_ca_file": effects["server"]}
+
+
+def test_a_file_that_is_not_in_use_or_has_another_name_is_not_told_of(with_files):
+    p, folder, _ = with_files
+    write(folder / "hba2", "local all all trust\n" + HBA)
+    p.settings.update(auth_hba_file=str(folder / "hba2"))
+    p.write_config()
+    assert [row["what"] for row in dry_run(p)] == ["setting"]
+    p.settings.update(auth_type="trust", client_tls_sslmode="disable")
+    p.write_config()
+    p.admin("RELOAD")
+    write(folder / "hba2", HBA)
+    with open(folder / "client.ca", "a", encoding="utf-8") as f:
+        f.write("# a line\n")
+    assert dry_run(p) == []
 
 
 def test_dry_run_of_a_bad_file_says_what_is_wrong(pooler):

@@ -96,12 +96,36 @@ START_TEST(equal_snapshots_differ_in_nothing)
 }
 END_TEST
 
+START_TEST(files_with_other_contents_are_told_while_they_have_their_names)
+{
+	struct conf *a = fixture_conf("[pgweir]\nauth_hba_file = h\nserver_tls_ca_file = a\n");
+	struct conf *b = fixture_conf("[pgweir]\nauth_hba_file = h\nserver_tls_ca_file = b\n");
+
+	for (unsigned i = 0; i < CONF_FILES; i++) {
+		a->file_marks[i] = 7;
+		b->file_marks[i] = 7;
+	}
+	b->file_marks[CONF_FILE_HBA] = 8;
+	b->file_marks[CONF_FILE_SERVER_CA] = 8;   /* told as the setting that it is */
+	b->file_marks[CONF_FILE_CLIENT_CERT] = 0; /* not in use any more */
+	a->file_marks[CONF_FILE_IDENT] = 0;
+	b->file_marks[CONF_FILE_PATRONI_CA] = 8;
+	ck_assert_int_eq(conf_diff(a, b, tell, NULL), OK);
+	ck_assert_str_eq(told, "setting server_tls_ca_file: a -> b\n"
+			       "file auth_hba_file contents: old -> new\n"
+			       "file patroni_tls_ca_file contents: old -> new\n");
+	conf_free(a);
+	conf_free(b);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("diff");
 
 	tcase_add_checked_fixture(tc, setup, fixture_fini);
 	tcase_add_test(tc, every_difference_is_told_and_nothing_else);
+	tcase_add_test(tc, files_with_other_contents_are_told_while_they_have_their_names);
 	tcase_add_test(tc, equal_snapshots_differ_in_nothing);
 	return unit_run("diff", tc);
 }
