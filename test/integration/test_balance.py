@@ -107,9 +107,10 @@ def test_the_primary_takes_its_share_of_reads_only_if_asked_to(own_site, routed)
 
 
 def test_replicas_share_reads_by_weight(own_site, routed):
-    """One read at a time, as long on either: chance alone decides, and it heeds the weights."""
+    """One read at a time, as long on either, and with nothing that it must have seen: chance alone
+    decides, and it heeds the weights."""
     light, heavy = (name_of(s) for s in own_site.cluster.standbys)
-    p = routed("weight=1,1,3", slow_start=0)
+    p = routed("weight=1,1,3 consistency=eventual", slow_start=0)
 
     def share_of(node):
         """Of reads that take so long that nothing else does."""

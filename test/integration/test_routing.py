@@ -425,7 +425,7 @@ DROP_FOREIGN = """
 
 
 def test_what_reaches_a_foreign_table_runs_on_the_primary(site, where, superuser):
-    """Plain, as a partition, behind views. A replica would answer it as well: nothing is refused."""
+    """Plain, as a partition, behind views. Replicas would answer it too: nothing is refused."""
     if superuser("SELECT count(*) FROM pg_available_extensions WHERE name = 'postgres_fdw'") != "1":
         pytest.skip("there is no postgres_fdw here")
     superuser(FOREIGN.format(port=site.cluster.primary.port, password=site.passwords["app"]))
