@@ -7,8 +7,8 @@ Each statement is sent a few times and many more times, with another number in i
 difference is what the units cost. Exits with 1 if memory is allocated for one.
 
     choice.py PGWEIR [--write]   the table; --write puts it in docs/benchmarks.md
-    choice.py PGWEIR --check     none of them may cost 3,000 instructions, or memory
-
+    choice.py PGWEIR --check     none of them may cost 3,000 instructions, but for those that are
+                                 walked, and none may cost memory
 """
 import argparse
 import glob
@@ -32,12 +32,14 @@ from tools import proc  # noqa: E402  pylint: disable=wrong-import-position
 from tools.cluster import Cluster  # noqa: E402  pylint: disable=wrong-import-position
 
 FEW, MANY = 100, 1100
-BOUND = 3000  # instructions; none of the statements is longer than 205 bytes
+BOUND = 3000  # instructions; none of the statements is longer than 206 bytes
+WALKED = "walked"  # so begin the names of those that the bound is not for
 LEAST = 500  # a figure below this means that nothing was counted
-STATEMENTS = ("pgbench's select", "pgbench's update", "a join", "Django's")
+STATEMENTS = ("pgbench's select", "pgbench's update", "a join", "Django's", "with FOR UPDATE",
+              "walked: E'…'")
 TABLES = """
     CREATE TABLE users (id int, name text, email text);
-    CREATE TABLE orders (user_id int, total int, status text, created_at timestamptz);
+    CREATE TABLE orders (id int, user_id int, total int, status text, created_at timestamptz);
     CREATE TABLE app_user (id int, username text, email text, is_active bool);
     GRANT ALL ON users, orders, app_user TO {user};"""
 
@@ -108,17 +110,18 @@ def count(folder, cluster, program, name):
             round((many.allocations - few.allocations) / (MANY - FEW), 1))
 
 
-def is_good(row):
+def is_good(row, name):
     _, instructions, allocated = row
-    return LEAST < instructions < BOUND and allocated == 0
+    return LEAST < instructions and allocated == 0 and (
+        instructions < BOUND or name.startswith(WALKED))
 
 
-def count_well(folder, *args):
+def count_well(folder, cluster, program, name):
     """The same, and once more if it is too much: what comes by the clock only adds."""
     rows = []
-    while len(rows) < roundtrip.TRIES and not any(map(is_good, rows)):
-        rows.append(count(f"{folder}.{len(rows)}", *args))
-    return min(rows, key=lambda row: (not is_good(row), row[1]))
+    while len(rows) < roundtrip.TRIES and not any(is_good(row, name) for row in rows):
+        rows.append(count(f"{folder}.{len(rows)}", cluster, program, name))
+    return min(rows, key=lambda row: (not is_good(row, name), row[1]))
 
 
 def table(rows):
@@ -154,7 +157,7 @@ def main():
     print(text)
     if args.write:
         report.write_section(f"{TOP}/docs/benchmarks.md", "choice", text)
-    bad = [name for name, row in rows.items() if not is_good(row)]
+    bad = [name for name, row in rows.items() if not is_good(row, name)]
     for name in bad:
         print(f"FAILED: {name}: {rows[name][1]:,.0f} instructions, {rows[name][2]} allocations; "
               f"less than {BOUND:,} and none are wanted")

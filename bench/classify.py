@@ -4,7 +4,8 @@
 A count is the same on every run and every machine with the same compiler: it says what a change
 costs where a clock would not. Each statement is judged a thousand times, with another number in
 it each time, against the catalog of the routing tests. --write puts the table in
-docs/benchmarks.md. Exits with 1 if a routed statement of 200 bytes costs 3,000 instructions.
+docs/benchmarks.md. Exits with 1 if a statement of 200 bytes costs 3,000 instructions, but for those that
+are walked.
 """
 import argparse
 import os
@@ -30,8 +31,20 @@ STATEMENTS = {
                 'ORDER BY "app_user"."username" ASC LIMIT 21',
     "with WITH": "WITH recent AS (SELECT id, total FROM orders WHERE user_id = # ORDER BY id "
                  "DESC LIMIT 10) SELECT count(*), sum(total), max(id) FROM recent",
-    "walked: two statements": "SELECT abalance FROM pgbench_accounts WHERE aid = #; SELECT 1",
-    "walked: a dangerous name": "SELECT nextval('orders_id_seq'), #",
+    "two statements": "SELECT id, total, status FROM orders WHERE user_id = # AND status <> 'paid' "
+                      "ORDER BY id; SELECT count(*), max(created_at) FROM orders WHERE user_id = # "
+                      "AND created_at > '2024-01-01'",
+    "a comment ahead": "/* app:shop,controller:orders,action:index */ SELECT o.id, o.total FROM "
+                       "orders o WHERE o.user_id = # AND o.status = 'shipped' AND o.total > 100 "
+                       "ORDER BY o.created_at DESC LIMIT 20",
+    "with FOR UPDATE": "SELECT id, user_id, total, status, created_at FROM orders WHERE user_id = # "
+                       "AND status = 'open' AND total < 1000 ORDER BY created_at FOR UPDATE SKIP LOCKED",
+    "walked: E'…'": "SELECT us.id, us.name, us.email, o.total FROM users us JOIN orders o ON "
+                    "o.user_id = us.id WHERE o.status = E'it\\'s' AND o.created_at > '2024-01-01' AND "
+                    "us.id = # ORDER BY o.created_at DESC LIMIT 5",
+    "walked: a dangerous name": "SELECT nextval('orders_id_seq'), us.id, us.name, us.email, o.total "
+                                "FROM users us JOIN orders o ON o.user_id = us.id WHERE o.status = "
+                                "'shipped' AND us.id = # ORDER BY o.created_at DESC LIMIT 5",
     "walked: BEGIN": "BEGIN",
 }
 
@@ -91,9 +104,8 @@ def main():
     print(text, end="")
     if args.write:
         write(text)
-    over = [name for name, (length, where, instructions) in rows.items()
-            if where == "replica" and instructions * BOUND[0] > BOUND[1] * length
-            and not name.startswith("walked")]
+    over = [name for name, (length, _, instructions) in rows.items()
+            if instructions * BOUND[0] > BOUND[1] * length and not name.startswith("walked")]
     for name in over:
         print(f"over {BOUND[1]:,} instructions for {BOUND[0]} bytes: {name}")
     return 1 if over else 0

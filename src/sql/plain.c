@@ -53,12 +53,36 @@ struct plain {
 	const uint8_t *end; /* on the NUL */
 	uint32_t opts;
 	const struct catalog *cat;
-	bool blind;      /* every function that is called may do anything */
-	uint32_t depth;  /* of parentheses */
-	enum word verb;  /* the statement's */
-	bool with;       /* a WITH was met: a verb behind it may be one */
-	bool high_valid; /* the bytes from the first one >= 0x80 on are valid */
+	bool blind;           /* every function that is called may do anything */
+	uint32_t depth;       /* of parentheses */
+	enum word verb;       /* the statement's */
+	bool with;            /* a WITH was met: a verb behind it may be one */
+	bool high_valid;      /* the bytes from the first one >= 0x80 on are valid */
+	uint16_t n_more;      /* statements behind the first; saturates */
+	const uint8_t *start; /* the statement's verb, or the parenthesis before it */
+	const uint8_t *locks; /* the first FOR of a FOR UPDATE or its kin, or NULL */
 };
+
+static inline const uint8_t *word_end(const uint8_t *p)
+{
+	while (IS_IN_WORD(p[0])) {
+		if (!IS_IN_WORD(p[1]))
+			return p + 1;
+		if (!IS_IN_WORD(p[2]))
+			return p + 2;
+		if (!IS_IN_WORD(p[3]))
+			return p + 3;
+		p += 4;
+	}
+	return p;
+}
+
+static const uint8_t *skip_blanks(const uint8_t *p)
+{
+	while (*p == ' ' || (*p >= '\t' && *p <= '\r'))
+		p++;
+	return p;
+}
 
 bool plain_minds(enum word w)
 {
@@ -84,8 +108,59 @@ static bool modifies(const struct plain *pl)
 	return pl->verb == WORD_INSERT || pl->verb == WORD_UPDATE || pl->verb == WORD_DELETE;
 }
 
-/* Does nothing turn at this word? */
-static bool word_is_harmless(struct plain *pl, enum word w)
+/* A reserved word is a name only behind a dot. May one be before `p`? */
+static bool is_behind_dot(const uint8_t *p)
+{
+	while (*--p == ' ') {
+	}
+	return *p == '.' || *p == '/' || (*p >= '\t' && *p <= '\r');
+}
+
+static uint64_t hash_of(const uint8_t *p, const uint8_t *end)
+{
+	uint64_t h = WORD_HASH_SEED;
+
+	for (; p < end; p++)
+		h = word_hash_step(h, *p >= 'A' && *p <= 'Z' ? *p | 0x20 : *p);
+	return h;
+}
+
+/* The word behind blanks at `p`; NOT_A_WORD: none that is known. A comment may hide it. */
+static enum word word_behind(const uint8_t *p, bool *hidden)
+{
+	p = skip_blanks(p);
+	*hidden = classes[*p] == P_COMMENT;
+	return IS_LETTER(*p) ? word_find(hash_of(p, word_end(p))) : NOT_A_WORD;
+}
+
+/* FOR at `p`, which ends at `end`: only what locks rows matters, outside of substring(x for
+ * update).
+ */
+static bool judge_for(struct plain *pl, const uint8_t *p, const uint8_t *end)
+{
+	bool hidden;
+	enum word next = word_behind(end, &hidden);
+
+	if (hidden || is_behind_dot(p))
+		return false;
+	if (next != WORD_UPDATE && next != WORD_SHARE && next != WORD_NO && next != WORD_KEY)
+		return true;
+	if (pl->locks == NULL)
+		pl->locks = p;
+	return pl->depth == 0;
+}
+
+/* CURRENT, which ends at `end`: only CURRENT OF matters. */
+static bool judge_current(const uint8_t *end)
+{
+	bool hidden;
+	enum word next = word_behind(end, &hidden);
+
+	return !hidden && next != WORD_OF;
+}
+
+/* Does nothing turn at this word, from `p` to `end`? */
+static bool word_is_harmless(struct plain *pl, enum word w, const uint8_t *p, const uint8_t *end)
 {
 	switch ((int)w) {
 	case WORD_INSERT:
@@ -97,8 +172,10 @@ static bool word_is_harmless(struct plain *pl, enum word w)
 		pl->with = true;
 		return true;
 	case WORD_FOR:
-	case WORD_INTO:
+		return judge_for(pl, p, end);
 	case WORD_CURRENT:
+		return judge_current(end);
+	case WORD_INTO:
 	case WORD_PG_PREPARED_STATEMENTS:
 		return false;
 	case WORD_DEFAULT: /* may be that of a column, and advance a sequence */
@@ -128,14 +205,6 @@ static bool bits_are_harmless(const struct plain *pl, uint32_t bits, const uint8
 	return bits == 0 || ((bits & ~of_calls) == 0 && is_not_called(after));
 }
 
-/* A reserved word is a name only behind a dot. May one be before `p`? */
-static bool is_behind_dot(const uint8_t *p)
-{
-	while (*--p == ' ') {
-	}
-	return *p == '.' || *p == '/' || (*p >= '\t' && *p <= '\r');
-}
-
 static bool is_key_word(enum word w, const uint8_t *p)
 {
 	return word_category(w) == WORD_R && !is_behind_dot(p);
@@ -145,13 +214,10 @@ static bool is_key_word(enum word w, const uint8_t *p)
 static __attribute__((noinline)) bool judge_word(
 	struct plain *pl, const uint8_t *p, const uint8_t *end)
 {
-	uint64_t h = WORD_HASH_SEED;
-	enum word w;
+	uint64_t h = hash_of(p, end);
+	enum word w = word_find(h);
 
-	for (const uint8_t *q = p; q < end; q++)
-		h = word_hash_step(h, *q >= 'A' && *q <= 'Z' ? *q | 0x20 : *q);
-	w = word_find(h);
-	return word_is_harmless(pl, w) &&
+	return word_is_harmless(pl, w, p, end) &&
 	       (is_key_word(w, p) || bits_are_harmless(pl, catalog_find(pl->cat, h), end));
 }
 
@@ -164,20 +230,6 @@ static bool judge_quoted(const struct plain *pl, const uint8_t *p, const uint8_t
 }
 
 /* From here on a NULL says: not plain. */
-
-static inline const uint8_t *word_end(const uint8_t *p)
-{
-	while (IS_IN_WORD(p[0])) {
-		if (!IS_IN_WORD(p[1]))
-			return p + 1;
-		if (!IS_IN_WORD(p[2]))
-			return p + 2;
-		if (!IS_IN_WORD(p[3]))
-			return p + 3;
-		p += 4;
-	}
-	return p;
-}
 
 /* Behind all from `p` on that means nothing: such bytes, and words that the filter does not have.
  */
@@ -288,26 +340,20 @@ static const uint8_t *take_comment(const uint8_t *p)
 	}
 	if (p[0] != '/' || p[1] != '*')
 		return p + 1;
-	for (p += 2; p[0] != '*' || p[1] != '/'; p++)
+	for (p += 2;; p++) {
+		while (classes[*p] < P_COMMENT && *p != '*')
+			p++;
+		if (p[0] == '*' && p[1] == '/')
+			return p + 2;
 		if (classes[*p] == P_NUL || classes[*p] == P_HIGH || (p[0] == '/' && p[1] == '*'))
 			return NULL;
-	return p + 2;
-}
-
-/* Is the semicolon at `p` the text's end? */
-static bool is_last(const struct plain *pl, const uint8_t *p)
-{
-	do
-		p++;
-	while (*p == ' ' || (*p >= '\t' && *p <= '\r'));
-	return p == pl->end;
+	}
 }
 
 /* May what stands before the parenthesis at `p` be a function's name? */
 static __attribute__((noinline)) bool may_be_call(const struct plain *pl, const uint8_t *p)
 {
-	const uint8_t *end, *q;
-	uint64_t h = WORD_HASH_SEED;
+	const uint8_t *end;
 	enum word w;
 
 	do
@@ -317,58 +363,9 @@ static __attribute__((noinline)) bool may_be_call(const struct plain *pl, const 
 		return *p == '"' || *p == '/' || *p == '-';
 	for (end = p + 1; p > pl->text && IS_IN_WORD(p[-1]);)
 		p--;
-	for (q = p; q < end; q++)
-		h = word_hash_step(h, *q >= 'A' && *q <= 'Z' ? *q | 0x20 : *q);
-	w = word_find(h);
+	w = word_find(hash_of(p, end));
 	return p == pl->text || is_behind_dot(p) ||
 	       (word_category(w) != WORD_C && word_category(w) != WORD_R);
-}
-
-/* Behind what stands at `p`, which is no quoted name. */
-static inline const uint8_t *take_next(struct plain *pl, const uint8_t *p)
-{
-	switch (classes[*p]) {
-	case 0 ... P_LETTER_MAX:
-		return take_known(pl, p);
-	case P_OPEN:
-		if (pl->blind && may_be_call(pl, p))
-			return NULL;
-		pl->depth++;
-		return p + 1;
-	case P_CLOSE:
-		return pl->depth-- > 0 ? p + 1 : NULL;
-	case P_QUOTE:
-		return take_string(pl, p);
-	case P_DIGIT:
-		return take_digits(p);
-	case P_DOLLAR:
-		return take_parameter(p);
-	case P_COMMENT:
-		return take_comment(p);
-	case P_SEMICOLON:
-		return pl->depth == 0 && is_last(pl, p) ? pl->end : NULL;
-	default: /* begins nothing that is plain */
-		return NULL;
-	}
-}
-
-/* Is everything from `p` on harmless? */
-static bool judge_rest(struct plain *pl, const uint8_t *p)
-{
-	do {
-		p = skip_unknown(&pl->cat->filter, p);
-		if (p == pl->end)
-			return pl->depth == 0;
-		p = *p == '"' ? take_quoted(pl, p) : take_next(pl, p);
-	} while (p != NULL);
-	return false;
-}
-
-static const uint8_t *skip_blanks(const uint8_t *p)
-{
-	while (*p == ' ' || (*p >= '\t' && *p <= '\r'))
-		p++;
-	return p;
 }
 
 /* Behind the word at `p` if it is that: `low` has its n letters in lower case, n below 8. */
@@ -438,10 +435,108 @@ static inline const uint8_t *take_verb(struct plain *pl, const uint8_t *p)
 	}
 }
 
-static void write_verdict(const struct plain *pl, const uint8_t *verb, struct sql_verdict *out)
+/* At the first token from `p` on that is no comment. */
+static const uint8_t *skip_comments(const uint8_t *p)
+{
+	for (;;) {
+		p = skip_blanks(p);
+		if ((p[0] != '-' || p[1] != '-') && (p[0] != '/' || p[1] != '*'))
+			return p;
+		p = take_comment(p);
+		if (p == NULL)
+			return NULL;
+	}
+}
+
+/* Behind the verb of a statement that begins with comments, or with a parenthesis: SELECT. */
+static COLD const uint8_t *take_odd_start(struct plain *pl, const uint8_t *p)
+{
+	p = skip_comments(p);
+	if (p == NULL)
+		return NULL;
+	pl->start = p;
+	if (*p != '(')
+		return take_verb(pl, p);
+	for (; *p == '('; p = skip_blanks(p + 1))
+		pl->depth++;
+	p = take_verb(pl, p);
+	return pl->verb == WORD_SELECT ? p : NULL;
+}
+
+/* Behind the verb of the statement that begins at `p`, or the INTO of an INSERT. */
+static inline const uint8_t *take_start(struct plain *pl, const uint8_t *p)
+{
+	pl->start = p;
+	return IS_LETTER(*p) ? take_verb(pl, p) : take_odd_start(pl, p);
+}
+
+/* Behind the semicolon at `p` and the verb that follows it: several statements have to be reads. */
+static COLD const uint8_t *take_semicolon(struct plain *pl, const uint8_t *p)
+{
+	if (pl->depth != 0)
+		return NULL;
+	p = skip_comments(p + 1);
+	if (p == NULL || p == pl->end)
+		return p;
+	if (modifies(pl))
+		return NULL;
+	pl->with = false;
+	if (pl->n_more < UINT16_MAX - 1)
+		pl->n_more++;
+	p = take_start(pl, p);
+	return modifies(pl) ? NULL : p;
+}
+
+/* Behind what stands at `p`, which is no quoted name. */
+static inline const uint8_t *take_next(struct plain *pl, const uint8_t *p)
+{
+	switch (classes[*p]) {
+	case 0 ... P_LETTER_MAX:
+		return take_known(pl, p);
+	case P_OPEN:
+		if (pl->blind && may_be_call(pl, p))
+			return NULL;
+		pl->depth++;
+		return p + 1;
+	case P_CLOSE:
+		return pl->depth-- > 0 ? p + 1 : NULL;
+	case P_QUOTE:
+		return take_string(pl, p);
+	case P_DIGIT:
+		return take_digits(p);
+	case P_DOLLAR:
+		return take_parameter(p);
+	case P_COMMENT:
+		return take_comment(p);
+	case P_SEMICOLON:
+		return take_semicolon(pl, p);
+	default: /* begins nothing that is plain */
+		return NULL;
+	}
+}
+
+/* Is everything from `p` on harmless? */
+static bool judge_rest(struct plain *pl, const uint8_t *p)
+{
+	do {
+		p = skip_unknown(&pl->cat->filter, p);
+		if (p == pl->end)
+			return pl->depth == 0;
+		p = *p == '"' ? take_quoted(pl, p) : take_next(pl, p);
+	} while (p != NULL);
+	return false;
+}
+
+static void write_verdict(const struct plain *pl, struct sql_verdict *out)
 {
 	memset(out, 0, offsetof(struct sql_verdict, effects));
-	out->n_stmts = 1;
+	out->n_stmts = (uint16_t)(pl->n_more + 1u);
+	if (!modifies(pl) && pl->locks != NULL) {
+		out->cls = SQL_WRITE;
+		out->cause = CAUSE_LOCKING;
+		out->at = (struct sql_view){.off = (uint32_t)(pl->locks - pl->text), .len = 3};
+		return;
+	}
 	if (!modifies(pl) && pl->blind) {
 		out->cls = SQL_READ;
 		out->cause = CAUSE_NO_CATALOG;
@@ -455,7 +550,7 @@ static void write_verdict(const struct plain *pl, const uint8_t *verb, struct sq
 	}
 	out->cls = SQL_WRITE;
 	out->cause = CAUSE_VERB;
-	out->at = (struct sql_view){.off = (uint32_t)(verb - pl->text), .len = 6};
+	out->at = (struct sql_view){.off = (uint32_t)(pl->start - pl->text), .len = 6};
 	if (pl->verb == WORD_INSERT || pl->blind)
 		out->flags = SQLV_MAY_ADVANCE;
 }
@@ -467,15 +562,15 @@ bool plain_judge(const char *sql, size_t len, uint32_t opts, const struct catalo
 		.end = (const uint8_t *)sql + len,
 		.opts = opts,
 		.cat = cat};
-	const uint8_t *verb = skip_blanks(pl.text), *p;
+	const uint8_t *p;
 
 	if (cat == NULL || !catalog_is_plain(cat) || (opts & SQL_ENC_UNSAFE) != 0 ||
 		len > SQL_LEN_MAX)
 		return false;
 	pl.blind = catalog_is_blind(cat);
-	p = take_verb(&pl, verb);
+	p = take_start(&pl, skip_blanks(pl.text));
 	if (p == NULL || !judge_rest(&pl, p))
 		return false;
-	write_verdict(&pl, verb, out);
+	write_verdict(&pl, out);
 	return true;
 }

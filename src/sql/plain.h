@@ -1,6 +1,6 @@
 /*
  * plain - the statements that hide nothing, judged in one look over their bytes.
- * Most texts are one SELECT, INSERT, UPDATE or DELETE in which nothing stands that the catalog
+ * Most texts are reads, or one INSERT, UPDATE or DELETE, in which nothing stands that the catalog
  * knows or that turns the walk (walk.c). This is found out without making tokens, several times
  * faster than by walking; whatever is not as plain as that is left to the walk.
  * Owns:    nothing. Touches: nothing else; no allocation, one pass, no recursion.

@@ -53,6 +53,18 @@ static const char *const plain[] = {
 	"insert into t values (1, default)",
 	"INSERT INTO t VALUES (1) ON CONFLICT DO UPDATE SET a = 1",
 	"SELECT q234567890123456789012345678901234567890123456789012345678901234",
+	"SELECT 1; SELECT 2",
+	"SELECT a FROM t ; -- and\n WITH x AS (SELECT 1) SELECT * FROM x;",
+	"SELECT 1; /* the end */",
+	"/* a hint */ SELECT 1",
+	"-- why\n/* a *//* b */SELECT 1",
+	"/* c */ UPDATE t SET a = 1",
+	"(SELECT 1) UNION (SELECT 2)",
+	"( (SELECT 1)) LIMIT 1",
+	"SELECT 1 FROM t FOR UPDATE",
+	"SELECT 1 FROM t for\nno key update of t skip locked; SELECT 2",
+	"SELECT substring(a FROM 2 FOR 3) FROM t",
+	"SELECT sum(a) OVER (ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING) FROM t",
 };
 
 static const char *const not_plain[] = {
@@ -61,7 +73,12 @@ static const char *const not_plain[] = {
 	"SELECTED",
 	"SELECT$ 1",
 	"SELECT\xc3\xbc 1",
-	"SELECT 1; SELECT 2",
+	"SELECT 1;; SELECT 2",
+	"SELECT 1; SELECT 2)",
+	"SELECT 1; UPDATE t SET a = 1",
+	"UPDATE t SET a = 1; SELECT 1",
+	"SELECT 1; BEGIN",
+	"SELECT (1; SELECT 1)",
 	"SELECT (1",
 	"SELECT 1)",
 	"SELECT (1;)",
@@ -93,9 +110,13 @@ static const char *const not_plain[] = {
 	"SELECT * FROM wview",
 	"SELECT 1::dom",
 	"SELECT nextval('s')",
-	"SELECT 1 FOR UPDATE",
+	"SELECT substring(a FOR update) FROM t",
+	"SELECT 1 FROM t FOR /* no */ UPDATE",
+	"SELECT x.for update",
+	"WITH a AS (SELECT 1) SELECT * FROM a FOR UPDATE",
 	"SELECT 1 INTO t",
 	"SELECT 1 FROM t WHERE CURRENT OF c",
+	"SELECT 1 FROM t WHERE CURRENT/**/OF c",
 	"WITH:it",
 	"SELECT x.select(1)",
 	"SELECT x. select(1)",
@@ -107,20 +128,29 @@ static const char *const not_plain[] = {
 	"UPDATE t SET a = DEFAULT",
 	"UPDATE trig SET a = 1",
 	"INSERT t",
-	"(SELECT 1)",
-	"/* a hint */ SELECT 1",
+	"(VALUES (1)) UNION (SELECT 1)",
+	"((SELECT 1)",
+	"(UPDATE t SET a = 1)",
+	"- - SELECT 1",
+	"/ SELECT 1",
+	"-- \xc3\xbc\nSELECT 1",
+	"/* \xc3\xbc */ SELECT 1",
+	"/* /* */ */ SELECT 1",
+	"/* SELECT 1",
 	"SELECT a23456789012345678901234567890123456789012345678901234567890123x4",
 };
 
 /* Pieces of statements: what stands in the catalog, what turns the walk, what ends or opens. */
 static const char *const pieces[] = {
 	"select", "SELECT", "insert into", "update", "delete", "merge", "with", "for", "for update",
-	"into", "current", "current of", "default", "from", "where", "as", "values", "table", "set",
+	"into", "current", "current of", "current row",
+	"for no key update", "for/**/update", "; select", ";(SELECT", "; /* c */ with a as (",
+	"default", "from", "where", "as", "values", "table", "set",
 	"writer", "WRITER", "\"writer\"", "\"Mixed\"", "Mixed", "touch", "unlog", "wview", "dom",
 	"trig", "nextval", "set_config", "currval", "pg_reload_conf", "current_setting", "a", "b1",
 	"t", "x$", "_y", "a234567890123456789012345678901234567890123456789012345678901234",
 	"q234567890123456789012345678901234567890123456789012345678901234567",
-	"(", ")", "(", ")", "()", "[", "]", ",", ".", ".", "*", "+", "-", "--", "--\n", "/", "/*",
+	"(", ")", "(", ")", "()", "[", "]", ",", ".", ".", "*", "+", "-", "--", "--\n", "-- c\n", "/", "/*",
 	"*/", "/* c */", ";", "::", ":=", ":", "=", "<>", "&", "|", "||", "@!@", "%", "?", "\\",
 	"{", "$", "$1", "$$", "$a$", "'", "''", "'x'", "e", "E'a\\'", "n'", "u&", "U&\"a\"", "b",
 	"x'1'", "\"", "\"\"", "\"a\"", "1", "12", "1.", ".5", "1e5", "0x1", "\n", "\t", " ", "  ",
@@ -213,7 +243,8 @@ static uint32_t below(uint64_t *r, size_t n)
 static size_t make_text(uint64_t *r, char *buf)
 {
 	static const char *const verbs[] = {"SELECT ", "select ", "with a as (", "WITH ",
-		"UPDATE t SET ", "DELETE FROM ", "INSERT INTO t ", " insert\n into "};
+		"UPDATE t SET ", "DELETE FROM ", "INSERT INTO t ", " insert\n into ",
+		"/* c */ SELECT ", "-- c\nselect ", "(SELECT ", "( (select "};
 	uint32_t n = below(r, PIECES_MAX);
 	size_t len = (size_t)sprintf(buf, "%s", verbs[below(r, sizeof verbs / sizeof verbs[0])]);
 
