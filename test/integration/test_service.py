@@ -331,6 +331,29 @@ def test_sockets_that_are_handed_over_are_used_and_left_listening(site):
             pass
 
 
+def test_sockets_that_are_handed_over_go_on_at_a_takeover(site):
+    with Sockets() as sockets:
+        clients = sockets.tcp("postgres")
+        path = sockets.unix("postgres", f"{site.new_folder()}/.s.PGSQL.5432")
+        p = sockets.hand_to(site.pgweir(settings={**SETTINGS, "workers": 2,
+                                                  "pidfile": "{folder}/pid"}))
+        p.port = clients
+        s = Succession(p.start())
+        with p.raw() as stays:
+            for _ in range(2):
+                s.wait_ended(s.replace())
+                assert stays.value("SELECT 1") == "1"
+                with p.raw() as client:
+                    assert client.value("SELECT 2") == "2"
+                assert p.psql("-h", os.path.dirname(path), "-p", "5432", "-c", "SELECT 7") == "7\n"
+                with open(f"{p.folder}/pid", encoding="utf-8") as f:
+                    assert int(f.read()) == s.pid
+        s.stop()
+        assert os.path.exists(path)  # the manager's
+        with socket.create_connection(("127.0.0.1", clients)):
+            pass
+
+
 def test_what_is_handed_over_to_another_process_is_not_touched(site):
     with site.pgweir(environment={"LISTEN_PID": "1", "LISTEN_FDS": "1"}) as p:
         with p.raw() as client:

@@ -11,7 +11,8 @@ import pytest
 
 import pgwire
 from fakeserver import FakeServer
-from rawclient import RawClient
+from pgwire import Closed
+from rawclient import RawClient, ServerError
 from succession import SETTINGS, Succession
 from tools import proc
 
@@ -195,6 +196,61 @@ def test_stats_port_goes_on(succession):
         s.wait_ended(old)
 
 
+@pytest.mark.parametrize("way", ["unix", "admin"])
+def test_every_way_in_goes_on(succession, way):
+    """Beside TCP: a unix socket and admin_port. Nobody is refused in between, and the pid file names
+    who serves."""
+    admin_port = proc.free_port()
+    s = succession(settings={"unix_socket_dir": "{folder}", "admin_port": admin_port,
+                             "pidfile": "{folder}/pid"})
+    path = f"{s.daemon.folder}/.s.PGSQL.{s.daemon.port}"
+    made = os.stat(path).st_ino
+    stop, failed, done = threading.Event(), [], [0]
+
+    def come():
+        if way == "admin":
+            with RawClient(admin_port) as console:
+                console.login("admin", s.daemon.passwords["admin"], "pgweir")
+        else:
+            conn = s.daemon.connect(host=s.daemon.folder)
+            assert value(conn, "SELECT 1") == 1
+            conn.close()
+
+    def come_and_go():
+        try:
+            while not stop.is_set():
+                come()
+                done[0] += 1
+        except Exception as e:  # pylint: disable=broad-except
+            failed.append(repr(e))
+    stays = s.daemon.connect(host=s.daemon.folder)
+    value(stays, "SELECT set_config('app.user_id', '42', false)")
+    threads = [threading.Thread(target=come_and_go) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(3):
+            s.wait_ended(s.replace())
+            with open(f"{s.daemon.folder}/pid", encoding="utf-8") as f:
+                assert int(f.read()) == s.pid
+            had = done[0]
+            proc.wait_until("more clients", lambda had=had: failed or done[0] > had + 10)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert failed == []
+    assert os.stat(path).st_ino == made
+    assert value(stays, "SHOW app.user_id") == "42"
+    stays.close()
+    with RawClient(admin_port) as client, pytest.raises((ServerError, Closed)):
+        client.login("app", s.daemon.passwords["app"], "app")  # for the console alone, still
+        client.query("SELECT 1").check()
+    s.stop()
+    s.pids.clear()
+    assert not os.path.exists(path) and not os.path.exists(f"{s.daemon.folder}/pid")
+
+
 def test_new_clients_are_the_new_process_s(succession):
     s = succession()
     old = s.replace()
@@ -306,13 +362,23 @@ def connected_ports():
     return {str(int(row[1].split(":")[1], 16)) for row in rows if row[3] == "01"}
 
 
-def test_ten_takeovers_under_load_lose_nothing(succession, site, new_table, superuser):
-    s, table = succession(site.app_on([site.cluster.primary], "pool_size=10")), new_table()
+# What bounds the servers to ten, and whose pools share them.
+BUDGETS = {
+    "pool_size": ("pool_size=10", {}, ["app"]),
+    "max_db_connections": ("pool_size=8 max_db_connections=10", {}, ["app", "other"]),
+    "max_node_connections": ("pool_size=8", {"max_node_connections": 10}, ["app", "other"])}
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_ten_takeovers_under_load_lose_nothing(succession, site, new_table, superuser, budget):
+    more, settings, users = BUDGETS[budget]
+    s, table = succession(site.app_on([site.cluster.primary], more), settings), new_table()
+    site.cluster.primary.sql(f"GRANT ALL ON {table} TO PUBLIC", "app")
     stop, failed, done, most = threading.Event(), [], [0] * 40, []
 
     def work(i):
         try:
-            conn = s.daemon.connect()
+            conn = s.daemon.connect(users[i % len(users)])
             while not stop.is_set():
                 with conn.cursor() as cur:
                     cur.execute("BEGIN")
@@ -326,7 +392,8 @@ def test_ten_takeovers_under_load_lose_nothing(succession, site, new_table, supe
             failed.append(repr(e))
     def count_backends():
         while not stop.is_set():
-            ports = superuser("SELECT client_port FROM pg_stat_activity WHERE usename = 'app'")
+            ports = superuser("SELECT client_port FROM pg_stat_activity "
+                              "WHERE usename IN ('app', 'other')")
             most.append(len(connected_ports() & set(ports.split())))
     threads = [threading.Thread(target=count_backends)]
     threads += [threading.Thread(target=work, args=(i,)) for i in range(40)]
@@ -342,7 +409,7 @@ def test_ten_takeovers_under_load_lose_nothing(succession, site, new_table, supe
             t.join()
     assert failed == []
     assert min(done) > 0
-    assert max(most) <= 10  # both processes together
+    assert (8 if len(users) > 1 else 0) < max(most) <= 10  # both processes together
     assert int(superuser(f"SELECT count(*) FROM {table}")) == sum(done)
 
 
