@@ -226,9 +226,6 @@ test_counted() {
 test_full() {
 	test_builds plain asan tsan clang clang-asan
 	test_costs
-	test_part "make check-format" make -C "$BUILD/plain" check-format
-	test_part "make distcheck" make -C "$BUILD/plain" distcheck
-	test_counted "flat costs" plain bench/flat.py "$BUILD/plain/src/pgweir"
 	test_in_lanes "$((LANES + 1))" "${FULL_PARTS[@]}"
 }
 
@@ -281,6 +278,13 @@ test_drivers() { # VARIANT [OPTION]
 	step "Drivers, each against PostgreSQL and through pgweir ($*)"
 	# shellcheck disable=SC2086
 	test_counted "$name" "$1" test/drivers/run ${2:-} --work "$BUILD/${name//[^a-z0-9]/-}"
+}
+
+test_distribution() {
+	step "Format, distribution, instructions where there is more of everything"
+	test_part "make check-format" make -C "$BUILD/plain" check-format
+	test_part "make distcheck" make -C "$BUILD/plain" distcheck
+	test_counted "flat costs" plain bench/flat.py "$BUILD/plain/src/pgweir"
 }
 
 test_debian_package() {
