@@ -275,8 +275,8 @@ const struct setting settings[] = {
 			"closes"},
 	{ROW(G, PROCESS, INT, "drain_rate", drain_rate), .flags = SETTING_OURS, .def = "0",
 		.max = COUNT,
-		.help = "idle clients that SHUTDOWN WAIT_FOR_CLIENTS, SIGTERM and then SIGINT "
-			"close a second; 0: none"},
+		.help = "idle clients that SHUTDOWN WAIT_FOR_CLIENTS, SIGTERM, then SIGINT close "
+			"a second; 0: none"},
 	{ROW(G, ROUTING, INT, "eject_errors", eject_errors), .flags = SETTING_OURS, .def = "5",
 		.max = 1000000, .unit = "reads",
 		.help = "failed reads, most of all, for which a replica is ejected; 0: it never "
