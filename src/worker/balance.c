@@ -76,7 +76,8 @@ static void publish(struct worker *w, struct pool *p, enum outlier_event e)
 	if (e != OUTLIER_BACK)
 		atomic_fetch_add(&s->ejections[e == OUTLIER_LATENCY], 1);
 	if (e == OUTLIER_BACK)
-		log_info(w->log, "node is taken in again", "node=%s db=%s user=%s",
+		log_info(w->log, "node is taken in again",
+			"node=%s db=%s user=%s reason=\"its time is over\"",
 			worker_node_name(w, p->node), LOG_Q(p->acc->db->name), LOG_Q(p->acc->user));
 	else
 		log_warn(w->log, "node is ejected", "node=%s db=%s user=%s reason=%s time_s=%lu",
