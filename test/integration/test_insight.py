@@ -4,8 +4,10 @@ import time
 import pgwire
 import pytest
 from tools import proc
+from where import wait_replica_read, wait_routing, where_fixture
 
 pytestmark = pytest.mark.threads
+where = where_fixture("site")
 
 
 @pytest.fixture
@@ -75,6 +77,55 @@ def test_the_first_client_waits_for_a_login(pooler):
         pooler.admin("RECONNECT app")
         client.query("SELECT 1").check()
         assert int(waits(pooler)["server_login"]["waits"]) >= 1
+
+
+def test_currval_waits_for_the_server_of_its_nextval(site):
+    settings = {"workers": 1, "default_pool_size": 1}
+    site.cluster.primary.sql("CREATE SEQUENCE waited_for; ALTER SEQUENCE waited_for OWNER TO app", "app")
+    try:
+        with site.pgweir(settings=settings) as p, p.raw() as one, p.raw() as two:
+            one.query("SELECT lastval()")
+            number = one.value("SELECT nextval('waited_for')")
+            two.query("BEGIN").check()
+            two.query("SELECT 1").check()
+            one.send(pgwire.query("SELECT currval('waited_for')"))
+            wait_for(p, "same_server")
+            two.query("COMMIT").check()
+            assert one.result().value() == number
+            row = waits(p)["same_server"]
+            assert (int(row["now"]), int(row["waits"])) == (0, 1) and int(row["max"]) > 0
+            assert set(waits(p)) <= {"same_server", "server_login"}
+    finally:
+        site.cluster.primary.sql("DROP SEQUENCE waited_for", "app")
+
+
+def test_strong_reads_wait_for_the_next_sample(site, where):
+    with site.pgweir_routed("max_lag=10s") as p:
+        wait_routing(p, where)
+        with p.raw(options="-c pgweir.consistency=strong") as client:
+            wait_replica_read(client, where)
+            before = int(waits(p)["strong_read"]["waits"])
+            for _ in range(5):
+                client.query("SELECT 1").check()
+            row = waits(p)["strong_read"]
+            assert int(row["now"]) == 0 and int(row["waits"]) == before + 5
+            assert 0 < int(row["p50"]) <= int(row["max"])
+
+
+# --- PIN_COUNTS --------------------------------------------------------------------------------
+
+def test_pins_are_counted_by_cause(pooler):
+    def pins():
+        return {r["cause"]: (int(r["now"]), int(r["total"])) for r in pooler.show("PIN_COUNTS")}
+    causes = set(pins())
+    assert {"advisory_lock", "temp", "listen", "replication"} <= causes
+    assert set(pins().values()) == {(0, 0)}
+    with pooler.raw() as client:
+        for n in (1, 2):
+            client.query("SELECT pg_advisory_lock(5)").check()
+            assert pins() == {**dict.fromkeys(causes, (0, 0)), "advisory_lock": (1, n)}
+            client.query("SELECT pg_advisory_unlock(5)").check()
+            proc.wait_until("the pin's end", lambda n=n: pins()["advisory_lock"] == (0, n))
 
 
 # --- MISUSE ------------------------------------------------------------------------------------
