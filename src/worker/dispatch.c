@@ -95,8 +95,7 @@ static struct server *take_idle(struct worker *w, struct pool *p, const struct c
 		}
 		if (s->settings == c->set.current && s->made == c->custom)
 			return s;
-		if (fits == NULL || w->conf->server_round_robin ||
-			(s->names == c->custom && fits->names != c->custom))
+		if (fits == NULL || (s->names == c->custom && fits->names != c->custom))
 			fits = s;
 	}
 	return fits != NULL ? fits : doubted;

@@ -120,7 +120,10 @@ static void pool_server_moved(struct pool *p, struct server *s, enum server_stat
 	was = l != NULL;
 	l = state_list(p, to, &count);
 	if (l != NULL) {
-		list_push_front(l, &s->pool_link);
+		if (l == &p->idle && s->w->conf->server_round_robin)
+			list_push_back(l, &s->pool_link);
+		else
+			list_push_front(l, &s->pool_link); /* the last used is taken first */
 		++*count;
 	}
 	if (was != (l != NULL))

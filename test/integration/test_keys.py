@@ -1,4 +1,5 @@
 """Settings of PgBouncer that one test each is enough for."""
+import shutil
 import signal
 import socket
 import time
@@ -6,7 +7,7 @@ import time
 import pgwire
 import pytest
 from pooler import hosts
-from rawclient import RawClient
+from rawclient import RawClient, ServerError
 from tools import proc
 
 
@@ -274,3 +275,114 @@ def test_load_balance_hosts_disable_keeps_a_host_until_it_fails(own_site):
         assert ports("both") == {str(first.port), str(second.port)}
         second.stop()
         assert ports("one") == {str(first.port)}
+
+
+# --- server_round_robin ---------------------------------------------------------------------
+
+@pytest.mark.parametrize("on, distinct", [(0, 1), (1, 3)])
+def test_server_round_robin_takes_the_one_that_was_idle_for_longest(site, on, distinct):
+    settings = {"server_round_robin": on, "workers": 1, "default_pool_size": 3}
+    with site.pgweir(settings=settings) as p:
+        clients = [p.raw() for _ in range(3)]
+        for client in clients:
+            client.query("BEGIN").check()
+            client.query("SELECT 1").check()
+        for client in clients:
+            client.query("COMMIT").check()
+        pids = [clients[0].value("SELECT pg_backend_pid()") for _ in range(6)]
+        assert len(set(pids)) == distinct and pids[:3] == pids[3:]
+        for client in clients:
+            client.close()
+
+
+# --- server_reset_query_always --------------------------------------------------------------
+
+@pytest.mark.parametrize("always", [0, 1])
+def test_server_reset_query_always_runs_it_after_each_transaction(site, new_table, always):
+    table = new_table()
+    settings = {"server_reset_query": f"INSERT INTO {table} VALUES (1)", "workers": 1,
+                "server_reset_query_always": always, "default_pool_size": 1}
+    with site.pgweir(settings=settings) as p, p.raw() as client:
+        def resets():
+            return int(site.cluster.primary.sql(f"SELECT count(*) FROM {table}", "app"))
+        before = resets()
+        for _ in range(3):
+            client.query("BEGIN; SELECT 1; COMMIT").check()
+        if always:
+            proc.wait_until("three resets", lambda: resets() == before + 3)
+        else:
+            assert resets() == before == 0
+
+
+# --- max_db_client_connections --------------------------------------------------------------
+
+def test_max_db_client_connections_refuses_who_is_too_many(site):
+    databases = site.app_on([site.cluster.primary])
+    databases["app_more"] = databases["app"]
+    with site.pgweir(databases, settings={"max_db_client_connections": 2}) as p:
+        with p.raw() as one, p.raw("other") as _:
+            with pytest.raises(ServerError) as error:
+                p.raw()
+            assert error.value.fields["C"] == "53300"
+            assert "max_db_client_connections" in error.value.fields["M"]
+            with p.raw(database="app_more") as elsewhere:
+                assert elsewhere.value("SELECT 1") == one.value("SELECT 1") == "1"
+        proc.wait_until("a place", lambda: p.show_one(
+            "DATABASES", name="app")["current_client_connections"] == "0")
+        with p.raw() as client:
+            assert client.value("SELECT 1") == "1"
+
+
+# --- login_notify_message -------------------------------------------------------------------
+
+@pytest.mark.parametrize("message", ["", "Maintenance at 18:00"])
+def test_login_notify_message_is_told_once_at_the_login(site, message):
+    with site.pgweir(settings={"login_notify_message": message}) as p:
+        with RawClient(p.port) as client:
+            client.begin_login("app", p.passwords["app"], "app")
+            notices = [m.fields() for m in client.read_until("Z") if m.kind == "N"]
+            assert [f["M"] for f in notices] == [message] * (message != "")
+            assert client.query("SELECT 1").value() == "1"
+
+
+# --- what is logged -------------------------------------------------------------------------
+
+@pytest.mark.parametrize("on", [0, 1])
+@pytest.mark.parametrize("key, line", [
+    ("log_connections", "INFO client logged in"), ("log_disconnections", "INFO client closed"),
+    ("log_stats", "INFO stats xacts_per_s=")])
+def test_log_lines_that_a_key_turns_on(site, key, line, on):
+    with site.pgweir(settings={key: on, "stats_period": 1}) as p:
+        with p.raw() as client:
+            client.query("SELECT 1").check()
+        p.wait_show("POOLS", lambda row: row["cl_active"] == "0", database="app")
+        if on:
+            p.wait_log(line)
+            return
+        time.sleep(2.5 if key == "log_stats" else 0.2)
+        assert line not in p.log_text()
+
+
+# --- sockets --------------------------------------------------------------------------------
+
+def ss(*args):
+    return proc.run(["ss", "-Hnt", *args]).split()
+
+
+@pytest.mark.skipif(shutil.which("ss") is None, reason="needs ss")
+def test_listen_backlog_and_tcp_socket_buffer_reach_the_sockets(site):
+    with site.pgweir(settings={"listen_backlog": 37, "tcp_socket_buffer": 24576,
+                               "workers": 1}) as p, p.raw() as client:
+        assert client.value("SELECT 1") == "1"
+        assert ss("-l", "sport", "=", f":{p.port}")[2] == "37"
+        # of both of our ends; the kernel doubles what it is told
+        for end in (("sport", "=", f":{p.port}"),
+                    ("dport", "=", f":{site.cluster.primary.port}")):
+            memory = ss("-m", "state", "established", *end)
+            assert any(",rb49152," in m and ",tb49152," in m for m in memory), memory
+
+
+def test_a_unix_socket_group_that_is_not_there_is_told_of(site):
+    with site.pgweir(settings={"unix_socket_dir": "{folder}", "unix_socket_group": "nobody-s"}) as p:
+        assert "no such group unix_socket_group=nobody-s" in p.log_text()
+        assert p.connect(host=p.folder)
