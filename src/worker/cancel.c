@@ -178,8 +178,10 @@ static bool cancel_victim(struct worker *w, const struct tell_cancel *t)
 		dispatch_cancel(w, c);
 		return false;
 	}
-	return c->state == CLIENT_ACTIVE && c->server->owed.n_client != 0 &&
-	       cancel_conn_to_server(w, c->server, &t->from) == OK;
+	if (c->state != CLIENT_ACTIVE || c->server->owed.n_client == 0)
+		return false;
+	c->server->canceled_unit = c->server->units;
+	return cancel_conn_to_server(w, c->server, &t->from) == OK;
 }
 
 void cancel_told(struct worker *w, const struct tell_cancel *t)

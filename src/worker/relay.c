@@ -241,8 +241,8 @@ static bool is_of_standby(const char *sqlstate)
 
 /*
  * Any other error may come of what the replica has not replayed yet: a GRANT, another type of a
- * column, a row. Only the primary can tell. What the text alone has caused, or the client's own
- * wish or timeout, has nothing to do with it.
+ * column, a row; or of what holds it up there: replay that has a lock, for a timeout. Only the
+ * primary can tell. What the text alone has caused has nothing to do with it.
  */
 static bool may_be_stale(struct worker *w, const struct client *c, const char *sqlstate)
 {
@@ -250,8 +250,7 @@ static bool may_be_stale(struct worker *w, const struct client *c, const char *s
 
 	return cluster != NULL && cluster->primary != TOPO_NONE &&
 	       pick_route(c->db->conf) == CHOOSE_ROUTE_AUTO &&
-	       strcmp(sqlstate, SQLSTATE_SYNTAX_ERROR) != 0 &&
-	       strcmp(sqlstate, SQLSTATE_QUERY_CANCELED) != 0;
+	       strcmp(sqlstate, SQLSTATE_SYNTAX_ERROR) != 0;
 }
 
 /* Nothing of the answer has been passed on: does the read run on another node, for this error? */
@@ -259,6 +258,8 @@ static bool runs_elsewhere(struct worker *w, const struct client *c, const struc
 {
 	if (c->busy->block_read_only && report_has(r, SQLSTATE_READ_ONLY_SQL_TRANSACTION))
 		return false; /* so it would have been on the primary */
+	if (report_has(r, SQLSTATE_QUERY_CANCELED) && server_is_canceled(c->server))
+		return false; /* as was wished */
 	return is_of_standby(r->sqlstate) || may_be_stale(w, c, r->sqlstate);
 }
 

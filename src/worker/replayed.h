@@ -10,6 +10,7 @@ enum replay_cause {
 	REPLAYED_CONFLICT,    /* class 40: with recovery */
 	REPLAYED_RESOURCES,   /* class 53, 55P03 */
 	REPLAYED_SYSTEM,      /* classes 58 and XX */
+	REPLAYED_CANCELED,    /* 57014, that nobody has asked us for: a timeout there */
 	REPLAYED_SHUTDOWN,    /* class 57: the server ends, or is not there yet */
 	REPLAYED_LOST,        /* class 08, or the connection was lost */
 	REPLAYED_OTHER,       /* any other: of what the replica lacks, or the statement's own */

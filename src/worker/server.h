@@ -144,7 +144,8 @@ struct server {
 	/* as the monitor knew the node then (0: not yet); another value: it is another one now */
 	uint64_t node_system_id;
 	int64_t node_start_us;
-	uint64_t units;               /* number of the present unit, to know it again */
+	uint64_t units;               /* number of the unit sent last, to know it again */
+	uint64_t canceled_unit;       /* … when its client's were to be canceled; 0: not yet */
 	uint64_t reconnect_no;        /* sh->reconnect_no when it was opened */
 	socklen_t addr_len;           /* 0: not connected yet */
 	struct sockaddr_storage addr; /* where it is connected to */
@@ -195,6 +196,12 @@ bool server_is_quiet(const struct server *s);
 static inline bool server_is_held(const struct server *s)
 {
 	return s->cancel != NULL || s->n_holds != 0;
+}
+
+/* Was its client's unit that is being answered to be canceled, by a wish that came to us? */
+static inline bool server_is_canceled(const struct server *s)
+{
+	return s->canceled_unit != 0 && s->canceled_unit > s->units - s->owed.n_client;
 }
 
 /* To be closed when it is free: what it was opened for, or to, is not what is wanted now. */

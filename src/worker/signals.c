@@ -332,6 +332,8 @@ static void meet(struct worker *w, struct tell_signal *t, struct client *victim)
 		s->n_holds < UINT8_MAX) {
 		s->n_holds++;
 		s->ends_client = s->ends_client || t->terminates;
+		if (!t->terminates)
+			s->canceled_unit = s->units;
 		t->server = s->id;
 		t->pid = s->backend_pid;
 		t->node = s->pool->node;

@@ -330,15 +330,20 @@ def test_what_the_replica_has_not_replayed_is_no_error_of_the_clients(site, wher
             superuser("DROP TABLE granted; DROP TYPE mood")
 
 
-@pytest.mark.parametrize("sql, sqlstate", [
-    ("SELECT FROM WHERE", "42601"), ("SET statement_timeout = 50; SELECT pg_sleep(9)", "57014")])
-def test_what_has_nothing_to_do_with_the_replica_is_told_at_once(client, where, sql, sqlstate):
-    *first, last = sql.split("; ")
-    for one in first:
-        client.query(one).check()
+def test_what_has_nothing_to_do_with_the_replica_is_told_at_once(client, where):
     wait_replica_read(client, where)
-    result, nodes = where.run(client, last)
-    assert result.sqlstate == sqlstate and is_replica(nodes)
+    result, nodes = where.run(client, "SELECT FROM WHERE")
+    assert result.sqlstate == "42601" and is_replica(nodes)
+
+
+def test_a_timeout_strikes_where_the_primary_says_so(pooler, client, where):
+    """It may have come of the replica alone, as any other error may."""
+    client.query("SET statement_timeout = 50").check()
+    wait_replica_read(client, where)
+    before = replays(pooler, "canceled")
+    result, nodes = where.run(client, "SELECT pg_sleep(9)")
+    assert result.sqlstate == "57014" and len(nodes) == 2 and "primary" in nodes
+    assert replays(pooler, "canceled") == before + 1
 
 
 def test_a_replica_that_takes_no_logins_costs_no_read(site, where):

@@ -5,8 +5,10 @@ import contextlib
 import time
 
 import pgwire
+import psycopg2
 import pytest
 from pgwire import Closed, bind, execute, parse, query
+from test_routing import replays
 from test_stats import metrics, total
 from tools import proc
 from where import new_mark, wait_replica_read, wait_routing, where_fixture
@@ -186,6 +188,126 @@ def test_own_error_in_a_block_is_passed_on_and_not_counted(pooler, client, where
     assert client.query("CREATE TABLE nowhere ()").sqlstate == "25006"
     client.query("ROLLBACK").check()
     assert counts(pooler) == (0, 0)
+
+
+# --- what holds a read up on a replica alone ---------------------------------------------------
+
+
+@pytest.fixture
+def held_up(own_site, where):
+    """A pgweir that reads on replicas, whose replay stands still and locks the table `held`."""
+    cluster = own_site.cluster
+    cluster.primary.sql("CREATE TABLE held AS SELECT 7 AS n; GRANT SELECT ON held TO app", "app")
+    cluster.wait_caught_up()
+    locker = psycopg2.connect(
+        host=cluster.socket_dir, port=cluster.primary.port, user="postgres", dbname="app")
+    with own_site.pgweir_routed("consistency=eventual max_lag=1h transaction_reads=replica") as p:
+        wait_routing(p, where)
+        p.wait_log("catalog loaded")
+        locker.cursor().execute("LOCK TABLE held")
+        cluster.wait_caught_up()
+        for standby in cluster.standbys:
+            proc.wait_until("the lock there", lambda s=standby: s.sql(
+                "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock'"
+                " AND relation = 'held'::regclass", "app") == "1")
+            standby.pause_replay()
+        locker.commit()
+        try:
+            yield p
+        finally:
+            locker.close()
+            for standby in cluster.standbys:
+                standby.resume_replay()
+            cluster.primary.sql("DROP TABLE held", "app")
+            cluster.wait_caught_up()
+
+
+BLOCKS = {"lone": [], "READ ONLY": ["BEGIN READ ONLY", "SELECT 1"], "moving": ["BEGIN", "SELECT 1"],
+          "REPEATABLE READ, first": [BLOCK.format("REPEATABLE READ")]}
+
+
+def in_each_block(pooler, where, timeout):
+    """A client in each of these blocks in turn, on a replica; what comes next waits for replay."""
+    for sqls in BLOCKS.values():
+        with pooler.raw() as c:
+            c.query(f"SET statement_timeout = '{timeout}'").check()
+            wait_replica_read(c, where)
+            for sql in sqls:
+                c.query(sql).check()
+            yield c
+
+
+def held_units(extended):
+    mark = new_mark()
+    return mark, (pgwire.prepared if extended else query)(f"{mark}SELECT n FROM held")
+
+
+@pytest.mark.parametrize("extended", [False, True], ids=["simple", "extended"])
+def test_timeout_behind_replay_is_no_error_of_the_clients(held_up, where, extended):
+    for n, one in enumerate(in_each_block(held_up, where, "300ms")):
+        mark, unit = held_units(extended)
+        assert one.run(unit).check().value() == "7"
+        assert "primary" in where.ran(mark) and replays(held_up, "canceled") == n + 1
+    assert counts(held_up) == (0, 0)
+
+
+def test_pipeline_behind_replay_is_answered_in_order(held_up, where):
+    with held_up.raw() as one:
+        one.query("SET statement_timeout = '300ms'").check()
+        wait_replica_read(one, where)
+        one.send(query("SELECT 1") + held_units(False)[1] + query("SELECT 2"))
+        assert [one.result().value() for _ in range(3)] == ["1", "7", "2"]
+
+
+@pytest.mark.parametrize("how", ["CancelRequest", "pg_cancel_backend"])
+def test_what_the_client_cancels_behind_replay_is_told_once(held_up, cluster, where, how):
+    for one in in_each_block(held_up, where, "0"):
+        mark, unit = held_units(False)
+        one.send(unit)
+        node_of(cluster, where, mark)
+        if how == "CancelRequest":
+            one.send_cancel()
+        else:
+            with held_up.raw() as caller:
+                assert caller.value(f"SELECT pg_cancel_backend({one.pid})") == "t"
+        assert one.result().sqlstate == "57014"
+        assert "primary" not in where.ran(mark)
+        one.query("ROLLBACK").check()
+        assert one.value("SELECT 1") == "1"
+    assert counts(held_up) == (0, 0) and replays(held_up, "canceled") == 0
+
+
+def test_what_was_cancelled_before_says_nothing_of_what_follows(held_up, where, cluster):
+    """On the same server connection: the mark of a cancel is its unit's alone."""
+    with held_up.raw() as one:
+        wait_replica_read(one, where)
+        one.query("BEGIN READ ONLY").check()
+        one.query("SELECT 1").check()
+        one.query("SAVEPOINT a").check()
+        mark, unit = held_units(False)
+        one.send(unit)
+        node = node_of(cluster, where, mark)
+        one.send_cancel()
+        assert one.result().sqlstate == "57014"
+        one.query("ROLLBACK TO a").check()
+        assert where.of(one) == node.name
+        one.query("SET LOCAL statement_timeout = '300ms'").check()
+        assert one.value("SELECT n FROM held") == "7"
+        assert where.of(one) == "primary"
+        one.query("COMMIT").check()
+
+
+def test_an_operators_cancel_on_a_replica_is_no_error_of_the_clients(held_up, cluster, where):
+    """pg_cancel_backend() there, past pgweir: of the primary's statements it says nothing."""
+    for one in in_each_block(held_up, where, "0"):
+        mark, unit = held_units(False)
+        one.send(unit)
+        node_of(cluster, where, mark).sql(
+            "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+            f" AND position('{mark}' IN query) > 0")
+        assert one.result().check().value() == "7"
+        one.query("ROLLBACK").check()
+    assert counts(held_up) == (0, 0)
 
 
 # --- READ ONLY, READ COMMITTED: it goes on elsewhere ---------------------------------------------
