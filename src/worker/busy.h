@@ -139,8 +139,9 @@ struct busy {
 	bool ddl_sent;        /* … and has defined something: the catalog is loaded again */
 	bool schema_sent;     /* … or has changed or dropped it: Parse is for the server again */
 	bool txn_notifies;    /* the transaction has said NOTIFY */
-	bool commit_sent;     /* a COMMIT is under way: if the server is lost, who knows */
-	bool n_kept_end;      /* never set */
+	uint8_t end_sent; /* enum sql_effect_kind: a COMMIT is under way, PREPARE TRANSACTION …:
+			     if the server is lost, who knows */
+	bool n_kept_end;  /* never set */
 
 	/* at rest these have no meaning, but for what busy_is_over looks at */
 	bool wait_told;       /* query_wait_notify: it knows that it waits */

@@ -405,8 +405,9 @@ enum status effects_begin(struct worker *w, struct client *c, struct server *s,
 		if (cause != PIN_CAUSE_COUNT && e->kind != EFFECT_UNKNOWN &&
 			e->kind != EFFECT_LISTEN)
 			pin(w, c, cause, of->sql);
-		if (e->kind == EFFECT_COMMIT)
-			c->busy->commit_sent = true;
+		if (e->kind == EFFECT_COMMIT || e->kind == EFFECT_PREPARE_TXN ||
+			e->kind == EFFECT_END_PREPARED)
+			c->busy->end_sent = e->kind;
 		else if (e->kind == EFFECT_SETVAL)
 			s->seq_set = true;
 		if (!is_plain_end(c, s, v, e))

@@ -27,8 +27,9 @@ static bool is_between_units(const struct client *c)
 	       !c->busy->body_dropped && !c->busy->streaming && !c->busy->skip_to_sync &&
 	       !c->busy->flushed && !c->busy->stalled && !c->busy->checking &&
 	       !c->busy->drop_next && !c->busy->feeding && c->busy->refused_len == 0 &&
-	       !c->busy->unit_retained && !c->busy->begin_sent && !c->busy->commit_sent &&
-	       !c->busy->force_primary && !c->busy->asked_to_flush;
+	       !c->busy->unit_retained && !c->busy->begin_sent &&
+	       c->busy->end_sent == EFFECT_NONE && !c->busy->force_primary &&
+	       !c->busy->asked_to_flush;
 }
 
 static bool has_what_stays(const struct client *c)

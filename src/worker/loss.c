@@ -166,6 +166,24 @@ struct report loss_block_report(const char *sqlstate, char text[LOSS_TEXT_MAX])
 	return r;
 }
 
+/* The end of a transaction was under way: what has become of it? */
+static void put_unknown_end(struct report *r, enum sql_effect_kind end)
+{
+	r->sqlstate = SQLSTATE_TRANSACTION_RESOLUTION_UNKNOWN;
+	if (end == EFFECT_PREPARE_TXN) {
+		r->message = "the connection to the server was lost during PREPARE TRANSACTION";
+		r->hint = "Whether the transaction was prepared is not known; it is not repeated.";
+	} else if (end == EFFECT_END_PREPARED) {
+		r->message = "the connection to the server was lost during COMMIT PREPARED or "
+			     "ROLLBACK PREPARED";
+		r->hint = "Whether it was carried out is not known; it is not repeated. "
+			  "pg_prepared_xacts tells.";
+	} else {
+		r->message = "the connection to the server was lost during COMMIT";
+		r->hint = "Whether the transaction was committed is not known; it is not repeated.";
+	}
+}
+
 static struct report lost_report(const struct client *c, const struct server *s)
 {
 	struct report r = report_of(
@@ -175,12 +193,12 @@ static struct report lost_report(const struct client *c, const struct server *s)
 		r.sqlstate = s->fatal_sqlstate;
 		r.message = s->fatal_message;
 	}
-	if (c->busy->commit_sent) {
-		r.sqlstate = SQLSTATE_TRANSACTION_RESOLUTION_UNKNOWN;
-		r.message = "the connection to the server was lost during COMMIT";
-		r.hint = "Whether the transaction was committed is not known; it is not repeated.";
-	} else if (c->txn != TXN_NONE)
+	if (c->busy->end_sent != EFFECT_NONE)
+		put_unknown_end(&r, (enum sql_effect_kind)c->busy->end_sent);
+	else if (c->txn != TXN_NONE)
 		r.hint = "The transaction was rolled back; run it again.";
+	else if (c->busy->unit_writes)
+		r.hint = "Whether the statement was carried out is not known; it is not repeated.";
 	return r;
 }
 

@@ -184,7 +184,7 @@ void unit_end(struct worker *w, struct server *s, struct owed_entry e, char stat
 		if (b->signals != NULL)
 			signals_over(w, c);
 		b->unit_writes = false;
-		b->commit_sent = false;
+		b->end_sent = EFFECT_NONE;
 	}
 	if (status != 'I' && c->acc->mode == POOL_MODE_STATEMENT) {
 		struct report r = report_of("FATAL", SQLSTATE_PROTOCOL_VIOLATION,

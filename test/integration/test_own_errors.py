@@ -330,28 +330,43 @@ def test_postgresqls_errors_are_not_ours(site):
             assert client.query(sql).errors[0].fields["R"] != "pgweir"
 
 
-def lost_during(site, when):
-    """A fake server that is lost when `when(message)` holds; the client's error."""
+def lost_during(site, sql, begins=()):
+    """A fake server that is lost when it gets this statement; the client's error."""
     def handler(conn):
         conn.login()
         while True:
             unit = conn.read_any_unit()
-            if unit[-1].kind == "X" or when(unit[-1]):
+            if unit[-1].kind == "X" or sql.encode() in b"".join(m.body for m in unit):
                 raise Closed("lost")
             conn.send(conn.answer(unit))
     with FakeServer(handler) as fake, site.pgweir({
             "app": f"host=127.0.0.1 port={fake.port} dbname=app user=app password=x"},
             settings={"routing": "off"}) as p, p.raw() as client:
-        client.query("BEGIN").check()
-        client.query("INSERT 1").check()
-        client.send(pgwire.query("COMMIT"))
+        for one in begins:
+            client.query(one).check()
+        client.send(pgwire.query(sql))
         return read_error(client)
 
 
-def test_commit_whose_end_is_not_known_says_so(site):
-    fields = lost_during(site, lambda m: b"COMMIT" in m.body)
+IN_A_BLOCK = ("BEGIN", "INSERT INTO t VALUES (1)")
+
+
+@pytest.mark.parametrize("sql, begins, message", [
+    ("COMMIT", IN_A_BLOCK, "during COMMIT"), ("END AND CHAIN", IN_A_BLOCK, "during COMMIT"),
+    ("PREPARE TRANSACTION 'one'", IN_A_BLOCK, "during PREPARE TRANSACTION"),
+    ("COMMIT PREPARED 'one'", (), "during COMMIT PREPARED"),
+    ("ROLLBACK PREPARED 'one'", (), "ROLLBACK PREPARED")])
+def test_end_of_a_transaction_that_is_not_known_says_so(site, sql, begins, message):
+    fields = lost_during(site, sql, begins)
     assert (fields["C"], fields["S"], fields["R"]) == ("08007", "ERROR", "pgweir")
-    assert "not known" in fields["H"]
+    assert "not known" in fields["H"] and message in fields["M"]
+
+
+@pytest.mark.parametrize("sql", ["INSERT INTO t VALUES (2)", "CALL something()"])
+def test_a_lost_statement_that_may_have_been_carried_out_says_so(site, sql):
+    fields = lost_during(site, sql)
+    assert (fields["C"], fields["S"], fields["R"]) == ("08006", "ERROR", "pgweir")
+    assert "not known; it is not repeated" in fields["H"]
 
 
 def test_message_code_of_a_length_is_its_own(site):

@@ -226,3 +226,46 @@ def test_units_behind_an_answer_that_is_being_passed_on_run_elsewhere_whole(
             assert client.result().value() == "this is the third of them"
         finally:
             node.start()
+
+
+# --- what has an effect, and is committed or not --------------------------------------------------
+
+
+@pytest.fixture(name="nobody_confirms")
+def nobody_confirms_fixture(cluster):
+    """The primary commits, and tells nobody: it waits for a standby that does not exist."""
+    cluster.primary.sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+    cluster.primary.sql("SELECT pg_reload_conf()")
+    yield
+    if not cluster.primary.is_running():
+        cluster.primary.start()
+    cluster.primary.sql("ALTER SYSTEM RESET synchronous_standby_names")
+    cluster.primary.sql("SELECT pg_reload_conf()")
+
+
+WRITE = "UPDATE rows SET n = n + 1 WHERE id = 1"
+
+
+@pytest.mark.parametrize("protocol", ["simple", "extended"])
+@pytest.mark.parametrize("begins, sql, sqlstate", [
+    (["BEGIN", WRITE], "COMMIT", "08007"), ([], f"BEGIN; {WRITE}; COMMIT", "08007"),
+    ([], WRITE, "08006")], ids=["block", "one message", "autocommit"])
+def test_a_commit_that_nobody_has_confirmed_is_not_known(
+        pooler, cluster, nobody_confirms, begins, sql, sqlstate, protocol):
+    """It was committed, it is found out after the primary's restart: run again, it were twice."""
+    if protocol == "extended" and sql.count(";"):
+        pytest.skip("one statement a message")
+    with pooler.raw() as client:
+        for one in begins:
+            client.query(one).check()
+        client.send(unit(sql, protocol))
+        proc.wait_until("the commit to wait", lambda: cluster.primary.sql(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") == "1")
+        cluster.primary.kill()
+        result = client.result()
+        assert result.sqlstate == sqlstate
+        assert "not known; it is not repeated" in result.errors[0].fields["H"]
+        cluster.primary.start()
+        assert client.query("ROLLBACK").status == "I"
+        proc.wait_until("reads", lambda: client.query("SELECT 1").sqlstate is None, 20, 0.1)
+        assert cluster.primary.sql("SELECT n FROM rows WHERE id = 1", "app") == "1"

@@ -224,7 +224,7 @@ START_TEST(commit_keeps_and_a_commit_that_says_rollback_does_not)
 {
 	settings_txn_begin(&c.set);
 	run("SET work_mem = '5MB'; COMMIT");
-	ck_assert(c.busy->commit_sent);
+	ck_assert_int_eq(c.busy->end_sent, EFFECT_COMMIT);
 	ck_assert_str_eq(settings_get(c.set.committed, "work_mem"), "5MB");
 	run("SET work_mem = '6MB'");
 	run_some("COMMIT", 1, true);
