@@ -373,6 +373,8 @@ test_long() {
 		test_part "long ${program##*/}" \
 			env PGWEIR_BIN="$BUILD/plain/src/pgweir" "$program" --scale "$scale"
 	done
+	test_part "long topology --async" env PGWEIR_BIN="$BUILD/plain/src/pgweir" \
+		test/long/topology --async --scale 0.1
 }
 
 # --- the end --------------------------------------------------------------------------------
