@@ -124,10 +124,13 @@ void loss_of_client(struct worker *w, struct client *c)
 		cancel_server(w, s);
 }
 
-/* Errors of a server that is going, lacks something, or replays what the transaction reads. */
+/*
+ * Errors of a server that is going, lacks something, is damaged, or replays what the transaction
+ * reads: 55P03, too, for what READ ONLY locks is in the way of nothing but replay.
+ */
 static bool is_servers_own(const char *sqlstate)
 {
-	static const char *const classes[] = {"08", "40", "53", "57P", "58"};
+	static const char *const classes[] = {"08", "40", "53", "55P03", "57P", "58", "XX"};
 
 	for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
 		if (strncmp(sqlstate, classes[i], strlen(classes[i])) == 0)

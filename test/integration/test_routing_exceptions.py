@@ -190,6 +190,24 @@ def test_own_error_in_a_block_is_passed_on_and_not_counted(pooler, client, where
     assert counts(pooler) == (0, 0)
 
 
+@pytest.mark.parametrize("sqlstate, told, n", [
+    ("XX000", "40001", 1), ("XX001", "40001", 1), ("58030", "40001", 1), ("22012", "22012", 0)])
+def test_an_error_of_the_node_in_a_block_is_told_40001(
+        pooler, client, cluster, where, sqlstate, told, n):
+    cluster.primary.sql("CREATE FUNCTION weak() RETURNS int STABLE LANGUAGE plpgsql AS "
+                        f"$$ BEGIN RAISE SQLSTATE '{sqlstate}'; END $$", "app")
+    try:
+        cluster.wait_caught_up()
+        client.query(BLOCK.format("REPEATABLE READ")).check()
+        assert where.of(client) != "primary"
+        result = client.query("SELECT weak()")
+        assert result.sqlstate == told and result.status == "E"
+        client.query("ROLLBACK").check()
+        assert counts(pooler) == (0, n)
+    finally:
+        cluster.primary.sql("DROP FUNCTION weak", "app")
+
+
 # --- what holds a read up on a replica alone ---------------------------------------------------
 
 
@@ -295,6 +313,20 @@ def test_what_was_cancelled_before_says_nothing_of_what_follows(held_up, where, 
         assert one.value("SELECT n FROM held") == "7"
         assert where.of(one) == "primary"
         one.query("COMMIT").check()
+
+
+def test_a_lock_that_replay_has_is_told_40001_in_a_block_with_a_snapshot(held_up, where):
+    """A timeout may be the statement's own, 55P03 not: nothing else is in the way of such a block."""
+    with held_up.raw() as one:
+        wait_replica_read(one, where)
+        for timeout, sqlstate in (("lock", "40001"), ("statement", "57014")):
+            one.query(BLOCK.format("REPEATABLE READ")).check()
+            assert where.of(one) != "primary"
+            one.query(f"SET LOCAL {timeout}_timeout = '300ms'").check()
+            result = one.query("SELECT n FROM held")
+            assert result.sqlstate == sqlstate and result.status == "E"
+            one.query("ROLLBACK").check()
+            assert counts(held_up) == (0, 1)
 
 
 def test_an_operators_cancel_on_a_replica_is_no_error_of_the_clients(held_up, cluster, where):
