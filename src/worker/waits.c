@@ -76,8 +76,8 @@ static void count_present(
 	list_foreach (it, &w->clients) {
 		const struct client *c = list_entry(it, struct client, link);
 
-		if (c->db != db || c->state != CLIENT_WAITING || c->busy->wait_cause != cause)
-			continue;
+		if (c->db != db || c->busy->wait_since_us == 0 || c->busy->wait_cause != cause)
+			continue; /* one whose login is not through may wait as well */
 		row->now++;
 		if (w->now_us - c->busy->wait_since_us > row->oldest_us)
 			row->oldest_us = w->now_us - c->busy->wait_since_us;

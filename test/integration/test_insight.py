@@ -3,6 +3,7 @@ import time
 
 import pgwire
 import pytest
+from rawclient import RawClient
 from tools import proc
 from where import wait_replica_read, wait_routing, where_fixture
 
@@ -97,6 +98,17 @@ def test_currval_waits_for_the_server_of_its_nextval(site):
             assert set(waits(p)) <= {"same_server", "server_login"}
     finally:
         site.cluster.primary.sql("DROP SEQUENCE waited_for", "app")
+
+
+def test_a_login_waits_for_a_node(site):
+    """Its greeting has parameters of a server: the client waits before it has sent a statement."""
+    with site.pgweir({"app": f"host=127.0.0.1 port={proc.free_port()} routing=on"}) as p:
+        with RawClient(p.port) as client:
+            client.begin_login("app", p.passwords["app"], "app")
+            wait_for(p, "node")
+            row = waits(p)["node"]
+            assert row["now"] == "1" and int(row["oldest"]) > 0
+        proc.wait_until("nobody waits", lambda: waits(p).get("node", {}).get("now", "0") == "0")
 
 
 def test_strong_reads_wait_for_the_next_sample(site, where):
