@@ -236,6 +236,9 @@ def nobody_confirms_fixture(cluster):
     """The primary commits, and tells nobody: it waits for a standby that does not exist."""
     cluster.primary.sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
     cluster.primary.sql("SELECT pg_reload_conf()")
+    proc.wait_until("it to be read", lambda: cluster.primary.sql(
+        "SHOW synchronous_standby_names") == "nobody")
+    cluster.primary.sql("CHECKPOINT")  # the checkpointer puts it in force, before anything else
     yield
     if not cluster.primary.is_running():
         cluster.primary.start()
