@@ -676,7 +676,7 @@ const uint8_t *unit_front(const struct worker *w, const struct client *c, size_t
 		fd = &all;
 	at = fd->at + c->busy->sent_len < fd->len ? fd->at + c->busy->sent_len : fd->len;
 	*len = c->busy->unit.len < fd->len - at ? c->busy->unit.len : fd->len - at;
-	return fd->data + at;
+	return *len != 0 ? fd->data + at : NULL;
 }
 
 void unit_refuse(struct worker *w, struct client *c, const struct report *r)

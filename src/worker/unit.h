@@ -16,7 +16,8 @@ size_t unit_on_data(struct worker *w, struct client *c, const uint8_t *data, siz
 /* A server was linked to a client that waited: go on with what it keeps. */
 void unit_go_on(struct worker *w, struct client *c);
 
-/* What is here of the unit at the front, *len bytes; borrowed until bytes are consumed or read. */
+/* What is here of the unit at the front, *len bytes, NULL if none is; borrowed until bytes are
+ * consumed or read. */
 const uint8_t *unit_front(const struct worker *w, const struct client *c, size_t *len);
 
 /*
