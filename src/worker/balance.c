@@ -23,7 +23,7 @@ void balance_count(struct worker *w, struct pool *p, uint64_t us)
 
 void balance_count_failure(struct worker *w, struct pool *p, const char *why)
 {
-	static const char *const classes[] = {"server_lost", "08", "53", "57P", "58", "XX"};
+	static const char *const classes[] = {REPLAY_LOST, "08", "53", "57P", "58", "XX"};
 
 	if (!p->counts)
 		return;

@@ -18,7 +18,7 @@ void balance_judge(struct worker *w, struct account *acc);
 /* A unit has ended on a counted pool, after so long. */
 void balance_count(struct worker *w, struct pool *p, uint64_t us);
 
-/* A read runs elsewhere; why: its SQLSTATE, or "server_lost". What blames the read is no failure.
+/* A read runs elsewhere; why: its SQLSTATE, or REPLAY_LOST. What blames the read is no failure.
  */
 void balance_count_failure(struct worker *w, struct pool *p, const char *why);
 

@@ -9,6 +9,7 @@
 #include "worker/cancel.h"
 #include "worker/dispatch.h"
 #include "worker/effects.h"
+#include "worker/fit.h"
 #include "worker/forward.h"
 #include "worker/found_out.h"
 #include "worker/hold.h"
@@ -16,11 +17,22 @@
 #include "worker/moving.h"
 #include "worker/notify.h"
 #include "worker/pinning.h"
+#include "worker/replayed.h"
 #include "worker/savepoints.h"
 #include "worker/server_clean.h"
 #include "worker/signals.h"
 #include "worker/unit_end.h"
 #include "worker/worker.h"
+
+/* The primary knows best. While there is none, what a lost replica ran can run on another. */
+static bool is_for_primary(
+	struct worker *w, const struct client *c, const struct server *s, const char *why)
+{
+	const struct topo_cluster *cluster = fit_cluster(w, c->acc);
+	bool is_gone = strcmp(why, REPLAY_LOST) == 0 || strncmp(why, "57P", 3) == 0;
+
+	return s->in_recovery && (!is_gone || cluster == NULL || cluster->primary != TOPO_NONE);
+}
 
 void loss_run_elsewhere(struct worker *w, struct client *c, struct server *s, const char *why)
 {
@@ -39,7 +51,7 @@ void loss_run_elsewhere(struct worker *w, struct client *c, struct server *s, co
 	c->busy->bound = NULL;
 	c->busy->sent_len = 0;
 	c->busy->flushed = false;
-	if (s->in_recovery) {
+	if (is_for_primary(w, c, s, why)) {
 		c->busy->force_primary = true;
 		c->busy->avoid_node = (uint16_t)s->pool->node;
 	} else {
@@ -266,7 +278,7 @@ void loss_of_server(struct worker *w, struct client *c, struct server *s, enum s
 		client_transition(w, c, CLIENT_UNLINKED);
 		if (c->busy->moves == MOVES_REPLICA)
 			moving_left(c, MOVED_LOST);
-		loss_run_elsewhere(w, c, s, "server_lost");
+		loss_run_elsewhere(w, c, s, REPLAY_LOST);
 		return;
 	}
 	if (moving_survives(c, s)) {

@@ -20,7 +20,7 @@ static const struct {
 	{"57014", REPLAYED_CANCELED},
 	{"57", REPLAYED_SHUTDOWN},
 	{"08", REPLAYED_LOST},
-	{"server_lost", REPLAYED_LOST},
+	{REPLAY_LOST, REPLAYED_LOST},
 };
 
 enum replay_cause replay_cause_of(const char *why)

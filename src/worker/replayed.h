@@ -17,7 +17,9 @@ enum replay_cause {
 	REPLAYED_CAUSES
 };
 
-/* why: a SQLSTATE, or "server_lost". */
+#define REPLAY_LOST "server_lost"
+
+/* why: a SQLSTATE, or REPLAY_LOST. */
 enum replay_cause replay_cause_of(const char *why);
 
 /* Fixed word for metrics: "refused", "unsupported" … */

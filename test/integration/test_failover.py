@@ -8,7 +8,7 @@ import pgwire
 import pytest
 from pgwire import Closed
 from tools import proc
-from where import send_marked, wait_routing, where_fixture
+from where import new_mark, send_marked, wait_routing, where_fixture
 
 
 where = where_fixture("own_site")
@@ -171,6 +171,25 @@ def test_writes_wait_for_the_primarys_restart_and_reads_go_on(pooler, cluster, w
         assert writer.result().check().tags == ["UPDATE 1"]
         print(f"answered {time.monotonic() - began:.2f} s after the primary accepted")
         assert time.monotonic() - began < 15 * pooler.slow
+
+
+@pytest.mark.parametrize("how", ["kill", "fast"])
+@pytest.mark.parametrize("protocol", ["simple", "extended"])
+def test_with_no_primary_a_lost_replicas_read_runs_on_the_other(
+        pooler, cluster, where, protocol, how):
+    """Without a primary nobody knows what the one has shown and the other lacks: `eventual`."""
+    with pooler.raw(options="-c pgweir.consistency=eventual") as client:
+        cluster.primary.stop("fast")
+        wait_health(pooler, cluster.primary, "down")
+        mark = new_mark()
+        sql = f"{mark}SELECT pg_sleep(1.5), 'told'"
+        client.send(pgwire.query(sql) if protocol == "simple" else pgwire.prepared(sql))
+        found = proc.wait_until("the read to run", lambda: where.ran(mark))
+        victim = cluster.node(found.pop())
+        victim.kill() if how == "kill" else victim.stop("fast")
+        assert client.result().check().rows[0][1] == "told"
+        assert where.ran(mark) == {s.name for s in cluster.standbys if s is not victim}
+        assert health(pooler, cluster.primary) == "down"
 
 
 def test_login_refused_while_shutting_down_is_tried_again_when_the_node_is_up(
