@@ -146,32 +146,45 @@ static void check_auth_file_mode(const struct advisor *a)
 			a->facts->auth_file_mode & 0777u);
 }
 
-/* One line of it that holds a secret is enough to tell. */
+/* Not from the environment, which does not stand in the file. */
+static bool is_in_file(const struct advisor *a, const char *key)
+{
+	const struct source_line *l = source_find(&a->c->own->source, key);
+
+	return l != NULL && l->origin == SOURCE_FILE && *l->value != '\0';
+}
+
+static const struct conf_db *db_with_secret(const struct advisor *a)
+{
+	const struct conf *c = a->c;
+
+	for (const struct source_line *l = c->own->source.first; l != NULL; l = l->next)
+		for (size_t i = 0; l->section == SECTION_DATABASES && i < c->n_dbs; i++)
+			if (l->origin == SOURCE_FILE && *c->dbs[i].password != '\0' &&
+				strcmp(l->name, c->dbs[i].name) == 0)
+				return &c->dbs[i];
+	return NULL;
+}
+
+/* One line with a secret is enough to tell. */
 static void check_config_mode(const struct advisor *a)
 {
-	static const char *const told =
-		"everybody on this machine can read or change this file (mode %04o), which holds "
-		"it; chmod 640 it, with the group of pgweir's user";
+	static const char *const keys[] = {"monitor_password", "stats_auth", "patroni_auth"};
+	static const char *const told = "everybody on this machine can read or change the file "
+					"that holds the password (mode %04o): chmod 640 it, with "
+					"the group of pgweir's user";
 	const unsigned mode = a->facts->config_mode & 0777u;
-	const struct conf *c = a->c;
+	const struct conf_db *db = db_with_secret(a);
 
 	if ((mode & OTHERS_MAY) == 0)
 		return;
-	if (*c->monitor_password != '\0')
-		warn(a, "monitor_password", told, mode);
-	else if (*c->stats_auth != '\0')
-		warn(a, "stats_auth", told, mode);
-	else if (*c->patroni_auth != '\0')
-		warn(a, "patroni_auth", told, mode);
-	for (size_t i = 0; i < c->n_dbs; i++)
-		if (*c->dbs[i].password != '\0') {
-			warn_db(a, &c->dbs[i],
-				"its password: "
-				"everybody on this machine can read or change this file (mode "
-				"%04o); chmod 640 it, with the group of pgweir's user",
-				mode);
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+		if (is_in_file(a, keys[i])) {
+			warn(a, keys[i], told, mode);
 			return;
 		}
+	if (db != NULL)
+		warn_db(a, db, told, mode);
 }
 
 static void check_login_timeout(const struct advisor *a)

@@ -496,7 +496,8 @@ def test_the_port_changes_over_without_a_refused_connection(site):
     program = "/usr/sbin/pgbouncer"
     if not os.path.exists(program):
         pytest.skip("PgBouncer is not installed")
-    p = site.pgweir(settings={"so_reuseport": 1, "auth_type": "trust"})
+    admin_port = proc.free_port()  # where only ours listens
+    p = site.pgweir(settings={"so_reuseport": 1, "auth_type": "trust", "admin_port": admin_port})
     folder = site.new_folder()
     ini = f"{folder}/pgbouncer.ini"
     with open(ini, "w", encoding="utf-8") as f:
@@ -515,7 +516,11 @@ def test_the_port_changes_over_without_a_refused_connection(site):
             client.close()
         with p:
             clients = [login() for _ in range(60)]
-            ours = len([r for r in p.show("CLIENTS") if r["user"] == "app"])
+            with RawClient(admin_port) as console:
+                console.login("admin", None, "pgweir")
+                shown = console.query("SHOW CLIENTS").check()
+            user = [name for name, _ in shown.columns].index("user")
+            ours = len([r for r in shown.rows if r[user] == "app"])
             assert 0 < ours < 60, "the system gives new connections to both"
             theirs.terminate()
             theirs.wait(20)
