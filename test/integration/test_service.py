@@ -188,7 +188,7 @@ def test_a_new_process_that_ends_too_soon_leaves_files_and_sockets(site):
     paths = [f"{p.folder}/{name}" for name in
              (f".s.PGSQL.{p.port}", f".s.PGWEIR.{p.port}.takeover", "pid")]
     assert all(os.path.exists(path) for path in paths)
-    p.databases["app"] = f"host=127.0.0.1 port={proc.free_port()}"  # it waits for that one
+    p.databases["app"] = f"host=127.0.0.1 port={proc.free_port()} routing=on"  # it waits for one
     p.write_config()
     install(site.binary, p.binary)
     os.kill(p.pid, signal.SIGHUP)
