@@ -446,8 +446,9 @@ def with_pam(site, rules, services, known="", **options):
     proc.give_to_service_user(folder)
     environment = {"LD_PRELOAD": preload(site), "PAM_WRAPPER": "1",
                    "PAM_WRAPPER_SERVICE_DIR": f"{folder}/services", "TMPDIR": folder}
-    if site.sanitizer == "tsan":  # it refuses RTLD_DEEPBIND, and does not see the loader's lock
+    if site.sanitizer:  # TSan's and clang's ASan refuse RTLD_DEEPBIND
         environment["UID_WRAPPER_DISABLE_DEEPBIND"] = "1"
+    if site.sanitizer == "tsan":  # it does not see the loader's lock
         environment["TSAN_OPTIONS"] = (SANITIZER_ENV["TSAN_OPTIONS"]
                                        + f":suppressions={folder}/suppressions")
     with checked(site, rules, environment=environment, **options) as p:

@@ -219,7 +219,8 @@ def held_up(own_site, where):
     cluster.wait_caught_up()
     locker = psycopg2.connect(
         host=cluster.socket_dir, port=cluster.primary.port, user="postgres", dbname="app")
-    with own_site.pgweir_routed("consistency=eventual max_lag=1h transaction_reads=replica") as p:
+    with own_site.pgweir_routed("consistency=eventual max_lag=1h primary_reads=never "
+                                "transaction_reads=replica") as p:
         wait_routing(p, where)
         p.wait_log("catalog loaded")
         locker.cursor().execute("LOCK TABLE held")
