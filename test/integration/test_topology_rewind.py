@@ -32,7 +32,10 @@ def pooler_fixture(rewound_site, where):
                         "ALTER TABLE rewound OWNER TO app", "app")
     cluster.wait_caught_up()
     settings = {"server_login_retry": 1, "query_wait_timeout": 60}
-    with rewound_site.pgweir_routed(settings=settings) as p:
+    app = rewound_site.app_on(cluster.nodes)["app"]
+    # `session` does not go back among replicas: who only reads must not have been on the primary
+    databases = {"app": app, "readers": f"{app} primary_reads=never"}
+    with rewound_site.pgweir(databases, settings=settings) as p:
         wait_routing(p, where)
         yield p
 
@@ -50,7 +53,7 @@ class Client(threading.Thread):
 
     def run(self):
         try:
-            with self.pooler.raw() as client:
+            with self.pooler.raw(database="app" if self.writes else "readers") as client:
                 while not self.end.is_set():
                     if self.writes and self.n_reads % 2 == 0:
                         self._write(client)
