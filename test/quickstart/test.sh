@@ -20,7 +20,7 @@ QUICK_PARTS=("test_integration plain" "test_integration asan not_nodes" test_oth
 	"test_unit plain" "test_unit asan" "test_unit tsan")
 FULL_PARTS=(test_long "test_integration tsan" "test_integration clang-asan" test_fuzz
 	"test_integration plain" test_settings test_rules test_other_engine test_classifier
-	"test_drivers plain" "test_drivers asan" "test_drivers plain --replicas" test_packages
+	"test_drivers plain" "test_drivers asan" "test_drivers plain --replicas" test_debian_package
 	test_regress test_demo test_ramp test_distribution
 	"test_unit plain" "test_unit asan" "test_unit tsan" "test_unit clang" "test_unit clang-asan")
 RETRY_MAX=8 # so many failures may be the machine's; more are ours
@@ -280,21 +280,18 @@ test_drivers() { # VARIANT [OPTION]
 	test_counted "$name" "$1" test/drivers/run ${2:-} --work "$BUILD/${name//[^a-z0-9]/-}"
 }
 
+# One after another: two of them make the tarball in the same folder.
 test_distribution() {
-	step "Format, distribution, instructions where there is more of everything"
+	step "Format, distribution, RPM, instructions where there is more of everything"
 	test_part "make check-format" make -C "$BUILD/plain" check-format
 	test_part "make distcheck" make -C "$BUILD/plain" distcheck
+	test_part "RPM" test/packaging/rpm_package "$BUILD/plain"
 	test_counted "flat costs" plain bench/flat.py "$BUILD/plain/src/pgweir"
 }
 
 test_debian_package() {
 	step "The Debian package"
 	test_part "Debian package" test/packaging/debian_package
-}
-
-test_packages() {
-	test_debian_package
-	test_part "RPM" test/packaging/rpm_package "$BUILD/plain"
 }
 
 test_demo() {
