@@ -507,6 +507,8 @@ static inline const uint8_t *take_next(struct plain *pl, const uint8_t *p)
 	case P_DOLLAR:
 		return take_parameter(p);
 	case P_COMMENT:
+		if (pl->blind && p[0] == '-' && p[1] == '-') /* may_be_call cannot look behind it */
+			return NULL;
 		return take_comment(p);
 	case P_SEMICOLON:
 		return take_semicolon(pl, p);

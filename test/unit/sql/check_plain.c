@@ -211,6 +211,7 @@ START_TEST(without_a_catalog_calls_are_left)
 	ck_assert(!is_plain("SELECT \"f\"(1)", OPTS, blind));
 	ck_assert(!is_plain("SELECT f/**/(1)", OPTS, blind));
 	ck_assert(!is_plain("SELECT f--\n(1)", OPTS, blind));
+	ck_assert(!is_plain("SELECT f-- x\n (1)", OPTS, blind));
 	ck_assert(!is_plain("SELECT x.select(1)", OPTS, blind));
 	ck_assert(!is_plain("INSERT INTO t (a) VALUES (1)", OPTS, blind));
 	ck_assert(plain_judge("SELECT 1", 8, OPTS, blind, &v));
