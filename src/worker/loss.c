@@ -24,14 +24,18 @@
 #include "worker/unit_end.h"
 #include "worker/worker.h"
 
-/* The primary knows best. While there is none, what a lost replica ran can run on another. */
+/*
+ * The primary knows best. While there is none, what a lost replica ran can run on another; once,
+ * for it may be what has brought that one down.
+ */
 static bool is_for_primary(
 	struct worker *w, const struct client *c, const struct server *s, const char *why)
 {
 	const struct topo_cluster *cluster = fit_cluster(w, c->acc);
 	bool is_gone = strcmp(why, REPLAY_LOST) == 0 || strncmp(why, "57P", 3) == 0;
 
-	return s->in_recovery && (!is_gone || cluster == NULL || cluster->primary != TOPO_NONE);
+	return s->in_recovery && (!is_gone || c->busy->lost_us != 0 || cluster == NULL ||
+					 cluster->primary != TOPO_NONE);
 }
 
 void loss_run_elsewhere(struct worker *w, struct client *c, struct server *s, const char *why)

@@ -192,6 +192,25 @@ def test_with_no_primary_a_lost_replicas_read_runs_on_the_other(
         assert health(pooler, cluster.primary) == "down"
 
 
+def test_with_no_primary_a_read_is_lost_with_one_replica_more_at_most(pooler, cluster, where):
+    """It may be what has brought them down: after that the primary is waited for."""
+    with pooler.raw(options="-c pgweir.consistency=eventual") as client:
+        cluster.primary.stop("fast")
+        wait_health(pooler, cluster.primary, "down")
+        mark = new_mark()
+        client.send(pgwire.query(f"{mark}SELECT pg_sleep(2), 'told'"))
+        for _ in cluster.standbys:
+            found = proc.wait_until("the read to run", lambda: where.ran(mark))
+            cluster.node(found.pop()).kill()
+        for standby in cluster.standbys:
+            standby.start()
+            wait_health(pooler, standby, "up")
+        assert client.is_silent_for(1) and where.ran(mark) == set()
+        cluster.primary.start()
+        assert client.result().check().rows[0][1] == "told"
+        assert where.ran(mark) == {"primary"}
+
+
 def test_login_refused_while_shutting_down_is_tried_again_when_the_node_is_up(
         own_site, cluster, where):
     """Not only after server_login_retry."""
