@@ -275,11 +275,11 @@ def test_refused_write_on_a_replica_is_run_on_the_primary(client, where):
     assert nodes == {"primary"}, "the refusal was remembered"
 
 
-def replays(pooler, cause):
+def replays(pooler, cause, database="app"):
     url = f"http://127.0.0.1:{pooler.stats_port}/metrics"
     with urllib.request.urlopen(url, timeout=10) as answer:
         text = answer.read().decode()
-    return int(re.search(rf'^pgweir_replays_total.database="app",cause="{cause}". (\d+)$', text,
+    return int(re.search(rf'^pgweir_replays_total.database="{database}",cause="{cause}". (\d+)$', text,
                          re.MULTILINE).group(1))
 
 

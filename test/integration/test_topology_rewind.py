@@ -81,13 +81,17 @@ class Client(threading.Thread):
         self.least = max(seen, self.least)
 
 
+def n_replays(pooler):
+    return sum(replays(pooler, "lost", database) for database in ("app", "readers"))
+
+
 class Clients:
     """All of them, in the background; leaving checks what they have seen."""
 
     def __init__(self, pooler):
         pooler.site.cluster.primary.sql("UPDATE rewound SET n = 0", "app")
         pooler.site.cluster.wait_caught_up()
-        self.pooler, self.n_replays = pooler, replays(pooler, "lost")
+        self.pooler, self.n_replays = pooler, n_replays(pooler)
         self.all = [Client(pooler, 1 + i // 2, i % 2 == 0) for i in range(CLIENTS)]
 
     def __enter__(self):
@@ -102,7 +106,7 @@ class Clients:
             c.join()
         if kind is None:
             assert not any(c.wrong for c in self.all), [c.wrong[:3] for c in self.all]
-            assert replays(self.pooler, "lost") > self.n_replays, "some were under way there"
+            assert n_replays(self.pooler) > self.n_replays, "some were under way there"
 
     def n_lost(self):
         """Writes that were told to have failed."""
