@@ -279,8 +279,9 @@ def replays(pooler, cause, database="app"):
     url = f"http://127.0.0.1:{pooler.stats_port}/metrics"
     with urllib.request.urlopen(url, timeout=10) as answer:
         text = answer.read().decode()
-    return int(re.search(rf'^pgweir_replays_total.database="{database}",cause="{cause}". (\d+)$', text,
-                         re.MULTILINE).group(1))
+    found = re.search(rf'^pgweir_replays_total.database="{database}",cause="{cause}". (\d+)$', text,
+                      re.MULTILINE)
+    return int(found.group(1)) if found else 0  # nobody has used it yet
 
 
 @pytest.mark.parametrize("extended", [False, True], ids=["simple", "extended"])

@@ -16,8 +16,7 @@ FUZZ_SECONDS=60
 # What runs at the same time, the longest first. What needs nodes to fail and to come back sees a
 # memory checker in a full run only; there one compiler's sees all tests, the other's the unit tests.
 QUICK_PARTS=("test_integration plain" "test_integration asan not_nodes" test_other_engine
-	"test_drivers plain --quick" "test_integration tsan threads" test_debian_package test_demo
-	"test_unit plain" "test_unit asan" "test_unit tsan")
+	"test_drivers plain --quick" "test_integration tsan threads" test_debian_package test_demo)
 FULL_PARTS=(test_long "test_integration tsan" "test_integration clang-asan" test_fuzz
 	"test_integration plain" test_settings test_rules test_other_engine test_classifier
 	"test_drivers plain" "test_drivers asan" "test_drivers plain --replicas" test_debian_package
@@ -49,9 +48,13 @@ quickstart_test() {
 }
 
 # Several parts at a time, for most of them wait for servers more than they compute. What counts
-# costs comes first, alone.
+# costs, and what only computes, comes first, alone.
 test_quick() {
+	local variant
 	test_builds plain asan tsan
+	for variant in plain asan tsan; do
+		test_unit "$variant"
+	done
 	test_costs
 	test_in_lanes "$LANES" "${QUICK_PARTS[@]}"
 }
