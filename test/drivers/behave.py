@@ -30,6 +30,35 @@ def tell_failure(name, error):
           flush=True)
 
 
+def transactions_that_read(conns, run, value, code):
+    """Of connections as psycopg has them, with autocommit off: transactions that only read, that
+    write behind a read, and that fail. run, value and code are the driver's, of (connection, SQL
+    [, values])."""
+    run(conns[0], "DROP TABLE IF EXISTS d_read")
+    run(conns[0], "CREATE TABLE d_read AS SELECT g AS a FROM generate_series(1, 100) g")
+    for conn in conns:
+        conn.autocommit = False
+    seen = 0
+    for i in range(20):
+        for conn in conns:
+            seen += value(conn, "SELECT sum(a) FROM d_read")
+            seen += value(conn, "SELECT a FROM d_read WHERE a = %s", (i + 1,))
+            conn.commit()
+        time.sleep(0.1)
+    seen = [seen]
+    for i, conn in enumerate(conns):
+        top = value(conn, "SELECT max(a) FROM d_read")
+        run(conn, "INSERT INTO d_read VALUES (%s)", (top + 1,))
+        seen += [value(conn, "SELECT max(a) FROM d_read")]
+        (conn.commit if i % 2 else conn.rollback)()
+        seen += [value(conn, "SELECT max(a) FROM d_read"), code(value, conn, "SELECT 1/0"),
+                 code(value, conn, "SELECT 1")]
+        conn.rollback()
+    run(conns[0], "DROP TABLE d_read")
+    conns[0].commit()
+    return seen
+
+
 def psycopg2_notifies(connection, count):
     """Channel and payload of so many notifications, or of what comes within 10 seconds."""
     deadline = time.monotonic() + 10

@@ -7,7 +7,8 @@ import time
 
 import psycopg2
 import psycopg2.extensions
-from behave import BIG, CA, CLIENTS, behaviour, main, psycopg2_notifies
+from behave import (BIG, CA, CLIENTS, behaviour, main, psycopg2_notifies,
+                    transactions_that_read)
 
 ERRORS = (psycopg2.Error,)
 
@@ -234,29 +235,7 @@ def savepoints():
 def read_transactions():
     """Without autocommit, which is the default: whatever is done is in a transaction."""
     with connections(CLIENTS) as conns:
-        run(conns[0], "DROP TABLE IF EXISTS d_read; "
-                      "CREATE TABLE d_read AS SELECT g AS a FROM generate_series(1, 100) g")
-        for conn in conns:
-            conn.autocommit = False
-        seen = 0
-        for i in range(20):
-            for conn in conns:
-                seen += value(conn, "SELECT sum(a) FROM d_read")
-                seen += value(conn, "SELECT a FROM d_read WHERE a = %s", (i + 1,))
-                conn.commit()
-            time.sleep(0.1)
-        seen = [seen]
-        for i, conn in enumerate(conns):
-            top = value(conn, "SELECT max(a) FROM d_read")
-            run(conn, "INSERT INTO d_read VALUES (%s)", (top + 1,))
-            seen += [value(conn, "SELECT max(a) FROM d_read")]
-            (conn.commit if i % 2 else conn.rollback)()
-            seen += [value(conn, "SELECT max(a) FROM d_read"), code(value, conn, "SELECT 1/0"),
-                     code(value, conn, "SELECT 1")]
-            conn.rollback()
-        run(conns[0], "DROP TABLE d_read")
-        conns[0].commit()
-        return seen
+        return transactions_that_read(conns, run, value, code)
 
 
 if __name__ == "__main__":
