@@ -174,7 +174,7 @@ static void check_config_mode(const struct advisor *a)
 					"that holds the password (mode %04o): chmod 640 it, with "
 					"the group of pgweir's user";
 	const unsigned mode = a->facts->config_mode & 0777u;
-	const struct conf_db *db = db_with_secret(a);
+	const struct conf_db *db;
 
 	if ((mode & OTHERS_MAY) == 0)
 		return;
@@ -183,6 +183,7 @@ static void check_config_mode(const struct advisor *a)
 			warn(a, keys[i], told, mode);
 			return;
 		}
+	db = db_with_secret(a);
 	if (db != NULL)
 		warn_db(a, db, told, mode);
 }

@@ -4,10 +4,10 @@
  * workers' ASK_* and ends the process in order.
  * Owns:    its loop, wheel and helper threads; the snapshots in `shared` from control_new on.
  * Thread:  all calls from the thread that runs it. Other threads block all signals: this one takes
- *          SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2 (PgBouncer's meanings; with
- * drain_rate SIGINT means what SIGTERM does). Needs:   shared initialised by control_prepare;
- * workers started by main between control_new and control_run, whose mailboxes are in
- * shared->workers by then.
+ *          SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2 (PgBouncer's meanings, but see
+ *          drain_rate).
+ * Needs:   shared initialised by control_prepare; workers started by main between control_new and
+ *          control_run, whose mailboxes are in shared->workers by then.
  */
 #ifndef PGWEIR_CONTROL_CONTROL_H
 #define PGWEIR_CONTROL_CONTROL_H

@@ -202,17 +202,25 @@ static enum moved_cause cause_of_single(const struct client *c, const struct sin
 	return sql_verdict_is(&u->verdict, EFFECT_DECLARE) ? MOVED_CURSOR : moving_cause_of(c);
 }
 
+/* Is the unit at `data`, which is no plain read, control of the block? *u is what it says; *why it
+ * would move the block if not. */
+static bool read_control(struct worker *w, struct client *c, const uint8_t *data, struct single *u,
+	enum moved_cause *why)
+{
+	*why = moving_cause_of(c);
+	if (c->busy->streaming || !c->busy->unit.has_effects || !single_read(c, data, u))
+		return false;
+	(void)judge_word(w, c, u->sql, u->sql_len, &u->verdict);
+	*why = cause_of_single(c, u);
+	return is_control(c, u);
+}
+
 /* The unit is no plain read. Does it run where the block is all the same? If not, *why. */
 static bool stays(struct worker *w, struct client *c, const uint8_t *data, enum moved_cause *why)
 {
 	struct single u;
 
-	*why = moving_cause_of(c);
-	if (c->busy->streaming || !c->busy->unit.has_effects || !single_read(c, data, &u))
-		return false;
-	(void)judge_word(w, c, u.sql, u.sql_len, &u.verdict);
-	*why = cause_of_single(c, &u);
-	return is_control(c, &u) && note_control(c, &u);
+	return read_control(w, c, data, &u, why) && note_control(c, &u);
 }
 
 /* --- moving --- */
@@ -454,7 +462,7 @@ static bool has_one_snapshot(const struct client *c)
 static bool shadow_stays(struct worker *w, struct client *c, const uint8_t *data)
 {
 	bool read_only = pick_block_is_read_only(c);
-	enum moved_cause why = moving_cause_of(c);
+	enum moved_cause why;
 	struct single u;
 
 	if (read_only && has_one_snapshot(c))
@@ -463,12 +471,8 @@ static bool shadow_stays(struct worker *w, struct client *c, const uint8_t *data
 		return false;
 	if (is_read_in(c, read_only))
 		return read_only || c->busy->unit.n_stmts == 0 || pick_shadow_is_fit(w, c);
-	if (!c->busy->streaming && c->busy->unit.has_effects && single_read(c, data, &u)) {
-		(void)judge_word(w, c, u.sql, u.sql_len, &u.verdict);
-		why = cause_of_single(c, &u);
-		if (is_control(c, &u))
-			return true;
-	}
+	if (read_control(w, c, data, &u, &why))
+		return true;
 	if (!read_only || !binds(c, why))
 		return false;
 	c->busy->moves = MOVES_NOT; /* bound: the block is counted there to its end */
