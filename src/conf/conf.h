@@ -396,6 +396,8 @@ struct conf {
 	uint32_t nplusone_threshold; /* 0: nothing is looked for */
 	uint64_t nplusone_window_us;
 	uint64_t misuse_idle_us, misuse_transaction_us; /* see worker/waits.h; 0: off */
+	bool error_stats, wait_stats;                   /* see state/errors.h, worker/waits.h */
+	bool history;                                   /* see control/history.h */
 	uint64_t history_period_us; /* of the samples of the page and SHOW HEADROOM */
 	uint64_t wait_goal_us;      /* of SHOW HEADROOM */
 	bool log_connections, log_disconnections, log_pooler_errors, log_stats;

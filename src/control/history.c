@@ -8,7 +8,8 @@
 #include "conf/effective.h"
 #include "route/topology.h"
 
-#define WINDOW (HISTORY_SAMPLES / 2) /* samples after which the older of two moments is dropped */
+#define OFF_LOOK_US 1000000u /* how often it is looked whether it has been switched on */
+#define WINDOW      (HISTORY_SAMPLES / 2) /* samples after which the older of two moments is dropped */
 
 /* One (database, user, node); node -1: its clients. */
 struct track {
@@ -34,7 +35,7 @@ struct history {
 	struct gather_request request;
 	struct wheel_timer timer;
 	uint64_t at_us;     /* of the last sample */
-	uint64_t period_us; /* that the samples are apart */
+	uint64_t period_us; /* that the samples are apart; 0: switched off, nothing is kept */
 	uint64_t n;         /* samples since then */
 	float samples[HISTORY_SAMPLES][HISTORY_COLUMNS];
 	struct gather_hist hists[HISTORY_SAMPLES][HISTORY_HISTS]; /* before each of them */
@@ -234,6 +235,14 @@ static void make_rows(struct history *h)
 
 /* --- samples --- */
 
+static void forget(struct history *h)
+{
+	for (uint32_t i = 0; i < h->n_tracks; i++)
+		free(h->tracks[i]);
+	h->n_tracks = h->n_rows = 0;
+	h->n = h->period_us = 0;
+}
+
 static void sum_pools(const struct gathered *g, struct totals *sum, float *out)
 {
 	for (size_t i = 0; i < g->n_pools; i++) {
@@ -312,6 +321,20 @@ static void begin_anew(struct history *h, uint64_t period_us)
 	}
 }
 
+/* What has happened while it was switched off is no sample. */
+static void resume(struct history *h, const struct gathered *g)
+{
+	float out[HISTORY_COLUMNS] = {0};
+
+	memset(&h->then, 0, sizeof h->then);
+	sum_pools(g, &h->then, out);
+	sum_rest(h, g, &h->then);
+	for (size_t i = 0; i < g->n_pools; i++)
+		(void)track_of(h, g->pools[i]);
+	h->at_us = env_now_us(h->env);
+	begin_anew(h, env_conf(h->env)->history_period_us);
+}
+
 static void sample(struct history *h, const struct gathered *g)
 {
 	uint64_t now_us = env_now_us(h->env), us = now_us - h->at_us;
@@ -360,7 +383,10 @@ static void on_gathered(struct gather_request *r, struct gathered *g, enum statu
 	env_timer(h->env, &h->timer, env_conf(h->env)->history_period_us);
 	if (g == NULL)
 		return;
-	sample(h, g);
+	if (h->period_us == 0)
+		resume(h, g);
+	else
+		sample(h, g);
 	gathered_release(h->gather, g);
 }
 
@@ -369,12 +395,19 @@ static void on_timer(void *ctx, struct wheel_timer *t)
 	struct history *h = list_entry(t, struct history, timer);
 
 	(void)ctx;
+	if (!env_conf(h->env)->history) {
+		forget(h);
+		env_timer(h->env, &h->timer, OFF_LOOK_US);
+		return;
+	}
 	gather_ask(h->gather, &h->request,
 		GATHER_POOLS | GATHER_STATS | GATHER_ROUTES | GATHER_ERRORS | GATHER_WORKERS);
 }
 
 uint32_t history_n(const struct history *h)
 {
+	if (!env_conf(h->env)->history)
+		return 0;
 	return h->n < HISTORY_SAMPLES ? (uint32_t)h->n : HISTORY_SAMPLES;
 }
 
@@ -407,7 +440,7 @@ uint64_t history_wall_us(const struct history *h)
 
 uint32_t history_n_headroom(const struct history *h)
 {
-	return h->n_rows;
+	return env_conf(h->env)->history ? h->n_rows : 0;
 }
 
 const struct headroom_row *history_headroom(const struct history *h, uint32_t i)
@@ -439,7 +472,6 @@ void history_free(struct history *h)
 		return;
 	gather_cancel(&h->request);
 	wheel_del(&h->env->wheel, &h->timer);
-	for (uint32_t i = 0; i < h->n_tracks; i++)
-		free(h->tracks[i]);
+	forget(h);
 	free(h);
 }

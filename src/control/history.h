@@ -3,7 +3,8 @@
  * process for the page and /history.json, and of each pool for SHOW HEADROOM. Owns:    its samples
  * and what they are made of. Bounds:  HISTORY_SAMPLES; HISTORY_POOLS pools, further ones are not
  * followed. Touches: the gathering of pools, routes, errors and workers, once for each sample. When
- * history_period changes, the samples begin anew.
+ * history_period changes, the samples begin anew; with history = 0 there are none, and nothing is
+ * gathered for them.
  */
 #ifndef PGWEIR_CONTROL_HISTORY_H
 #define PGWEIR_CONTROL_HISTORY_H
@@ -63,7 +64,7 @@ enum status history_new(struct env *env, struct gather *g, struct history **out)
 void history_free(struct history *h); /* NULL is allowed */
 
 double history_every_s(const struct history *h); /* that samples are apart */
-uint32_t history_n(const struct history *h);
+uint32_t history_n(const struct history *h);     /* 0 while it is switched off */
 /* Sample i, 0 is the oldest. */
 const float *history_at(const struct history *h, uint32_t i);
 uint64_t history_wall_us(const struct history *h); /* when the newest was taken */

@@ -64,7 +64,11 @@ static void put_hists(const struct history *h, struct wr *w)
 bool history_write(struct page *p, struct wr *w)
 {
 	const struct history *h = p->in.history;
-	uint32_t n = h != NULL ? history_n(h) : 0;
+	uint32_t n;
+
+	if (h != NULL && !env_conf(p->in.env)->history)
+		h = NULL;
+	n = h != NULL ? history_n(h) : 0;
 
 	if (h != NULL && p->pos == 0)
 		put_head(h, w);

@@ -25,6 +25,7 @@ static const struct show_table *const tables[] = {
 	&show_pin_counts,
 	&show_workers,
 	&show_mem,
+	&show_off,
 };
 
 #define N_TABLES (sizeof tables / sizeof *tables)

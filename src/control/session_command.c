@@ -1,6 +1,7 @@
 #include "control/session.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -139,10 +140,23 @@ static void forget_suspended(struct session *s)
 		list_entry(it, struct prepared, link)->is_suspended = false;
 }
 
+/* An empty table may be taken for good news. */
+static void tell_if_off(struct session *s, const struct show_table *t)
+{
+	const char *by = show_switched_off(env_conf(s->of->conf.env), t);
+	char text[64];
+
+	if (by == NULL)
+		return;
+	snprintf(text, sizeof text, "switched off: %s = 0", by);
+	notice(s, text, NULL);
+}
+
 static void show_rows(struct session *s, const struct show_table *t, bool with_columns)
 {
 	struct wr w = session_wr(s);
 
+	tell_if_off(s, t);
 	if (with_columns) {
 		reply_put_row_description(&w, t->columns, t->n_columns, 0);
 		session_send(s, &w);

@@ -1,5 +1,6 @@
 #include "control/show.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "conf/conf.h"
@@ -81,6 +82,56 @@ const struct show_table *show_nth(size_t i)
 {
 	return i < sizeof tables / sizeof *tables ? tables[i] : NULL;
 }
+
+/* --- what is switched off --- */
+
+static const struct {
+	const struct show_table *table;
+	const char *by;
+	size_t at; /* of a bool in struct conf */
+} switches[] = {
+	{&show_errors, "error_stats", offsetof(struct conf, error_stats)},
+	{&show_headroom, "history", offsetof(struct conf, history)},
+	{&show_nplusone, "query_stats", offsetof(struct conf, query_stats)},
+	{&show_queries, "query_stats", offsetof(struct conf, query_stats)},
+	{&show_waits, "wait_stats", offsetof(struct conf, wait_stats)},
+};
+
+#define N_SWITCHES (sizeof switches / sizeof *switches)
+
+const char *show_switched_off(const struct conf *conf, const struct show_table *t)
+{
+	for (size_t i = 0; i < N_SWITCHES; i++)
+		if (switches[i].table == t && !*(const bool *)((const char *)conf + switches[i].at))
+			return switches[i].by;
+	return NULL;
+}
+
+static const struct reply_column off_columns[] = {
+	{"table", REPLY_TYPE_TEXT},
+	{"setting", REPLY_TYPE_TEXT},
+};
+
+static size_t off_row(const struct show_in *in, size_t pos, struct rows *out)
+{
+	const char *by;
+
+	if (pos >= N_SWITCHES)
+		return SIZE_MAX;
+	by = show_switched_off(env_conf(in->env), switches[pos].table);
+	if (by != NULL) {
+		rows_begin(out);
+		rows_text(out, switches[pos].table->name);
+		rows_text(out, by);
+		rows_end(out);
+	}
+	return pos + 1;
+}
+
+const struct show_table show_off = {
+	"off", SHOW_COLUMNS(off_columns), 0, SHOW_NO_STREAM, NULL, off_row, false};
+
+/* --- words --- */
 
 const char *show_pool_mode(unsigned mode)
 {

@@ -86,6 +86,14 @@ extern const struct show_table show_config, show_databases, show_dns_hosts, show
 	show_workers;
 extern const struct show_table show_headroom, show_misuse, show_pin_counts, show_waits;
 extern const struct show_table show_catalog, show_clusters, show_lag, show_learned, show_switchover;
+/*
+ * The setting that has to be on for the table to have rows (its name), if it is off now; NULL: the
+ * table is not switched off.
+ */
+const char *show_switched_off(const struct conf *conf, const struct show_table *t);
+
+/* Of /stats.json alone: what is switched off. */
+extern const struct show_table show_off;
 /* Shown by RELOAD DRY RUN alone. */
 extern const struct show_table show_plan;
 extern const struct show_table show_clients_ours, show_servers_ours;

@@ -579,6 +579,19 @@ static void dbase_apply_moves(struct dbase *db)
 	db->moves = moves;
 }
 
+/* What is switched off keeps nothing. */
+static void forget_counts(const struct conf *conf, struct dbase *db)
+{
+	if (!conf->wait_stats) {
+		free(db->waits);
+		db->waits = NULL;
+	}
+	if (!conf->error_stats) {
+		free(db->errors);
+		db->errors = NULL;
+	}
+}
+
 void dbase_apply_conf(struct worker *w)
 {
 	struct list *it, *ia;
@@ -586,6 +599,7 @@ void dbase_apply_conf(struct worker *w)
 	list_foreach (it, &w->dbase_list) {
 		struct dbase *db = list_entry(it, struct dbase, link);
 
+		forget_counts(w->conf, db);
 		db->conf = conf_find_db(w->conf, db->name);
 		if (db->conf != NULL && db->conf->shadow != db->shadow) {
 			/* What was counted in the other mode is of another kind. */
@@ -774,6 +788,8 @@ bool dbase_next_route(const struct dbase *db, uint32_t *pos, struct dbase_route 
 void dbase_count_error(
 	struct worker *w, struct dbase *db, const char *sqlstate, enum error_source source)
 {
+	if (!w->conf->error_stats)
+		return;
 	if (db->errors == NULL && (db->errors = calloc(1, sizeof *db->errors)) == NULL)
 		return;
 	errors_note(db->errors, sqlstate, source, w->now_us);

@@ -37,11 +37,13 @@ static enum wait_cause cause_of(const struct client *c, const struct pool *p)
 	return p->n_login >= waitq_len(&p->line) ? WAIT_SERVER_LOGIN : WAIT_SERVER;
 }
 
-static void count(struct client *c, uint64_t us)
+static void count(struct worker *w, struct client *c, uint64_t us)
 {
 	struct dbase *db = c->db;
 
-	if (us == 0 || (db->waits == NULL && (db->waits = calloc(1, sizeof *db->waits)) == NULL))
+	if (us == 0 || !w->conf->wait_stats)
+		return;
+	if (db->waits == NULL && (db->waits = calloc(1, sizeof *db->waits)) == NULL)
 		return;
 	hist_add(&db->waits->of[c->busy->wait_cause], us);
 	if (us > db->waits->max_us[c->busy->wait_cause])
@@ -53,7 +55,7 @@ void waits_begin(struct worker *w, struct client *c, const struct pool *p)
 	enum wait_cause cause = cause_of(c, p);
 
 	if (c->busy->wait_since_us != 0 && cause != c->busy->wait_cause) {
-		count(c, w->now_us - c->busy->wait_since_us);
+		count(w, c, w->now_us - c->busy->wait_since_us);
 		c->busy->wait_since_us = 0;
 	}
 	if (c->busy->wait_since_us == 0)
@@ -64,7 +66,7 @@ void waits_begin(struct worker *w, struct client *c, const struct pool *p)
 void waits_end(struct worker *w, struct client *c)
 {
 	if (c->busy->wait_since_us != 0)
-		count(c, w->now_us - c->busy->wait_since_us);
+		count(w, c, w->now_us - c->busy->wait_since_us);
 	c->busy->wait_since_us = 0;
 }
 
@@ -87,7 +89,7 @@ static void count_present(
 bool waits_next(
 	struct worker *w, const struct dbase *db, unsigned *cause, struct show_wait_row *row)
 {
-	for (; *cause < WAIT_CAUSE_COUNT; (*cause)++) {
+	for (; w->conf->wait_stats && *cause < WAIT_CAUSE_COUNT; (*cause)++) {
 		*row = (struct show_wait_row){.cause = (uint8_t)*cause};
 		text_copy(row->database, sizeof row->database, db->name);
 		count_present(w, db, *cause, row);

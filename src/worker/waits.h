@@ -1,7 +1,7 @@
 /*
  * waits - what clients wait for and have waited for, by database and cause; and which of them hold
  * servers that they do not use (state/misuse.h). Owns:   a dbase's counters, made at its first
- * wait. Thread: its worker's.
+ * wait. Thread: its worker's. wait_stats = 0: nothing is counted, or told.
  */
 #ifndef PGWEIR_WORKER_WAITS_H
 #define PGWEIR_WORKER_WAITS_H

@@ -1,5 +1,7 @@
 """What clients wait for, who holds servers without need, and how much room is left."""
+import json
 import time
+import urllib.request
 
 import pgwire
 import pytest
@@ -292,3 +294,51 @@ def test_headroom_tells_when_growth_fills_it(site):
         assert now["advice"].endswith(" seconds: raise max_client_conn.")
         for client in came:
             client.close()
+
+
+# --- switched off ------------------------------------------------------------------------------
+
+def test_each_part_can_be_switched_off(pooler):
+    """Off, a table is empty and says why; on again, it begins anew."""
+    parts = {"ERRORS": "error_stats", "HEADROOM": "history", "NPLUSONE": "query_stats",
+             "QUERIES": "query_stats", "WAITS": "wait_stats"}
+
+    def fail_and_wait():
+        waiter, holders = pooler.raw(), held(pooler, 2)
+        waiter.send(pgwire.query("SELECT 1/0"))
+        pooler.wait_show("POOLS", lambda r: r["cl_waiting"] == "1", database="app")
+        time.sleep(0.02)
+        for client in holders:
+            client.query("COMMIT").check()
+        assert waiter.result().sqlstate == "22012"
+        for client in (*holders, waiter):
+            client.close()
+
+    def page(path):
+        with urllib.request.urlopen(f"http://127.0.0.1:{pooler.stats_port}{path}") as answer:
+            return answer.read().decode()
+
+    pooler.reload(history_period="20ms")
+    fail_and_wait()
+    proc.wait_until("all are filled", lambda: all(
+        pooler.show(t) for t in parts if t != "NPLUSONE"))
+    pooler.reload(**dict.fromkeys(parts.values(), 0))
+    fail_and_wait()
+    for table, setting in parts.items():
+        result = pooler.admin("SHOW " + table)
+        assert result.rows == [] and f"switched off: {setting} = 0" in str(result.notices), table
+    assert "pgweir_errors_total{" not in page("/metrics")
+    stats = json.loads(page("/stats.json"))
+    assert {r["table"]: r["setting"] for r in stats["off"]} == {
+        t.lower(): s for t, s in parts.items()}
+    assert not any(stats[t.lower()] for t in parts)
+    assert json.loads(page("/history.json"))["samples"] == []
+
+    pooler.reload(**dict.fromkeys(parts.values(), 1))
+    assert errors(pooler) == {} and waits(pooler) == {}, "nothing was kept"
+    fail_and_wait()
+    assert errors(pooler) == {("22012", "server"): 1}
+    assert int(waits(pooler)["server"]["waits"]) == 1
+    proc.wait_until("samples", lambda: pooler.show("HEADROOM"))
+    assert "switched off" not in str(pooler.admin("SHOW WAITS").notices)
+    assert json.loads(page("/stats.json"))["off"] == []

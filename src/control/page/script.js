@@ -90,10 +90,11 @@
       col("Cause", r => pins[r.cause] || text("cause")(r).replaceAll("_", " "), ""), n("Now", "now"), n("Ever", "total")]},
   };
 
-  const draw = (name, rows) => {
+  const OFF = setting => `Switched off: ${setting} = 0.`;
+  const draw = (name, rows, off) => {
     const spec = TABLES[name], box = document.querySelector(`[data-table="${name}"]`);
     if (!rows || rows.length === 0) {
-      box.replaceChildren(el("p", {}, spec.empty));
+      box.replaceChildren(el("p", {}, off ? OFF(off) : spec.empty));
       box.removeAttribute("tabindex");
       return;
     }
@@ -173,19 +174,19 @@
   };
 
   /* --- tiles --- */
-  const tiles = (s, h) => {
-    const now = h.samples[h.samples.length - 1] || [], at = k => now[h.columns.indexOf(k)] || 0;
+  const tiles = (s, h, off) => {
+    const now = h.samples[h.samples.length - 1] || [], at = k => off.headroom ? NaN : now[h.columns.indexOf(k)] || 0;
     const sum = (rows, key) => (rows || []).reduce((a, r) => a + Number(r[key] || 0), 0);
     const routed = at("on_primary") + at("on_replicas");
     const list = [
       ["Queries a second", num(at("queries"))],
       ["Clients", num(at("clients"))],
-      ["Waiting", num(sum(s.waits, "now")), sum(s.waits, "now") > 0 ? "warn" : ""],
+      ["Waiting", off.waits ? "–" : num(sum(s.waits, "now")), sum(s.waits, "now") > 0 ? "warn" : ""],
       ["Servers busy", num(at("busy")), "", ` of ${num(at("servers"))}`],
       ["Reads on replicas", routed > 0 ? (100 * at("on_replicas") / routed).toFixed(0) + " %" : "–"],
       ["Query p95", ms(at("query_p95"))],
       ["Wait p95", ms(at("wait_p95"))],
-      ["Errors a second", num(at("errors"))],
+      ["Errors a second", off.errors ? "–" : num(at("errors"))],
     ];
     $("tiles").replaceChildren(...list.map(([label, value, mark, more]) =>
       el("div", {}, el("dt", {}, label), el("dd", {className: mark || ""}, value, more ? el("small", {}, more) : null))));
@@ -204,17 +205,19 @@
   const most = (rows, key) => (rows || []).sort((a, b) => Number(b[key]) - Number(a[key]));
   const show = (s, h) => {
     $("version").textContent = s.version && s.version[0] ? s.version[0].version : "";
-    tiles(s, h);
-    $("span").textContent = `A sample every ${us((h.period_s || 10) * 1e6)}; ${h.samples.length} of 360 are there.`;
+    const off = Object.fromEntries((s.off || []).map(r => [r.table, r.setting]));
+    tiles(s, h, off);
+    $("span").textContent = off.headroom ? OFF(off.headroom) : `A sample every ${us((h.period_s || 10) * 1e6)}; ${h.samples.length} of 360 are there.`;
     const hists = h.histograms ? HISTS.map(k => histogram(k, h)) : [];
-    $("charts").replaceChildren(...CHARTS.map(c => chart(c, h)), ...hists);
+    const charts = off.headroom ? [] : CHARTS.filter(c => !(off.errors && c.of[0][0] === "errors"));
+    $("charts").replaceChildren(...charts.map(c => chart(c, h)), ...hists);
     draw("nodes", s.nodes);
     draw("pools", s.node_pools);
-    draw("headroom", s.headroom);
-    draw("queries", s.queries);
-    draw("nplusone", s.nplusone);
-    draw("errors", most(s.errors, "errors"));
-    draw("waits", s.waits);
+    draw("headroom", s.headroom, off.headroom);
+    draw("queries", s.queries, off.queries);
+    draw("nplusone", s.nplusone, off.nplusone);
+    draw("errors", most(s.errors, "errors"), off.errors);
+    draw("waits", s.waits, off.waits);
     draw("misuse", s.misuse);
     draw("pins", (s.pin_counts || []).filter(r => Number(r.total) > 0));
     const watched = (s.nodes || []).filter(r => r.health && r.health !== "unwatched"); /* of databases that route */

@@ -152,6 +152,34 @@ START_TEST(another_period_begins_anew)
 }
 END_TEST
 
+/* No samples, no pools; what happens meanwhile is not taken for a sample of later. */
+START_TEST(switched_off_it_keeps_nothing)
+{
+	char conf[512];
+
+	begin("10000");
+	after(HISTORY_SOME, 5000, 0);
+	ck_assert_uint_gt(history_n_headroom(h), 0);
+	snprintf(conf, sizeof conf, CONF "10000\nhistory = 0\n", "20ms");
+	world_set_conf(&v.w, conf);
+	ck_assert_uint_eq(history_n(h), 0);
+	ck_assert_uint_eq(history_n_headroom(h), 0);
+	world_turn_until(&v.w, history_every_s(h) == 0);
+	console_query(&c, "SHOW HEADROOM");
+	ck_assert_ptr_nonnull(strstr(c.text, "switched off: history = 0"));
+	ck_assert_uint_eq(console_count(&c, "\nD|"), 0);
+
+	views_row(&v, 1, SHOW_ROWS_WORKER)->worker.cpu_us += 1000000000;
+	snprintf(conf, sizeof conf, CONF "10000\n", "20ms");
+	world_set_conf(&v.w, conf);
+	world_turn_until(&v.w, history_n(h) == 1);
+	ck_assert_double_eq(history_at(h, 0)[HISTORY_CPU], 0);
+	after(HISTORY_SOME - 1, 5000, 0);
+	ck_says(CLIENTS("10000", "5000|5000|50 %", "0.00|-1|Enough."));
+	end();
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("history");
@@ -159,6 +187,7 @@ int main(void)
 	tcase_add_loop_test(tc, the_growth_is_told_in_words, 0, sizeof growths / sizeof *growths);
 	tcase_add_test(tc, nothing_is_foretold_from_little);
 	tcase_add_test(tc, another_period_begins_anew);
+	tcase_add_test(tc, switched_off_it_keeps_nothing);
 	tcase_add_test(tc, what_is_full_comes_before_what_grows);
 	return unit_run("history", tc);
 }
