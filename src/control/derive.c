@@ -19,7 +19,7 @@ static void derive_run(struct job *j)
 	struct scram_salt salt = {.iterations = ask->iterations, .len = ask->salt_len};
 
 	memcpy(salt.bytes, ask->salt, ask->salt_len);
-	ask->status = scram_salted_password(ask->password, &salt, ask->salted);
+	ask->status = scram_derive(ask->password, &salt, &ask->keys);
 }
 
 static void answer(struct env *env, struct ask_derive *ask)
@@ -46,7 +46,6 @@ void derive_take(struct env *env, struct ask_derive *ask)
 	struct derive_job *d = malloc(sizeof *d);
 
 	_Static_assert(sizeof ask->salt <= SCRAM_SALT_MAX, "a salt fits");
-	_Static_assert(sizeof ask->salted == SCRAM_KEY_LEN, "a key fits");
 	PANIC_IF(ask->worker >= env->shared->n_workers || ask->salt_len > sizeof ask->salt);
 	ask->status = E_NOMEM;
 	if (d == NULL) {

@@ -2,10 +2,10 @@
 
 #include <openssl/crypto.h>
 #include <openssl/hmac.h>
-#include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "auth/decide.h"
 #include "control/helpers.h"
@@ -28,7 +28,7 @@ struct given {
 	uint8_t mark[SCRAM_KEY_LEN]; /* of all that the verdict depends on */
 };
 
-/* One password, salted on a helper. Goes on when whoever asked has left. */
+/* One password, its keys derived on a helper. Goes on when whoever asked has left. */
 struct stats_auth_job {
 	struct job job;
 	struct list link;
@@ -37,7 +37,8 @@ struct stats_auth_job {
 	bool right_user;
 	enum status status;
 	struct scram_verifier verifier;
-	uint8_t mark[SCRAM_KEY_LEN], salted[SCRAM_KEY_LEN];
+	struct scram_keys keys;
+	uint8_t mark[SCRAM_KEY_LEN];
 	char password[2 * STATS_AUTH_HEADER_MAX + 1]; /* prepared, which may make it longer */
 };
 
@@ -128,13 +129,13 @@ static void job_run(struct job *j)
 {
 	struct stats_auth_job *job = list_entry(j, struct stats_auth_job, job);
 
-	job->status = scram_salted_password(job->password, &job->verifier.salt, job->salted);
+	job->status = scram_derive(job->password, &job->verifier.salt, &job->keys);
 }
 
 static void job_done(struct job *j)
 {
 	struct stats_auth_job *job = list_entry(j, struct stats_auth_job, job);
-	bool ok = job->status == OK && scram_verifier_accepts(&job->verifier, job->salted) &&
+	bool ok = job->status == OK && scram_verifier_accepts(&job->verifier, &job->keys) &&
 		  job->right_user;
 	struct stats_auth_request *r = job->r;
 	struct stats_auth *a = job->of;
@@ -240,7 +241,7 @@ enum status stats_auth_new(struct env *env, struct stats_auth **out)
 		return E_NOMEM;
 	a->env = env;
 	list_init(&a->jobs);
-	if (RAND_bytes(a->key, sizeof a->key) != 1) {
+	if (getentropy(a->key, sizeof a->key) != 0) {
 		free(a);
 		return E_IO;
 	}

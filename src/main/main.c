@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <openssl/rand.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -249,8 +248,8 @@ static enum status shared_new(struct process *p)
 		atomic_store(&sh->is_taken_over, true);
 		return OK;
 	}
-	if (RAND_bytes((uint8_t *)&sh->hash_key, sizeof sh->hash_key) != 1 ||
-		RAND_bytes(sh->mock_secret, sizeof sh->mock_secret) != 1)
+	if (getentropy(&sh->hash_key, sizeof sh->hash_key) != 0 ||
+		getentropy(sh->mock_secret, sizeof sh->mock_secret) != 0)
 		return E_IO;
 	return OK;
 }
@@ -481,7 +480,7 @@ static int load(struct process *p, struct config_set *set)
 
 	if (p->sh != NULL)
 		key = p->sh->hash_key;
-	else if (RAND_bytes((uint8_t *)&key, sizeof key) != 1)
+	else if (getentropy(&key, sizeof key) != 0)
 		return fail(p, "random numbers");
 	findings_init(&found);
 	st = config_load(&p->opt.from, NULL, &key, set, &found);

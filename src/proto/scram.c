@@ -8,8 +8,8 @@
 #include "proto/base64.h"
 #include "proto/scram_msg.h"
 
-enum status scram_salted_password(
-	const char *password, const struct scram_salt *salt, uint8_t out[SCRAM_KEY_LEN])
+static enum status salt_password(
+	const char *password, const struct scram_salt *salt, uint8_t salted[SCRAM_KEY_LEN])
 {
 	size_t len = strlen(password);
 
@@ -17,31 +17,30 @@ enum status scram_salted_password(
 		return E_LIMIT;
 	PANIC_IF(salt->iterations == 0 || salt->len > SCRAM_SALT_MAX);
 	if (PKCS5_PBKDF2_HMAC(password, (int)len, salt->bytes, (int)salt->len,
-		    (int)salt->iterations, EVP_sha256(), SCRAM_KEY_LEN, out) != 1)
+		    (int)salt->iterations, EVP_sha256(), SCRAM_KEY_LEN, salted) != 1)
 		return E_NOMEM;
 	return OK;
 }
 
-enum status scram_keys_of(const uint8_t salted[SCRAM_KEY_LEN], struct scram_keys *out)
+enum status scram_derive(
+	const char *password, const struct scram_salt *salt, struct scram_keys *out)
 {
-	enum status st = scram_hmac(salted, "Client Key", 10, out->client_key);
+	uint8_t salted[SCRAM_KEY_LEN];
+	enum status st;
 
-	return st == OK ? scram_hmac(salted, "Server Key", 10, out->server_key) : st;
+	if ((st = salt_password(password, salt, salted)) == OK &&
+		(st = scram_hmac(salted, "Client Key", 10, out->client_key)) == OK)
+		st = scram_hmac(salted, "Server Key", 10, out->server_key);
+	scram_wipe(salted, sizeof salted);
+	return st;
 }
 
-enum status scram_verifier_of(const uint8_t salted[SCRAM_KEY_LEN], const struct scram_salt *salt,
-	struct scram_verifier *out)
+enum status scram_verifier_of(
+	const struct scram_keys *keys, const struct scram_salt *salt, struct scram_verifier *out)
 {
-	struct scram_keys keys;
-	enum status st = scram_keys_of(salted, &keys);
-
-	if (st == OK) {
-		*out = (struct scram_verifier){.salt = *salt};
-		memcpy(out->server_key, keys.server_key, SCRAM_KEY_LEN);
-		st = scram_hash(keys.client_key, SCRAM_KEY_LEN, out->stored_key);
-	}
-	scram_wipe(&keys, sizeof keys);
-	return st;
+	*out = (struct scram_verifier){.salt = *salt};
+	memcpy(out->server_key, keys->server_key, SCRAM_KEY_LEN);
+	return scram_hash(keys->client_key, SCRAM_KEY_LEN, out->stored_key);
 }
 
 enum status scram_verifier_mock(const uint8_t secret[SCRAM_KEY_LEN], const char *user,
@@ -105,14 +104,9 @@ void scram_verifier_put(struct wr *w, const struct scram_verifier *v)
 	wr_u8(w, 0);
 }
 
-bool scram_verifier_accepts(const struct scram_verifier *v, const uint8_t salted[SCRAM_KEY_LEN])
+bool scram_verifier_accepts(const struct scram_verifier *v, const struct scram_keys *keys)
 {
-	uint8_t server_key[SCRAM_KEY_LEN];
-	bool ok = scram_hmac(salted, "Server Key", 10, server_key) == OK &&
-		  CRYPTO_memcmp(server_key, v->server_key, SCRAM_KEY_LEN) == 0;
-
-	scram_wipe(server_key, sizeof server_key);
-	return ok && !v->mock;
+	return CRYPTO_memcmp(keys->server_key, v->server_key, SCRAM_KEY_LEN) == 0 && !v->mock;
 }
 
 bool scram_salt_equal(const struct scram_salt *a, const struct scram_salt *b)

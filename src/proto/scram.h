@@ -57,17 +57,15 @@ struct scram_verifier {
 /* All below that return a status: E_NOMEM if OpenSSL cannot. */
 
 /*
- * SaltedPassword, the slow part (PBKDF2; milliseconds): run by helper threads.
+ * The keys of a password, the slow part (PBKDF2; milliseconds): run by helper threads.
  * password: prepared (saslprep.h).
  * Errors:   E_LIMIT password above SCRAM_PASSWORD_MAX, iterations above SCRAM_ITERATIONS_TOP.
  */
-enum status scram_salted_password(
-	const char *password, const struct scram_salt *salt, uint8_t out[SCRAM_KEY_LEN]) MUST_USE;
+enum status scram_derive(
+	const char *password, const struct scram_salt *salt, struct scram_keys *out) MUST_USE;
 
-enum status scram_keys_of(const uint8_t salted[SCRAM_KEY_LEN], struct scram_keys *out) MUST_USE;
-
-/* The verifier of a password, of which `salted` was made with `salt`. */
-enum status scram_verifier_of(const uint8_t salted[SCRAM_KEY_LEN], const struct scram_salt *salt,
+/* The verifier of the password that `keys` were derived from with `salt`. */
+enum status scram_verifier_of(const struct scram_keys *keys, const struct scram_salt *salt,
 	struct scram_verifier *out) MUST_USE;
 
 /*
@@ -88,9 +86,8 @@ enum status scram_verifier_read(const char *text, struct scram_verifier *out) MU
 /* Its text, with a NUL. Needs SCRAM_VERIFIER_MAX bytes at most. */
 void scram_verifier_put(struct wr *w, const struct scram_verifier *v);
 
-/* Is this the password's verifier? `salted` was made with v->salt. Constant time. */
-bool scram_verifier_accepts(
-	const struct scram_verifier *v, const uint8_t salted[SCRAM_KEY_LEN]) MUST_USE;
+/* Is this the password's verifier? `keys` were derived from it with v->salt. Constant time. */
+bool scram_verifier_accepts(const struct scram_verifier *v, const struct scram_keys *keys) MUST_USE;
 
 /* Same salt and iterations: keys learned with the one serve for the other. */
 bool scram_salt_equal(const struct scram_salt *a, const struct scram_salt *b);

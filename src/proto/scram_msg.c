@@ -1,7 +1,10 @@
 #include "proto/scram_msg.h"
 
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 
 #include "proto/base64.h"
 
@@ -134,17 +137,74 @@ void scram_put_binding(struct wr *w, char binding, const uint8_t *cbind, size_t 
 	base64_put(w, buf, raw.len);
 }
 
+/* What OpenSSL looks up by name, under locks: half of what a login cost, so once for all threads.
+ */
+struct found {
+	EVP_MD *sha256;
+	EVP_MAC_CTX *hmac; /* only copied */
+};
+
+static void found_free(struct found *f)
+{
+	EVP_MAC_CTX_free(f->hmac);
+	EVP_MD_free(f->sha256);
+	free(f);
+}
+
+static struct found *look_up(void)
+{
+	char digest[] = "SHA256";
+	OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+		OSSL_PARAM_construct_end()};
+	struct found *f = calloc(1, sizeof *f);
+	EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+
+	if (f != NULL && mac != NULL) {
+		f->sha256 = EVP_MD_fetch(NULL, digest, NULL);
+		f->hmac = EVP_MAC_CTX_new(mac);
+	}
+	EVP_MAC_free(mac); /* the context has its own reference */
+	if (f != NULL && f->sha256 != NULL && f->hmac != NULL &&
+		EVP_MAC_CTX_set_params(f->hmac, params) == 1)
+		return f;
+	if (f != NULL)
+		found_free(f);
+	return NULL;
+}
+
+/* NULL: OpenSSL cannot. */
+static const struct found *found(void)
+{
+	static _Atomic(struct found *) shared;
+	struct found *first = atomic_load(&shared), *f;
+
+	if (first != NULL)
+		return first;
+	f = look_up();
+	if (f == NULL || atomic_compare_exchange_strong(&shared, &first, f))
+		return f;
+	found_free(f);
+	return first;
+}
+
 enum status scram_hmac(
 	const uint8_t key[SCRAM_KEY_LEN], const void *p, size_t len, uint8_t out[SCRAM_KEY_LEN])
 {
-	unsigned n;
+	const struct found *f = found();
+	EVP_MAC_CTX *ctx = f != NULL ? EVP_MAC_CTX_dup(f->hmac) : NULL;
+	bool ok = ctx != NULL && EVP_MAC_init(ctx, key, SCRAM_KEY_LEN, NULL) == 1 &&
+		  EVP_MAC_update(ctx, p, len) == 1 &&
+		  EVP_MAC_final(ctx, out, NULL, SCRAM_KEY_LEN) == 1;
 
-	return HMAC(EVP_sha256(), key, SCRAM_KEY_LEN, p, len, out, &n) != NULL ? OK : E_NOMEM;
+	EVP_MAC_CTX_free(ctx);
+	return ok ? OK : E_NOMEM;
 }
 
 enum status scram_hash(const void *p, size_t len, uint8_t out[SCRAM_KEY_LEN])
 {
-	return EVP_Digest(p, len, out, NULL, EVP_sha256(), NULL) == 1 ? OK : E_NOMEM;
+	const struct found *f = found();
+
+	return f != NULL && EVP_Digest(p, len, out, NULL, f->sha256, NULL) == 1 ? OK : E_NOMEM;
 }
 
 void scram_put_auth(struct wr *w, struct scram_text client_first_bare,

@@ -11,6 +11,7 @@
 #include "base/hist.h"
 #include "base/mailbox.h"
 #include "conf/method_options.h"
+#include "proto/scram.h"
 #include "proto/startup.h"
 #include "state/errors.h"
 #include "state/misuse.h"
@@ -74,7 +75,7 @@ enum tell_kind {           /* control or worker -> worker */
 	TELL_STOP,    /* struct mail: close everything and end the loop */
 };
 
-/* Salted password of SCRAM (RFC 5802 Hi()): slow on purpose, never on a loop's thread. */
+/* The SCRAM keys of a password (RFC 5802 Hi()): slow on purpose, never on a loop's thread. */
 struct ask_derive {
 	struct mail mail;
 	uint32_t worker; /* who asks, and is answered with this same memory as TELL_DERIVED */
@@ -82,9 +83,9 @@ struct ask_derive {
 	uint32_t iterations;
 	uint32_t salt_len;
 	uint8_t salt[128];
-	char password[1024]; /* comes back with the answer; wiped by the asker */
-	uint8_t salted[32];  /* answer */
-	enum status status;  /* answer: OK, E_LIMIT (queue full), E_NOMEM */
+	char password[1024];    /* comes back with the answer; wiped by the asker */
+	struct scram_keys keys; /* answer */
+	enum status status;     /* answer: OK, E_LIMIT (queue full), E_NOMEM */
 };
 
 /* The name of a system user: its service may be slow. */

@@ -1,8 +1,8 @@
 #include "worker/cancel.h"
 
 #include <openssl/crypto.h>
-#include <openssl/rand.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "conf/conf.h"
 #include "proto/reply.h"
@@ -44,7 +44,7 @@ void cancel_put_key(struct worker *w, struct client *c, uint32_t version, struct
 	uint8_t len = version >= STARTUP_V3_2 ? CANCEL_KEY_MAX : STARTUP_KEY_MIN;
 
 	for (uint32_t i = 0; i < KEY_TRIES; i++) {
-		c->key_len = RAND_bytes(c->key, len) == 1 ? len : 0; /* 0: no cancel fits it */
+		c->key_len = getentropy(c->key, len) == 0 ? len : 0; /* 0: no cancel fits it */
 		cancel_key_fill(&scheme, c->key);
 		if (find_key(w, &at, c->key, len, c) == NULL)
 			break;

@@ -11,7 +11,7 @@ struct key_entry {
 	struct list lru; /* most recently used first */
 	uint64_t hash;
 	struct scram_salt salt;
-	uint8_t salted[SCRAM_KEY_LEN];
+	struct scram_keys keys;
 	size_t password_len;
 	char password[];
 };
@@ -81,8 +81,8 @@ static struct key_entry *entry_find(
 	return map_find(&k->map, entry_hash(k, password, salt), entry_is, &want);
 }
 
-bool keys_find(struct keys *k, const char *password, const struct scram_salt *salt,
-	uint8_t out[SCRAM_KEY_LEN])
+bool keys_find(
+	struct keys *k, const char *password, const struct scram_salt *salt, struct scram_keys *out)
 {
 	struct key_entry *e = entry_find(k, password, salt);
 
@@ -90,12 +90,12 @@ bool keys_find(struct keys *k, const char *password, const struct scram_salt *sa
 		return false;
 	list_del(&e->lru);
 	list_push_front(&k->lru, &e->lru);
-	memcpy(out, e->salted, SCRAM_KEY_LEN);
+	*out = e->keys;
 	return true;
 }
 
 void keys_put(struct keys *k, const char *password, const struct scram_salt *salt,
-	const uint8_t salted[SCRAM_KEY_LEN])
+	const struct scram_keys *keys)
 {
 	size_t len = strlen(password) + 1;
 	struct key_entry *e;
@@ -108,7 +108,7 @@ void keys_put(struct keys *k, const char *password, const struct scram_salt *sal
 	e->hash = entry_hash(k, password, salt);
 	e->salt = *salt;
 	e->password_len = len;
-	memcpy(e->salted, salted, SCRAM_KEY_LEN);
+	e->keys = *keys;
 	memcpy(e->password, password, len);
 	list_init(&e->lru);
 	if (map_insert(&k->map, e->hash, e) != OK) {
@@ -127,7 +127,7 @@ void keys_take(struct keys *k, const struct ask_derive *d)
 	if (d->status != OK)
 		return;
 	memcpy(salt.bytes, d->salt, d->salt_len);
-	keys_put(k, d->password, &salt, d->salted);
+	keys_put(k, d->password, &salt, &d->keys);
 }
 
 enum status keys_derive(

@@ -1,6 +1,6 @@
 /*
- * keys - salted passwords (PBKDF2's results) that this worker has had derived, so that each is
- * derived once.
+ * keys - the SCRAM keys of passwords that this worker has had derived, so that each is derived
+ * once.
  * Owns:   copies of passwords and keys; wiped when freed.
  * Bounds: KEYS_MAX entries, the least recently used goes first.
  */
@@ -22,11 +22,11 @@ struct keys;
 enum status keys_new(const struct hash_key *key, struct keys **out) MUST_USE;
 void keys_free(struct keys *k);
 
-/* Copy the salted password to `out`; false if it is not known. */
+/* Copy the password's keys to `out`; false if they are not known. */
 bool keys_find(struct keys *k, const char *password, const struct scram_salt *salt,
-	uint8_t out[SCRAM_KEY_LEN]);
+	struct scram_keys *out);
 void keys_put(struct keys *k, const char *password, const struct scram_salt *salt,
-	const uint8_t salted[SCRAM_KEY_LEN]);
+	const struct scram_keys *keys);
 
 /* TELL_DERIVED has come: remember it. */
 struct ask_derive;

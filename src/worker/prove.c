@@ -1,9 +1,9 @@
 #include "worker/prove.h"
 
-#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "auth/decide.h"
 #include "base/text.h"
@@ -135,9 +135,9 @@ void prove_refuse_delayed(struct worker *w, struct client *c)
 	client_watch(w, c);
 }
 
-static enum status random_bytes(uint8_t *p, int n)
+static enum status random_bytes(uint8_t *p, size_t n)
 {
-	return RAND_bytes(p, n) == 1 ? OK : E_NOMEM;
+	return getentropy(p, n) == 0 ? OK : E_NOMEM;
 }
 
 static void put_login(struct client *c, const uint8_t *p, size_t len)
@@ -202,17 +202,17 @@ static void challenge_md5(struct worker *w, struct client *c)
 }
 
 /*
- * SaltedPassword of a password and the salt in l->verifier: from the cache, else a helper derives
- * it. OK: `salted` is set; E_AGAIN: prove_derived will be told; else the client is closed.
+ * The keys of a password and the salt in l->verifier: from the cache, else a helper derives
+ * it. OK: `keys` are set; E_AGAIN: prove_derived will be told; else the client is closed.
  */
-static enum status salt_password(
-	struct worker *w, struct client *c, const char *password, uint8_t salted[SCRAM_KEY_LEN])
+static enum status find_keys(
+	struct worker *w, struct client *c, const char *password, struct scram_keys *keys)
 {
 	const struct scram_salt *salt = &c->login->verifier.salt;
 	char prepared[AUTH_SECRET_MAX + 1];
 	enum status st = saslprep(password, prepared, sizeof prepared);
 
-	if (st == OK && !keys_find(w->keys, prepared, salt, salted)) {
+	if (st == OK && !keys_find(w->keys, prepared, salt, keys)) {
 		st = keys_derive(w, prepared, salt, KEYS_TOKEN_CLIENT | client_token(c));
 		if (st == OK) {
 			client_transition(w, c, CLIENT_NEEDS_KEY);
@@ -226,12 +226,11 @@ static enum status salt_password(
 	return st;
 }
 
-static void challenge_scram_with(
-	struct worker *w, struct client *c, const uint8_t salted[SCRAM_KEY_LEN])
+static void challenge_scram_with(struct worker *w, struct client *c, const struct scram_keys *keys)
 {
 	struct login *l = c->login;
 
-	if (scram_verifier_of(salted, &l->verifier.salt, &l->verifier) == OK)
+	if (scram_verifier_of(keys, &l->verifier.salt, &l->verifier) == OK)
 		challenge_scram(w, c);
 	else
 		client_close(w, c, CLIENT_END_MEMORY);
@@ -240,11 +239,11 @@ static void challenge_scram_with(
 /* The verifier of a plain password. */
 static void need_verifier(struct worker *w, struct client *c, const char *password)
 {
-	uint8_t salted[SCRAM_KEY_LEN];
+	struct scram_keys keys;
 
-	if (salt_password(w, c, password, salted) == OK)
-		challenge_scram_with(w, c, salted);
-	scram_wipe(salted, sizeof salted);
+	if (find_keys(w, c, password, &keys) == OK)
+		challenge_scram_with(w, c, &keys);
+	scram_wipe(&keys, sizeof keys);
 }
 
 static void refuse_malformed(struct worker *w, struct client *c)
@@ -368,7 +367,7 @@ static void plain_checked(struct worker *w, struct client *c, bool accepted)
 static void check_plain(struct worker *w, struct client *c)
 {
 	struct login *l = c->login;
-	uint8_t salted[SCRAM_KEY_LEN];
+	struct scram_keys keys;
 	struct auth_plain_check check;
 	struct scram_verifier verifier;
 	struct auth_asked asked;
@@ -389,9 +388,9 @@ static void check_plain(struct worker *w, struct client *c)
 	l->verifier = check.verifier;
 	if (check.done)
 		plain_checked(w, c, check.accepted);
-	else if (salt_password(w, c, l->answer, salted) == OK)
-		plain_checked(w, c, scram_verifier_accepts(&l->verifier, salted));
-	scram_wipe(salted, sizeof salted);
+	else if (find_keys(w, c, l->answer, &keys) == OK)
+		plain_checked(w, c, scram_verifier_accepts(&l->verifier, &keys));
+	scram_wipe(&keys, sizeof keys);
 	scram_wipe(&verifier, sizeof verifier);
 }
 
@@ -532,8 +531,7 @@ size_t prove_data(struct worker *w, struct client *c, const uint8_t *data, size_
 
 /* --- what a helper has derived --- */
 
-void prove_derived(
-	struct worker *w, uint64_t token, const uint8_t salted[SCRAM_KEY_LEN], enum status st)
+void prove_derived(struct worker *w, uint64_t token, const struct scram_keys *keys, enum status st)
 {
 	struct client *c = client_of_token(w, token & KEYS_TOKEN_ID);
 
@@ -544,9 +542,9 @@ void prove_derived(
 			"The queue of key derivations is full; SCRAM verifiers in auth_file avoid "
 			"it.");
 	else if (c->login->ask == AUTH_ASK_PLAIN)
-		plain_checked(w, c, scram_verifier_accepts(&c->login->verifier, salted));
+		plain_checked(w, c, scram_verifier_accepts(&c->login->verifier, keys));
 	else
-		challenge_scram_with(w, c, salted);
+		challenge_scram_with(w, c, keys);
 }
 
 /* --- what auth_query has told --- */

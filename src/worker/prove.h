@@ -17,8 +17,7 @@ void prove_admitted(struct worker *w, struct client *c);
 size_t prove_data(struct worker *w, struct client *c, const uint8_t *data, size_t len);
 
 /* A helper has derived what keys_derive asked for with KEYS_TOKEN_CLIENT. */
-void prove_derived(
-	struct worker *w, uint64_t token, const uint8_t salted[SCRAM_KEY_LEN], enum status st);
+void prove_derived(struct worker *w, uint64_t token, const struct scram_keys *keys, enum status st);
 
 /* The proof has failed: refuse it after login_failure_delay, or now that it is over. */
 void prove_refuse_delayed(struct worker *w, struct client *c);

@@ -239,7 +239,7 @@ void server_login_on_ready(struct worker *w, struct server *s); /* connected, or
 void server_login_on_end(struct worker *w, struct server *s, enum conn_end why);
 void server_login_timed_out(struct worker *w, struct server *s);
 void server_login_derived(
-	struct worker *w, uint64_t token, const uint8_t salted[32], enum status st);
+	struct worker *w, uint64_t token, const struct scram_keys *keys, enum status st);
 void server_login_free(struct server_login *l);
 
 #endif

@@ -1,8 +1,8 @@
 #include "worker/server_clean.h"
 
-#include <openssl/rand.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "conf/conf.h"
 #include "worker/forward.h"
@@ -13,7 +13,7 @@ static double random_seed(struct worker *w)
 {
 	uint64_t x;
 
-	if (RAND_bytes((uint8_t *)&x, sizeof x) != 1)
+	if (getentropy(&x, sizeof x) != 0)
 		x = worker_random(w);
 	return (double)(x >> 11) / (double)(UINT64_C(1) << 52) - 1.0;
 }

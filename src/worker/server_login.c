@@ -1,7 +1,7 @@
-#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "auth/decide.h"
 #include "conf/conf.h"
@@ -373,7 +373,7 @@ static void scram_first(
 	}
 	if (!s->login->scram_begun)
 		scram_client_init(&s->login->scram, binding);
-	if (s->login->scram_begun || RAND_bytes(rand, sizeof rand) != 1 ||
+	if (s->login->scram_begun || getentropy(rand, sizeof rand) != 0 ||
 		scram_client_first(&s->login->scram, rand, &first) != OK) {
 		cannot_answer(w, s, "SCRAM out of step");
 		return;
@@ -398,17 +398,6 @@ static void scram_final(struct worker *w, struct server *s, const struct scram_k
 	put(s, &out);
 }
 
-static void scram_with_salted(struct worker *w, struct server *s, const uint8_t *salted)
-{
-	struct scram_keys keys;
-
-	if (scram_keys_of(salted, &keys) != OK)
-		cannot_answer(w, s, "SCRAM failed");
-	else
-		scram_final(w, s, &keys);
-	scram_wipe(&keys, sizeof keys);
-}
-
 /* The salt is known: answer with learned keys, with cached ones, or have them derived. */
 static void scram_answer(struct worker *w, struct server *s)
 {
@@ -416,7 +405,7 @@ static void scram_answer(struct worker *w, struct server *s)
 	const struct scram_salt *salt = &s->login->scram.salt;
 	const char *why = auth_cannot_answer(&d, AUTH_METHOD_SCRAM, salt);
 	char password[AUTH_SECRET_MAX + 1];
-	uint8_t salted[SCRAM_KEY_LEN];
+	struct scram_keys keys;
 	enum status st;
 
 	if (why != NULL) {
@@ -428,9 +417,9 @@ static void scram_answer(struct worker *w, struct server *s)
 		return;
 	}
 	st = saslprep(d.secret, password, sizeof password);
-	if (st == OK && keys_find(w->keys, password, salt, salted)) {
-		scram_with_salted(w, s, salted);
-		scram_wipe(salted, sizeof salted);
+	if (st == OK && keys_find(w->keys, password, salt, &keys)) {
+		scram_final(w, s, &keys);
+		scram_wipe(&keys, sizeof keys);
 	} else if (st == OK) {
 		st = keys_derive(w, password, salt, KEYS_TOKEN_SERVER | s->id);
 	}
@@ -440,7 +429,7 @@ static void scram_answer(struct worker *w, struct server *s)
 }
 
 void server_login_derived(
-	struct worker *w, uint64_t token, const uint8_t salted[32], enum status st)
+	struct worker *w, uint64_t token, const struct scram_keys *keys, enum status st)
 {
 	struct list *it;
 
@@ -450,7 +439,7 @@ void server_login_derived(
 		if (s->id != (token & KEYS_TOKEN_ID) || s->state != SERVER_LOGIN)
 			continue;
 		if (st == OK)
-			scram_with_salted(w, s, salted);
+			scram_final(w, s, keys);
 		else
 			cannot_answer(w, s, "the queue of key derivations is full");
 		return;

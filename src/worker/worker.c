@@ -325,11 +325,11 @@ static void worker_derived(struct worker *w, struct ask_derive *d)
 {
 	keys_take(w->keys, d);
 	if (d->token & KEYS_TOKEN_SERVER)
-		server_login_derived(w, d->token, d->salted, d->status);
+		server_login_derived(w, d->token, &d->keys, d->status);
 	else
-		prove_derived(w, d->token, d->salted, d->status);
+		prove_derived(w, d->token, &d->keys, d->status);
 	scram_wipe(d->password, sizeof d->password);
-	scram_wipe(d->salted, sizeof d->salted);
+	scram_wipe(&d->keys, sizeof d->keys);
 }
 
 static void worker_mail_in(struct worker *w, struct mail *m)

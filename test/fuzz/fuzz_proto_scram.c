@@ -131,15 +131,14 @@ static void try_tampering(struct rd in)
 	struct scram_salt salt = {.iterations = ITERATIONS_MIN, .len = 8, .bytes = "saltsalt"};
 	bool plus = rd_u8(&in) == '+';
 	struct wire x = {.changes = in};
-	uint8_t salted[SCRAM_KEY_LEN];
 	struct scram_verifier v;
 	struct scram_keys keys;
 	struct scram_client c;
 	struct scram_server s;
 	enum status st;
 
-	PANIC_IF(scram_salted_password("pw", &salt, salted) != OK);
-	PANIC_IF(scram_verifier_of(salted, &salt, &v) != OK || scram_keys_of(salted, &keys) != OK);
+	PANIC_IF(scram_derive("pw", &salt, &keys) != OK);
+	PANIC_IF(scram_verifier_of(&keys, &salt, &v) != OK);
 	scram_server_init(&s, &v);
 	scram_client_init(&c, plus ? SCRAM_BINDING_END_POINT : SCRAM_BINDING_NOT_OFFERED);
 	st = exchange(&x, plus, &c, &s, &keys);

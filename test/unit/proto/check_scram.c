@@ -38,16 +38,16 @@ END_TEST
 START_TEST(verifier_of_a_password_is_the_one_that_accepts_it)
 {
 	struct scram_verifier v = vector_verifier(), made;
-	uint8_t salted[SCRAM_KEY_LEN];
+	struct scram_keys keys;
 
-	ck_assert_int_eq(scram_salted_password("pencil", &v.salt, salted), OK);
-	ck_assert_int_eq(scram_verifier_of(salted, &v.salt, &made), OK);
+	ck_assert_int_eq(scram_derive("pencil", &v.salt, &keys), OK);
+	ck_assert_int_eq(scram_verifier_of(&keys, &v.salt, &made), OK);
 	ck_assert_mem_eq(made.stored_key, v.stored_key, SCRAM_KEY_LEN);
 	ck_assert_mem_eq(made.server_key, v.server_key, SCRAM_KEY_LEN);
 	ck_assert(scram_salt_equal(&made.salt, &v.salt));
-	ck_assert(scram_verifier_accepts(&v, salted));
-	ck_assert_int_eq(scram_salted_password("pencil ", &v.salt, salted), OK);
-	ck_assert(!scram_verifier_accepts(&v, salted));
+	ck_assert(scram_verifier_accepts(&v, &keys));
+	ck_assert_int_eq(scram_derive("pencil ", &v.salt, &keys), OK);
+	ck_assert(!scram_verifier_accepts(&v, &keys));
 }
 END_TEST
 
@@ -152,12 +152,12 @@ START_TEST(password_is_bounded)
 		{10 * SCRAM_PASSWORD_MAX, E_LIMIT}};
 	static char password[10 * SCRAM_PASSWORD_MAX + 1];
 	struct scram_salt salt = {.iterations = 1, .len = 1};
-	uint8_t out[SCRAM_KEY_LEN];
+	struct scram_keys out;
 
 	memset(password, 'p', sizeof password);
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		password[cases[i].len] = '\0';
-		ck_assert_int_eq(scram_salted_password(password, &salt, out), cases[i].want);
+		ck_assert_int_eq(scram_derive(password, &salt, &out), cases[i].want);
 		password[cases[i].len] = 'p';
 	}
 }
@@ -168,11 +168,11 @@ START_TEST(empty_password_has_its_verifier)
 	struct scram_salt salt = {.iterations = 1, .len = 1, .bytes = {0}};
 	char text[SCRAM_VERIFIER_MAX];
 	struct wr w = wr_of(text, sizeof text);
-	uint8_t salted[SCRAM_KEY_LEN];
+	struct scram_keys keys;
 	struct scram_verifier v;
 
-	ck_assert_int_eq(scram_salted_password("", &salt, salted), OK);
-	ck_assert_int_eq(scram_verifier_of(salted, &salt, &v), OK);
+	ck_assert_int_eq(scram_derive("", &salt, &keys), OK);
+	ck_assert_int_eq(scram_verifier_of(&keys, &salt, &v), OK);
 	scram_verifier_put(&w, &v);
 	ck_assert_str_eq(text, "SCRAM-SHA-256$1:" SALT "$" KEY_A ":" KEY_B);
 }
@@ -181,9 +181,9 @@ END_TEST
 START_TEST(too_many_iterations_are_not_even_begun)
 {
 	struct scram_salt salt = {.iterations = SCRAM_ITERATIONS_TOP + 1u, .len = 1};
-	uint8_t out[SCRAM_KEY_LEN];
+	struct scram_keys out;
 
-	ck_assert_int_eq(scram_salted_password("p", &salt, out), E_LIMIT);
+	ck_assert_int_eq(scram_derive("p", &salt, &out), E_LIMIT);
 }
 END_TEST
 
@@ -226,14 +226,14 @@ END_TEST
 
 START_TEST(mock_accepts_nothing)
 {
-	uint8_t salted[SCRAM_KEY_LEN] = {0};
+	struct scram_keys keys = {.client_key = {0}};
 	struct scram_verifier v;
 	struct scram_salt salt = {.iterations = 1, .len = 1};
 
-	ck_assert_int_eq(scram_verifier_of(salted, &salt, &v), OK);
-	ck_assert(scram_verifier_accepts(&v, salted));
+	ck_assert_int_eq(scram_verifier_of(&keys, &salt, &v), OK);
+	ck_assert(scram_verifier_accepts(&v, &keys));
 	v.mock = true;
-	ck_assert(!scram_verifier_accepts(&v, salted));
+	ck_assert(!scram_verifier_accepts(&v, &keys));
 }
 END_TEST
 
@@ -250,25 +250,19 @@ END_TEST
 START_TEST(without_openssl_there_are_no_keys)
 {
 	struct scram_salt salt = vector_verifier().salt;
-	uint8_t salted[SCRAM_KEY_LEN] = {0};
-	struct scram_verifier v, real;
-	struct scram_keys k;
+	struct scram_keys keys = {.client_key = {0}};
+	struct scram_verifier v;
 
-	ck_assert_int_eq(scram_verifier_of(salted, &salt, &real), OK);
+	for (long n = 0; n < 3; n++) { /* PBKDF2, and HMAC for each key */
+		failing_crypto_after(n);
+		ck_assert_int_eq(scram_derive("p", &salt, &keys), E_NOMEM);
+	}
 	failing_crypto_after(0);
-	ck_assert_int_eq(scram_salted_password("p", &salt, salted), E_NOMEM);
-	ck_assert_int_eq(scram_verifier_mock(salted, "u", 1, &v), E_NOMEM);
-	ck_assert(!scram_verifier_accepts(&real, salted));
-	for (long n = 0; n < 2; n++) {
-		failing_crypto_after(n);
-		ck_assert_int_eq(scram_keys_of(salted, &k), E_NOMEM);
-	}
-	for (long n = 0; n < 3; n++) {
-		failing_crypto_after(n);
-		ck_assert_int_eq(scram_verifier_of(salted, &salt, &v), E_NOMEM);
-	}
+	ck_assert_int_eq(scram_verifier_mock(keys.client_key, "u", 1, &v), E_NOMEM);
+	ck_assert_int_eq(scram_verifier_of(&keys, &salt, &v), E_NOMEM);
 	failing_crypto_after(-1);
-	ck_assert(scram_verifier_accepts(&real, salted));
+	ck_assert_int_eq(scram_derive("p", &salt, &keys), OK);
+	ck_assert_int_eq(scram_verifier_of(&keys, &salt, &v), OK);
 }
 END_TEST
 

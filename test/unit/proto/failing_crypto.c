@@ -1,7 +1,6 @@
 #include "failing_crypto.h"
 
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <stdbool.h>
 
 static long n_left = -1;
@@ -21,14 +20,18 @@ static bool may_succeed(void)
 }
 
 /* The linker gives calls of NAME to __wrap_NAME, and NAME itself as __real_NAME. */
-unsigned char *__real_HMAC(const EVP_MD *md, const void *key, int key_len, const unsigned char *p,
-	size_t n, unsigned char *out, unsigned *out_len);
-unsigned char *__wrap_HMAC(const EVP_MD *md, const void *key, int key_len, const unsigned char *p,
-	size_t n, unsigned char *out, unsigned *out_len);
-unsigned char *__wrap_HMAC(const EVP_MD *md, const void *key, int key_len, const unsigned char *p,
-	size_t n, unsigned char *out, unsigned *out_len)
+EVP_MAC_CTX *__real_EVP_MAC_CTX_dup(const EVP_MAC_CTX *src);
+EVP_MAC_CTX *__wrap_EVP_MAC_CTX_dup(const EVP_MAC_CTX *src);
+EVP_MAC_CTX *__wrap_EVP_MAC_CTX_dup(const EVP_MAC_CTX *src)
 {
-	return may_succeed() ? __real_HMAC(md, key, key_len, p, n, out, out_len) : NULL;
+	return may_succeed() ? __real_EVP_MAC_CTX_dup(src) : NULL;
+}
+
+EVP_MAC_CTX *__real_EVP_MAC_CTX_new(EVP_MAC *mac);
+EVP_MAC_CTX *__wrap_EVP_MAC_CTX_new(EVP_MAC *mac);
+EVP_MAC_CTX *__wrap_EVP_MAC_CTX_new(EVP_MAC *mac)
+{
+	return may_succeed() ? __real_EVP_MAC_CTX_new(mac) : NULL;
 }
 
 int __real_EVP_Digest(const void *p, size_t n, unsigned char *out, unsigned *out_len,

@@ -31,28 +31,28 @@ static struct scram_salt salt_of(unsigned n)
 static void put(const char *password, unsigned salt, uint8_t value)
 {
 	struct scram_salt s = salt_of(salt);
-	uint8_t salted[SCRAM_KEY_LEN];
+	struct scram_keys keys;
 
-	memset(salted, value, sizeof salted);
-	keys_put(k, password, &s, salted);
+	memset(&keys, value, sizeof keys);
+	keys_put(k, password, &s, &keys);
 }
 
 /* The first byte of what is known, or -1. */
 static int find(const char *password, unsigned salt)
 {
 	struct scram_salt s = salt_of(salt);
-	uint8_t salted[SCRAM_KEY_LEN];
+	struct scram_keys keys;
 
-	if (!keys_find(k, password, &s, salted))
+	if (!keys_find(k, password, &s, &keys))
 		return -1;
-	unit_check(salted[SCRAM_KEY_LEN - 1] == salted[0]);
-	return salted[0];
+	unit_check(keys.server_key[SCRAM_KEY_LEN - 1] == keys.client_key[0]);
+	return keys.client_key[0];
 }
 
 START_TEST(found_by_password_and_salt)
 {
 	struct scram_salt s = salt_of(1);
-	uint8_t salted[SCRAM_KEY_LEN];
+	struct scram_keys keys;
 
 	put("secret", 1, 10);
 	put("secret", 2, 20);
@@ -63,7 +63,7 @@ START_TEST(found_by_password_and_salt)
 	ck_assert_int_eq(find("other", 2), -1);
 	ck_assert_int_eq(find("secret ", 1), -1);
 	s.iterations++;
-	ck_assert(!keys_find(k, "secret", &s, salted));
+	ck_assert(!keys_find(k, "secret", &s, &keys));
 }
 END_TEST
 
@@ -96,7 +96,7 @@ START_TEST(answer_of_a_helper_is_remembered)
 	d.iterations = s.iterations;
 	d.salt_len = s.len;
 	memcpy(d.salt, s.bytes, s.len);
-	memset(d.salted, 50, sizeof d.salted);
+	memset(&d.keys, 50, sizeof d.keys);
 	snprintf(d.password, sizeof d.password, "secret");
 	d.status = E_LIMIT;
 	keys_take(k, &d);
