@@ -27,7 +27,7 @@ struct auth_client_decision {
 	const char *why; /* of doomed, fixed words for the log; else NULL. Never for the client */
 	struct md5auth hash; /* AUTH_ASK_MD5 */
 	/*
-	 * AUTH_ASK_SCRAM. With `derive` the secret is a plain password: SaltedPassword has to be
+	 * AUTH_ASK_SCRAM. With `derive` the secret is a plain password: its keys have to be
 	 * derived from saslprep(password) with verifier.salt (PBKDF2, on a helper), then
 	 * scram_verifier_of gives the verifier; worth a cache, for the salt of a name is stable.
 	 */
