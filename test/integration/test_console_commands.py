@@ -117,6 +117,36 @@ def test_kill_drops_clients_and_stays_paused(pooler):
     assert answers == ["1"]
 
 
+def test_kill_and_wait_close_without_a_database_mean_all(site):
+    databases = {name: f"host=127.0.0.1 port={site.cluster.primary.port} dbname=app"
+                 for name in ("app", "second")}
+    with site.pgweir(databases) as p:
+        victims = [p.raw(database=name) for name in databases]
+        for victim in victims:
+            victim.query("BEGIN; SELECT 1").check()
+        p.admin("RECONNECT")
+        waiting = Background(p, "WAIT_CLOSE")
+        victims[0].query("COMMIT").check()
+        assert not waiting.is_done(), "the other database's server is not closed yet"
+        victims[1].query("COMMIT").check()
+        assert waiting.result().tags == ["WAIT_CLOSE"]
+        assert p.admin("WAIT_CLOSE").tags == ["WAIT_CLOSE"], "nothing to wait for"
+
+        for victim in victims:
+            victim.query("BEGIN; SELECT 1").check()
+        assert p.admin("KILL").tags == ["KILL"]
+        assert all(is_closed(victim) for victim in victims)
+        rows = {r["name"]: r["current_connections"] for r in p.show("DATABASES")}
+        assert {name: rows[name] for name in databases} == dict.fromkeys(databases, "0")
+        assert {"key": "paused", "value": "yes"} in p.show("STATE")
+        with pytest.raises(ServerError):
+            p.admin("RESUME app")
+        p.admin("RESUME")
+        for name in databases:
+            with p.raw(database=name) as client:
+                assert client.value("SELECT 1") == "1"
+
+
 def test_kill_client_ends_one(pooler):
     with pooler.raw(application_name="victim") as victim, pooler.raw() as other:
         victim.query("SELECT 1").check()
