@@ -175,7 +175,8 @@ static size_t console_row(const struct show_in *in, size_t pos, struct rows *out
 static const struct reply_column fds_columns[] = {{"fd", I4}, {"task", T}, {"user", T},
 	{"database", T}, {"addr", T}, {"port", I4}, {"cancel", I8}, {"link", I4},
 	{"client_encoding", T}, {"std_strings", T}, {"datestyle", T}, {"timezone", T},
-	{"password", T}, {"scram_client_key", T}, {"scram_server_key", T}};
+	{"password", T}, {"scram_client_key", REPLY_TYPE_BYTEA},
+	{"scram_server_key", REPLY_TYPE_BYTEA}};
 
 #define FDS_UNTOLD 7u /* the last ones */
 

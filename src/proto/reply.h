@@ -36,6 +36,7 @@ void reply_put_notification(struct wr *w, uint32_t pid, const char *channel, con
 
 /* --- rows --- */
 #define REPLY_TYPE_BOOL    16u /* OIDs in pg_type.dat */
+#define REPLY_TYPE_BYTEA   17u
 #define REPLY_TYPE_INT8    20u
 #define REPLY_TYPE_INT4    23u
 #define REPLY_TYPE_TEXT    25u
