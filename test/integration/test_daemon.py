@@ -2,7 +2,10 @@
 import fcntl
 import json
 import os
+import re
 import signal
+import socket
+import subprocess
 import time
 
 import pytest
@@ -140,6 +143,84 @@ def test_every_json_line_is_an_object_with_the_same_keys(site):
         p.reload(log_format="text")
         proc.wait_until("lines of text", lambda: "INFO" in lines_of(
             f"{p.folder}/weir.log")[-1].split()[1:2])
+
+
+# --- syslog -------------------------------------------------------------------------------------
+
+# A /dev of its own, in which /dev/log is the test's socket; then the service user again.
+OWN_DEV = """
+set -e
+mount -t tmpfs none /dev
+mknod -m 666 /dev/null c 1 3
+mknod -m 666 /dev/urandom c 1 9
+ln -s "$1" /dev/log
+user=$2 group=$3
+shift 3
+exec setpriv --reuid "$user" --regid "$group" --clear-groups "$@"
+"""
+
+
+def own_dev(*args):
+    return ["unshare", "--mount", "sh", "-c", OWN_DEV, "sh", *map(str, args)]
+
+
+def may_mount():
+    return os.geteuid() == 0 and subprocess.run(
+        own_dev("/nowhere", 0, 0, "true"), capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.skipif(not may_mount(), reason="only root with a mount namespace can have its own /dev/log")
+def test_syslog_gets_every_line_under_its_name_and_facility(site, monkeypatch):
+    path = f"{site.new_folder()}/log"
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    listening.bind(path)
+    os.chmod(path, 0o666)
+    os.chmod(os.path.dirname(path), 0o755)
+    user = proc.service_user()
+    monkeypatch.setattr(proc, "as_user", lambda: {})
+    monkeypatch.setitem(pooler.SANITIZER_ENV, "ASAN_OPTIONS", "exitcode=99:detect_leaks=0")
+
+    def received():
+        lines = []
+        while True:
+            try:
+                lines.append(listening.recv(65536, socket.MSG_DONTWAIT).decode())
+            except BlockingIOError:
+                return lines
+
+    def told(p, ident, facility, levels):
+        """levels: a piece of each line that is waited for, and its level; the last one comes last."""
+        form = re.compile(
+            rf"<(\d+)>\w{{3}} [ \d]\d \d\d:\d\d:\d\d {ident}\[{p.pid}\]: (.*)\n?", re.DOTALL)
+        lines = []
+        proc.wait_until(list(levels)[-1], lambda: lines.extend(received()) or any(
+            list(levels)[-1] in line for line in lines))
+        parts = [form.fullmatch(line) for line in lines]
+        assert all(parts), lines
+        assert {int(m[1]) >> 3 for m in parts} == {facility}
+        for what, level in levels.items():
+            assert [int(m[1]) & 7 for m in parts if what in m[2]] == [level], what
+
+    p = site.pgweir(settings={
+        "syslog": 1, "syslog_ident": "weir-of-test", "syslog_facility": "local3"})
+    p.before = own_dev(path, user.pw_uid, user.pw_gid)
+    warning, info, local3, local5 = 4, 6, 19, 21
+    with p:
+        told(p, "weir-of-test", local3, {"accepting connections version=": info})
+        assert "accepting connections version=" in p.log_text(), "stderr has it, too"
+        with p.raw() as client:
+            client.query("SELECT pg_terminate_backend(pg_backend_pid())")
+        told(p, "weir-of-test", local3, {"server closed": warning, "client closed": info})
+        p.reload(syslog_ident="another", syslog_facility="local5")
+        received()  # those of the reload itself are under the old name
+        p.raw().close()
+        told(p, "another", local5, {"client logged in": info, "client closed": info})
+        p.reload(syslog=0)
+        received()
+        p.raw().close()
+        p.wait_log("client logged in")
+        assert received() == []
+    listening.close()
 
 
 # --- user ---------------------------------------------------------------------------------------

@@ -1,7 +1,12 @@
 """Settings of PgBouncer that one test each is enough for."""
+import grp
+import os
 import shutil
 import signal
 import socket
+import stat
+import subprocess
+import sys
 import time
 
 import pgwire
@@ -380,6 +385,32 @@ def test_listen_backlog_and_tcp_socket_buffer_reach_the_sockets(site):
                     ("dport", "=", f":{site.cluster.primary.port}")):
             memory = ss("-m", "state", "established", *end)
             assert any(",rb49152," in m and ",tb49152," in m for m in memory), memory
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be of any group")
+def test_the_unix_socket_has_the_group_and_mode_that_are_asked_for(site, monkeypatch):
+    """A group that the service user is in, not its own first one; its members may connect, others
+    may not."""
+    group = grp.getgrnam("daemon")
+    user = proc.service_user()
+    monkeypatch.setattr(proc, "as_user", lambda: {
+        "user": user.pw_uid, "group": user.pw_gid, "extra_groups": [group.gr_gid]})
+    with site.pgweir(settings={"unix_socket_dir": "{folder}", "unix_socket_group": group.gr_name,
+                               "unix_socket_mode": "0770"}) as p:
+        path = f"{p.folder}/.s.PGSQL.{p.port}"
+        made = os.stat(path)
+        assert stat.S_ISSOCK(made.st_mode) and stat.S_IMODE(made.st_mode) == 0o770
+        assert (made.st_uid, made.st_gid) == (user.pw_uid, group.gr_gid)
+        assert "no such group" not in p.log_text()
+        os.chmod(p.folder, 0o755)
+        for who, may in ((group.gr_gid, True), (65534, False)):
+            done = subprocess.run(
+                [sys.executable, "-c", "import socket, sys\n"
+                 "socket.socket(socket.AF_UNIX).connect(sys.argv[1])", path],
+                user=65534, group=who, extra_groups=[], cwd="/", capture_output=True, text=True,
+                check=False)
+            assert (done.returncode == 0) == may, done.stderr
+            assert may or "PermissionError" in done.stderr
 
 
 def test_a_unix_socket_group_that_is_not_there_is_told_of(site):
