@@ -93,13 +93,14 @@ def make_site(folder, cluster):
     return Site(cluster, folder, PASSWORDS)
 
 
-def temporary_site(standbys, **settings):
-    """settings: of PostgreSQL, beyond the usual ones."""
+def temporary_site(standbys, hba=(), **settings):
+    """hba: lines ahead of the usual ones; settings: of PostgreSQL, beyond the usual ones."""
     folder = tempfile.mkdtemp(prefix="pgweir-it-", dir="/tmp")
     os.chmod(folder, 0o755)
     proc.give_to_service_user(folder)
     try:
-        with Cluster(f"{folder}/pg", standbys, tls=True, hba=HBA, settings=settings) as cluster:
+        with Cluster(f"{folder}/pg", standbys, tls=True, hba=[*hba, *HBA],
+                     settings=settings) as cluster:
             site = make_site(folder, cluster)
             yield site
             for daemon in list(site.running):

@@ -5,10 +5,12 @@ import ssl
 import pgwire
 import psycopg2
 import pytest
+from conftest import temporary_site
 from middleman import Middleman
 from pgwire import Closed
 from rawclient import RawClient, ServerError
 from scram import ClientProof
+from tools import proc
 from tools.certs import Authority
 
 
@@ -265,6 +267,95 @@ def test_reload_takes_new_certificates_and_keeps_connections(site, authority):
             with enter() as still:
                 assert presented(still) not in (None, before)
             assert old.value("SELECT 2") == "2"
+
+
+# --- our certificate towards servers ---
+
+CERTIFICATE_OF = "SELECT client_dn || ' ' || client_serial FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+
+
+@pytest.fixture(scope="module")
+def asking():
+    """A cluster that lets nobody in without a certificate: for app and monitor it is all they need,
+    other has to give a password as well."""
+    lines = ["hostssl all app,monitor 127.0.0.1/32 cert map=weir",
+             "hostssl all other 127.0.0.1/32 scram-sha-256 clientcert=verify-full",
+             "host all all 127.0.0.1/32 reject"]
+    for site in temporary_site(1, hba=lines, ssl_ca_file="../tls/ca.crt"):
+        for node in site.cluster.nodes:
+            with open(f"{node.data}/pg_ident.conf", "a", encoding="ascii") as f:
+                f.write("weir pgweir app\nweir pgweir monitor\n")
+            node.sql("SELECT pg_reload_conf()")
+        yield site
+
+
+def with_certificate(site, common_name):
+    cert, key = site.cluster.authority.issue(f"to-server-{common_name}", common_name)
+    return {"server_tls_sslmode": "verify-full", "server_tls_ca_file": site.cluster.authority.cert,
+            "server_tls_cert_file": cert, "server_tls_key_file": key, "query_wait_timeout": 5,
+            "server_login_retry": 1}
+
+
+def test_servers_that_ask_for_a_certificate_get_it(asking):
+    """From the data path and from the monitor, on all nodes; no password is asked for."""
+    with asking.pgweir_routed(settings=with_certificate(asking, "pgweir")) as p:
+        def seen(node):
+            return node.sql("SELECT DISTINCT usename || ' ' || client_dn FROM pg_stat_ssl JOIN "
+                            "pg_stat_activity USING (pid) WHERE usename IN ('app', 'monitor') "
+                            "ORDER BY 1").splitlines()
+        with p.raw() as client:
+            for node in asking.cluster.nodes:
+                proc.wait_until(f"both on {node.name}", lambda node=node: client.value(
+                    "SELECT 1") == "1" and seen(node) == ["app /CN=pgweir", "monitor /CN=pgweir"])
+
+
+def test_a_password_may_be_asked_for_as_well(asking):
+    with asking.pgweir(settings=with_certificate(asking, "other")) as p:
+        with p.raw("other") as client:
+            assert client.value(CERTIFICATE_OF).startswith("/CN=other ")
+        with pytest.raises(ServerError, match="certificate"):
+            p.raw("app")  # that name is not app's
+
+
+def test_without_a_certificate_the_server_refuses(asking):
+    settings = with_certificate(asking, "pgweir")
+    settings = {name: value for name, value in settings.items()
+                if name not in ("server_tls_cert_file", "server_tls_key_file")}
+    with asking.pgweir(settings=settings) as p, pytest.raises(ServerError, match="certificate"):
+        p.raw()
+
+
+def test_reload_takes_a_new_certificate_towards_servers(asking):
+    """The files are the same: connections that are there stay, new ones have the new one."""
+    with asking.pgweir(settings=with_certificate(asking, "pgweir")) as p:
+        with p.raw() as client, p.raw() as new:
+            first = client.value(CERTIFICATE_OF)
+            client.query("BEGIN").check()
+            assert client.value(CERTIFICATE_OF) == first
+            with_certificate(asking, "pgweir")
+            assert new.value(CERTIFICATE_OF) == first, "not read again yet"
+            p.admin("RELOAD")
+            p.admin("RECONNECT")
+            second = new.value(CERTIFICATE_OF)
+            assert second.startswith("/CN=pgweir ") and second != first
+            assert client.value(CERTIFICATE_OF) == first, "its transaction goes on"
+            client.query("COMMIT").check()
+            assert client.value(CERTIFICATE_OF) == second
+
+            p.reload(**with_certificate(asking, "stranger"))
+            p.admin("RECONNECT")
+            assert new.query(CERTIFICATE_OF).sqlstate
+            p.reload(**with_certificate(asking, "pgweir"))
+            assert new.value(CERTIFICATE_OF).startswith("/CN=pgweir ")
+
+
+def test_a_certificate_without_its_key_changes_nothing(asking):
+    with asking.pgweir(settings=with_certificate(asking, "pgweir")) as p, p.raw() as client:
+        other = asking.cluster.authority.issue("of-another", "pgweir")
+        with pytest.raises(ServerError, match="server_tls|key"):
+            p.reload(server_tls_cert_file=other[0])
+        p.admin("RECONNECT")
+        assert client.value(CERTIFICATE_OF).startswith("/CN=pgweir ")
 
 
 # --- channel binding ---
