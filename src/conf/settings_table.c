@@ -325,7 +325,7 @@ const struct setting settings[] = {
 		.help = "addresses and names to listen on for TCP, * for all; empty: unix socket "
 			"only"},
 	{ROW(G, LISTEN, INT, "listen_backlog", listen_backlog), .flags = SETTING_RESTART,
-		.def = "128", .min = 1, .max = 65535, .unit = "connections",
+		.def = "128", .def_weir = "4096", .min = 1, .max = 65535, .unit = "connections",
 		.help = "connections that the system may keep waiting to be accepted"},
 	{ROW(G, LISTEN, PORT, "listen_port", listen_port), .flags = SETTING_RESTART, .def = "6432",
 		.min = 1, .max = 65535, .help = "port to listen on, and in the unix socket's name"},

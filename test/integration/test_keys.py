@@ -411,6 +411,13 @@ def test_the_unix_socket_has_the_group_and_mode_that_are_asked_for(site, monkeyp
                 check=False)
             assert (done.returncode == 0) == may, done.stderr
             assert may or "PermissionError" in done.stderr
+@pytest.mark.skipif(shutil.which("ss") is None, reason="needs ss")
+def test_a_storm_of_logins_finds_room_in_the_backlog(site):
+    """PgBouncer's 128 turn many of a thousand clients away, which try again in a second."""
+    with open("/proc/sys/net/core/somaxconn", encoding="ascii") as f:
+        most = int(f.read())
+    with site.pgweir(settings={"workers": 1}) as p:
+        assert ss("-l", "sport", "=", f":{p.port}")[2] == str(min(4096, most))
 
 
 def test_a_unix_socket_group_that_is_not_there_is_told_of(site):
