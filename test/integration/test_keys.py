@@ -411,6 +411,8 @@ def test_the_unix_socket_has_the_group_and_mode_that_are_asked_for(site, monkeyp
                 check=False)
             assert (done.returncode == 0) == may, done.stderr
             assert may or "PermissionError" in done.stderr
+
+
 @pytest.mark.skipif(shutil.which("ss") is None, reason="needs ss")
 def test_a_storm_of_logins_finds_room_in_the_backlog(site):
     """PgBouncer's 128 turn many of a thousand clients away, which try again in a second."""
