@@ -13,6 +13,7 @@
 #include "worker/cancel_conn.h"
 #include "worker/dispatch.h"
 #include "worker/login.h"
+#include "worker/notify.h"
 #include "worker/relay.h"
 #include "worker/takeover.h"
 
@@ -427,6 +428,7 @@ static void leave_conn_alone(struct worker *w, struct leaving *l)
 	if (c == NULL) {
 		share_close(s->pool->share, &wake);
 		worker_wake(w, wake);
+		notify_server_gone(w, s);
 		s->conn = NULL;
 		s->state = SERVER_CLOSED;
 		list_push_back(&w->dead_servers, &s->link);

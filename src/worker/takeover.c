@@ -12,6 +12,7 @@
 #include "worker/handover.h"
 #include "worker/image.h"
 #include "worker/login.h"
+#include "worker/notify.h"
 #include "worker/server.h"
 
 #define JUST_UNLINKED_MAX 256u
@@ -432,6 +433,8 @@ static void server_arrives(struct worker *w, struct ask_leaves *t)
 		close(t->fd);
 	if (st == OK) {
 		worker_set_tcp(w, s->conn);
+		if (s->notifier != 0)
+			notify_writer_changed(w, s, s->notifier);
 		server_arrived(w, s);
 		return;
 	}
