@@ -321,6 +321,9 @@ static void take_mail(struct control *c, struct mail *m)
 	case ASK_BARRIER:
 		listenings_take_barrier(c->listenings, message);
 		break;
+	case ASK_UNMARKED:
+		listenings_take_unmarked(c->listenings, message);
+		break;
 	case ASK_ROWS:
 		collector_take(&c->collector, message);
 		break;
@@ -519,6 +522,7 @@ static enum status new_handing(struct control *c)
 {
 	struct takeover_conf tc = {
 		.env = &c->env,
+		.listenings = c->listenings,
 		.listen_fd = c->args.takeover_fd > 0 ? c->args.takeover_fd : -1,
 		.from = c->args.predecessor,
 		.socket = on_socket,

@@ -1,4 +1,4 @@
-#include "control/listening.h"
+#include "control/listening_own.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,54 +13,6 @@
 #include "route/topology.h"
 
 #define QUOTED_MAX (CHANNEL_LEN * 2u + 16u) /* LISTEN "name"; */
-
-enum listening_state {
-	LISTENING_RESTING, /* no connection; the timer starts one */
-	LISTENING_LOGIN,
-	LISTENING_READY, /* nothing asked */
-	LISTENING_ASKED, /* a query is under way */
-};
-
-struct channel {
-	struct list link;   /* of all */
-	struct list change; /* of those that are to be, or not to be, listened to */
-	char name[CHANNEL_LEN];
-	uint64_t workers; /* bit by bit, who wants it */
-	bool is_on;
-	bool is_asked; /* … to become the opposite, by the query under way */
-};
-
-/* Barriers of one worker: the last asked for, and the last that the query under way covers. */
-struct barrier {
-	uint64_t asked, covered, told;
-};
-
-struct listening {
-	struct list link;
-	struct listenings *of;
-	char database[NAME_LEN];
-	enum listening_state state;
-	struct wheel_timer timer;
-	struct pq *pq;
-	uint32_t node;
-	uint64_t login_hash;
-	uint32_t try_no;
-	uint64_t rest_us;
-	bool is_lost; /* it has listened before: what came meanwhile is missed */
-	bool told;    /* the log knows that it fails */
-	struct map channels;
-	struct list all, changes;
-	struct barrier barriers[WORKERS_MAX];
-	uint64_t received, losses;
-};
-
-struct listenings {
-	struct env *env;
-	struct list all;
-	uint32_t n;
-};
-
-static void look(struct listening *l);
 
 /* --- telling workers --- */
 
@@ -83,7 +35,7 @@ static void post(const struct listening *l, uint32_t worker, struct mail *m)
 		mailbox_post(&sh->workers[worker].mailbox, m);
 }
 
-static void tell(
+void listening_tell(
 	const struct listening *l, uint64_t workers, enum listening_what what, const char *channel)
 {
 	for (uint32_t i = 0; i < WORKERS_MAX; i++) {
@@ -92,16 +44,22 @@ static void tell(
 		if ((workers >> i & 1u) == 0 || (t = tell_new(sizeof *t, TELL_LISTENING)) == NULL)
 			continue;
 		t->what = what;
+		t->round = l->mark.round;
 		memcpy(t->database, l->database, sizeof t->database);
 		text_copy(t->channel, sizeof t->channel, channel);
 		post(l, i, &t->mail);
 	}
 }
 
+uint64_t listening_all_workers(const struct listening *l)
+{
+	return UINT64_MAX >> (64u - l->of->env->shared->n_workers);
+}
+
 static uint64_t workers_of(const struct listening *l)
 {
 	struct list *it;
-	uint64_t all = 0;
+	uint64_t all = l->mark.is_new ? listening_all_workers(l) : 0;
 
 	list_foreach (it, &l->all)
 		all |= list_entry(it, struct channel, link)->workers;
@@ -152,7 +110,7 @@ static uint64_t hash_of(const struct listening *l, const char *name)
 	return hash_bytes(&l->of->env->shared->hash_key, name, strlen(name));
 }
 
-static struct channel *channel_find(const struct listening *l, const char *name)
+struct channel *listening_channel(const struct listening *l, const char *name)
 {
 	return map_find(&l->channels, hash_of(l, name), channel_eq, name);
 }
@@ -180,6 +138,9 @@ static void channel_turn(struct listening *l, struct channel *ch, bool on)
 	if (ch->is_on == on)
 		return;
 	ch->is_on = on;
+	ch->is_listed = false;
+	ch->number = 0;
+	ch->marked = 0;
 	if (on)
 		atomic_fetch_add_explicit(n, 1, memory_order_relaxed);
 	else
@@ -195,15 +156,16 @@ static void channel_free(struct listening *l, struct channel *ch)
 	free(ch);
 }
 
-/* What is to be done about it, if anything? */
-static void channel_look(struct listening *l, struct channel *ch)
+void listening_look_channel(struct listening *l, struct channel *ch)
 {
+	bool wanted = ch->workers != 0 || ch->is_held;
+
 	list_del(&ch->change);
 	if (ch->is_asked)
 		return;
-	if (ch->workers == 0 && !ch->is_on)
+	if (!wanted && !ch->is_on)
 		channel_free(l, ch);
-	else if ((ch->workers != 0) != ch->is_on)
+	else if (wanted != ch->is_on)
 		list_push_back(&l->changes, &ch->change);
 }
 
@@ -221,16 +183,17 @@ static void go_down(struct listening *l)
 		had = had || ch->is_on;
 		channel_turn(l, ch, false);
 		ch->is_asked = false;
-		channel_look(l, ch);
+		listening_look_channel(l, ch);
 	}
 	if (had) {
 		l->is_lost = true;
 		l->losses++;
 		atomic_fetch_add_explicit(
 			&l->of->env->shared->notify.losses, 1, memory_order_relaxed);
-		tell(l, workers_of(l), LISTENING_DOWN, "");
+		listening_tell(l, workers_of(l), LISTENING_DOWN, "");
 	}
 	pass_barriers(l, false);
+	marking_down(l);
 }
 
 static void rest(struct listening *l, uint64_t us)
@@ -256,7 +219,7 @@ static void failed(struct listening *l, const char *sqlstate, const char *text)
 	uint64_t us = l->rest_us;
 
 	if (l->state == LISTENING_LOGIN && is_refusal(sqlstate))
-		tell(l, workers_of(l), LISTENING_REFUSED, "");
+		listening_tell(l, workers_of(l), LISTENING_REFUSED, "");
 	if (!l->told)
 		log_warn(l->of->env->shared->log, "listening connection lost",
 			"db=%s sqlstate=%s reason=%s", log_q(db, sizeof db, l->database),
@@ -323,12 +286,13 @@ static void tell_lost(struct listening *l)
 	l->is_lost = false;
 	log_info(l->of->env->shared->log, "listening again", "db=%s node=%u channels=%u",
 		log_q(db, sizeof db, l->database), l->node, l->channels.n_items);
-	tell(l, workers_of(l), LISTENING_LOST, "");
+	listening_tell(l, workers_of(l), LISTENING_LOST, "");
 }
 
-/* Ready: is there something to ask? */
-static void look(struct listening *l)
+void listening_look(struct listening *l)
 {
+	char marker[128];
+
 	if (l->state != LISTENING_READY)
 		return;
 	if (!list_is_empty(&l->changes)) {
@@ -337,7 +301,9 @@ static void look(struct listening *l)
 	}
 	if (l->is_lost)
 		tell_lost(l);
-	if (awaits_barrier(l))
+	if (marking_is_due(l, marker, sizeof marker))
+		ask(l, marker);
+	else if (awaits_barrier(l))
 		ask(l, "SELECT 1");
 	else
 		env_timer(l->of->env, &l->timer, LISTENING_BEAT_US);
@@ -351,7 +317,7 @@ static void on_ready(void *arg)
 	if (pq_server_version(l->pq) >= 140000)
 		ask(l, "SET idle_session_timeout = 0");
 	else
-		look(l);
+		listening_look(l);
 }
 
 static void on_row(void *arg, const struct pq_result *r)
@@ -372,8 +338,8 @@ static void changes_done(struct listening *l)
 		ch->is_asked = false;
 		channel_turn(l, ch, !ch->is_on);
 		if (ch->is_on)
-			tell(l, ch->workers, LISTENING_ON, ch->name);
-		channel_look(l, ch);
+			listening_tell(l, ch->workers, LISTENING_ON, ch->name);
+		listening_look_channel(l, ch);
 	}
 }
 
@@ -381,7 +347,9 @@ static void on_done(void *arg, const struct pq_result *r)
 {
 	struct listening *l = arg;
 
-	if (!pq_result_ok(r)) {
+	if (l->mark.is_asked) {
+		marking_answered(l, pq_result_error(r));
+	} else if (!pq_result_ok(r)) {
 		failed(l, pq_result_sqlstate(r), pq_result_error(r));
 		return;
 	}
@@ -390,7 +358,7 @@ static void on_done(void *arg, const struct pq_result *r)
 	changes_done(l);
 	pass_barriers(l, true);
 	l->state = LISTENING_READY;
-	look(l);
+	listening_look(l);
 }
 
 static void on_failed(void *arg, const struct pq_failure *f)
@@ -415,16 +383,20 @@ static void on_notify(void *arg, const struct pq_notice *n)
 {
 	struct listening *l = arg;
 	struct shared *sh = l->of->env->shared;
-	struct channel *ch = channel_find(l, n->channel);
+	struct channel *ch = listening_channel(l, n->channel);
 	size_t len = 1 + 4 + 4 + strlen(n->channel) + 1 + strlen(n->payload) + 1;
 	uint32_t pid = backends_get(&sh->backends, l->node, n->pid);
+	uint64_t number, workers;
 
+	marking_heard(l, n->channel, n->payload);
+	number = ch != NULL ? marking_number(l, ch, len) : 0;
+	workers = ch != NULL ? marking_workers(l, ch) : 0;
 	l->received++;
 	atomic_fetch_add_explicit(&sh->notify.received, 1, memory_order_relaxed);
-	for (uint32_t i = 0; ch != NULL && i < WORKERS_MAX; i++) {
+	for (uint32_t i = 0; i < WORKERS_MAX; i++) {
 		struct tell_notified *t;
 
-		if ((ch->workers >> i & 1u) == 0)
+		if ((workers >> i & 1u) == 0)
 			continue;
 		t = tell_new(sizeof *t + len, TELL_NOTIFIED);
 		if (t == NULL) {
@@ -433,6 +405,7 @@ static void on_notify(void *arg, const struct pq_notice *n)
 		}
 		memcpy(t->database, l->database, sizeof t->database);
 		text_copy(t->channel, sizeof t->channel, n->channel);
+		t->number = number;
 		t->pid = pid != 0 ? pid : n->pid;
 		t->is_ascii = text_is_ascii(n->channel) && text_is_ascii(n->payload);
 		t->len = (uint32_t)len;
@@ -529,7 +502,7 @@ static void on_timer(void *ctx, struct wheel_timer *t)
 
 /* --- interface --- */
 
-static struct listening *find(struct listenings *ls, const char *database)
+struct listening *listening_find(struct listenings *ls, const char *database)
 {
 	struct list *it;
 
@@ -559,38 +532,57 @@ static struct listening *listening_new(struct listenings *ls, const char *databa
 	return l;
 }
 
+struct listening *listening_get(struct listenings *ls, const char *database)
+{
+	struct listening *l = listening_find(ls, database);
+
+	return l != NULL ? l : listening_new(ls, database);
+}
+
+static struct channel *channel_get(struct listening *l, const char *name)
+{
+	struct channel *ch = listening_channel(l, name);
+
+	return ch != NULL ? ch : channel_new(l, name);
+}
+
+struct channel *listening_hold(struct listening *l, const char *name)
+{
+	struct channel *ch = channel_get(l, name);
+
+	if (ch == NULL)
+		return NULL;
+	ch->is_held = true;
+	listening_look_channel(l, ch);
+	return ch;
+}
+
 /* Without memory the worker's unit waits in vain, and pins. */
 static void want(struct listenings *ls, const struct ask_listen *a)
 {
-	struct listening *l = find(ls, a->database);
-	struct channel *ch;
+	struct listening *l = listening_get(ls, a->database);
+	struct channel *ch = l != NULL ? channel_get(l, a->channel) : NULL;
 
-	if (l == NULL)
-		l = listening_new(ls, a->database);
-	if (l == NULL)
-		return;
-	ch = channel_find(l, a->channel);
-	if (ch == NULL)
-		ch = channel_new(l, a->channel);
 	if (ch == NULL)
 		return;
 	ch->workers |= 1ull << a->worker;
 	if (ch->is_on && !ch->is_asked)
-		tell(l, 1ull << a->worker, LISTENING_ON, ch->name);
-	channel_look(l, ch);
-	look(l);
+		listening_tell(l, 1ull << a->worker, LISTENING_ON, ch->name);
+	listening_look_channel(l, ch);
+	listening_look(l);
 }
 
 static void leave(struct listenings *ls, const struct ask_listen *a)
 {
-	struct listening *l = find(ls, a->database);
-	struct channel *ch = l != NULL ? channel_find(l, a->channel) : NULL;
+	struct listening *l = listening_find(ls, a->database);
+	struct channel *ch = l != NULL ? listening_channel(l, a->channel) : NULL;
 
 	if (ch == NULL)
 		return;
 	ch->workers &= ~(1ull << a->worker);
-	channel_look(l, ch);
-	look(l);
+	ch->marked &= ~(1ull << a->worker);
+	listening_look_channel(l, ch);
+	listening_look(l);
 }
 
 void listenings_take(struct listenings *ls, struct ask_listen *a)
@@ -604,7 +596,7 @@ void listenings_take(struct listenings *ls, struct ask_listen *a)
 
 void listenings_take_barrier(struct listenings *ls, struct ask_barrier *a)
 {
-	struct listening *l = find(ls, a->database);
+	struct listening *l = listening_find(ls, a->database);
 
 	if (l == NULL) { /* nothing listens: there is nothing to wait for */
 		a->mail.kind = TELL_BARRIER;
@@ -615,7 +607,7 @@ void listenings_take_barrier(struct listenings *ls, struct ask_barrier *a)
 	if (l->state == LISTENING_RESTING || l->state == LISTENING_LOGIN)
 		pass_barriers(l, false);
 	else
-		look(l);
+		listening_look(l);
 	free(a);
 }
 
@@ -683,6 +675,7 @@ enum status listenings_new(struct env *env, struct listenings **out)
 		return E_NOMEM;
 	ls->env = env;
 	list_init(&ls->all);
+	marking_init(ls);
 	*out = ls;
 	return OK;
 }
@@ -693,6 +686,7 @@ void listenings_free(struct listenings *ls)
 
 	if (ls == NULL)
 		return;
+	marking_end(ls);
 	list_foreach_safe (it, tmp, &ls->all)
 		listening_free(list_entry(it, struct listening, link));
 	free(ls);

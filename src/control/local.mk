@@ -27,7 +27,8 @@ libcore_a_SOURCES += \
 	src/control/judgement.c src/control/judgement.h \
 	src/control/lag_log.c src/control/lag_log.h \
 	src/control/ldap.c src/control/ldap.h \
-	src/control/listening.c src/control/listening.h \
+	src/control/listening.c src/control/listening.h src/control/listening_own.h \
+	src/control/marking.c \
 	src/control/merge.c src/control/merge.h \
 	src/control/metrics.c \
 	src/control/monitor.c src/control/monitor.h \

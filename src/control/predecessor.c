@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "conf/conf.h"
+#include "control/listening.h"
 #include "control/ready.h"
 #include "control/takeover_channel.h"
 #include "control/tell.h"
@@ -29,6 +30,7 @@ struct wanted {
 
 struct predecessor {
 	struct env *env;
+	struct listenings *listenings;
 	struct channel channel;
 	bool is_alike;        /* its images can be read here */
 	uint32_t next_worker; /* for clients whose number names none */
@@ -293,9 +295,15 @@ static void server(struct predecessor *old, struct rd *in, int *fd)
 	mailbox_post(&old->env->shared->workers[worker].mailbox, &t->mail);
 }
 
+static void put(void *arg, const struct wr *w)
+{
+	channel_put(&((struct predecessor *)arg)->channel, w);
+}
+
 static void on_record(void *arg, struct rd *in, int *fd)
 {
 	struct predecessor *old = arg;
+	const struct listenings_link link = {put, old};
 	enum takeover_record what = rd_u8(in);
 
 	switch ((int)what) {
@@ -312,6 +320,11 @@ static void on_record(void *arg, struct rd *in, int *fd)
 		break;
 	case TAKEOVER_COUNTED:
 		begin_to_serve(old);
+		break;
+	case TAKEOVER_CHANNEL:
+	case TAKEOVER_MARK:
+		if (old->is_alike)
+			listenings_hear_old(old->listenings, &link, what, in);
 		break;
 	default:
 		break;
@@ -334,6 +347,7 @@ static void on_end(void *arg)
 		free(x);
 	}
 	(void)!tell_all(old->env, TELL_SETTLED);
+	listenings_settle(old->listenings);
 	begin_to_serve(old);
 }
 
@@ -380,7 +394,8 @@ void predecessor_cancel(struct predecessor *old, struct ask_cancel *ask)
 	free(ask);
 }
 
-enum status predecessor_new(struct env *env, struct takeover_from *from, struct predecessor **out)
+enum status predecessor_new(struct env *env, struct takeover_from *from, struct listenings *ls,
+	struct predecessor **out)
 {
 	struct predecessor *old = calloc(1, sizeof *old);
 	enum status st;
@@ -388,6 +403,7 @@ enum status predecessor_new(struct env *env, struct takeover_from *from, struct 
 	if (old == NULL)
 		return E_NOMEM;
 	old->env = env;
+	old->listenings = ls;
 	list_init(&old->held);
 	list_init(&old->wanted);
 	wheel_timer_init(&old->timer, on_timer);

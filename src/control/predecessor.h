@@ -22,16 +22,18 @@ struct takeover_from {
 	void *arg;
 };
 
+struct listenings;
 struct predecessor;
 
 #define PREDECESSOR_COUNT_US 5000000u
 
 /*
  * Say that this process can serve, as soon as its databases can be served, and take in what comes.
- * from: borrowed, but its sock is moved. Errors: E_NOMEM, E_IO.
+ * from: borrowed, but its sock is moved. ls: borrowed; what its clients listen to comes there.
+ * Errors: E_NOMEM, E_IO.
  */
-enum status predecessor_new(
-	struct env *env, struct takeover_from *from, struct predecessor **out) MUST_USE;
+enum status predecessor_new(struct env *env, struct takeover_from *from, struct listenings *ls,
+	struct predecessor **out) MUST_USE;
 void predecessor_free(struct predecessor *old); /* NULL is allowed */
 
 bool predecessor_is_there(const struct predecessor *old); /* NULL: there was none */

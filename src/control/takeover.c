@@ -15,6 +15,7 @@
 
 #include "base/text.h"
 #include "conf/conf.h"
+#include "control/listening.h"
 #include "control/takeover_channel.h"
 #include "control/tell.h"
 #include "pool/share.h"
@@ -280,8 +281,14 @@ static void tell_leave(struct handing *h, bool clients_go, bool is_over)
 	}
 }
 
+static void send_to_next(void *arg, const struct wr *w)
+{
+	channel_put(&((struct handing *)arg)->next, w);
+}
+
 static void is_ready(struct handing *h, bool clients_go)
 {
+	const struct listenings_link link = {send_to_next, h};
 	struct shared *sh = h->env->shared;
 
 	if (h->is_handed_on)
@@ -296,6 +303,8 @@ static void is_ready(struct handing *h, bool clients_go)
 	loop_unwatch(h->listen_watch);
 	h->listen_watch = NULL;
 	tell_leave(h, clients_go, false);
+	if (clients_go)
+		listenings_hand_on(h->conf.listenings, &link);
 	h->conf.passed_on(h->conf.arg, (long)h->next_pid);
 }
 
@@ -336,8 +345,10 @@ static void cancel(struct handing *h, struct rd *in)
 static void on_next_record(void *arg, struct rd *in, int *fd)
 {
 	struct handing *h = arg;
+	enum takeover_record what = rd_u8(in);
+
 	(void)fd;
-	switch (rd_u8(in)) {
+	switch ((int)what) {
 	case TAKEOVER_READY:
 		is_ready(h, rd_u8(in) != 0);
 		break;
@@ -346,6 +357,10 @@ static void on_next_record(void *arg, struct rd *in, int *fd)
 		break;
 	case TAKEOVER_CANCEL:
 		cancel(h, in);
+		break;
+	case TAKEOVER_MARKED:
+	case TAKEOVER_FULL:
+		listenings_hear_new(h->conf.listenings, what, in);
 		break;
 	default:
 		break;
@@ -363,6 +378,7 @@ static void on_next_end(void *arg)
 	channel_close(&h->next);
 	(void)waitpid(h->next_pid, NULL, WNOHANG);
 	tell_leave(h, false, true);
+	listenings_stay(h->conf.listenings);
 }
 
 /* --- mail --- */
@@ -469,7 +485,7 @@ enum status takeover_new(const struct takeover_conf *conf, struct handing **out)
 		st = loop_watch(
 			h->env->loop, h->listen_fd, LOOP_READ, on_asker, h, &h->listen_watch);
 	if (st == OK && conf->from != NULL && conf->from->sock >= 0)
-		st = predecessor_new(h->env, conf->from, &h->prev);
+		st = predecessor_new(h->env, conf->from, conf->listenings, &h->prev);
 	if (st != OK) {
 		takeover_end(h);
 		return st;

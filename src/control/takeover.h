@@ -22,10 +22,13 @@ struct takeover_listening { /* a socket to hand on */
 	bool is_passed; /* the service manager's */
 };
 
+struct listenings;
+
 struct takeover_conf {
 	struct env *env;
-	int listen_fd;              /* of takeover_socket, moved; -1: none */
-	struct takeover_from *from; /* borrowed during the call; its sock is moved */
+	struct listenings *listenings; /* borrowed */
+	int listen_fd;                 /* of takeover_socket, moved; -1: none */
+	struct takeover_from *from;    /* borrowed during the call; its sock is moved */
 	/* The i-th listening socket of this process; false: there are no more. */
 	bool (*socket)(void *arg, uint32_t i, struct takeover_listening *out);
 	/* The other process accepts now: this one shall drain. */

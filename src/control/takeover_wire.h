@@ -24,6 +24,8 @@ enum takeover_record {
 		'R', /* u8 clients go: it can serve; the old one stops accepting, opening */
 	TAKEOVER_GRANT = 'Y',  /* place: the old one may open a server of the pool */
 	TAKEOVER_CANCEL = 'K', /* key: nobody here has it */
+	TAKEOVER_MARKED = 'B', /* u64 round, database: the marker has come */
+	TAKEOVER_FULL = 'U',   /* … : what has come since cannot be kept any longer */
 	/* old to new, while it drains */
 	TAKEOVER_PLACE = 'P',     /* place: it has a server of the pool */
 	TAKEOVER_COUNTED = 'N',   /* all that it had are told: the new one accepts, and opens */
@@ -31,6 +33,8 @@ enum takeover_record {
 	TAKEOVER_SERVER = 'V',    /* u32 worker, place, an image; the server's socket */
 	TAKEOVER_GIVE_BACK = 'G', /* place: a server of the pool is gone */
 	TAKEOVER_ASK = 'O',       /* place: a client that stays needs a server */
+	TAKEOVER_CHANNEL = 'F',   /* database, channel: a client of the database listens to it */
+	TAKEOVER_MARK = 'M', /* u64 round, database, payload: those were all: send the marker */
 	/* pgweir --takeover to the daemon, and back */
 	TAKEOVER_START = 'S',   /* program, configuration: start it */
 	TAKEOVER_DONE = 'D',    /* u32: the new process's pid */

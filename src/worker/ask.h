@@ -40,11 +40,12 @@ enum ask_kind {         /* worker -> control */
 	ASK_EXPLAINED, /* struct ask_explained: answer to TELL_EXPLAIN */
 	ASK_LISTEN,  /* struct ask_listen: a worker's first client of a channel, or its last left */
 	ASK_BARRIER, /* struct ask_barrier: tell when all notifications until now have come */
-	ASK_LEAVES,  /* struct ask_leaves: a connection for the process that takes over */
-	ASK_PLACE,   /* struct ask_place: in a take-over, about a server connection */
-	ASK_COUNTED, /* struct mail: … this worker has told of all that it had */
-	ASK_CANCEL,  /* struct ask_cancel: … a cancel request for a client of another process */
-	ASK_STOPPED, /* struct mail: this worker has ended its loop */
+	ASK_UNMARKED, /* struct ask_unmarked: answer to LISTENING_UNMARKED */
+	ASK_LEAVES,   /* struct ask_leaves: a connection for the process that takes over */
+	ASK_PLACE,    /* struct ask_place: in a take-over, about a server connection */
+	ASK_COUNTED,  /* struct mail: … this worker has told of all that it had */
+	ASK_CANCEL,   /* struct ask_cancel: … a cancel request for a client of another process */
+	ASK_STOPPED,  /* struct mail: this worker has ended its loop */
 };
 
 enum tell_kind {           /* control or worker -> worker */
@@ -210,6 +211,10 @@ enum listening_what {
 	LISTENING_DOWN,    /* the connection is lost: no channel of the database is */
 	LISTENING_REFUSED, /* the server refuses the login: who waits for it waits in vain */
 	LISTENING_LOST,    /* all are again: what was notified meanwhile is not known */
+	/* in a take-over (ADR 0035); `round` names the marker */
+	LISTENING_KEEP,     /* new process: from here on what the database hears is kept */
+	LISTENING_MARKED,   /* old process: the new one keeps what `channel` hears: clients go */
+	LISTENING_UNMARKED, /* … no more; new process: nobody comes: answered by ASK_UNMARKED */
 };
 
 struct tell_listening {
@@ -217,10 +222,20 @@ struct tell_listening {
 	enum listening_what what;
 	char database[NAME_LEN];
 	char channel[CHANNEL_LEN];
+	uint64_t round;
+};
+
+/* No listening client of the database goes to another process since `round` was called off. */
+struct ask_unmarked {
+	struct mail mail;
+	char database[NAME_LEN];
+	uint32_t worker;
+	uint64_t round;
 };
 
 struct tell_notified {
 	struct mail mail;
+	uint64_t number; /* of the channel's, the same in both processes of a take-over; 0: none */
 	char database[NAME_LEN];
 	char channel[CHANNEL_LEN];
 	uint32_t pid;  /* the notifier's, as its client knows it */

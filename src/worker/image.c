@@ -12,6 +12,7 @@
 #include "worker/custom.h"
 #include "worker/found_out.h"
 #include "worker/going.h"
+#include "worker/notify.h"
 #include "worker/savepoints.h"
 
 uint32_t image_format(void)
@@ -34,7 +35,7 @@ static bool is_between_units(const struct client *c)
 
 static bool has_what_stays(const struct client *c)
 {
-	return c->replication || c->listening != NULL || pins_any(&c->busy->pins) ||
+	return c->replication || !notify_can_go(c) || pins_any(&c->busy->pins) ||
 	       c->busy->pin_counted || c->busy->savepoints != NULL || c->busy->bound != NULL ||
 	       c->busy->expected != NULL || c->busy->doubt_names != NULL || c->busy->doubt_all ||
 	       c->set.in_txn || c->set.current != c->set.committed ||
@@ -178,6 +179,7 @@ void image_put(const struct client *c, struct wr *out)
 	put_params(out, c->params);
 	put_names(out, &c->names);
 	put_unnamed(out, c->unnamed);
+	notify_put_image(c, out);
 }
 
 /* --- reading --- */
@@ -439,6 +441,8 @@ enum status image_read_client(struct worker *w, struct client *c, struct rd *in)
 		st = read_names(w, c, in);
 	if (st == OK)
 		st = read_unnamed(w, c, in);
+	if (st == OK)
+		st = notify_read_image(w, c, in);
 	return st;
 }
 

@@ -27,6 +27,7 @@ libcore_a_SOURCES += \
 	src/worker/hold.c src/worker/hold.h \
 	src/worker/image.c src/worker/image.h \
 	src/worker/judge.c src/worker/judge.h \
+	src/worker/kept.c src/worker/kept.h \
 	src/worker/keys.c src/worker/keys.h \
 	src/worker/learned.c src/worker/learned.h \
 	src/worker/line.c src/worker/line.h \
@@ -36,7 +37,8 @@ libcore_a_SOURCES += \
 	src/worker/loss.c src/worker/loss.h \
 	src/worker/moved.h \
 	src/worker/moving.c src/worker/moving.h \
-	src/worker/notify.c src/worker/notify.h \
+	src/worker/notify.c src/worker/notify.h src/worker/notify_own.h \
+	src/worker/notify_going.c \
 	src/worker/ours.c src/worker/ours.h \
 	src/worker/pass.c src/worker/pass.h \
 	src/worker/pick.c src/worker/pick.h \

@@ -1,4 +1,4 @@
-#include "worker/notify.h"
+#include "worker/notify_own.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,61 +16,6 @@
 #include "worker/unit.h"
 
 #define BARRIER_PASSED UINT64_MAX /* in server.barrier */
-
-struct channel {
-	struct dbase *db;
-	char name[CHANNEL_LEN];
-	uint64_t hash;
-	bool is_on;       /* the listening connection listens to it */
-	struct list subs; /* struct sub */
-};
-
-/* One client's interest in one channel. */
-struct sub {
-	struct list by_channel, by_client;
-	struct channel *ch;
-	struct client *c;
-	bool is_on;     /* committed; else a unit under way may make it so */
-	uint64_t since; /* notifications with a smaller number came before it */
-};
-
-struct op {
-	uint8_t kind; /* enum notify_op */
-	char channel[CHANNEL_LEN];
-};
-
-struct listening {
-	struct list subs;
-	uint32_t n_subs;
-	struct op *ops;
-	uint32_t n_ops, cap_ops;
-	uint8_t *queue; /* messages that wait for the transaction's end */
-	size_t queue_len, queue_cap;
-	bool recheck; /* it may hold what is not to be told */
-	bool waits;   /* its unit, for a channel to be listened to */
-	struct wheel_timer wait;
-	struct list waiting;
-	struct client *owner;
-};
-
-/* A message of the control thread; those of one client are taken in their order. */
-struct job {
-	struct list link;
-	struct mail *mail;
-	uint64_t no;
-	struct list *next; /* a notification under way: where to go on */
-	struct channel *ch;
-};
-
-struct notify {
-	struct map channels;
-	struct list jobs;
-	struct list waiting;  /* struct listening: units that wait for a channel */
-	struct list barriers; /* struct server: whose ReadyForQuery waits */
-	struct wheel_timer timer;
-	uint64_t no;      /* of the last notification, subscriptions counted in */
-	uint64_t barrier; /* the last that was asked for */
-};
 
 static void work(struct worker *w);
 
@@ -91,6 +36,7 @@ enum status notify_new(struct worker *w, struct notify **out)
 	list_init(&n->jobs);
 	list_init(&n->waiting);
 	list_init(&n->barriers);
+	kept_init(&n->kept);
 	wheel_timer_init(&n->timer, on_timer);
 	*out = n;
 	return OK;
@@ -111,6 +57,7 @@ void notify_free(struct worker *w, struct notify *n)
 		job_free(list_entry(n->jobs.next, struct job, link));
 	wheel_del(&w->wheel, &n->timer);
 	map_fini(&n->channels);
+	kept_fini(&n->kept);
 	free(n);
 }
 
@@ -135,7 +82,7 @@ static uint64_t channel_hash(const struct worker *w, const struct channel_key *k
 	       (uint64_t)(uintptr_t)k->db * 0x9e3779b97f4a7c15u;
 }
 
-static struct channel *channel_find(struct worker *w, const struct dbase *db, const char *name)
+struct channel *notify_channel(struct worker *w, const struct dbase *db, const char *name)
 {
 	struct channel_key k = {db, name};
 
@@ -199,7 +146,7 @@ static void channel_free(struct worker *w, struct channel *ch)
 
 /* --- subscriptions --- */
 
-static struct sub *sub_find(const struct client *c, const char *name)
+struct sub *notify_sub_find(const struct client *c, const char *name)
 {
 	struct list *it;
 
@@ -224,6 +171,8 @@ static void sub_free(struct worker *w, struct sub *s)
 		if (j->next == &s->by_channel)
 			j->next = s->by_channel.next;
 	}
+	if (s->ch->arriving == s)
+		s->ch->arriving = NULL;
 	list_del(&s->by_channel);
 	list_del(&s->by_client);
 	s->c->listening->n_subs--;
@@ -249,7 +198,7 @@ static struct listening *listening_of(struct client *c)
 	return l;
 }
 
-static struct sub *sub_new(struct worker *w, struct client *c, const char *name)
+struct sub *notify_sub_new(struct worker *w, struct client *c, const char *name)
 {
 	struct listening *l = listening_of(c);
 	struct channel *ch;
@@ -257,7 +206,7 @@ static struct sub *sub_new(struct worker *w, struct client *c, const char *name)
 
 	if (l == NULL || l->n_subs >= NOTIFY_CHANNELS_MAX || (s = calloc(1, sizeof *s)) == NULL)
 		return NULL;
-	ch = channel_find(w, c->db, name);
+	ch = notify_channel(w, c->db, name);
 	if (ch == NULL)
 		ch = channel_new(w, c->db, name);
 	if (ch == NULL) {
@@ -267,6 +216,7 @@ static struct sub *sub_new(struct worker *w, struct client *c, const char *name)
 	s->ch = ch;
 	s->c = c;
 	s->since = ++w->notify->no;
+	s->number = ch->number;
 	list_push_back(&ch->subs, &s->by_channel);
 	list_push_back(&l->subs, &s->by_client);
 	l->n_subs++;
@@ -313,11 +263,7 @@ bool notify_is_shared(struct worker *w, const struct client *c)
 	       is_encoding_shared(c);
 }
 
-/*
- * May the shared connection be asked for it, and does the server fold and cut it as we do? Not in
- * an encoding of one byte, where that is for the locale to say.
- */
-static bool is_name_shared(const struct client *c, const char *name)
+bool notify_name_is_shared(const struct client *c, const char *name)
 {
 	const char *server = baseline_get(&c->acc->baseline, "server_encoding");
 
@@ -340,11 +286,11 @@ static bool want_channels(
 		if (v.effects[i].kind != EFFECT_LISTEN)
 			continue;
 		if (sql_effect_name(sql, c->sql_opts, &v.effects[i], name, sizeof name, &n) != OK ||
-			!is_name_shared(c, name))
+			!notify_name_is_shared(c, name))
 			return false;
-		s = sub_find(c, name);
+		s = notify_sub_find(c, name);
 		if (s == NULL)
-			s = sub_new(w, c, name);
+			s = notify_sub_new(w, c, name);
 		if (s == NULL)
 			return false;
 		*wait = *wait || !s->ch->is_on;
@@ -482,7 +428,7 @@ static void on_wait_over(void *ctx, struct wheel_timer *t)
 
 bool notify_follows(struct worker *w, struct client *c, const char *channel)
 {
-	struct sub *s = sub_find(c, channel);
+	struct sub *s = notify_sub_find(c, channel);
 
 	if (s == NULL || !notify_is_shared(w, c) || c->listening->n_ops >= NOTIFY_OPS_MAX)
 		return false;
@@ -617,7 +563,7 @@ static void apply_op(struct client *c, const struct op *op)
 	if (op->kind == NOTIFY_UNLISTEN_ALL) {
 		list_foreach (it, &c->listening->subs)
 			list_entry(it, struct sub, by_client)->is_on = false;
-	} else if ((s = sub_find(c, op->channel)) != NULL) {
+	} else if ((s = notify_sub_find(c, op->channel)) != NULL) {
 		s->is_on = op->kind == NOTIFY_LISTEN;
 	}
 }
@@ -680,7 +626,7 @@ void notify_client_gone(struct worker *w, struct client *c)
 
 bool notify_owns(const struct client *c, const char *channel)
 {
-	return sub_find(c, channel) != NULL;
+	return notify_sub_find(c, channel) != NULL;
 }
 
 /* Is it between transactions, and nothing of an answer half said? */
@@ -732,7 +678,7 @@ static bool is_heard(const struct client *c, const uint8_t *p, const struct fram
 	if (f->type != BACKEND_NOTIFICATION_RESPONSE ||
 		backend_read_notification(frame_body(p, f), &m) != OK)
 		return true;
-	s = sub_find(c, m.channel);
+	s = notify_sub_find(c, m.channel);
 	return s != NULL && s->is_on;
 }
 
@@ -807,7 +753,7 @@ static void put_unreadable(struct worker *w, struct client *c)
  * One's own may come before the answer that tells whether one listens by then: that is looked at
  * when the answer's end has come.
  */
-static void give_notification(struct worker *w, struct sub *s, const struct tell_notified *t)
+void notify_give(struct worker *w, struct sub *s, const struct tell_notified *t)
 {
 	struct client *c = s->c;
 
@@ -831,8 +777,8 @@ static uint32_t deliver(struct worker *w, struct job *j, uint32_t budget)
 
 		j->next = s->by_channel.next;
 		budget--;
-		if (s->since <= j->no)
-			give_notification(w, s, t);
+		if (notify_is_next(s, t) && s->since <= j->no)
+			notify_give(w, s, t);
 	}
 	return budget;
 }
@@ -882,7 +828,7 @@ static void refuse_waiting(struct worker *w, const struct dbase *db)
 	}
 }
 
-static void put_lost(struct worker *w, struct client *c)
+void notify_put_lost(struct worker *w, struct client *c)
 {
 	uint8_t buf[REPORT_OWN_MAX];
 	struct wr out = wr_of(buf, sizeof buf);
@@ -915,7 +861,7 @@ static void tell_lost(struct worker *w, const struct dbase *db)
 		struct client *c = list_entry(it, struct client, link);
 
 		if (c->db == db && listens(c))
-			put_lost(w, c);
+			notify_put_lost(w, c);
 	}
 }
 
@@ -928,7 +874,7 @@ static void listening_told(struct worker *w, const struct tell_listening *t)
 		return;
 	switch (t->what) {
 	case LISTENING_ON:
-		ch = channel_find(w, db, t->channel);
+		ch = notify_channel(w, db, t->channel);
 		if (ch == NULL)
 			return;
 		ch->is_on = true;
@@ -937,7 +883,7 @@ static void listening_told(struct worker *w, const struct tell_listening *t)
 	case LISTENING_DOWN:
 		map_foreach (ch, pos, &w->notify->channels)
 			if (ch->db == db)
-				ch->is_on = false;
+				ch->is_on = ch->is_marked = false;
 		return;
 	case LISTENING_REFUSED:
 		refuse_waiting(w, db);
@@ -945,6 +891,18 @@ static void listening_told(struct worker *w, const struct tell_listening *t)
 	case LISTENING_LOST:
 		tell_lost(w, db);
 		return;
+	case LISTENING_MARKED:
+		ch = notify_channel(w, db, t->channel);
+		if (ch != NULL && ch->is_on) /* else another one than was meant */
+			notify_channel_marked(ch, kept_first(t->round));
+		return;
+	case LISTENING_UNMARKED:
+		map_foreach (ch, pos, &w->notify->channels)
+			if (ch->db == db)
+				ch->is_marked = false;
+		return;
+	case LISTENING_KEEP:
+		return; /* when it came */
 	}
 }
 
@@ -968,9 +926,25 @@ static void job_begin(struct worker *w, struct job *j)
 	struct tell_notified *t = (struct tell_notified *)(void *)j->mail;
 	struct dbase *db = find_dbase(w, t->database);
 
-	j->ch = db != NULL ? channel_find(w, db, t->channel) : NULL;
-	if (j->ch != NULL)
-		j->next = j->ch->subs.next;
+	j->ch = db != NULL ? notify_channel(w, db, t->channel) : NULL;
+	if (j->ch == NULL)
+		return;
+	j->next = j->ch->subs.next;
+	if (j->ch->number < t->number)
+		j->ch->number = t->number;
+}
+
+static void job_done(struct worker *w, struct job *j)
+{
+	struct tell_listening *t = (struct tell_listening *)(void *)j->mail;
+
+	if (j->mail->kind == TELL_NOTIFIED) {
+		kept_add(&w->notify->kept, (struct tell_notified *)(void *)j->mail);
+		j->mail = NULL;
+	} else if (j->mail->kind == TELL_LISTENING && t->what == LISTENING_UNMARKED) {
+		notify_answer_unmarked(w, t);
+	}
+	job_free(j);
 }
 
 static void work(struct worker *w)
@@ -992,7 +966,7 @@ static void work(struct worker *w)
 		} else {
 			barrier_passed(w, (const struct ask_barrier *)(void *)j->mail);
 		}
-		job_free(j);
+		job_done(w, j);
 	}
 	if (!list_is_empty(&n->jobs))
 		wheel_add(&w->wheel, &n->timer, 0);
@@ -1002,6 +976,8 @@ void notify_take(struct worker *w, struct mail *m)
 {
 	struct job *j = calloc(1, sizeof *j);
 
+	if (m->kind == TELL_LISTENING)
+		notify_keep_or_not(w, (const struct tell_listening *)(void *)m);
 	if (j == NULL) {
 		log_error(w->log, "notification lost", "worker=%u reason=memory", w->index);
 		free(m);

@@ -88,4 +88,18 @@ void notify_server_gone(struct worker *w, struct server *s);
  */
 bool notify_ready_waits(struct worker *w, struct client *c);
 
+/* --- in a take-over (ADR 0035) --- */
+
+/* Old process: will nothing be missed if the client, between transactions, goes now? */
+bool notify_can_go(const struct client *c);
+/* What it listens to, and how far it has heard. What waits for it is the caller's to put first. */
+void notify_put_image(const struct client *c, struct wr *out);
+/* The same into a client that listens to nothing. Errors: E_PROTO, E_NOMEM, E_LIMIT. */
+enum status notify_read_image(struct worker *w, struct client *c, struct rd *in) MUST_USE;
+/*
+ * The client is settled: it gets what has come since it left the old process, or is told that this
+ * is not known. It may be closed then, as any that reads too slowly.
+ */
+void notify_arrived(struct worker *w, struct client *c);
+
 #endif

@@ -26,6 +26,7 @@ struct takeover {
 		uint32_t slot;
 		uint64_t id;
 	} unlinked[JUST_UNLINKED_MAX]; /* in this turn; more are found by the sweep */
+	struct mail *held_back;        /* until all have left; newest first */
 	uint8_t image[IMAGE_LEN_MAX];
 };
 
@@ -61,6 +62,7 @@ static bool try_to_go(struct worker *w, struct client *c)
 	if (!w->takeover->clients_go || !image_can_tell(c) ||
 		conn_rx_len(c->conn) > TAKEOVER_UNREAD_MAX)
 		return false;
+	notify_put_waiting(w, c);
 	conn_flush(c->conn);
 	if (conn_out_len(c->conn) != 0)
 		return false; /* it reads slowly: later */
@@ -72,8 +74,10 @@ static bool try_to_go(struct worker *w, struct client *c)
 	dispatch_forget(w, c);
 	if (c->state == CLIENT_WAITING)
 		client_transition(w, c, CLIENT_UNQUEUED);
-	if (handover_client_out(w, c, ask))
+	if (handover_client_out(w, c, ask)) {
+		notify_client_gone(w, c); /* what comes from now on it hears over there */
 		return true;
+	}
 	conn_rx_resume(c->conn); /* what it has sent is placed anew */
 	return false;
 }
@@ -130,6 +134,29 @@ void takeover_end_turn(struct worker *w)
 			(void)try_to_go(w, c);
 	}
 	t->n_unlinked = 0;
+}
+
+void takeover_ask_when_all_left(struct worker *w, struct mail *m)
+{
+	if (w->takeover == NULL) {
+		worker_ask(w, m);
+		return;
+	}
+	m->next = w->takeover->held_back;
+	w->takeover->held_back = m;
+}
+
+/* Of another kind each, so their order does not matter. */
+static void ask_if_all_left(struct worker *w)
+{
+	struct mail *m;
+
+	if (!list_is_empty(&w->leaving) || w->n_detaching != 0)
+		return;
+	while ((m = w->takeover->held_back) != NULL) {
+		w->takeover->held_back = m->next;
+		worker_ask(w, m);
+	}
 }
 
 /* --- servers --- */
@@ -287,6 +314,7 @@ static void on_sweep(void *ctx, struct wheel_timer *timer)
 	uint32_t n_gone = 0;
 	struct list *it, *tmp;
 
+	ask_if_all_left(w);
 	list_foreach_safe (it, tmp, &w->clients) {
 		n_gone += try_to_go(w, list_entry(it, struct client, link));
 		if (n_gone == TAKEOVER_SWEEP_MAX)
@@ -300,6 +328,16 @@ static void on_sweep(void *ctx, struct wheel_timer *timer)
 bool takeover_rations(const struct worker *w)
 {
 	return w->takeover != NULL && !w->takeover->is_over;
+}
+
+static void drop_held_back(struct takeover *t)
+{
+	struct mail *m;
+
+	while ((m = t->held_back) != NULL) {
+		t->held_back = m->next;
+		free(m);
+	}
 }
 
 static void end_of_the_other(struct worker *w)
@@ -335,6 +373,7 @@ void takeover_free(struct worker *w)
 	if (w->takeover == NULL)
 		return;
 	wheel_del(&w->wheel, &w->takeover->sweep);
+	drop_held_back(w->takeover);
 	free(w->takeover);
 	w->takeover = NULL;
 }
@@ -391,6 +430,9 @@ static enum status settle(
 	if (in->left != 0 && (st = conn_unread(c->conn, in->p, in->left)) != OK)
 		return st;
 	client_watch(w, c);
+	notify_arrived(w, c);
+	if (c->state == CLIENT_CLOSED)
+		return E_LIMIT; /* it was told */
 	conn_rx_resume(c->conn);
 	return OK;
 }

@@ -1,14 +1,14 @@
 /*
  * takeover - a worker's part when another process takes this one over (upgrade without loss), and
  * when this one has taken over. The old process's workers stop accepting and send every client on
- * that an image can tell all about (image.h), as soon as it is between units; TLS clients, pinned
- * and listening ones stay until they leave. Of server connections both have together what one may
- * have. With TELL_LEAVE each worker of the old one stops opening, tells of each that it has, and
- * then of each that it closes; it asks before it opens. One that is on its way between two workers
- * is told of by the first that has begun (server.is_told), and is waited for (shared.n_untold).
- * The new process opens none until all have told. Owns:    the old one's timer. Touches: the
- * control thread, which has the socket between the two (control/takeover.h). Bounds:
- * TAKEOVER_SWEEP_MAX clients in one sweep; a pool asks for one server at a time.
+ * that an image can tell all about (image.h), as soon as it is between units; TLS clients and
+ * pinned ones stay until they leave. Of server connections both have together what one may have.
+ * With TELL_LEAVE each worker of the old one stops opening, tells of each that it has, and then of
+ * each that it closes; it asks before it opens. One that is on its way between two workers is told
+ * of by the first that has begun (server.is_told), and is waited for (shared.n_untold). The new
+ * process opens none until all have told. Owns:    the old one's timer. Touches: the control
+ * thread, which has the socket between the two (control/takeover.h). Bounds: TAKEOVER_SWEEP_MAX
+ * clients in one sweep; a pool asks for one server at a time.
  */
 #ifndef PGWEIR_WORKER_TAKEOVER_H
 #define PGWEIR_WORKER_TAKEOVER_H
@@ -37,6 +37,8 @@ void takeover_on_its_way(struct worker *w, const struct server *s, int by);
 /* It has come from there: if nobody has told of it, this worker does, now or in takeover_begin. */
 void takeover_came(struct worker *w, struct server *s, const struct share_pool *share);
 void takeover_granted(struct worker *w, const struct ask_place *t); /* TELL_PLACE */
+/* To the control thread, when all have left that are on their way in this moment; moved. */
+void takeover_ask_when_all_left(struct worker *w, struct mail *m);
 /* The client's conn has left the loop. Moves both. */
 void takeover_left(struct worker *w, struct conn *conn, struct ask_leaves *ask);
 

@@ -34,7 +34,7 @@ static enum status client_again(struct image_world *x, struct rd *in, struct wr 
 			 x->acc.learned->salt.len > sizeof x->acc.learned->salt.bytes);
 		image_put(c, out);
 	}
-	client_free(&x->w, c);
+	image_client_free(x, c);
 	image_world_forget(x);
 	return st;
 }

@@ -17,6 +17,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from pooler import Site  # noqa: E402  pylint: disable=wrong-import-position
+from succession import SETTINGS, Succession  # noqa: E402  pylint: disable=wrong-import-position
 from tools import proc  # noqa: E402  pylint: disable=wrong-import-position
 from tools.cluster import Cluster  # noqa: E402  pylint: disable=wrong-import-position
 
@@ -135,6 +136,22 @@ def new_table(site):
     yield make
     for name in names:
         site.cluster.primary.sql(f"DROP TABLE IF EXISTS {name}", "app")
+
+
+@pytest.fixture
+def succession(site):
+    """succession(databases, settings) starts a daemon that can be replaced, of two workers."""
+    made = []
+
+    def make(databases=None, settings=None, **more):
+        settings = {**SETTINGS, "workers": 2, **(settings or {})}
+        daemon = site.pgweir(databases, settings=settings, **more).start()
+        made.append(Succession(daemon))
+        return made[-1]
+    yield make
+    for s in made:
+        if s.pids:  # else the test has seen to its end
+            s.stop()
 
 
 @pytest.fixture

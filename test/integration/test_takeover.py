@@ -13,25 +13,9 @@ import pgwire
 from fakeserver import FakeServer
 from pgwire import Closed
 from rawclient import RawClient, ServerError
-from succession import SETTINGS, Succession
 from tools import proc
 
 pytestmark = pytest.mark.threads
-
-
-@pytest.fixture
-def succession(site):
-    made = []
-
-    def make(databases=None, settings=None, **more):
-        settings = {**SETTINGS, "workers": 2, **(settings or {})}
-        daemon = site.pgweir(databases, settings=settings, **more).start()
-        made.append(Succession(daemon))
-        return made[-1]
-    yield make
-    for s in made:
-        if s.pids:  # else the test has seen to its end
-            s.stop()
 
 
 def value(conn, sql):
@@ -308,9 +292,9 @@ def test_pinned_client_is_ended_at_takeover_timeout(succession):
 
 def test_clients_that_are_left_go_on_when_the_new_process_is_gone(succession):
     s = succession()
-    with s.daemon.raw() as pinned, s.daemon.raw() as listens, s.daemon.raw() as idle:
-        pinned.query("CREATE TEMP TABLE mine AS SELECT 7 AS x").check()
-        listens.query("LISTEN news").check()
+    with s.daemon.raw() as pinned, s.daemon.raw() as large, s.daemon.raw() as idle:
+        pinned.query("CREATE TEMP TABLE mine AS SELECT 7 AS x; LISTEN news").check()
+        large.run(pgwire.parse("s", f"SELECT '{'x' * 70000}'") + pgwire.SYNC).check()
         idle.query("SELECT 1").check()
         old = s.replace()
         s.daemon.wait_show("CLIENTS", lambda r: True, database="app")  # the idle one has moved
@@ -318,8 +302,10 @@ def test_clients_that_are_left_go_on_when_the_new_process_is_gone(succession):
         os.kill(s.pid, signal.SIGKILL)
         s.wait_ended(s.pid)
         for _ in range(3):
-            assert listens.value("SELECT 5") == "5"
+            assert large.value("SELECT 5") == "5"
             assert pinned.value("SELECT x FROM mine") == "7"
+            large.query("NOTIFY news").check()
+            assert pinned.read_message().kind == "A"
             time.sleep(0.2)  # it goes to nobody
         assert proc.is_alive(old)
     s.pids.pop()

@@ -87,7 +87,7 @@ def names(*pairs):
     return struct.pack(">H", len(pairs)) + b"".join(cstr(n) + cstr(v) for n, v in pairs)
 
 
-def image(user="app", database="app", number=1 << 16, settings=(), rest=b"\0\0\0"):
+def image(user="app", database="app", number=1 << 16, settings=(), rest=b"\0\0\0\0\0"):
     """Of a client that has set this, and nothing else."""
     return (cstr(user) + cstr(database) + struct.pack(">II", number, 0) + b"\4key." + bytes(24)
             + b"\0\0\0\0\0" + names() + names(*settings) + names() + rest)
@@ -139,7 +139,10 @@ def test_process_that_does_not_tell_what_it_has_is_waited_for_5_seconds(site, he
 NO_CLIENTS = [
     image(database="pgweir"), image(database="nowhere"), image(database=""), image(user=""),
     image(user="x" * 64), image(settings=[("", "x")]), image(settings=[("work_mem", "7MB")])[:-9],
-    image(rest=b"\0\1"), image(rest=b"\1"), image(rest=b"\0\0\1\0" + bytes(12) + b"\0\0\0\1x"),
+    image(rest=b"\0\1"), image(rest=b"\1"), image(rest=b"\0\0\0\0\1news"),
+    image(rest=b"\0\0\0\0\1\xff\0" + bytes(8)),
+    image(rest=b"\0\0\0\0\1\0" + bytes(8)), image(rest=b"\0\0\0\0\2" + (b"a\0" + bytes(8)) * 2),
+    image(rest=b"\0\0\0\xff\xff"), image(rest=b"\0\0\1\0" + bytes(12) + b"\0\0\0\1x"),
     b"", b"app", image(rest=b"\0\0\1\0" + bytes(12) + b"\xff\xff\xff\xff"),
 ]
 
@@ -177,7 +180,7 @@ def test_mutated_images_do_no_harm(site, hello):
     rand = random.Random(seed)
     good = image(settings=[("work_mem", "7MB"), ("application_name", "x")],
                  rest=b"\0\1one\0" + bytes(8) + b"\0" + struct.pack(">I", 8) + b"SELECT 1"
-                 + bytes(2) + names() + b"\0\0")
+                 + bytes(2) + names() + b"\0\0" + b"\0\1news\0" + struct.pack(">Q", 1 << 32))
     with Old(site, hello) as old:
         old.say(b"N")
         kept = old.client(good)
@@ -197,6 +200,29 @@ def test_mutated_images_do_no_harm(site, hello):
         assert ask(kept, "SHOW work_mem") == "7MB"
         with old.p.raw() as other:
             assert other.value("SELECT 1") == "1"
+
+
+def test_channels_and_markers_of_any_kind_do_no_harm(site, hello):
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    rand = random.Random(seed)
+    with Old(site, hello) as old:
+        old.say(b"N")
+        for name in (b"news", b"", b"x" * 63, b"x" * 64, b'"', b"\xff", b"pgweir_takeover"):
+            for database in (b"app", b"nowhere", b"", b"x" * 64):
+                old.say(b"F" + database + b"\0" + name + b"\0")
+        for text in (b"", b"0" * 31, b"'" * 32, b"0" * 33, b"0" * 32):
+            for number in (0, 7, 0xffffffff):
+                old.say(b"M" + struct.pack(">Q", number) + b"app\0" + text + b"\0")
+        for _ in range(200):
+            old.say(rand.choice((b"F", b"M")) + rand.randbytes(rand.randrange(40)))
+        listener = old.client(image(rest=b"\0\0\0\0\1news\0" + struct.pack(">Q", 9 << 32)))
+        with old.p.raw() as other:
+            other.query("LISTEN news").check()
+            assert ask(listener, "SELECT 1") == "1"
+            other.query("NOTIFY news, 'x'").check()
+            message = listener.read_message()
+            assert (message.kind, message.body[4:]) == ("A", b"news\0x\0")
 
 
 def test_images_of_another_kind_are_not_looked_at(site, hello):

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "control/listening.h"
 #include "control_unit.h"
 #include "pool/share.h"
 
@@ -18,6 +19,7 @@ static const char conf_text[] = "[databases]\n"
 
 static struct world world;
 static struct predecessor *old;
+static struct listenings *listenings;
 static struct share_pool *pool;
 static int end = -1; /* the old process's */
 static unsigned n_told[TELL_STOP + 1];
@@ -69,13 +71,15 @@ static void begin(void)
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends), 0);
 	end = ends[0];
 	from.sock = ends[1];
-	ck_assert_int_eq(predecessor_new(&world.env, &from, &old), OK);
+	ck_assert_int_eq(listenings_new(&world.env, &listenings), OK);
+	ck_assert_int_eq(predecessor_new(&world.env, &from, listenings, &old), OK);
 	memset(n_told, 0, sizeof n_told);
 }
 
 static void finish(void)
 {
 	predecessor_free(old);
+	listenings_free(listenings);
 	drop_arrived();
 	if (end >= 0)
 		close(end);

@@ -7,11 +7,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "control/listening.h"
 #include "control_unit.h"
 #include "pool/share.h"
 
 static struct world world;
 static struct handing *handing;
+static struct listenings *listenings;
 static char folder[] = "/tmp/pgweir-check-XXXXXX", path[64];
 static int given = -1;    /* a socket that is handed on */
 static int asking = -1;   /* takeover_socket */
@@ -110,6 +112,8 @@ static void begin(void)
 	meeting = listen_at(in_folder("meeting"));
 	asking = listen_at(in_folder("asking"));
 	given = listen_at(in_folder("given"));
+	ck_assert_int_eq(listenings_new(&world.env, &listenings), OK);
+	tc.listenings = listenings;
 	tc.listen_fd = asking;
 	ck_assert_int_eq(takeover_new(&tc, &handing), OK);
 	passed_on_to = 0;
@@ -130,6 +134,7 @@ static void finish(void)
 	close_if_open(&next_end);
 	close_if_open(&asker);
 	takeover_end(handing);
+	listenings_free(listenings);
 	close_if_open(&meeting);
 	close_if_open(&given);
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
@@ -407,7 +412,7 @@ START_TEST(nonsense_of_the_new_process_does_no_harm)
 	start_next(&alive);
 	say("R\1", 2);
 	for (unsigned n = 0; n < 3000; n++) {
-		static const uint8_t kinds[] = "RYKHLPENCVGO?";
+		static const uint8_t kinds[] = "RYKHLPENCVGOFMBU?";
 		size_t len = 1 + n % sizeof record;
 
 		for (size_t i = 0; i < len; i++) {

@@ -65,9 +65,16 @@ test_unit_control_check_auth_query_LDADD = $(CONTROL_UNIT_LIBS)
 test_unit_control_check_auth_query_CFLAGS = $(CONTROL_UNIT_CFLAGS)
 
 check_PROGRAMS += test/unit/control/check_listening
-test_unit_control_check_listening_SOURCES = test/unit/control/check_listening.c $(FAKE_PQ_FILES)
+test_unit_control_check_listening_SOURCES = test/unit/control/check_listening.c \
+	test/unit/control/listening_unit.h $(FAKE_PQ_FILES)
 test_unit_control_check_listening_LDADD = $(CONTROL_UNIT_LIBS)
 test_unit_control_check_listening_CFLAGS = $(CONTROL_UNIT_CFLAGS)
+
+check_PROGRAMS += test/unit/control/check_marking
+test_unit_control_check_marking_SOURCES = test/unit/control/check_marking.c \
+	test/unit/control/listening_unit.h $(FAKE_PQ_FILES)
+test_unit_control_check_marking_LDADD = $(CONTROL_UNIT_LIBS)
+test_unit_control_check_marking_CFLAGS = $(CONTROL_UNIT_CFLAGS)
 
 check_PROGRAMS += test/unit/control/check_admin
 test_unit_control_check_admin_SOURCES = test/unit/control/check_admin.c

@@ -56,6 +56,24 @@ static void name_stmt(struct client *c, const char *name, const char *sql)
 	stmt_unref(x.w.stmts, s);
 }
 
+static enum status read_channels(struct client *c, const void *p, size_t len)
+{
+	struct rd in = rd_of(p, len);
+
+	return notify_read_image(&x.w, c, &in);
+}
+
+static void listen_to(struct client *c, const char *channel, uint64_t number)
+{
+	uint8_t one[128];
+	struct wr out = wr_of(one, sizeof one);
+
+	wr_u16(&out, 1);
+	wr_cstr(&out, channel);
+	wr_u64(&out, number);
+	ck_assert_int_eq(read_channels(c, one, out.len), OK);
+}
+
 /* A client that has all that an image can tell. */
 static struct client *rich_client(void)
 {
@@ -90,6 +108,8 @@ static struct client *rich_client(void)
 	c->unnamed = calloc(1, sizeof *c->unnamed + sizeof parse);
 	c->unnamed->len = c->unnamed->cap = sizeof parse;
 	memcpy(c->unnamed->body, parse, sizeof parse);
+	listen_to(c, "news", 7);
+	listen_to(c, "Other \"channel\"", (uint64_t)3 << 32);
 	return c;
 }
 
@@ -99,7 +119,7 @@ static size_t put_client(struct client *c)
 
 	image_put(c, &out);
 	ck_assert(!out.bad);
-	client_free(&x.w, c);
+	image_client_free(&x, c);
 	image_world_forget(&x);
 	return out.len;
 }
@@ -126,7 +146,10 @@ static enum status read_client(size_t len, struct image_head *head, struct clien
 START_TEST(client_is_read_as_it_was_put)
 {
 	size_t len = put_client(rich_client());
+	static const char want_channels[] = "\0\2news\0\0\0\0\0\0\0\0\7"
+					    "Other \"channel\"\0\0\0\0\3\0\0\0\0";
 	struct image_head head;
+	struct wr channels;
 	struct client *c;
 	char text[ASK_VALUE_MAX];
 
@@ -152,7 +175,11 @@ START_TEST(client_is_read_as_it_was_put)
 	ck_assert_str_eq(stmt_names_find(&c->names, "")->stmt->query, "SELECT $1 + 2");
 	ck_assert_uint_eq(stmt_names_find(&c->names, "two")->stmt->n_types, 1);
 	ck_assert_str_eq((const char *)c->unnamed->body + 1, "SELECT 7");
-	client_free(&x.w, c);
+	channels = wr_of(image, sizeof image);
+	notify_put_image(c, &channels);
+	ck_assert_uint_eq(channels.len, sizeof want_channels - 1);
+	ck_assert_mem_eq(image, want_channels, channels.len);
+	image_client_free(&x, c);
 }
 END_TEST
 
@@ -164,7 +191,7 @@ START_TEST(no_part_of_a_client_is_a_client)
 
 	for (size_t n = 0; n < len; n++) {
 		ck_assert_int_ne(read_client(n, &head, &c), OK);
-		client_free(&x.w, c);
+		image_client_free(&x, c);
 		image_world_forget(&x);
 	}
 }
@@ -188,7 +215,7 @@ START_TEST(client_with_a_wrong_byte_does_no_harm)
 			st = read_client(len, &head, &c);
 			ck_assert(st == OK || st == E_PROTO || st == E_LIMIT || st == E_INVALID ||
 				  st == E_EXISTS);
-			client_free(&x.w, c);
+			image_client_free(&x, c);
 			image_world_forget(&x);
 		}
 		image[i] = right;
@@ -205,7 +232,7 @@ START_TEST(account_that_knows_better_keeps_what_it_has)
 	x.acc.secret = strdup("its own");
 	ck_assert_int_eq(read_client(len, &head, &c), OK);
 	ck_assert_str_eq(x.acc.secret, "its own");
-	client_free(&x.w, c);
+	image_client_free(&x, c);
 }
 END_TEST
 
@@ -225,7 +252,7 @@ START_TEST(address_that_a_proxy_has_told_is_in_the_head)
 	ck_assert_int_eq(read_client(len, &head, &c), OK);
 	ck_assert_str_eq(net_addr_format(&head.from, text, sizeof text), "203.0.113.7");
 	ck_assert_uint_eq(net_addr_port(&head.from), 40000);
-	client_free(&x.w, c);
+	image_client_free(&x, c);
 }
 END_TEST
 
@@ -239,7 +266,7 @@ START_TEST(times_that_lie_ahead_are_now)
 	len = put_client(c);
 	ck_assert_int_eq(read_client(len, &head, &c), OK);
 	ck_assert_uint_eq(c->connected_us, x.w.now_us);
-	client_free(&x.w, c);
+	image_client_free(&x, c);
 }
 END_TEST
 
@@ -254,7 +281,7 @@ START_TEST(salt_that_is_too_long_is_refused)
 	len = put_client(c);
 	ck_assert_int_eq(read_client(len, &head, &c), E_PROTO);
 	ck_assert_ptr_null(x.acc.learned);
-	client_free(&x.w, c);
+	image_client_free(&x, c);
 }
 END_TEST
 
@@ -272,8 +299,25 @@ START_TEST(unnamed_statement_that_is_none_is_refused)
 		memcpy(c->unnamed->body, no_parse[i], 3);
 		len = put_client(c);
 		ck_assert_int_eq(read_client(len, &head, &c), E_PROTO);
-		client_free(&x.w, c);
+		image_client_free(&x, c);
 	}
+}
+END_TEST
+
+START_TEST(channels_that_are_none_are_refused)
+{
+	static const char twice[] = "\0\2a\0\0\0\0\0\0\0\0\1a\0\0\0\0\0\0\0\0\1";
+	char name[CHANNEL_LEN + 12] = "\0\1";
+	struct client *c = image_client_new(&x);
+
+	ck_assert_int_eq(read_channels(c, twice, sizeof twice - 1), E_PROTO);
+	ck_assert_int_eq(read_channels(c, "\0\1\0\0\0\0\0\0\0\0\1", 11), E_PROTO);
+	ck_assert_int_eq(read_channels(c, "\0\1\xff\0\0\0\0\0\0\0\0\1", 12), E_PROTO);
+	memset(name + 2, 'x', CHANNEL_LEN);
+	ck_assert_int_eq(read_channels(c, name, sizeof name), E_PROTO);
+	ck_assert_int_eq(read_channels(c, "\0\0", 2), OK);
+	ck_assert_int_eq(read_channels(c, "\0", 1), E_PROTO);
+	image_client_free(&x, c);
 }
 END_TEST
 
@@ -286,7 +330,7 @@ START_TEST(client_that_takes_too_much_is_told)
 		"SELECT 'a text that is longer than the room that there is for the whole of it'");
 	image_put(c, &out);
 	ck_assert(out.bad);
-	client_free(&x.w, c);
+	image_client_free(&x, c);
 }
 END_TEST
 
@@ -417,6 +461,7 @@ int main(void)
 	tcase_add_test(tc, times_that_lie_ahead_are_now);
 	tcase_add_test(tc, salt_that_is_too_long_is_refused);
 	tcase_add_test(tc, unnamed_statement_that_is_none_is_refused);
+	tcase_add_test(tc, channels_that_are_none_are_refused);
 	tcase_add_test(tc, client_that_takes_too_much_is_told);
 	tcase_add_test(tc, server_is_read_as_it_was_put);
 	tcase_add_test(tc, no_part_of_a_server_is_a_server);

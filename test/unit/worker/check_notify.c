@@ -6,6 +6,7 @@
 #include "../failing_alloc.h"
 #include "../net/net_unit.h"
 #include "sql/lexer.h"
+#include "worker/kept.h"
 #include "worker/server.h"
 
 #define PID 0x1000007u /* of the client: worker 0, slot 7 */
@@ -120,7 +121,8 @@ static struct mail *asked(void)
 
 	for (struct mail *m = mailbox_take(&sh.control); m != NULL; m = next) {
 		next = m->next;
-		if (m->kind != ASK_LISTEN && m->kind != ASK_BARRIER) { /* the catalog */
+		if (m->kind != ASK_LISTEN && m->kind != ASK_BARRIER && m->kind != ASK_UNMARKED) {
+			/* the catalog */
 			free(m);
 			continue;
 		}
@@ -162,15 +164,21 @@ static bool unit_waits(const char *sql)
 	return notify_unit_waits(&w, &c, q);
 }
 
-static void tell(enum listening_what what, const char *channel)
+static void tell_round(enum listening_what what, const char *channel, uint64_t round)
 {
 	struct tell_listening *t = calloc(1, sizeof *t);
 
+	t->round = round;
 	t->mail.kind = TELL_LISTENING;
 	t->what = what;
 	strcpy(t->database, "app");
 	strcpy(t->channel, channel);
 	notify_take(&w, &t->mail);
+}
+
+static void tell(enum listening_what what, const char *channel)
+{
+	tell_round(what, channel, 0);
 }
 
 static void is_wanted(const char *channel, bool wanted)
@@ -201,7 +209,7 @@ static void listen_to(const char *channel)
 	notify_txn_ended(&w, &c);
 }
 
-static void notify(const char *channel, const char *payload, uint32_t pid)
+static void notify_numbered(const char *channel, const char *payload, uint32_t pid, uint64_t number)
 {
 	size_t len = 9 + strlen(channel) + 1 + strlen(payload) + 1;
 	struct tell_notified *t = calloc(1, sizeof *t + len);
@@ -211,6 +219,7 @@ static void notify(const char *channel, const char *payload, uint32_t pid)
 	strcpy(t->database, "app");
 	strcpy(t->channel, channel);
 	t->pid = pid;
+	t->number = number;
 	t->is_ascii = (*payload & 0x80) == 0;
 	t->len = (uint32_t)len;
 	wr_u8(&out, 'A');
@@ -219,6 +228,11 @@ static void notify(const char *channel, const char *payload, uint32_t pid)
 	wr_cstr(&out, channel);
 	wr_cstr(&out, payload);
 	notify_take(&w, &t->mail);
+}
+
+static void notify(const char *channel, const char *payload, uint32_t pid)
+{
+	notify_numbered(channel, payload, pid, 0);
 }
 
 static void hears(const char *payload)
@@ -540,6 +554,238 @@ START_TEST(who_writes_is_known_by_the_backend)
 }
 END_TEST
 
+/* --- in a take-over --- */
+
+static void unmarked_is_answered(uint64_t round)
+{
+	struct ask_unmarked *a = (struct ask_unmarked *)(void *)asked();
+
+	ck_assert_ptr_nonnull(a);
+	ck_assert_int_eq(a->mail.kind, ASK_UNMARKED);
+	ck_assert_str_eq(a->database, "app");
+	ck_assert_uint_eq(a->round, round);
+	free(a);
+}
+
+START_TEST(who_listens_may_go_when_all_its_channels_are_marked)
+{
+	ck_assert(notify_can_go(&c));
+	listen_to("a");
+	listen_to("b");
+	ck_assert(!notify_can_go(&c));
+	tell_round(LISTENING_MARKED, "a", 1);
+	ck_assert(!notify_can_go(&c));
+	tell_round(LISTENING_MARKED, "b", 1);
+	ck_assert(notify_can_go(&c));
+	notify_note(&w, &c, NOTIFY_UNLISTEN, "b");
+	ck_assert(!notify_can_go(&c)); /* its transaction has not ended */
+	notify_commit(&w, &c);
+	notify_txn_ended(&w, &c);
+	is_wanted("b", false);
+	ck_assert(notify_can_go(&c));
+	ck_assert(unit_waits("LISTEN b"));
+	is_wanted("b", true);
+	ck_assert(!notify_can_go(&c));        /* its unit waits */
+	tell_round(LISTENING_MARKED, "b", 1); /* for the channel as it was before */
+	tell(LISTENING_ON, "b");
+	ck_assert(!unit_waits("LISTEN b"));
+	notify_note(&w, &c, NOTIFY_LISTEN, "b");
+	notify_commit(&w, &c);
+	ck_assert(!notify_can_go(&c));
+	tell_round(LISTENING_UNMARKED, "", 2);
+	unmarked_is_answered(2);
+	ck_assert(!notify_can_go(&c));
+	tell_round(LISTENING_MARKED, "a", 2);
+	tell_round(LISTENING_MARKED, "b", 2);
+	ck_assert(notify_can_go(&c));
+	tell(LISTENING_DOWN, "");
+	tell(LISTENING_ON, "a");
+	tell(LISTENING_ON, "b");
+	ck_assert(!notify_can_go(&c));
+	notify_note(&w, &c, NOTIFY_UNLISTEN, "b");
+	notify_commit(&w, &c);
+	notify_txn_ended(&w, &c);
+	is_wanted("b", false);
+}
+END_TEST
+
+/* How far it has heard on the channel, as its image tells. */
+static uint64_t number_in_image(void)
+{
+	uint8_t image[64];
+	struct wr out = wr_of(image, sizeof image);
+	struct rd in;
+
+	notify_put_image(&c, &out);
+	ck_assert(!out.bad);
+	in = rd_of(image, out.len);
+	ck_assert_uint_eq(rd_u16(&in), 1);
+	ck_assert_str_eq(rd_cstr(&in), "a");
+	return rd_u64(&in);
+}
+
+START_TEST(the_image_tells_how_far_it_has_heard)
+{
+	const uint64_t first = kept_first(3);
+
+	notify("a", "nobody's", 1);
+	listen_to("a");
+	notify("a", "one", 1);
+	hears("one");
+	ck_assert_uint_eq(number_in_image(), 0);
+	notify_numbered("a", "two", 1, first + 1); /* the marker has come to the control thread */
+	hears("two");
+	ck_assert_uint_eq(number_in_image(), first + 1);
+	tell_round(LISTENING_MARKED, "a", 3);
+	ck_assert_uint_eq(number_in_image(), first + 1);
+	tell_round(LISTENING_UNMARKED, "", 4);
+	unmarked_is_answered(4);
+	tell_round(LISTENING_MARKED, "a", 4); /* nothing has come since the marker */
+	ck_assert_uint_eq(number_in_image(), kept_first(4));
+	notify_numbered("a", "three", 1, kept_first(4) + 1);
+	hears("three");
+	notify_numbered("b", "other", 1, kept_first(4) + 7);
+	ck_assert_uint_eq(number_in_image(), kept_first(4) + 1);
+}
+END_TEST
+
+/* What came before its LISTEN is not given over there either. */
+START_TEST(who_begins_to_listen_has_no_claim_to_what_came_before)
+{
+	struct listening *first;
+
+	listen_to("a");
+	tell_round(LISTENING_MARKED, "a", 1);
+	notify_numbered("a", "one", 1, kept_first(1) + 1);
+	hears("one");
+	first = c.listening;
+	c.listening = NULL;
+	listen_to("a");
+	ck_assert_uint_eq(number_in_image(), kept_first(1) + 1);
+	ck_assert(notify_can_go(&c));
+	notify_client_gone(&w, &c);
+	c.listening = first;
+}
+END_TEST
+
+/* A client of the old process that listens to one channel. */
+static enum status arrives(struct client *who, const char *channel, uint64_t number)
+{
+	uint8_t image[128];
+	struct wr out = wr_of(image, sizeof image);
+	struct rd in;
+
+	wr_u16(&out, 1);
+	wr_cstr(&out, channel);
+	wr_u64(&out, number);
+	in = rd_of(image, out.len);
+	return notify_read_image(&w, who, &in);
+}
+
+START_TEST(who_comes_hears_what_it_has_not_heard)
+{
+	const uint64_t first = kept_first(1);
+
+	notify_numbered("a", "before", 1, 0);
+	tell_round(LISTENING_KEEP, "", 1);
+	notify_numbered("a", "one", 1, first + 1);
+	notify_numbered("b", "of another channel", 1, first + 1);
+	notify_numbered("a", "two", 1, first + 2);
+	notify_numbered("a", "three", 1, first + 3);
+	ck_assert_int_eq(arrives(&c, "a", first + 1), OK);
+	is_wanted("a", true);
+	hears_nothing();
+	notify_arrived(&w, &c);
+	hears("two");
+	hears("three");
+	notify_numbered("a", "four", 1, first + 4);
+	hears("four");
+	tell_round(LISTENING_UNMARKED, "", 1); /* the old process has ended */
+	unmarked_is_answered(1);
+	notify_numbered("a", "five", 1, first + 5);
+	hears("five");
+	notify_numbered("a", "six", 1, 0); /* after a loss */
+	hears("six");
+	hears_nothing();
+}
+END_TEST
+
+START_TEST(who_has_heard_more_does_not_hear_it_again)
+{
+	const uint64_t first = kept_first(1);
+
+	tell_round(LISTENING_KEEP, "", 1);
+	notify_numbered("a", "one", 1, first + 1);
+	ck_assert_int_eq(arrives(&c, "a", first + 3), OK);
+	is_wanted("a", true);
+	notify_arrived(&w, &c);
+	notify_numbered("a", "two", 1, first + 2);
+	notify_numbered("a", "three", 1, first + 3);
+	hears_nothing();
+	notify_numbered("a", "four", 1, first + 4);
+	hears("four");
+}
+END_TEST
+
+START_TEST(who_comes_when_nothing_is_kept_is_told)
+{
+	char got[8];
+
+	tell_round(LISTENING_KEEP, "", 2);
+	notify_numbered("a", "of another marker", 1, kept_first(2) + 1);
+	ck_assert_int_eq(arrives(&c, "a", kept_first(1) + 1), OK);
+	is_wanted("a", true);
+	notify_arrived(&w, &c);
+	read_all(fd[1], got, 1);
+	ck_assert_int_eq(got[0], 'N');
+	while (recv(fd[1], got, sizeof got, MSG_DONTWAIT) > 0)
+		;
+	notify_client_gone(&w, &c);
+	is_wanted("a", false);
+	tell(LISTENING_DOWN, "");
+	ck_assert_int_eq(arrives(&c, "a", kept_first(2) + 1), OK);
+	is_wanted("a", true);
+	notify_arrived(&w, &c);
+	read_all(fd[1], got, 1);
+	ck_assert_int_eq(got[0], 'N');
+}
+END_TEST
+
+/* More deliveries than one turn makes, when the marker and the client come. */
+START_TEST(what_waits_from_before_the_marker_is_not_for_who_comes)
+{
+	static struct client many[NOTIFY_PER_TURN + 1];
+	const uint64_t first = kept_first(1);
+
+	lent.streaming = true; /* nobody but the last is given it at once */
+	for (unsigned i = 0; i < NOTIFY_PER_TURN + 1; i++) {
+		many[i] = (struct client){
+			.w = &w, .db = &db, .acc = &acc, .conn = c.conn, .busy = &lent};
+		ck_assert_int_eq(arrives(&many[i], "b", 0), OK);
+		free(asked());
+	}
+	ck_assert_int_eq(arrives(&many[0], "a", 0), OK);
+	is_wanted("a", true);
+	notify("b", "much to do", 1);
+	notify("a", "before", 1);
+	tell_round(LISTENING_KEEP, "", 1);
+	notify_numbered("a", "one", 1, first + 1);
+	notify_numbered("a", "two", 1, first + 2);
+	lent.streaming = false;
+	ck_assert_int_eq(arrives(&c, "a", first + 1), OK);
+	notify_arrived(&w, &c);
+	hears_nothing();
+	wheel_run(&w.wheel, w.now_us += 1, 10, &w);
+	lent.streaming = true;
+	hears("two");
+	hears_nothing();
+	for (unsigned i = 0; i < NOTIFY_PER_TURN + 1; i++)
+		notify_client_gone(&w, &many[i]);
+	is_wanted("b", false);
+	lent.streaming = false;
+}
+END_TEST
+
 START_TEST(without_memory_listen_pins)
 {
 	bool waits;
@@ -578,5 +824,12 @@ int main(void)
 	tcase_add_test(tc, the_answer_of_who_may_have_notified_waits_for_the_barrier);
 	tcase_add_test(tc, who_writes_is_known_by_the_backend);
 	tcase_add_test(tc, without_memory_listen_pins);
+	tcase_add_test(tc, who_listens_may_go_when_all_its_channels_are_marked);
+	tcase_add_test(tc, the_image_tells_how_far_it_has_heard);
+	tcase_add_test(tc, who_begins_to_listen_has_no_claim_to_what_came_before);
+	tcase_add_test(tc, who_comes_hears_what_it_has_not_heard);
+	tcase_add_test(tc, who_has_heard_more_does_not_hear_it_again);
+	tcase_add_test(tc, who_comes_when_nothing_is_kept_is_told);
+	tcase_add_test(tc, what_waits_from_before_the_marker_is_not_for_who_comes);
 	return unit_run("notify", tc);
 }

@@ -16,6 +16,7 @@
 #include "net/conn.h"
 #include "route/params.h"
 #include "worker/image.h"
+#include "worker/notify.h"
 
 struct image_world {
 	struct shared sh;
@@ -28,6 +29,11 @@ struct image_world {
 	int other_end;
 };
 
+static inline void image_world_no_wake(void *arg)
+{
+	(void)arg;
+}
+
 static inline void image_world_init(struct image_world *x)
 {
 	static const struct hash_key key = {1, 2};
@@ -38,6 +44,8 @@ static inline void image_world_init(struct image_world *x)
 
 	memset(x, 0, sizeof *x);
 	x->w.sh = &x->sh;
+	x->sh.hash_key = key;
+	mailbox_init(&x->sh.control, image_world_no_wake, NULL);
 	x->w.now_us = (uint64_t)1 << 40;
 	x->conf.max_prepared_statements = 100;
 	x->w.conf = &x->conf;
@@ -49,6 +57,7 @@ static inline void image_world_init(struct image_world *x)
 	PANIC_IF(settings_table_new(&key, 1u << 24, &x->w.settings) != OK);
 	PANIC_IF(stmt_table_new(&key, 1u << 24, x->w.settings, &x->w.stmts) != OK);
 	PANIC_IF(busy_pool_new(&x->w.busy) != OK);
+	PANIC_IF(notify_new(&x->w, &x->w.notify) != OK);
 	PANIC_IF(loop_new(&lc, &x->w.loop) != OK);
 	PANIC_IF(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0);
 	x->other_end = ends[1];
@@ -84,9 +93,22 @@ static inline struct client *image_client_new(struct image_world *x)
 	return c;
 }
 
+static inline void image_client_free(struct image_world *x, struct client *c)
+{
+	struct mail *next;
+
+	notify_client_gone(&x->w, c);
+	client_free(&x->w, c);
+	for (struct mail *m = mailbox_take(&x->sh.control); m != NULL; m = next) {
+		next = m->next; /* what it has listened to, and no more */
+		free(m);
+	}
+}
+
 static inline void image_world_fini(struct image_world *x)
 {
 	image_world_forget(x);
+	notify_free(&x->w, x->w.notify);
 	busy_pool_free(x->w.busy);
 	conn_free(x->conn);
 	loop_free(x->w.loop);

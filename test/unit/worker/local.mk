@@ -18,6 +18,12 @@ test_unit_worker_check_keys_LDADD = $(WORKER_UNIT_LIBS)
 test_unit_worker_check_keys_CFLAGS = $(WORKER_UNIT_CFLAGS)
 test_unit_worker_check_keys_LDFLAGS = $(FAILING_ALLOC_LINK)
 
+check_PROGRAMS += test/unit/worker/check_kept
+test_unit_worker_check_kept_SOURCES = test/unit/worker/check_kept.c $(FAILING_ALLOC_FILES)
+test_unit_worker_check_kept_LDADD = $(WORKER_UNIT_LIBS)
+test_unit_worker_check_kept_CFLAGS = $(WORKER_UNIT_CFLAGS)
+test_unit_worker_check_kept_LDFLAGS = $(FAILING_ALLOC_LINK)
+
 check_PROGRAMS += test/unit/worker/check_show
 test_unit_worker_check_show_SOURCES = test/unit/worker/check_show.c
 test_unit_worker_check_show_LDADD = $(WORKER_UNIT_LIBS)
