@@ -39,7 +39,7 @@ void listenings_take_barrier(struct listenings *ls, struct ask_barrier *ask); /*
 void listenings_conf_changed(struct listenings *ls);
 void listenings_primary_changed(struct listenings *ls); /* of some cluster */
 
-/* --- in a take-over (ADR 0035, marking.c) --- */
+/* --- in a take-over (ADR 0037, marking.c) --- */
 
 /* Records to the other process (control/takeover_wire.h); `w` is borrowed for the call. */
 struct listenings_link {

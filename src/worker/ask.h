@@ -211,7 +211,7 @@ enum listening_what {
 	LISTENING_DOWN,    /* the connection is lost: no channel of the database is */
 	LISTENING_REFUSED, /* the server refuses the login: who waits for it waits in vain */
 	LISTENING_LOST,    /* all are again: what was notified meanwhile is not known */
-	/* in a take-over (ADR 0035); `round` names the marker */
+	/* in a take-over (ADR 0037); `round` names the marker */
 	LISTENING_KEEP,     /* new process: from here on what the database hears is kept */
 	LISTENING_MARKED,   /* old process: the new one keeps what `channel` hears: clients go */
 	LISTENING_UNMARKED, /* … no more; new process: nobody comes: answered by ASK_UNMARKED */

@@ -1,6 +1,6 @@
 /*
  * kept - in a take-over, what the listening connection of the new process has heard since the
- * marker (ADR 0035): a listening client that comes has heard a part of it in the old process, and
+ * marker (ADR 0037): a listening client that comes has heard a part of it in the old process, and
  * gets the rest from here.
  * Owns:    the messages; one window for each database.
  * Touches: nothing else; no I/O, no clock, one thread.

@@ -88,7 +88,7 @@ void notify_server_gone(struct worker *w, struct server *s);
  */
 bool notify_ready_waits(struct worker *w, struct client *c);
 
-/* --- in a take-over (ADR 0035) --- */
+/* --- in a take-over (ADR 0037) --- */
 
 /* Old process: will nothing be missed if the client, between transactions, goes now? */
 bool notify_can_go(const struct client *c);
