@@ -37,17 +37,22 @@ void channel_init(struct channel *c, struct env *env, void *arg,
 	list_init(&c->out);
 }
 
-void channel_close(struct channel *c)
+static void drop_unsent(struct channel *c)
 {
 	struct list *it, *tmp;
 
+	list_foreach_safe (it, tmp, &c->out)
+		record_free(list_entry(it, struct record, link));
+}
+
+void channel_close(struct channel *c)
+{
 	loop_unwatch(c->watch);
 	c->watch = NULL;
 	if (c->sock >= 0)
 		close(c->sock);
 	c->sock = -1;
-	list_foreach_safe (it, tmp, &c->out)
-		record_free(list_entry(it, struct record, link));
+	drop_unsent(c);
 }
 
 static enum status channel_watch(struct channel *c)
@@ -104,6 +109,7 @@ void channel_put(struct channel *c, const struct wr *w)
 		channel_send(c, w->buf, w->len, -1);
 }
 
+/* To one that has ended nothing is sent, but what he has sent before that is read to its end. */
 static enum status channel_flush(struct channel *c)
 {
 	while (!list_is_empty(&c->out)) {
@@ -112,9 +118,12 @@ static enum status channel_flush(struct channel *c)
 
 		if (st == E_AGAIN)
 			return OK;
-		if (st != OK)
+		if (st == E_CLOSED)
+			drop_unsent(c);
+		else if (st != OK)
 			return st;
-		record_free(r);
+		else
+			record_free(r);
 	}
 	return channel_watch(c);
 }

@@ -63,6 +63,8 @@ enum status takeover_send(int sock, const void *p, size_t len, int fd)
 	while (n < 0 && errno == EINTR);
 	if (n == (ssize_t)len)
 		return OK;
+	if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
+		return E_CLOSED;
 	return n < 0 && (errno == EAGAIN || errno == ENOBUFS) ? E_AGAIN : E_IO;
 }
 
@@ -88,11 +90,11 @@ enum status takeover_receive(int sock, uint8_t *buf, size_t *len, int *fd)
 	ssize_t n;
 
 	*fd = -1;
-	do
+	do /* a reset is told once, ahead of what was sent before it */
 		n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
+	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (n < 0)
-		return errno == EAGAIN ? E_AGAIN : errno == ECONNRESET ? E_CLOSED : E_IO;
+		return errno == EAGAIN ? E_AGAIN : E_IO;
 	*fd = take_fd(&m);
 	*len = (size_t)n;
 	if (n == 0)

@@ -64,7 +64,7 @@ void takeover_put_place(struct wr *out, const char *database, const char *user, 
 
 /*
  * Send one record; fd -1: none. The descriptor stays the caller's.
- * Errors: E_AGAIN the socket is full; E_IO.
+ * Errors: E_AGAIN the socket is full; E_CLOSED the other side has ended; E_IO.
  */
 enum status takeover_send(int sock, const void *p, size_t len, int fd) MUST_USE;
 

@@ -302,6 +302,32 @@ START_TEST(client_without_its_socket_is_none)
 }
 END_TEST
 
+/* It asks for a place, sends a client and ends, all before this process looks: the answer comes
+   back as an error, and the client is taken in all the same. */
+START_TEST(last_client_of_one_that_has_ended_is_not_lost)
+{
+	uint8_t buf[256];
+	struct wr w = wr_of(buf, sizeof buf);
+	int client = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	hear_ready();
+	say_counted();
+	wr_u8(&w, TAKEOVER_ASK);
+	wr_u32(&w, 0);
+	takeover_put_place(&w, "one", "app", NODE);
+	for (int i = 0; i < 100; i++) /* more than a turn takes in */
+		ck_assert_int_eq(takeover_send(end, buf, w.len, -1), OK);
+	ck_assert_int_eq(takeover_send(end, "Capp\0one\0", 9, client), OK);
+	close(client);
+	close(end);
+	end = -1;
+	world_turn_until(&world, !predecessor_is_there(old));
+	for (int i = 0; i < 4; i++)
+		world_turn(&world, 1000);
+	ck_assert_uint_eq(n_told[TELL_ARRIVE], 1);
+}
+END_TEST
+
 START_TEST(places_of_unknown_pools_count_for_nothing)
 {
 	say_place(TAKEOVER_PLACE, "one", "10.9.9.9:1");
@@ -360,6 +386,7 @@ int main(void)
 	tcase_add_test(tc, its_end_gives_all_back);
 	tcase_add_test(tc, server_comes_with_its_place);
 	tcase_add_test(tc, client_without_its_socket_is_none);
+	tcase_add_test(tc, last_client_of_one_that_has_ended_is_not_lost);
 	tcase_add_test(tc, places_of_unknown_pools_count_for_nothing);
 	tcase_add_test(tc, nonsense_does_no_harm);
 	return unit_run("predecessor", tc);

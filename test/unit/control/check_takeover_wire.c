@@ -70,6 +70,23 @@ START_TEST(what_was_sent_before_the_end_is_received)
 }
 END_TEST
 
+/* Who ends with something unread resets the other, which is told of that before all else. */
+START_TEST(what_was_sent_before_a_reset_is_received)
+{
+	size_t len;
+	int fd;
+
+	ck_assert_int_eq(takeover_send(ends[1], "U", 1, -1), OK);
+	ck_assert_int_eq(takeover_send(ends[0], "E", 1, -1), OK);
+	close(ends[0]);
+	ck_assert_int_eq(takeover_receive(ends[1], buf, &len, &fd), OK);
+	ck_assert_mem_eq(buf, "E", 1);
+	ck_assert_int_eq(takeover_receive(ends[1], buf, &len, &fd), E_CLOSED);
+	ck_assert_int_eq(takeover_send(ends[1], "U", 1, -1), E_CLOSED);
+	ends[0] = dup(ends[1]);
+}
+END_TEST
+
 START_TEST(largest_record_passes_and_a_larger_one_is_refused)
 {
 	static uint8_t large[TAKEOVER_RECORD_MAX + 1];
@@ -128,6 +145,7 @@ int main(void)
 	tcase_add_test(tc, record_comes_whole_with_its_descriptor);
 	tcase_add_test(tc, record_without_a_descriptor_has_none);
 	tcase_add_test(tc, what_was_sent_before_the_end_is_received);
+	tcase_add_test(tc, what_was_sent_before_a_reset_is_received);
 	tcase_add_test(tc, largest_record_passes_and_a_larger_one_is_refused);
 	tcase_add_test(tc, full_socket_says_so);
 	tcase_add_test(tc, hello_is_read_as_it_was_put);
