@@ -33,7 +33,7 @@ bashcompletiondir = $(datadir)/bash-completion/completions
 zshcompletiondir = $(datadir)/zsh/site-functions
 fishcompletiondir = $(datadir)/fish/vendor_completions.d
 dist_zshcompletion_DATA = packaging/completion/_pgweir
-dist_fishcompletion_DATA = packaging/completion/pgweir.fish
+dist_fishcompletion_DATA = packaging/completion/pgweir.fish packaging/completion/pgweir-ramp.fish
 EXTRA_DIST += packaging/completion/pgweir.bash
 install-data-hook: $(install_systemd) install-bash-completion
 uninstall-hook: $(uninstall_systemd) uninstall-bash-completion
@@ -41,8 +41,9 @@ uninstall-hook: $(uninstall_systemd) uninstall-bash-completion
 install-bash-completion:
 	$(MKDIR_P) "$(DESTDIR)$(bashcompletiondir)"
 	$(INSTALL_DATA) "$(srcdir)/packaging/completion/pgweir.bash" "$(DESTDIR)$(bashcompletiondir)/pgweir"
+	ln -sf pgweir "$(DESTDIR)$(bashcompletiondir)/pgweir-ramp"
 uninstall-bash-completion:
-	rm -f "$(DESTDIR)$(bashcompletiondir)/pgweir"
+	rm -f "$(DESTDIR)$(bashcompletiondir)/pgweir" "$(DESTDIR)$(bashcompletiondir)/pgweir-ramp"
 
 dist_check_SCRIPTS += packaging/completion/check-completion
 TESTS += packaging/completion/check-completion
