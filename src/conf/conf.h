@@ -292,7 +292,7 @@ struct conf {
 	uint16_t admin_port;                     /* * 0: none */
 	const char *admin_socket_dir;            /* * "": none */
 	const char *stats_addr;                  /* * */
-	/* for the stats port: "user:secret", or a user of auth_file; "": nobody is asked */
+	/* for the stats port: "user:secret", or users of auth_file; "": nobody is asked */
 	const char *stats_auth;
 	const char *stats_tls_cert_file, *stats_tls_key_file; /* "": no TLS there */
 	uint16_t stats_port;                                  /* * 0: none */

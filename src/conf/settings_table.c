@@ -589,7 +589,7 @@ const struct setting settings[] = {
 		.def = "127.0.0.1", .help = "address that stats_port listens on"},
 	{ROW(G, LISTEN, STRING, "stats_auth", stats_auth), .flags = SETTING_OURS | SETTING_SECRET,
 		.def = "", .max = 300,
-		.help = "user:password, or a user of auth_file, for the stats port without its "
+		.help = "user:password, or users of auth_file, for the stats port without its "
 			"probes"},
 	{ROW(G, LOG, TIME, "stats_period", stats_period_us), .def = "60", .min = 1000000,
 		.max = TIME_TOP, .help = "period of the averages in SHOW STATS and of log_stats"},

@@ -104,11 +104,11 @@ static enum status check_stats_auth(
 {
 	struct finding_at at = {.key = "stats_auth"};
 	struct stats_auth_user room;
-	enum status st = stats_auth_user(conf->stats_auth, users, &room);
+	enum status st = stats_auth_user(conf->stats_auth, NULL, users, &room);
 
 	if (st == E_NOTFOUND)
 		findings_add(found, FINDING_ERROR, &at,
-			"expected user:password, or a user of auth_file who has a secret");
+			"expected user:password, or users of auth_file who have a secret");
 	else if (st == E_INVALID)
 		findings_add(found, FINDING_ERROR, &at, "malformed SCRAM verifier");
 	stats_auth_user_wipe(&room);

@@ -15,8 +15,8 @@
 struct stats_auth {
 	struct env *env;
 	uint8_t key[SCRAM_KEY_LEN]; /* random, of `known` */
-	uint8_t known[SCRAM_KEY_LEN];
-	bool has_known;
+	uint8_t known[STATS_AUTH_KNOWN_MAX][SCRAM_KEY_LEN];
+	uint32_t n_known; /* ever: the oldest one gives way */
 	uint32_t n_jobs;
 	struct list jobs;
 };
@@ -44,10 +44,35 @@ struct stats_auth_job {
 
 /* --- who is asked for --- */
 
-enum status stats_auth_user(
-	const char *stats_auth, const struct auth_users *users, struct stats_auth_user *out)
+static bool is_same(const char *a, const char *b)
+{
+	size_t len = strlen(a);
+
+	return len == strlen(b) && CRYPTO_memcmp(a, b, len) == 0;
+}
+
+/* names: separated by commas; changed. */
+static enum status find_listed(
+	char *names, const char *name, const struct auth_users *users, struct auth_user *out)
 {
 	const struct auth_user *user;
+	char *rest = NULL, *one = strtok_r(names, ", \t", &rest);
+
+	if (one == NULL)
+		return E_NOTFOUND;
+	for (; one != NULL; one = strtok_r(NULL, ", \t", &rest)) {
+		user = auth_users_find(users, one);
+		if (user == NULL || user->kind == SECRET_NONE)
+			return E_NOTFOUND;
+		if (out->name == NULL || (name != NULL && is_same(name, one)))
+			*out = *user;
+	}
+	return OK;
+}
+
+enum status stats_auth_user(const char *stats_auth, const char *name,
+	const struct auth_users *users, struct stats_auth_user *out)
+{
 	char *colon;
 
 	memset(out, 0, sizeof *out);
@@ -57,13 +82,8 @@ enum status stats_auth_user(
 		return E_NOTFOUND;
 	strcpy(out->text, stats_auth);
 	colon = strchr(out->text, ':');
-	if (colon == NULL) {
-		user = auth_users_find(users, out->text);
-		if (user == NULL || user->kind == SECRET_NONE)
-			return E_NOTFOUND;
-		out->user = *user;
-		return OK;
-	}
+	if (colon == NULL)
+		return find_listed(out->text, name, users, &out->user);
 	*colon = '\0';
 	if (colon[1] == '\0')
 		return E_NOTFOUND;
@@ -97,13 +117,6 @@ static bool read_header(const char *authorization, struct given *out)
 	*colon = '\0';
 	out->password = colon + 1;
 	return true;
-}
-
-static bool is_same(const char *a, const char *b)
-{
-	size_t len = strlen(a);
-
-	return len == strlen(b) && CRYPTO_memcmp(a, b, len) == 0;
 }
 
 /* NULs are hashed, too: no two pairs make one text. */
@@ -144,8 +157,8 @@ static void job_done(struct job *j)
 		list_del(&job->link);
 		a->n_jobs--;
 		if (ok) {
-			memcpy(a->known, job->mark, sizeof a->known);
-			a->has_known = true;
+			memcpy(a->known[a->n_known++ % STATS_AUTH_KNOWN_MAX], job->mark,
+				sizeof job->mark);
 		}
 	}
 	scram_wipe(job, sizeof *job);
@@ -185,6 +198,15 @@ static enum stats_auth_verdict start_job(struct stats_auth *a, const struct give
 
 /* --- the verdict --- */
 
+static bool is_known(const struct stats_auth *a, const struct given *given)
+{
+	bool found = false;
+
+	for (uint32_t i = 0; i < a->n_known && i < STATS_AUTH_KNOWN_MAX; i++)
+		found |= CRYPTO_memcmp(a->known[i], given->mark, sizeof given->mark) == 0;
+	return found;
+}
+
 static enum stats_auth_verdict compare(struct stats_auth *a, const struct auth_user *want,
 	struct given *given, struct stats_auth_request *r)
 {
@@ -197,7 +219,7 @@ static enum stats_auth_verdict compare(struct stats_auth *a, const struct auth_u
 		return STATS_AUTH_NO;
 	if (check.done)
 		v = check.accepted && right_user ? STATS_AUTH_YES : STATS_AUTH_NO;
-	else if (a->has_known && CRYPTO_memcmp(a->known, given->mark, sizeof a->known) == 0)
+	else if (right_user && is_known(a, given))
 		v = STATS_AUTH_YES;
 	else
 		v = start_job(a, given, &check.verifier, right_user, r);
@@ -211,12 +233,14 @@ enum stats_auth_verdict stats_auth_check(
 	enum stats_auth_verdict v = STATS_AUTH_NO;
 	struct stats_auth_user want;
 	struct given given;
+	bool is_given = read_header(authorization, &given);
 
 	r->job = NULL;
-	if (stats_auth_user(env_conf(a->env)->stats_auth, env_users(a->env), &want) == OK) {
+	if (stats_auth_user(env_conf(a->env)->stats_auth, is_given ? given.text : NULL,
+		    env_users(a->env), &want) == OK) {
 		if (want.user.name == NULL)
 			v = STATS_AUTH_YES;
-		else if (read_header(authorization, &given))
+		else if (is_given)
 			v = compare(a, &want.user, &given, r);
 	}
 	stats_auth_user_wipe(&want);

@@ -1,10 +1,11 @@
 /*
  * stats_auth - who may read the stats port: HTTP Basic (RFC 7617) against the setting stats_auth,
- * "user:secret", or the name of a user of auth_file. A secret is a password, "md5…" or a SCRAM
- * verifier, as in auth_file.
- * Owns:    the last password that a verifier took, as a keyed hash: who is known is let in at once.
+ * "user:secret", or the names of users of auth_file, separated by commas. A secret is a password,
+ * "md5…" or a SCRAM verifier, as in auth_file.
+ * Owns:    the last passwords that verifiers took, as keyed hashes: who is known is let in at once.
  *          Passwords that helpers work on.
- * Bounds:  STATS_AUTH_JOBS_MAX derivations at a time; STATS_AUTH_HEADER_MAX bytes of a header.
+ * Bounds:  STATS_AUTH_JOBS_MAX derivations at a time; STATS_AUTH_KNOWN_MAX hashes;
+ *          STATS_AUTH_HEADER_MAX bytes of a header.
  */
 #ifndef PGWEIR_CONTROL_STATS_AUTH_H
 #define PGWEIR_CONTROL_STATS_AUTH_H
@@ -14,6 +15,7 @@
 #include "control/env.h"
 
 #define STATS_AUTH_JOBS_MAX   2u
+#define STATS_AUTH_KNOWN_MAX  8u
 #define STATS_AUTH_HEADER_MAX 1024u
 #define STATS_AUTH_TEXT_MAX   (CONF_NAME_MAX + AUTH_SECRET_MAX + 2u) /* of the setting, NUL too */
 
@@ -25,11 +27,12 @@ struct stats_auth_user {
 };
 
 /*
- * Errors: E_NOTFOUND no secret, or no such user in auth_file; E_INVALID a malformed verifier;
- * E_NOMEM. OK with user.name NULL: stats_auth is "", nobody is asked.
+ * The one of them who is called `name`, or else, and for NULL, the first.
+ * Errors: E_NOTFOUND one without a secret, or who is not in auth_file; E_INVALID a malformed
+ * verifier; E_NOMEM. OK with user.name NULL: stats_auth is "", nobody is asked.
  */
-enum status stats_auth_user(const char *stats_auth, const struct auth_users *users,
-	struct stats_auth_user *out) MUST_USE;
+enum status stats_auth_user(const char *stats_auth, const char *name,
+	const struct auth_users *users, struct stats_auth_user *out) MUST_USE;
 void stats_auth_user_wipe(struct stats_auth_user *u);
 
 struct stats_auth;
@@ -54,7 +57,7 @@ void stats_auth_free(struct stats_auth *a); /* requests are cancelled before; NU
 
 /*
  * authorization: that header's value; NULL: there is none. The time taken does not tell whether it
- * was the user or the password that is wrong.
+ * was the user or the password that is wrong, if all secrets are of one kind.
  */
 enum stats_auth_verdict stats_auth_check(
 	struct stats_auth *a, const char *authorization, struct stats_auth_request *r) MUST_USE;

@@ -136,9 +136,24 @@ def test_secrets_are_those_of_auth_file(site, secret):
         assert "s3cret" not in p.log_text() and "third" not in p.log_text()
 
 
+def test_several_users_may_be_let_in(site):
+    secrets = {"prom": verifier("one"), "grafana": verifier("two"), "third": "three"}
+
+    def let_in(p):
+        return [user for user, password in (("prom", "one"), ("grafana", "two"), ("third", "three"))
+                if curl(p, "/metrics", "-u", f"{user}:{password}", scheme="http")[1] == 200]
+    with site.pgweir(settings={"stats_auth": "prom, grafana"}, secrets=secrets) as p:
+        assert let_in(p) == ["prom", "grafana"]
+        assert curl(p, "/metrics", "-u", "grafana:one", scheme="http")[1] == 401
+        p.reload(stats_auth="third,prom")
+        assert let_in(p) == ["prom", "third"]
+        assert curl(p, "/metrics", scheme="http")[1] == 401
+
+
 @pytest.mark.parametrize("settings, told", [
-    ({"stats_auth": "nobody"}, "expected user:password, or a user of auth_file"),
-    ({"stats_auth": "ops:"}, "expected user:password, or a user of auth_file"),
+    ({"stats_auth": "nobody"}, "expected user:password, or users of auth_file"),
+    ({"stats_auth": "app, nobody"}, "expected user:password, or users of auth_file"),
+    ({"stats_auth": "ops:"}, "expected user:password, or users of auth_file"),
     ({"stats_auth": "ops:SCRAM-SHA-256$1:x"}, "malformed SCRAM verifier"),
     ({"stats_tls_cert_file": "/nowhere"}, "stats_tls_cert_file and stats_tls_key_file together"),
     ({"stats_tls_cert_file": "/nowhere", "stats_tls_key_file": "/nowhere"},

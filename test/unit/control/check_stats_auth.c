@@ -157,6 +157,30 @@ START_TEST(a_user_of_auth_file_has_the_secret_there)
 }
 END_TEST
 
+START_TEST(several_users_may_come)
+{
+	auth_users_free((struct auth_users *)(uintptr_t)atomic_exchange(
+		&w.sh.users, world_users("\"ann\" \"" VERIFIER "\"\n\"bob\" \"" VERIFIER "\"\n"
+					 "\"cat\" \"secret\"\n\"dan\" \"pencil\"\n")));
+	use("ann, bob,cat");
+	for (unsigned i = 0; i < 3; i++) {
+		ck_assert_int_eq(ask("ann:pencil"), STATS_AUTH_YES);
+		ck_assert_uint_eq(n_done, i == 0);
+		ck_assert_int_eq(ask("bob:pencil"), STATS_AUTH_YES);
+		ck_assert_uint_eq(n_done, i == 0); /* none displaces the other */
+		ck_assert_int_eq(ask("cat:secret"), STATS_AUTH_YES);
+	}
+	ck_assert_int_eq(ask("cat:pencil"), STATS_AUTH_NO);
+	ck_assert_int_eq(ask("bob:secret"), STATS_AUTH_NO);
+	ck_assert_int_eq(ask("dan:pencil"), STATS_AUTH_NO);
+	ck_assert_uint_eq(n_done, 1); /* takes as long as a wrong password of the first */
+	ck_assert_int_eq(ask("ann, bob:pencil"), STATS_AUTH_NO);
+	use("bob");
+	ck_assert_int_eq(ask("ann:pencil"), STATS_AUTH_NO);
+	ck_assert_int_eq(ask("bob:pencil"), STATS_AUTH_YES);
+}
+END_TEST
+
 START_TEST(a_verifier_is_asked_once)
 {
 	use("ann:" VERIFIER);
@@ -201,19 +225,22 @@ START_TEST(settings_that_let_nobody_in_are_found)
 	struct auth_users *users = world_users("\"ann\" \"x\"\n\"eve\" \"\"\n");
 	struct stats_auth_user u;
 
-	ck_assert_int_eq(stats_auth_user("", users, &u), OK);
+	ck_assert_int_eq(stats_auth_user("", NULL, users, &u), OK);
 	ck_assert_ptr_null(u.user.name);
-	ck_assert_int_eq(stats_auth_user("ann", users, &u), OK);
+	ck_assert_int_eq(stats_auth_user("ann", NULL, users, &u), OK);
 	ck_assert_str_eq(u.user.secret, "x");
-	ck_assert_int_eq(stats_auth_user("bob:y", users, &u), OK);
+	ck_assert_int_eq(stats_auth_user("bob:y", NULL, users, &u), OK);
 	ck_assert_str_eq(u.user.name, "bob");
 	ck_assert_int_eq(u.user.kind, SECRET_PLAIN);
-	ck_assert_int_eq(stats_auth_user("bob:" VERIFIER, users, &u), OK);
+	ck_assert_int_eq(stats_auth_user("bob:" VERIFIER, NULL, users, &u), OK);
 	ck_assert_int_eq(u.user.kind, SECRET_SCRAM);
-	ck_assert_int_eq(stats_auth_user("bob:SCRAM-SHA-256$x", users, &u), E_INVALID);
-	ck_assert_int_eq(stats_auth_user("bob:", users, &u), E_NOTFOUND);
-	ck_assert_int_eq(stats_auth_user("bob", users, &u), E_NOTFOUND);
-	ck_assert_int_eq(stats_auth_user("eve", users, &u), E_NOTFOUND);
+	ck_assert_int_eq(stats_auth_user("bob:SCRAM-SHA-256$x", NULL, users, &u), E_INVALID);
+	ck_assert_int_eq(stats_auth_user("bob:", NULL, users, &u), E_NOTFOUND);
+	ck_assert_int_eq(stats_auth_user("bob", NULL, users, &u), E_NOTFOUND);
+	ck_assert_int_eq(stats_auth_user("eve", NULL, users, &u), E_NOTFOUND);
+	ck_assert_int_eq(stats_auth_user("ann, bob", "ann", users, &u), E_NOTFOUND);
+	ck_assert_int_eq(stats_auth_user("ann,eve", "ann", users, &u), E_NOTFOUND);
+	ck_assert_int_eq(stats_auth_user(" , ", NULL, users, &u), E_NOTFOUND);
 	stats_auth_user_wipe(&u);
 	auth_users_free(users);
 }
@@ -229,6 +256,7 @@ int main(void)
 	tcase_add_test(tc, a_header_must_be_basic);
 	tcase_add_test(tc, a_header_is_bounded);
 	tcase_add_test(tc, a_user_of_auth_file_has_the_secret_there);
+	tcase_add_test(tc, several_users_may_come);
 	tcase_add_test(tc, a_verifier_is_asked_once);
 	tcase_add_test(tc, derivations_at_a_time_are_bounded);
 	tcase_add_test(tc, settings_that_let_nobody_in_are_found);
