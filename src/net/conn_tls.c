@@ -143,6 +143,8 @@ void conn_tls_run(struct conn *c)
 		conn_end(c, CONN_END_TLS, 0);
 		return;
 	}
+	if (c->loop->batch != NULL)
+		batch_send(c->loop->batch); /* this may take a millisecond */
 	r = tls_handshake(c->tls);
 	err = errno;
 	wire_flush(c);

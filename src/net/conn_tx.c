@@ -194,20 +194,66 @@ static void tx_send_uring(struct conn *c, struct iovec *iov, unsigned n_iov, siz
 	uring_later(c);
 }
 
-void conn_tx_send(struct conn *c, struct iovec *iov, unsigned n_iov, size_t len)
+static void tx_send_now(struct conn *c, struct iovec *iov, unsigned n_iov, size_t len)
 {
 	size_t sent = 0;
 
-	if (c->tx_off)
-		return;
-	if (loop_is_uring(c->loop)) {
-		tx_send_uring(c, iov, n_iov, len);
-		return;
-	}
 	if (!c->blocked)
 		sent = tx_write(c, iov, n_iov, len);
 	if (sent < len && !c->tx_off)
 		out_queue(c, iov, n_iov, len, sent);
+}
+
+/* A turn of epoll that has brought more than one event: little is copied, and goes with the rest.
+ */
+static void tx_send_batched(struct conn *c, struct iovec *iov, unsigned n_iov, size_t len)
+{
+	struct batch *b = c->loop->batch;
+
+	if (batch_has_room(b, c, len)) {
+		batch_add(b, c, iov, n_iov, len);
+		return;
+	}
+	batch_send(b);
+	if (c->tx_off)
+		return;
+	if (!c->blocked && batch_has_room(b, c, len))
+		batch_add(b, c, iov, n_iov, len);
+	else
+		tx_send_now(c, iov, n_iov, len);
+}
+
+void conn_tx_send(struct conn *c, struct iovec *iov, unsigned n_iov, size_t len)
+{
+	const struct loop *l = c->loop;
+
+	if (c->tx_off)
+		return;
+	if (loop_is_uring(l))
+		tx_send_uring(c, iov, n_iov, len);
+	else if (l->n_events > 1 && l->batch != NULL && !c->blocked)
+		tx_send_batched(c, iov, n_iov, len);
+	else
+		tx_send_now(c, iov, n_iov, len);
+}
+
+void conn_tx_tried(struct conn *c, uint8_t *p, size_t len, int64_t taken)
+{
+	struct iovec iov = {.iov_base = p, .iov_len = len};
+
+	if (c->tx_off)
+		return;
+	if (taken < 0 && taken != -EAGAIN) {
+		conn_tx_fail(c, CONN_END_RESET, (int)-taken);
+		return;
+	}
+	if (taken > 0)
+		c->suspect = 0;
+	else
+		taken = 0;
+	c->blocked = (size_t)taken < len;
+	if (c->blocked)
+		out_queue(c, &iov, 1, len, (size_t)taken);
 }
 
 static void out_advance(struct conn *c, size_t n)
@@ -257,6 +303,8 @@ bool conn_tx_drain(struct conn *c)
 
 void conn_tx_push(struct conn *c)
 {
+	if (c->batched)
+		batch_send(c->loop->batch);
 	if (c->loop != NULL && loop_is_uring(c->loop) && !c->blocked && c->out_first != NULL)
 		(void)conn_tx_drain(c);
 }

@@ -23,6 +23,7 @@
 
 #include "base/list.h"
 #include "base/wheel.h"
+#include "net/batch.h"
 #include "net/conn.h"
 #include "net/loop.h"
 
@@ -64,6 +65,8 @@ struct loop {
 	/* epoll's: events that have come, told as far as events_told */
 	struct epoll_event events[LOOP_EVENTS_MAX];
 	unsigned n_events, events_told;
+	struct batch *batch;  /* its sends; NULL: each conn sends for itself */
+	const char *no_batch; /* why; NULL: there is one, or the engine is io_uring */
 
 	/* libevent's, for what needs it; NULL: nothing has asked for it, or the engine is io_uring
 	 */
@@ -170,6 +173,7 @@ struct conn {
 	bool tx_off : 1;  /* nothing can be sent any more */
 	bool stuffed : 1; /* plain bytes came in front of the TLS handshake */
 	bool is_unix : 1;
+	bool batched : 1; /* in loop->batch */
 };
 
 /* --- loop.c --- */
@@ -221,6 +225,8 @@ bool conn_is_read_out(const struct conn *c);
 void conn_tx_send(struct conn *c, struct iovec *iov, unsigned n_iov, size_t len);
 bool conn_tx_drain(struct conn *c); /* true: something waited and has gone */
 void conn_tx_push(struct conn *c);  /* send now what an engine would send at the end of the turn */
+/* A batch has tried to send these bytes: so many were taken, or -errno. */
+void conn_tx_tried(struct conn *c, uint8_t *p, size_t len, int64_t taken);
 void conn_tx_sent(struct conn *c, size_t n, int err);   /* an engine has sent; err: errno or 0 */
 void conn_tx_let_go(struct loop *l, struct out_buf *b); /* and all behind it; NULL allowed */
 void conn_tx_drop(struct conn *c); /* lose the waiting output and what is gathered */

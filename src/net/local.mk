@@ -1,6 +1,7 @@
 # net: floor 1, the sockets.
 libcore_a_SOURCES += \
 	src/net/addr.c src/net/addr.h \
+	src/net/batch.c src/net/batch.h \
 	src/net/conn.c src/net/conn.h \
 	src/net/conn_facts.c \
 	src/net/conn_move.c \

@@ -167,6 +167,8 @@ static enum status epoll_turn(struct loop *l, int timeout_ms)
 
 		event_told(l, &e);
 	}
+	if (l->n_events > 1 && l->batch != NULL)
+		batch_send(l->batch);
 	l->n_events = 0;
 	return OK;
 }
@@ -285,6 +287,7 @@ static enum status loop_init_engine(struct loop *l)
 	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (l->epoll_fd < 0)
 		return E_IO;
+	l->batch = batch_new(&l->no_batch);
 	/*
 	 * Edge-triggered: each write is an edge, so nobody has to read the eventfd. Its counter
 	 * would take centuries of writes to run full.
@@ -358,6 +361,11 @@ const char *loop_engine_name(const struct loop *l)
 	return loop_is_uring(l) ? "io_uring" : "epoll";
 }
 
+const char *loop_no_batch(const struct loop *l)
+{
+	return l->no_batch;
+}
+
 void loop_free(struct loop *l)
 {
 	struct list *node;
@@ -375,6 +383,7 @@ void loop_free(struct loop *l)
 		base_free(l);
 	}
 	uring_free(l->uring);
+	batch_free(l->batch);
 	if (l->epoll_fd >= 0)
 		close(l->epoll_fd);
 	if (l->wake_fd >= 0)

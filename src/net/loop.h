@@ -53,6 +53,12 @@ enum status loop_uring_offered(const char **why) MUST_USE;
 const char *loop_engine_name(const struct loop *l); /* as io_engine has it; static */
 
 /*
+ * Why each send is a system call of its own, static. NULL: those of a turn go with one, as far as
+ * they are small (io_uring; net/batch).
+ */
+const char *loop_no_batch(const struct loop *l);
+
+/*
  * One turn: sleep until an event or until `until_us` (monotonic; UINT64_MAX: no limit; in the past:
  * do not sleep) unless something stands on the ready list, run callbacks, serve the ready list.
  * Returns as soon as anything was done, so that the caller can look at its own timers again. It may

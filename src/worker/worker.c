@@ -504,12 +504,17 @@ static enum status worker_loop_new(struct worker *w)
 		.after_sleep = after_sleep};
 	enum status st = loop_new(&conf, &w->loop);
 
-	if (st == OK || conf.engine == LOOP_EPOLL)
-		return st;
-	log_warn(w->log, "no io_uring for this worker, its sockets are served by epoll",
-		"worker=%u error=\"%s\"", w->index, strerror(errno));
-	conf.engine = LOOP_EPOLL;
-	return loop_new(&conf, &w->loop);
+	if (st != OK && conf.engine == LOOP_URING) {
+		log_warn(w->log, "no io_uring for this worker, its sockets are served by epoll",
+			"worker=%u error=\"%s\"", w->index, strerror(errno));
+		conf.engine = LOOP_EPOLL;
+		st = loop_new(&conf, &w->loop);
+	}
+	if (st == OK && loop_no_batch(w->loop) != NULL &&
+		!atomic_exchange(&w->sh->told_no_batch, true))
+		log_info(w->log, "each send is a system call of its own", "worker=%u reason=\"%s\"",
+			w->index, loop_no_batch(w->loop));
+	return st;
 }
 
 /* What is known of the built-in names alone: of a database that has no objects of its own. */

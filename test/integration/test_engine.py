@@ -1,7 +1,9 @@
 """Which engine serves the workers' sockets, and what is said where io_uring cannot be had."""
+import contextlib
 import os
 import sys
 
+import pgwire
 import pytest
 from tools import uring
 
@@ -42,6 +44,21 @@ def test_epoll_where_it_is_asked_for(site):
     with site.pgweir(settings={"io_engine": "epoll"}) as p:
         assert engine(p) == "epoll"
         assert "io_uring" not in p.log_text()
+        assert "system call of its own" not in p.log_text()
+
+
+def test_epoll_without_batches_where_those_are_forbidden(site):
+    with site.pgweir(settings={"io_engine": "epoll", "workers": 2}, before=(*FORBID, "--aio")) as p:
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(p.raw()) for _ in range(20)]
+            for number in range(20):
+                for c in clients:
+                    c.send(pgwire.query(f"SELECT {number}"))
+                assert [c.result().value() for c in clients] == [str(number)] * 20
+        assert engine(p) == "epoll"
+        assert p.log_text().count(
+            "INFO each send is a system call of its own worker=0 "
+            'reason="the system forbids io_submit (a container\'s seccomp filter)"') == 1
 
 
 @pytest.mark.parametrize("asked, said", [

@@ -26,6 +26,12 @@ test_unit_net_check_conn_tx_LDADD = $(NET_UNIT_LIBS)
 test_unit_net_check_conn_tx_CFLAGS = $(NET_UNIT_CFLAGS)
 test_unit_net_check_conn_tx_LDFLAGS = $(NET_CALLS_LINK)
 
+check_PROGRAMS += test/unit/net/check_batch
+test_unit_net_check_batch_SOURCES = test/unit/net/check_batch.c
+test_unit_net_check_batch_LDADD = $(NET_UNIT_LIBS)
+test_unit_net_check_batch_CFLAGS = $(NET_UNIT_CFLAGS)
+test_unit_net_check_batch_LDFLAGS = $(NET_CALLS_LINK) -Wl,--wrap=syscall
+
 EXTRA_DIST += test/unit/net/tls_unit.h
 check_PROGRAMS += test/unit/net/check_tls
 test_unit_net_check_tls_SOURCES = test/unit/net/check_tls.c
