@@ -9,6 +9,7 @@
 #include "control/takeover_channel.h"
 #include "control/tell.h"
 #include "pool/share.h"
+#include "worker/dbase.h"
 
 #define WANTED_EVERY 10000u   /* µs */
 #define READY_POLL   20000u   /* µs */
@@ -85,6 +86,18 @@ static void wake_workers(struct predecessor *old, uint64_t mask)
 	}
 }
 
+/* As a worker of this process will do with its first client there: it may have had none yet. */
+static void limit_servers(struct predecessor *old, struct share_pool *p)
+{
+	const struct conf *conf = env_conf(old->env);
+	const struct conf_db *db = conf_find_db(conf, p->db->name);
+	uint64_t wake = 0;
+
+	if (db != NULL)
+		dbase_limit_servers(conf, db, p, &wake);
+	wake_workers(old, wake);
+}
+
 /* NULL: no memory. */
 static struct held *get_held(struct predecessor *old, struct share_pool *p)
 {
@@ -94,6 +107,7 @@ static struct held *get_held(struct predecessor *old, struct share_pool *p)
 		return x;
 	x->pool = p;
 	list_push_back(&old->held, &x->link);
+	limit_servers(old, p);
 	return x;
 }
 

@@ -311,7 +311,7 @@ enum status share_open_elsewhere(struct share_pool *p, uint64_t *wake)
 		{.b = &p->node->open},
 	};
 
-	if (budget_try_acquire(set, sizeof set / sizeof set[0], wake) >= 0)
+	if (budget_acquire_or_wait(set, sizeof set / sizeof set[0], 0, wake) >= 0)
 		return E_AGAIN;
 	claim_add(p);
 	return OK;

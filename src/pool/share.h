@@ -138,7 +138,8 @@ void share_take_over(struct share_pool *p);
 /*
  * The same for another process, of which this one holds the places (control/takeover.h). If there
  * is none, share_owe has the pool give one back before it opens any more for itself; share_owe with
- * -1 when it has, or when nobody asks any more.
+ * -1 when it has, or when nobody asks any more. Other pools give back what idles, as for a worker
+ * that waits: for worker 0, which is woken in vain; the caller is to ask again.
  */
 enum status share_open_elsewhere(struct share_pool *p, uint64_t *wake) MUST_USE;
 void share_owe(struct share_pool *p, int by);

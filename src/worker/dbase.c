@@ -247,6 +247,17 @@ static void account_wake(struct worker *w, uint64_t wake)
 	worker_wake(w, wake);
 }
 
+void dbase_limit_servers(
+	const struct conf *conf, const struct conf_db *db, struct share_pool *p, uint64_t *wake)
+{
+	const struct conf_user *user = conf_find_user(conf, p->user->name);
+
+	budget_set_limit(&p->db->open, conf_max_db_connections(conf, db), wake);
+	budget_set_limit(&p->user->open, conf_max_user_connections(conf, user), wake);
+	budget_set_limit(&p->node->open, conf->max_node_connections, wake);
+	budget_set_limit(&p->open, conf_pool_size(conf, db, user), wake);
+}
+
 /* Limits are shared by all workers; each sets them to the same values. */
 static void account_set_limits(struct worker *w, struct account *acc)
 {
@@ -254,18 +265,15 @@ static void account_set_limits(struct worker *w, struct account *acc)
 	const struct conf_user *user = conf_find_user(conf, acc->user);
 	uint64_t wake = 0;
 
-	budget_set_limit(&acc->share_db->open, conf_max_db_connections(conf, acc->db->conf), &wake);
 	budget_set_limit(&acc->share_db->clients,
 		conf_max_db_client_connections(conf, acc->db->conf), &wake);
-	budget_set_limit(&acc->share_user->open, conf_max_user_connections(conf, user), &wake);
 	budget_set_limit(
 		&acc->share_user->clients, conf_max_user_client_connections(conf, user), &wake);
 	for (uint32_t i = 0; i < acc->n_pools; i++) {
 		struct pool *p = acc->pools[i];
 
-		budget_set_limit(&p->share->open, acc->pool_size, &wake);
+		dbase_limit_servers(conf, acc->db->conf, p->share, &wake);
 		budget_set_limit(&p->share->pinned, acc->pinned_max, &wake);
-		budget_set_limit(&p->share->node->open, conf->max_node_connections, &wake);
 		budget_set_limit(&p->share->node->logins, conf->max_server_logins, &wake);
 	}
 	account_wake(w, wake);

@@ -208,6 +208,14 @@ struct pool *account_pool_shared(struct worker *w, const struct share_pool *shar
  */
 uint64_t account_parse_mark(const struct worker *w, const struct account *acc);
 
+/*
+ * How many servers the pool, its database, user and node may have: as `conf` says, of which `db` is
+ * the pool's database. A worker does it when it binds an account; who opens, or allows to, what no
+ * worker may have bound does it before. Any thread. *wake: workers to wake, or'ed into it.
+ */
+void dbase_limit_servers(
+	const struct conf *conf, const struct conf_db *db, struct share_pool *p, uint64_t *wake);
+
 /* The present snapshots are new: bind all dbases to them. */
 void dbase_apply_conf(struct worker *w);
 void dbase_apply_catalogs(struct worker *w);

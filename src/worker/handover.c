@@ -311,11 +311,11 @@ static void discard_server(struct worker *w, struct server *s, struct share_pool
 {
 	uint64_t wake = 0;
 
+	conn_free_detached(s->conn); /* before another is opened in its place */
 	share_close(share, &wake);
 	worker_wake(w, wake);
 	if (s->is_told)
 		takeover_place_gone(w, share);
-	conn_free_detached(s->conn);
 	stmt_lru_fini(&s->stmts);
 	owed_fini(&s->owed);
 	settings_unref(w->settings, s->settings);

@@ -1,4 +1,5 @@
 """Another process takes over from the running one: nobody notices (pgweir --takeover)."""
+import contextlib
 import os
 import select
 import signal
@@ -279,6 +280,34 @@ def test_client_that_stays_gets_a_server_of_the_new_process_s(succession, site):
         finally:
             stop.set()
             thread.join()
+
+
+def test_clients_that_stay_are_served_within_the_budget(succession, site, superuser):
+    """Also when the new process has had no client yet that would have told it the budget."""
+    s, n = succession(site.app_on([site.cluster.primary], "max_db_connections=4")), 4
+    with contextlib.ExitStack() as stack:
+        holders, late = ([stack.enter_context(s.daemon.raw(user)) for _ in range(n)]
+                         for user in ("app", "other"))
+        for client in holders:
+            client.query("BEGIN").check()
+            client.query("SELECT 1").check()
+        for client in late:
+            client.query("BEGIN").check()  # nothing is sent to a server yet
+        old = s.replace()
+        for client in late:
+            client.send(pgwire.query("SELECT 1"))
+        time.sleep(0.5)  # they ask for servers, in vain
+        for client in holders:
+            client.query("COMMIT").check()  # it goes on, and its server too
+        until = time.monotonic() + 1
+        while time.monotonic() < until:
+            ports = superuser("SELECT client_port FROM pg_stat_activity "
+                              "WHERE usename IN ('app', 'other')")
+            assert len(connected_ports() & set(ports.split())) <= n
+        for client in late:
+            assert client.result().value() == "1"
+            client.query("COMMIT").check()
+        s.wait_ended(old)
 
 
 def test_pinned_client_is_ended_at_takeover_timeout(succession):

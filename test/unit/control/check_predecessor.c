@@ -13,9 +13,13 @@
 #define NODE "10.0.0.9:6000"
 
 static const char conf_text[] = "[databases]\n"
-				"one = host=10.0.0.9 port=6000 dbname=uno pool_size=3\n"
+				"one = host=10.0.0.9 port=6000 dbname=uno pool_size=3 "
+				"max_db_connections=7\n"
+				"[users]\n"
+				"app = max_user_connections=8\n"
 				"[pgweir]\n"
-				"listen_addr = 127.0.0.1\n";
+				"listen_addr = 127.0.0.1\n"
+				"max_node_connections = 9\n";
 
 static struct world world;
 static struct predecessor *old;
@@ -56,7 +60,6 @@ static void begin(void)
 {
 	struct takeover_from from = {
 		.hello.format = image_format(), .serves = on_serves, .arg = &n_served};
-	uint64_t wake = 0;
 	int ends[2];
 
 	n_served = 0;
@@ -66,7 +69,6 @@ static void begin(void)
 	ck_assert_int_eq(share_pool_get(world.sh.share, "one", "app",
 				 (uint16_t)env_conf(&world.env)->dbs[0].nodes[0].node->id, &pool),
 		OK);
-	budget_set_limit(&pool->open, 3, &wake);
 	atomic_store(&world.sh.opens_nothing, true);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends), 0);
 	end = ends[0];
@@ -192,6 +194,28 @@ START_TEST(what_is_there_counts_beyond_the_limit)
 	ck_assert_uint_eq(budget_n(&pool->open), 0);
 	say_one(TAKEOVER_GIVE_BACK); /* one that it has not */
 	ck_assert_uint_eq(budget_n(&pool->open), 0);
+}
+END_TEST
+
+START_TEST(limits_are_known_without_a_client_here)
+{
+	say_one(TAKEOVER_PLACE);
+	ck_assert_uint_eq(budget_limit(&pool->open), 3);
+	ck_assert_uint_eq(budget_limit(&pool->db->open), 7);
+	ck_assert_uint_eq(budget_limit(&pool->user->open), 8);
+	ck_assert_uint_eq(budget_limit(&pool->node->open), 9);
+}
+END_TEST
+
+START_TEST(full_pool_gives_no_place)
+{
+	hear_ready();
+	for (int i = 0; i < 3; i++)
+		say_one(TAKEOVER_PLACE);
+	say_counted();
+	say_one(TAKEOVER_ASK);
+	ck_assert(!is_granted());
+	ck_assert_uint_eq(budget_n(&pool->open), 3);
 }
 END_TEST
 
@@ -380,6 +404,8 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, nothing_is_opened_before_all_is_told);
 	tcase_add_test(tc, what_is_there_counts_beyond_the_limit);
+	tcase_add_test(tc, limits_are_known_without_a_client_here);
+	tcase_add_test(tc, full_pool_gives_no_place);
 	tcase_add_test(tc, who_asks_before_all_is_told_waits);
 	tcase_add_test(tc, full_pool_owes_the_next_place_that_is_free);
 	tcase_add_test(tc, who_does_not_tell_is_not_waited_for_forever);
