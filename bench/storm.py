@@ -4,12 +4,12 @@
     bench/storm.py NAME=BINARY… [--clients N]
 
 One client of bench/drive.c sends a select every 2 ms, which bench/fakepg.c answers; meanwhile
-bench/storm.c logs N clients in with SCRAM, all begun at once, through one worker. A name that begins
-with "pgbouncer" is PgBouncer. The user's verifier has one iteration, so that libpq asks as fast as
-it can: the derivation is the clients' own otherwise, and takes longer than all that is measured. What
-is told is the longest time of a query, in milliseconds, without the storm and in it, and the
-storm's own time; medians of the rounds, which go turn and turn about. Only a quiet machine gives
-figures: who measures has the other CPU.
+bench/storm.c logs N clients in with SCRAM, all begun at once, through one worker. A name that
+begins with "pgbouncer" is PgBouncer. The user's verifier has one iteration, so that libpq asks as
+fast as it can: the derivation is the clients' own otherwise, and takes longer than all that is
+measured. What is told is the longest time of a query, in milliseconds, without the storm and in it,
+and the storm's own time; medians of the rounds, which go turn and turn about. Only a quiet machine
+gives figures: who measures has the other CPU.
 """
 import argparse
 import base64

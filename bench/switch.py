@@ -4,10 +4,11 @@
     bench/switch.py PGWEIR query_stats=0 query_stats=1
     bench/switch.py PGWEIR routing=off routing=on --replicas 2
 
-bench/drive.c in front, bench/fakepg.c behind (or a real primary with replicas), both daemons all the time, one loaded at a time and
-in changing order; CPU is the user and system time of all their threads, and the ratio is taken
-within a round. Several settings are joined by commas. Callgrind counts the same without noise
-(bench/roundtrip.py), but not the kernel's share, of which this is a part.
+bench/drive.c in front, bench/fakepg.c behind (or a real primary with replicas), both daemons all
+the time, one loaded at a time and in changing order; CPU is the user and system time of all their
+threads, and the ratio is taken within a round. Several settings are joined by commas. Callgrind
+counts the same without noise (bench/roundtrip.py), but not the kernel's share, of which this is a
+part.
 """
 import argparse
 import contextlib
