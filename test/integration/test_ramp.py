@@ -57,7 +57,7 @@ def test_errors_are_a_limit(site):
     with open(script, "w", encoding="utf-8") as f:
         f.write("SELECT 1/0;\n")
     with site.pgweir() as p:
-        done = run(p, "-f", script, "--start", "2")
+        done = run(p, "-f", script, "--start", "2", "--step-seconds", "6")  # logins may be slow
         assert done.returncode == 0, done.stderr
         assert "ceiling: below 2 clients" in done.stdout and "% errors" in done.stdout
 
