@@ -48,6 +48,15 @@ static inline bool budget_has_starved(const struct budget *b)
 	return atomic_load_explicit(&b->starved, memory_order_relaxed) != 0;
 }
 
+/*
+ * `worker` has found it full, and nothing has been given back since: to try again with no more
+ * `extra` than before is vain. When something is given back, the worker is woken.
+ */
+static inline bool budget_is_starving(const struct budget *b, unsigned worker)
+{
+	return (atomic_load(&b->starved) >> worker & 1) != 0;
+}
+
 struct budget_want {
 	struct budget *b;
 	uint32_t extra; /* so many are allowed beyond the limit: the reserve pool */

@@ -88,8 +88,17 @@ bool places_open_one(struct worker *w, struct pool *p, struct client *only_for)
 	return st == OK && server_open(w, p, only_for) == OK;
 }
 
+/* Who makes a place in it wakes this worker. None of its own is in the way, nor grows a reserve. */
+static bool is_known_full(const struct worker *w, const struct pool *p)
+{
+	return budget_is_starving(&p->share->open, w->index) && list_is_empty(&p->idle) &&
+	       p->acc->reserve_pool_size == 0;
+}
+
 void places_open_for_line(struct worker *w, struct pool *p)
 {
+	if (is_known_full(w, p))
+		return;
 	while (waitq_len(&p->line) > p->n_login + p->n_check && places_may_open(w, p))
 		if (!places_open_one(w, p, NULL))
 			return;

@@ -72,11 +72,14 @@ START_TEST(who_waits_is_woken_by_who_gives_back)
 	ck_assert_int_eq(acquire_both_or_wait(63), 1);
 	ck_assert(budget_has_starved(&b));
 	ck_assert(!budget_has_starved(&a));
+	ck_assert(budget_is_starving(&b, 3) && budget_is_starving(&b, 63));
+	ck_assert(!budget_is_starving(&b, 4) && !budget_is_starving(&a, 3));
 	budget_release(&a, &wake);
 	ck_assert_uint_eq(wake, 0); /* a was not what they waited for */
 	budget_release(&b, &wake);
 	ck_assert_uint_eq(wake, (uint64_t)1 << 3 | (uint64_t)1 << 63);
 	ck_assert(!budget_has_starved(&b));
+	ck_assert(!budget_is_starving(&b, 3) && !budget_is_starving(&b, 63));
 }
 END_TEST
 
@@ -95,6 +98,7 @@ START_TEST(a_raised_limit_wakes)
 	ck_assert_int_eq(acquire_both_or_wait(1), 1);
 	budget_set_limit(&b, 2, &wake);
 	ck_assert_uint_eq(wake, 1u << 1);
+	ck_assert(!budget_is_starving(&b, 1));
 	ck_assert_int_eq(acquire_both_or_wait(1), -1);
 	budget_set_limit(&b, 1, &wake);
 	ck_assert(budget_is_over(&b));
