@@ -45,10 +45,24 @@ enum topo_leader patroni_read_status(const uint8_t *data, size_t len)
 	return memcmp(data + 9, "503", 3) == 0 ? TOPO_LEADER_NO : TOPO_LEADER_UNKNOWN;
 }
 
+static const char *leader_word(enum topo_leader leader)
+{
+	switch (leader) {
+	case TOPO_LEADER_YES:
+		return "yes";
+	case TOPO_LEADER_NO:
+		return "no";
+	case TOPO_LEADER_UNKNOWN:
+		break;
+	}
+	return "unknown";
+}
+
 static void take(struct api *a, enum topo_leader leader, const char *why)
 {
 	const struct conf_node *node = env_conf(a->of->env)->node_by_id[a->node];
 	struct log *log = a->of->env->shared->log;
+	const char *was = leader_word(a->leader);
 	char name[512], text[2 * TLS_ERR_MAX];
 
 	conn_free(a->conn);
@@ -59,24 +73,28 @@ static void take(struct api *a, enum topo_leader leader, const char *why)
 	a->leader = leader;
 	log_q(name, sizeof name, node != NULL ? node->name : "");
 	if (leader == TOPO_LEADER_UNKNOWN)
-		log_warn(log, "patroni does not tell", "node=%s reason=%s", name,
-			log_q(text, sizeof text, why));
+		log_warn(log, "patroni does not tell", "node=%s api_port=%u was=%s reason=%s", name,
+			a->port, was, log_q(text, sizeof text, why));
 	else
-		log_info(log, "patroni tells", "node=%s leader=%s", name,
-			leader == TOPO_LEADER_YES ? "yes" : "no");
+		log_info(log, "patroni tells", "node=%s api_port=%u leader=%s was=%s reason=%s",
+			name, a->port, leader_word(leader), was, log_q(text, sizeof text, why));
 	a->of->ops->on_leader(a->of->arg, a->node, leader);
 }
 
 static size_t on_data(void *arg, const uint8_t *data, size_t len)
 {
+	static const char *const why[] = {
+		[TOPO_LEADER_UNKNOWN] = "an answer that is neither 200 nor 503",
+		[TOPO_LEADER_NO] = "it answers 503: this member has not the leader lock",
+		[TOPO_LEADER_YES] = "it answers 200: this member has the leader lock",
+	};
 	enum topo_leader leader;
 
 	if (len < STATUS_LEN)
 		return 0;
 	leader = patroni_read_status(data, len);
 	take(arg, leader,
-		memcmp(data + 9, "401", 3) == 0 ? "it refuses patroni_auth"
-						: "an answer that is neither 200 nor 503");
+		memcmp(data + 9, "401", 3) == 0 ? "it refuses patroni_auth" : why[leader]);
 	return 0;
 }
 

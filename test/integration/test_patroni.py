@@ -128,6 +128,10 @@ def test_node_that_is_not_the_leader_gets_no_write_until_it_is(pooler, site, whe
         assert writer.is_silent_for(0.5)
         pooler.wait_log("node is fenced")
         assert "two primaries" not in pooler.log_text()
+        told = f'patroni tells node=127.0.0.1:{primary.port} api_port={apis[0].port} leader='
+        assert (told + 'no was=yes reason="it answers 503: this member has not the leader lock"'
+                in pooler.log_text())
+        assert told + "yes was=unknown" in pooler.log_text()
         apis[0].status = 200
         assert writer.result().value() == "2"
     assert node_row(pooler, primary)["fenced"] == "0"
@@ -142,7 +146,8 @@ def test_without_an_answer_roles_are_discovered(pooler, site, where, apis, how):
     else:
         apis[0].status = how
     wait_patroni(pooler, primary, "no answer")
-    pooler.wait_log("patroni does not tell")
+    pooler.wait_log(f"patroni does not tell node=127.0.0.1:{primary.port} "
+                    f"api_port={apis[0].port} was=yes reason=")
     with pooler.raw() as client:
         assert where.of(client, "SELECT 1 FOR UPDATE") == primary.name
     assert node_row(pooler, primary)["is_primary"] == "1"
