@@ -112,6 +112,7 @@ struct busy {
 	bool skip_to_sync;      /* we refused a message of an extended series */
 	bool flushed;           /* a Sync of ours, for a Flush, is not answered yet */
 	bool force_primary;     /* the present unit was refused by a replica */
+	bool canceled;          /* the present unit is not to run again: so its client wishes */
 	bool checking;        /* a Describe of ours: does the result look as the client knows it? */
 	bool asked_to_flush;  /* the stream is far ahead of the server, which was asked to answer */
 	bool drop_next;       /* the message at the front was refused: its bytes are dropped */

@@ -260,6 +260,15 @@ static COLD void follow_shadow(struct worker *w, struct client *c)
 		(void)pick_pool(w, c, pick_kind(c));
 }
 
+static COLD void refuse_canceled(struct worker *w, struct client *c)
+{
+	struct report r = report_of(
+		"ERROR", SQLSTATE_QUERY_CANCELED, "canceling statement due to user request");
+
+	c->busy->canceled = false;
+	unit_refuse(w, c, &r);
+}
+
 bool dispatch_unit(struct worker *w, struct client *c)
 {
 	enum choose_kind kind;
@@ -281,6 +290,10 @@ bool dispatch_unit(struct worker *w, struct client *c)
 	}
 	if (c->db->conf == NULL) {
 		client_shutdown(w, c);
+		return false;
+	}
+	if (c->busy->canceled) {
+		refuse_canceled(w, c);
 		return false;
 	}
 	if (c->db->paused) {
@@ -540,12 +553,9 @@ void dispatch_look(struct worker *w)
 
 void dispatch_cancel(struct worker *w, struct client *c)
 {
-	struct report r = report_of(
-		"ERROR", SQLSTATE_QUERY_CANCELED, "canceling statement due to user request");
-
 	line_stop(w, c);
 	line_note_wait(w, c);
-	unit_refuse(w, c, &r);
+	refuse_canceled(w, c);
 }
 
 void dispatch_login_failed(struct worker *w, struct pool *p, bool refused)

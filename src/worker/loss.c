@@ -38,7 +38,8 @@ static bool is_for_primary(
 					 cluster->primary != TOPO_NONE);
 }
 
-void loss_run_elsewhere(struct worker *w, struct client *c, struct server *s, const char *why)
+static void count_elsewhere(
+	struct worker *w, struct client *c, const struct server *s, const char *why)
 {
 	log_debug(w->log, "a read runs elsewhere", "client=%lu server=%lu node=%s reason=%s",
 		(unsigned long)c->id, (unsigned long)s->id, worker_node_name(w, s->pool->node),
@@ -46,6 +47,13 @@ void loss_run_elsewhere(struct worker *w, struct client *c, struct server *s, co
 	c->db->stats.replays[replay_cause_of(why)]++;
 	dbase_count_error(w, c->db, strlen(why) == SQLSTATE_LEN ? why : SQLSTATE_CONNECTION_FAILURE,
 		ERROR_REPLAYED);
+}
+
+void loss_run_elsewhere(struct worker *w, struct client *c, struct server *s, const char *why)
+{
+	c->busy->canceled = server_is_canceled(s);
+	if (!c->busy->canceled)
+		count_elsewhere(w, c, s, why);
 	if (c->busy->moves == MOVES_REPLICA)
 		moving_left(c, MOVED_FAILED);
 	balance_count_failure(w, s->pool, why);

@@ -33,7 +33,10 @@ struct report loss_block_report(const char *sqlstate, char text[LOSS_TEXT_MAX]);
 /* A server that a client has left has answered something: is it clean now? */
 void loss_drained(struct worker *w, struct server *s);
 
-/* The client goes on without its server, on which nothing has had an effect; `why`: for the log. */
+/*
+ * The client goes on without its server, on which nothing has had an effect; `why`: for the log.
+ * What was to be canceled there is canceled, what came behind it runs.
+ */
 COLD void loss_run_elsewhere(struct worker *w, struct client *c, struct server *s, const char *why);
 
 #endif

@@ -124,6 +124,51 @@ def test_frozen_replica_is_taken_out_and_comes_back(pooler, cluster, where):
     wait_routing(pooler, where)
 
 
+def frozen_under(cluster, where, client, message, mark):
+    """Send it, freeze the replica where it runs, and cancel; returns that node."""
+    client.send(message)
+    found = proc.wait_until("the read to run", lambda: where.ran(mark))
+    victim = cluster.node(found.pop())
+    assert victim is not cluster.primary
+    victim.freeze()
+    client.send_cancel()
+    return victim
+
+
+@pytest.mark.parametrize("protocol", ["simple", "extended"])
+def test_a_cancel_of_a_read_on_a_frozen_replica_is_not_lost(pooler, cluster, where, protocol):
+    """The replica never hears of it: the read that would run elsewhere is canceled here."""
+    before = pooler.show("ERRORS")
+    with pooler.raw() as client:
+        mark = new_mark()
+        sql = f"{mark}SELECT pg_sleep(60)"
+        make = pgwire.query if protocol == "simple" else pgwire.prepared
+        victim = frozen_under(cluster, where, client, make(sql) + make("SELECT 'behind it'"), mark)
+        result = client.result()
+        assert (result.sqlstate, result.status) == ("57014", "I")
+        assert client.result().value() == "behind it"
+        assert client.value("SELECT 1") == "1"
+        victim.thaw()
+        assert where.ran(mark) <= {victim.name}
+        replayed = [r for r in pooler.show("ERRORS") if r["source"] == "replayed"]
+        assert sum(int(r["errors"]) for r in replayed) == sum(
+            int(r["errors"]) for r in before if r["source"] == "replayed")
+
+
+def test_a_cancel_in_a_read_only_block_on_a_frozen_replica_fails_the_block(pooler, cluster, where):
+    with pooler.raw() as client:
+        client.query("BEGIN READ ONLY").check()
+        mark = new_mark()
+        victim = frozen_under(cluster, where, client, pgwire.query(f"{mark}SELECT pg_sleep(60)"), mark)
+        result = client.result()
+        assert (result.sqlstate, result.status) == ("57014", "E")
+        assert client.query("SELECT 1").sqlstate == "25P02"
+        assert client.query("ROLLBACK").check().status == "I"
+        assert client.value("SELECT 1") == "1"
+        victim.thaw()
+        assert where.ran(mark) <= {victim.name}
+
+
 def test_replica_frozen_half_of_the_time_gets_less_than_a_third_of_the_reads(pooler, cluster):
     slow, other = cluster.standbys
 
