@@ -9,8 +9,8 @@
  * and runs one after another. Then it obeys lines on its input: count N        N transactions, as
  * fast as they come seconds S [R]  for S seconds, as fast as they come or R a second, evenly; the
  * time of each is then taken from when it was due and prints what came of each: done=… failed=…
- * us=… p50_us=… p95_us=… p99_us=… max_us=… SQL replaces the select; with `simple` only. It ends
- * with its input.
+ * us=… p50_us=… p95_us=… p99_us=… max_us=… passed_max=… (the most transactions that have ended
+ * while one was under way). SQL replaces the select; with `simple` only. It ends with its input.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -44,6 +44,7 @@ struct client {
 	bool busy;
 	unsigned stmt;   /* what it runs next */
 	uint64_t due_ns; /* when its unit was due, or was sent */
+	uint64_t due_no; /* n_done then */
 };
 
 static struct client *clients;
@@ -51,7 +52,7 @@ static int n_clients, epoll_fd;
 static unsigned n_databases, n_stmts = 1; /* n_databases: 0 is one of just that name */
 static enum mode mode;
 static const char *own_sql, *target, *user, *database;
-static uint64_t n_done, n_failed, max_ns, buckets[BUCKETS], rng = 88172645463325252u;
+static uint64_t n_done, n_failed, max_ns, passed_max, buckets[BUCKETS], rng = 88172645463325252u;
 
 static void fail(const char *what)
 {
@@ -295,6 +296,7 @@ static void begin(struct client *c, uint64_t due_ns)
 	c->stmt = (c->stmt + 1) % n_stmts;
 	c->busy = true;
 	c->due_ns = due_ns;
+	c->due_no = n_done;
 	send_all(c, &o);
 }
 
@@ -310,6 +312,8 @@ static void ended(struct client *c, uint64_t at_ns)
 	uint64_t ns = at_ns - c->due_ns;
 
 	c->busy = false;
+	if (n_done - c->due_no > passed_max)
+		passed_max = n_done - c->due_no;
 	n_done++;
 	buckets[bucket_of(ns)]++;
 	if (ns > max_ns)
@@ -403,7 +407,7 @@ static void obey(const char *line)
 	double seconds = 0, rate = 0;
 	uint64_t begun = now_ns();
 
-	n_done = n_failed = max_ns = 0;
+	n_done = n_failed = max_ns = passed_max = 0;
 	memset(buckets, 0, sizeof buckets);
 	if (sscanf(line, "seconds %lf %lf", &seconds, &rate) >= 1) {
 		p.end_ns = begun + (uint64_t)(seconds * 1e9);
@@ -412,9 +416,10 @@ static void obey(const char *line)
 		fail("no such order");
 	}
 	run(&p);
-	printf("done=%lu failed=%lu us=%lu p50_us=%.1f p95_us=%.1f p99_us=%.1f max_us=%.1f\n",
+	printf("done=%lu failed=%lu us=%lu p50_us=%.1f p95_us=%.1f p99_us=%.1f max_us=%.1f "
+	       "passed_max=%lu\n",
 		n_done, n_failed, (now_ns() - begun) / 1000, quantile_us(.5), quantile_us(.95),
-		quantile_us(.99), (double)max_ns / 1000);
+		quantile_us(.99), (double)max_ns / 1000, passed_max);
 	fflush(stdout);
 }
 

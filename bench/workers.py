@@ -2,9 +2,11 @@
 """Count how often a server changes its worker in a steady load, and what a transaction costs with
 one, two and four of them. bench/drive.c in front, bench/fakepg.c behind.
 
-A hand-over is counted by pgweir itself (SHOW WORKERS), while the load goes on. CPU and the longest
-time of a transaction are told, but not judged: they are the machine's as well, on which four
-workers may have two CPUs. The last line tells how many cases are within their bound.
+A hand-over is counted by pgweir itself (SHOW WORKERS), while the load goes on. How fair the line is
+is counted, too: how many transactions end while one is under way, at most, for each client; in the
+mean that is one. With one worker it is judged; where one of several has no CPU for a while, the
+others go on. CPU and the longest time are told, but not judged: they are the machine's as well, on
+which four workers may have two CPUs. The last line tells how many cases are within their bounds.
 """
 import argparse
 import collections
@@ -24,9 +26,10 @@ WORKERS, CLIENTS = (1, 2, 4), (64, 1000)
 POOL = 20
 TRANSACTIONS = 30000
 MOVED_MAX = 0.02  # hand-overs for each transaction
+PASSED_MAX = 3  # times the mean; with one worker
 TRIES = 3  # a machine that is busy with something else stops a worker for long: the least counts
 
-Run = collections.namedtuple("Run", "moved cpu_us longest")
+Run = collections.namedtuple("Run", "moved cpu_us longest passed")
 
 
 class Workers(contenders.Pgweir):
@@ -46,7 +49,8 @@ class Workers(contenders.Pgweir):
 
 
 def measure(program, engine, n, clients):
-    """One Run: hand-overs and CPU of a transaction; its longest time, as a multiple of the mean."""
+    """One Run: hand-overs and CPU of a transaction; its longest time, and how many others end in
+    it, as multiples of the mean."""
     with rig.folder() as path, rig.fake_server(path) as back:
         pgweir = Workers(path, back, program, engine, n)
         try:
@@ -59,14 +63,23 @@ def measure(program, engine, n, clients):
                 moved = (pgweir.moved() - moved) / TRANSACTIONS
         finally:
             pgweir.stop()
-    return Run(moved, cpu_us, done["max_us"] * done["done"] / done["us"] / clients)
+    return Run(moved, cpu_us, done["max_us"] * done["done"] / done["us"] / clients,
+               done["passed_max"] / clients)
+
+
+def faults(run, n):
+    """What is above its bound, with so many workers."""
+    if run.moved >= MOVED_MAX:
+        yield f"{run.moved:.3f} hand-overs for each transaction, at most {MOVED_MAX}"
+    if n == 1 and run.passed > PASSED_MAX:
+        yield f"one was passed by {run.passed:.1f} for each client, at most {PASSED_MAX}"
 
 
 def least(program, engine, n, clients):
     runs = []
-    while len(runs) < TRIES and (not runs or runs[-1].moved >= MOVED_MAX):
+    while len(runs) < TRIES and (not runs or any(faults(runs[-1], n))):
         runs.append(measure(program, engine, n, clients))
-    return min(runs)
+    return min(runs, key=lambda run: (len(list(faults(run, n))), run))
 
 
 def engines():
@@ -82,12 +95,13 @@ def count_all(program):
 def table(runs):
     """Markdown."""
     lines = ["| engine | clients | workers | CPU µs/tx | x one worker | servers moved for 100 tx "
-             "| longest time, x mean |", "|---|--:|--:|--:|--:|--:|--:|"]
+             "| longest time, x mean | passed by at most, x mean |",
+             "|---|--:|--:|--:|--:|--:|--:|--:|"]
     for (engine, n, clients), run in runs.items():
         one = runs[engine, WORKERS[0], clients]
         lines.append(f"| {engine} | {clients:,} | {n} | {run.cpu_us:.1f} "
                      f"| {run.cpu_us / one.cpu_us:.2f} | {100 * run.moved:.2f} "
-                     f"| {run.longest:.1f} |")
+                     f"| {run.longest:.1f} | {run.passed:.1f} |")
     return "\n".join(["Workers, in front of fakepg:", "", *lines])
 
 
@@ -98,10 +112,10 @@ def main():
     args = parser.parse_args()
     runs = count_all(os.path.abspath(args.binary))
     print(table(runs))
-    bad = [case for case, run in runs.items() if run.moved >= MOVED_MAX]
-    for case in bad:
-        print(f"FAILED: {case}: {runs[case].moved:.3f} hand-overs for each transaction, at most "
-              f"{MOVED_MAX}")
+    bad = {case: list(faults(run, case[1])) for case, run in runs.items()}
+    bad = {case: found for case, found in bad.items() if found}
+    for case, found in bad.items():
+        print(f"FAILED: {case}: {'; '.join(found)}")
     print(f"{len(runs) - len(bad)} passed, {len(bad)} failed")
     sys.exit(1 if bad else 0)
 
