@@ -8,20 +8,9 @@ import urllib.request
 import asyncpg
 import pgwire
 import pytest
+from hearing import heard, notification
 from test_stats import metrics, total
 from tools import proc
-
-
-def notification(message):
-    """(pid, channel, payload) of a NotificationResponse."""
-    assert message.kind == "A", message.kind
-    pid, = struct.unpack_from(">I", message.body)
-    channel, payload, _ = message.body[4:].split(b"\0")
-    return pid, channel.decode(), payload.decode()
-
-
-def heard(client):
-    return notification(client.read_message())
 
 
 @pytest.fixture(scope="module")
