@@ -1,5 +1,6 @@
 #include "control/control.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,7 @@ struct control {
 	struct spread *spread;
 	struct consoles *consoles;
 	struct http *http; /* NULL: no stats port */
+	int stats_fd;      /* its socket, while another process serves it; -1: none */
 	struct handing *handing;
 	struct show_tools tools;
 };
@@ -513,9 +515,25 @@ static void on_passed_on(void *arg, long pid)
 
 	service_passed_on(c->service, pid);
 
+	if (c->http != NULL)
+		c->stats_fd = fcntl(http_fd(c->http), F_DUPFD_CLOEXEC, 0);
 	http_free(c->http);
 	c->http = NULL;
 	ending_drain(&c->ending, env_conf(&c->env)->takeover_timeout_us);
+}
+
+static bool on_taken_back(void *arg)
+{
+	struct control *c = arg;
+
+	if (!ending_go_on(&c->ending))
+		return false;
+	if (c->stats_fd >= 0)
+		(void)!http_new(&c->env, &c->tools, c->stats_fd, &c->http);
+	c->stats_fd = -1;
+	c->args.serves_again(c->args.arg);
+	service_taken_back(c->service);
+	return true;
 }
 
 static enum status new_handing(struct control *c)
@@ -527,6 +545,7 @@ static enum status new_handing(struct control *c)
 		.from = c->args.predecessor,
 		.socket = on_socket,
 		.passed_on = on_passed_on,
+		.taken_back = on_taken_back,
 		.arg = c,
 	};
 
@@ -579,6 +598,7 @@ enum status control_new(const struct control_args *args, struct control **out)
 	c->env.shared = args->shared;
 	list_init(&c->env.pq_orphans);
 	c->args = *args;
+	c->stats_fd = -1;
 	wheel_timer_init(&c->retry, on_retry);
 	st = new_modules(c);
 	if (st != OK) {
@@ -616,6 +636,8 @@ static void free_modules(struct control *c)
 {
 	takeover_end(c->handing);
 	http_free(c->http);
+	if (c->stats_fd >= 0)
+		close(c->stats_fd);
 	consoles_free(c->consoles);
 	history_free(c->history);
 	stats_free(c->stats);

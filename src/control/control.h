@@ -35,6 +35,9 @@ struct control_args {
 	struct takeover_from *predecessor; /* borrowed until control_new returns; NULL: none */
 	/* The i-th listening socket to hand on; false: there are no more. */
 	bool (*socket)(void *arg, uint32_t i, struct takeover_listening *out);
+	/* The process that took over is dead, and this one serves again: what names it is its own.
+	 */
+	void (*serves_again)(void *arg);
 };
 
 /*

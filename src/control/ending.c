@@ -121,6 +121,15 @@ void ending_drain(struct ending *e, uint64_t timeout_us)
 	env_timer(e->env, &e->timer, ENDING_POLL_US);
 }
 
+bool ending_go_on(struct ending *e)
+{
+	if (e->phase != ENDING_DRAIN)
+		return false;
+	wheel_del(&e->env->wheel, &e->timer);
+	e->phase = ENDING_NOT;
+	return true;
+}
+
 void ending_init(struct ending *e, struct env *env, struct tellers *t)
 {
 	*e = (struct ending){.env = env};

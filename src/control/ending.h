@@ -43,6 +43,8 @@ void ending_wait(struct ending *e, bool wait_servers);
 void ending_soon(struct ending *e);
 /* Another process has taken over: when the last client has gone, or after `timeout_us`. */
 void ending_drain(struct ending *e, uint64_t timeout_us);
+/* … and is dead: this one does not end. False: it is too late for that. */
+bool ending_go_on(struct ending *e);
 void ending_worker_stopped(struct ending *e); /* a mail ASK_STOPPED */
 
 static inline bool ending_is_over(const struct ending *e)

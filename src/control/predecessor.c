@@ -440,11 +440,16 @@ enum status predecessor_new(struct env *env, struct takeover_from *from, struct 
 
 void predecessor_free(struct predecessor *old)
 {
+	const uint8_t leaves = TAKEOVER_LEAVES;
 	struct list *it;
 
 	if (old == NULL)
 		return;
 	wheel_del(&old->env->wheel, &old->timer);
+	if (old->said_ready && old->channel.sock >= 0) {
+		channel_send(&old->channel, &leaves, 1, -1);
+		channel_drain(&old->channel);
+	}
 	channel_close(&old->channel);
 	drop_wanted(old);
 	while ((it = list_pop_front(&old->held)) != NULL)

@@ -34,7 +34,8 @@ struct predecessor;
  */
 enum status predecessor_new(struct env *env, struct takeover_from *from, struct listenings *ls,
 	struct predecessor **out) MUST_USE;
-void predecessor_free(struct predecessor *old); /* NULL is allowed */
+/* This process ends in order: the old one is not to serve again. NULL is allowed. */
+void predecessor_free(struct predecessor *old);
 
 bool predecessor_is_there(const struct predecessor *old); /* NULL: there was none */
 

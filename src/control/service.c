@@ -38,6 +38,14 @@ static void tell(struct service *s, const char *text)
 			strerror(errno));
 }
 
+static void open_socket(struct service *s)
+{
+	s->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (s->fd < 0)
+		log_warn(s->env->shared->log, "service manager cannot be told", "error=\"%s\"",
+			strerror(errno));
+}
+
 /* One message: `state` lines, then the status. A line break would begin another assignment. */
 static void tell_status(struct service *s, const char *state, const char *status)
 {
@@ -148,6 +156,18 @@ void service_passed_on(struct service *s, long pid)
 	s->fd = -1;
 }
 
+void service_taken_back(struct service *s)
+{
+	char text[64];
+
+	if (s->to_len == 0)
+		return;
+	open_socket(s);
+	(void)snprintf(text, sizeof text, "MAINPID=%ld\n", (long)getpid());
+	tell(s, text);
+	service_ready(s);
+}
+
 void service_stopping(struct service *s)
 {
 	wheel_del(&s->env->wheel, &s->timer);
@@ -197,11 +217,11 @@ enum status service_new(struct env *env, struct service **out)
 	if (path == NULL || *path == '\0')
 		return OK;
 	if (set_address(s, path))
-		s->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (s->fd < 0)
+		open_socket(s);
+	else
 		log_warn(env->shared->log, "service manager cannot be told", "notify_socket=%s",
 			path);
-	else
+	if (s->fd >= 0)
 		read_watchdog(s);
 	return OK;
 }

@@ -25,6 +25,8 @@ void service_reloaded(struct service *s, enum status st, const char *text);
 void service_waiting(struct service *s, const char *for_whom); /* no new clients from now on */
 /* Another process goes on in our place: it is the service's main one, and tells from now on. */
 void service_passed_on(struct service *s, long pid);
+/* … and is dead: this one is the main one again. */
+void service_taken_back(struct service *s);
 void service_stopping(struct service *s);
 
 #endif

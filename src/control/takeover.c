@@ -34,12 +34,14 @@ struct handing {
 	struct channel next;      /* the process that takes over */
 	struct predecessor *prev; /* the one that was taken over; NULL: there was none */
 	pid_t next_pid;
-	bool is_handed_on;        /* next serves */
-	uint32_t n_counted;       /* workers that have told of all their servers */
-	bool is_counted;          /* next knows of all */
-	struct wheel_timer timer; /* until READY comes */
-	char program[PATH_MAX];   /* the name that this process was started by; "": not known */
-	struct stat program_was;  /* the file of that name then */
+	bool is_handed_on;  /* next serves */
+	bool has_left;      /* … no more, since it was told to end */
+	uint32_t n_counted; /* workers that have told of all their servers */
+	bool is_counted;    /* next knows of all */
+	struct wheel_timer
+		timer; /* until READY comes, or, behind the end of its records, its death */
+	char program[PATH_MAX];  /* the name that this process was started by; "": not known */
+	struct stat program_was; /* the file of that name then */
 };
 
 /* --- who asks --- */
@@ -294,6 +296,8 @@ static void is_ready(struct handing *h, bool clients_go)
 	if (h->is_handed_on)
 		return;
 	h->is_handed_on = true;
+	h->n_counted = 0;
+	h->is_counted = h->has_left = false;
 	wheel_del(&h->env->wheel, &h->timer);
 	log_info(sh->log, "the new process accepts connections", "pid=%ld clients=%u%s",
 		(long)h->next_pid, atomic_load(&sh->n_clients),
@@ -362,6 +366,9 @@ static void on_next_record(void *arg, struct rd *in, int *fd)
 	case TAKEOVER_FULL:
 		listenings_hear_new(h->conf.listenings, what, in);
 		break;
+	case TAKEOVER_LEAVES:
+		h->has_left = true;
+		break;
 	default:
 		break;
 	}
@@ -374,11 +381,40 @@ static void on_next_end(void *arg)
 		give_up(h, "the new process has ended: its log tells why");
 		return;
 	}
-	log_error(h->env->shared->log, "the new process is gone", "pid=%ld", (long)h->next_pid);
+	log_error(h->env->shared->log, "the new process is gone", "pid=%ld%s", (long)h->next_pid,
+		h->has_left ? " note=\"it was told to end\"" : "");
 	channel_close(&h->next);
-	(void)waitpid(h->next_pid, NULL, WNOHANG);
 	tell_leave(h, false, true);
 	listenings_stay(h->conf.listenings);
+	env_timer(h->env, &h->timer, 0);
+}
+
+static void listen_for_askers(struct handing *h)
+{
+	if (h->listen_fd >= 0 && loop_watch(h->env->loop, h->listen_fd, LOOP_READ, on_asker, h,
+					 &h->listen_watch) != OK)
+		log_error(h->env->shared->log, "no take-over of this process is possible",
+			"reason=memory");
+}
+
+static void take_back(struct handing *h)
+{
+	h->next_pid = 0;
+	if (!h->conf.taken_back(h->conf.arg))
+		return;
+	h->is_handed_on = false;
+	listen_for_askers(h);
+	(void)!tell_all(h->env, TELL_COUNTED);
+	log_warn(h->env->shared->log, "this process accepts connections again", "%s", "");
+}
+
+/* It may live, if it was its records that were wrong: two must not serve. */
+static void look_if_dead(struct handing *h)
+{
+	if (waitpid(h->next_pid, NULL, WNOHANG) == 0)
+		env_timer(h->env, &h->timer, TAKEOVER_DEAD_US);
+	else if (!h->has_left)
+		take_back(h);
 }
 
 /* --- mail --- */
@@ -463,8 +499,13 @@ void takeover_take_cancel(struct handing *h, struct ask_cancel *ask)
 
 static void on_timer(void *ctx, struct wheel_timer *t)
 {
+	struct handing *h = list_entry(t, struct handing, timer);
+
 	(void)ctx;
-	give_up(list_entry(t, struct handing, timer), "the new process did not come up in time");
+	if (h->is_handed_on)
+		look_if_dead(h);
+	else
+		give_up(h, "the new process did not come up in time");
 }
 
 enum status takeover_new(const struct takeover_conf *conf, struct handing **out)

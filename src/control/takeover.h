@@ -2,11 +2,11 @@
  * takeover - upgrade without loss: another process of pgweir takes this one's place. It is started
  * by this one, so that it stays in the same service, gets the listening sockets, accepts, and is
  * then sent the clients one by one (worker/takeover.h); this one ends when all have gone or left,
- * or after takeover_timeout. If the new one does not come up, this one goes on as if nothing had
- * been. Owns:    the sockets between the processes and to who asks, the places that the other
- * holds. Bounds:  one take-over at a time; TAKEOVER_START_US for the new process to come up; what
- * waits to be sent is bounded by the clients that there are. Trust:   who asks by takeover_socket
- * has this process's user, or is root.
+ * or after takeover_timeout. If the new one does not come up, or dies before this one has ended,
+ * this one goes on as if nothing had been. Owns:    the sockets between the processes and to who
+ * asks, the places that the other holds. Bounds:  one take-over at a time; TAKEOVER_START_US for
+ * the new process to come up; what waits to be sent is bounded by the clients that there are.
+ * Trust:   who asks by takeover_socket has this process's user, or is root.
  */
 #ifndef PGWEIR_CONTROL_TAKEOVER_H
 #define PGWEIR_CONTROL_TAKEOVER_H
@@ -15,6 +15,8 @@
 #include "control/predecessor.h"
 
 #define TAKEOVER_START_US (30u * 1000u * 1000u)
+#define TAKEOVER_DEAD_US \
+	20000u /* how often a new one that says no more is looked at: is it dead? */
 
 struct takeover_listening { /* a socket to hand on */
 	int fd;
@@ -33,6 +35,8 @@ struct takeover_conf {
 	bool (*socket)(void *arg, uint32_t i, struct takeover_listening *out);
 	/* The other process accepts now: this one shall drain. */
 	void (*passed_on)(void *arg, long pid);
+	/* … and has died: this one shall serve again. False: it is too late for that. */
+	bool (*taken_back)(void *arg);
 	void *arg;
 };
 

@@ -26,6 +26,7 @@ enum takeover_record {
 	TAKEOVER_CANCEL = 'K', /* key: nobody here has it */
 	TAKEOVER_MARKED = 'B', /* u64 round, database: the marker has come */
 	TAKEOVER_FULL = 'U',   /* … : what has come since cannot be kept any longer */
+	TAKEOVER_LEAVES = 'Q', /* it ends because it was told to: nobody serves any more */
 	/* old to new, while it drains */
 	TAKEOVER_PLACE = 'P',     /* place: it has a server of the pool */
 	TAKEOVER_COUNTED = 'N',   /* all that it had are told: the new one accepts, and opens */

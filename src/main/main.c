@@ -404,7 +404,8 @@ static int pid_file(struct process *p)
 	return 1;
 }
 
-/* Sockets and files are this process's from now on, not those of the one that it takes over. */
+/* Sockets and files are this process's from now on, not those of the one that it takes over, or
+   that had taken over. */
 static void on_serves(void *arg)
 {
 	struct process *p = arg;
@@ -426,6 +427,7 @@ static int serve(struct process *p, struct config_set *set)
 		.stats_fd = activation_find(&p->passed, ACTIVATION_STATS),
 		.on_conf = on_conf,
 		.socket = on_socket,
+		.serves_again = on_serves,
 		.arg = p};
 	const struct conf *conf = set->conf;
 	int rc;

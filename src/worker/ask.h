@@ -70,7 +70,8 @@ enum tell_kind {           /* control or worker -> worker */
 	TELL_LEAVE,        /* struct tell_leave: another process takes over: clients go to it */
 	TELL_ARRIVE,       /* struct ask_leaves: a connection of the process that was taken over */
 	TELL_PLACE,        /* the struct ask_place, granted */
-	TELL_COUNTED, /* struct mail: what the process that was taken over has is counted: serve */
+	TELL_COUNTED, /* struct mail: what the process that was taken over has is counted, or the
+			 one that took over is dead: serve */
 	TELL_SETTLED, /* struct mail: no more clients come from the process that was taken over */
 	TELL_REFRESH, /* struct mail: a snapshot changed, load them now (else at the next turn) */
 	TELL_STOP,    /* struct mail: close everything and end the loop */

@@ -20,7 +20,6 @@
 struct takeover {
 	struct wheel_timer sweep;
 	bool clients_go;
-	bool is_over; /* the other process is gone */
 	uint32_t n_unlinked;
 	struct {
 		uint32_t slot;
@@ -191,8 +190,10 @@ void takeover_on_its_way(struct worker *w, const struct server *s, int by)
 
 void takeover_came(struct worker *w, struct server *s, const struct share_pool *share)
 {
-	if (s->is_told)
+	if (s->is_told) {
+		s->is_told = w->takeover != NULL; /* else that take-over is over */
 		return;
+	}
 	s->is_told = w->takeover != NULL && tell_place(w, share, PLACE_CAME);
 	takeover_on_its_way(w, s, -1); /* if it was told, when that is taken in */
 }
@@ -327,7 +328,7 @@ static void on_sweep(void *ctx, struct wheel_timer *timer)
 
 bool takeover_rations(const struct worker *w)
 {
-	return w->takeover != NULL && !w->takeover->is_over;
+	return w->takeover != NULL;
 }
 
 static void drop_held_back(struct takeover *t)
@@ -340,13 +341,27 @@ static void drop_held_back(struct takeover *t)
 	}
 }
 
+static void forget_granted(struct worker *w, struct pool *p)
+{
+	(void)w;
+	p->granted = 0;
+}
+
+/* As if nothing had been, but that nobody is accepted. What is on its way forgets on arrival. */
 static void end_of_the_other(struct worker *w)
 {
+	struct list *it;
+
 	if (w->takeover == NULL)
 		return;
-	w->takeover->is_over = true;
-	w->takeover->clients_go = false;
-	wheel_del(&w->wheel, &w->takeover->sweep);
+	takeover_free(w);
+	list_foreach (it, &w->servers) {
+		struct server *s = list_entry(it, struct server, link);
+
+		if (s->state != SERVER_MOVING)
+			s->is_told = false;
+	}
+	each_pool(w, forget_granted);
 	dispatch_look(w);
 }
 
@@ -357,7 +372,7 @@ void takeover_begin(struct worker *w, const struct tell_leave *t)
 	if (t->is_over || w->takeover != NULL)
 		return;
 	w->takeover = calloc(1, sizeof *w->takeover);
-	worker_stop_listening(w, false);
+	worker_pause_listening(w);
 	if (w->takeover == NULL) {
 		log_error(w->log, "no client goes on to the new process", "reason=memory");
 		return;

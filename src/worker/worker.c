@@ -234,6 +234,14 @@ void worker_start_listening(struct worker *w)
 	}
 }
 
+void worker_pause_listening(struct worker *w)
+{
+	for (uint32_t i = 0; i < w->n_listeners; i++) {
+		listener_free(w->listeners[i].listener);
+		w->listeners[i].listener = NULL;
+	}
+}
+
 /*
  * The descriptors are closed at the end of the process. Till then whoever connects is refused at
  * once, instead of waiting in a backlog that nobody looks at; but a service manager's socket, or
@@ -241,11 +249,10 @@ void worker_start_listening(struct worker *w)
  */
 void worker_stop_listening(struct worker *w, bool refuse)
 {
-	for (uint32_t i = 0; i < w->n_listeners; i++) {
-		listener_free(w->listeners[i].listener);
+	worker_pause_listening(w);
+	for (uint32_t i = 0; i < w->n_listeners; i++)
 		if (refuse && !w->listeners[i].listen.is_passed)
 			(void)shutdown(w->listeners[i].listen.fd, SHUT_RD);
-	}
 	w->n_listeners = 0;
 }
 

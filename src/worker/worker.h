@@ -169,8 +169,10 @@ void worker_slot_give(struct worker *w, uint32_t slot);
 /* Exchange the client's slot for this one. False: it is another's, or there is none such. */
 bool worker_slot_move(struct worker *w, struct client *c, uint32_t slot);
 void worker_slots_release(struct worker *w); /* none is kept any more */
-/* Accept, if that was not begun when the worker was made (shared.opens_nothing). */
+/* Accept, if that was not begun when the worker was made (shared.opens_nothing), or paused. */
 void worker_start_listening(struct worker *w);
+/* Accept no more for now: who connects is left to who shares the sockets. */
+void worker_pause_listening(struct worker *w);
 /* Accept no more. refuse: who connects is refused at once, else left to who shares the sockets. */
 void worker_stop_listening(struct worker *w, bool refuse);
 

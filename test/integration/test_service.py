@@ -136,6 +136,23 @@ def test_a_process_that_takes_over_becomes_the_main_one(site, manager):
     manager.wait("STOPPING=1")
 
 
+def test_the_old_process_is_the_main_one_again_when_the_new_one_dies(site, manager):
+    p = watched(site, manager, settings={**SETTINGS, "pool_mode": "session"}).start()
+    s = Succession(p)
+    manager.wait("READY=1")
+    with p.raw() as stays:
+        stays.query("SELECT 1").check()
+        old = s.replace()
+        manager.wait(f"MAINPID={s.pid}")
+        os.kill(s.pid, signal.SIGKILL)
+        manager.wait(f"MAINPID={old}")
+        assert manager.wait("READY=1")[1].startswith("STATUS=Accepting connections")
+        s.pids.append(old)
+        assert stays.value("SELECT 1") == "1"
+    s.stop()
+    manager.wait("STOPPING=1")
+
+
 def install(source, path):
     """As a package manager does: the new file takes the old one's name."""
     shutil.copy(source, f"{path}.new")

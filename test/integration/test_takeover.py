@@ -1,6 +1,7 @@
 """Another process takes over from the running one: nobody notices (pgweir --takeover)."""
 import contextlib
 import os
+import random
 import select
 import signal
 import threading
@@ -319,8 +320,9 @@ def test_pinned_client_is_ended_at_takeover_timeout(succession):
         assert client.read_message().fields()["C"] == "57P01"
 
 
-def test_clients_that_are_left_go_on_when_the_new_process_is_gone(succession):
-    s = succession()
+def test_the_old_process_serves_again_when_the_new_one_is_killed(succession):
+    s = succession(settings={"unix_socket_dir": "{folder}", "pidfile": "{folder}/pid"})
+    ready = f"http://127.0.0.1:{s.daemon.stats_port}/readyz"
     with s.daemon.raw() as pinned, s.daemon.raw() as large, s.daemon.raw() as idle:
         pinned.query("CREATE TEMP TABLE mine AS SELECT 7 AS x; LISTEN news").check()
         large.run(pgwire.parse("s", f"SELECT '{'x' * 70000}'") + pgwire.SYNC).check()
@@ -336,8 +338,57 @@ def test_clients_that_are_left_go_on_when_the_new_process_is_gone(succession):
             large.query("NOTIFY news").check()
             assert pinned.read_message().kind == "A"
             time.sleep(0.2)  # it goes to nobody
+        with s.daemon.raw() as new, s.daemon.connect(host=s.daemon.folder) as by_file:
+            assert new.value("SELECT 1") == "1"
+            assert value(by_file, "SELECT 1") == 1
+            with urllib.request.urlopen(ready, timeout=10) as answer:
+                assert answer.status == 200
+            with open(f"{s.daemon.folder}/pid", encoding="utf-8") as f:
+                assert int(f.read()) == old
+            s.pids.append(old)
+            assert s.replace() == old  # another one may take over
+            assert new.value("SELECT 2") == "2"
+            assert pinned.value("SELECT x FROM mine") == "7"
+    s.wait_ended(old)
+
+
+def test_the_new_process_may_be_killed_at_any_time(succession):
+    """Who stays does not notice, whoever comes is served, and the pool is never over its size."""
+    s = succession(settings={"default_pool_size": 3})
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    rand = random.Random(seed)
+    with s.daemon.raw() as pinned:
+        pinned.query("CREATE TEMP TABLE mine AS SELECT 7 AS x").check()
+        for _ in range(10):
+            with s.daemon.raw() as idle:
+                idle.query("SELECT 1").check()
+                old = s.replace()
+                time.sleep(rand.choice([0, rand.uniform(0, 0.05), rand.uniform(0, 1.5)]))
+                os.kill(s.pid, signal.SIGKILL)
+                s.wait_ended(s.pid)
+                s.pids.append(old)
+            clients = [s.daemon.connect() for _ in range(6)]
+            for conn in clients * 2:
+                assert value(conn, "SELECT 1") == 1
+            for conn in clients:
+                conn.close()
+            assert len([r for r in s.daemon.show("SERVERS") if r["database"] == "app"]) <= 3
+            assert pinned.value("SELECT x FROM mine") == "7"
+    s.wait_ended(s.replace())
+
+
+def test_the_old_process_serves_nobody_when_the_new_one_is_told_to_end(succession):
+    s = succession()
+    with s.daemon.raw() as pinned:
+        pinned.query("CREATE TEMP TABLE mine AS SELECT 7 AS x").check()
+        old = s.replace()
+        os.kill(s.pid, signal.SIGQUIT)
+        s.wait_ended(s.pid)
+        with pytest.raises(OSError):
+            s.daemon.raw()
+        assert pinned.value("SELECT x FROM mine") == "7"
         assert proc.is_alive(old)
-    s.pids.pop()
     s.wait_ended(old)
     s.daemon.process.wait(20)
     s.daemon.forget()

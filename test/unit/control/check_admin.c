@@ -216,6 +216,28 @@ START_TEST(ending_waits_for_clients)
 }
 END_TEST
 
+START_TEST(ending_of_a_drain_is_called_off)
+{
+	struct ending e;
+
+	begin(&e);
+	ck_assert(!ending_go_on(&e));
+	atomic_store(&w.sh.n_clients, 1);
+	ending_drain(&e, 50000);
+	ck_assert(ending_go_on(&e));
+	atomic_store(&w.sh.n_clients, 0);
+	for (unsigned i = 0; i < 10; i++)
+		world_turn(&w, 20000);
+	ck_assert_uint_eq(n_stopping, 0);
+	ending_drain(&e, 50000);
+	world_turn_until(&w, n_stopping == 1);
+	ck_assert(!ending_go_on(&e)); /* too late */
+	ending_worker_stopped(&e);
+	ending_worker_stopped(&e);
+	ending_fini(&e);
+}
+END_TEST
+
 START_TEST(ending_waits_for_servers)
 {
 	struct ending e;
@@ -280,6 +302,7 @@ int main(void)
 	tcase_add_test(tc, number_of_databases_is_bounded);
 	tcase_add_test(tc, answers_of_all_workers_are_summed);
 	tcase_add_test(tc, ending_waits_for_clients);
+	tcase_add_test(tc, ending_of_a_drain_is_called_off);
 	tcase_add_test(tc, ending_waits_for_servers);
 	tcase_add_test(tc, second_request_ends_at_once);
 	tcase_add_test(tc, a_worker_that_ends_by_itself_ends_all);

@@ -352,6 +352,21 @@ START_TEST(last_client_of_one_that_has_ended_is_not_lost)
 }
 END_TEST
 
+START_TEST(its_successor_says_that_it_ends)
+{
+	struct rd in;
+	uint8_t what;
+
+	hear_ready();
+	predecessor_free(old);
+	old = NULL;
+	do
+		what = heard(&in);
+	while (what != 0 && what != TAKEOVER_LEAVES);
+	ck_assert_int_eq(what, TAKEOVER_LEAVES);
+}
+END_TEST
+
 START_TEST(places_of_unknown_pools_count_for_nothing)
 {
 	say_place(TAKEOVER_PLACE, "one", "10.9.9.9:1");
@@ -413,6 +428,7 @@ int main(void)
 	tcase_add_test(tc, server_comes_with_its_place);
 	tcase_add_test(tc, client_without_its_socket_is_none);
 	tcase_add_test(tc, last_client_of_one_that_has_ended_is_not_lost);
+	tcase_add_test(tc, its_successor_says_that_it_ends);
 	tcase_add_test(tc, places_of_unknown_pools_count_for_nothing);
 	tcase_add_test(tc, nonsense_does_no_harm);
 	return unit_run("predecessor", tc);

@@ -21,7 +21,8 @@ static int meeting = -1;  /* where the new process comes to */
 static int asker = -1;    /* who has asked */
 static int next_end = -1; /* the new process's */
 static long passed_on_to;
-static unsigned n_leave, n_granted;
+static unsigned n_leave, n_granted, n_serve, n_taken_back;
+static bool is_too_late;
 
 /* --- the new process: it gives its socket to the test, and waits for its end --- */
 
@@ -82,6 +83,7 @@ static void on_tell(void *arg, uint32_t worker, struct mail *m)
 	(void)arg;
 	n_leave += m->kind == TELL_LEAVE;
 	n_granted += m->kind == TELL_PLACE && worker == 1;
+	n_serve += m->kind == TELL_COUNTED;
 	free(m);
 }
 
@@ -98,10 +100,19 @@ static void on_passed_on(void *arg, long pid)
 	passed_on_to = pid;
 }
 
+static bool on_taken_back(void *arg)
+{
+	(void)arg;
+	n_taken_back++;
+	return !is_too_late;
+}
+
 static void begin(void)
 {
-	struct takeover_conf tc = {
-		.env = &world.env, .socket = give_socket, .passed_on = on_passed_on};
+	struct takeover_conf tc = {.env = &world.env,
+		.socket = give_socket,
+		.passed_on = on_passed_on,
+		.taken_back = on_taken_back};
 
 	strcpy(folder + sizeof folder - 7, "XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(folder));
@@ -117,7 +128,8 @@ static void begin(void)
 	tc.listen_fd = asking;
 	ck_assert_int_eq(takeover_new(&tc, &handing), OK);
 	passed_on_to = 0;
-	n_leave = n_granted = 0;
+	n_leave = n_granted = n_serve = n_taken_back = 0;
+	is_too_late = false;
 }
 
 static void close_if_open(int *fd)
@@ -403,6 +415,75 @@ START_TEST(one_take_over_at_a_time)
 }
 END_TEST
 
+/* It serves; then its end of the talk is closed. */
+static void serve_and_fall_silent(int *alive)
+{
+	n_leave = 0;
+	start_next(alive);
+	say("R\1", 2);
+	world_turn_until(&world, n_leave == 2);
+	close_if_open(&next_end);
+	world_turn_until(&world, n_leave == 4); /* all places are ours */
+}
+
+START_TEST(process_that_dies_after_it_has_served_is_replaced)
+{
+	int alive;
+
+	for (unsigned i = 1; i <= 3; i++) { /* and another one may take over */
+		serve_and_fall_silent(&alive);
+		ck_assert(is_silent(meeting)); /* it may live */
+		ck_assert_uint_eq(n_taken_back, i - 1);
+		close(alive);
+		world_turn_until(&world, n_serve == 2 * i);
+		ck_assert_uint_eq(n_taken_back, i);
+		close_if_open(&asker);
+	}
+	start_next(&alive);
+	say("R\1", 2);
+	post_counted(); /* counted anew */
+	ck_assert(is_silent(next_end));
+	post_counted();
+	{
+		struct rd in;
+
+		ck_assert_int_eq(hear(next_end, &in), TAKEOVER_COUNTED);
+	}
+	close(alive);
+}
+END_TEST
+
+START_TEST(process_that_was_told_to_end_is_not_replaced)
+{
+	int alive;
+
+	n_leave = 0;
+	start_next(&alive);
+	say("R\1", 2);
+	say("Q", 1);
+	world_turn_until(&world, n_leave == 2);
+	close_if_open(&next_end);
+	close(alive);
+	world_turn_until(&world, n_leave == 4);
+	ck_assert(is_silent(meeting));
+	ck_assert_uint_eq(n_taken_back, 0);
+	ck_assert_uint_eq(n_serve, 0);
+}
+END_TEST
+
+START_TEST(nobody_is_accepted_when_it_is_too_late)
+{
+	int alive;
+
+	is_too_late = true;
+	serve_and_fall_silent(&alive);
+	close(alive);
+	world_turn_until(&world, n_taken_back == 1);
+	ck_assert(is_silent(meeting));
+	ck_assert_uint_eq(n_serve, 0);
+}
+END_TEST
+
 START_TEST(nonsense_of_the_new_process_does_no_harm)
 {
 	uint8_t record[64];
@@ -412,7 +493,7 @@ START_TEST(nonsense_of_the_new_process_does_no_harm)
 	start_next(&alive);
 	say("R\1", 2);
 	for (unsigned n = 0; n < 3000; n++) {
-		static const uint8_t kinds[] = "RYKHLPENCVGOFMBU?";
+		static const uint8_t kinds[] = "RYKHLPENCVGOFMBUQ?";
 		size_t len = 1 + n % sizeof record;
 
 		for (size_t i = 0; i < len; i++) {
@@ -445,6 +526,9 @@ int main(int argc, char **argv)
 	tcase_add_test(tc, process_that_ends_before_it_serves_changes_nothing);
 	tcase_add_test(tc, wrong_requests_are_refused);
 	tcase_add_test(tc, one_take_over_at_a_time);
+	tcase_add_test(tc, process_that_dies_after_it_has_served_is_replaced);
+	tcase_add_test(tc, process_that_was_told_to_end_is_not_replaced);
+	tcase_add_test(tc, nobody_is_accepted_when_it_is_too_late);
 	tcase_add_test(tc, nonsense_of_the_new_process_does_no_harm);
 	return unit_run("takeover", tc);
 }
