@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 """Count the system calls that pgweir makes for a transaction, with strace, and hold them against what
-they may be at most. On the epoll engine, one worker, bench/drive.c in front, bench/fakepg.c behind.
+they may be at most. One worker on each engine, bench/drive.c in front, bench/fakepg.c behind. With
+io_uring a turn of the loop, which SHOW WORKERS counts, is to be one call.
 
 The last line tells how many cases are within their bounds.
 """
 import argparse
+import itertools
 import os
 import re
 import subprocess
@@ -17,12 +19,15 @@ import contenders  # noqa: E402  pylint: disable=wrong-import-position
 import pgwire  # noqa: E402  pylint: disable=wrong-import-position
 import rig  # noqa: E402  pylint: disable=wrong-import-position
 from rawclient import RawClient  # noqa: E402  pylint: disable=wrong-import-position
+from tools import uring  # noqa: E402  pylint: disable=wrong-import-position
 
 TRANSACTIONS = 3000
 POOL = 20
 CLIENTS = (1, 16, 100)  # a lone one; those that have a server each; those that stand in line
 AT_MOST = {1: 6.0, 16: 4.2, 100: 4.2}
 BATCHED_AT_MOST = {1: 6.0, 16: 2.6, 100: 2.6}  # where the sends of a turn go with one io_submit
+URING_AT_MOST = {1: 2.0, 16: 0.6, 100: 0.6}
+TURN_AT_MOST = 1.02  # of io_uring_enter
 SLACK = 0.1  # for what comes by the clock, of which a busy machine has more for a transaction
 MEGABYTES = 32
 PER_MEGABYTE = 40  # calls; a relay that moves 64 KiB at a time needs 32
@@ -38,6 +43,26 @@ def worker_thread(pid):
             if f.read() == "worker-0\n":
                 return tid
     return str(pid)  # not pgweir's
+
+
+class Counted:  # pylint: disable=too-few-public-methods
+    """What a contender is besides, to be asked."""
+
+    def turns(self):
+        """Of the worker's loop, ever."""
+        with RawClient(self.port) as client:
+            client.login(contenders.USER, database="pgweir")
+            shown = client.query("SHOW WORKERS").check()
+            at = [name for name, _ in shown.columns].index("turns")
+            return sum(int(row[at]) for row in shown.rows)
+
+
+class OnEpoll(Counted, contenders.Pgweir):
+    more = contenders.Pgweir.more + f"admin_users = {contenders.USER}\n"
+
+
+class OnUring(Counted, contenders.PgweirUring):
+    more = contenders.PgweirUring.more + f"admin_users = {contenders.USER}\n"
 
 
 class NotAllowed(Exception):
@@ -70,14 +95,23 @@ class Strace:
         return found
 
 
-def count(path, pgweir, mode, clients):
-    """Calls and errors for each transaction, by call."""
+def count(path, pgweir, mode, clients, look=lambda: None):
+    """Calls and errors for each transaction, by call. `look` is called before and after."""
     with rig.Drive(path, pgweir.target, clients, mode) as drive:
         drive.order(f"count {10 * clients + 200}")  # servers are open, statements known
+        look()
         strace = Strace(worker_thread(pgweir.pid), f"{path}/strace")
         drive.order(f"count {TRANSACTIONS}")
         counts = strace.stop()
+        look()
     return {name: [n / TRANSACTIONS for n in pair] for name, pair in counts.items()}
+
+
+def count_with_turns(path, pgweir, mode, clients):
+    """(What count returns, turns of the loop for each transaction)"""
+    turns = []
+    counts = count(path, pgweir, mode, clients, lambda: turns.append(pgweir.turns()))
+    return counts, (turns[1] - turns[0]) / TRANSACTIONS
 
 
 def count_rows(path, pgweir):
@@ -112,10 +146,19 @@ def judge_bulk(what, calls):
     return good
 
 
-def faults(counts, clients):
-    """What is above its bound."""
+def bounds(counts):
+    if "io_uring_enter" in counts:
+        return URING_AT_MOST
+    return BATCHED_AT_MOST if "io_submit" in counts else AT_MOST
+
+
+def faults(counts, turns, clients):
+    """What is above its bound. `turns`: for each transaction."""
+    a_turn = counts.get("io_uring_enter", [0])[0] / turns
     total = sum(calls for calls, _ in counts.values())
-    at_most = (BATCHED_AT_MOST if "io_submit" in counts else AT_MOST)[clients]
+    at_most = bounds(counts)[clients]
+    if a_turn > TURN_AT_MOST:
+        yield f"{a_turn:.2f} io_uring_enter for each turn, at most {TURN_AT_MOST}"
     if total > at_most + SLACK:
         yield f"{total:.2f} calls, at most {at_most}"
     for name, (calls, errors) in counts.items():
@@ -125,35 +168,45 @@ def faults(counts, clients):
             yield f"{errors:.2f} {name} for nothing"
 
 
-def judge(mode, clients, counts):
-    found = list(faults(counts, clients))
+def judge(what, clients, counts, turns):
+    found = list(faults(counts, turns, clients))
     told = ", ".join(f"{name} {calls:.2f}" for name, (calls, _) in
                      sorted(counts.items(), key=lambda item: -item[1][0]) if calls >= 0.005)
-    print(f"{'FAILED: ' if found else ''}{mode}, {clients} clients on {POOL} servers: "
+    print(f"{'FAILED: ' if found else ''}{what}, {clients} clients on {POOL} servers: "
           f"{sum(c for c, _ in counts.values()):.2f} ({told}){'; ' if found else ''}"
           f"{'; '.join(found)}", flush=True)
     return not found
+
+
+def count_all(kind, program):
+    """Whether each case is within its bounds."""
+    engine = "io_uring" if kind.is_uring else "epoll"
+    with rig.folder() as path, rig.fake_server(path) as back:
+        pgweir = kind(path, back, POOL, program)
+        try:
+            pgweir.start()
+            for mode, clients in itertools.product(rig.MODES, CLIENTS):
+                yield judge(f"{engine}: {mode}", clients,
+                            *count_with_turns(path, pgweir, mode, clients))
+            yield judge_bulk(f"{engine}: rows", count_rows(path, pgweir))
+            yield judge_bulk(f"{engine}: COPY FROM STDIN", count_copy(path, pgweir))
+        finally:
+            pgweir.stop()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("binary", metavar="PGWEIR")
-    args = parser.parse_args()
-    good = []
-    with rig.folder() as path, rig.fake_server(path) as back:
-        pgweir = contenders.Pgweir(path, back, POOL, os.path.abspath(args.binary))
-        try:
-            pgweir.start()
-            for mode in rig.MODES:
-                for clients in CLIENTS:
-                    good.append(judge(mode, clients, count(path, pgweir, mode, clients)))
-            good.append(judge_bulk("rows", count_rows(path, pgweir)))
-            good.append(judge_bulk("COPY FROM STDIN", count_copy(path, pgweir)))
-        except NotAllowed as e:
-            print(f"SKIPPED: SYSTEM CALLS ARE NOT COUNTED, for strace says: {e}")
-        finally:
-            pgweir.stop()
+    program = os.path.abspath(parser.parse_args().binary)
+    good, why_not = [], uring.why_not()
+    if why_not:
+        print(f"SKIPPED: NOT COUNTED ON io_uring: {why_not}")
+    try:
+        for kind in (OnEpoll,) if why_not else (OnEpoll, OnUring):
+            good += count_all(kind, program)
+    except NotAllowed as e:
+        print(f"SKIPPED: SYSTEM CALLS ARE NOT COUNTED, for strace says: {e}")
     print(f"{sum(good)} passed, {len(good) - sum(good)} failed")
     sys.exit(0 if all(good) else 1)
 
