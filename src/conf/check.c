@@ -177,8 +177,9 @@ void check_db(const struct conf *c, const struct conf_db *db, const struct findi
 		findings_add(
 			found, FINDING_NOTE, at, "zone has no effect: the global zone is not set");
 	if (db->routing && *conf_monitor_user(c, db) == '\0')
-		findings_add(found, FINDING_NOTE, at,
-			"routing has to ask the nodes who they are: set monitor_user");
+		findings_add(found, FINDING_WARNING, at,
+			"routing has to ask the nodes who they are: nobody is served without "
+			"monitor_user");
 	if (*db->password != '\0' && *db->user == '\0')
 		findings_add(found, FINDING_NOTE, at, "password has no effect without user");
 	if (c->auth_type == AUTH_TYPE_ANY && *db->user == '\0')

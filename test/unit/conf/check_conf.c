@@ -391,6 +391,33 @@ START_TEST(lines_of_eight_thousand_bytes_are_read)
 }
 END_TEST
 
+/* It would start, and let nobody in. */
+START_TEST(routing_without_a_user_to_ask_as_is_warned_of)
+{
+	static const char warned[] = "t.ini:2: app: routing has to ask the nodes who they are: ";
+	static const struct {
+		const char *db, *more;
+		bool is_warned;
+	} cases[] = {
+		{"host=h,i", "", true},
+		{"host=h,i", "monitor_user = m\n", false},
+		{"host=h,i monitor_user=m", "", false},
+		{"host=h,i user=u", "", false},
+		{"host=h,i routing=off", "", false},
+		{"host=h,i routing=shadow", "", true},
+		{"host=h", "", false},
+	};
+	char text[256];
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		snprintf(text, sizeof text, "[databases]\napp = %s\n[pgweir]\n%s", cases[i].db,
+			cases[i].more);
+		conf_free(fixture_conf(text));
+		ck_assert_int_eq(fixture_has(FINDING_WARNING, warned), cases[i].is_warned);
+	}
+}
+END_TEST
+
 START_TEST(settings_that_need_each_other_are_checked)
 {
 	static const struct {
@@ -441,7 +468,6 @@ START_TEST(traps_are_noted)
 {
 	conf_free(fixture_conf("[pgweir]\n[databases]\na=host=h,i\nb=password=x\n"));
 	ck_assert(fixture_has(FINDING_NOTE, "auth_file: not set: nobody can log in"));
-	ck_assert(fixture_has(FINDING_NOTE, "t.ini:3: a: routing has to ask"));
 	ck_assert(fixture_has(FINDING_NOTE, "t.ini:4: b: password has no effect without user"));
 	conf_free(fixture_conf("[pgweir]\nauth_type=any\n[databases]\na=host=h\nb=user=u\n"));
 	ck_assert(fixture_has(FINDING_NOTE, "t.ini:4: a: with auth_type any"));
@@ -684,6 +710,7 @@ int main(void)
 	tcase_add_test(tc, file_that_includes_itself_is_an_error);
 	tcase_add_test(tc, large_file_is_refused);
 	tcase_add_test(tc, lines_of_eight_thousand_bytes_are_read);
+	tcase_add_test(tc, routing_without_a_user_to_ask_as_is_warned_of);
 	tcase_add_test(tc, settings_that_need_each_other_are_checked);
 	tcase_add_test(tc, traps_are_noted);
 	tcase_add_test(tc, reload_keeps_what_needs_a_restart);
