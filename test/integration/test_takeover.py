@@ -587,3 +587,6 @@ def test_no_takeover_while_clients_are_waited_for(succession):
         client.query("CREATE TEMP TABLE mine ()").check()
         s.daemon.admin("SHUTDOWN WAIT_FOR_CLIENTS")
         assert "shutting down" in s.refused()
+    assert s.daemon.process.wait(20) == 0
+    s.daemon.forget()
+    s.pids.clear()
