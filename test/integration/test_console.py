@@ -1,6 +1,7 @@
 """The console: its tables have PgBouncer's columns, over both protocols."""
 import os
 import re
+import socket
 import subprocess
 
 import pgwire
@@ -215,6 +216,24 @@ def test_the_daemons_own_user_is_admin_over_the_unix_socket(site, user):
         assert psql("127.0.0.1", **proc.as_user()).returncode != 0
         if os.geteuid() == 0:  # then the daemon has another user
             assert psql(p.folder).returncode != 0
+
+
+def test_fds_gives_no_socket_and_no_key_away(site):
+    """As an admin over the unix socket, to whom PgBouncer sends a descriptor beside each row."""
+    with site.pgweir(settings={"unix_socket_dir": "{folder}"}) as p, p.raw() as client, \
+            RawClient(p.port, p.folder) as console:
+        client.query("SELECT 1").check()
+        console.login("admin", p.passwords["admin"], "pgweir")
+        console.send(pgwire.query("SHOW FDS"))
+        data, anew = b"", 1 + 4 + 1  # ReadyForQuery ends it
+        while not data[-anew:].startswith(b"Z"):
+            more, descriptors, flags, _ = console.sock.recvmsg(65536, socket.CMSG_SPACE(64))
+            assert more and descriptors == [] and not flags & socket.MSG_CTRUNC
+            data += more
+        rows = [r for r in p.show("FDS") if r["task"] in ("client", "server")]
+        assert {r["task"] for r in rows} == {"client", "server"}
+        for r in rows:
+            assert r["password"] is r["scram_client_key"] is r["scram_server_key"] is None
 
 
 def test_anybody_is_admin_where_anybody_comes_in(site):
