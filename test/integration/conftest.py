@@ -45,7 +45,7 @@ def pytest_configure(config):
 
 # Run on the other engine as well: what moves bytes, ends connections, hands them over.
 ENGINES = ("test_basics", "test_cancel", "test_copy", "test_limits", "test_many_clients",
-           "test_pipeline", "test_tls", "test_vanish")
+           "test_pipeline", "test_takeover", "test_tls", "test_vanish")
 NODES = ("test_consistency", "test_failover", "test_promotion", "test_routing", "test_switchover",
          "test_topology")
 
