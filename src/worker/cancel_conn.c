@@ -257,11 +257,16 @@ enum status cancel_conn_to_server(
 	return OK;
 }
 
+/* Nothing is left that the request could end: who has brought it need not wait for its way. */
 void cancel_conn_server_gone(struct worker *w, struct server *s)
 {
-	(void)w;
-	if (s->cancel != NULL)
-		forget_server(s->cancel);
+	struct cancel *x = s->cancel;
+
+	if (x == NULL)
+		return;
+	forget_server(x);
+	cancel_conn_tell(w, &x->from, CANCEL_SERVED);
+	x->from = nobody;
 }
 
 /* --- to a peer --- */
