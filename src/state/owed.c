@@ -111,6 +111,21 @@ void owed_hide_head(struct owed *q, uint16_t tag)
 	q->n_client--;
 }
 
+void owed_hide_client(struct owed *q, uint16_t tag)
+{
+	for (uint32_t i = 0; i < q->n; i++) {
+		struct owed_entry *e = owed_at(q, i);
+
+		if (e->who != OWED_CLIENT)
+			continue;
+		e->who = OWED_HIDDEN;
+		e->query = 0;
+		if (owed_ends_in_ready(e->kind))
+			e->tag = tag;
+	}
+	q->n_client = 0;
+}
+
 static enum owed_step step_of(const struct owed_entry *e)
 {
 	return e->who == OWED_HIDDEN ? OWED_DROP : OWED_PASS;

@@ -136,6 +136,12 @@ enum owed_step owed_on_reply(struct owed *q, char type, bool *ends);
 void owed_hide_head(struct owed *q, uint16_t tag);
 
 /*
+ * All that is the client's is ours from now on: nothing of it is told, nobody is told of its
+ * CommandCompletes. tag: for what ends in ReadyForQuery.
+ */
+void owed_hide_client(struct owed *q, uint16_t tag);
+
+/*
  * Walk over complete messages at `data` that go to the client as they are, for as long as the heads
  * are the client's and entries with tag 0 end; those are taken off. Returns how many bytes: behind
  * them stands one that owed_on_reply has to see, is not complete, or whose length field is above

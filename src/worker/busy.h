@@ -28,6 +28,7 @@
 #include "worker/dbase.h"
 
 struct client;
+struct confirm;
 struct defaults;
 struct effects;
 struct hold;
@@ -43,8 +44,9 @@ enum client_moves {
 	MOVES_NOT,     /* it stays where it begins */
 	MOVES_CHOSEN,  /* it is to begin on a replica */
 	MOVES_SHADOW,  /* routing = shadow: it would be on one, and is on the primary */
-	MOVES_REPLICA, /* it is there */
 	MOVES_DONE,    /* it has left it, for the primary alone */
+	MOVES_REPLICA, /* it is there */
+	MOVES_BOUND,   /* it is there for good, for it has one snapshot: its errors are confirmed */
 };
 
 /*
@@ -102,6 +104,7 @@ struct busy {
 	struct effects *bound;          /* of the statement bound last, until it is executed */
 	struct signals *signals;        /* of the unit that is next, or under way; or NULL */
 	struct defaults *defaults;      /* that its transaction changes; NULL: none */
+	struct confirm *confirm;        /* its replica's error is asked about, or was; or NULL */
 	uint64_t lost_us; /* the present unit, a read, was lost with its primary then; 0: not */
 	uint64_t wait_begun_us; /* how long its unit waits already */
 	uint64_t wait_since_us; /* … for that cause; 0: it does not wait */
@@ -122,6 +125,7 @@ struct busy {
 	bool unnamed_parsed;  /* the series under way has parsed the unnamed statement */
 	bool unit_retained;   /* the units under way are kept for replay */
 	bool holding;         /* … and nothing of the present one's answer was passed on */
+	bool confirming;      /* its replica's error is asked of the primary: confirm.h */
 	bool wants_pin;       /* it stands in the pool's pin_line: max_pinned is met */
 	bool waits_fresh;     /* its unit has no node yet: the next samples are waited for */
 	bool pin_counted;     /* it has a place in the budget of pins of `pin_pool` */

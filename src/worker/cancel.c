@@ -7,6 +7,7 @@
 #include "conf/conf.h"
 #include "proto/reply.h"
 #include "worker/cancel_conn.h"
+#include "worker/confirm.h"
 #include "worker/dispatch.h"
 
 #define KEY_TRIES 8u /* keys that are made until one is not taken already */
@@ -174,6 +175,10 @@ static bool cancel_victim(struct worker *w, const struct tell_cancel *t)
 
 	if (c == NULL)
 		return search_on(w, t);
+	if (c->busy->confirming) {
+		confirm_cancel(w, c);
+		return false;
+	}
 	if (c->state == CLIENT_WAITING) {
 		dispatch_cancel(w, c);
 		return false;

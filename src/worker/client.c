@@ -17,6 +17,7 @@
 #include "worker/activity.h"
 #include "worker/admit.h"
 #include "worker/ask.h"
+#include "worker/confirm.h"
 #include "worker/dispatch.h"
 #include "worker/external.h"
 #include "worker/handover.h"
@@ -526,6 +527,8 @@ static void client_end(struct worker *w, struct client *c, enum client_end why, 
 	if (c->state == CLIENT_DERIVE)
 		external_client_gone(w, c);
 	dispatch_forget(w, c);
+	if (c->busy->confirm != NULL)
+		confirm_client_gone(w, c);
 	if (c->server != NULL)
 		loss_of_client(w, c);
 	if (c->busy->signals != NULL)

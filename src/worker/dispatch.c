@@ -149,6 +149,8 @@ static bool may_follow(const struct client *c)
 		return false;
 	if (s->owed.n_client == 0 && c->busy->sent_len == 0)
 		return true;
+	if (c->busy->moves == MOVES_BOUND) /* … or be asked about */
+		return moving_confirms(c) ? c->busy->unit_retained : c->busy->sent_len == 0;
 	if (c->busy->moves == MOVES_REPLICA) /* what runs there may have to run again */
 		return c->busy->holding && c->busy->unit_retained && moving_is_read(c);
 	if (c->txn == TXN_OPEN || c->txn == TXN_FAILED || pins_any(&c->busy->pins) ||

@@ -80,6 +80,7 @@ void entry_lost(struct worker *w, struct server *s, struct owed_entry e)
 	case OWED_TAG_REDIFF:
 	case OWED_TAG_WELCOME:
 	case OWED_TAG_BEGIN:
+	case OWED_TAG_CONFIRM:
 	case OWED_TAG_RESET:
 	case OWED_TAG_FLUSH:
 		break;
@@ -122,6 +123,7 @@ void entry_done(struct worker *w, struct owed_entry e)
 	case OWED_TAG_REDIFF:
 	case OWED_TAG_WELCOME:
 	case OWED_TAG_BEGIN:
+	case OWED_TAG_CONFIRM:
 	case OWED_TAG_RESET:
 	case OWED_TAG_FLUSH:
 		break;

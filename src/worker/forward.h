@@ -22,6 +22,7 @@ enum owed_tag {
 	OWED_TAG_FOUND,    /* hidden query: what has been set; ref is a struct found_note */
 	OWED_TAG_WELCOME,  /* hidden query: settings of a client that logs in */
 	OWED_TAG_BEGIN,    /* hidden query: the deferred BEGIN and what followed it */
+	OWED_TAG_CONFIRM,  /* hidden end of a unit whose error is asked about, see confirm.h */
 	OWED_TAG_RESET, /* hidden query: server_reset_query and the like; ROLLBACK of a client that
 			 * left
 			 */

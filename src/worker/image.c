@@ -35,10 +35,11 @@ static bool is_between_units(const struct client *c)
 
 static bool has_what_stays(const struct client *c)
 {
-	return c->replication || !notify_can_go(c) || pins_any(&c->busy->pins) ||
-	       c->busy->pin_counted || c->busy->savepoints != NULL || c->busy->bound != NULL ||
-	       c->busy->expected != NULL || c->busy->doubt_names != NULL || c->busy->doubt_all ||
-	       c->set.in_txn || c->set.current != c->set.committed ||
+	return c->replication || !notify_can_go(c) || c->busy->confirm != NULL ||
+	       pins_any(&c->busy->pins) || c->busy->pin_counted || c->busy->savepoints != NULL ||
+	       c->busy->bound != NULL || c->busy->expected != NULL ||
+	       c->busy->doubt_names != NULL || c->busy->doubt_all || c->set.in_txn ||
+	       c->set.current != c->set.committed ||
 	       (c->params != NULL && params_is_pending(c->params));
 }
 

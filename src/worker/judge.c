@@ -438,7 +438,7 @@ static enum status judge_simple(struct worker *w, struct client *c, struct rd bo
 /* Is the unit of a block that moves, or that may come to be one? */
 static bool may_move(const struct client *c)
 {
-	return c->db->moves || c->busy->moves == MOVES_REPLICA || c->busy->moves == MOVES_SHADOW ||
+	return c->db->moves || c->busy->moves >= MOVES_REPLICA || c->busy->moves == MOVES_SHADOW ||
 	       (c->txn == TXN_DEFERRED && c->db->conf != NULL && c->db->conf->routing);
 }
 

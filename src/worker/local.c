@@ -267,7 +267,8 @@ static bool read_lone_parse(const struct client *c, const uint8_t *data, struct 
 static bool answer_parse(struct worker *w, struct client *c, const uint8_t *data)
 {
 	bool in_block = c->txn == TXN_DEFERRED &&
-			c->busy->deferred->journal.n == 1; /* BEGIN, no SET LOCAL */
+			c->busy->deferred->journal.n == 1 && /* BEGIN, no SET LOCAL */
+			!c->busy->confirming;
 	struct stmt_name *name;
 	struct msg_parse m;
 	struct stmt *stmt;

@@ -22,6 +22,7 @@ libcore_a_SOURCES += \
 	src/worker/fit.c src/worker/fit.h \
 	src/worker/forward.c src/worker/forward.h \
 	src/worker/forward_bind.c src/worker/forward_parse.c src/worker/going.h \
+	src/worker/confirm.c src/worker/confirm.h \
 	src/worker/found_out.c src/worker/found_out.h \
 	src/worker/handover.c src/worker/handover.h \
 	src/worker/hold.c src/worker/hold.h \

@@ -7,6 +7,7 @@
 #include "worker/advanced.h"
 #include "worker/balance.h"
 #include "worker/cancel.h"
+#include "worker/confirm.h"
 #include "worker/dispatch.h"
 #include "worker/effects.h"
 #include "worker/fit.h"
@@ -54,7 +55,7 @@ void loss_run_elsewhere(struct worker *w, struct client *c, struct server *s, co
 	c->busy->canceled = server_is_canceled(s);
 	if (!c->busy->canceled)
 		count_elsewhere(w, c, s, why);
-	if (c->busy->moves == MOVES_REPLICA)
+	if (c->busy->moves >= MOVES_REPLICA)
 		moving_left(c, MOVED_FAILED);
 	balance_count_failure(w, s->pool, why);
 	if (c->busy->hold != NULL)
@@ -148,11 +149,7 @@ void loss_of_client(struct worker *w, struct client *c)
 		cancel_server(w, s);
 }
 
-/*
- * Errors of a server that is going, lacks something, is damaged, or replays what the transaction
- * reads: 55P03, too, for what READ ONLY locks is in the way of nothing but replay.
- */
-static bool is_servers_own(const char *sqlstate)
+bool loss_is_servers_own(const char *sqlstate)
 {
 	static const char *const classes[] = {"08", "40", "53", "55P03", "57P", "58", "XX"};
 
@@ -166,15 +163,21 @@ enum route_broken loss_count_broken(struct client *c, const struct server *s, co
 {
 	enum route_broken what = BROKEN_COUNT;
 
-	if (!s->in_recovery || (sqlstate != NULL && !is_servers_own(sqlstate)))
+	if (!s->in_recovery || (sqlstate != NULL && !loss_is_servers_own(sqlstate)))
 		return BROKEN_COUNT;
-	if (c->busy->unit_retained && !c->busy->holding)
+	if (c->busy->unit_retained && !c->busy->holding && c->busy->moves != MOVES_BOUND)
 		what = BROKEN_ANSWER;
 	else if (c->busy->block_read_only && c->busy->block_answered && c->txn == TXN_OPEN)
 		what = BROKEN_BLOCK;
 	if (what != BROKEN_COUNT)
 		dbase_count_broken(c->db, c->busy->route_counted, what);
 	return what;
+}
+
+enum route_broken loss_count_block(struct client *c)
+{
+	dbase_count_broken(c->db, c->busy->route_counted, BROKEN_BLOCK);
+	return BROKEN_BLOCK;
 }
 
 struct report loss_block_report(const char *sqlstate, char text[LOSS_TEXT_MAX])
@@ -274,6 +277,10 @@ void loss_of_server(struct worker *w, struct client *c, struct server *s, enum s
 	struct report r;
 
 	(void)why;
+	if (c->server == s)
+		c->server = NULL;
+	if (c->busy->confirm != NULL && confirm_lost(w, c, s))
+		return;
 	c->server = NULL;
 	c->busy->checking = false;
 	c->busy->seq_check = ADVANCED_UNKNOWN;

@@ -15,12 +15,21 @@ void loss_of_client(struct worker *w, struct client *c);
 void loss_of_server(struct worker *w, struct client *c, struct server *s, enum server_end why);
 
 /*
+ * Errors of a server that is going, lacks something, is damaged, or replays what the transaction
+ * reads: 55P03, too, for what READ ONLY locks is in the way of nothing but replay.
+ */
+COLD bool loss_is_servers_own(const char *sqlstate);
+
+/*
  * The client's unit, or its block, cannot go on on `s`, which is lost or has given this error
  * (NULL: lost). Is that one of the cases in which a client of a replica is told what a primary
  * would not have told? It is counted.
  */
 COLD enum route_broken loss_count_broken(
 	struct client *c, const struct server *s, const char *sqlstate);
+
+/* The same of a block's error that the primary does not give (confirm.h). */
+COLD enum route_broken loss_count_block(struct client *c);
 
 #define LOSS_TEXT_MAX 96u
 

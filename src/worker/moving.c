@@ -6,6 +6,7 @@
 #include "proto/frontend.h"
 #include "sql/txn_time.h"
 #include "state/settings_class.h"
+#include "worker/confirm.h"
 #include "worker/judge.h"
 #include "worker/link.h"
 #include "worker/loss.h"
@@ -72,9 +73,12 @@ bool moving_may_begin(const struct client *c)
 	return isolation <= ISOLATION_READ_COMMITTED;
 }
 
-bool moving_may_outlive(const struct client *c)
+/* Is the deferred block's snapshot one for all of it? plain: by default it is not. */
+static bool has_one_snapshot(const struct client *c, bool plain)
 {
-	return pick_isolation(c) <= ISOLATION_READ_COMMITTED;
+	enum sql_isolation isolation = pick_isolation(c);
+
+	return isolation > ISOLATION_READ_COMMITTED || (isolation == ISOLATION_UNSET && !plain);
 }
 
 static bool is_read_in(const struct client *c, bool read_only)
@@ -85,6 +89,11 @@ static bool is_read_in(const struct client *c, bool read_only)
 	return !c->busy->streaming &&
 	       (is_plain_read(&c->busy->unit) || is_idle_unit(&c->busy->unit)) &&
 	       !pick_asks_primary(c) && !pick_sees_others(c);
+}
+
+bool moving_confirms(const struct client *c)
+{
+	return is_read_in(c, true);
 }
 
 bool moving_is_read(const struct client *c)
@@ -300,14 +309,110 @@ static bool follow_read_only(
 	return true;
 }
 
+/*
+ * Effects of a statement that make no difference to what the block's other statements read, or that
+ * any server is given: settings of the session, prepared statements.
+ */
+static bool are_harmless(const struct sql_verdict *v)
+{
+	for (uint32_t i = 0; i < v->n_effects; i++) {
+		const struct sql_effect *e = &v->effects[i];
+		bool is_set = e->kind == EFFECT_SET && (e->flags & SQL_EFFECT_LOCAL) == 0;
+
+		if (!is_set && e->kind != EFFECT_DECLARE && e->kind != EFFECT_CLOSE &&
+			e->kind != EFFECT_CLOSE_ALL && e->kind != EFFECT_PREPARE &&
+			e->kind != EFFECT_EXECUTE && e->kind != EFFECT_DEALLOCATE)
+			return false;
+	}
+	return (v->flags & SQLV_LOST) == 0;
+}
+
+/* The text of a Query or Parse, or of the statement that a Bind names. */
+static bool text_of(
+	const struct client *c, const uint8_t *p, const struct frame *f, struct single *u)
+{
+	struct rd body = frame_body(p, f);
+	const struct stmt_name *name;
+	struct msg_parse parse;
+	struct msg_query query;
+	struct msg_bind bind;
+
+	if (f->type == FRONTEND_QUERY && frontend_read_query(body, &query) == OK) {
+		u->sql = query.sql;
+		u->sql_len = query.sql_len;
+		return true;
+	}
+	if (f->type == FRONTEND_PARSE && frontend_read_parse(body, &parse) == OK) {
+		u->sql = parse.sql;
+		u->sql_len = parse.sql_len;
+		return true;
+	}
+	if (f->type != FRONTEND_BIND ||
+		frontend_read_bind(body, (uint32_t)body.left, &bind) != OK || bind.stmt_len == 0 ||
+		(name = stmt_names_find(&c->names, bind.stmt)) == NULL)
+		return false;
+	u->sql = name->stmt->query;
+	u->sql_len = name->stmt->query_len;
+	return true;
+}
+
+/* Is all that the unit, which is not control of the block, has of effects harmless? */
+static bool is_harmless(struct worker *w, struct client *c, const uint8_t *data)
+{
+	bool parsed = false;
+	struct single u;
+	struct frame f;
+
+	for (uint32_t at = 0; at < c->busy->unit.len; at += f.total) {
+		if (frame_peek(data + at, c->busy->unit.len - at, FRAME_LEN_MAX, &f) != OK)
+			return false;
+		if (f.type != FRONTEND_QUERY && f.type != FRONTEND_PARSE && f.type != FRONTEND_BIND)
+			continue;
+		if (!text_of(c, data + at, &f, &u)) {
+			if (!parsed)
+				return false; /* a Bind of what was parsed before */
+			continue;
+		}
+		parsed = true;
+		(void)judge_word(w, c, u.sql, u.sql_len, &u.verdict);
+		if (!are_harmless(&u.verdict))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The next unit of a block that its snapshot binds: it stays, and the journal follows it as far as
+ * it can; behind what it cannot follow the primary is not asked any more. False: as moving_goes_on.
+ */
+static bool follow_bound(struct worker *w, struct client *c, const uint8_t *data)
+{
+	enum moved_cause why;
+	struct single u;
+
+	if (c->busy->confirming)
+		return confirm_goes_on(w, c);
+	if (moving_confirms(c) || (!c->busy->streaming && !c->busy->unit.has_effects))
+		return true;
+	if (!owed_is_empty(&c->server->owed) || c->busy->sent_len != 0)
+		return false;
+	if (read_control(w, c, data, &u, &why) ? !note_control(c, &u)
+					       : c->busy->streaming || !is_harmless(w, c, data))
+		bind_block(c);
+	return true;
+}
+
 bool moving_goes_on(struct worker *w, struct client *c, const uint8_t *data)
 {
-	struct server *s = c->server;
-	bool is_idle = owed_is_empty(&s->owed) && c->busy->sent_len == 0;
-	bool reads = c->txn == TXN_FAILED ? !c->busy->streaming && !c->busy->unit.has_effects
-					  : moving_is_read(c);
 	enum moved_cause why = MOVED_NODE;
+	struct server *s = c->server;
+	bool is_idle, reads;
 
+	if (c->busy->moves == MOVES_BOUND)
+		return follow_bound(w, c, data);
+	is_idle = owed_is_empty(&s->owed) && c->busy->sent_len == 0;
+	reads = c->txn == TXN_FAILED ? !c->busy->streaming && !c->busy->unit.has_effects
+				     : moving_is_read(c);
 	if (c->busy->block_read_only) {
 		if (!reads && !is_idle)
 			return false;
@@ -356,9 +461,9 @@ bool moving_begins(struct worker *w, struct client *c, const uint8_t *data)
 		c->busy->moves = MOVES_NOT;
 		return true;
 	}
-	if (pick_isolation(c) == ISOLATION_UNSET && !s->plain_isolation) {
-		c->busy->moves = MOVES_NOT; /* READ ONLY: its snapshot is of this replica alone */
-		return c->busy->block_read_only || begins_elsewhere(w, c);
+	if (has_one_snapshot(c, s->plain_isolation)) { /* READ ONLY: it is of this replica alone */
+		c->busy->moves = c->busy->block_read_only ? MOVES_BOUND : MOVES_NOT;
+		return c->busy->block_read_only ? follow_bound(w, c, data) : begins_elsewhere(w, c);
 	}
 	c->busy->moves = MOVES_REPLICA;
 	if (c->busy->block_read_only)
@@ -383,11 +488,15 @@ void moving_left(struct client *c, enum moved_cause why)
 {
 	struct deferred *d = c->busy->deferred;
 
-	PANIC_IF(c->busy->moves != MOVES_REPLICA);
+	PANIC_IF(c->busy->moves < MOVES_REPLICA);
 	d->failed = c->txn == TXN_FAILED;
 	if (d->op == OP_PUT)
 		journal_cut(&d->journal, d->op_len);
 	d->op = OP_NONE;
+	if (c->busy->moves == MOVES_BOUND) { /* not answered yet: it begins elsewhere */
+		c->busy->moves = MOVES_NOT;
+		return;
+	}
 	c->txn = TXN_DEFERRED;
 	c->busy->begin_sent = false;
 	c->busy->end_sent = EFFECT_NONE;
@@ -441,8 +550,10 @@ void moving_unit_ended(struct client *c, char status)
 	enum moving_op op = (enum moving_op)d->op;
 
 	d->op = OP_NONE;
-	if (c->busy->moves == MOVES_REPLICA)
+	if (c->busy->moves >= MOVES_REPLICA)
 		follow_journal(c, op, status == 'T');
+	if (c->busy->moves == MOVES_BOUND)
+		c->busy->holding = false; /* of what follows its first answer nothing is held */
 	if (status != 'I')
 		return;
 	journal_clear(&d->journal);
@@ -451,13 +562,6 @@ void moving_unit_ended(struct client *c, char status)
 
 /* --- routing = shadow --- */
 
-/* Is it one that a READ ONLY block's single snapshot keeps on its replica? */
-static bool has_one_snapshot(const struct client *c)
-{
-	return !moving_may_outlive(c) ||
-	       (pick_isolation(c) == ISOLATION_UNSET && !c->acc->plain_isolation);
-}
-
 /* As moving_begins and moving_goes_on have it; nothing is noted. */
 static bool shadow_stays(struct worker *w, struct client *c, const uint8_t *data)
 {
@@ -465,7 +569,7 @@ static bool shadow_stays(struct worker *w, struct client *c, const uint8_t *data
 	enum moved_cause why;
 	struct single u;
 
-	if (read_only && has_one_snapshot(c))
+	if (read_only && has_one_snapshot(c, c->acc->plain_isolation))
 		return true;
 	if (c->txn == TXN_FAILED) /* it has moved with the statement that failed */
 		return false;

@@ -17,6 +17,9 @@
  *   database that routes (ADR 0034). It is meant for replicas, so it stays whatever lag or
  *   time its reads show; and what its client sends to a replica by a hint binds it there for good.
  *
+ *   A READ ONLY block that has one snapshot (MOVES_BOUND) stays; its journal is followed all the
+ * same, for an error of its reads is asked of the primary (confirm.h).
+ *
  * Owns:    client.moves, and in client.deferred what concerns it.
  * Cost:    outside of such blocks, one branch a unit.
  */
@@ -30,14 +33,19 @@
 /* Is the judged unit one with which the client's deferred block begins on a replica? */
 bool moving_may_begin(const struct client *c);
 
-/*
- * The client's deferred READ ONLY block is to have a replica: may it outlive that? So it is as far
- * as the client has said; its server's default decides with moving_begins.
- */
-bool moving_may_outlive(const struct client *c);
-
 /* Is it one that runs on the replica where its block is? (Control of the block: moving_goes_on.) */
 bool moving_is_read(const struct client *c);
+
+/*
+ * A block that its snapshot binds to its replica (MOVES_BOUND): is the judged unit one whose error
+ * the primary can be asked about? Then it is kept until it is answered, and its answer passed on.
+ */
+bool moving_confirms(const struct client *c);
+
+static inline bool moving_is_bound(const struct client *c)
+{
+	return c->busy->moves == MOVES_BOUND && c->busy->block_answered;
+}
 
 /* Why the judged unit, which is no plain read, moves its block. */
 enum moved_cause moving_cause_of(const struct client *c);
@@ -68,7 +76,8 @@ void moving_shadow(struct worker *w, struct client *c, const uint8_t *data);
 static inline bool moving_retains(const struct client *c)
 {
 	return c->txn != TXN_FAILED && !c->busy->streaming &&
-	       (c->busy->holding || c->busy->sent_len == 0);
+	       (c->busy->moves == MOVES_BOUND ? moving_confirms(c)
+					      : c->busy->holding || c->busy->sent_len == 0);
 }
 
 /* Its server has been lost between two units: does that matter to nobody? */

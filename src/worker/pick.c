@@ -39,7 +39,7 @@ static inline const struct ask *asked(const struct client *c, struct ask *room)
 {
 	const struct ask *of_block = NULL;
 
-	if ((c->txn == TXN_DEFERRED || c->busy->moves == MOVES_REPLICA ||
+	if ((c->txn == TXN_DEFERRED || c->busy->moves >= MOVES_REPLICA ||
 		    c->busy->moves == MOVES_SHADOW) &&
 		c->busy->deferred != NULL)
 		of_block = &c->busy->deferred->ask;
@@ -426,7 +426,7 @@ struct pool *pick_pool(struct worker *w, struct client *c, enum choose_kind kind
 		on_replica && (kind == CHOOSE_READ_BLOCK ||
 				      (c->busy->moves == MOVES_DONE && pick_block_is_read_only(c)));
 	if (on_replica && !c->busy->force_primary &&
-		(kind == CHOOSE_TXN_READ || (c->busy->block_read_only && moving_may_outlive(c))))
+		(kind == CHOOSE_TXN_READ || c->busy->block_read_only))
 		c->busy->moves = MOVES_CHOSEN;
 	else if (c->busy->moves == MOVES_CHOSEN || c->busy->moves == MOVES_SHADOW)
 		c->busy->moves = MOVES_NOT;

@@ -13,6 +13,7 @@
 #include "proto/tag.h"
 #include "state/settings_class.h"
 #include "worker/advanced.h"
+#include "worker/confirm.h"
 #include "worker/effects.h"
 #include "worker/entry.h"
 #include "worker/fit.h"
@@ -31,6 +32,7 @@
 #include "worker/prepared.h"
 #include "worker/probe.h"
 #include "worker/queries.h"
+#include "worker/replayed.h"
 #include "worker/server_clean.h"
 #include "worker/sqlstmt.h"
 #include "worker/unit_end.h"
@@ -81,7 +83,7 @@ static void answer_synthetic(struct worker *w, struct server *s)
 			reply_put_parse_complete(&out);
 		else
 			reply_put_close_complete(&out);
-		if (s->client != NULL) {
+		if (s->client != NULL && !s->client->busy->confirming) {
 			pass_own(w, s->client, &out);
 			sqlstmt_large_gone(w, s->client);
 		}
@@ -171,6 +173,12 @@ static void hidden_ready(struct worker *w, struct server *s, struct owed_entry e
 	case OWED_TAG_BEGIN:
 		if (failed && s->client != NULL)
 			s->client->busy->deferred_failed = true;
+		if (s->client != NULL && s->client->busy->confirming)
+			confirm_hide(s);
+		break;
+	case OWED_TAG_CONFIRM:
+		if (s->client != NULL)
+			confirm_succeeded(w, s->client);
 		break;
 	case OWED_TAG_PROBE:
 		if (s->client != NULL && link_may_release(s->client, s))
@@ -357,6 +365,48 @@ static bool is_for_client(const struct owed_entry *e)
 	       (e->tag == OWED_TAG_SQL && e->no != SQLSTMT_BEFORE_QUERY);
 }
 
+/*
+ * Of a block that is bound to its replica by its snapshot: is the error, which stays unread, asked
+ * of the primary? What the node says of itself, and not of the statement, is not.
+ */
+static COLD bool error_waits(struct walk *k, const struct frame *f)
+{
+	struct server *s = k->s;
+	struct client *c = s->client;
+	const struct owed_entry *head = owed_head(&s->owed);
+	struct report r;
+
+	if (c == NULL || c->busy->moves != MOVES_BOUND || !s->in_recovery)
+		return false;
+	if (c->busy->confirming) { /* it was read on by somebody else */
+		conn_rx_pause(s->conn);
+		return true;
+	}
+	if (c->busy->confirm != NULL || c->busy->holding || head == NULL || !is_for_client(head) ||
+		head->tag == OWED_TAG_NAME_ERROR ||
+		report_read(frame_body(k->data + k->at, f), 'E', &r) != OK || report_is_fatal(&r) ||
+		loss_is_servers_own(r.sqlstate) || !runs_elsewhere(k->w, c, &r))
+		return false;
+	pass_run(k);
+	if (!confirm_begin(k->w, c, r.sqlstate))
+		return false;
+	c->db->stats.replays[replay_cause_of(r.sqlstate)]++;
+	conn_flush(c->conn);
+	return true;
+}
+
+/* The primary's answer to what is asked of it about a replica's error. */
+static COLD void confirm_came(struct walk *k, const struct report *r, size_t total)
+{
+	struct server *s = k->s;
+	bool ends;
+
+	confirm_failed(k->w, s->client, r->sqlstate);
+	(void)owed_on_reply(&s->owed, 'E', &ends);
+	drop_skipped(k->w, s);
+	skip(k, total);
+}
+
 static COLD void error_came(struct walk *k, const struct frame *f)
 {
 	struct worker *w = k->w;
@@ -364,7 +414,8 @@ static COLD void error_came(struct walk *k, const struct frame *f)
 	struct owed_entry *head = owed_head(&s->owed);
 	struct owed_entry e = head != NULL ? *head : (struct owed_entry){0};
 	struct client *c = s->client;
-	enum route_broken broken;
+	enum route_broken broken = BROKEN_COUNT;
+	enum confirm_verdict verdict;
 	char text[LOSS_TEXT_MAX];
 	enum owed_step step;
 	struct report r;
@@ -372,6 +423,11 @@ static COLD void error_came(struct walk *k, const struct frame *f)
 
 	if (report_read(frame_body(k->data + k->at, f), 'E', &r) != OK)
 		r.message = "malformed ErrorResponse";
+	if (c != NULL && c->busy->confirming && head != NULL && !report_is_fatal(&r) &&
+		(e.kind != OWED_QUERY || e.tag == OWED_TAG_CONFIRM)) {
+		confirm_came(k, &r, f->total);
+		return;
+	}
 	if (c != NULL && head != NULL && prepared_is_stale(w, s, &e, &r) &&
 		!(c->busy->holding && s->in_recovery) && prepared_may_resend(c, s, &e)) {
 		run_again(k, f->total);
@@ -415,9 +471,17 @@ static COLD void error_came(struct walk *k, const struct frame *f)
 		if (is_for_client(&e))
 			queries_failed(w, s, r.sqlstate);
 	}
-	broken =
-		c != NULL && is_for_client(&e) ? loss_count_broken(c, s, r.sqlstate) : BROKEN_COUNT;
-	if (broken == BROKEN_BLOCK && !report_has(&r, SQLSTATE_SERIALIZATION_FAILURE)) {
+	verdict = c != NULL ? confirm_take(c) : CONFIRM_NONE;
+	if (verdict == CONFIRM_STALE)
+		broken = loss_count_block(c);
+	else if (c != NULL && is_for_client(&e))
+		broken = loss_count_broken(c, s, r.sqlstate);
+	if (verdict == CONFIRM_CANCELED) {
+		skip(k, f->total);
+		r = report_of("ERROR", SQLSTATE_QUERY_CANCELED,
+			"canceling statement due to user request");
+		pass_report(w, c, &r);
+	} else if (broken == BROKEN_BLOCK && !report_has(&r, SQLSTATE_SERIALIZATION_FAILURE)) {
 		skip(k, f->total);
 		r = loss_block_report(r.sqlstate, text);
 		pass_report(w, c, &r);
@@ -755,6 +819,8 @@ static bool message_came(struct walk *k, const struct frame *f)
 		answer_synthetic(k->w, s);
 	}
 	if (f->type == BACKEND_ERROR_RESPONSE && there == f->total) {
+		if (error_waits(k, f))
+			return false;
 		error_came(k, f);
 		return s->state != SERVER_CLOSED;
 	}

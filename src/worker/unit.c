@@ -7,6 +7,7 @@
 #include "proto/frame.h"
 #include "proto/frontend.h"
 #include "worker/advanced.h"
+#include "worker/confirm.h"
 #include "worker/dispatch.h"
 #include "worker/forward.h"
 #include "worker/judge.h"
@@ -384,7 +385,8 @@ static bool is_lone_read(const struct client *c)
 /* A unit that has had no effect is kept until it is answered, so that it can run elsewhere. */
 static bool is_retained(const struct client *c)
 {
-	if (c->busy->moves == MOVES_REPLICA)
+	if (c->busy->moves >= MOVES_REPLICA &&
+		(c->busy->moves == MOVES_REPLICA || c->busy->block_answered))
 		return moving_retains(c);
 	if (c->busy->streaming || c->db->conf == NULL || !c->db->conf->routing ||
 		(c->busy->sent_len != 0 && !c->busy->unit_retained))
@@ -413,14 +415,15 @@ static void send_unit(struct feed *fd)
 	bool retained = is_retained(c);
 	enum status st;
 
-	if (!(c->busy->unit.flags & SQLV_REPLICA) && c->busy->moves != MOVES_REPLICA) {
+	if (!(c->busy->unit.flags & SQLV_REPLICA) && c->busy->moves < MOVES_REPLICA) {
 		c->busy->unit_writes = true;
 		notify_note_writer(fd->w, c);
 	}
 	if (c->busy->unit.flags & SQLV_NOTIFY)
 		c->busy->txn_notifies = true;
 	if (retained) {
-		c->busy->holding = c->busy->holding || c->busy->sent_len == 0;
+		c->busy->holding =
+			c->busy->holding || (c->busy->sent_len == 0 && !moving_is_bound(c));
 		c->busy->unit_retained = true;
 	}
 	if (c->txn == TXN_NONE && c->server->owed.n_client == 0)
@@ -521,7 +524,7 @@ static bool launch(struct feed *fd)
 	}
 	if (c->db->moves && c->server == NULL && !c->busy->streaming && begins_ahead(fd))
 		return true; /* what is left of it is judged anew */
-	if (c->busy->moves == MOVES_REPLICA && !moving_goes_on(fd->w, c, next_byte(fd)))
+	if (c->busy->moves >= MOVES_REPLICA && !moving_goes_on(fd->w, c, next_byte(fd)))
 		return stall(c);
 	if (c->server != NULL && c->busy->unit.flags & SQLV_USES_SEQ && c->busy->unit.runs &&
 		!c->busy->streaming && advanced_waits(fd->w, c, next_byte(fd)))
@@ -681,6 +684,10 @@ const uint8_t *unit_front(const struct worker *w, const struct client *c, size_t
 
 void unit_refuse(struct worker *w, struct client *c, const struct report *r)
 {
+	if (c->busy->confirming) {
+		confirm_refused(w, c, r);
+		return;
+	}
 	client_put_error(w, c, r);
 	if (c->busy->signals != NULL)
 		signals_over(w, c);

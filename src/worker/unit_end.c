@@ -81,7 +81,7 @@ static void end_txn(struct client *c, char status)
 
 	if (b->moves != MOVES_NOT)
 		moving_unit_ended(c, status);
-	if (c->txn == TXN_DEFERRED && b->deferred != NULL && b->moves != MOVES_REPLICA)
+	if (c->txn == TXN_DEFERRED && b->deferred != NULL && b->moves < MOVES_REPLICA)
 		journal_clear(&b->deferred->journal);
 	b->begin_sent = false;
 	b->block_answered = true;
@@ -161,8 +161,8 @@ void unit_end(struct worker *w, struct server *s, struct owed_entry e, char stat
 	count_unit(w, c, s);
 	leave_mark(w, c, s);
 	end_settings(w, c, status);
-	end_txn(c, status);
 	end_retained(c, &e);
+	end_txn(c, status);
 	b->force_primary = false;
 	b->lost_us = 0;
 	b->avoid_node = NODES_MAX;

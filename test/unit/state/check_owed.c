@@ -735,6 +735,29 @@ START_TEST(a_run_ends_where_something_is_to_be_seen)
 }
 END_TEST
 
+START_TEST(a_unit_that_is_hidden_tells_its_client_nothing)
+{
+	bool ends;
+
+	owe(OWED_QUERY, OWED_HIDDEN);
+	owed_head(&q)->tag = 3;
+	owe_all("PBES");
+	owe(OWED_PARSE, OWED_SYNTH);
+	owed_at(&q, 3)->query = 7;
+	owed_hide_client(&q, 5);
+	ck_assert_uint_eq(q.n_client, 0);
+	ck_assert_uint_eq(owed_head(&q)->tag, 3);
+	ck_assert_uint_eq(owed_at(&q, 3)->query, 0);
+	ck_assert_uint_eq(owed_at(&q, 3)->tag, 0);
+	ck_assert_uint_eq(owed_at(&q, 4)->tag, 5);
+	ck_assert_uint_eq(owed_at(&q, 5)->who, OWED_SYNTH);
+	for (const char *type = "Z12DDCZ"; *type != '\0'; type++)
+		ck_assert_int_eq(reply(*type, &ends), OWED_DROP);
+	ck_assert_uint_eq(q.n, 1);
+	ck_assert_uint_eq(q.n_client, 0);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("owed");
@@ -771,6 +794,7 @@ int main(void)
 	tcase_add_test(tc, a_full_queue_says_so);
 	tcase_add_test(tc, no_memory_changes_nothing);
 	tcase_add_test(tc, agrees_with_a_server_whatever_is_sent);
+	tcase_add_test(tc, a_unit_that_is_hidden_tells_its_client_nothing);
 	tcase_add_test(tc, a_run_is_what_passes_unseen);
 	tcase_add_test(tc, a_run_ends_where_something_is_to_be_seen);
 	return unit_run("owed", tc);

@@ -250,24 +250,74 @@ static void begin_read_only(void)
 
 START_TEST(a_read_only_block_may_outlive_its_replica_if_it_has_no_snapshot)
 {
+	static const uint8_t selects[] = "Q\0\0\0\15SELECT 1";
 	static const struct {
 		enum sql_isolation level;
-		bool may;
+		const char *by_default; /* of the client; NULL: the server's */
+		bool plain;             /* the server's is READ COMMITTED */
+		enum client_moves moves;
 	} levels[] = {
-		{ISOLATION_UNSET, true},
-		{ISOLATION_READ_UNCOMMITTED, true},
-		{ISOLATION_READ_COMMITTED, true},
-		{ISOLATION_REPEATABLE_READ, false},
-		{ISOLATION_SERIALIZABLE, false},
+		{ISOLATION_UNSET, NULL, true, MOVES_REPLICA},
+		{ISOLATION_UNSET, NULL, false, MOVES_BOUND},
+		{ISOLATION_READ_UNCOMMITTED, NULL, false, MOVES_REPLICA},
+		{ISOLATION_READ_COMMITTED, NULL, false, MOVES_REPLICA},
+		{ISOLATION_REPEATABLE_READ, NULL, true, MOVES_BOUND},
+		{ISOLATION_UNSET, "repeatable read", true, MOVES_BOUND},
 	};
 
+	begin_read_only();
+	c.server = &s;
+	owed_init(&s.owed);
+	s.in_recovery = true;
 	for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
+		c.txn = TXN_DEFERRED;
+		c.busy->moves = MOVES_CHOSEN;
+		c.busy->block_answered = false;
+		c.busy->unit.is_simple = true;
+		c.busy->unit.len = sizeof selects;
 		d.modes.isolation = levels[i].level;
-		ck_assert_int_eq(moving_may_outlive(&c), levels[i].may);
+		s.plain_isolation = levels[i].plain;
+		if (levels[i].by_default != NULL)
+			set("default_transaction_isolation", levels[i].by_default);
+		ck_assert(moving_begins(NULL, &c, selects));
+		ck_assert_int_eq(c.busy->moves, levels[i].moves);
+		ck_assert(!moving_is_bound(&c));
+		c.busy->block_answered = true;
+		ck_assert_int_eq(moving_is_bound(&c), levels[i].moves == MOVES_BOUND);
 	}
-	d.modes.isolation = ISOLATION_UNSET;
-	set("default_transaction_isolation", "repeatable read");
-	ck_assert(!moving_may_outlive(&c));
+}
+END_TEST
+
+START_TEST(of_what_may_have_an_effect_the_primary_is_not_asked)
+{
+	const struct unit plain = c.busy->unit;
+
+	c.txn = TXN_OPEN;
+	c.busy->moves = MOVES_BOUND;
+	c.busy->block_answered = true;
+	c.busy->block_read_only = true;
+	c.busy->unit.flags |= SQLV_TXN_TIME;
+	ck_assert(moving_confirms(&c) && moving_retains(&c));
+	c.busy->unit = (struct unit){.flags = 0}; /* Describe, say */
+	ck_assert(moving_confirms(&c) && moving_retains(&c));
+	c.busy->unit = plain;
+	c.busy->unit.flags = 0;
+	ck_assert(!moving_confirms(&c) && !moving_retains(&c));
+	c.busy->unit = plain;
+	c.busy->unit.pins = 1;
+	ck_assert(!moving_confirms(&c));
+	c.busy->unit = plain;
+	c.busy->unit.has_effects = true;
+	ck_assert(!moving_confirms(&c));
+	c.busy->unit = plain;
+	c.busy->unit.keeps_portal = true;
+	ck_assert(!moving_confirms(&c));
+	c.busy->unit = plain;
+	c.busy->streaming = true;
+	ck_assert(!moving_confirms(&c) && !moving_retains(&c));
+	c.busy->streaming = false;
+	c.txn = TXN_FAILED;
+	ck_assert(!moving_retains(&c));
 }
 END_TEST
 
@@ -339,7 +389,7 @@ START_TEST(a_read_only_block_is_bound_where_it_has_a_snapshot_by_default)
 	s.in_recovery = true;
 	c.busy->moves = MOVES_CHOSEN;
 	ck_assert(moving_begins(NULL, &c, NULL));
-	ck_assert_int_eq(c.busy->moves, MOVES_NOT);
+	ck_assert_int_eq(c.busy->moves, MOVES_BOUND);
 	s.plain_isolation = true;
 	c.busy->moves = MOVES_CHOSEN;
 	ck_assert(moving_begins(NULL, &c, NULL));
@@ -450,6 +500,7 @@ int main(void)
 	tcase_add_test(tc, portals_that_outlive_their_unit);
 	tcase_add_test(tc, which_loss_matters_to_nobody);
 	tcase_add_test(tc, a_read_only_block_may_outlive_its_replica_if_it_has_no_snapshot);
+	tcase_add_test(tc, of_what_may_have_an_effect_the_primary_is_not_asked);
 	tcase_add_test(tc, a_read_only_block_takes_its_reads_as_they_are_there);
 	tcase_add_test(tc, what_cannot_be_made_again_binds_a_read_only_block);
 	tcase_add_test(tc, a_block_that_is_bound_at_once_is_still_to_be_begun);
