@@ -7,6 +7,7 @@
  */
 #include "sql/lexer.h"
 
+#include <endian.h>
 #include <string.h>
 
 #include "sql/word.h"
@@ -483,14 +484,16 @@ void lexer_next(struct lexer *lx, struct token *t)
 }
 
 /* Length of the UTF-8 sequence at p, of which `left` bytes are there; 0 if it is not valid. */
-static size_t utf8_sequence(const uint8_t *p, size_t left)
+static inline size_t utf8_sequence(const uint8_t *p, size_t left)
 {
 	uint8_t low = 0x80, high = 0xbf; /* bounds of the second byte */
 	size_t n;
 
 	if (p[0] < 0xc2 || p[0] > 0xf4)
 		return 0;
-	n = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+	if (p[0] < 0xe0) /* most are */
+		return left >= 2 && (p[1] & 0xc0) == 0x80 ? 2 : 0;
+	n = p[0] < 0xf0 ? 3 : 4;
 	if (n > left)
 		return 0;
 	if (p[0] == 0xe0)
@@ -509,35 +512,33 @@ static size_t utf8_sequence(const uint8_t *p, size_t left)
 	return n;
 }
 
-/* Bytes, in steps of 8, before the step with a NUL or a byte >= 0x80. */
-static size_t ascii_prefix(const uint8_t *p, size_t len)
+/* How many of the first 8 bytes stand before a NUL or a byte >= 0x80. */
+static inline size_t ascii_prefix(const uint8_t *p)
 {
-	const uint8_t *start = p;
-	uint64_t eight;
+	uint64_t eight, found;
 
-	for (const uint8_t *end = p + (len & ~(size_t)7); p < end; p += sizeof eight) {
-		memcpy(&eight, p, sizeof eight);
-		/* a byte >= 0x80, or one that borrows when 1 is taken from it */
-		if (((eight | (eight - 0x0101010101010101u)) & 0x8080808080808080u) != 0)
-			break;
-	}
-	return (size_t)(p - start);
+	memcpy(&eight, p, sizeof eight);
+	eight = le64toh(eight);
+	/* a byte >= 0x80, or one that borrows when 1 is taken from it: the lowest is right */
+	found = (eight | (eight - 0x0101010101010101u)) & 0x8080808080808080u;
+	return found == 0 ? sizeof eight : (size_t)__builtin_ctzll(found) / 8;
 }
 
 enum text_bytes lexer_inspect(const char *text, size_t len, bool utf8)
 {
-	const uint8_t *p = (const uint8_t *)text;
+	const uint8_t *p = (const uint8_t *)text, *end = p + len;
 	enum text_bytes result = TEXT_ASCII;
 	size_t n;
 
-	for (size_t i = ascii_prefix(p, len); i < len; i += n) {
-		n = 1;
-		if (p[i] == 0)
-			return TEXT_BAD;
-		if (p[i] < 0x80)
+	for (; p < end; p += n) {
+		n = end - p >= 8 ? ascii_prefix(p) : (uint8_t)(*p - 1u) < 0x7f;
+		if (n != 0)
 			continue;
+		if (*p == 0)
+			return TEXT_BAD;
 		result = TEXT_HIGH;
-		if (utf8 && (n = utf8_sequence(p + i, len - i)) == 0)
+		n = utf8 ? utf8_sequence(p, (size_t)(end - p)) : 1;
+		if (n == 0)
 			return TEXT_BAD;
 	}
 	return result;

@@ -176,12 +176,32 @@ static inline bool may_be_called(const struct scan *s)
 	return *p != ',' && *p != '.' && *p != ')' && *p != '=' && *p != ';' && *p != '\0';
 }
 
+/* Without a catalog one view is known by its name all the same. */
+static bool may_be_known(const struct scan *s, uint64_t hash)
+{
+	return may_be_called(s) || word_find(hash) == WORD_PG_PREPARED_STATEMENTS;
+}
+
 static inline void walk_hash(struct scan *s, const struct walk *w, uint64_t hash)
 {
 	uint32_t bits = s->cat != NULL ? catalog_find(s->cat, hash) : BITS_UNKNOWN;
 
-	if (__builtin_expect(bits != 0, 0) && (bits != BITS_UNKNOWN || may_be_called(s)))
+	if (__builtin_expect(bits != 0, 0) && (bits != BITS_UNKNOWN || may_be_known(s, hash)))
 		judge(s, w, hash, bits);
+}
+
+void walk_known_name(struct scan *s, bool relation, uint64_t hash, uint32_t bits)
+{
+	struct walk w = {.from = relation};
+
+	judge(s, &w, hash, bits);
+}
+
+void walk_unknown_call(struct scan *s, bool target)
+{
+	struct walk w = {.target = target};
+
+	judge(s, &w, s->t.hash, BITS_UNKNOWN);
 }
 
 /* An identifier whose name is not simply the token's text. */

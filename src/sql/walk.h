@@ -14,6 +14,18 @@
  */
 void walk_expressions(struct scan *s, bool in_from);
 
+/*
+ * Of the current token alone, a name of that hash, for which the catalog has these bits. relation:
+ * a relation may stand here.
+ */
+void walk_known_name(struct scan *s, bool relation, uint64_t hash, uint32_t bits);
+
+/*
+ * Of the current token alone, a name of ASCII letters that a parenthesis follows, where no catalog
+ * tells what it is. target: it is the table of an INSERT.
+ */
+void walk_unknown_call(struct scan *s, bool target);
+
 /* To the end of the statement without looking, but for BEGIN ATOMIC … END, which holds `;`. */
 void walk_rest(struct scan *s);
 

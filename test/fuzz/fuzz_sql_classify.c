@@ -24,7 +24,8 @@ static struct catalog *catalog_new(bool operators)
 {
 	static const char *const rows[][2] = {{"encoding", "UTF8"}, {"function", "writer"},
 		{"attribute", "writer"}, {"view", "v"}, {"type", "d"}, {"operator", "@!@"},
-		{"builtin", "nextval"}, {"advances", "t"}};
+		{"builtin", "nextval"}, {"advances", "t"}, {"relation", "u"}, {"sets", "setter"},
+		{"relation_sets_custom", "s"}, {"attribute", "a"}};
 	struct catalog_builder *b = catalog_builder_new();
 	struct catalog *c;
 
@@ -116,6 +117,7 @@ static void check_plain(const char *text, size_t size, uint32_t opts, const stru
 	PANIC_IF(a.cls != b.cls || a.cause != b.cause || a.flags != b.flags);
 	PANIC_IF(a.n_effects != b.n_effects || a.n_stmts != b.n_stmts);
 	PANIC_IF(a.at.off != b.at.off || a.at.len != b.at.len);
+	PANIC_IF(memcmp(a.effects, b.effects, a.n_effects * sizeof a.effects[0]) != 0);
 }
 
 /* Arguments of calls lie in the text, and the walk ends. */

@@ -151,12 +151,12 @@ START_TEST(plain_statements_have_the_same_verdict)
 		n_plain++;
 		sql_classify_walking(sql, strlen(sql), OPTS, cat, &b);
 		if (a.cls != b.cls || a.cause != b.cause || a.flags != b.flags ||
-			a.at.off != b.at.off || b.n_effects != 0)
+			a.at.off != b.at.off || a.n_effects != b.n_effects)
 			ck_abort_msg("another verdict: %s", sql);
 	}
 	jsonl_close(&j);
 	catalog_free(cat);
-	ck_assert_uint_gt(n_plain, n / 5);
+	ck_assert_uint_gt(n_plain, n / 3);
 }
 END_TEST
 

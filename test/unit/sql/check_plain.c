@@ -65,6 +65,45 @@ static const char *const plain[] = {
 	"SELECT 1 FROM t for\nno key update of t skip locked; SELECT 2",
 	"SELECT substring(a FROM 2 FOR 3) FROM t",
 	"SELECT sum(a) OVER (ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING) FROM t",
+	"SELECT 1; UPDATE t SET a = 1",
+	"UPDATE t SET a = 1; SELECT 1; insert into t values (1)",
+	/* literals */
+	"SELECT E'it\\'s', e'a' 'b', date'2024-01-01', x'1f', B'1', N'n', U&'\\0041'",
+	"SELECT E'a'\n'b\\''",
+	"SELECT $$a ' b$$, $a$b$a$, $1",
+	"SELECT 0x1f, 1e5, 1_000, 1.5e3 FROM t",
+	"SELECT a&'b', bu&'c'",
+	/* names */
+	"SELECT \"a\"\"b\"",
+	"SELECT ü, x.größe FROM straße",
+	"WITH \"a\" AS (SELECT 1) SELECT 1",
+	"-- \xc3\xbc\nSELECT 1",
+	"/* \xc3\xbc */ SELECT 1",
+	/* names that are known */
+	"SELECT writer(1)",
+	"SELECT WRITER (1), \"writer\"(2)",
+	"SELECT writer\n(1)",
+	"SELECT a.touch FROM t",
+	"SELECT * FROM unlog",
+	"SELECT wview.a FROM t x JOIN \"public\" . \"wview\" ON true",
+	"SELECT * FROM t AS wview",
+	"SELECT 1::dom",
+	"SELECT nextval('s')",
+	"SELECT x. select(1)",
+	"WITH writer(a) AS (SELECT 1) SELECT 1",
+	"UPDATE trig SET a = 1",
+	"UPDATE t SET a = unlog.a FROM x, unlog",
+	/* words that turn */
+	"UPDATE t SET a = DEFAULT",
+	"SELECT x.for update",
+	"UPDATE t SET a = 1 WHERE CURRENT OF c",
+	"UPDATE t SET a = 1 WHERE b = (SELECT b FROM t FOR UPDATE)",
+	"WITH a AS (SELECT 1) SELECT * FROM a FOR UPDATE",
+	"WITH a AS (SELECT 1 FROM t FOR UPDATE) UPDATE t SET a = 1",
+	"SELECT substring(a FOR update) FROM t",
+	"WITH a AS (DELETE FROM t RETURNING 1) SELECT 1",
+	"WITH a AS (SELECT 1) UPDATE t SET a = 1",
+	"WITH a AS (INSERT INTO t VALUES (1) ON CONFLICT DO UPDATE SET a = 1 RETURNING 1) SELECT 1",
 };
 
 static const char *const not_plain[] = {
@@ -75,8 +114,6 @@ static const char *const not_plain[] = {
 	"SELECT\xc3\xbc 1",
 	"SELECT 1;; SELECT 2",
 	"SELECT 1; SELECT 2)",
-	"SELECT 1; UPDATE t SET a = 1",
-	"UPDATE t SET a = 1; SELECT 1",
 	"SELECT 1; BEGIN",
 	"SELECT (1; SELECT 1)",
 	"SELECT (1",
@@ -84,57 +121,40 @@ static const char *const not_plain[] = {
 	"SELECT (1;)",
 	"SELECT 1 \\",
 	"SELECT {",
-	"SELECT E'a'",
-	"SELECT N'a'",
-	"SELECT U&'a'",
 	"SELECT U&\"a\"",
-	"SELECT a'b'",
-	"SELECT $$a$$",
-	"SELECT $a$b$a$",
 	"SELECT 1for",
-	"SELECT 0x1f",
-	"SELECT \"a\"\"b\"",
 	"SELECT \"\"",
-	"SELECT ü",
 	"SELECT '\xff'",
+	"SELECT \xff",
+	"SELECT E'\xff'",
+	"SELECT $$\xff$$",
+	"SELECT $$a",
+	"SELECT E'a\\'",
+	"SELECT 1e5a",
+	"SELECT 1ü",
+	"SELECT $$a$$b",
+	"SELECT * FROM t, wview", /* a relation, or a column? */
+	"SELECT wview FROM t",
+	"SELECT 1 FROM /* a */ wview",
+	"SELECT 1 FROM t ORDER BY x. wview",
+	"SELECT * FROM where.wview",
+	"SELECT (/**/SELECT 1 FROM t FOR UPDATE)",
 	"SELECT 'a",
 	"SELECT \"a",
 	"SELECT /* /* */ */ 1",
 	"SELECT /* 1",
-	"SELECT writer(1)",
-	"SELECT WRITER (1)",
-	"SELECT \"writer\"(1)",
-	"SELECT writer\n(1)",
-	"SELECT a.touch FROM t",
-	"SELECT * FROM unlog",
-	"SELECT * FROM wview",
-	"SELECT 1::dom",
-	"SELECT nextval('s')",
-	"SELECT substring(a FOR update) FROM t",
 	"SELECT 1 FROM t FOR /* no */ UPDATE",
-	"SELECT x.for update",
-	"WITH a AS (SELECT 1) SELECT * FROM a FOR UPDATE",
 	"SELECT 1 INTO t",
-	"SELECT 1 FROM t WHERE CURRENT OF c",
 	"SELECT 1 FROM t WHERE CURRENT/**/OF c",
 	"WITH:it",
-	"SELECT x.select(1)",
-	"SELECT x. select(1)",
 	"SELECT x. -- a\nselect(1)",
 	"SELECT x./**/select(1)",
-	"WITH a AS (DELETE FROM t RETURNING 1) SELECT 1",
-	"WITH writer(a) AS (SELECT 1) SELECT 1",
-	"WITH \"a\" AS (SELECT 1) SELECT 1", /* only for its place */
-	"UPDATE t SET a = DEFAULT",
-	"UPDATE trig SET a = 1",
 	"INSERT t",
 	"(VALUES (1)) UNION (SELECT 1)",
 	"((SELECT 1)",
 	"(UPDATE t SET a = 1)",
 	"- - SELECT 1",
 	"/ SELECT 1",
-	"-- \xc3\xbc\nSELECT 1",
-	"/* \xc3\xbc */ SELECT 1",
 	"/* /* */ */ SELECT 1",
 	"/* SELECT 1",
 	"SELECT a23456789012345678901234567890123456789012345678901234567890123x4",
@@ -143,18 +163,20 @@ static const char *const not_plain[] = {
 /* Pieces of statements: what stands in the catalog, what turns the walk, what ends or opens. */
 static const char *const pieces[] = {
 	"select", "SELECT", "insert into", "update", "delete", "merge", "with", "for", "for update",
-	"into", "current", "current of", "current row",
+	"into", "insert into t (", "current", "current of", "current row",
 	"for no key update", "for/**/update", "; select", ";(SELECT", "; /* c */ with a as (",
 	"default", "from", "where", "as", "values", "table", "set",
 	"writer", "WRITER", "\"writer\"", "\"Mixed\"", "Mixed", "touch", "unlog", "wview", "dom",
-	"trig", "nextval", "set_config", "currval", "pg_reload_conf", "current_setting", "a", "b1",
+	"trig", "nextval", "nextval('s')", "set_config", "set_config('a', 'b', false)", "from wview",
+	"join public.unlog", "\"public\".\"wview\"", "pg_prepared_statements",
+	"\"pg_prepared_statements\"", "f(", "x.f(", "count(*)", "currval", "pg_reload_conf", "current_setting", "a", "b1",
 	"t", "x$", "_y", "a234567890123456789012345678901234567890123456789012345678901234",
 	"q234567890123456789012345678901234567890123456789012345678901234567",
 	"(", ")", "(", ")", "()", "[", "]", ",", ".", ".", "*", "+", "-", "--", "--\n", "-- c\n", "/", "/*",
 	"*/", "/* c */", ";", "::", ":=", ":", "=", "<>", "&", "|", "||", "@!@", "%", "?", "\\",
 	"{", "$", "$1", "$$", "$a$", "'", "''", "'x'", "e", "E'a\\'", "n'", "u&", "U&\"a\"", "b",
 	"x'1'", "\"", "\"\"", "\"a\"", "1", "12", "1.", ".5", "1e5", "0x1", "\n", "\t", " ", "  ",
-	"\xc3\xbc", "\xff", "\x01", "substring", "overlay", "search", "cycle", "uescape", "'!'",
+	"\xc3\xbc", "a\xc3\xbc", "\xc3\xbc" "b(", "\xff", "E'", "e'\\'", "\\'", "$$'$$", "$b$", "date'x'", "\x01", "substring", "overlay(", "overlay", "search", "cycle", "uescape", "'!'",
 };
 /* clang-format on */
 
@@ -189,6 +211,8 @@ START_TEST(options_and_catalogs_are_minded)
 	ck_assert(!is_plain("SELECT 1", OPTS, all));
 	ck_assert(!is_plain("SELECT 1", OPTS | SQL_ENC_UNSAFE, catalog));
 	ck_assert(!is_plain("SELECT '\\'", SQL_ENC_UTF8, catalog));
+	ck_assert(is_plain("SELECT '\\''", SQL_ENC_UTF8, catalog));
+	ck_assert(!is_plain("SELECT ü", SQL_STD_STRINGS, catalog));
 	ck_assert(is_plain("SELECT '\xff'", SQL_STD_STRINGS, catalog));
 	ck_assert(!plain_judge("SELECT '\0'", 10, SQL_STD_STRINGS, catalog, &v));
 	ck_assert(!plain_judge("SELECT 1\0", 9, SQL_STD_STRINGS, catalog, &v));
@@ -197,28 +221,57 @@ START_TEST(options_and_catalogs_are_minded)
 }
 END_TEST
 
-/* Where none is loaded any function may do anything; names that are not called do nothing. */
-START_TEST(without_a_catalog_calls_are_left)
+static void check_blind(const char *sql, uint8_t cls, uint32_t flags, unsigned n_effects)
 {
 	struct sql_verdict v;
 
-	ck_assert(is_plain("SELECT abalance FROM pgbench_accounts WHERE aid = 1;", OPTS, blind));
-	ck_assert(is_plain("SELECT a, writer FROM wview WHERE a IN (1, 2) AND (b)", OPTS, blind));
-	ck_assert(is_plain("INSERT INTO t VALUES (1, (2))", OPTS, blind));
-	ck_assert(is_plain("UPDATE t SET a = a + 1", OPTS, blind));
-	ck_assert(!is_plain("SELECT count(*) FROM t", OPTS, blind));
-	ck_assert(!is_plain("SELECT f (1)", OPTS, blind));
-	ck_assert(!is_plain("SELECT \"f\"(1)", OPTS, blind));
+	if (!plain_judge(sql, strlen(sql), OPTS, blind, &v))
+		ck_abort_msg("not plain: %s", sql);
+	ck_assert_uint_eq(v.cls, cls);
+	ck_assert_uint_eq(v.flags, flags);
+	ck_assert_uint_eq(v.n_effects, n_effects);
+}
+
+/* Where none is loaded any function may do anything; names that are not called do nothing. */
+START_TEST(without_a_catalog_calls_are_seen)
+{
+	const uint32_t called = SQLV_BODY | SQLV_MAY_ADVANCE;
+	struct sql_verdict v;
+
+	check_blind("SELECT abalance FROM pgbench_accounts WHERE aid = 1;", SQL_READ, 0, 0);
+	check_blind("SELECT a, writer FROM wview WHERE a IN (1, 2) AND (b)", SQL_READ, 0, 0);
+	check_blind("INSERT INTO t VALUES (1, (2))", SQL_WRITE, SQLV_MAY_ADVANCE, 0);
+	check_blind("UPDATE t SET a = a + 1", SQL_WRITE, SQLV_MAY_ADVANCE, 0);
+	check_blind("SELECT count(*) FROM t", SQL_UNKNOWN, called, 0);
+	check_blind("SELECT f (1)", SQL_UNKNOWN, called, 1);
+	check_blind("SELECT \"f\"(1), g(2)", SQL_UNKNOWN, called, 1);
+	check_blind("SELECT x.select(1)", SQL_UNKNOWN, called, 1);
+	check_blind("INSERT INTO t (a) VALUES (1)", SQL_WRITE, called, 0);
+	check_blind("INSERT INTO s . \"t\" (a) VALUES (now())", SQL_WRITE, called, 0);
+	check_blind("INSERT INTO t VALUES (s.f())", SQL_WRITE, called, 1);
 	ck_assert(!is_plain("SELECT f/**/(1)", OPTS, blind));
 	ck_assert(!is_plain("SELECT f--\n(1)", OPTS, blind));
 	ck_assert(!is_plain("SELECT f-- x\n (1)", OPTS, blind));
-	ck_assert(!is_plain("SELECT x.select(1)", OPTS, blind));
-	ck_assert(!is_plain("INSERT INTO t (a) VALUES (1)", OPTS, blind));
+	ck_assert(!is_plain("SELECT ü(1)", OPTS, blind));
+	ck_assert(!is_plain("SELECT * FROM \"pg_prepared_statements\"", OPTS, blind));
 	ck_assert(plain_judge("SELECT 1", 8, OPTS, blind, &v));
-	ck_assert_uint_eq(v.flags, 0);
 	ck_assert_uint_eq(v.cause, CAUSE_NO_CATALOG);
-	ck_assert(plain_judge("DELETE FROM t", 13, OPTS, blind, &v));
-	ck_assert_uint_eq(v.flags, SQLV_MAY_ADVANCE);
+}
+END_TEST
+
+/* However the view is written, and whatever follows it. */
+START_TEST(without_a_catalog_prepared_statements_are_seen)
+{
+	static const char *const texts[] = {"SELECT * FROM pg_prepared_statements",
+		"SELECT * FROM \"pg_prepared_statements\"",
+		"SELECT * FROM pg_catalog.pg_prepared_statements;",
+		"SELECT 1 FROM pg_catalog.pg_prepared_statements\nWHERE true"};
+	struct sql_verdict v;
+
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+		sql_classify(texts[i], strlen(texts[i]), OPTS, blind, &v);
+		ck_assert(sql_verdict_is(&v, EFFECT_STATEMENTS));
+	}
 }
 END_TEST
 
@@ -260,7 +313,8 @@ static bool is_same(const struct sql_verdict *a, const struct sql_verdict *b)
 {
 	return a->cls == b->cls && a->cause == b->cause && a->n_effects == b->n_effects &&
 	       a->n_stmts == b->n_stmts && a->flags == b->flags && a->at.off == b->at.off &&
-	       a->at.len == b->at.len;
+	       a->at.len == b->at.len &&
+	       memcmp(a->effects, b->effects, a->n_effects * sizeof a->effects[0]) == 0;
 }
 
 START_TEST(any_plain_text_has_the_verdict_of_the_walk)
@@ -278,7 +332,7 @@ START_TEST(any_plain_text_has_the_verdict_of_the_walk)
 
 		if (!plain_judge(text, len, o, c, &a))
 			continue;
-		sql_classify_walking(text, len, o, _i == 0 ? c : NULL, &b);
+		sql_classify_walking(text, len, o, c, &b);
 		if (!is_same(&a, &b))
 			ck_abort_msg("options %x, flags %x and %x: %s", (unsigned)o,
 				(unsigned)a.flags, (unsigned)b.flags, text);
@@ -357,7 +411,8 @@ int main(void)
 	tcase_add_test(tc, options_and_catalogs_are_minded);
 	tcase_add_test(tc, long_texts_are_left);
 	tcase_add_loop_test(tc, any_plain_text_has_the_verdict_of_the_walk, 0, 2);
-	tcase_add_test(tc, without_a_catalog_calls_are_left);
+	tcase_add_test(tc, without_a_catalog_calls_are_seen);
+	tcase_add_test(tc, without_a_catalog_prepared_statements_are_seen);
 	tcase_add_test(tc, filter_key_is_the_same_wherever_the_name_stands);
 	tcase_add_test(tc, filter_has_every_name);
 	tcase_add_test(tc, filter_has_names_that_are_too_long);
