@@ -125,6 +125,7 @@ struct client {
 	enum client_txn txn;
 	bool cancel_sent; /* of a CLIENT_CANCEL: its request was */
 	bool hint_told;   /* an unknown hint was told of */
+	bool had_broken;  /* a block of it broke on a replica: the next begins on the primary */
 	uint32_t door;    /* the place of its address, see auth/door.h */
 	bool is_admin_port;
 	uint8_t replication;       /* enum startup_replication: what it has asked for */

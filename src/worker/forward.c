@@ -140,6 +140,7 @@ static enum status put_deferred(struct client *c, struct server *s)
 		st = forward_hidden(
 			s, "ROLLBACK TO SAVEPOINT " SERVER_NO_SAVEPOINT, OWED_TAG_SETUP);
 	c->busy->begin_sent = true;
+	c->had_broken = false;
 	c->busy->block_differs = d->journal.n > 1;
 	return st;
 }

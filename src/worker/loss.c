@@ -159,6 +159,13 @@ bool loss_is_servers_own(const char *sqlstate)
 	return false;
 }
 
+enum route_broken loss_count_block(struct client *c)
+{
+	c->had_broken = true;
+	dbase_count_broken(c->db, c->busy->route_counted, BROKEN_BLOCK);
+	return BROKEN_BLOCK;
+}
+
 enum route_broken loss_count_broken(struct client *c, const struct server *s, const char *sqlstate)
 {
 	enum route_broken what = BROKEN_COUNT;
@@ -169,15 +176,11 @@ enum route_broken loss_count_broken(struct client *c, const struct server *s, co
 		what = BROKEN_ANSWER;
 	else if (c->busy->block_read_only && c->busy->block_answered && c->txn == TXN_OPEN)
 		what = BROKEN_BLOCK;
+	if (what == BROKEN_BLOCK)
+		return loss_count_block(c);
 	if (what != BROKEN_COUNT)
 		dbase_count_broken(c->db, c->busy->route_counted, what);
 	return what;
-}
-
-enum route_broken loss_count_block(struct client *c)
-{
-	dbase_count_broken(c->db, c->busy->route_counted, BROKEN_BLOCK);
-	return BROKEN_BLOCK;
 }
 
 struct report loss_block_report(const char *sqlstate, char text[LOSS_TEXT_MAX])

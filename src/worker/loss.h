@@ -28,7 +28,10 @@ COLD bool loss_is_servers_own(const char *sqlstate);
 COLD enum route_broken loss_count_broken(
 	struct client *c, const struct server *s, const char *sqlstate);
 
-/* The same of a block's error that the primary does not give (confirm.h). */
+/*
+ * The same of a block's error that the primary does not give (confirm.h), or nobody can be asked
+ * about. The client's next block begins on the primary, so that running it again helps.
+ */
 COLD enum route_broken loss_count_block(struct client *c);
 
 #define LOSS_TEXT_MAX 96u

@@ -81,6 +81,11 @@ static bool has_one_snapshot(const struct client *c, bool plain)
 	return isolation > ISOLATION_READ_COMMITTED || (isolation == ISOLATION_UNSET && !plain);
 }
 
+bool moving_has_one_snapshot(const struct client *c, const struct server *s)
+{
+	return c->busy->deferred != NULL && has_one_snapshot(c, s->plain_isolation);
+}
+
 static bool is_read_in(const struct client *c, bool read_only)
 {
 	if (read_only) /* one that takes it as it is there */

@@ -42,6 +42,9 @@ bool moving_is_read(const struct client *c);
  */
 bool moving_confirms(const struct client *c);
 
+/* Is the client's block on `s`, which pgweir has begun there, one snapshot from end to end? */
+bool moving_has_one_snapshot(const struct client *c, const struct server *s);
+
 static inline bool moving_is_bound(const struct client *c)
 {
 	return c->busy->moves == MOVES_BOUND && c->busy->block_answered;

@@ -144,6 +144,8 @@ enum choose_kind pick_kind(const struct client *c)
 		return CHOOSE_STREAMED;
 	if (c->busy->force_primary || c->default_serializable)
 		return CHOOSE_UNKNOWN;
+	if (c->txn == TXN_DEFERRED && c->had_broken)
+		return CHOOSE_TRANSACTION;
 	if (c->txn == TXN_DEFERRED) {
 		/* A statement that only the primary answers rightly takes the block there. */
 		bool fits = u->flags & SQLV_REPLICA || u->asks_replica ||

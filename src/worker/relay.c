@@ -261,10 +261,21 @@ static bool may_be_stale(struct worker *w, const struct client *c, const char *s
 	       strcmp(sqlstate, SQLSTATE_SYNTAX_ERROR) != 0;
 }
 
+/*
+ * 25006 is what a READ ONLY block is told everywhere, but for what only a standby refuses: LISTEN,
+ * say. The message's words may be in any language.
+ * Source: PostgreSQL, src/backend/tcop/utility.c.
+ */
+static bool is_of_read_only(const struct report *r)
+{
+	return report_has(r, SQLSTATE_READ_ONLY_SQL_TRANSACTION) &&
+	       (r->routine == NULL || strcmp(r->routine, "PreventCommandDuringRecovery") != 0);
+}
+
 /* Nothing of the answer has been passed on: does the read run on another node, for this error? */
 static bool runs_elsewhere(struct worker *w, const struct client *c, const struct report *r)
 {
-	if (c->busy->block_read_only && report_has(r, SQLSTATE_READ_ONLY_SQL_TRANSACTION))
+	if (c->busy->block_read_only && is_of_read_only(r))
 		return false; /* so it would have been on the primary */
 	if (report_has(r, SQLSTATE_QUERY_CANCELED) && server_is_canceled(c->server))
 		return false; /* as was wished */
@@ -395,6 +406,24 @@ static COLD bool error_waits(struct walk *k, const struct frame *f)
 	return true;
 }
 
+/*
+ * The same, of what the primary cannot be asked about, for it is not proved to be a read, or its
+ * block cannot be begun again: does the error come of the replica's state, and not of the
+ * statement, for all that can be told by its code? Where the client has not chosen the replica
+ * itself.
+ */
+static COLD bool is_of_replica(
+	const struct client *c, const struct server *s, const struct report *r)
+{
+	if (!s->in_recovery || !c->busy->block_read_only || !c->busy->block_answered ||
+		c->txn != TXN_OPEN || is_of_read_only(r) ||
+		pick_route(c->db->conf) != CHOOSE_ROUTE_AUTO || !moving_has_one_snapshot(c, s))
+		return false;
+	if (report_has(r, SQLSTATE_QUERY_CANCELED))
+		return !server_is_canceled(c->server);
+	return is_of_standby(r->sqlstate) || report_has(r, SQLSTATE_INSUFFICIENT_PRIVILEGE);
+}
+
 /* The primary's answer to what is asked of it about a replica's error. */
 static COLD void confirm_came(struct walk *k, const struct report *r, size_t total)
 {
@@ -476,6 +505,9 @@ static COLD void error_came(struct walk *k, const struct frame *f)
 		broken = loss_count_block(c);
 	else if (c != NULL && is_for_client(&e))
 		broken = loss_count_broken(c, s, r.sqlstate);
+	if (verdict == CONFIRM_NONE && broken == BROKEN_COUNT && c != NULL && is_for_client(&e) &&
+		is_of_replica(c, s, &r))
+		broken = loss_count_block(c);
 	if (verdict == CONFIRM_CANCELED) {
 		skip(k, f->total);
 		r = report_of("ERROR", SQLSTATE_QUERY_CANCELED,

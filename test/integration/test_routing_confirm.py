@@ -100,6 +100,9 @@ def client(behind, where):
 
 
 def begin(client, where, *sqls):
+    """A block on a replica, though the last one may have broken there."""
+    for sql in (BEGIN, "SELECT 1", "COMMIT"):
+        client.query(sql).check()
     wait_replica_read(client, where)  # definitions have passed: the catalog is loaded again
     client.query(BEGIN).check()
     node = where.of(client)
@@ -202,7 +205,7 @@ def test_what_the_block_has_set_is_set_where_it_is_asked(behind, cluster, client
         cluster.primary.sql("DROP ROLE nobody_special")
 
 
-def test_bound_values_and_named_statements(behind, client):
+def test_bound_values_and_named_statements(behind, client, where):
     """A value decides; a name that the failed series has made is the client's as it was told."""
     assert client.run(pgwire.prepared("SELECT 1 / $1::int", ["0"])).sqlstate == "22012"
     client.query("ROLLBACK").check()
@@ -213,8 +216,7 @@ def test_bound_values_and_named_statements(behind, client):
     assert is_stale(client.run(series))
     client.query("ROLLBACK").check()
     assert client.run(bind("", "made", [b"0"]) + execute() + SYNC).check().rows == [("-1",)]
-    client.query(BEGIN).check()
-    client.query("SELECT 1").check()
+    begin(client, where)
     assert is_stale(client.run(parse("not", STALE[1]) + SYNC))  # as if it had not been parsed
     client.query("ROLLBACK").check()
     assert client.run(bind("", "not") + execute() + SYNC).sqlstate == "26000"
@@ -256,15 +258,14 @@ def test_a_series_of_several_statements(behind, client):
 
 
 def test_nothing_is_left_on_the_primary(behind, cluster, client, where):
-    """Neither an open transaction nor a connection more: ten errors are asked on one or two."""
+    """Neither an open transaction nor a connection for each of ten errors."""
     for _ in range(10):
         assert is_stale(client.query(STALE[0]))
         client.query("ROLLBACK").check()
-        client.query(BEGIN).check()
-        client.query("SELECT 1").check()
+        begin(client, where)
     rows = [r for r in behind.show("SERVERS") if r["user"] == "app"
             and int(r["port"]) == cluster.primary.port]
-    assert len(rows) <= 2 and all(r["state"] in ("idle", "used") for r in rows)
+    assert len(rows) <= 3 and all(r["state"] in ("idle", "used") for r in rows)
     assert cluster.primary.sql(
         "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND xact_start IS NOT NULL") == "0"
 
@@ -283,17 +284,39 @@ def test_a_full_pool_is_waited_for(behind, client, where):
     assert told(behind) == 1
 
 
-def test_what_cannot_be_asked_is_told_as_it_is(behind, client, where):
-    """What is no plain read may have an effect, and a cursor has a place that no other server has."""
+def test_what_cannot_be_asked(behind, client, where):
+    """What is no plain read may have an effect: whether its error is of the replica's state is told by
+    its code. What a READ ONLY transaction is refused everywhere is not."""
     client.query("SAVEPOINT a").check()
-    assert client.query("CREATE TABLE nowhere ()").sqlstate == "25006"
-    client.query("ROLLBACK TO a").check()
-    for what in ("set_config('app.x', n::text, true)", "pg_is_in_recovery()"):
-        assert client.query(f"SELECT {what} FROM granted").sqlstate == "42501"
+    for sql, code in (("CREATE TABLE nowhere ()", "25006"),
+                      ("SELECT set_config('app.x', 'y', true), 1/0", "22012")):
+        assert client.query(sql).sqlstate == code
         client.query("ROLLBACK TO a").check()
+    assert told(behind) == 0
+    for what in ("set_config('app.x', n::text, true)", "pg_is_in_recovery()"):
+        assert is_stale(client.query(f"SELECT {what} FROM granted"))
+        client.query("ROLLBACK TO a").check()
+    assert is_stale(client.query("SELECT pg_current_wal_lsn()"))
     assert asked(behind, "missing") == 0
     assert client.query("ROLLBACK").tags == ["ROLLBACK"]
-    assert told(behind) == 0
+    assert told(behind) == 3
+
+
+@SIMPLE_OR_NOT
+@pytest.mark.parametrize("sql", [
+    STALE[0], "SELECT pg_current_wal_lsn()", "SELECT pg_current_xact_id()"])
+def test_a_block_that_is_run_again_succeeds(behind, client, where, sql, extended):
+    """On the primary, though the replicas are as they were; the one behind it is on a replica."""
+    assert is_stale(client.run(unit(sql, extended)))
+    client.query("ROLLBACK").check()
+    assert where.of(client) != "primary", "it is for blocks alone"
+    client.query(BEGIN).check()
+    assert where.of(client) == "primary"
+    assert len(client.run(unit(sql, extended)).check().rows) == 1
+    client.query("COMMIT").check()
+    client.query(BEGIN).check()
+    assert where.of(client) != "primary"
+    assert told(behind) == 1
 
 
 def test_psycopg(behind, client):

@@ -53,7 +53,7 @@ def counts(pooler):
     assert shown == tuple(total(families, f"pgweir_{c}_total", database="app")
                           for c in ("broken_answers", "broken_blocks"))
     broken = [r for r in rows if r["broken_answers"] != "0" or r["broken_blocks"] != "0"]
-    assert all(r["verdict"] == "read" and r["node"] != "-" for r in broken)
+    assert all(r["node"] != "-" for r in broken)
     return shown
 
 
@@ -318,9 +318,9 @@ def test_what_was_cancelled_before_says_nothing_of_what_follows(held_up, where, 
 
 def test_a_lock_that_replay_has_is_told_40001_in_a_block_with_a_snapshot(held_up, where):
     """55P03 at once: nothing else is in the way of such a block. A timeout if it is not its own."""
-    with held_up.raw() as one:
-        wait_replica_read(one, where)
-        for n, timeout in enumerate(("lock", "statement"), 1):
+    for n, timeout in enumerate(("lock", "statement"), 1):
+        with held_up.raw() as one:
+            wait_replica_read(one, where)
             one.query(BLOCK.format("REPEATABLE READ")).check()
             assert where.of(one) != "primary"
             one.query(f"SET LOCAL {timeout}_timeout = '300ms'").check()
