@@ -340,6 +340,7 @@ static bool process_free(struct process *p)
 {
 	bool all_ended, is_taken_over;
 
+	block_signals(); /* one that comes when nobody watches would make this another end */
 	for (uint32_t i = 0; i < p->n_started; i++)
 		pthread_join(p->threads[i], NULL);
 	for (uint32_t i = 0; p->sh != NULL && i < WORKERS_MAX; i++)

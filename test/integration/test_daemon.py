@@ -249,3 +249,14 @@ def test_end_while_the_files_are_being_read_again_is_in_order(site):
     for _ in range(10):
         with site.pgweir() as p:  # ends it with SIGQUIT, and looks at its status
             os.kill(p.pid, signal.SIGHUP)
+
+
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGQUIT])
+def test_signals_during_the_end_do_not_make_it_another_one(site, sig):
+    """A service manager's may come while it ends by itself."""
+    p = site.pgweir().start()
+    process = p.process
+    while process.poll() is None:
+        process.send_signal(sig)
+    p.forget()
+    assert process.returncode == 0
