@@ -136,6 +136,20 @@ static bool is_read_only_block(const struct client *c)
 	       (isolation == ISOLATION_REPEATABLE_READ || !pick_sees_others(c));
 }
 
+/*
+ * A READ ONLY block that has left its replica goes on on the primary; while there is none its reads
+ * may do so on another replica.
+ */
+static bool may_be_on_a_replica(const struct client *c)
+{
+	const struct topo_cluster *cluster;
+
+	if (c->busy->moves != MOVES_DONE)
+		return true;
+	cluster = fit_cluster(c->w, c->acc);
+	return cluster != NULL && cluster->primary == TOPO_NONE && moving_confirms(c);
+}
+
 enum choose_kind pick_kind(const struct client *c)
 {
 	const struct unit *u = &c->busy->unit;
@@ -151,7 +165,7 @@ enum choose_kind pick_kind(const struct client *c)
 		bool fits = u->flags & SQLV_REPLICA || u->asks_replica ||
 			    u->flags & SQLV_USES_CURSOR || (u->cls == SQL_SESSION && u->pins == 0);
 
-		if (is_read_only_block(c) && fits && c->busy->moves != MOVES_DONE)
+		if (is_read_only_block(c) && fits && may_be_on_a_replica(c))
 			return CHOOSE_READ_BLOCK;
 		return c->db->moves && moving_may_begin(c) ? CHOOSE_TXN_READ : CHOOSE_TRANSACTION;
 	}

@@ -423,6 +423,29 @@ def test_it_goes_on_within_a_statement(pooler, client, cluster, where, how, exte
     assert counts(pooler) == (0, 0)
 
 
+@pytest.mark.parametrize("within", [False, True], ids=["between", "within"])
+def test_without_a_primary_it_goes_on_on_another_replica(pooler, client, cluster, where, within):
+    node = begin(client, cluster, where)
+    client.query("SET LOCAL work_mem = '7MB'").check()
+    cluster.primary.stop("immediate")
+    try:
+        pooler.wait_show("NODES", lambda r: r["health"] == "down", 30,
+                         node=f"127.0.0.1:{cluster.primary.port}")
+        if within:
+            mark = new_mark()
+            client.send(query(f"{mark}SELECT 7 FROM pg_sleep(2)"))
+            terminate(node_of(cluster, where, mark), mark)
+            assert client.result().value() == "7"
+        else:
+            lose(client, node, "terminated")
+        assert cluster.node(where.of(client)).is_standby()
+        assert client.value("SHOW work_mem") == "7MB"
+        assert client.query("COMMIT").tags == ["COMMIT"]
+        assert counts(pooler) == (0, 0)
+    finally:
+        cluster.primary.start()
+
+
 def test_what_it_has_set_is_there_again(pooler, client, cluster, where, account):
     node = begin(client, cluster, where)
     for sql in ("SET LOCAL work_mem = '7MB'", "SAVEPOINT a", "SET LOCAL work_mem = '8MB'",
