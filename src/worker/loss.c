@@ -177,7 +177,7 @@ enum route_broken loss_count_broken(struct client *c, const struct server *s, co
 	else if (c->busy->block_read_only && c->busy->block_answered && c->txn == TXN_OPEN)
 		what = BROKEN_BLOCK;
 	if (what == BROKEN_BLOCK)
-		return loss_count_block(c);
+		c->had_broken = sqlstate != NULL; /* another replica is as good as a lost one was */
 	if (what != BROKEN_COUNT)
 		dbase_count_broken(c->db, c->busy->route_counted, what);
 	return what;

@@ -413,6 +413,13 @@ static struct pool *pick_shadow(struct worker *w, struct client *c, struct choos
 	return out.node != TOPO_NONE ? c->acc->pools[out.index] : NULL;
 }
 
+static COLD bool has_primary(struct worker *w, const struct client *c)
+{
+	const struct topo_cluster *cluster = fit_cluster(w, c->acc);
+
+	return cluster != NULL && cluster->primary != TOPO_NONE;
+}
+
 struct pool *pick_pool(struct worker *w, struct client *c, enum choose_kind kind)
 {
 	struct chooser ch;
@@ -421,6 +428,10 @@ struct pool *pick_pool(struct worker *w, struct client *c, enum choose_kind kind
 
 	if (c->acc->n_pools == 1 && !c->db->conf->routing)
 		return only_pool(w, c);
+	if (c->had_broken && !has_primary(w, c)) {
+		c->had_broken = false; /* another replica is better than none */
+		kind = pick_kind(c);
+	}
 	chooser_fill(w, c, kind, &ch);
 	if (c->db->conf->shadow)
 		return pick_shadow(w, c, &ch);

@@ -352,6 +352,8 @@ def test_without_a_primary_nobody_knows(behind, cluster, client, where):
             assert is_stale(other.query(STALE[1]))
             assert 1.5 < time.monotonic() - begun < 15 and told(behind) == 1
             assert other.query("ROLLBACK").tags == ["ROLLBACK"]
+            other.query(BEGIN).check()  # it is not kept for a primary
+            assert where.of(other) != "primary"
         finally:
             cluster.primary.start()
 
