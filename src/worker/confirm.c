@@ -11,7 +11,7 @@
 #include "worker/link.h"
 #include "worker/loss.h"
 #include "worker/moving.h"
-#include "worker/signals.h"
+#include "worker/unit.h"
 #include "worker/worker.h"
 
 /* What is asked, and what the client had when it began. */
@@ -35,14 +35,6 @@ static void forget(struct client *c)
 	free(c->busy->confirm);
 	c->busy->confirm = NULL;
 	c->busy->confirming = false;
-}
-
-/* What was gathered behind the units that were sent is looked at anew. */
-static void forget_next(struct worker *w, struct client *c)
-{
-	if (c->busy->signals != NULL)
-		signals_over(w, c);
-	c->busy->unit = (struct unit){0};
 }
 
 /* Does nothing but the unit itself show what the block is, but for what the journal tells? */
@@ -82,7 +74,7 @@ bool confirm_begin(struct worker *w, struct client *c, const char *sqlstate)
 	c->busy->begin_sent = false;
 	c->busy->force_primary = true;
 	c->busy->avoid_node = (uint16_t)s->pool->node;
-	forget_next(w, c);
+	unit_look_anew(w, c);
 	log_debug(w->log, "a replica's error is asked of the primary",
 		"client=%lu server=%lu node=%s sqlstate=%s", (unsigned long)c->id,
 		(unsigned long)s->id, worker_node_name(w, s->pool->node), sqlstate);
@@ -112,7 +104,7 @@ static void take_replica(struct worker *w, struct client *c)
 	c->busy->route_reason = cf->route_reason;
 	c->busy->route_counted = cf->route_counted;
 	c->busy->read_epoch = cf->read_epoch;
-	forget_next(w, c);
+	unit_look_anew(w, c);
 }
 
 /* The primary, if it has one of its servers, goes on without the client, and rolls back. */

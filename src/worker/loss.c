@@ -22,6 +22,7 @@
 #include "worker/savepoints.h"
 #include "worker/server_clean.h"
 #include "worker/signals.h"
+#include "worker/unit.h"
 #include "worker/unit_end.h"
 #include "worker/worker.h"
 
@@ -64,6 +65,7 @@ void loss_run_elsewhere(struct worker *w, struct client *c, struct server *s, co
 	c->busy->bound = NULL;
 	c->busy->sent_len = 0;
 	c->busy->flushed = false;
+	unit_look_anew(w, c);
 	if (is_for_primary(w, c, s, why)) {
 		c->busy->force_primary = true;
 		c->busy->avoid_node = (uint16_t)s->pool->node;

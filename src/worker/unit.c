@@ -682,6 +682,13 @@ const uint8_t *unit_front(const struct worker *w, const struct client *c, size_t
 	return *len != 0 ? fd->data + at : NULL;
 }
 
+void unit_look_anew(struct worker *w, struct client *c)
+{
+	if (c->busy->signals != NULL)
+		signals_over(w, c);
+	reset_unit(c);
+}
+
 void unit_refuse(struct worker *w, struct client *c, const struct report *r)
 {
 	if (c->busy->confirming) {

@@ -21,6 +21,12 @@ void unit_go_on(struct worker *w, struct client *c);
 const uint8_t *unit_front(const struct worker *w, const struct client *c, size_t *len);
 
 /*
+ * The units that were sent run again, or once more elsewhere: what was gathered behind them is
+ * looked at anew, else the first of them would be taken for it.
+ */
+COLD void unit_look_anew(struct worker *w, struct client *c);
+
+/*
  * The unit that waits gets this error instead of a server; the client stays, skips to its Sync, and
  * is in a failed transaction if it was in one.
  */

@@ -278,6 +278,22 @@ def test_pipeline_behind_replay_is_answered_in_order(held_up, where):
         assert [one.result().value() for _ in range(3)] == ["1", "7", "2"]
 
 
+@pytest.mark.parametrize("extended", [False, True], ids=["simple", "extended"])
+def test_what_waits_behind_a_read_is_not_mixed_with_it(held_up, where, extended):
+    """It was gathered and judged while the read ahead of it was on the replica; that runs again."""
+    for sql, values in (
+            ("CREATE TEMP TABLE t ()", []), ("SHOW pgweir.last_lsn", None), ("LISTEN a", []),
+            ("SET pgweir.route = 'primary'", []), ("BEGIN", []), ("DEALLOCATE ALL", []),
+            ("SELECT pg_is_in_recovery(), '" + 99 * "x" + "'", [("f", 99 * "x")])):
+        with held_up.raw() as one:
+            one.query("SET statement_timeout = '300ms'").check()
+            wait_replica_read(one, where)
+            one.send(held_units(extended)[1] + query(sql) + query("SELECT 5"))
+            read, behind, last = (one.result().check() for _ in range(3))
+            assert read.value() == "7" and last.value() == "5"
+            assert values is None or behind.rows == values, sql
+
+
 @pytest.mark.parametrize("how", ["CancelRequest", "pg_cancel_backend"])
 def test_what_the_client_cancels_behind_replay_is_told_once(held_up, cluster, where, how):
     for one in in_each_block(held_up, where, "0"):
