@@ -35,12 +35,17 @@ static uint32_t repeat_at(const char *brace)
 	return max;
 }
 
-/* How often what stands before `p` is copied by it: x+ is made of xx*, which nests. */
+/*
+ * How often what stands before `p` is copied by it: x+ is made of xx*, which nests. Of a group or
+ * of what is repeated already that counts squared: regcomp(3) goes through nested loops again and
+ * again, minutes for (.*)++++++.
+ */
 static uint32_t copies_at(const char *p, char before)
 {
-	if (*p == '{')
-		return repeat_at(p);
-	return *p == '+' && before != '\0' && strchr(")+*?}", before) != NULL ? 2 : 1;
+	bool nests = before != '\0' && strchr(")+*?}", before) != NULL;
+	uint32_t n = *p == '{' ? repeat_at(p) : *p == '+' && nests ? 2 : 1;
+
+	return nests ? n * n : n;
 }
 
 static enum status check(const char *text, char *err)

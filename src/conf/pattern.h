@@ -10,8 +10,9 @@
 
 #include "base/status.h"
 
-#define PATTERN_MAX         255u  /* bytes */
-#define PATTERN_REPEAT_MAX  1000u /* the product of all {n,m}, and 2 for each (x)+: copies of it */
+#define PATTERN_MAX 255u /* bytes */
+/* The product of all {n,m}; of a group, and of what is repeated already, squared, + being {2}. */
+#define PATTERN_REPEAT_MAX  1000u
 #define PATTERN_SUBJECT_MAX 1023u /* bytes; longer subjects never match */
 #define PATTERN_ERR_MAX     128u  /* bytes of an error text, with its NUL */
 
