@@ -136,18 +136,20 @@ static bool is_read_only_block(const struct client *c)
 	       (isolation == ISOLATION_REPEATABLE_READ || !pick_sees_others(c));
 }
 
+static COLD bool lacks_primary(const struct client *c)
+{
+	const struct topo_cluster *cluster = fit_cluster(c->w, c->acc);
+
+	return cluster != NULL && cluster->primary == TOPO_NONE;
+}
+
 /*
  * A READ ONLY block that has left its replica goes on on the primary; while there is none its reads
  * may do so on another replica.
  */
 static bool may_be_on_a_replica(const struct client *c)
 {
-	const struct topo_cluster *cluster;
-
-	if (c->busy->moves != MOVES_DONE)
-		return true;
-	cluster = fit_cluster(c->w, c->acc);
-	return cluster != NULL && cluster->primary == TOPO_NONE && moving_confirms(c);
+	return c->busy->moves != MOVES_DONE || (lacks_primary(c) && moving_confirms(c));
 }
 
 enum choose_kind pick_kind(const struct client *c)
@@ -158,7 +160,7 @@ enum choose_kind pick_kind(const struct client *c)
 		return CHOOSE_STREAMED;
 	if (c->busy->force_primary || c->default_serializable)
 		return CHOOSE_UNKNOWN;
-	if (c->txn == TXN_DEFERRED && c->had_broken)
+	if (c->txn == TXN_DEFERRED && c->had_broken && !lacks_primary(c))
 		return CHOOSE_TRANSACTION;
 	if (c->txn == TXN_DEFERRED) {
 		/* A statement that only the primary answers rightly takes the block there. */
@@ -413,13 +415,6 @@ static struct pool *pick_shadow(struct worker *w, struct client *c, struct choos
 	return out.node != TOPO_NONE ? c->acc->pools[out.index] : NULL;
 }
 
-static COLD bool has_primary(struct worker *w, const struct client *c)
-{
-	const struct topo_cluster *cluster = fit_cluster(w, c->acc);
-
-	return cluster != NULL && cluster->primary != TOPO_NONE;
-}
-
 struct pool *pick_pool(struct worker *w, struct client *c, enum choose_kind kind)
 {
 	struct chooser ch;
@@ -428,10 +423,6 @@ struct pool *pick_pool(struct worker *w, struct client *c, enum choose_kind kind
 
 	if (c->acc->n_pools == 1 && !c->db->conf->routing)
 		return only_pool(w, c);
-	if (c->had_broken && !has_primary(w, c)) {
-		c->had_broken = false; /* another replica is better than none */
-		kind = pick_kind(c);
-	}
 	chooser_fill(w, c, kind, &ch);
 	if (c->db->conf->shadow)
 		return pick_shadow(w, c, &ch);

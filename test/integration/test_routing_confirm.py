@@ -11,7 +11,7 @@ import psycopg2
 import pytest
 from pgwire import SYNC, bind, execute, parse, query
 from test_routing import replays
-from test_routing_exceptions import BLOCK, counts
+from test_routing_exceptions import BLOCK, counts, hold_replay
 from tools import proc
 from where import wait_replica_read, wait_routing, where_fixture
 
@@ -50,14 +50,7 @@ def stale(own_site, where):
                                     settings=settings) as p:
             wait_routing(p, where)
             p.wait_log("catalog loaded")
-            locker.cursor().execute("LOCK TABLE held")
-            cluster.wait_caught_up()
-            for standby in cluster.standbys:
-                proc.wait_until("the lock there", lambda s=standby: s.sql(
-                    "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock'"
-                    " AND relation = 'held'::regclass", "app") == "1")
-                standby.pause_replay()
-            locker.commit()
+            hold_replay(cluster, locker)
             cluster.primary.sql(
                 "GRANT SELECT ON granted TO app; CREATE TABLE created AS SELECT 7 AS n;"
                 "CREATE TABLE sch.other AS SELECT 7 AS n; GRANT SELECT ON sch.other TO app;"

@@ -211,6 +211,18 @@ def test_an_error_of_the_node_in_a_block_is_told_40001(
 # --- what holds a read up on a replica alone ---------------------------------------------------
 
 
+def hold_replay(cluster, locker):
+    """Replay stands still on all standbys, where it has the table `held` locked."""
+    locker.cursor().execute("LOCK TABLE held")
+    cluster.wait_caught_up()
+    for standby in cluster.standbys:
+        proc.wait_until("the lock there", lambda s=standby: s.sql(
+            "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock'"
+            " AND relation = 'held'::regclass", "app") == "1")
+        standby.pause_replay()
+    locker.commit()
+
+
 @pytest.fixture
 def held_up(own_site, where):
     """A pgweir that reads on replicas, whose replay stands still and locks the table `held`."""
@@ -223,14 +235,7 @@ def held_up(own_site, where):
                                 "transaction_reads=replica") as p:
         wait_routing(p, where)
         p.wait_log("catalog loaded")
-        locker.cursor().execute("LOCK TABLE held")
-        cluster.wait_caught_up()
-        for standby in cluster.standbys:
-            proc.wait_until("the lock there", lambda s=standby: s.sql(
-                "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock'"
-                " AND relation = 'held'::regclass", "app") == "1")
-            standby.pause_replay()
-        locker.commit()
+        hold_replay(cluster, locker)
         try:
             yield p
         finally:
