@@ -267,17 +267,21 @@ static bool was_asked(const struct server *s)
 	return false;
 }
 
+/* By pg_terminate_backend() of its client's number: the session is to end, not the server alone. */
+static bool was_terminated(const struct server *s)
+{
+	return s->ends_client && strcmp(s->fatal_sqlstate, SQLSTATE_ADMIN_SHUTDOWN) == 0;
+}
+
 static bool loss_is_fatal(const struct client *c, const struct server *s)
 {
-	return was_asked(s) ||
-	       (s->ends_client && strcmp(s->fatal_sqlstate, SQLSTATE_ADMIN_SHUTDOWN) == 0) ||
-	       pins_hold_state(&c->busy->pins) || c->acc->mode == POOL_MODE_SESSION ||
-	       c->busy->body_left != 0;
+	return was_asked(s) || was_terminated(s) || pins_hold_state(&c->busy->pins) ||
+	       c->acc->mode == POOL_MODE_SESSION || c->busy->body_left != 0;
 }
 
 void loss_of_server(struct worker *w, struct client *c, struct server *s, enum server_end why)
 {
-	enum route_broken broken;
+	enum route_broken broken = BROKEN_COUNT;
 	char text[LOSS_TEXT_MAX];
 	struct report r;
 
@@ -295,7 +299,7 @@ void loss_of_server(struct worker *w, struct client *c, struct server *s, enum s
 	}
 	if (c->state == CLIENT_CLOSED)
 		return;
-	if (c->busy->holding && c->busy->unit_retained) {
+	if (c->busy->holding && c->busy->unit_retained && !was_terminated(s)) {
 		c->busy->holding = false;
 		c->busy->unit_retained = false;
 		c->busy->begin_sent = false;
@@ -305,14 +309,15 @@ void loss_of_server(struct worker *w, struct client *c, struct server *s, enum s
 		loss_run_elsewhere(w, c, s, REPLAY_LOST);
 		return;
 	}
-	if (moving_survives(c, s)) {
+	if (moving_survives(c, s) && !was_terminated(s)) {
 		client_transition(w, c, CLIENT_UNLINKED);
 		moving_left(c, MOVED_LOST);
 		client_watch(w, c);
 		conn_rx_resume(c->conn);
 		return;
 	}
-	broken = loss_count_broken(c, s, NULL);
+	if (!was_terminated(s))
+		broken = loss_count_broken(c, s, NULL);
 	moving_abandoned(c);
 	if (s->body_left != 0 && s->body_passed) { /* an error would be read as the row's bytes */
 		client_close(w, c, CLIENT_END_SERVER);

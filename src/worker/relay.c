@@ -279,6 +279,8 @@ static bool runs_elsewhere(struct worker *w, const struct client *c, const struc
 		return false; /* so it would have been on the primary */
 	if (report_has(r, SQLSTATE_QUERY_CANCELED) && server_is_canceled(c->server))
 		return false; /* as was wished */
+	if (report_has(r, SQLSTATE_ADMIN_SHUTDOWN) && c->server->ends_client)
+		return false; /* the same */
 	return is_of_standby(r->sqlstate) || may_be_stale(w, c, r->sqlstate);
 }
 

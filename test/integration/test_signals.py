@@ -1,6 +1,8 @@
 """pg_cancel_backend() and pg_terminate_backend() of the number that a client was given at its login."""
+import re
 import struct
 import threading
+import urllib.request
 
 import pgwire
 import pytest
@@ -196,3 +198,58 @@ def test_caller_that_waits_for_a_replica_is_not_served_by_the_primary(site, wher
             assert caller.is_silent_for(0.1)
             victim.result().check()
             assert caller.result().value() in ("t", "f")  # by then it is over
+
+
+# Proven reads that last for as long as nobody ends them.
+LONG_READ = "SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b"
+
+
+@pytest.mark.parametrize("hint, role", [("", "replica"), ("/* pgweir: primary */", "primary")])
+def test_read_of_a_terminated_session_runs_nowhere_else(site, where, hint, role):
+    """PostgreSQL says the same (57P01) when a node is shut down, which no client would notice."""
+    with site.pgweir_routed(settings={"workers": 2}) as p:
+        wait_routing(p, where)
+        with p.raw() as victim, p.raw() as caller:
+            wait_replica_read(victim, where)
+            mark = f"/* terminated on a {role} */"
+            victim.send(pgwire.query(f"{hint}{LONG_READ} {mark}"))
+            ran = proc.wait_until("the read to run", lambda: where.ran(mark))
+            assert ("primary" in ran) == (role == "primary")
+            assert caller.value(f"SELECT pg_terminate_backend({victim.pid})") == "t"
+            ended = victim.wait_closed()
+            assert [m.fields()["C"] for m in ended if m.kind == "E"] == ["57P01"]
+            proc.wait_until("its backend to go", lambda: not where.ran(mark))
+            names = "pgweir_replays_total"
+            with urllib.request.urlopen(f"http://127.0.0.1:{p.stats_port}/metrics") as answer:
+                counts = re.findall(rf"^{names}\{{.*\}} (\d+)$", answer.read().decode(), re.MULTILINE)
+            assert counts and set(counts) == {"0"}
+
+
+@pytest.mark.parametrize("begin", ["BEGIN", "BEGIN READ ONLY",
+                                   "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"])
+def test_session_idle_in_a_block_on_a_replica_is_terminated(site, where, begin):
+    with site.pgweir_routed("transaction_reads=replica", settings={"workers": 2}) as p:
+        wait_routing(p, where)
+        with p.raw() as victim, p.raw() as caller:
+            wait_replica_read(victim, where)
+            victim.query(begin).check()
+            assert where.of(victim, "SELECT 1") != "primary"
+            assert caller.value(f"SELECT pg_terminate_backend({victim.pid})") == "t"
+            assert [m.fields()["C"] for m in victim.wait_closed() if m.kind == "E"] == ["57P01"]
+
+
+def test_read_whose_process_is_ended_runs_elsewhere(site, where):
+    """By its process id: the server is meant, as far as can be told, and not the client."""
+    with site.pgweir_routed(settings={"workers": 2}) as p:
+        wait_routing(p, where)
+        with p.raw() as victim:
+            wait_replica_read(victim, where)
+            victim.send(pgwire.query(f"{LONG_READ} /* its process */"))
+            name = proc.wait_until("the read to run", lambda: where.ran("/* its process */")).pop()
+            node = next(n for n in site.cluster.nodes if n.name == name)
+            node.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> "
+                     "pg_backend_pid() AND query LIKE '%/* its process */'")
+            proc.wait_until("the read to run again",
+                            lambda: where.ran("/* its process */") - {name})
+            victim.send_cancel()
+            assert victim.result().sqlstate == "57014"
