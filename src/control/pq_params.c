@@ -76,6 +76,8 @@ static const char *binding_name(enum channel_binding b)
 static bool add_tls(struct pq_params *p, const struct conf_tls *tls)
 {
 	bool has_cert = *tls->cert_file != '\0';
+	bool has_1_2 = (tls->protocols & TLS_PROTOCOL_1_2) != 0;
+	bool has_1_3 = (tls->protocols & TLS_PROTOCOL_1_3) != 0;
 
 	return add(p, "sslmode", sslmode_name(tls->sslmode)) &&
 	       /* it verifies in "require", too, as soon as it is given a root certificate */
@@ -83,6 +85,8 @@ static bool add_tls(struct pq_params *p, const struct conf_tls *tls)
 	       add(p, "sslcert", has_cert ? tls->cert_file : NO_FILE) &&
 	       add(p, "sslkey", has_cert ? tls->key_file : NO_FILE) && add(p, "sslcrl", NO_FILE) &&
 	       add(p, "channel_binding", binding_name(tls->channel_binding)) &&
+	       add(p, "ssl_min_protocol_version", has_1_2 ? "TLSv1.2" : "TLSv1.3") &&
+	       add(p, "ssl_max_protocol_version", has_1_3 ? "TLSv1.3" : "TLSv1.2") &&
 	       add(p, "gssencmode", "disable");
 }
 

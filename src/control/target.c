@@ -112,7 +112,7 @@ uint64_t target_hash(
 	const char *user = conf_monitor_user(conf, cl->db);
 	const struct conf_tls *tls = &conf->server_tls;
 	uint64_t h = (uint64_t)tls->sslmode << 32 | (uint64_t)tls->channel_binding << 40 |
-		     (uint64_t)tls->negotiation << 48 | node->port;
+		     (uint64_t)tls->negotiation << 48 | (uint64_t)tls->protocols << 56 | node->port;
 
 	h = mix(env, h, node->host);
 	h = mix(env, h, node->address);

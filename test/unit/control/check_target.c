@@ -182,6 +182,7 @@ static const struct {
 START_TEST(tls_settings_reach_libpq)
 {
 	struct conf_tls tls = {.sslmode = modes[_i].mode,
+		.protocols = TLS_PROTOCOL_1_2 | TLS_PROTOCOL_1_3,
 		.channel_binding = CHANNEL_BINDING_REQUIRE,
 		.negotiation = TLS_NEGOTIATION_DIRECT,
 		.ca_file = "/ca",
@@ -200,6 +201,8 @@ START_TEST(tls_settings_reach_libpq)
 	ck_assert_ptr_null(param(&p, "sslnegotiation"));
 	ck_assert_str_eq(param(&p, "sslmode"), modes[_i].sslmode);
 	ck_assert_str_eq(param(&p, "channel_binding"), "require");
+	ck_assert_str_eq(param(&p, "ssl_min_protocol_version"), "TLSv1.2");
+	ck_assert_str_eq(param(&p, "ssl_max_protocol_version"), "TLSv1.3");
 	ck_assert(modes[_i].has_root == (strcmp(param(&p, "sslrootcert"), "/ca") == 0));
 	ck_assert_str_eq(param(&p, "sslcert"), "/cert");
 	ck_assert_str_eq(param(&p, "sslkey"), "/key");
@@ -209,10 +212,17 @@ START_TEST(tls_settings_reach_libpq)
 	pq_params_fini(&p);
 	ck_assert_ptr_null(p.keys[0]);
 	tls.cert_file = "";
+	tls.protocols = TLS_PROTOCOL_1_2;
 	ck_assert_int_eq(pq_params_set(&p, &to, 170000), OK);
+	ck_assert_str_eq(param(&p, "ssl_min_protocol_version"), "TLSv1.2");
+	ck_assert_str_eq(param(&p, "ssl_max_protocol_version"), "TLSv1.2");
 	ck_assert_str_eq(param(&p, "sslnegotiation"), "direct");
 	ck_assert_str_ne(param(&p, "sslcert"), "/cert"); /* not the home directory's either */
 	ck_assert_str_ne(param(&p, "sslcert"), "");
+	pq_params_fini(&p);
+	tls.protocols = TLS_PROTOCOL_1_3;
+	ck_assert_int_eq(pq_params_set(&p, &to, 170000), OK);
+	ck_assert_str_eq(param(&p, "ssl_min_protocol_version"), "TLSv1.3");
 	pq_params_fini(&p);
 }
 END_TEST
