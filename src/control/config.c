@@ -402,6 +402,25 @@ enum status config_migrate(const char *path, const struct document_out *out, str
 	return st;
 }
 
+void config_log_findings(struct log *log, const struct findings *found)
+{
+	char line[FINDING_LINE_MAX], quoted[2 * FINDING_LINE_MAX];
+
+	for (size_t i = 0; i < found->n; i++) {
+		const struct finding *f = &found->items[i];
+
+		log_q(quoted, sizeof quoted, finding_format(f, line, sizeof line));
+		if (f->kind == FINDING_ERROR)
+			log_error(log, "configuration error", "at=%s", quoted);
+		else if (f->kind == FINDING_WARNING)
+			log_warn(log, "configuration is unwise", "at=%s", quoted);
+		else if (f->kind == FINDING_RESTART)
+			log_warn(log, "setting waits for a restart", "at=%s", quoted);
+		else
+			log_info(log, "configuration note", "at=%s", quoted);
+	}
+}
+
 void config_set_fini(struct config_set *set)
 {
 	conf_free(set->conf);

@@ -7,6 +7,7 @@
 #ifndef PGWEIR_CONTROL_CONFIG_H
 #define PGWEIR_CONTROL_CONFIG_H
 
+#include "base/log.h"
 #include "base/map.h"
 #include "base/status.h"
 #include "conf/conf.h"
@@ -56,6 +57,9 @@ enum status config_complete(
  */
 enum status config_migrate(
 	const char *path, const struct document_out *out, struct findings *found) MUST_USE;
+
+/* A line for each finding. */
+void config_log_findings(struct log *log, const struct findings *found);
 
 void config_set_fini(struct config_set *set); /* frees what is in it; NULLs are allowed */
 

@@ -607,8 +607,6 @@ enum status control_new(const struct control_args *args, struct control **out)
 	}
 	c->ending.on_stopping = on_stopping;
 	c->ending.arg = c;
-	if (args->on_conf != NULL)
-		args->on_conf(args->arg, env_conf(&c->env), false);
 	conf_changed(c);
 	*out = c;
 	return OK;

@@ -24,7 +24,7 @@ struct control_args {
 	struct config_from from;
 	int stats_fd; /* a listening socket for the stats port, moved; 0, -1: none */
 	/*
-	 * A configuration was taken over (also once in control_new): set log level and sink.
+	 * A configuration was taken over, after that of the start: set log level and sink.
 	 * `reopen` asks for the log file to be opened again (SIGHUP). In the control thread; may be
 	 * NULL.
 	 */

@@ -65,25 +65,6 @@ static void job_run(struct job *j)
 
 /* --- what is told --- */
 
-static void log_findings(struct log *log, const struct findings *found)
-{
-	char line[FINDING_LINE_MAX], quoted[2 * FINDING_LINE_MAX];
-
-	for (size_t i = 0; i < found->n; i++) {
-		const struct finding *f = &found->items[i];
-
-		log_q(quoted, sizeof quoted, finding_format(f, line, sizeof line));
-		if (f->kind == FINDING_ERROR)
-			log_error(log, "configuration error", "at=%s", quoted);
-		else if (f->kind == FINDING_WARNING)
-			log_warn(log, "configuration is unwise", "at=%s", quoted);
-		else if (f->kind == FINDING_RESTART)
-			log_warn(log, "setting waits for a restart", "at=%s", quoted);
-		else
-			log_info(log, "configuration note", "at=%s", quoted);
-	}
-}
-
 static void log_change(void *arg, const struct conf_change *ch)
 {
 	struct log *log = arg;
@@ -163,7 +144,7 @@ static void job_done(struct job *j)
 	}
 	log = r->env->shared->log;
 	if (!l->dry_run)
-		log_findings(log, &l->found);
+		config_log_findings(log, &l->found);
 	make_plan(l);
 	answer_text(l, text);
 	if (l->dry_run) {

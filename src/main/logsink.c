@@ -14,6 +14,16 @@
 #include "net/loop.h"
 
 #define LINE_MAX_LEN (LOG_LINE_MAX * 2)
+#define EARLY_MAX    256u /* lines that are kept until the file is open; later ones are not in it */
+
+/* A line from before the configuration was followed: neither the file nor syslog has it. */
+struct early {
+	struct early *next;
+	struct timespec at;
+	enum log_level lv;
+	const char *text;
+	char kv[];
+};
 
 static struct {
 	bool quiet;
@@ -22,22 +32,23 @@ static struct {
 	_Atomic int fd;  /* log file, -1: none */
 	int journal_fd;  /* stderr is the journal, which takes more than lines; -1: it is not */
 	struct log *log; /* for libevent, whose callback has no argument */
+	bool is_early;   /* the process has one thread, and its log is stderr alone */
+	unsigned n_early;
+	struct early *early, *last_early;
 	char path[512];
 	char ident[64];
 } sink = {.use_stderr = true, .fd = -1, .journal_fd = -1};
 
 static const char *const level_words[] = {"ERROR", "WARN", "INFO", "DEBUG"};
 
-static size_t put_time(char *buf, size_t cap)
+static size_t put_time(char *buf, size_t cap, const struct timespec *ts)
 {
-	struct timespec ts;
 	struct tm tm;
 	size_t n;
 
-	clock_gettime(CLOCK_REALTIME, &ts);
-	gmtime_r(&ts.tv_sec, &tm);
+	gmtime_r(&ts->tv_sec, &tm);
 	n = strftime(buf, cap, "%Y-%m-%dT%H:%M:%S", &tm);
-	return n + (size_t)snprintf(buf + n, cap - n, ".%03ldZ", ts.tv_nsec / 1000000);
+	return n + (size_t)snprintf(buf + n, cap - n, ".%03ldZ", ts->tv_nsec / 1000000);
 }
 
 static size_t clip(int n, size_t cap)
@@ -106,13 +117,13 @@ static size_t put_json_pairs(char *buf, size_t cap, const char *kv)
 	return at;
 }
 
-static size_t format_json(
-	char *buf, size_t cap, enum log_level lv, const char *text, const char *kv)
+static size_t format_json(char *buf, size_t cap, const struct timespec *at, enum log_level lv,
+	const char *text, const char *kv)
 {
 	char when[40];
 	size_t n;
 
-	put_time(when, sizeof when);
+	put_time(when, sizeof when, at);
 	n = clip(snprintf(buf, cap, "{\"time\":\"%s\",\"level\":\"%s\",\"event\":\"", when,
 			 level_words[lv]),
 		cap);
@@ -122,12 +133,12 @@ static size_t format_json(
 	return n + clip(snprintf(buf + n, cap - n, "}\n"), cap - n);
 }
 
-static size_t format_text(
-	char *buf, size_t cap, enum log_level lv, const char *text, const char *kv)
+static size_t format_text(char *buf, size_t cap, const struct timespec *at, enum log_level lv,
+	const char *text, const char *kv)
 {
 	char when[40];
 
-	put_time(when, sizeof when);
+	put_time(when, sizeof when, at);
 	return clip(snprintf(buf, cap, "%s %s %s%s%s\n", when, level_words[lv], text,
 			    *kv != '\0' ? " " : "", kv),
 		cap);
@@ -147,24 +158,61 @@ static bool is_in_journal(enum log_level lv, const char *text, const char *kv)
 	       journal_out_put(sink.journal_fd, lv, text, kv);
 }
 
-static void logsink_write(void *arg, enum log_level lv, const char *text, const char *kv)
+static void put_line(const struct timespec *at, enum log_level lv, const char *text, const char *kv,
+	bool to_stderr)
 {
 	char buf[LINE_MAX_LEN];
-	bool to_stderr = atomic_load(&sink.use_stderr) && !is_in_journal(lv, text, kv);
 	int fd = atomic_load(&sink.fd);
 	size_t n;
 
-	(void)arg;
 	if (atomic_load(&sink.use_syslog))
 		syslog_out_put(lv, text, kv);
 	if (fd < 0 && !to_stderr)
 		return;
-	n = atomic_load(&sink.json) ? format_json(buf, sizeof buf, lv, text, kv)
-				    : format_text(buf, sizeof buf, lv, text, kv);
+	n = atomic_load(&sink.json) ? format_json(buf, sizeof buf, at, lv, text, kv)
+				    : format_text(buf, sizeof buf, at, lv, text, kv);
 	if (fd >= 0)
 		put_all(fd, buf, n);
 	if (to_stderr)
 		put_all(STDERR_FILENO, buf, n);
+}
+
+static void keep(const struct timespec *at, enum log_level lv, const char *text, const char *kv)
+{
+	struct early *e = sink.n_early < EARLY_MAX ? malloc(sizeof *e + strlen(kv) + 1) : NULL;
+
+	if (e == NULL)
+		return; /* stderr has it */
+	*e = (struct early){.at = *at, .lv = lv, .text = text};
+	strcpy(e->kv, kv);
+	*(sink.early == NULL ? &sink.early : &sink.last_early->next) = e;
+	sink.last_early = e;
+	sink.n_early++;
+}
+
+/* The file and syslog get what has been logged before them. */
+static void put_early(void)
+{
+	struct early *e;
+
+	sink.is_early = false;
+	while ((e = sink.early) != NULL) {
+		sink.early = e->next;
+		put_line(&e->at, e->lv, e->text, e->kv, false);
+		free(e);
+	}
+}
+
+static void logsink_write(void *arg, enum log_level lv, const char *text, const char *kv)
+{
+	bool to_stderr = atomic_load(&sink.use_stderr) && !is_in_journal(lv, text, kv);
+	struct timespec now;
+
+	(void)arg;
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (sink.is_early)
+		keep(&now, lv, text, kv);
+	put_line(&now, lv, text, kv, to_stderr);
 }
 
 static void set_level(struct log *log, unsigned verbose)
@@ -195,6 +243,7 @@ void logsink_init(struct log *log, bool quiet, unsigned verbose)
 	sink.verbose = verbose;
 	log->sink = logsink_write;
 	log->sink_arg = NULL;
+	sink.is_early = true;
 	set_level(log, verbose);
 	sink.log = log;
 	if (journal_out_is_at(STDERR_FILENO))
@@ -227,6 +276,8 @@ static enum status open_file(const char *path, bool reopen)
 
 enum status logsink_apply(struct log *log, const struct conf *conf, bool reopen)
 {
+	enum status st;
+
 	set_level(log, sink.verbose + conf->verbose);
 	atomic_store(&sink.json, conf->log_format == LOG_FORMAT_JSON);
 	if (conf->syslog) {
@@ -234,7 +285,10 @@ enum status logsink_apply(struct log *log, const struct conf *conf, bool reopen)
 		syslog_out_open(sink.ident, conf->syslog_facility);
 	}
 	atomic_store(&sink.use_syslog, conf->syslog);
-	return open_file(conf->logfile, reopen);
+	st = open_file(conf->logfile, reopen);
+	if (sink.is_early)
+		put_early();
+	return st;
 }
 
 void logsink_detach(void)

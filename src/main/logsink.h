@@ -17,7 +17,9 @@ void logsink_init(struct log *log, bool quiet, unsigned verbose);
 
 /*
  * Follow the configuration: level, file, format, syslog. `reopen`: open the file again (rotation).
- * Errors: E_IO the file cannot be opened (errno); the old one is used on.
+ * For the first time before there are other threads: what was logged until then, EARLY_MAX lines
+ * at most, which only stderr has got, is written to the file and to syslog, too. Errors: E_IO the
+ * file cannot be opened (errno); the old one is used on.
  */
 enum status logsink_apply(struct log *log, const struct conf *conf, bool reopen) MUST_USE;
 

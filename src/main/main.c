@@ -93,7 +93,7 @@ static int help_config(const char *key)
 	return 1;
 }
 
-/* Errors go to stderr as they are; the log may not be set up yet. */
+/* For people: to stderr, as they are. */
 static void print_findings(const struct findings *f)
 {
 	static const char *const prefix[] = {[FINDING_ERROR] = "",
@@ -445,6 +445,7 @@ static int serve(struct process *p, struct config_set *set)
 	daemon_raise_limits(conf, p->sh->n_workers, &p->log);
 	if ((rc = become(p, conf)) != 0)
 		return rc;
+	on_conf(p, conf, false); /* the log file is the user's that it has become */
 	snprintf(p->pidfile, sizeof p->pidfile, "%s", conf->pidfile);
 	if (p->inherited.from.sock < 0 && (rc = pid_file(p)) != 0)
 		return rc;
@@ -487,7 +488,10 @@ static int load(struct process *p, struct config_set *set)
 		return fail(p, "random numbers");
 	findings_init(&found);
 	st = config_load(&p->opt.from, NULL, &key, set, &found);
-	print_findings(&found);
+	if (st != OK || p->opt.test || p->opt.takeover)
+		print_findings(&found);
+	else
+		config_log_findings(&p->log, &found);
 	if (st == OK && p->opt.test)
 		fprintf(stderr, "%s: the configuration is good\n", config_name(p));
 	findings_fini(&found);
@@ -525,6 +529,8 @@ int main(int argc, char **argv)
 		else
 			rc = serve(&p, &set);
 	}
+	if (rc != 0 && set.conf != NULL && !p.opt.test && !p.opt.takeover && geteuid() != 0)
+		on_conf(&p, set.conf, false); /* why it does not start is in its log, too */
 	config_set_fini(&set);
 	if (!process_free(&p))
 		_exit(rc);

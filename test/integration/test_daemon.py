@@ -145,6 +145,34 @@ def test_every_json_line_is_an_object_with_the_same_keys(site):
             f"{p.folder}/weir.log")[-1].split()[1:2])
 
 
+ADVICE = "max_lag = 0.05: is below lag_check_interval"
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_what_the_start_says_is_in_the_log_file(site, form):
+    """Advice on the configuration, and on the system: from before the file is open."""
+    with limited(site, 100, 400, max_client_conn=1000, workers=2, max_lag=0.05, log_format=form,
+                 logfile="{folder}/weir.log") as p:
+        lines = lines_of(f"{p.folder}/weir.log")
+        at = [[i for i, line in enumerate(lines) if what in line] for what in (
+            ADVICE, "open files is too low", "accepting connections")]
+        assert [len(found) for found in at] == [1, 1, 1] and sorted(at) == at, lines
+        assert p.log_text().count(ADVICE) == 1, "stderr has it, too"
+        if form == "json":
+            objects = [json.loads(line) for line in lines]
+            assert [o["event"] for o in objects].count("configuration is unwise") >= 1
+            assert [o["time"] for o in objects] == sorted(o["time"] for o in objects)
+
+
+def test_why_it_does_not_start_is_in_the_log_file(site):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        p = site.pgweir(settings={"logfile": "{folder}/weir.log",
+                                  "listen_port": taken.getsockname()[1]})
+        said = fails_to_start(p)
+        assert "another process listens there" in said
+        assert any("another process listens there" in line for line in lines_of(f"{p.folder}/weir.log"))
+
+
 # --- syslog -------------------------------------------------------------------------------------
 
 # A /dev of its own, in which /dev/log is the test's socket; then the service user again.
@@ -202,11 +230,13 @@ def test_syslog_gets_every_line_under_its_name_and_facility(site, monkeypatch):
             assert [int(m[1]) & 7 for m in parts if what in m[2]] == [level], what
 
     p = site.pgweir(settings={
-        "syslog": 1, "syslog_ident": "weir-of-test", "syslog_facility": "local3"})
+        "syslog": 1, "syslog_ident": "weir-of-test", "syslog_facility": "local3",
+        "max_lag": 0.05})
     p.before = own_dev(path, user.pw_uid, user.pw_gid)
     warning, info, local3, local5 = 4, 6, 19, 21
     with p:
-        told(p, "weir-of-test", local3, {"accepting connections version=": info})
+        told(p, "weir-of-test", local3, {
+            ADVICE: warning, "accepting connections version=": info})
         assert "accepting connections version=" in p.log_text(), "stderr has it, too"
         with p.raw() as client:
             client.query("SELECT pg_terminate_backend(pg_backend_pid())")
@@ -239,7 +269,10 @@ def test_root_becomes_the_user_that_is_asked_for_and_never_serves_as_root(site, 
         assert "CapEff:\t0000000000000000\n" in status
         with p.raw() as client:
             assert client.value("SELECT 1") == "1"
-    with site.pgweir(settings={"user": "postgres"}) as p:
+    with site.pgweir(settings={"user": "postgres", "logfile": "{folder}/weir.log",
+                               "max_lag": 0.05}) as p:
+        assert os.stat(f"{p.folder}/weir.log").st_uid == uid  # it can open it again
+        assert any(ADVICE in line for line in lines_of(f"{p.folder}/weir.log"))
         with p.raw() as client:
             assert client.value("SELECT 1") == "1"
     assert "user" in fails_to_start(site.pgweir(args=["-u", "nobody-of-this-name"]))
