@@ -85,6 +85,9 @@ static const struct {
 	bool is_kept;
 	const char *text;
 } advice[] = {
+	{"auth_file", NULL, true,
+		"pgweir's user has to read it: for the service a copy in /etc/pgweir, 0640 "
+		"root:pgweir, as userlist.txt there"},
 	{"auth_type", "md5", true,
 		"users whose secret is a SCRAM verifier are asked for SCRAM all the same; "
 		"scram-sha-256 refuses the others"},
@@ -92,10 +95,15 @@ static const struct {
 	{"ignore_startup_parameters", NULL, false,
 		"every start-up parameter is accepted here, and follows its client. What is named "
 		"here is dropped: keep the line only for that"},
+	{"logfile", NULL, true,
+		"the service may write to /var/log/pgweir alone; without this line its log is the "
+		"journal"},
 	{"max_client_conn", NULL, true,
 		"an idle client costs less than a kilobyte; pgweir's default is 10000"},
 	{"max_prepared_statements", "0", true,
 		"without it (200) prepared statements work in transaction mode"},
+	{"pidfile", NULL, true,
+		"systemd needs none, and the service may write to /run/pgweir alone"},
 	{"pool_mode", "session", true,
 		"transaction mode is worth a try: settings, prepared statements, LISTEN, temporary "
 		"tables and advisory locks work in it as on a connection of one's own"},
@@ -112,6 +120,11 @@ static const struct {
 		"processes need [peers] for cancel requests"},
 	{"stats_period", NULL, true,
 		"stats_port gives the same numbers, and histograms, to Prometheus"},
+	{"unix_socket_dir", NULL, true,
+		"the service may write to /run/pgweir alone. Clients that come by the socket have "
+		"to be told, and entries of [databases] without a host mean PostgreSQL's socket "
+		"in this directory: give them host=, with the old one"},
+	{"user", NULL, true, "the service is the user pgweir from the start: no line for it"},
 	{"client_tls_sslmode", "allow", true, "a client may come without TLS"},
 	{"client_tls_sslmode", "prefer", true, "a client may come without TLS"},
 };

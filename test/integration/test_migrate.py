@@ -118,5 +118,10 @@ def test_a_file_with_errors_is_not_migrated(site, old):
 def test_debians_file_is_migrated(site):
     status, text, errors = run(site, "--migrate", DEBIAN)
     assert status == 0 and not errors
+    for line, words in (("logfile = /var/log/postgresql/pgbouncer.log", "/var/log/pgweir"),
+                        ("pidfile = /var/run/postgresql/pgbouncer.pid", "systemd needs none"),
+                        ("unix_socket_dir = /var/run/postgresql", "/run/pgweir"),
+                        ("auth_file = /etc/pgbouncer/userlist.txt", "/etc/pgweir")):
+        assert words in explanation(text, line)  # where the service may read and write
     status, _, said = run(site, "-t", write(site.new_folder(), "pgweir.ini", text))
     assert status == 0, said
