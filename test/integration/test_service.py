@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import time
 import urllib.request
 
@@ -31,7 +32,7 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 
 class Manager:
-    """The end of the notify socket that systemd has."""
+    """The end of the notify socket that systemd has. Behind a message's lines it notes who sent it."""
 
     def __init__(self, address):
         self.address = address
@@ -39,6 +40,7 @@ class Manager:
         self.socket.bind(address.replace("@", "\0", 1))
         if address.startswith("/"):
             os.chmod(address, 0o777)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self.socket.settimeout(0.05)
         self.messages = []
 
@@ -51,7 +53,9 @@ class Manager:
     def receive(self):
         with contextlib.suppress(socket.timeout):
             while True:
-                self.messages.append(self.socket.recv(4096).decode().split("\n"))
+                text, about, _, _ = self.socket.recvmsg(4096, socket.CMSG_SPACE(12))
+                sender, _, _ = struct.unpack("3i", about[0][2])
+                self.messages.append([*text.decode().split("\n"), f"from {sender}"])
         return self.messages
 
     def wait(self, assignment, timeout=20):
@@ -228,6 +232,46 @@ def test_life_is_told_as_often_as_the_watchdog_wants(site, manager):
     with site.pgweir(environment=environment):
         for _ in range(3):
             manager.wait("WATCHDOG=1")
+
+
+# A manager tells whom it watches.
+WATCH_ME = """
+import os, sys
+os.environ["WATCHDOG_PID"] = str(os.getpid())
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_the_watchdog_is_fed_by_whoever_serves(site, manager):
+    """Also when another process has taken over, and when that one has died: in time, each time."""
+    limit = 4.5
+    p = site.pgweir(settings={**SETTINGS, "pool_mode": "session"}, environment={
+        "NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": str(int(limit * 1e6))})
+    p.before = ["/usr/bin/python3", "-c", WATCH_ME]
+    s = Succession(p.start())
+    manager.wait("WATCHDOG=1")
+    fed = [time.monotonic()]
+
+    def feeds(pid):
+        while True:
+            told = manager.wait("WATCHDOG=1")
+            assert time.monotonic() - fed[0] < limit
+            fed[0] = time.monotonic()
+            if told[-1] == f"from {pid}":
+                return
+    with p.raw() as stays:
+        stays.query("SELECT 1").check()
+        old = s.replace()
+        feeds(s.pid)
+        os.kill(s.pid, signal.SIGKILL)
+        feeds(old)
+        s.pids.append(old)
+        s.replace()
+        feeds(s.pid)
+    s.wait_ended(old)
+    s.replace()  # the third one has it from the second
+    feeds(s.pid)
+    s.stop()
 
 
 def test_the_watchdog_of_another_process_is_not_fed(site, manager):
