@@ -46,6 +46,28 @@ def test_md5_entry_cannot_prove_scram(site):
         assert refused(p, password="app-secret").sqlstate == "28P01"
 
 
+def iterations_asked(pooler, user):
+    """Of the server's first message."""
+    with RawClient(pooler.port) as client:
+        client.send(pgwire.startup({"user": user, "database": "app"}))
+        assert client.read_message().kind == "R"
+        first = scram.ClientProof("").first().encode()
+        client.send(msg("p", pgwire.cstr("SCRAM-SHA-256"), pgwire.i32(len(first)), first))
+        return int(scram.attributes(client.read_message().body[4:].decode())["i"])
+
+
+def test_scram_iterations_are_those_of_entries_without_a_verifier(site):
+    """And of those who are unknown, who look the same; a verifier has its own."""
+    with start(site, "scram-sha-256") as p:
+        assert iterations_asked(p, "app") == iterations_asked(p, "nobody") == 4096
+        p.secrets["other"] = scram.verifier("other-secret", 4242)
+        p.reload(scram_iterations=5001)
+        assert [iterations_asked(p, user) for user in ("app", "other")] == [5001, 4242]
+        assert iterations_asked(p, "nobody") in (5001, 4242)
+        with p.raw() as client:
+            assert client.value("SELECT 1") == "1"
+
+
 def test_trust_asks_nothing_but_knows_its_users(site):
     with start(site, "trust") as p:
         with RawClient(p.port) as client:

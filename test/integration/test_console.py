@@ -163,12 +163,18 @@ def test_probes_of_drivers_are_answered(pooler, probe, value):
         assert re.fullmatch(value, console.query(probe).check().rows[0][0])
 
 
-def test_settings_that_drivers_send_are_accepted(pooler):
-    with pooler.raw("admin", "pgweir") as console:
+@pytest.mark.parametrize("user", ["admin", "stats"])
+def test_settings_that_drivers_send_are_accepted(pooler, user):
+    """And ignored, with a notice, whoever sends them; others are the console's own, or wrong."""
+    with pooler.raw(user, "pgweir") as console:
         for sql in ("SET client_encoding = 'UTF8'", "SET datestyle TO 'ISO'",
+                    "SET timezone = 'UTC'", "SET standard_conforming_strings = on",
+                    "SET default_transaction_isolation = 'read committed'",
                     "SET extra_float_digits = 3", "SET application_name = 'x'"):
-            result = console.query(sql)
-            assert result.kinds.endswith("CZ") or result.sqlstate, result.messages
+            result = console.query(sql).check()
+            assert result.tags == ["SET"] and len(result.notices) == 1, result.messages
+        assert console.query("SET work_mem = 1").sqlstate
+        assert console.query("SHOW VERSION").check().rows
 
 
 def test_drivers_use_the_console(pooler):

@@ -1,4 +1,5 @@
 """What the console's commands do: RELOAD, PAUSE, RESUME, KILL, SHUTDOWN … and the signals."""
+import os
 import signal
 import subprocess
 import threading
@@ -295,6 +296,23 @@ def test_admin_port_serves_the_console_alone(site):
         with RawClient(port) as client, pytest.raises((ServerError, Closed)):
             client.login("app", p.passwords["app"], "app")
             client.query("SELECT 1").check()
+
+
+def test_admin_addr_and_admin_socket_dir_serve_the_console_alone(site):
+    port = proc.free_port()
+    with site.pgweir(settings={"admin_port": port, "admin_addr": "127.0.0.7",
+                               "admin_socket_dir": "{folder}"}) as p:
+        with pytest.raises(ConnectionRefusedError):
+            RawClient(port)
+        names = [name for name in os.listdir(p.folder) if name.startswith(".s.PGSQL.")]
+        assert len(names) == 1
+        for way in ((port, "127.0.0.7"), (int(names[0].removeprefix(".s.PGSQL.")), p.folder)):
+            with RawClient(*way) as console:
+                console.login("admin", p.passwords["admin"], "pgweir")
+                assert console.query("SHOW VERSION").rows
+            with RawClient(*way) as client, pytest.raises((ServerError, Closed)):
+                client.login("app", p.passwords["app"], "app")
+                client.query("SELECT 1").check()
 
 
 def test_console_answers_while_the_pool_is_full_and_max_client_conn_is_reached(site):

@@ -167,6 +167,60 @@ def test_every_documented_form_is_read(site):
     assert status == 0 and not complaints(text), text
 
 
+# Every key of PgBouncer 1.25's [pgbouncer], with its default where it is not empty.
+DEFAULTS = """
+logfile pidfile user syslog=0 syslog_facility=daemon syslog_ident=pgbouncer verbose=0
+job_name=pgbouncer so_reuseport=0 peer_id=0 disable_pqexec=0 conffile resolv_conf listen_addr
+listen_port=6432 listen_backlog=128 unix_socket_dir=/tmp unix_socket_mode=0777 unix_socket_group
+auth_type=md5 auth_file auth_hba_file auth_ident_file auth_user auth_query auth_dbname
+auth_ldap_options scram_iterations=4096 admin_users stats_users pool_mode=session
+default_pool_size=20 min_pool_size=0 reserve_pool_size=0 reserve_pool_timeout=5 max_client_conn=100
+max_db_connections=0 max_db_client_connections=0 max_user_connections=0
+max_user_client_connections=0 server_round_robin=0 max_prepared_statements=200
+track_extra_parameters=IntervalStyle ignore_startup_parameters application_name_add_host=0
+autodb_idle_timeout=3600 pool_idle_timeout=0 server_reset_query_always=0 server_check_query=<empty>
+server_check_delay=30 server_fast_close=0 server_lifetime=3600 server_idle_timeout=600
+server_connect_timeout=15 server_login_retry=15 client_login_timeout=60 client_idle_timeout=0
+query_timeout=0 query_wait_timeout=120 query_wait_notify=5 cancel_wait_timeout=10
+idle_transaction_timeout=0 transaction_timeout=0 suspend_timeout=10 login_notify_message
+client_tls_sslmode=disable client_tls_ca_file client_tls_cert_file client_tls_key_file
+client_tls_ciphers=default client_tls13_ciphers client_tls_protocols=secure
+client_tls_dheparams=auto client_tls_ecdhcurve=auto server_tls_sslmode=prefer server_tls_ca_file
+server_tls_cert_file server_tls_key_file server_tls_ciphers=default server_tls13_ciphers
+server_tls_protocols=secure log_connections=1 log_disconnections=1 log_pooler_errors=1 log_stats=1
+stats_period=60 dns_max_ttl=15 dns_nxdomain_ttl=15 dns_zone_check_period=0 pkt_buf=4096
+max_packet_size=2147483647 sbuf_loopcnt=5 tcp_defer_accept=1 tcp_keepalive=1 tcp_keepcnt=0
+tcp_keepidle=0 tcp_keepintvl=0 tcp_socket_buffer=0 tcp_user_timeout=0
+"""
+# What cannot be said in one word.
+DEFAULTS_MORE = {"server_reset_query": "DISCARD ALL"}
+NEEDS_RESTART = """
+pidfile user so_reuseport disable_pqexec resolv_conf listen_addr listen_port listen_backlog
+unix_socket_dir unix_socket_mode unix_socket_group job_name pkt_buf track_extra_parameters
+""".split()
+
+
+def test_every_key_of_pgbouncer_is_there_with_its_default(site):
+    p = site.pgweir()
+    p.write_config = lambda: p._write("pgweir.ini", (
+        f"[databases]\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {p.port}\n"
+        f"unix_socket_dir =\nauth_file = {p.folder}/users.txt\nadmin_users = admin\n"
+        )) or p._write("users.txt", f'"admin" "{p.passwords["admin"]}"\n')
+    wanted = dict((word.split("=") + [""])[:2] for word in DEFAULTS.split())
+    wanted.update(DEFAULTS_MORE)
+    with p:
+        shown = {r["key"]: r for r in p.show("CONFIG")}
+        assert set(wanted) - set(shown) == set()
+        differ = {key: shown[key]["default"] for key, value in wanted.items()
+                  if shown[key]["default"] != value}
+        assert not differ
+        given = {"listen_addr", "listen_port", "unix_socket_dir", "auth_file", "admin_users",
+                 "conffile"}
+        assert {key for key in wanted if shown[key]["value"] != shown[key]["default"]} <= given
+        assert [key for key in wanted if shown[key]["changeable"] == "no"] == [
+            key for key in wanted if key in NEEDS_RESTART]
+
+
 def test_conffile_names_what_the_next_reload_reads(site):
     with site.pgweir() as p:
         assert p.show_one("CONFIG", key="conffile")["value"] == p.config

@@ -1,4 +1,6 @@
 """Settings of PgBouncer that one test each is enough for."""
+import contextlib
+import ctypes
 import grp
 import os
 import shutil
@@ -385,6 +387,41 @@ def test_listen_backlog_and_tcp_socket_buffer_reach_the_sockets(site):
                     ("dport", "=", f":{site.cluster.primary.port}")):
             memory = ss("-m", "state", "established", *end)
             assert any(",rb49152," in m and ",tb49152," in m for m in memory), memory
+
+
+PIDFD_GETFD = 438  # the system call's number, on all architectures
+
+
+@contextlib.contextmanager
+def socket_of(p, task):
+    """The daemon's own socket to its only client, or its only server, of the database app."""
+    number = int(p.show_one("FDS", task=task, database="app")["fd"])
+    pidfd = os.pidfd_open(p.pid)
+    fd = ctypes.CDLL(None, use_errno=True).syscall(PIDFD_GETFD, pidfd, number, 0)
+    os.close(pidfd)
+    if fd < 0:
+        pytest.skip(f"its sockets cannot be looked at here: {os.strerror(ctypes.get_errno())}")
+    with socket.socket(fileno=fd) as s:
+        yield s
+
+
+@pytest.mark.parametrize("task", ["client", "server"])
+def test_keepalive_and_user_timeout_reach_the_sockets(site, task):
+    def told(p):
+        with p.raw() as client:
+            client.query("BEGIN; SELECT 1").check()
+            with socket_of(p, task) as s:
+                return [s.getsockopt(level, option) for level, option in (
+                    (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+                    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE),
+                    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL),
+                    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT),
+                    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT))]
+    with site.pgweir(settings={"tcp_keepidle": 61, "tcp_keepintvl": 17, "tcp_keepcnt": 5,
+                               "tcp_user_timeout": 23000, "workers": 1}) as p:
+        assert told(p) == [1, 61, 17, 5, 23000]
+    with site.pgweir(settings={"tcp_keepalive": 0, "workers": 1}) as p:
+        assert told(p)[0] == 0
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be of any group")

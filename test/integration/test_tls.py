@@ -96,6 +96,64 @@ def test_new_versions_are_spoken(pooler, authority, version):
         assert client.value("SELECT 1") == "1"
 
 
+def session_of(p, version=None, ciphers=None, curve=None):
+    """A login with what a client offers: (version, cipher)."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if version is not None:
+        context.minimum_version = context.maximum_version = version
+    if ciphers is not None:
+        context.set_ciphers(ciphers)
+    if curve is not None:
+        context.set_ecdh_curve(curve)
+    with RawClient(p.port) as client:
+        client.request_tls(context).login("app", p.passwords["app"])
+        assert client.value("SELECT 1") == "1"
+        return client.sock.version(), client.sock.cipher()[0]
+
+
+TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+AES128, AES256 = "ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-AES256-GCM-SHA384"
+
+
+@pytest.mark.parametrize("key, value, fits, does_not", [
+    ("protocols", "tlsv1.2", {"version": TLS12}, {"version": TLS13}),
+    ("protocols", "tlsv1.3", {"version": TLS13}, {"version": TLS12}),
+    ("ciphers", AES128, {"version": TLS12, "ciphers": AES128}, {"version": TLS12, "ciphers": AES256}),
+    ("ecdhcurve", "secp384r1", {"curve": "secp384r1"}, {"curve": "prime256v1"}),
+])
+def test_what_clients_may_use_is_as_set(site, files, key, value, fits, does_not):
+    settings = {"client_tls_sslmode": "allow", **files}
+    with site.pgweir(settings=settings) as p:
+        session_of(p, **fits)
+        session_of(p, **does_not)  # by default both do
+        p.reload(**{f"client_tls_{key}": value})
+        session_of(p, **fits)
+        with pytest.raises((ssl.SSLError, OSError)):
+            session_of(p, **does_not)
+
+
+def test_cipher_suites_of_tls_1_3_are_as_set(site, files):
+    settings = {"client_tls_sslmode": "allow", **files}
+    with site.pgweir(settings=settings) as p:
+        for suite in ("TLS_CHACHA20_POLY1305_SHA256", "TLS_AES_128_GCM_SHA256"):
+            p.reload(client_tls13_ciphers=suite)
+            assert session_of(p) == ("TLSv1.3", suite)
+
+
+@pytest.mark.parametrize("settings, shown", [
+    ({}, "TLSv1.3 TLS_AES_256_GCM_SHA384"),
+    ({"server_tls13_ciphers": "TLS_AES_128_GCM_SHA256"}, "TLSv1.3 TLS_AES_128_GCM_SHA256"),
+    ({"server_tls_protocols": "tlsv1.2"}, f"TLSv1.2 {AES256}"),
+    ({"server_tls_protocols": "tlsv1.2", "server_tls_ciphers": AES128}, f"TLSv1.2 {AES128}"),
+])
+def test_what_is_used_towards_servers_is_as_set(site, settings, shown):
+    with site.pgweir(settings={"server_tls_sslmode": "require", **settings}) as p, \
+            p.raw() as client:
+        assert client.value("SELECT version || ' ' || cipher FROM pg_stat_ssl "
+                            "WHERE pid = pg_backend_pid()") == shown
+
+
 def test_large_answers_and_questions_through_tls(pooler, authority):
     context = ssl.create_default_context(cafile=authority.cert)
     size = 20 << 20
