@@ -143,13 +143,14 @@ static void forget_suspended(struct session *s)
 /* An empty table may be taken for good news. */
 static void tell_if_off(struct session *s, const struct show_table *t)
 {
-	const char *by = show_switched_off(env_conf(s->of->conf.env), t);
+	const char *by;
 	char text[64];
+	size_t pos = 0;
 
-	if (by == NULL)
-		return;
-	snprintf(text, sizeof text, "switched off: %s = 0", by);
-	notice(s, text, NULL);
+	while ((by = show_switched_off(env_conf(s->of->conf.env), t, &pos)) != NULL) {
+		snprintf(text, sizeof text, "switched off: %s = 0", by);
+		notice(s, text, NULL);
+	}
 }
 
 static void show_rows(struct session *s, const struct show_table *t, bool with_columns)

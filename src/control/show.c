@@ -1,9 +1,9 @@
 #include "control/show.h"
 
-#include <stddef.h>
 #include <string.h>
 
 #include "conf/conf.h"
+#include "conf/settings.h"
 #include "control/queries.h"
 #include "sql/verdict.h"
 
@@ -85,25 +85,42 @@ const struct show_table *show_nth(size_t i)
 
 /* --- what is switched off --- */
 
+/* Settings that leave out a table, or some of its rows, when they are 0. */
 static const struct {
 	const struct show_table *table;
 	const char *by;
-	size_t at; /* of a bool in struct conf */
 } switches[] = {
-	{&show_errors, "error_stats", offsetof(struct conf, error_stats)},
-	{&show_headroom, "history", offsetof(struct conf, history)},
-	{&show_nplusone, "query_stats", offsetof(struct conf, query_stats)},
-	{&show_queries, "query_stats", offsetof(struct conf, query_stats)},
-	{&show_waits, "wait_stats", offsetof(struct conf, wait_stats)},
+	{&show_errors, "error_stats"},
+	{&show_headroom, "history"},
+	{&show_misuse, "misuse_idle"},
+	{&show_misuse, "misuse_transaction"},
+	{&show_nplusone, "nplusone_threshold"},
+	{&show_nplusone, "query_stats"},
+	{&show_queries, "query_stats"},
+	{&show_waits, "wait_stats"},
 };
 
 #define N_SWITCHES (sizeof switches / sizeof *switches)
 
-const char *show_switched_off(const struct conf *conf, const struct show_table *t)
+static bool is_zero(const struct conf *conf, const char *name)
 {
-	for (size_t i = 0; i < N_SWITCHES; i++)
-		if (switches[i].table == t && !*(const bool *)((const char *)conf + switches[i].at))
+	const struct setting *s = settings_find(SETTING_GLOBAL, name);
+	const char *field = (const char *)conf + s->offset;
+
+	for (uint32_t i = 0; i < s->field_len; i++)
+		if (field[i] != 0)
+			return false;
+	return true;
+}
+
+const char *show_switched_off(const struct conf *conf, const struct show_table *t, size_t *pos)
+{
+	while (*pos < N_SWITCHES) {
+		size_t i = (*pos)++;
+
+		if (switches[i].table == t && is_zero(conf, switches[i].by))
 			return switches[i].by;
+	}
 	return NULL;
 }
 
@@ -114,15 +131,12 @@ static const struct reply_column off_columns[] = {
 
 static size_t off_row(const struct show_in *in, size_t pos, struct rows *out)
 {
-	const char *by;
-
 	if (pos >= N_SWITCHES)
 		return SIZE_MAX;
-	by = show_switched_off(env_conf(in->env), switches[pos].table);
-	if (by != NULL) {
+	if (is_zero(env_conf(in->env), switches[pos].by)) {
 		rows_begin(out);
 		rows_text(out, switches[pos].table->name);
-		rows_text(out, by);
+		rows_text(out, switches[pos].by);
 		rows_end(out);
 	}
 	return pos + 1;

@@ -87,10 +87,10 @@ extern const struct show_table show_config, show_databases, show_dns_hosts, show
 extern const struct show_table show_headroom, show_misuse, show_pin_counts, show_waits;
 extern const struct show_table show_catalog, show_clusters, show_lag, show_learned, show_switchover;
 /*
- * The setting that has to be on for the table to have rows (its name), if it is off now; NULL: the
- * table is not switched off.
+ * The next setting, at or after *pos (0 to begin, advanced past it), without which the table lacks
+ * rows or all of them, and which is off now: its name; NULL: there is none, or no more.
  */
-const char *show_switched_off(const struct conf *conf, const struct show_table *t);
+const char *show_switched_off(const struct conf *conf, const struct show_table *t, size_t *pos);
 
 /* Of /stats.json alone: what is switched off. */
 extern const struct show_table show_off;

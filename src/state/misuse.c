@@ -53,3 +53,12 @@ void misuse_forget(struct misuse_table *t, const void *owner)
 		else
 			i++;
 }
+
+void misuse_forget_kind(struct misuse_table *t, enum misuse_kind kind)
+{
+	for (uint32_t i = 0; i < t->n;)
+		if (t->at[i].key.kind == kind)
+			t->at[i] = t->at[--t->n];
+		else
+			i++;
+}

@@ -47,5 +47,6 @@ struct misuse_table {
 void misuse_note(struct misuse_table *t, const struct misuse_key *key,
 	const struct misuse_client *who, uint64_t us, uint64_t now_us);
 void misuse_forget(struct misuse_table *t, const void *owner);
+void misuse_forget_kind(struct misuse_table *t, enum misuse_kind kind);
 
 #endif

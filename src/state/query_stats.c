@@ -98,6 +98,13 @@ void query_stats_forget(struct query_stats *q, const void *owner)
 			give_up(q, i);
 }
 
+void query_stats_forget_repeats(struct query_stats *q)
+{
+	for (uint32_t i = 0; i < q->limit; i++)
+		if (q->at[i] != NULL)
+			q->at[i]->repeats = (struct query_repeats){0};
+}
+
 uint32_t query_stats_find(
 	const struct query_stats *q, uint64_t fingerprint, const void *owner, bool replica)
 {

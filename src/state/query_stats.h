@@ -70,6 +70,7 @@ void query_record_count(struct query_record *r, const struct query_sums *once, u
 
 void query_stats_forget(struct query_stats *q, const void *owner); /* its records */
 void query_stats_reset(struct query_stats *q);                     /* all, and `others` */
+void query_stats_forget_repeats(struct query_stats *q);            /* of all records */
 
 const struct query_sums *query_stats_others(const struct query_stats *q);
 uint32_t query_stats_n(const struct query_stats *q);

@@ -55,7 +55,18 @@ void queries_free(struct queries *q)
 
 void queries_apply_conf(struct worker *w)
 {
-	query_stats_limit(w->queries->stats, w->conf->query_stats ? w->conf->query_stats_max : 0);
+	const struct conf *conf = w->conf;
+	struct queries *q = w->queries;
+
+	query_stats_limit(q->stats, conf->query_stats ? conf->query_stats_max : 0);
+	if (conf->nplusone_threshold == 0)
+		query_stats_forget_repeats(q->stats);
+	if (conf->misuse_idle_us == 0) {
+		misuse_forget_kind(&q->misuse, MISUSE_IDLE_IN_TRANSACTION);
+		misuse_forget_kind(&q->misuse, MISUSE_PIN);
+	}
+	if (conf->misuse_transaction_us == 0)
+		misuse_forget_kind(&q->misuse, MISUSE_LONG_TRANSACTION);
 }
 
 void queries_account_gone(struct worker *w, const struct account *acc)

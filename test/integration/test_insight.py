@@ -1,5 +1,6 @@
 """What clients wait for, who holds servers without need, and how much room is left."""
 import json
+import re
 import time
 import urllib.request
 
@@ -297,6 +298,48 @@ def test_headroom_tells_when_growth_fills_it(site):
 
 
 # --- switched off ------------------------------------------------------------------------------
+
+def notices(pooler, table):
+    return re.findall(r"switched off: (\w+) = 0", str(pooler.admin("SHOW " + table).notices))
+
+
+def test_thresholds_of_zero_are_switches_too(pooler):
+    """They leave out what they are the threshold of, forget what there was, and say so."""
+    pooler.reload(nplusone_threshold=2, misuse_idle="50ms", misuse_transaction="50ms")
+
+    def misbehave():
+        with pooler.raw(application_name="shop") as client:
+            client.query("SELECT pg_advisory_lock(9)").check()
+            client.query("BEGIN").check()
+            for _ in range(3):
+                client.query("SELECT 1 AS again").check()
+            time.sleep(0.1)
+            client.query("SELECT 1 AS after").check()
+            client.query("COMMIT").check()
+            client.query("SELECT pg_advisory_unlock(9)").check()
+            proc.wait_until("the pin's end", lambda: pooler.show_one(
+                "PIN_COUNTS", cause="advisory_lock")["now"] == "0")
+    of_idle, of_long = {"idle_in_transaction", "pin_advisory_lock"}, {"long_transaction"}
+    misbehave()
+    assert set(misuse(pooler)) == of_idle | of_long and pooler.show("NPLUSONE")
+    assert notices(pooler, "MISUSE") == notices(pooler, "NPLUSONE") == []
+    for off, left in (("misuse_idle", of_long), ("misuse_transaction", of_idle)):
+        for _ in range(2):  # what there was, and what comes
+            pooler.reload(**{off: 0})
+            assert set(misuse(pooler)) <= left and notices(pooler, "MISUSE") == [off]
+            misbehave()
+            assert set(misuse(pooler)) == left
+        pooler.reload(**{off: "50ms"})
+        misbehave()
+    pooler.reload(nplusone_threshold=0, misuse_idle=0, misuse_transaction=0)
+    for _ in range(2):
+        assert misuse(pooler) == {} and pooler.show("NPLUSONE") == []
+        misbehave()
+    assert notices(pooler, "MISUSE") == ["misuse_idle", "misuse_transaction"]
+    assert notices(pooler, "NPLUSONE") == ["nplusone_threshold"]
+    pooler.reload(nplusone_threshold=2)
+    assert pooler.show("NPLUSONE") == [], "nothing was kept"
+
 
 def test_each_part_can_be_switched_off(pooler):
     """Off, a table is empty and says why; on again, it begins anew."""

@@ -179,14 +179,16 @@ def test_a_browser_draws_it_within_its_policy(pooler, tmp_path):
 
 @pytest.mark.skipif(BROWSER is None, reason="needs chromium")
 def test_the_page_names_what_is_switched_off(site, tmp_path):
-    off = dict.fromkeys(("history", "error_stats", "wait_stats", "query_stats"), 0)
+    off = dict.fromkeys(("history", "error_stats", "wait_stats", "query_stats",
+                         "nplusone_threshold", "misuse_idle", "misuse_transaction"), 0)
     with site.pgweir(settings=off) as p:
         done = browse(f"http://127.0.0.1:{p.stats_port}/", tmp_path, "--dump-dom",
                       "--enable-logging=stderr")
     assert 'data-ready="1"' in done.stdout and "Uncaught" not in done.stderr, done.stderr
-    for setting, times in (("history", 2), ("error_stats", 1), ("wait_stats", 1),
-                           ("query_stats", 2)):
-        assert done.stdout.count(f"Switched off: {setting} = 0.") == times, setting
+    for settings, times in (("history", 2), ("error_stats", 1), ("wait_stats", 1),
+                            ("query_stats", 1), ("nplusone_threshold = 0, query_stats", 1),
+                            ("misuse_idle = 0, misuse_transaction", 1)):
+        assert done.stdout.count(f"Switched off: {settings} = 0.") == times, settings
     assert "<figure>" not in done.stdout
 
 

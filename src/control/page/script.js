@@ -90,12 +90,12 @@
       col("Cause", r => pins[r.cause] || text("cause")(r).replaceAll("_", " "), ""), n("Now", "now"), n("Ever", "total")]},
   };
 
-  const OFF = setting => `Switched off: ${setting} = 0.`;
+  const OFF = settings => `Switched off: ${settings.join(" = 0, ")} = 0.`;
   const draw = (name, rows, off) => {
     const spec = TABLES[name], box = document.querySelector(`[data-table="${name}"]`);
     if (!rows || rows.length === 0) {
       box.replaceChildren(el("p", {}, off ? OFF(off) : spec.empty));
-      box.removeAttribute("tabindex");
+      for (const name of ["tabindex", "role", "aria-label"]) box.removeAttribute(name);
       return;
     }
     const head = el("tr", {}, ...spec.columns.map(c => el("th", {scope: "col", className: c.kind}, c.head)));
@@ -103,7 +103,8 @@
       el(i === 0 ? "th" : "td", {className: `${c.kind} ${c.mark ? c.mark(r) : ""}`.trim(), ...(i === 0 ? {scope: "row"} : {})},
         c.value(r)))));
     const at = box.scrollLeft;
-    box.replaceChildren(el("table", {}, el("caption", {}, spec.caption), el("thead", {}, head), el("tbody", {}, ...body)));
+    box.replaceChildren(el("table", {}, el("caption", {}, spec.caption), el("thead", {}, head), el("tbody", {}, ...body)),
+      ...(off ? [el("p", {}, OFF(off))] : []));
     box.scrollLeft = at;
     box.tabIndex = 0; /* it scrolls with the keyboard */
     box.setAttribute("role", "region");
@@ -205,7 +206,8 @@
   const most = (rows, key) => (rows || []).sort((a, b) => Number(b[key]) - Number(a[key]));
   const show = (s, h) => {
     $("version").textContent = s.version && s.version[0] ? s.version[0].version : "";
-    const off = Object.fromEntries((s.off || []).map(r => [r.table, r.setting]));
+    const off = {}; /* of tables, by which settings */
+    for (const r of s.off || []) (off[r.table] ||= []).push(r.setting);
     tiles(s, h, off);
     $("span").textContent = off.headroom ? OFF(off.headroom) : `A sample every ${us((h.period_s || 10) * 1e6)}; ${h.samples.length} of 360 are there.`;
     const hists = h.histograms ? HISTS.map(k => histogram(k, h)) : [];
@@ -218,7 +220,7 @@
     draw("nplusone", s.nplusone, off.nplusone);
     draw("errors", most(s.errors, "errors"), off.errors);
     draw("waits", s.waits, off.waits);
-    draw("misuse", s.misuse);
+    draw("misuse", s.misuse, off.misuse);
     draw("pins", (s.pin_counts || []).filter(r => Number(r.total) > 0));
     const watched = (s.nodes || []).filter(r => r.health && r.health !== "unwatched"); /* of databases that route */
     const down = watched.filter(r => r.health !== "up").length;

@@ -46,6 +46,27 @@ START_TEST(each_application_and_statement_is_counted_apart)
 }
 END_TEST
 
+START_TEST(a_kind_is_forgotten_alone)
+{
+	const struct misuse_client who = {.application_name = "web", .addr = ""};
+	struct misuse_key key = {.owner = &owner_a};
+
+	table.n = 0;
+	for (unsigned i = 0; i < 6; i++) {
+		key.kind = (uint8_t)(i % 3 + MISUSE_IDLE_IN_TRANSACTION);
+		key.fingerprint = i;
+		misuse_note(&table, &key, &who, 1, i);
+	}
+	misuse_forget_kind(&table, MISUSE_LONG_TRANSACTION);
+	ck_assert_uint_eq(table.n, 4);
+	for (uint32_t i = 0; i < table.n; i++)
+		ck_assert_uint_ne(table.at[i].key.kind, MISUSE_LONG_TRANSACTION);
+	misuse_forget_kind(&table, MISUSE_IDLE_IN_TRANSACTION);
+	misuse_forget_kind(&table, MISUSE_PIN);
+	ck_assert_uint_eq(table.n, 0);
+}
+END_TEST
+
 START_TEST(the_one_seen_longest_ago_gives_way)
 {
 	for (uint64_t i = 0; i < 3 * MISUSE_MAX; i++) {
@@ -64,6 +85,7 @@ int main(void)
 	TCase *tc = tcase_create("misuse");
 
 	tcase_add_test(tc, each_application_and_statement_is_counted_apart);
+	tcase_add_test(tc, a_kind_is_forgotten_alone);
 	tcase_add_test(tc, the_one_seen_longest_ago_gives_way);
 	return unit_run("misuse", tc);
 }

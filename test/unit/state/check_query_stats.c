@@ -92,6 +92,28 @@ START_TEST(a_handle_dies_with_its_record)
 }
 END_TEST
 
+START_TEST(repeats_are_forgotten_alone)
+{
+	struct query_stats *q = stats_new(4);
+	uint32_t pos = 0, n = 0;
+	const struct query_record *r;
+
+	for (uint64_t i = 1; i <= 4; i++) {
+		uint32_t handle = query_stats_add(q, i, &owner_a, false, i);
+
+		count(q, handle, 10, i);
+		query_stats_get(q, handle)->repeats.found = i;
+	}
+	query_stats_forget_repeats(q);
+	for (; (r = query_stats_next(q, &pos)) != NULL; n++) {
+		ck_assert_uint_eq(r->repeats.found, 0);
+		ck_assert_uint_eq(r->sums.calls, 1);
+	}
+	ck_assert_uint_eq(n, 4);
+	query_stats_free(q);
+}
+END_TEST
+
 START_TEST(many_are_found_again)
 {
 	struct query_stats *q = stats_new(QUERY_STATS_MAX);
@@ -133,6 +155,7 @@ int main(void)
 	tcase_add_test(tc, owner_and_role_tell_records_apart);
 	tcase_add_test(tc, what_is_used_stays_and_the_sum_is_kept);
 	tcase_add_test(tc, a_handle_dies_with_its_record);
+	tcase_add_test(tc, repeats_are_forgotten_alone);
 	tcase_add_test(tc, many_are_found_again);
 	tcase_add_test(tc, without_memory_nothing_is_counted);
 	return unit_run("query_stats", tc);
