@@ -91,6 +91,13 @@ class Browser:
             self._ask("Input.dispatchKeyEvent", type=kind, key=key, code=key,
                       windowsVirtualKeyCode=code, **more)
 
+    def accessible(self):
+        """What a screen reader is given: [(role, name, properties)], in the order of the document."""
+        nodes = self._ask("Accessibility.getFullAXTree")["nodes"]
+        return [(n["role"]["value"], n.get("name", {}).get("value", ""),
+                 {p["name"]: p["value"].get("value") for p in n.get("properties", [])})
+                for n in nodes if not n["ignored"]]
+
     def prefer(self, scheme):
         """light or dark, as the system's setting says."""
         self._ask("Emulation.setEmulatedMedia",

@@ -13,6 +13,7 @@ import urllib.request
 
 import pgwire
 import pytest
+import yaml
 from browser import Browser
 from tools import proc
 
@@ -297,6 +298,40 @@ def test_the_keyboard_gets_everywhere(pooler, tmp_path):
         assert browser.value("document.activeElement.id") == "main"
 
 
+@pytest.mark.skipif(BROWSER is None, reason="needs chromium")
+def test_a_screen_reader_is_told_all(pooler, tmp_path):
+    """Landmarks, headings in order, tables with headers, pictures in words, news without a shout."""
+    with Browser(BROWSER, tmp_path, "--window-size=1280,2400") as browser:
+        browser.open(f"http://127.0.0.1:{pooler.stats_port}/", "document.body?.dataset.ready === '1'")
+        tree = browser.accessible()
+        n_rows = browser.value("document.querySelectorAll('tbody tr').length")
+        captions = browser.value("[...document.querySelectorAll('caption')].map(c => c.innerText)")
+
+    def names(role):
+        return [name for r, name, _ in tree if r == role]
+    for role in ("banner", "main", "contentinfo"):
+        assert len(names(role)) == 1, role
+    assert names("navigation") == ["Sections"]
+    heads = [(p["level"], name) for r, name, p in tree if r == "heading"]
+    assert heads[0] == (1, "pgweir") and {level for level, _ in heads[1:]} == {2}
+    titles = [name for _, name in heads[1:]]
+    assert len(titles) == len(SECTIONS) and set(titles) <= set(names("region"))
+    assert names("table") == captions and len(captions) >= 8
+    assert all(names("columnheader")) and len(names("columnheader")) > 3 * len(captions)
+    assert len(names("rowheader")) == n_rows and all(names("rowheader"))
+    pictures = names("img") + names("image")
+    assert len(pictures) == 10 and all(re.search(r": now .*; at most | in the last ", p)
+                                       for p in pictures), pictures
+    assert len(names("term")) == len(names("definition")) == 8
+    news = [p for r, _, p in tree if r == "status"]
+    assert [p["live"] for p in news] == ["polite"]
+    assert not [r for r, _, p in tree if p.get("live") == "assertive"]
+    nameless = [(r, p) for r, name, p in tree if p.get("focusable") and not name
+                and r not in ("main", "RootWebArea")]
+    assert not nameless, nameless
+    assert not names("meter"), "its number stands beside it"
+
+
 # For each element with text of its own: contrast with what is painted behind it, by WCAG's formula.
 CONTRAST = """(() => {
   const parts = c => c.match(/[\\d.]+/g).map(Number);
@@ -359,12 +394,18 @@ def test_each_alert_is_seen_to_fire_and_not_to_fire():
 
 def test_rules_and_dashboard_name_metrics_that_are_there(pooler):
     with open(f"{TOP}/packaging/prometheus/pgweir.rules.yml", encoding="utf-8") as f:
-        text = f.read()
+        rules = [rule for group in yaml.safe_load(f)["groups"] for rule in group["rules"]]
     with open(f"{TOP}/packaging/grafana/pgweir.json", encoding="utf-8") as f:
         panels = json.load(f)["panels"]
-    text += " ".join(t["expr"] for p in panels for t in p["targets"])
+    text = "\n".join([r["expr"] for r in rules] + [t["expr"] for p in panels for t in p["targets"]])
     known = get(pooler, "/metrics")[1]
-    names = set(re.findall(r"\b(?:pgweir_[a-z0-9_]+|process_[a-z0-9_]+)\b(?=[{\[ ])", text))
-    assert len(names) > 15 and len(panels) >= 12
+    names = set(re.findall(r"\b(?:pgweir|process)_\w+", text))
+    assert len(names) > 20 and len(panels) >= 12
     for name in names:
         assert f"# TYPE {re.sub('_bucket$', '', name)} " in known, name
+    for name, labels in re.findall(r"(\w+)\{([^}]*)\}", text):  # all that are selected by
+        for label in set(re.findall(r"(\w+)=", labels)) - {"instance", "job"}:
+            assert re.search(rf'(?m)^{name}\{{.*\b{label}="', known), (name, label)
+    for labels, name in re.findall(r"by \(([^)]*)\) \((?:\w+\()?(\w+)", text):  # and summed by
+        for label in set(labels.split(", ")) - {"instance"}:
+            assert re.search(rf'(?m)^{name}\{{.*\b{label}="', known), (name, label)

@@ -7,6 +7,7 @@ import urllib.request
 
 import pgwire
 import pytest
+from pooler import TOP
 from tools import proc
 from where import Where, wait_routing
 
@@ -124,6 +125,25 @@ def test_not_ready_while_shutting_down_or_paused_for_good(site):
             proc.wait_until("/readyz to say no", lambda: get(p, "/readyz")[0] == 503)
             assert get(p, "/healthz")[0] == 200
         client.query("ROLLBACK").check()
+
+
+def test_the_guide_names_every_metric_and_table(pooler):
+    """docs/console.md: a metric by its name, or by what differs from the one before (`…lag_seconds`)
+    or its beginning (`pgweir_worker_…`); a table by its name."""
+    with open(f"{TOP}/docs/console.md", encoding="utf-8") as f:
+        text = f.read()
+    section = text[text.index("\nMetrics: "):]
+    words = re.findall(r"`([^`]*)`", section[:section.index("\n\n")])
+    ends = tuple(w[1:] for w in words if w.startswith("…"))
+    begins = tuple(w[:-1] for w in words if w.endswith("…"))
+    families = re.findall(r"(?m)^# TYPE (\w+) ", get(pooler, "/metrics")[1])
+    assert len(families) > 60
+    assert [f for f in families if f not in words and not f.endswith(ends)
+            and not f.startswith(begins)] == []
+    with open(f"{TOP}/man/pgweir-console.7", encoding="utf-8") as f:
+        page = f.read()
+    tables = re.findall(r"(?m)^\.It Ic (\w+)$", page[page.index("generated: begin"):])
+    assert len(tables) > 40 and [t for t in tables if not re.search(rf"\b{t}\b", text)] == []
 
 
 def test_stats_json(pooler):

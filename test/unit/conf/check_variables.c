@@ -4,6 +4,7 @@
 
 #include "../failing_alloc.h"
 #include "conf/own.h"
+#include "conf/setting_value.h"
 #include "conf/settings.h"
 #include "fixture.h"
 
@@ -234,6 +235,120 @@ START_TEST(every_key_has_its_variable)
 }
 END_TEST
 
+/* With what some values of others need beside them. */
+#define ENTRIES                                                                             \
+	"[databases]\na = host=h routing=on\n[users]\nb =\n[peers]\n1 = host=p\n[pgweir]\n" \
+	"client_tls_cert_file = c\nclient_tls_key_file = k\nclient_tls_ca_file = ca\n"      \
+	"server_tls_cert_file = c\nserver_tls_key_file = k\nserver_tls_sslmode = require\n" \
+	"stats_tls_cert_file = c\nstats_tls_key_file = k\nproxy_protocol_trusted = 10.0.0.1\n"
+
+/* Where the row's field is. */
+static const void *base_of(const struct conf *c, const struct setting *s)
+{
+	switch (s->scope) {
+	case SETTING_GLOBAL:
+		return c;
+	case SETTING_DB:
+		return &c->dbs[0];
+	case SETTING_USER:
+		return &c->users[0];
+	case SETTING_PEER:
+		return &c->peers[0];
+	}
+	return NULL;
+}
+
+/* The `i`th text to try as another value than the default; NULL: there is no more. */
+static const char *another_value(const struct setting *s, unsigned i, char buf[64])
+{
+	static const char *const texts[] = {"x", "127.0.0.1", "/x", "a:b", "5", "UTF8", "SELECT $1",
+		"ldapserver=x ldapprefix=y"};
+
+	switch (s->type) {
+	case SETTING_BOOL:
+		return i == 0 ? "0" : i == 1 ? "1" : NULL;
+	case SETTING_ENUM:
+	case SETTING_MASK:
+		return s->words[i].name;
+	case SETTING_INT:
+	case SETTING_OCTAL:
+	case SETTING_PORT:
+	case SETTING_TIME:
+	case SETTING_SIZE:
+		if (i > 3)
+			return NULL;
+		snprintf(buf, 64, s->type == SETTING_OCTAL ? "%llo%s" : "%llu%s",
+			(unsigned long long)(i < 2 ? s->max / (i + 1) : s->min + i - 2),
+			s->type == SETTING_TIME ? "us" : "");
+		return buf;
+	case SETTING_STRING:
+	case SETTING_LIST:
+		return i < sizeof texts / sizeof *texts ? texts[i] : NULL;
+	case SETTING_NONE:
+		break;
+	}
+	return NULL;
+}
+
+/* A variable with the text sets the field to what the text says, and that is not what it was. */
+static bool sets(const struct setting *s, const struct conf *plain, const char *text)
+{
+	static const char *const prefix[] = {[SETTING_GLOBAL] = "",
+		[SETTING_DB] = "DATABASE_a__",
+		[SETTING_USER] = "USER_b__",
+		[SETTING_PEER] = "PEER_1__"};
+	char var[256], *name = var + sizeof "PGWEIR_" - 1 + strlen(prefix[s->scope]);
+	union {
+		struct conf conf;
+		struct conf_db db;
+		struct conf_user user;
+		struct conf_peer peer;
+	} want = {0};
+	struct arena a;
+	struct conf *c;
+	bool is_set;
+
+	snprintf(var, sizeof var, "PGWEIR_%s%s=%s", prefix[s->scope], s->name, text);
+	for (; *name != '='; name++)
+		*name = (char)toupper((unsigned char)*name);
+	if (LOAD(ENTRIES, &c, var) != OK)
+		return false;
+	arena_init(&a);
+	ck_assert_int_eq(setting_parse(s, text, &want, &a), OK);
+	is_set = setting_is_equal(s, &want, base_of(c, s)) &&
+		 !setting_is_equal(s, base_of(plain, s), base_of(c, s));
+	arena_fini(&a);
+	conf_free(c);
+	return is_set;
+}
+
+/* Each key's variable sets that key, of [pgweir] and of an entry. */
+START_TEST(each_variable_sets_its_own_key)
+{
+	struct conf *plain;
+	unsigned n = 0;
+
+	LOAD_OK(ENTRIES, &plain, NULL);
+	for (size_t i = 0; i < n_settings; i++) {
+		const struct setting *s = &settings[i];
+		char buf[64];
+		const char *text;
+
+		if (s->alias_of != NULL || s->type == SETTING_NONE)
+			continue;
+		for (unsigned at = 0;; at++) {
+			text = another_value(s, at, buf);
+			ck_assert_msg(text != NULL, "%s is set by no value", s->name);
+			if (sets(s, plain, text))
+				break;
+		}
+		n++;
+	}
+	ck_assert_uint_gt(n, 200);
+	conf_free(plain);
+}
+END_TEST
+
 START_TEST(no_memory_is_survived)
 {
 	struct conf *c;
@@ -270,6 +385,7 @@ int main(void)
 	tcase_add_test(tc, variables_that_kubernetes_sets_for_services_are_left_alone);
 	tcase_add_test(tc, origin_of_a_value_is_kept_through_set);
 	tcase_add_test(tc, every_key_has_its_variable);
+	tcase_add_test(tc, each_variable_sets_its_own_key);
 	tcase_add_test(tc, no_memory_is_survived);
 	return unit_run("variables", tc);
 }
