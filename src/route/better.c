@@ -71,7 +71,7 @@ uint16_t better_pick(const struct choose_in *in, const struct candidates *c)
 		total += in->load[c->fit[k]].weight;
 	a = pick(in, c, total, in->random & 0xffff, CHOOSE_NODES_MAX);
 	la = &in->load[c->fit[a]];
-	b = pick(in, c, total - la->weight, in->random >> 16, a);
+	b = c->n_fit == 2 ? a ^ 1 : pick(in, c, total - la->weight, in->random >> 16, a);
 	lb = &in->load[c->fit[b]];
 	/* What is known of an idle node may be old: now and then it is tried. */
 	if (la->outstanding == 0 && la->n_free != 0 &&

@@ -6,11 +6,17 @@
 
 /* --- which are fit --- */
 
-static bool is_within_max_lag(const struct choose_in *in, const struct topo_node *n)
+/* How old the snapshot is, beyond the time for which it is as good as new. */
+static inline uint64_t snapshot_age_us(const struct choose_in *in)
 {
 	uint64_t good_until_us = in->topo->published_us + in->sample_grace_us;
-	uint64_t age_us = in->now_us > good_until_us ? in->now_us - good_until_us : 0;
 
+	return in->now_us > good_until_us ? in->now_us - good_until_us : 0;
+}
+
+static inline bool is_within_max_lag(
+	const struct choose_in *in, const struct topo_node *n, uint64_t age_us)
+{
 	return n->lag_known && age_us <= in->max_lag_us && n->lag_us <= in->max_lag_us - age_us;
 }
 
@@ -41,7 +47,7 @@ static unsigned blind_check(const struct choose_in *in, uint16_t index, const st
 	return in->load[index].conn_ok ? FIT : UNFIT_CONNECT;
 }
 
-static inline unsigned check(const struct choose_in *in, uint16_t index)
+static inline unsigned check(const struct choose_in *in, uint16_t index, uint64_t age_us)
 {
 	const struct topo_node *n = topology_node_at(in->topo, in->nodes[index]);
 
@@ -51,7 +57,7 @@ static inline unsigned check(const struct choose_in *in, uint16_t index)
 		return blind_check(in, index, n);
 	if (!in->load[index].conn_ok)
 		return UNFIT_CONNECT;
-	if (!is_within_max_lag(in, n))
+	if (!is_within_max_lag(in, n, age_us))
 		return UNFIT_LAG;
 	if (in->floor.lsn != 0 &&
 		!wal_point_covers((struct wal_point){n->timeline, n->lsn}, in->floor))
@@ -69,7 +75,7 @@ static inline unsigned check(const struct choose_in *in, uint16_t index)
 
 unsigned candidates_check(const struct choose_in *in, uint16_t index)
 {
-	return check(in, index);
+	return check(in, index, snapshot_age_us(in));
 }
 
 /*
@@ -95,6 +101,8 @@ static void add_by_marks(const struct choose_in *in, struct candidates *c, uint1
 
 void candidates_find(const struct choose_in *in, struct candidates *c)
 {
+	const uint64_t age_us = snapshot_age_us(in);
+
 	c->n_fit = 0;
 	c->unfit = 0;
 	c->n_by_marks = 0;
@@ -103,7 +111,7 @@ void candidates_find(const struct choose_in *in, struct candidates *c)
 	c->may_come = false;
 	c->others_come = false;
 	for (uint16_t i = 0; i < in->n_nodes; i++) {
-		unsigned why = check(in, i);
+		unsigned why = check(in, i, age_us);
 
 		c->unfit |= why;
 		if (why == FIT)

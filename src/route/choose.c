@@ -190,11 +190,6 @@ static void choose_replica(const struct choose_in *in, bool may_primary, enum ch
 
 /* --- all together --- */
 
-static bool is_read(enum choose_kind k)
-{
-	return k == CHOOSE_READ || k == CHOOSE_READ_BLOCK || k == CHOOSE_TXN_READ;
-}
-
 static void choose_round_robin(const struct choose_in *in, struct choose_out *out)
 {
 	out->reason = in->n_nodes == 1 ? CHOOSE_BY_ONLY_NODE : CHOOSE_BY_ROUND_ROBIN;
@@ -244,25 +239,18 @@ void choose(const struct choose_in *in, struct choose_out *out)
 		to_primary(in, CHOOSE_BY_ROUTE_PRIMARY, out);
 		return;
 	case CHOOSE_ROUTE_REPLICA:
-		choose_replica(in, is_read(in->kind) && in->primary_reads != CHOOSE_PRIMARY_NEVER,
+		choose_replica(in,
+			choose_is_read(in->kind) && in->primary_reads != CHOOSE_PRIMARY_NEVER,
 			CHOOSE_BY_ROUTE_REPLICA, out);
 		return;
 	case CHOOSE_ROUTE_AUTO:
 		break;
 	}
-	if (!is_read(in->kind))
+	if (!choose_is_read(in->kind))
 		to_primary(in, reason_of(in->kind), out);
 	else
 		choose_replica(
 			in, in->primary_reads != CHOOSE_PRIMARY_NEVER, CHOOSE_BY_REPLICA_OK, out);
-}
-
-/* Whether the unit must not go to a replica. */
-static bool must_primary(const struct choose_in *in)
-{
-	if (in->route == CHOOSE_ROUTE_REPLICA)
-		return false;
-	return in->route == CHOOSE_ROUTE_PRIMARY || !is_read(in->kind);
 }
 
 static bool is_any_replica_fit(const struct choose_in *in)
@@ -278,7 +266,7 @@ static bool is_primary_fit(const struct choose_in *in, uint16_t index)
 {
 	if (!in->load[index].conn_ok)
 		return false;
-	if (!is_read(in->kind))
+	if (!choose_is_read(in->kind))
 		return in->route != CHOOSE_ROUTE_REPLICA;
 	if (in->route == CHOOSE_ROUTE_PRIMARY)
 		return true;
@@ -293,7 +281,7 @@ bool choose_is_fit(const struct choose_in *in, uint16_t index)
 		return in->load[index].conn_ok;
 	if (index == primary_index(in))
 		return is_primary_fit(in, index);
-	return !must_primary(in) && candidates_check(in, index) == FIT;
+	return choose_compares(in) && candidates_check(in, index) == FIT;
 }
 
 /* --- slow start, and what EXPLAIN ROUTE tells --- */
@@ -311,7 +299,7 @@ uint8_t choose_held_256(uint64_t age_us, uint64_t slow_start_us)
 const char *choose_unfit_text(const struct choose_in *in, uint16_t index)
 {
 	PANIC_IF(index >= in->n_nodes);
-	if (must_primary(in))
+	if (!choose_compares(in))
 		return "this is for the primary";
 	switch (candidates_check(in, index)) {
 	case FIT:

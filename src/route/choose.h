@@ -47,7 +47,10 @@ enum choose_consistency {
 	CHOOSE_STRONG,         /* the mark of the read's arrival: it waits for the next sample */
 };
 
-/* What this worker knows of one node, parallel to choose_in.nodes. */
+/*
+ * What this worker knows of one node, parallel to choose_in.nodes. Of all but `conn_ok` nothing is
+ * read unless choose_compares.
+ */
 struct choose_load {
 	uint32_t outstanding; /* units sent and unanswered, or waiting in its line */
 	uint32_t latency_us;  /* EWMA of units on it */
@@ -69,6 +72,8 @@ struct choose_in {
 	uint16_t cluster;
 	enum choose_kind kind;
 	enum choose_route route;
+	uint32_t random; /* any number, where nodes are compared; with CHOOSE_ROUTE_OFF a counter */
+	/* what follows is read only if choose_compares */
 	enum choose_primary_reads primary_reads;
 	bool asks_replica; /* its client asks for one: the primary only if none is fit */
 	bool uneven;       /* a node is far, ejected, or held back */
@@ -80,7 +85,6 @@ struct choose_in {
 	uint64_t max_lag_us;
 	uint64_t now_us;
 	uint64_t sample_grace_us; /* lag_check_interval: so old a snapshot is as good as new */
-	uint32_t random;          /* any number; with CHOOSE_ROUTE_OFF a counter */
 };
 
 struct choose_out {
@@ -91,6 +95,19 @@ struct choose_out {
 	bool wants_sample; /* a mark keeps it from better nodes: mark_clock_want */
 	bool waits; /* no node yet: the unit stands and waits for the next samples (strong) */
 };
+
+/* May a unit of that kind run on a replica? */
+static inline bool choose_is_read(enum choose_kind k)
+{
+	return k <= CHOOSE_TXN_READ;
+}
+
+/* Are nodes compared for the unit? Else it is for the primary, or for the one whose turn it is. */
+static inline bool choose_compares(const struct choose_in *in)
+{
+	return in->route == CHOOSE_ROUTE_REPLICA ||
+	       (in->route == CHOOSE_ROUTE_AUTO && choose_is_read(in->kind));
+}
 
 void choose(const struct choose_in *in, struct choose_out *out);
 

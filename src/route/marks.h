@@ -157,6 +157,12 @@ static inline bool marks_is_open(const struct marks *m)
 	return m->write.state == MARK_OPEN || m->read.state == MARK_OPEN;
 }
 
+/* Was a sample begun after it was set? They are kept newest first. */
+static inline bool mark_is_covered(const struct mark *k, const struct topo_cluster *c)
+{
+	return k->state == MARK_OPEN && c->n_samples != 0 && c->samples[0].number > k->number;
+}
+
 void marks_settle_open(struct marks *m, const struct topo_cluster *c); /* for marks_settle */
 
 /*
@@ -165,7 +171,8 @@ void marks_settle_open(struct marks *m, const struct topo_cluster *c); /* for ma
  */
 static inline void marks_settle(struct marks *m, const struct topo_cluster *c)
 {
-	if (marks_is_open(m) || m->identity != c->identity)
+	if (m->identity != c->identity || mark_is_covered(&m->write, c) ||
+		mark_is_covered(&m->read, c))
 		marks_settle_open(m, c);
 }
 

@@ -305,6 +305,8 @@ static enum status account_bind_pools(struct worker *w, struct account *acc)
 			account_pool_retire(w, acc->pools[i]);
 	}
 	memcpy(acc->pools, pools, n * sizeof(struct pool *));
+	for (uint32_t i = 0; i < n; i++)
+		acc->nodes[i] = (uint16_t)pools[i]->node;
 	acc->n_pools = n;
 	return OK;
 }

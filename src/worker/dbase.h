@@ -136,8 +136,9 @@ struct account {
 
 	uint32_t n_pools;
 	struct pool *pools[CONF_DB_NODES_MAX];
-	struct waitq nowhere;     /* units (and logins) for which no node was fit */
-	struct list nowhere_link; /* worker's waiting_accounts while somebody is in it */
+	uint16_t nodes[CONF_DB_NODES_MAX]; /* their nodes' ids */
+	struct waitq nowhere;              /* units (and logins) for which no node was fit */
+	struct list nowhere_link;          /* worker's waiting_accounts while somebody is in it */
 	uint32_t round_robin;
 
 	bool has_baseline;

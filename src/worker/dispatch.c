@@ -219,16 +219,18 @@ void dispatch_wanted_lost(struct worker *w, struct client *c, const struct serve
 		refuse_currval(w, c);
 }
 
-static bool dispatch_to(struct worker *w, struct client *c, struct pool *p)
+/* s: an idle server there that fits the client; NULL: it is not known whether there is one. */
+static bool dispatch_to(struct worker *w, struct client *c, struct pool *p, struct server *s)
 {
-	struct server *s;
-
 	if (c->busy->unit.flags & SQLV_MAY_ADVANCE && c->db->seq_follows &&
 		conf_sequence_state(w->conf, c->db->conf) == SEQUENCE_STATE_PIN)
 		c->busy->unit.pins |= 1u << PIN_SEQUENCE;
 	if (!pinning_take(w, c, p))
 		return false;
-	s = waitq_len(&p->line) == 0 ? take_idle(w, p, c) : NULL;
+	if (waitq_len(&p->line) != 0)
+		s = NULL;
+	else if (s == NULL)
+		s = take_idle(w, p, c);
 	if (s != NULL && !server_needs_check(w, s)) {
 		link_make(w, c, s);
 		return true;
@@ -275,6 +277,7 @@ bool dispatch_unit(struct worker *w, struct client *c)
 {
 	enum choose_kind kind;
 	uint16_t avoid = c->busy->avoid_node;
+	struct server *s = NULL;
 	struct pool *p;
 
 	if (c->server == NULL || !c->db->shadow)
@@ -307,7 +310,7 @@ bool dispatch_unit(struct worker *w, struct client *c)
 		c->busy->needs_primary = false;
 		c->busy->by_sample = false;
 		c->busy->route_reason = CHOOSE_BY_SESSION;
-		return dispatch_to(w, c, p);
+		return dispatch_to(w, c, p, NULL);
 	}
 	/* Who has advanced nothing gets PostgreSQL's own error, wherever. */
 	if (c->busy->unit.flags & SQLV_USES_SEQ && c->busy->unit.runs && c->seq_server_id != 0 &&
@@ -320,7 +323,7 @@ bool dispatch_unit(struct worker *w, struct client *c)
 		p = pick_pool(w, c, kind);
 		/* Idle servers too young to be judged by the node's last sample: not there. */
 		if (p == NULL || !c->busy->by_sample || p->n_idle == 0 ||
-			take_idle(w, p, c) != NULL)
+			(s = take_idle(w, p, c)) != NULL)
 			break;
 		c->busy->avoid_node = (uint16_t)p->node;
 	}
@@ -337,7 +340,7 @@ bool dispatch_unit(struct worker *w, struct client *c)
 			line_stand(w, c, NULL, false);
 		return false;
 	}
-	return dispatch_to(w, c, p);
+	return dispatch_to(w, c, p, s);
 }
 
 void dispatch_sent(struct worker *w, struct client *c)
@@ -402,7 +405,7 @@ void dispatch_welcome(struct worker *w, struct client *c)
 		line_stand(w, c, NULL, false);
 		return;
 	}
-	if (dispatch_to(w, c, p))
+	if (dispatch_to(w, c, p, NULL))
 		go_on(w, c);
 }
 

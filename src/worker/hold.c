@@ -65,7 +65,11 @@ enum status hold_put_copy(struct hold *h, struct bufpool *pool, const void *p, s
 void hold_drop(struct hold *h, struct bufpool *pool)
 {
 	bufpool_give(pool, h->buf, h->cap);
-	*h = (struct hold){0};
+	h->buf = NULL; /* what the pieces say has no meaning then */
+	h->cap = 0;
+	h->len = 0;
+	h->borrowed_len = 0;
+	h->n_pieces = 0;
 }
 
 void hold_pass(struct hold *h, struct bufpool *pool, struct conn *to)

@@ -14,7 +14,6 @@
 struct chooser {
 	struct choose_in in;
 	struct marks marks; /* consistency = database: the client's, and the database's write */
-	uint16_t nodes[CONF_DB_NODES_MAX];
 	struct choose_load load[CONF_DB_NODES_MAX];
 };
 
@@ -218,34 +217,36 @@ static inline uint8_t held_256(const struct worker *w, const struct pool *p, uin
 	return choose_held_256(now_us > back_us ? now_us - back_us : 0, w->conf->slow_start_us);
 }
 
-/* What is known here of all nodes. Is any of them not as good as the others, whatever its load? */
-static bool fill_nodes(const struct worker *w, const struct client *c, struct chooser *ch)
+/* Can it be connected to, as far as is known? And not tried in vain by this unit. */
+static inline bool is_reachable(
+	const struct worker *w, const struct client *c, const struct pool *p)
 {
-	const struct conf_db *db = c->db->conf;
-	const uint32_t n = c->acc->n_pools, size = c->acc->pool_size, avoid = c->busy->avoid_node;
+	return w->now_us >= p->retry_at_us && p->node != c->busy->avoid_node;
+}
+
+/* What is known here of all nodes. Is any of them not as good as the others, whatever its load? */
+static bool fill_loads(const struct worker *w, const struct client *c, struct choose_load *load)
+{
+	const struct account *acc = c->acc;
+	const struct conf_db_node *nodes = acc->db->conf->nodes;
+	const uint32_t n = acc->n_pools, size = acc->pool_size;
 	const uint64_t now_us = w->now_us;
-	const bool routing = db->routing;
 	unsigned uneven = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
-		const struct pool *p = c->acc->pools[i];
-		struct choose_load *l = &ch->load[i];
+		const struct pool *p = acc->pools[i];
+		struct choose_load *l = &load[i];
 		uint32_t open = budget_n(&p->share->open);
 		uint32_t n_free = p->n_idle + (size > open ? size - open : 0);
-		bool is_ejected = pool_is_ejected(p, now_us);
-		bool is_far = db->nodes[i].is_far;
-		uint8_t held = routing ? held_256(w, p, now_us) : 0;
 
-		ch->nodes[i] = (uint16_t)p->node;
 		l->outstanding = p->outstanding + (uint32_t)waitq_len(&p->line);
 		l->latency_us = pool_latency_us(p, now_us);
 		l->n_free = n_free < UINT16_MAX ? (uint16_t)n_free : UINT16_MAX;
-		l->weight = (uint16_t)db->nodes[i].weight;
-		l->conn_ok = now_us >= p->retry_at_us && p->node != avoid;
-		l->is_far = is_far;
-		l->is_ejected = is_ejected;
-		l->held_256 = held;
-		uneven |= (unsigned)is_far | is_ejected | held;
+		l->weight = (uint16_t)nodes[i].weight;
+		l->is_far = nodes[i].is_far;
+		l->is_ejected = pool_is_ejected(p, now_us);
+		l->held_256 = held_256(w, p, now_us);
+		uneven |= (unsigned)l->is_far | l->is_ejected | l->held_256;
 	}
 	return uneven != 0 && n > 1;
 }
@@ -255,10 +256,9 @@ bool pick_keeps_host(const struct conf_db *db)
 	return !db->routing && db->load_balance_hosts == HOST_BALANCE_DISABLE;
 }
 
-static uint32_t chooser_random(struct worker *w, const struct account *acc)
+/* Which of the hosts comes first where they are equals. */
+static uint32_t first_host(const struct account *acc)
 {
-	if (acc->db->conf->routing)
-		return (uint32_t)worker_random(w);
 	return pick_keeps_host(acc->db->conf) ? atomic_load(&acc->share_db->host)
 					      : acc->round_robin;
 }
@@ -319,6 +319,34 @@ static enum choose_primary_reads primary_reads_of(const struct account *acc)
 	return CHOOSE_PRIMARY_FALLBACK;
 }
 
+/* What the client has asked for, but never against what the entry is for. */
+static enum choose_route route_of(const struct conf_db *db, const struct ask *a)
+{
+	enum choose_route route = pick_route(db);
+
+	return route == CHOOSE_ROUTE_AUTO && a->route == CHOOSE_ROUTE_PRIMARY + 1
+		       ? CHOOSE_ROUTE_PRIMARY
+		       : route;
+}
+
+/* What is asked for only where nodes are compared. */
+static void chooser_compare(
+	struct worker *w, struct client *c, const struct ask *a, struct chooser *ch)
+{
+	const struct account *acc = c->acc;
+	struct choose_in *in = &ch->in;
+
+	in->primary_reads = acc->n_pools > 1 ? primary_reads_of(acc) : CHOOSE_PRIMARY_FALLBACK;
+	in->uneven = fill_loads(w, c, ch->load);
+	in->max_lag_us = a->has_max_lag ? a->max_lag_us : acc->max_lag_us;
+	in->floor = a->min_lsn;
+	in->now_us = w->now_us;
+	in->sample_grace_us = w->conf->lag_check_interval_us;
+	in->random = (uint32_t)worker_random(w);
+	in->asks_replica = a->route == CHOOSE_ROUTE_REPLICA + 1 && in->route == CHOOSE_ROUTE_AUTO;
+	fill_marks(w, c, a, ch);
+}
+
 static void chooser_fill(
 	struct worker *w, struct client *c, enum choose_kind kind, struct chooser *ch)
 {
@@ -329,25 +357,19 @@ static void chooser_fill(
 
 	ch->in = (struct choose_in){
 		.topo = w->topology,
-		.nodes = ch->nodes,
+		.nodes = acc->nodes,
 		.load = ch->load,
 		.n_nodes = (uint16_t)acc->n_pools,
 		.cluster = (uint16_t)db->cluster_id,
 		.kind = kind,
-		.route = pick_route(db),
-		.primary_reads = acc->n_pools > 1 ? primary_reads_of(acc) : CHOOSE_PRIMARY_FALLBACK,
-		.uneven = fill_nodes(w, c, ch),
-		.max_lag_us = a->has_max_lag ? a->max_lag_us : acc->max_lag_us,
-		.floor = a->min_lsn,
-		.now_us = w->now_us,
-		.sample_grace_us = w->conf->lag_check_interval_us,
-		.random = chooser_random(w, acc),
+		.route = route_of(db, a),
 	};
-	if (a->route == CHOOSE_ROUTE_PRIMARY + 1 && ch->in.route == CHOOSE_ROUTE_AUTO)
-		ch->in.route = CHOOSE_ROUTE_PRIMARY; /* never against what the entry is for */
-	ch->in.asks_replica =
-		a->route == CHOOSE_ROUTE_REPLICA + 1 && ch->in.route == CHOOSE_ROUTE_AUTO;
-	fill_marks(w, c, a, ch);
+	for (uint32_t i = 0; i < acc->n_pools; i++)
+		ch->load[i].conn_ok = is_reachable(w, c, acc->pools[i]);
+	if (choose_compares(&ch->in))
+		chooser_compare(w, c, a, ch);
+	else if (ch->in.route == CHOOSE_ROUTE_OFF)
+		ch->in.random = first_host(acc);
 }
 
 static void want_sample(struct worker *w)
@@ -365,7 +387,7 @@ static void want_sample(struct worker *w)
 static struct pool *only_pool(struct worker *w, struct client *c)
 {
 	struct pool *p = c->acc->pools[0];
-	bool conn_ok = w->now_us >= p->retry_at_us && p->node != c->busy->avoid_node;
+	bool conn_ok = is_reachable(w, c, p);
 
 	c->busy->route_reason = CHOOSE_BY_ONLY_NODE;
 	c->busy->route_hint = conn_ok ? CHOOSE_HINT_NONE : CHOOSE_HINT_CONNECT;
@@ -462,16 +484,16 @@ void pick_look(struct worker *w, struct client *c, struct pick_view *v)
 	struct chooser ch;
 	struct ask room;
 
+	v->asked = *asked(c, &room);
 	chooser_fill(w, c, pick_kind(c), &ch);
+	if (!choose_compares(&ch.in))
+		chooser_compare(w, c, &v->asked, &ch); /* to be shown */
 	ch.in.wait_us = 0; /* a strong read: as the present samples tell */
 	choose(&ch.in, &v->out);
-	v->asked = *asked(c, &room);
 	v->reason = reason_of(c, &ch.in, &v->out);
 	v->in = ch.in;
 	v->marks = *ch.in.marks;
-	memcpy(v->nodes, ch.nodes, sizeof v->nodes);
 	memcpy(v->load, ch.load, sizeof v->load);
-	v->in.nodes = v->nodes;
 	v->in.load = v->load;
 	v->in.marks = &v->marks;
 }

@@ -44,7 +44,6 @@ struct pick_view {
 	struct choose_out out;
 	struct ask asked; /* by hints and parameters */
 	struct marks marks;
-	uint16_t nodes[CONF_DB_NODES_MAX];
 	struct choose_load load[CONF_DB_NODES_MAX];
 	uint8_t reason; /* enum choose_reason */
 };

@@ -128,6 +128,38 @@ START_TEST(route_says_what_the_database_is_for)
 }
 END_TEST
 
+START_TEST(only_where_nodes_are_compared_more_than_a_connection_is_asked_of_them)
+{
+	static const enum choose_route routes[] = {
+		CHOOSE_ROUTE_AUTO, CHOOSE_ROUTE_PRIMARY, CHOOSE_ROUTE_REPLICA, CHOOSE_ROUTE_OFF};
+
+	for (size_t r = 0; r < sizeof routes / sizeof *routes; r++) {
+		for (unsigned k = CHOOSE_READ; k <= CHOOSE_STREAMED; k++) {
+			in.route = routes[r];
+			in.kind = (enum choose_kind)k;
+			ck_assert_int_eq(choose_compares(&in),
+				in.route == CHOOSE_ROUTE_REPLICA ||
+					(in.route == CHOOSE_ROUTE_AUTO && k <= CHOOSE_TXN_READ));
+			if (choose_compares(&in))
+				continue;
+			in = (struct choose_in){.topo = topo,
+				.nodes = nodes,
+				.load = load,
+				.n_nodes = N_NODES,
+				.kind = (enum choose_kind)k,
+				.route = routes[r]};
+			for (uint16_t i = 0; i < N_NODES; i++)
+				load[i] = (struct choose_load){
+					.is_ejected = true, .held_256 = 255, .conn_ok = true};
+			choose(&in, &out);
+			ck_assert_uint_eq(out.node, 0);
+			ck_assert(choose_is_fit(&in, 0));
+			ck_assert_int_eq(choose_is_fit(&in, 1), in.route == CHOOSE_ROUTE_OFF);
+		}
+	}
+}
+END_TEST
+
 START_TEST(with_routing_off_nodes_take_turns)
 {
 	in.route = CHOOSE_ROUTE_OFF;
@@ -753,6 +785,7 @@ int main(void)
 	tcase_add_test(tc, reads_go_to_replicas_and_all_else_to_the_primary);
 	tcase_add_test(tc, nodes_and_clusters_that_are_not_known_yet_are_not_used);
 	tcase_add_test(tc, route_says_what_the_database_is_for);
+	tcase_add_test(tc, only_where_nodes_are_compared_more_than_a_connection_is_asked_of_them);
 	tcase_add_test(tc, with_routing_off_nodes_take_turns);
 	tcase_add_test(tc, a_strong_read_waits_for_the_next_sample_and_for_a_replica_that_has_it);
 	tcase_add_test(tc, a_strong_read_that_has_waited_goes_to_the_primary);
