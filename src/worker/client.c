@@ -653,7 +653,10 @@ void client_settings_changed(struct worker *w, struct client *c)
 	if (strings == NULL || strcasecmp(strings, "off") != 0)
 		opts |= SQL_STD_STRINGS;
 	c->sql_opts = opts | encoding_opts(enc);
-	c->default_serializable = isolation != NULL && strcasecmp(isolation, "serializable") == 0;
+	c->default_serializable = TRI_UNSET;
+	if (isolation != NULL)
+		c->default_serializable =
+			strcasecmp(isolation, "serializable") == 0 ? TRI_YES : TRI_NO;
 }
 
 /* --- SHOW CLIENTS --- */

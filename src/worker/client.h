@@ -128,9 +128,10 @@ struct client {
 	bool had_broken;  /* a block of it broke on a replica: the next begins on the primary */
 	uint32_t door;    /* the place of its address, see auth/door.h */
 	bool is_admin_port;
-	uint8_t replication;       /* enum startup_replication: what it has asked for */
-	bool verbatim;             /* session mode: statement names are the server's own */
-	bool default_serializable; /* default_transaction_isolation is */
+	uint8_t replication;          /* enum startup_replication: what it has asked for */
+	bool verbatim;                /* session mode: statement names are the server's own */
+	uint8_t default_serializable; /* enum sql_tri: default_transaction_isolation is; unset: as
+					 the account has it */
 
 	/* session */
 	uint32_t sql_opts;       /* for the lexer: strings and encoding */

@@ -132,6 +132,7 @@ struct account {
 	enum primary_reads primary_reads;
 	bool plain_isolation; /* on the primary, by default; of the last server told, see moving.h
 			       */
+	bool serializable;    /* the same; a replica that tells so is believed, too */
 	uint64_t login_hash;  /* of all that its servers log in with; never 0 */
 
 	uint32_t n_pools;

@@ -151,13 +151,20 @@ static bool may_be_on_a_replica(const struct client *c)
 	return c->busy->moves != MOVES_DONE || (lacks_primary(c) && moving_confirms(c));
 }
 
+/* A standby refuses all that it says. */
+static inline bool is_serializable(const struct client *c)
+{
+	return c->default_serializable == TRI_YES ||
+	       (c->default_serializable == TRI_UNSET && c->acc->serializable);
+}
+
 enum choose_kind pick_kind(const struct client *c)
 {
 	const struct unit *u = &c->busy->unit;
 
 	if (c->busy->streaming)
 		return CHOOSE_STREAMED;
-	if (c->busy->force_primary || c->default_serializable)
+	if (c->busy->force_primary || is_serializable(c))
 		return CHOOSE_UNKNOWN;
 	if (c->txn == TXN_DEFERRED && c->had_broken && !lacks_primary(c))
 		return CHOOSE_TRANSACTION;

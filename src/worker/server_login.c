@@ -22,15 +22,19 @@
 
 #define LOGIN_MSG_MAX 65536u /* bytes of a message of a server that we log in to */
 
+/* A standby refuses a statement of a session whose default is serializable, but not this first. */
+#define NOT_SERIALIZABLE "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; "
 /* The answer tells role and, of a primary, the timeline (first 8 digits of a WAL file's name). */
 #define ROLE_QUERY                                                \
+	NOT_SERIALIZABLE                                          \
 	"SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN ''" \
 	" ELSE pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()) END"
 /* The same where that is refused: the role alone. */
-#define BLIND_ROLE_QUERY "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN '' ELSE '?' END"
-#define SETUP_MAX        2048u /* bytes of a hidden query */
-#define ISOLATION_QUERY  "SHOW default_transaction_isolation"
-#define NO_IDLE_TIMEOUT  "SET idle_session_timeout = 0"
+#define BLIND_ROLE_QUERY \
+	NOT_SERIALIZABLE "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN '' ELSE '?' END"
+#define SETUP_MAX       2048u /* bytes of a hidden query */
+#define ISOLATION_QUERY "SHOW default_transaction_isolation"
+#define NO_IDLE_TIMEOUT "SET idle_session_timeout = 0"
 
 enum login_step {
 	STEP_CONNECT,
@@ -56,6 +60,7 @@ struct server_login {
 	uint32_t setup_at;     /* … which one is being answered */
 	uint32_t look_at;      /* … and which is sequences_look's, from 1; 0: none */
 	uint32_t isolation_at; /* … and which asks for the default isolation */
+	bool serializable;     /* … which is that */
 	struct scram_client scram;
 	struct baseline params;
 	char sqlstate[6];
@@ -567,6 +572,8 @@ static void setup_done(struct worker *w, struct server *s)
 	} else {
 		if (!s->in_recovery)
 			p->acc->plain_isolation = s->plain_isolation;
+		if (!s->in_recovery || l->serializable)
+			p->acc->serializable = l->serializable;
 		account_set_baseline(w, p->acc, &l->params);
 		dispatch_server_free(w, s);
 	}
@@ -608,10 +615,14 @@ static void begin_setup(struct worker *w, struct server *s)
 		conn_flush(s->conn);
 }
 
+static bool is_text(const uint8_t *value, uint32_t len, const char *text)
+{
+	return value != NULL && len == strlen(text) && memcmp(value, text, len) == 0;
+}
+
 /* After connect_query, which may set it. */
 static void take_isolation(struct server *s, struct rd body)
 {
-	static const char plain[] = "read committed";
 	const uint8_t *value;
 	uint32_t len;
 
@@ -619,8 +630,8 @@ static void take_isolation(struct server *s, struct rd body)
 		return;
 	len = rd_u32(&body);
 	value = rd_bytes(&body, len);
-	s->plain_isolation = value != NULL && len == sizeof plain - 1 &&
-			     memcmp(value, plain, sizeof plain - 1) == 0;
+	s->plain_isolation = is_text(value, len, "read committed");
+	s->login->serializable = is_text(value, len, "serializable");
 }
 
 static void take_role(struct server *s, struct rd body)

@@ -203,6 +203,37 @@ def test_serializable_block_runs_on_the_primary(client, where):
     client.query("ROLLBACK").check()
 
 
+@pytest.mark.parametrize("whose", ["ROLE other", "DATABASE app"])
+def test_whose_default_is_serializable_reads_on_the_primary(site, where, superuser, whose):
+    """A standby refuses each statement of such a session. No login there fails for it, so who
+    takes back the default for himself reads there."""
+    where.ran("nothing")  # it is connected to all nodes, with another default
+    superuser(f"ALTER {whose} SET default_transaction_isolation = serializable")
+    site.cluster.wait_caught_up()
+    try:
+        with site.pgweir_routed("primary_reads=never", settings={"query_wait_timeout": 5}) as p:
+            p.wait_show("NODES", lambda r: r["is_primary"] == "1", 20,
+                        node=f"127.0.0.1:{site.cluster.primary.port}")
+            with p.raw("other") as client:
+                client.query("SELECT 1 FOR UPDATE").check()
+                p.wait_log("catalog loaded")
+                for _ in range(5):
+                    assert where.of(client) == "primary"
+                client.query("BEGIN READ ONLY").check()
+                assert where.of(client) == "primary"
+                client.query("COMMIT").check()
+                assert "(unknown)" in str(client.query("EXPLAIN ROUTE SELECT 1").rows)
+                assert replays(p, "unsupported") == 0
+                client.query("SET default_transaction_isolation = 'read committed'").check()
+                wait_replica_read(client, where)
+                client.query("SET default_transaction_isolation = 'serializable'").check()
+                assert where.of(client) == "primary"
+            assert "server login failed" not in p.log_text()
+    finally:
+        superuser(f"ALTER {whose} RESET default_transaction_isolation")
+        site.cluster.wait_caught_up()
+
+
 def test_settings_follow_to_every_node(client, where):
     client.query("SET work_mem = '6MB'").check()
     seen = set()

@@ -11,6 +11,7 @@
 
 static struct worker w;
 static struct dbase db;
+static struct account acc;
 static struct client c;
 static struct busy lent;
 static uint8_t data[4096];
@@ -20,12 +21,14 @@ static void begin(void)
 {
 	memset(&w, 0, sizeof w);
 	memset(&db, 0, sizeof db);
+	memset(&acc, 0, sizeof acc);
 	memset(&c, 0, sizeof c);
 	w.now_us = 1;
 	db.catalog_asked_us = 1; /* asked for in this moment: it is not asked for again */
 	lent = busy_none;
 	c.busy = &lent;
 	c.db = &db;
+	c.acc = &acc;
 	c.sql_opts = SQL_STD_STRINGS | SQL_ENC_UTF8;
 	len = 0;
 }
@@ -136,6 +139,31 @@ START_TEST(without_a_catalog_that_is_the_reason)
 	ck_assert_int_eq(kind_of("LISTEN x"), CHOOSE_SESSION);
 	db.catalog = w.no_catalog; /* any */
 	ck_assert_int_eq(kind_of("SELEC 1"), CHOOSE_UNKNOWN);
+	catalog_free(w.no_catalog);
+}
+END_TEST
+
+/* A standby refuses all that is serializable; what the client has set goes before the account's. */
+START_TEST(who_is_serializable_by_default_reads_on_the_primary)
+{
+	static const struct {
+		enum sql_tri client;
+		bool account;
+		enum choose_kind kind;
+	} cases[] = {{TRI_UNSET, false, CHOOSE_READ}, {TRI_UNSET, true, CHOOSE_UNKNOWN},
+		{TRI_YES, false, CHOOSE_UNKNOWN}, {TRI_NO, true, CHOOSE_READ}};
+
+	w.no_catalog = catalog_new_blind();
+	ck_assert_ptr_nonnull(w.no_catalog);
+	query("SHOW work_mem");
+	judge();
+	c.busy->unit.flags |= SQLV_REPLICA;
+	db.catalog = w.no_catalog; /* any */
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		c.default_serializable = (uint8_t)cases[i].client;
+		acc.serializable = cases[i].account;
+		ck_assert_int_eq(pick_kind(&c), cases[i].kind);
+	}
 	catalog_free(w.no_catalog);
 }
 END_TEST
@@ -337,6 +365,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, begin, end);
 	tcase_add_test(tc, gravest_class_of_a_unit);
 	tcase_add_test(tc, without_a_catalog_that_is_the_reason);
+	tcase_add_test(tc, who_is_serializable_by_default_reads_on_the_primary);
 	tcase_add_test(tc, statements_pin_by_their_effects);
 	tcase_add_test(tc, effects_are_known_from_the_word);
 	tcase_add_test(tc, word_says_the_same_for_every_class);
