@@ -106,6 +106,8 @@ def test_answer_within_the_window_runs_elsewhere_and_is_not_counted(
     terminate(node_of(cluster, where, mark), mark)
     assert client.result().value() == "7"
     assert counts(pooler) == (0, 0)
+    assert (replays(pooler, "shutdown"), replays(pooler, "lost")) == (1, 0), "it has said why"
+    assert [r["sqlstate"] for r in pooler.show("ERRORS") if r["source"] == "replayed"] == ["57P01"]
 
 
 def test_block_whose_replica_dies_after_an_answer_is_told_40001(pooler, client, cluster, where):
