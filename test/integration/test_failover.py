@@ -1,4 +1,5 @@
 """Nodes that die, freeze, lag or restart while clients work."""
+import contextlib
 import re
 import signal
 import threading
@@ -260,6 +261,44 @@ def test_with_no_primary_a_read_is_lost_with_one_replica_more_at_most(pooler, cl
         assert where.ran(mark) == {"primary"}
 
 
+OF_STANDBYS = ["08006", "25006", "0A000", "40001", "40P01", "42P01", "42703", "42704", "42883",
+               "3F000", "53100", "53200", "53300", "55000", "55P03", "57P01", "57P03", "58000",
+               "58030", "XX000", "XX001", "XX002"]
+OF_ANYBODY = ["22012", "42501", "P0001"]
+
+
+@pytest.fixture
+def weak(pooler, cluster):  # pylint: disable=unused-argument
+    """A read weak(code), which fails on a standby with that SQLSTATE; no catalog can tell."""
+    cluster.primary.sql("""
+        CREATE FUNCTION weak(code text) RETURNS int STABLE LANGUAGE plpgsql AS $$
+        DECLARE is_standby bool;
+        BEGIN EXECUTE 'SELECT pg_is_in_' || 'recovery()' INTO is_standby;
+        IF is_standby THEN RAISE EXCEPTION USING ERRCODE = code; END IF; RETURN 7; END $$""", "app")
+    cluster.wait_caught_up()
+    yield "weak"
+    cluster.primary.wait_accepts()
+    cluster.primary.sql("DROP FUNCTION weak", "app")
+
+
+def test_with_no_primary_what_only_a_standby_gives_waits_for_one(pooler, cluster, weak):
+    """It is told to nobody; what a primary may give as well is told at once."""
+    with contextlib.ExitStack() as stack:
+        clients = {code: stack.enter_context(pooler.raw(options="-c pgweir.consistency=eventual"))
+                   for code in OF_STANDBYS + OF_ANYBODY}
+        cluster.primary.stop("fast")
+        wait_health(pooler, cluster.primary, "down")
+        for code, client in clients.items():
+            client.send(pgwire.query(f"SELECT {weak}('{code}')"))
+        for code in OF_ANYBODY:
+            assert clients[code].result().sqlstate == code
+        time.sleep(1)
+        assert [code for code in OF_STANDBYS if not clients[code].is_silent_for(0.01)] == []
+        cluster.primary.start()
+        for code in OF_STANDBYS:
+            assert clients[code].result().value() == "7", code
+
+
 def test_login_refused_while_shutting_down_is_tried_again_when_the_node_is_up(
         own_site, cluster, where):
     """Not only after server_login_retry."""
@@ -293,6 +332,27 @@ def test_write_that_waits_too_long_gets_57p03_and_the_session_lives(own_site, cl
             cluster.primary.start()
             wait_routing(p, where)
             writer.query("UPDATE pgbench_branches SET bbalance = bbalance").check()
+
+
+@pytest.mark.parametrize("how, under_way, sqlstate", [
+    ("kill", False, "08006"), ("kill", True, "08006"), ("fast", False, "08006"),
+    ("fast", True, "57P01")])
+def test_who_was_in_a_transaction_on_a_lost_primary_is_told_to_run_it_again(
+        pooler, cluster, where, how, under_way, sqlstate):
+    with pooler.raw() as writer:
+        writer.query("BEGIN; UPDATE pgbench_branches SET bbalance = 4711").check()
+        if under_way:
+            mark = send_marked(writer, "SELECT pg_sleep(60)")
+            proc.wait_until("it to run", lambda: where.ran(mark))
+        cluster.primary.kill() if how == "kill" else cluster.primary.stop("fast")
+        wait_health(pooler, cluster.primary, "down")
+        failed = writer.result() if under_way else writer.query("SELECT 1")
+        assert (failed.sqlstate, failed.status) == (sqlstate, "E")
+        assert failed.errors[0].fields["H"] == \
+            "The transaction was rolled back; run it again."
+        assert writer.query("COMMIT").tags == ["ROLLBACK"]
+        cluster.primary.start()
+        assert writer.query("SELECT bbalance FROM pgbench_branches FOR UPDATE").value() != "4711"
 
 
 def test_open_transaction_on_a_killed_primary_gets_an_error(pooler, cluster, where):
