@@ -6,11 +6,13 @@ import time
 
 
 class FakeDns:
-    """Answers questions for A; all other types do not exist. `names` maps a name to its addresses;
-    `mode` is "answer", "refuse" (SERVFAIL) or "silent". `asked` counts the questions."""
+    """Answers questions for A and AAAA; all other types do not exist. `names` maps a name to its
+    addresses, `names6` to those of IPv6; `mode` is "answer", "refuse" (SERVFAIL) or "silent". `asked`
+    counts the questions."""
 
     def __init__(self, names, ttl=0):
         self.names = dict(names)
+        self.names6 = {}
         self.ttl = ttl
         self.mode = "answer"
         self.asked = 0
@@ -51,14 +53,16 @@ class FakeDns:
             at += 1 + question[at]
         kind, = struct.unpack_from(">H", question, at + 1)
         name = ".".join(labels).lower()
-        addresses = self.names.get(name, []) if kind == 1 else []
-        code = 2 if self.mode == "refuse" else 0 if name in self.names else 3
+        family = socket.AF_INET6 if kind == 28 else socket.AF_INET
+        addresses = {1: self.names, 28: self.names6}.get(kind, {}).get(name, [])
+        is_known = name in self.names or name in self.names6
+        code = 2 if self.mode == "refuse" else 0 if is_known else 3
         if code:
             addresses = []
+        raw = [socket.inet_pton(family, a) for a in addresses]
         head = question[:2] + struct.pack(">HHHHH", 0x8180 | code, 1, len(addresses), 0, 0)
         return head + question[12:at + 5] + b"".join(
-            struct.pack(">HHHIH", 0xC00C, 1, 1, self.ttl, 4) + socket.inet_aton(a)
-            for a in addresses)
+            struct.pack(">HHHIH", 0xC00C, kind, 1, self.ttl, len(a)) + a for a in raw)
 
 
 class Relay:

@@ -158,6 +158,27 @@ def test_name_that_gets_further_addresses_keeps_its_cluster(
         assert {r["cluster"] for r in p.show("NODES")} == {before}
 
 
+SIX = ["fd00::1", "fd00::2"]
+
+
+@pytest.mark.parametrize("four, six, taken", [
+    (ADDRESSES, SIX, ADDRESSES), (ADDRESSES[:2], SIX, ADDRESSES[:2]), (ADDRESSES[:1], SIX, SIX),
+    ([], SIX, SIX)], ids=["more of IPv4", "as many", "more of IPv6", "IPv6 alone"])
+def test_of_both_families_the_one_with_more_addresses_is_taken(site, dns, port, four, six, taken):
+    dns.names[NAME], dns.names6[NAME] = four, six
+    databases = {"app": f"host={NAME} port={port} dbname=app routing=on"}
+    with site.pgweir(databases, settings=settings(site, dns)) as p:
+        wait_nodes(p, port, taken)
+
+
+def test_no_more_addresses_are_taken_than_a_database_has_nodes(site, dns, port):
+    dns.names[NAME] = [f"127.0.1.{i}" for i in range(1, 21)]
+    databases = {"app": f"host={NAME} port={port} dbname=app routing=on"}
+    with site.pgweir(databases, settings=settings(site, dns)) as p:
+        p.wait_log(f"addresses of a name host={NAME} nodes=16 addresses=20")
+        proc.wait_until("its nodes", lambda: len(nodes(p)) == 16, 20 * p.slow, 0.1)
+
+
 def test_without_routing_a_name_is_one_node_whatever_it_has(site, dns, port):
     """As in PgBouncer: its addresses are taken for the same server's."""
     databases = {"app": f"host={NAME} port={port} dbname=app"}
