@@ -157,8 +157,21 @@ class Writers:
             thread.join()
 
 
+def wait_primary(pooler, node):
+    proc.wait_until("it to be known as the primary", lambda: pooler.show_one(
+        "NODES", node=f"127.0.0.1:{node.port}")["is_primary"] == "1", 20 * pooler.slow)
+
+
+def check_kept(writers, node):
+    """Nobody was told an error, and the node has what was acknowledged, once."""
+    assert not writers.errors, writers.errors
+    kept = [int(n) for n in node.sql(
+        "SELECT count(*) FROM switched GROUP BY who ORDER BY who", "app").split()]
+    assert kept == writers.acknowledged
+
+
 def test_planned_switchover_loses_nothing_and_tells_no_client(pooler, own_site, where):
-    """Last in this file: afterwards another node is the primary."""
+    """Near the end of this file: afterwards another node is the primary."""
     old, new, third = own_site.cluster.nodes
     old.sql("CREATE TABLE switched (who int, n int, UNIQUE (who, n));"
             "ALTER TABLE switched OWNER TO app", "app")
@@ -172,14 +185,31 @@ def test_planned_switchover_loses_nothing_and_tells_no_client(pooler, own_site, 
         old.stop("fast")
         new.promote()
         third.follow(new)
-        proc.wait_until("it to be known as the primary", lambda: pooler.show_one(
-            "NODES", node=f"127.0.0.1:{new.port}")["is_primary"] == "1", 20 * pooler.slow)
+        wait_primary(pooler, new)
         assert writers.acknowledged == before, "paused"
         pooler.admin("RESUME app")
         writers.wait_more()
-    assert not writers.errors, writers.errors
-    kept = [int(n) for n in new.sql(
-        "SELECT count(*) FROM switched GROUP BY who ORDER BY who", "app").split()]
-    assert kept == writers.acknowledged
+    check_kept(writers, new)
+    with pooler.raw() as client:
+        assert where.of(client, "SELECT 1 FOR UPDATE") == new.name
+
+
+def test_pause_promote_resume_loses_nothing_and_tells_no_client(pooler, own_site, where):
+    """By hand, as with PgBouncer, after the other: from its new primary to the node that is left."""
+    running = [n for n in own_site.cluster.nodes if n.is_running()]
+    old, new = sorted(running, key=lambda n: n.is_standby())
+    old.sql("TRUNCATE switched", "app")
+    with Writers(pooler) as writers:
+        writers.wait_more()
+        pooler.admin("PAUSE app")
+        new.wait_caught_up(old)
+        before = list(writers.acknowledged)  # they have read their last answers by now
+        old.stop("fast")
+        new.promote()
+        wait_primary(pooler, new)
+        assert writers.acknowledged == before, "paused"
+        pooler.admin("RESUME app")
+        writers.wait_more()
+    check_kept(writers, new)
     with pooler.raw() as client:
         assert where.of(client, "SELECT 1 FOR UPDATE") == new.name
