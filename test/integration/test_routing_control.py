@@ -1,5 +1,6 @@
 """What a client can say about its routing: pgweir.* parameters, hints, EXPLAIN ROUTE."""
 import contextlib
+import re
 
 import psycopg2
 import pytest
@@ -330,11 +331,22 @@ def explain(client, sql, extended=False):
     return "\n".join(r[0] for r in rows)
 
 
+def nodes_told(text):
+    """(name, position, bytes of lag) of each node in EXPLAIN ROUTE."""
+    return re.findall(r"Node (\S+): (?:primary|replica), up, at (\S+)@1, lag [^,]+, (\d+) bytes", text)
+
+
+def number(lsn):
+    high, low = lsn.split("/")
+    return int(high, 16) << 32 | int(low, 16)
+
+
 @both
 def test_explain_route_tells_where_and_why(site, client, where, extended):
     text = explain(client, "SELECT 1", extended)
     assert "(replica_" in text and "proved to run on a replica" in text
     assert text.count("Node 127.0.0.1:") == 3 and "-> Node" in text
+    assert len(nodes_told(text)) == 3
     text = explain(client, "SELECT moody(), nextval('tickets') FROM notes FOR UPDATE", extended)
     assert "(write)" in text
     for token in ('"moody"', '"nextval"', '"FOR"'):
@@ -350,7 +362,11 @@ def test_explain_route_tells_where_and_why(site, client, where, extended):
         client.value("SHOW pgweir.last_lsn")  # its sample has come
         text = explain(client, "SELECT 1", extended)
         assert "(mark_behind)" in text and "has not replayed what must be seen" in text
-        assert "this client's last write" in text
+        mark = number(re.search(r"Must have: (\S+)@1 \(this client's last write\)", text).group(1))
+        primary = f":{site.cluster.primary.port}"
+        assert {node: number(lsn) >= mark for node, lsn, _ in nodes_told(text)} == {
+            f"127.0.0.1:{n.port}": n is site.cluster.primary for n in site.cluster.nodes}
+        assert {int(n) > 0 for node, _, n in nodes_told(text) if not node.endswith(primary)} == {True}
     finally:
         for standby in site.cluster.standbys:
             standby.resume_replay()

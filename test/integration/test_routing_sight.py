@@ -1,7 +1,6 @@
 """What can be seen of the routing: SHOW LAG, LEARNED, CATALOG, their metrics, log lines."""
 import re
 import time
-import re
 import urllib.request
 
 import pytest
@@ -100,8 +99,9 @@ def test_of_what_is_learned_the_newest_are_kept(pooler, where):
     proc.wait_until("LEARNED to be empty", lambda: not pooler.show("LEARNED"), 10, 0.1)
 
 
+@pytest.mark.usefixtures("pooler")  # which has made what hides
 def test_the_catalog_is_read_again_on_a_timer(own_site, where):
-    """A function that changed past pgweir; nobody reloads."""
+    """A function that changed past pgweir; nobody reloads. What was learned goes with it."""
     superuser = own_site.cluster.primary.sql
     superuser("CREATE FUNCTION calm() RETURNS int STABLE LANGUAGE sql AS 'SELECT 1'", "app")
     own_site.cluster.wait_caught_up()
@@ -115,6 +115,10 @@ def test_the_catalog_is_read_again_on_a_timer(own_site, where):
         superuser("ALTER FUNCTION calm STABLE", "app")
         proc.wait_until("it to be forgotten", lambda: is_replica(
             {where.of(client, "SELECT calm()")}), 20, 0.2)
+        wait_replica_read(client, where)
+        client.query("SELECT liar(1)").check()
+        p.wait_log("a statement was learned to write")
+        proc.wait_until("what was learned to be forgotten", lambda: not p.show("LEARNED"), 20, 0.2)
     superuser("DROP FUNCTION calm", "app")
 
 

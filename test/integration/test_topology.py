@@ -83,7 +83,10 @@ def test_read_on_a_replica_that_hangs_runs_elsewhere(pooler, cluster, where, pro
         name = proc.wait_until("the read to run", lambda: where.ran(mark)).pop()
         assert name.startswith("standby")
         cluster.node(name).freeze()
+        began = time.monotonic()
         assert client.result().check().rows[0][0] == "told"
+        # node_timeout, and the two seconds of the second run
+        assert time.monotonic() - began < (2 + 2 + 1.5) * pooler.slow
     cluster.node(name).thaw()
     wait_routing(pooler, where)
 
