@@ -7,6 +7,7 @@ import subprocess
 import pgwire
 import psycopg2
 import pytest
+from pooler import TOP
 from rawclient import RawClient, ServerError
 from tools import proc
 
@@ -119,10 +120,19 @@ def test_state_rows(pooler):
                                     {"key": "suspended", "value": "no"}]
 
 
-def test_help_is_a_notice(pooler):
+def test_help_is_a_notice_that_names_all(pooler):
+    """Every table of the manual, whose list is made from the program's, and no other."""
+    with open(f"{TOP}/man/pgweir-console.7", encoding="utf-8") as f:
+        page = f.read()
+    tables = re.findall(r"(?m)^\.It Ic (\w+)$", page[page.index("generated: begin"):])
     with pooler.raw("admin", "pgweir") as console:
         result = console.query("SHOW HELP").check()
         assert result.tags == ["SHOW"] and "RECONNECT" in str(result.notices)
+        lines = re.findall(r"\tSHOW (\S+)", result.notices[0]["D"])
+        named = "|".join(lines).split("|")
+        assert sorted(named) == sorted(["HELP", *tables])
+        for table in tables:
+            assert console.query(f"SHOW {table}").check().tags == ["SHOW"], table
 
 
 def test_rows_by_database_and_user_only(pooler):
