@@ -174,13 +174,56 @@ def our_containers(docs):
     return found
 
 
+with open(f"{TOP}/test/packaging/kubernetes.json", encoding="utf-8") as schema:
+    TYPES = json.load(schema)  # of Kubernetes 1.30, those that the manifests use; x!: it has to be there
+SCALARS = {"string": str, "Time": str, "number": int, "boolean": bool, "Quantity": (str, int),
+           "number | string": (str, int)}
+
+
+def breaches(value, kind, at):
+    """Where a value is not what the kind has: fields of other names or types, or that lack."""
+    if kind in SCALARS:
+        return [] if isinstance(value, SCALARS[kind]) and (
+            kind == "boolean" or not isinstance(value, bool)) else [f"{at}: no {kind}"]
+    if kind.startswith("="):
+        return [] if value == kind[1:] else [f"{at}: not {kind[1:]}"]
+    if kind.endswith("[]"):
+        parts = [(f"{at}[{i}]", v, kind[:-2]) for i, v in enumerate(value)]
+        return sum((breaches(v, k, where) for where, v, k in parts), [])
+    if not isinstance(value, dict):
+        return [f"{at}: no {kind}"]
+    if kind.startswith("map<"):
+        return sum((breaches(v, kind[4:-1], f"{at}.{key}") for key, v in value.items()), [])
+    fields = {key.rstrip("!"): k for key, k in TYPES[kind].items()}
+    found = [f"{at}.{key[:-1]}: lacks" for key in TYPES[kind]
+             if key[-1] == "!" and key[:-1] not in value]
+    for key, v in value.items():
+        found += breaches(v, fields[key], f"{at}.{key}") if key in fields else [f"{at}.{key}: unknown"]
+    return found
+
+
+def test_what_kubernetes_does_not_know_is_found():
+    docs = documents(read("kubernetes/pgweir.yaml"))
+    deployment = next(d for d in docs if d["kind"] == "Deployment")
+    assert breaches(deployment, "Deployment", "") == []
+    container = deployment["spec"]["template"]["spec"]["containers"][0]
+    container["readynessProbe"] = container.pop("readinessProbe")
+    container["ports"][0]["containerPort"] = "6432"
+    container["env"][0].pop("name")
+    container["securityContext"]["readOnlyRootFilesystem"] = "true"
+    at = ".spec.template.spec.containers[0]"
+    assert sorted(breaches(deployment, "Deployment", "")) == [
+        f"{at}.env[0].name: lacks", f"{at}.ports[0].containerPort: no number",
+        f"{at}.readynessProbe: unknown", f"{at}.securityContext.readOnlyRootFilesystem: no boolean"]
+
+
 def check_manifests(docs, checker):
-    """Kubernetes' own restricted profile, probes, and a configuration without a note."""
+    """Kubernetes' own types and restricted profile, probes, and a configuration without a note."""
     by_name = {(d["kind"], d["metadata"]["name"]): d for d in docs}
     assert len(by_name) == len(docs)
     image_config = read("container/pgweir.ini")
     for d in docs:
-        assert d["apiVersion"] and d["metadata"]["name"]
+        assert breaches(d, d["kind"], d["kind"]) == []
         if d["kind"] == "ConfigMap":
             assert checker.check(d["data"]["pgweir.ini"]) == ""
         if d["kind"] in ("Service", "PodDisruptionBudget"):
