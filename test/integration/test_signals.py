@@ -231,9 +231,11 @@ def test_session_idle_in_a_block_on_a_replica_is_terminated(site, where, begin):
     with site.pgweir_routed("transaction_reads=replica", settings={"workers": 2}) as p:
         wait_routing(p, where)
         with p.raw() as victim, p.raw() as caller:
-            wait_replica_read(victim, where)
-            victim.query(begin).check()
-            assert where.of(victim, "SELECT 1") != "primary"
+            def begins_on_a_replica():
+                victim.query("COMMIT").check()
+                victim.query(begin).check()
+                return where.of(victim, "SELECT 1") != "primary"
+            proc.wait_until("a block on a replica", begins_on_a_replica)
             assert caller.value(f"SELECT pg_terminate_backend({victim.pid})") == "t"
             assert [m.fields()["C"] for m in victim.wait_closed() if m.kind == "E"] == ["57P01"]
 
