@@ -2,8 +2,10 @@
 import contextlib
 import os
 import random
+import re
 import select
 import signal
+import subprocess
 import threading
 import time
 import urllib.request
@@ -16,6 +18,7 @@ from fakeserver import FakeServer
 from pgwire import Closed
 from rawclient import RawClient, ServerError
 from tools import proc
+from tools.certs import Authority
 
 pytestmark = pytest.mark.threads
 
@@ -256,6 +259,95 @@ def test_pinned_client_stays_until_it_leaves(succession):
         assert client.value("SELECT x FROM mine") == "7"
         assert proc.is_alive(old)
     s.wait_ended(old)
+
+
+@contextlib.contextmanager
+def over_tls(daemon):
+    conn = daemon.connect(sslmode="require")
+    assert conn.info.ssl_in_use
+    yield lambda sql: str(value(conn, sql))
+    conn.close()
+
+
+@contextlib.contextmanager
+def in_a_session(daemon):
+    with daemon.raw(database="session") as client:
+        yield client.value
+
+
+@contextlib.contextmanager
+def over_replication(daemon):
+    with daemon.raw("copier", replication="database") as client:
+        assert client.query("IDENTIFY_SYSTEM").check().rows
+        yield client.value
+
+
+@pytest.mark.parametrize("way", [over_tls, in_a_session, over_replication])
+def test_client_that_cannot_go_on_stays_until_it_leaves(succession, site, way):
+    cert, key = Authority(f"{site.new_folder()}/tls").issue("pgweir")
+    databases = site.app_on([site.cluster.primary])
+    databases["session"] = databases["app"] + " pool_mode=session"
+    s = succession(databases, settings={"client_tls_sslmode": "allow", "client_tls_cert_file": cert,
+                                        "client_tls_key_file": key})
+    with way(s.daemon) as ask:
+        assert ask("SELECT 1") == "1"
+        old = s.replace()
+        with way(s.daemon) as of_the_new:
+            assert of_the_new("SELECT 2") == "2"
+            shown = [r for r in s.daemon.show("CLIENTS") if r["database"] in databases]
+            assert len(shown) == 1
+            assert ask("SELECT 3") == "3"
+            time.sleep(0.5)  # it does not go later, either
+            assert ask("SELECT 4") == "4" and proc.is_alive(old)
+    s.wait_ended(old)
+
+
+def test_clients_go_on_where_servers_have_tls(succession):
+    """A server connection with TLS cannot be handed on: it is closed, and another one opened."""
+    s = succession(settings={"server_tls_sslmode": "require", "default_pool_size": 1})
+    with s.daemon.raw() as client:
+        client.query("SET work_mem = '7MB'").check()
+        for _ in range(2):
+            s.wait_ended(s.replace())
+            assert client.value("SELECT ssl::text || current_setting('work_mem') FROM pg_stat_ssl "
+                                "WHERE pid = pg_backend_pid()") == "true7MB"
+
+
+# What pgweir --takeover sends (control/takeover_wire.h).
+ASK = """
+import socket, sys
+with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+    s.settimeout(20)
+    s.connect(sys.argv[1])
+    try:
+        s.send(b"S" + b"".join(word.encode() + b"\\0" for word in sys.argv[2:]))
+        print("closed" if s.recv(100) == b"" else "answered")
+    except (BrokenPipeError, ConnectionResetError):
+        print("closed")
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_only_the_daemons_user_and_root_may_ask(succession):
+    """The file's mode keeps others out; where an administrator has opened it, their number does."""
+    s = succession()
+    os.chmod(s.daemon.folder, 0o755)
+    path = f"{s.daemon.folder}/takeover"
+    assert os.stat(path).st_mode & 0o777 == 0o600
+
+    def ask(**who):
+        done = subprocess.run(
+            ["/usr/bin/python3", "-c", ASK, path, s.daemon.binary, s.daemon.config],
+            text=True, capture_output=True, check=False, cwd="/", **who)
+        return done.stdout + done.stderr
+    nobody = {"user": 65534, "group": 65534, "extra_groups": []}
+    assert "Permission denied" in ask(**nobody)
+    os.chmod(path, 0o666)
+    assert ask(**nobody) == "closed\n"
+    assert "takes over" not in s.daemon.log_text()
+    assert ask(**proc.as_user()) == "answered\n"
+    s.pids.append(int(re.search(r"takes over pid=(\d+)", s.daemon.log_text()).group(1)))
+    s.wait_ended(s.daemon.pid)
 
 
 def test_client_that_stays_gets_a_server_of_the_new_process_s(succession, site):
