@@ -117,10 +117,7 @@ static void leave_primary(struct worker *w, struct client *c, bool stop)
 		return;
 	stop = stop && !server_is_quiet(s);
 	confirm_hide(s);
-	link_break(w, c);
-	server_transition(w, s, SERVER_LEFT);
-	s->draining = true;
-	server_watch(w, s);
+	link_leave(w, c);
 	if (stop)
 		cancel_server(w, s);
 	else

@@ -62,6 +62,15 @@ void link_break(struct worker *w, struct client *c)
 		client_transition(w, c, CLIENT_UNLINKED);
 }
 
+void link_leave(struct worker *w, struct client *c)
+{
+	struct server *s = c->server;
+
+	link_break(w, c);
+	server_transition(w, s, SERVER_LEFT);
+	server_watch(w, s);
+}
+
 bool link_may_release(const struct client *c, const struct server *s)
 {
 	return server_is_quiet(s) && s->txn_status == 'I' && !pins_any(&c->busy->pins) &&

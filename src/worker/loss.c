@@ -130,19 +130,17 @@ void loss_of_client(struct worker *w, struct client *c)
 	for (uint32_t i = 0; i < s->owed.n; i++)
 		if (owed_at(&s->owed, i)->tag == OWED_TAG_EFFECTS)
 			s->dirt |= CLEAN(ALL);
-	link_break(w, c);
-	s->body_passed = false;
 	if (s->in_message || s->replication) { /* nobody will end that message */
+		link_break(w, c);
 		server_close(w, s, SERVER_END_CLIENT);
 		return;
 	}
 	if (was_quiet && s->txn_status == 'I' && !c->busy->streaming) {
+		link_break(w, c);
 		server_release(w, s);
 		return;
 	}
-	s->draining = true;
-	server_transition(w, s, SERVER_LEFT);
-	server_watch(w, s);
+	link_leave(w, c);
 	if (end_series(s, c->busy->streaming || (in_copy && s->owed.n_client == 0)) != OK)
 		server_close(w, s, SERVER_END_MEMORY);
 	else if (owed_is_empty(&s->owed))

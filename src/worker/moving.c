@@ -273,10 +273,7 @@ static void leave(struct worker *w, struct client *c, enum moved_cause why)
 	log_debug(w->log, "a transaction moves", "client=%lu server=%lu node=%s reason=%s",
 		(unsigned long)c->id, (unsigned long)s->id, worker_node_name(w, s->pool->node),
 		moved_cause_name(why));
-	link_break(w, c);
-	server_transition(w, s, SERVER_LEFT);
-	s->draining = true;
-	server_watch(w, s);
+	link_leave(w, c);
 	moving_left(c, why);
 	loss_drained(w, s);
 }

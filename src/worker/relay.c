@@ -291,10 +291,7 @@ static void replay(struct walk *k, const char *sqlstate)
 	struct client *c = s->client;
 
 	k->run = k->at;
-	link_break(w, c);
-	server_transition(w, s, SERVER_LEFT);
-	s->draining = true;
-	server_watch(w, s);
+	link_leave(w, c);
 	loss_run_elsewhere(w, c, s, sqlstate);
 }
 

@@ -553,7 +553,6 @@ void server_release(struct worker *w, struct server *s)
 		return;
 	}
 	s->used_us = w->now_us;
-	s->draining = false;
 	if (server_is_outdated(w, s)) {
 		server_close(w, s, SERVER_END_OUTDATED);
 	} else if (share_pool_gives_back(s->pool->share)) {

@@ -98,7 +98,6 @@ struct server {
 	bool close_needed;    /* outdated: closed at release */
 	bool hidden_failed;   /* an error came to the hidden query at the head */
 	bool in_message;      /* the last byte that we sent does not end a message */
-	bool draining;        /* its client is gone or moved on: all it says is dropped */
 	bool in_recovery;     /* what it said when it was set up */
 	bool plain_isolation; /* … default_transaction_isolation is READ COMMITTED; only if asked */
 	uint8_t replication; /* enum startup_replication: a private one, see replication.h */
