@@ -12,7 +12,6 @@
 #include "worker/notify.h"
 #include "worker/prepared.h"
 #include "worker/queries.h"
-#include "worker/relay.h"
 #include "worker/sequences.h"
 
 #define NO_IDLE_TIMEOUT "SET idle_session_timeout = 0"

@@ -6,7 +6,6 @@
 #include "worker/entry.h"
 #include "worker/going.h"
 #include "worker/prepared.h"
-#include "worker/relay.h"
 
 static enum status put_close_hidden(struct going *g, uint64_t number)
 {

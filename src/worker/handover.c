@@ -14,7 +14,6 @@
 #include "worker/dispatch.h"
 #include "worker/login.h"
 #include "worker/notify.h"
-#include "worker/relay.h"
 #include "worker/takeover.h"
 
 #define SERVERS_PER_WORKER 4u /* a pool spreads over so many workers that each has these */

@@ -25,6 +25,7 @@ libcore_a_SOURCES += \
 	src/worker/confirm.c src/worker/confirm.h \
 	src/worker/found_out.c src/worker/found_out.h \
 	src/worker/handover.c src/worker/handover.h \
+	src/worker/hidden.c src/worker/hidden.h \
 	src/worker/hold.c src/worker/hold.h \
 	src/worker/image.c src/worker/image.h \
 	src/worker/judge.c src/worker/judge.h \
@@ -53,10 +54,12 @@ libcore_a_SOURCES += \
 	src/worker/relay.c src/worker/relay.h \
 	src/worker/replayed.c src/worker/replayed.h \
 	src/worker/replication.c src/worker/replication.h \
+	src/worker/reported.c src/worker/reported.h \
 	src/worker/savepoints.c src/worker/savepoints.h \
 	src/worker/sequences.c src/worker/sequences.h \
 	src/worker/server.c src/worker/server.h \
 	src/worker/server_clean.c src/worker/server_clean.h \
+	src/worker/server_error.c src/worker/server_error.h \
 	src/worker/server_login.c \
 	src/worker/shared.h \
 	src/worker/set_call.c src/worker/set_call.h \
@@ -71,4 +74,5 @@ libcore_a_SOURCES += \
 	src/worker/unit_stmts.c src/worker/unit_stmts.h \
 	src/worker/upkeep.c src/worker/upkeep.h \
 	src/worker/waits.c src/worker/waits.h \
+	src/worker/walk.h \
 	src/worker/worker.c src/worker/worker.h

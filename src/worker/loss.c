@@ -51,7 +51,12 @@ static void count_elsewhere(
 		ERROR_REPLAYED);
 }
 
-void loss_run_elsewhere(struct worker *w, struct client *c, struct server *s, const char *why)
+/*
+ * The client goes on without its server, on which nothing has had an effect. What was to be
+ * canceled there is canceled, what came behind it runs.
+ */
+static COLD void run_elsewhere(
+	struct worker *w, struct client *c, struct server *s, const char *why)
 {
 	c->busy->canceled = server_is_canceled(s);
 	if (!c->busy->canceled)
@@ -75,6 +80,14 @@ void loss_run_elsewhere(struct worker *w, struct client *c, struct server *s, co
 	}
 	c->busy->unit_error = false;
 	conn_rx_resume(c->conn);
+}
+
+void loss_of_read(struct worker *w, struct client *c, const char *sqlstate)
+{
+	struct server *s = c->server;
+
+	link_leave(w, c);
+	run_elsewhere(w, c, s, sqlstate);
 }
 
 static void rollback_left(struct worker *w, struct server *s)
@@ -304,7 +317,7 @@ void loss_of_server(struct worker *w, struct client *c, struct server *s, enum s
 		client_transition(w, c, CLIENT_UNLINKED);
 		if (c->busy->moves == MOVES_REPLICA)
 			moving_left(c, MOVED_LOST);
-		loss_run_elsewhere(w, c, s, REPLAY_LOST);
+		run_elsewhere(w, c, s, REPLAY_LOST);
 		return;
 	}
 	if (moving_survives(c, s) && !was_terminated(s)) {

@@ -46,9 +46,10 @@ struct report loss_block_report(const char *sqlstate, char text[LOSS_TEXT_MAX]);
 void loss_drained(struct worker *w, struct server *s);
 
 /*
- * The client goes on without its server, on which nothing has had an effect; `why`: for the log.
- * What was to be canceled there is canceled, what came behind it runs.
+ * The linked server has refused the client's read, for this SQLSTATE, and nothing of its answer has
+ * been passed on: the client leaves it, and the read runs elsewhere. What was to be canceled there
+ * is canceled, what came behind it runs.
  */
-COLD void loss_run_elsewhere(struct worker *w, struct client *c, struct server *s, const char *why);
+COLD void loss_of_read(struct worker *w, struct client *c, const char *sqlstate);
 
 #endif

@@ -1,7 +1,8 @@
 /*
- * relay - from a server to its client: walks the server's messages by their heads, passes ranges on
- * without a copy, swallows the answers to hidden messages, and gives the answers that we owe
- * ourselves.
+ * relay - from a server to its client: walks the server's messages by their heads (walk.h), passes
+ * ranges on without a copy, swallows the answers to hidden messages, and gives the answers that we
+ * owe ourselves. Whose an error is says server_error.h, what a parameter changes reported.h, what
+ * comes of a hidden query hidden.h.
  * Bounds:  of messages that are inspected at most RELAY_INSPECT_MAX bytes; relay_buffer bytes wait
  *          for a slow side, then the other is not read.
  */
@@ -25,7 +26,5 @@ void relay_press_client(struct worker *w, struct client *c); /* the server's out
 
 /* A Flush: give the answers that are ours alone and stand at the head now. */
 void relay_answer_synthetic(struct worker *w, struct client *c);
-
-void relay_put_terminate(struct server *s);
 
 #endif

@@ -162,6 +162,12 @@ void server_set_settings(struct worker *w, struct server *s, struct settings *se
 	settings_unref(w->settings, old);
 }
 
+void server_keep_error(struct server *s, const char *sqlstate, const char *message)
+{
+	text_copy(s->fatal_sqlstate, sizeof s->fatal_sqlstate, sqlstate);
+	text_copy(s->fatal_message, sizeof s->fatal_message, message);
+}
+
 /* --- timers --- */
 
 static uint64_t after(uint64_t since_us, uint64_t timeout_us)
@@ -430,6 +436,15 @@ static void server_log_end(struct worker *w, const struct server *s, enum server
 			server_end_words[why]);
 }
 
+static void put_terminate(struct server *s)
+{
+	uint8_t buf[8];
+	struct wr out = wr_of(buf, sizeof buf);
+
+	frontend_put_terminate(&out);
+	conn_put_copy(s->conn, buf, out.len);
+}
+
 void server_close(struct worker *w, struct server *s, enum server_end why)
 {
 	struct pool *p = s->pool;
@@ -452,7 +467,7 @@ void server_close(struct worker *w, struct server *s, enum server_end why)
 	wheel_del(&w->wheel, &s->timer);
 	if (s->conn != NULL) {
 		if (polite)
-			relay_put_terminate(s);
+			put_terminate(s);
 		conn_free_flushed(s->conn, 0);
 		s->conn = NULL;
 	}

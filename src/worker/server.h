@@ -148,7 +148,7 @@ struct server {
 	uint64_t reconnect_no;        /* sh->reconnect_no when it was opened */
 	socklen_t addr_len;           /* 0: not connected yet */
 	struct sockaddr_storage addr; /* where it is connected to */
-	char fatal_sqlstate[6];       /* of an ErrorResponse that ends the connection */
+	char fatal_sqlstate[6];       /* server_keep_error */
 	char fatal_message[128];
 	uint32_t move_to;  /* SERVER_MOVING: the worker it goes to */
 	uint32_t dirt;     /* CLEAN bits: what its client has left */
@@ -225,6 +225,9 @@ void server_was_checked(struct worker *w, struct server *s, bool failed);
 void server_login_uncount(struct worker *w, struct server *s);
 
 void server_set_settings(struct worker *w, struct server *s, struct settings *set);
+
+/* Keep an error that is told later, when its server has closed or what hangs on it comes; cut. */
+void server_keep_error(struct server *s, const char *sqlstate, const char *message);
 
 struct show_socket_row;
 void server_show(struct worker *w, const struct server *s, struct show_socket_row *row);

@@ -88,8 +88,7 @@ static void login_fails(struct worker *w, struct server *s, enum server_end why,
 	struct pool *p = s->pool;
 
 	if (s->replication) { /* what is wrong with it says nothing about the pool */
-		snprintf(s->fatal_sqlstate, sizeof s->fatal_sqlstate, "%s", sqlstate);
-		snprintf(s->fatal_message, sizeof s->fatal_message, "%s", text);
+		server_keep_error(s, sqlstate, text);
 		p->wants_tls = false;
 		server_close(w, s, why);
 		return;

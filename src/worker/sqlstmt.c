@@ -8,7 +8,6 @@
 #include "worker/entry.h"
 #include "worker/forward.h"
 #include "worker/judge.h"
-#include "worker/relay.h"
 
 #define OUR_NAME "pgweir_sql" /* of a statement that is a PREPARE, while it runs */
 
