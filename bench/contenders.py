@@ -1,5 +1,6 @@
 """What is compared: pgweir, PgBouncer, a bare relay, and no proxy at all, each in front of the same
 PostgreSQL server, with the same pool size, without TLS, clients trusted."""
+import csv
 import os
 import re
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 from tools import proc
 
 USER = "bench"
+ADMIN = f"admin_users = {USER}\n"  # what lets it ask the console
 READY_SECONDS = 20
 
 
@@ -245,6 +247,13 @@ class Pgweir(Pooler):
     section = "pgweir"
     settles_s = 12  # … and control has all it makes in its first seconds
     more = "workers = 1\nio_engine = epoll\n"
+
+    def of_workers(self, column):
+        """The sum of that column of SHOW WORKERS. `more` has to have ADMIN."""
+        shown = subprocess.run(
+            ["psql", "-X", "--csv", "-h", self.host, "-p", str(self.port), "-U", USER,
+             "-d", "pgweir", "-c", "SHOW WORKERS"], check=True, capture_output=True, text=True)
+        return sum(int(row[column]) for row in csv.DictReader(shown.stdout.splitlines()))
 
 
 class PgweirUring(Pgweir):

@@ -45,24 +45,12 @@ def worker_thread(pid):
     return str(pid)  # not pgweir's
 
 
-class Counted:  # pylint: disable=too-few-public-methods
-    """What a contender is besides, to be asked."""
-
-    def turns(self):
-        """Of the worker's loop, ever."""
-        with RawClient(self.port) as client:
-            client.login(contenders.USER, database="pgweir")
-            shown = client.query("SHOW WORKERS").check()
-            at = [name for name, _ in shown.columns].index("turns")
-            return sum(int(row[at]) for row in shown.rows)
+class OnEpoll(contenders.Pgweir):
+    more = contenders.Pgweir.more + contenders.ADMIN
 
 
-class OnEpoll(Counted, contenders.Pgweir):
-    more = contenders.Pgweir.more + f"admin_users = {contenders.USER}\n"
-
-
-class OnUring(Counted, contenders.PgweirUring):
-    more = contenders.PgweirUring.more + f"admin_users = {contenders.USER}\n"
+class OnUring(contenders.PgweirUring):
+    more = contenders.PgweirUring.more + contenders.ADMIN
 
 
 class NotAllowed(Exception):
@@ -110,7 +98,7 @@ def count(path, pgweir, mode, clients, look=lambda: None):
 def count_with_turns(path, pgweir, mode, clients):
     """(What count returns, turns of the loop for each transaction)"""
     turns = []
-    counts = count(path, pgweir, mode, clients, lambda: turns.append(pgweir.turns()))
+    counts = count(path, pgweir, mode, clients, lambda: turns.append(pgweir.of_workers("turns")))
     return counts, (turns[1] - turns[0]) / TRANSACTIONS
 
 

@@ -14,12 +14,11 @@ import os
 import sys
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path[:0] = [f"{TOP}/bench", f"{TOP}/test", f"{TOP}/test/integration"]
+sys.path[:0] = [f"{TOP}/bench", f"{TOP}/test"]
 
 import contenders  # noqa: E402  pylint: disable=wrong-import-position
 import load  # noqa: E402  pylint: disable=wrong-import-position
 import rig  # noqa: E402  pylint: disable=wrong-import-position
-from rawclient import RawClient  # noqa: E402  pylint: disable=wrong-import-position
 from tools import uring  # noqa: E402  pylint: disable=wrong-import-position
 
 WORKERS, CLIENTS = (1, 2, 4), (64, 1000)
@@ -37,15 +36,11 @@ class Workers(contenders.Pgweir):
 
     def __init__(self, folder, back, program, engine, n):
         super().__init__(folder, back, POOL, program)
-        self.more = f"workers = {n}\nio_engine = {engine}\nadmin_users = {contenders.USER}\n"
+        self.more = f"workers = {n}\nio_engine = {engine}\n{contenders.ADMIN}"
 
     def moved(self):
         """Servers that have come to a worker from another, ever."""
-        with RawClient(self.port) as client:
-            client.login(contenders.USER, database="pgweir")
-            shown = client.query("SHOW WORKERS").check()
-            at = [name for name, _ in shown.columns].index("handovers_in")
-            return sum(int(row[at]) for row in shown.rows)
+        return self.of_workers("handovers_in")
 
 
 def measure(program, engine, n, clients):
