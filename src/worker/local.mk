@@ -40,7 +40,8 @@ libcore_a_SOURCES += \
 	src/worker/moved.h \
 	src/worker/moving.c src/worker/moving.h \
 	src/worker/notify.c src/worker/notify.h src/worker/notify_own.h \
-	src/worker/notify_going.c \
+	src/worker/notify_barrier.c src/worker/notify_give.c src/worker/notify_going.c \
+	src/worker/notify_unit.c \
 	src/worker/ours.c src/worker/ours.h \
 	src/worker/pass.c src/worker/pass.h \
 	src/worker/pick.c src/worker/pick.h \

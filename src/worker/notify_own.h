@@ -1,6 +1,9 @@
 /*
- * notify_own - what notify.c, which knows who listens to what, shares with notify_going.c, which
- * lets listening clients go to another process and come from one.
+ * notify_own - what the files of notify share: notify.c, which knows who listens to what, and takes
+ * what the control thread tells; notify_unit.c, where a unit with LISTEN waits for its channels;
+ * notify_give.c, which gives a client its notifications; notify_barrier.c, whose they are, and when
+ * those of a transaction have all come; notify_going.c, which lets listening clients go to another
+ * process and come from one.
  * Thread: its worker's.
  */
 #ifndef PGWEIR_WORKER_NOTIFY_OWN_H
@@ -73,17 +76,10 @@ struct notify {
 
 struct channel *notify_channel(struct worker *w, const struct dbase *db, const char *name);
 struct sub *notify_sub_find(const struct client *c, const char *name);
-/*
- * May the shared connection be asked for it, and does the server fold and cut it as we do? Not in
- * an encoding of one byte, where that is for the locale to say.
- */
-bool notify_name_is_shared(const struct client *c, const char *name);
 /* Not committed yet. NULL: no memory, or NOTIFY_CHANNELS_MAX. */
 struct sub *notify_sub_new(struct worker *w, struct client *c, const char *name);
-/* Now, or when the client's transaction has ended. It may be closed then. */
-void notify_give(struct worker *w, struct sub *s, const struct tell_notified *t);
-/* A NOTICE that something may have been missed; as notify_give. */
-void notify_put_lost(struct worker *w, struct client *c);
+/* Give up the subscriptions that no transaction has brought about. The client listens. */
+void notify_sweep(struct worker *w, struct client *c);
 
 /* Is it the next for the subscription? One that came from another process may have had it there. */
 static inline bool notify_is_next(struct sub *s, const struct tell_notified *t)
@@ -94,6 +90,35 @@ static inline bool notify_is_next(struct sub *s, const struct tell_notified *t)
 		s->number = t->number;
 	return true;
 }
+
+/* --- notify_unit.c --- */
+
+/* Can the client read, as it is, the text that the shared connection gets, in server_encoding? */
+bool notify_reads_encoding(const struct client *c);
+/*
+ * May the shared connection be asked for it, and does the server fold and cut it as we do? Not in
+ * an encoding of one byte, where that is for the locale to say.
+ */
+bool notify_name_is_shared(const struct client *c, const char *name);
+/* The unit waits for no channel any more; it is the caller's to go on with it. */
+void notify_wait_ended(struct worker *w, struct listening *l);
+void notify_wait_over(void *ctx, struct wheel_timer *t); /* of listening.wait: it pins instead */
+/* A channel is listened to: look at the units again that wait for one. */
+void notify_wake_waiting(struct worker *w);
+/* No channel of the database will be: the units that wait for one go on without. */
+void notify_refuse_waiting(struct worker *w, const struct dbase *db);
+
+/* --- notify_give.c --- */
+
+/* Now, or when the client's transaction has ended. It may be closed then. */
+void notify_give(struct worker *w, struct sub *s, const struct tell_notified *t);
+/* A NOTICE that something may have been missed; as notify_give. */
+void notify_put_lost(struct worker *w, struct client *c);
+
+/* --- notify_barrier.c --- */
+
+/* TELL_BARRIER: all that was notified in the database before it was asked for has been given. */
+void notify_barrier_passed(struct worker *w, const struct ask_barrier *t);
 
 /* --- notify_going.c --- */
 
