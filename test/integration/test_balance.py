@@ -291,6 +291,48 @@ def test_a_replica_on_which_reads_fail_is_ejected_and_taken_in_again(own_site, r
         wait_taken_in_again(p, bad)
 
 
+@pytest.fixture
+def fails_on(own_site):
+    """fails_on(node): a read weak(code), which fails there alone, as no catalog can tell."""
+    cluster = own_site.cluster
+
+    def make(node):
+        cluster.primary.sql(f"""
+            CREATE FUNCTION weak(code text) RETURNS int STABLE LANGUAGE plpgsql AS $$
+            DECLARE here int;
+            BEGIN EXECUTE 'SELECT inet_' || 'server_port()' INTO here;
+            IF here = {node.port} THEN RAISE EXCEPTION USING ERRCODE = code; END IF;
+            RETURN 7; END $$""", "app")
+        cluster.wait_caught_up()
+        return "weak"
+    yield make
+    cluster.primary.sql("DROP FUNCTION IF EXISTS weak", "app")
+
+
+def test_what_a_node_lacks_ejects_it_and_what_a_read_is_to_blame_for_does_not(
+        own_site, routed, fails_on):
+    """Of errors, for which the read runs elsewhere all the same."""
+    bad = own_site.cluster.standbys[0]
+    p = routed("consistency=eventual", eject_errors=3, eject_time=1, eject_time_max=1, slow_start=0)
+    weak = fails_on(bad)
+    with p.raw() as client:
+        def failed(code):
+            """Whether it is ejected after reads with that code, for so long that it is judged."""
+            before, deadline = p.log_text().count("node is ejected"), time.monotonic() + 4 * p.slow
+            while time.monotonic() < deadline and \
+                    p.log_text().count("node is ejected") == before:
+                for _ in range(20):
+                    assert client.value(f"SELECT {weak}('{code}')") == "7"
+            return p.log_text().count("node is ejected") > before
+        for code in ("08006", "53100", "57P01", "58030", "XX001"):
+            assert failed(code), code
+            proc.wait_until("it to be taken in again", lambda: p.show_one(
+                "NODES", node=name_of(bad))["ejected"] == "0", 10 * p.slow)
+        for code in ("22012", "42P01", "40001"):
+            assert not failed(code), code
+        assert p.log_text().count("reason=errors") == 5
+
+
 def test_a_replica_that_is_slow_is_ejected_and_taken_in_again(own_site, where):
     """The other one serves meanwhile, and stays in though it becomes slow as well."""
     relays = [Relay("127.0.0.1", proc.free_port(), s.port) for s in own_site.cluster.standbys]
