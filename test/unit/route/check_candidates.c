@@ -63,6 +63,27 @@ START_TEST(each_bar_has_a_bit_of_its_own)
 }
 END_TEST
 
+START_TEST(who_does_not_tell_its_position_is_for_those_who_do_not_care)
+{
+	topo->nodes[1].follows = false;
+	topo->nodes[1].lag_known = false;
+	in.consistency = CHOOSE_EVENTUAL;
+	ck_assert_uint_eq(candidates_check(&in, 1), UNFIT_OTHER);
+	topo->nodes[1].blind = true;
+	ck_assert_uint_eq(candidates_check(&in, 1), FIT);
+	load[1].conn_ok = false;
+	ck_assert_uint_eq(candidates_check(&in, 1), UNFIT_CONNECT);
+	load[1].conn_ok = true;
+	in.floor = (struct wal_point){.timeline = 1, .lsn = 1}; /* pgweir.min_lsn */
+	ck_assert_uint_eq(candidates_check(&in, 1), UNFIT_OTHER);
+	in.floor.lsn = 0;
+	for (enum choose_consistency k = CHOOSE_SESSION_MARKS; k <= CHOOSE_STRONG; k++) {
+		in.consistency = k;
+		ck_assert_uint_eq(candidates_check(&in, 1), UNFIT_OTHER);
+	}
+}
+END_TEST
+
 START_TEST(of_the_fit_those_are_left_that_are_preferred)
 {
 	in.uneven = true;
@@ -86,6 +107,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, begin, end);
 	tcase_add_test(tc, each_bar_has_a_bit_of_its_own);
+	tcase_add_test(tc, who_does_not_tell_its_position_is_for_those_who_do_not_care);
 	tcase_add_test(tc, of_the_fit_those_are_left_that_are_preferred);
 	return unit_run("candidates", tc);
 }
