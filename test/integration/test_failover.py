@@ -299,6 +299,19 @@ def test_with_no_primary_what_only_a_standby_gives_waits_for_one(pooler, cluster
             assert clients[code].result().value() == "7", code
 
 
+def test_with_no_primary_a_strong_read_waits_and_others_go_on(pooler, cluster, where):
+    """What was acknowledged anywhere before it came, only a primary can tell."""
+    with pooler.raw() as client, pooler.raw(options="-c pgweir.consistency=strong") as strong:
+        assert client.value("SELECT 1") == strong.value("SELECT 1") == "1"
+        cluster.primary.stop("fast")
+        wait_health(pooler, cluster.primary, "down")
+        strong.send(pgwire.query("SELECT 7"))
+        assert where.of(client).startswith("standby")
+        assert strong.is_silent_for(1)
+        cluster.primary.start()
+        assert strong.result().value() == "7"
+
+
 def test_login_refused_while_shutting_down_is_tried_again_when_the_node_is_up(
         own_site, cluster, where):
     """Not only after server_login_retry."""
