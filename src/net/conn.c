@@ -232,7 +232,7 @@ void conn_make_ready(struct conn *c)
 {
 	if (c->state == CONN_LINGERING || c->state == CONN_DEAD || !list_is_empty(&c->ready))
 		return;
-	list_push_back(&c->loop->ready, &c->ready);
+	list_push_back(c->late ? &c->loop->late : &c->loop->ready, &c->ready);
 }
 
 void conn_end(struct conn *c, enum conn_end why, int err)
@@ -399,13 +399,14 @@ void conn_on_event(struct conn *c, int what)
 		return;
 	if ((what & IO_WRITE) != 0 && c->blocked && !conn_after_send(c, conn_tx_drain(c)))
 		return;
-	if (c->state == CONN_HANDSHAKE) {
+	if (c->state == CONN_OPEN && c->paused && (what & IO_READ) != 0)
+		conn_suspect(c);
+	if (c->late)
+		conn_make_ready(c);
+	else if (c->state == CONN_HANDSHAKE)
 		conn_tls_run(c);
-	} else if (c->state == CONN_OPEN) {
-		if (c->paused && (what & IO_READ) != 0)
-			conn_suspect(c);
+	else if (c->state == CONN_OPEN)
 		conn_rx_run(c);
-	}
 }
 
 /* --- what the owner sets --- */
@@ -416,6 +417,11 @@ void conn_set_owner(struct conn *c, const struct conn_ops *ops, void *arg)
 	c->arg = arg;
 	c->new_owner = true;
 	c->hup_told = false;
+}
+
+void conn_set_late(struct conn *c, bool late)
+{
+	c->late = late;
 }
 
 void conn_set_limits(struct conn *c, const struct conn_limits *limits)

@@ -111,6 +111,13 @@ void conn_free_flushed(struct conn *c, uint32_t linger_ms);
 
 void conn_set_owner(struct conn *c, const struct conn_ops *ops, void *arg);
 void conn_set_limits(struct conn *c, const struct conn_limits *limits);
+/*
+ * A late conn is served when all others of the turn are: what it receives is read, or its handshake
+ * goes on, from a list, first come, first served. After 250 µs of this the turn ends, and the next
+ * one, which does not sleep, begins with whatever has come for the others. It is for those that log
+ * in: thousands at once do not hold up those that are served. conn_detach ends it.
+ */
+void conn_set_late(struct conn *c, bool late);
 
 /* --- receiving --- */
 void conn_rx_pause(struct conn *c); /* on_data is not called any more; the socket is not read */

@@ -15,6 +15,7 @@ void conn_detach(struct conn *c, void (*done)(void *arg, struct conn *c), void *
 	loop_io_del(c);
 	wheel_del(&c->loop->wheel, &c->timer);
 	list_del(&c->ready);
+	c->late = false;
 	conn_become(c, CONN_LEAVING);
 	c->detached = done;
 	c->arg = arg;

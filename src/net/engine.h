@@ -35,6 +35,7 @@
 #define LOOP_WIRE_LEN   73728u /* TLS records gathered for one write: 64 KiB and overhead */
 #define LOOP_TIMER_MAX  256u   /* own timers run per turn */
 #define LOOP_EVENTS_MAX 256u   /* events of epoll told per turn */
+#define LOOP_LATE_US    250u   /* a turn's time for late conns; the last one begun may end later */
 
 struct event;
 
@@ -89,6 +90,7 @@ struct loop {
 	struct bufpool bufs;
 	struct wheel wheel;
 	struct list ready;     /* conns to be served before the next sleep */
+	struct list late;      /* late ones, by `ready`: as far as a turn's time for them goes */
 	struct list lingering; /* conns that nobody owns any more */
 	size_t n_conns;
 	size_t n_watches;
@@ -133,7 +135,7 @@ struct conn {
 	uint32_t out_max;
 
 	/* by the loop */
-	struct list ready;        /* on loop->ready, or loop->lingering */
+	struct list ready;        /* on loop->ready, ->late or ->lingering */
 	struct wheel_timer timer; /* probe, or end of lingering */
 	int fd;
 	int err; /* errno of the end, or of a reset found early; 0: none */
@@ -174,6 +176,7 @@ struct conn {
 	bool stuffed : 1; /* plain bytes came in front of the TLS handshake */
 	bool is_unix : 1;
 	bool batched : 1; /* in loop->batch */
+	bool late : 1;    /* served from loop->late alone */
 };
 
 /* --- loop.c --- */
@@ -192,7 +195,7 @@ enum status loop_need_wire(struct loop *l) MUST_USE; /* the loop gets its first 
 /* --- conn.c --- */
 void conn_on_event(struct conn *c, int what);
 void conn_on_sent(struct conn *c); /* after conn_tx_sent, when it may call back */
-void conn_serve(struct conn *c);   /* it stood on the ready list */
+void conn_serve(struct conn *c);   /* it stood on the ready list, or on the late one */
 void conn_make_ready(struct conn *c);
 void conn_become(struct conn *c, enum conn_state to); /* the only place that sets `state` */
 COLD void conn_end(struct conn *c, enum conn_end why, int err); /* calls on_end */

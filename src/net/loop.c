@@ -312,6 +312,7 @@ enum status loop_new(const struct loop_conf *conf, struct loop **out)
 	bufpool_init(&l->bufs, conf->bufpool_keep_max);
 	wheel_init(&l->wheel, l->now_us);
 	list_init(&l->ready);
+	list_init(&l->late);
 	list_init(&l->lingering);
 	st = E_NOMEM;
 	if ((l->rx = malloc(conf->rx_len)) == NULL || (st = loop_init_engine(l)) != OK)
@@ -411,6 +412,19 @@ static void loop_serve_ready(struct loop *l)
 		conn_serve(list_entry(node, struct conn, ready));
 }
 
+/* At least one, so that all go on however busy the loop is. */
+static void loop_serve_late(struct loop *l)
+{
+	uint64_t until_us;
+
+	if (list_is_empty(&l->late))
+		return;
+	until_us = clock_us(CLOCK_MONOTONIC) + LOOP_LATE_US;
+	do
+		conn_serve(list_entry(list_pop_front(&l->late), struct conn, ready));
+	while (!list_is_empty(&l->late) && clock_us(CLOCK_MONOTONIC) < until_us);
+}
+
 /* What was copied can still be flushed; what was lent may be gone by now. */
 static void loop_settle(struct loop *l)
 {
@@ -431,7 +445,7 @@ enum status loop_turn(struct loop *l, uint64_t until_us)
 	loop_settle(l);
 	if (own_us < until_us)
 		until_us = own_us;
-	sleep = list_is_empty(&l->ready) && until_us > l->now_us;
+	sleep = list_is_empty(&l->ready) && list_is_empty(&l->late) && until_us > l->now_us;
 	if (l->conf.before_sleep != NULL)
 		l->conf.before_sleep(l->conf.arg);
 	l->asleep = true;
@@ -446,6 +460,7 @@ enum status loop_turn(struct loop *l, uint64_t until_us)
 		loop_serve_ready(l); /* what came in several pieces for one conn, at once */
 	wheel_run(&l->wheel, l->now_us, LOOP_TIMER_MAX, l);
 	loop_serve_ready(l);
+	loop_serve_late(l);
 	return st;
 }
 

@@ -326,9 +326,9 @@ static bool wants_input(const struct conn *c, const struct uring_io *io)
 {
 	if (io->ended || io->queued >= AHEAD_MAX)
 		return false;
-	if (c->state == CONN_OPEN)
-		return !c->paused || (!io->bulk && io->first == BUF_NONE && c->ahead == NULL);
-	return c->state == CONN_HANDSHAKE;
+	if (c->state == CONN_HANDSHAKE || (c->state == CONN_OPEN && !c->paused))
+		return !c->late || c->ahead == NULL;
+	return c->state == CONN_OPEN && !io->bulk && io->first == BUF_NONE && c->ahead == NULL;
 }
 
 static void start_input(struct uring *u, struct conn *c, struct uring_io *io)
@@ -460,8 +460,8 @@ static bool op_ended(struct uring *u, struct conn *c, struct uring_io *io)
 /* The owner gets the bytes where they lie, and at once, if nothing else is to be told before. */
 static bool may_present(const struct conn *c, const struct uring_io *io, size_t len)
 {
-	return c->state == CONN_OPEN && !c->paused && io->first == BUF_NONE && c->rx_len == 0 &&
-	       c->tls == NULL && c->ahead == NULL && list_is_empty(&c->ready) &&
+	return c->state == CONN_OPEN && !c->late && !c->paused && io->first == BUF_NONE &&
+	       c->rx_len == 0 && c->tls == NULL && c->ahead == NULL && list_is_empty(&c->ready) &&
 	       len <= c->rx_keep_max;
 }
 
@@ -482,6 +482,8 @@ static void on_bytes(struct uring *u, struct conn *c, struct uring_io *io, unsig
 	}
 	chunk_push(u, io, id, len);
 	c->sock_drained = false;
+	if (c->late && !list_is_empty(&c->loop->late))
+		(void)chunks_set_aside(u, c); /* as it may wait for long */
 	if (c->state != CONN_LEAVING && !c->paused)
 		conn_make_ready(c);
 	if (c->paused || c->state == CONN_LEAVING || io->queued >= AHEAD_MAX)

@@ -570,6 +570,7 @@ void login_settle(struct worker *w, struct client *c)
 	client_settings_changed(w, c);
 	c->verbatim = c->acc->mode == POOL_MODE_SESSION || c->replication;
 	conn_set_limits(c->conn, &w->client_limits);
+	conn_set_late(c->conn, false);
 	login_free(c->login);
 	c->login = NULL;
 	baseline_fini(&c->busy->learned);

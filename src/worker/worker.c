@@ -165,6 +165,7 @@ static void worker_take_socket(struct worker *w, int fd, bool is_admin)
 		    &conn) != OK)
 		return;
 	worker_set_tcp(w, conn);
+	conn_set_late(conn, true); /* until it has logged in */
 	if (client_new(w, conn, is_admin, &c) == OK)
 		client_meet_door(w, c);
 	else

@@ -242,6 +242,161 @@ START_TEST(ready_connection_keeps_the_loop_from_sleeping)
 }
 END_TEST
 
+/* --- late conns --- */
+
+#define LATE 20u
+
+/* What all share: how many late conns have been told, and of the other one when that was told. */
+struct turns_seen {
+	unsigned n_late, n_prompt;
+	unsigned late_before; /* the last time the prompt one was told */
+};
+
+/* Takes longer than a turn has for late conns. */
+static size_t late_on_data(void *arg, const uint8_t *data, size_t len)
+{
+	struct turns_seen *t = arg;
+	uint64_t until = clock_now_us() + 1000;
+
+	(void)data;
+	t->n_late++;
+	while (clock_now_us() < until)
+		;
+	return len;
+}
+
+static size_t prompt_on_data(void *arg, const uint8_t *data, size_t len)
+{
+	struct turns_seen *t = arg;
+
+	(void)data;
+	t->n_prompt++;
+	t->late_before = t->n_late;
+	return len;
+}
+
+static void never_ends(void *arg, enum conn_end why)
+{
+	(void)arg;
+	(void)why;
+	ck_abort_msg("nobody has closed");
+}
+
+START_TEST(one_long_step_of_a_late_conn_is_all_that_others_wait_for)
+{
+	static const struct conn_ops late_ops = {.on_data = late_on_data, .on_end = never_ends};
+	static const struct conn_ops ops = {.on_data = prompt_on_data, .on_end = never_ends};
+	struct loop *l = loop_for_test();
+	struct turns_seen t = {0};
+	struct conn *c[LATE + 1];
+	int fd[LATE + 1][2];
+
+	for (unsigned i = 0; i <= LATE; i++) {
+		pair_unix(fd[i]);
+		ck_assert_int_eq(
+			conn_new(l, fd[i][0], i < LATE ? &late_ops : &ops, &t, &test_limits, &c[i]),
+			OK);
+		conn_set_late(c[i], i < LATE);
+	}
+	turns(l, 3);
+	for (unsigned i = 0; i < LATE; i++)
+		write_all(fd[i][1], "x", 1);
+	for (unsigned i = 0; i < LATE; i++) {
+		write_all(fd[LATE][1], "x", 1);
+		ck_assert_int_eq(loop_turn(l, loop_now_us(l) + WAIT_US), OK);
+		ck_assert_uint_eq(t.n_prompt, i + 1);
+		ck_assert_uint_eq(t.late_before, i);
+		ck_assert_uint_eq(t.n_late, i + 1);
+	}
+	for (unsigned i = 0; i <= LATE; i++) {
+		conn_free(c[i]);
+		close(fd[i][1]);
+	}
+	loop_free(l);
+}
+END_TEST
+
+START_TEST(loop_does_not_sleep_while_a_late_conn_waits)
+{
+	static const struct conn_ops ops = {.on_data = late_on_data, .on_end = never_ends};
+	struct loop *l = loop_for_test();
+	struct turns_seen t = {0};
+	struct conn *c[2];
+	int fd[2][2];
+
+	for (unsigned i = 0; i < 2; i++) {
+		pair_unix(fd[i]);
+		ck_assert_int_eq(conn_new(l, fd[i][0], &ops, &t, &test_limits, &c[i]), OK);
+		conn_set_late(c[i], true);
+	}
+	turns(l, 3);
+	for (unsigned i = 0; i < 2; i++)
+		write_all(fd[i][1], "x", 1);
+	ck_assert_int_eq(loop_turn(l, loop_now_us(l) + WAIT_US), OK);
+	ck_assert_uint_eq(t.n_late, 1);
+	ck_assert_int_eq(loop_turn(l, loop_now_us(l) + WAIT_US), OK);
+	ck_assert_uint_eq(t.n_late, 2);
+	ck_assert_uint_lt(loop_now_us(l), clock_now_us() + WAIT_US);
+	for (unsigned i = 0; i < 2; i++) {
+		conn_free(c[i]);
+		close(fd[i][1]);
+	}
+	loop_free(l);
+}
+END_TEST
+
+START_TEST(late_conn_hears_what_others_hear)
+{
+	struct loop *l = loop_for_test();
+	struct seen s = {.record = true, .on_data_do = PAUSE};
+	int fd[2];
+
+	pair_tcp(fd);
+	seen_open(l, fd[0], &s);
+	conn_set_late(s.c, true);
+	write_all(fd[1], "abc", 3);
+	turn_until(l, s.n_data == 1);
+	write_all(fd[1], "def", 3);
+	close(fd[1]);
+	turn_until(l, s.n_hangup == 1);
+	ck_assert_uint_eq(s.total, 3);
+	conn_rx_resume(s.c);
+	turn_until(l, s.n_end == 1);
+	ck_assert_int_eq(memcmp(s.got, "abcdef", 6), 0);
+	ck_assert_int_eq(s.why, CONN_END_EOF);
+	conn_free(s.c);
+	loop_free(l);
+}
+END_TEST
+
+START_TEST(conn_that_is_late_no_more_is_served_at_once)
+{
+	struct loop *l = loop_for_test();
+	struct seen s = {.leave_all = true};
+	int fd[2];
+
+	pair_unix(fd);
+	seen_open(l, fd[0], &s);
+	conn_set_late(s.c, true);
+	write_all(fd[1], "abc", 3);
+	turn_until(l, s.n_data == 1);
+	conn_set_late(s.c, false);
+	s.leave_all = false;
+	conn_rx_resume(s.c);
+	turns(l, 1);
+	ck_assert_uint_eq(s.total, 3);
+	write_all(fd[1], "def", 3);
+	turn_until(l, s.total == 6);
+	conn_set_late(s.c, true);
+	s.on_data_do = DETACH;
+	write_all(fd[1], "ghi", 3);
+	turn_until(l, s.n_detached == 1);
+	conn_free_detached(s.c);
+	close(fd[1]);
+	loop_free(l);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("loop");
@@ -255,5 +410,9 @@ int main(void)
 	if (TEST_ENGINE == LOOP_EPOLL)
 		tcase_add_test(tc, signal_is_told_in_the_loop);
 	tcase_add_test(tc, ready_connection_keeps_the_loop_from_sleeping);
+	tcase_add_test(tc, one_long_step_of_a_late_conn_is_all_that_others_wait_for);
+	tcase_add_test(tc, loop_does_not_sleep_while_a_late_conn_waits);
+	tcase_add_test(tc, late_conn_hears_what_others_hear);
+	tcase_add_test(tc, conn_that_is_late_no_more_is_served_at_once);
 	return net_run("loop", tc);
 }

@@ -40,6 +40,10 @@ static const struct loop_uring_conf shapes[] = {
 };
 #define N_SHAPES (int)(sizeof shapes / sizeof *shapes)
 
+/* Test `i` of 2 * N_SHAPES is of this shape; in the second half conns are late. */
+#define SHAPE(i)   (shapes[(i) % N_SHAPES])
+#define IS_LATE(i) ((i) >= N_SHAPES)
+
 /* --- running out of things --- */
 
 struct crowd {
@@ -48,13 +52,14 @@ struct crowd {
 	int fd[MANY][2];
 };
 
-static void crowd_open(struct crowd *w, int shape)
+static void crowd_open(struct crowd *w, int i_test)
 {
-	w->l = loop_with(shapes[shape]);
+	w->l = loop_with(SHAPE(i_test));
 	for (unsigned i = 0; i < MANY; i++) {
 		w->s[i] = (struct seen){0};
 		pair_unix(w->fd[i]);
 		seen_open(w->l, w->fd[i][0], &w->s[i]);
+		conn_set_late(w->s[i].c, IS_LATE(i_test));
 	}
 	turns(w->l, 2);
 }
@@ -209,7 +214,7 @@ static void flood_on(struct flood *f)
 
 START_TEST(a_sender_that_does_not_stop_is_read_whole)
 {
-	struct loop *l = loop_with(shapes[_i]);
+	struct loop *l = loop_with(SHAPE(_i));
 	struct seen s = {0};
 	struct flood f = {.left = 6u << 20};
 	uint64_t total = f.left, end = clock_now_us() + WAIT_US;
@@ -218,6 +223,7 @@ START_TEST(a_sender_that_does_not_stop_is_read_whole)
 	pair_tcp(fd);
 	f.fd = fd[1];
 	seen_open(l, fd[0], &s);
+	conn_set_late(s.c, IS_LATE(_i));
 	for (unsigned i = 0; s.total < total; i++) {
 		flood_on(&f);
 		ck_assert_int_eq(loop_turn(l, loop_now_us(l) + 1000), OK);
@@ -242,7 +248,7 @@ END_TEST
 
 START_TEST(a_paused_conn_does_not_gather_what_is_sent_to_it)
 {
-	struct loop *l = loop_with(shapes[_i]);
+	struct loop *l = loop_with(SHAPE(_i));
 	struct seen s = {.on_data_do = PAUSE};
 	struct flood f = {.left = 6u << 20};
 	uint64_t total = f.left;
@@ -251,6 +257,7 @@ START_TEST(a_paused_conn_does_not_gather_what_is_sent_to_it)
 	pair_tcp(fd);
 	f.fd = fd[1];
 	seen_open(l, fd[0], &s);
+	conn_set_late(s.c, IS_LATE(_i));
 	turns(l, 2);
 	for (unsigned i = 0; i < 50; i++) {
 		flood_on(&f);
@@ -270,9 +277,59 @@ START_TEST(a_paused_conn_does_not_gather_what_is_sent_to_it)
 }
 END_TEST
 
+#define SLOW 12u
+
+static size_t slow_on_data(void *arg, const uint8_t *data, size_t len)
+{
+	uint64_t until = clock_now_us() + 1000;
+
+	(void)arg;
+	(void)data;
+	while (clock_now_us() < until)
+		;
+	return len;
+}
+
+START_TEST(a_late_conn_does_not_gather_while_it_waits_for_others)
+{
+	static const struct conn_ops slow_ops = {.on_data = slow_on_data};
+	struct loop *l = loop_with(SHAPE(_i));
+	struct conn *slow[SLOW];
+	struct seen s = {0};
+	struct flood f = {.left = 6u << 20};
+	uint64_t total = f.left;
+	int fd[2], slow_fd[SLOW][2];
+
+	for (unsigned i = 0; i < SLOW; i++) {
+		pair_unix(slow_fd[i]);
+		ck_assert_int_eq(
+			conn_new(l, slow_fd[i][0], &slow_ops, NULL, &test_limits, &slow[i]), OK);
+		conn_set_late(slow[i], true);
+		write_all(slow_fd[i][1], "x", 1);
+	}
+	pair_tcp(fd);
+	f.fd = fd[1];
+	seen_open(l, fd[0], &s);
+	conn_set_late(s.c, true);
+	while (s.total < total) {
+		flood_on(&f);
+		turns(l, 1);
+		ck_assert_uint_le(conn_memory(s.c), 150000);
+	}
+	ck_assert_uint_eq(s.sum, f.sum);
+	for (unsigned i = 0; i < SLOW; i++) {
+		conn_free(slow[i]);
+		close(slow_fd[i][1]);
+	}
+	conn_free(s.c);
+	close(fd[1]);
+	loop_free(l);
+}
+END_TEST
+
 START_TEST(a_hang_up_in_a_flood_is_told_while_paused)
 {
-	struct loop *l = loop_with(shapes[_i]);
+	struct loop *l = loop_with(SHAPE(_i));
 	struct seen s = {0};
 	struct flood f = {.left = 4u << 20};
 	uint64_t total = f.left;
@@ -281,6 +338,7 @@ START_TEST(a_hang_up_in_a_flood_is_told_while_paused)
 	pair_unix(fd); /* over TCP the FIN would stand behind the rest */
 	f.fd = fd[1];
 	seen_open(l, fd[0], &s);
+	conn_set_late(s.c, IS_LATE(_i));
 	while (s.total < total / 2) {
 		flood_on(&f);
 		turns(l, 1);
@@ -313,7 +371,7 @@ END_TEST
 
 START_TEST(a_conn_leaves_in_a_flood_and_loses_nothing)
 {
-	struct loop *l = loop_with(shapes[_i]);
+	struct loop *l = loop_with(SHAPE(_i));
 	struct seen s = {0};
 	struct flood f = {.left = 8u << 20};
 	uint64_t total = f.left;
@@ -322,6 +380,7 @@ START_TEST(a_conn_leaves_in_a_flood_and_loses_nothing)
 	pair_tcp(fd);
 	f.fd = fd[1];
 	seen_open(l, fd[0], &s);
+	conn_set_late(s.c, IS_LATE(_i));
 	for (unsigned i = 1; s.total < total; i++) {
 		flood_on(&f);
 		turns(l, 1);
@@ -342,7 +401,7 @@ END_TEST
 
 START_TEST(a_reset_in_a_flood_ends_it)
 {
-	struct loop *l = loop_with(shapes[_i]);
+	struct loop *l = loop_with(SHAPE(_i));
 	struct seen s = {0};
 	struct flood f = {.left = 8u << 20};
 	int fd[2];
@@ -350,6 +409,7 @@ START_TEST(a_reset_in_a_flood_ends_it)
 	pair_tcp(fd);
 	f.fd = fd[1];
 	seen_open(l, fd[0], &s);
+	conn_set_late(s.c, IS_LATE(_i));
 	while (s.total < 1u << 20) {
 		flood_on(&f);
 		turns(l, 1);
@@ -419,15 +479,16 @@ int main(void)
 	TCase *tc = tcase_create("uring");
 
 	tcase_set_timeout(tc, 60);
-	tcase_add_loop_test(
-		tc, all_are_received_and_answered_with_too_few_buffers_and_answers, 0, N_SHAPES);
-	tcase_add_loop_test(tc, no_send_that_failed_is_taken_for_one_that_went, 0, N_SHAPES);
-	tcase_add_loop_test(tc, all_ends_are_told_though_they_come_at_once, 0, N_SHAPES);
-	tcase_add_loop_test(tc, a_sender_that_does_not_stop_is_read_whole, 0, N_SHAPES);
-	tcase_add_loop_test(tc, a_paused_conn_does_not_gather_what_is_sent_to_it, 0, N_SHAPES);
-	tcase_add_loop_test(tc, a_hang_up_in_a_flood_is_told_while_paused, 0, N_SHAPES);
-	tcase_add_loop_test(tc, a_conn_leaves_in_a_flood_and_loses_nothing, 0, N_SHAPES);
-	tcase_add_loop_test(tc, a_reset_in_a_flood_ends_it, 0, N_SHAPES);
+	tcase_add_loop_test(tc, all_are_received_and_answered_with_too_few_buffers_and_answers, 0,
+		2 * N_SHAPES);
+	tcase_add_loop_test(tc, no_send_that_failed_is_taken_for_one_that_went, 0, 2 * N_SHAPES);
+	tcase_add_loop_test(tc, all_ends_are_told_though_they_come_at_once, 0, 2 * N_SHAPES);
+	tcase_add_loop_test(tc, a_sender_that_does_not_stop_is_read_whole, 0, 2 * N_SHAPES);
+	tcase_add_loop_test(tc, a_paused_conn_does_not_gather_what_is_sent_to_it, 0, 2 * N_SHAPES);
+	tcase_add_loop_test(tc, a_late_conn_does_not_gather_while_it_waits_for_others, 0, N_SHAPES);
+	tcase_add_loop_test(tc, a_hang_up_in_a_flood_is_told_while_paused, 0, 2 * N_SHAPES);
+	tcase_add_loop_test(tc, a_conn_leaves_in_a_flood_and_loses_nothing, 0, 2 * N_SHAPES);
+	tcase_add_loop_test(tc, a_reset_in_a_flood_ends_it, 0, 2 * N_SHAPES);
 	tcase_add_loop_test(tc, the_reason_for_not_using_it_is_told, 0,
 		(int)(sizeof refusals / sizeof *refusals));
 	return net_run("uring", tc);
