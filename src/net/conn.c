@@ -118,20 +118,19 @@ static bool sock_is_unix(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX;
 }
 
-enum status conn_new(struct loop *l, int fd, const struct conn_ops *ops, void *arg,
-	const struct conn_limits *limits, struct conn **out)
+/* A non-blocking, connected socket. Moves `fd`, also on error. */
+static enum status conn_wrap(
+	struct loop *l, int fd, bool is_unix, const struct conn_limits *limits, struct conn **out)
 {
-	int on = 1;
 	enum status st = E_NOMEM;
-	struct conn *c = conn_alloc(l, fd, ops, arg);
+	struct conn *c = conn_alloc(l, fd, NULL, NULL);
 
 	if (c == NULL)
 		goto fail;
 	conn_set_limits(c, limits);
 	conn_become(c, CONN_OPEN);
-	c->is_unix = sock_is_unix(fd);
-	st = E_IO;
-	if (ioctl(fd, FIONBIO, &on) != 0 || (st = loop_io_add(c)) != OK)
+	c->is_unix = is_unix;
+	if ((st = loop_io_add(c)) != OK)
 		goto fail;
 	*out = c;
 	return OK;
@@ -140,6 +139,27 @@ fail:
 		conn_discard(c);
 	close(fd);
 	return st;
+}
+
+enum status conn_new(struct loop *l, int fd, const struct conn_ops *ops, void *arg,
+	const struct conn_limits *limits, struct conn **out)
+{
+	int on = 1;
+	enum status st;
+
+	if (ioctl(fd, FIONBIO, &on) != 0) {
+		close(fd);
+		return E_IO;
+	}
+	if ((st = conn_wrap(l, fd, sock_is_unix(fd), limits, out)) == OK)
+		conn_set_owner(*out, ops, arg);
+	return st;
+}
+
+enum status conn_accept(struct loop *l, int fd, const struct net_addr *from,
+	const struct conn_limits *limits, struct conn **out)
+{
+	return conn_wrap(l, fd, net_addr_is_unix(from), limits, out);
 }
 
 enum status conn_connect(struct loop *l, const struct sockaddr *addr, socklen_t addr_len,

@@ -85,6 +85,14 @@ enum status conn_new(struct loop *l, int fd, const struct conn_ops *ops, void *a
 	const struct conn_limits *limits, struct conn **out) MUST_USE;
 
 /*
+ * Wrap a socket that a listener has accepted from there: no system call but the loop's own is
+ * needed. It has no owner: conn_set_owner comes before the loop turns again. Moves `fd`, also on
+ * error (closed). Errors: E_NOMEM, E_IO (errno).
+ */
+enum status conn_accept(struct loop *l, int fd, const struct net_addr *from,
+	const struct conn_limits *limits, struct conn **out) MUST_USE;
+
+/*
  * Start connecting to `addr`. on_ready or on_end tells, never from inside this call.
  * Errors: E_NOMEM, E_IO (errno).
  */

@@ -11,6 +11,7 @@
 #include "base/hist.h"
 #include "base/mailbox.h"
 #include "conf/method_options.h"
+#include "net/addr.h"
 #include "proto/scram.h"
 #include "proto/startup.h"
 #include "state/errors.h"
@@ -289,8 +290,8 @@ struct ask_cancel {
 struct tell_socket {
 	struct mail mail;
 	int fd; /* moved */
-	bool is_unix;
 	bool is_admin_port;
+	struct net_addr from;
 };
 
 /* The client that is a CancelRequest; worker WORKERS_MAX: there is none. */

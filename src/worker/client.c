@@ -406,18 +406,16 @@ const struct conn_ops client_ops = {
 
 /* --- life --- */
 
-/* Which place of the door its address has. */
-static uint32_t door_of(const struct worker *w, const struct conn *conn)
+/* Which place of the door an address has. */
+static uint32_t door_of(const struct worker *w, const struct net_addr *from)
 {
-	struct net_addr a;
-
-	if (conn_is_unix(conn) || conn_remote_addr(conn, &a) != OK)
+	if (net_addr_is_unix(from))
 		return DOOR_NOWHERE;
-	if (a.u.sa.sa_family == AF_INET)
-		return door_place(&w->sh->hash_key, (const uint8_t *)&a.u.in4.sin_addr,
-			sizeof a.u.in4.sin_addr);
-	return door_place(
-		&w->sh->hash_key, (const uint8_t *)&a.u.in6.sin6_addr, sizeof a.u.in6.sin6_addr);
+	if (from->u.sa.sa_family == AF_INET)
+		return door_place(&w->sh->hash_key, (const uint8_t *)&from->u.in4.sin_addr,
+			sizeof from->u.in4.sin_addr);
+	return door_place(&w->sh->hash_key, (const uint8_t *)&from->u.in6.sin6_addr,
+		sizeof from->u.in6.sin6_addr);
 }
 
 static void refuse_half_open(struct worker *w, struct client *c)
@@ -488,11 +486,11 @@ static bool is_proxy(const struct worker *w, const struct client *c)
 	return conf_trusts_proxy(w->conf, &from);
 }
 
-void client_meet_door(struct worker *w, struct client *c)
+void client_meet_door(struct worker *w, struct client *c, const struct net_addr *from)
 {
 	if (c->state == CLIENT_CLOSED || is_proxy(w, c))
 		return;
-	c->door = door_of(w, c->conn);
+	c->door = door_of(w, from);
 	if (door_enter(w->sh->door, c->door, w->conf->max_half_open,
 		    w->conf->max_half_open_per_address) != OK)
 		refuse_half_open(w, c);

@@ -158,10 +158,10 @@ enum status client_new(struct worker *w, struct conn *conn_moved, bool is_admin_
 	struct client **out) MUST_USE;
 
 /*
- * It comes from outside: the limits on half-open connections hold for it. Once more when a proxy
- * has told its address. It may be closed then.
+ * It comes from outside, from there: the limits on half-open connections hold for it. Once more
+ * when a proxy has told its address. It may be closed then.
  */
-void client_meet_door(struct worker *w, struct client *c);
+void client_meet_door(struct worker *w, struct client *c, const struct net_addr *from);
 
 /* The account's counters follow. */
 void client_transition(struct worker *w, struct client *c, enum client_event ev);

@@ -56,7 +56,7 @@ static bool take_address(struct worker *w, struct client *c, const struct proxy_
 		return true;
 	from = address_in(h);
 	if (conn_set_remote(c->conn, &from) == OK)
-		client_meet_door(w, c);
+		client_meet_door(w, c, &from);
 	else
 		client_close(w, c, CLIENT_END_MEMORY);
 	return c->state != CLIENT_CLOSED;

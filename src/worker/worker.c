@@ -156,18 +156,17 @@ void worker_set_tcp(struct worker *w, struct conn *conn)
 			   });
 }
 
-static void worker_take_socket(struct worker *w, int fd, bool is_admin)
+static void worker_take_socket(struct worker *w, int fd, const struct net_addr *from, bool is_admin)
 {
 	struct conn *conn;
 	struct client *c;
 
-	if (conn_new(w->loop, fd, &client_ops, NULL, &(struct conn_limits){LOGIN_RX_MAX, 65536},
-		    &conn) != OK)
+	if (conn_accept(w->loop, fd, from, &(struct conn_limits){LOGIN_RX_MAX, 65536}, &conn) != OK)
 		return;
 	worker_set_tcp(w, conn);
 	conn_set_late(conn, true); /* until it has logged in */
 	if (client_new(w, conn, is_admin, &c) == OK)
-		client_meet_door(w, c);
+		client_meet_door(w, c, from);
 	else
 		log_warn(w->log, "no memory for a client", "worker=%u", w->index);
 }
@@ -179,11 +178,10 @@ static void on_accept(void *arg, int fd, const struct net_addr *from)
 	uint32_t to = w->index;
 	struct tell_socket *tell;
 
-	(void)from;
 	if (wl->listen.deal && w->sh->n_workers > 1)
 		to = w->deal_next++ % w->sh->n_workers;
 	if (to == w->index) {
-		worker_take_socket(w, fd, wl->listen.is_admin);
+		worker_take_socket(w, fd, from, wl->listen.is_admin);
 		return;
 	}
 	tell = worker_mail(sizeof *tell, TELL_SOCKET);
@@ -193,6 +191,7 @@ static void on_accept(void *arg, int fd, const struct net_addr *from)
 	}
 	tell->fd = fd;
 	tell->is_admin_port = wl->listen.is_admin;
+	tell->from = *from;
 	worker_tell(w, to, &tell->mail);
 }
 
@@ -349,7 +348,7 @@ static void worker_mail_in(struct worker *w, struct mail *m)
 		if (w->stopping)
 			close(t->fd);
 		else
-			worker_take_socket(w, t->fd, t->is_admin_port);
+			worker_take_socket(w, t->fd, &t->from, t->is_admin_port);
 		break;
 	}
 	case TELL_CLIENT:
