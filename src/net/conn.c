@@ -162,6 +162,14 @@ enum status conn_accept(struct loop *l, int fd, const struct net_addr *from,
 	return conn_wrap(l, fd, net_addr_is_unix(from), limits, out);
 }
 
+void conn_expect(struct conn *c)
+{
+	if (loop_is_uring(c->loop)) /* which receives as soon as it is asked to */
+		return;
+	c->sock_drained = false;
+	conn_make_ready(c);
+}
+
 enum status conn_connect(struct loop *l, const struct sockaddr *addr, socklen_t addr_len,
 	const struct conn_ops *ops, void *arg, const struct conn_limits *limits, struct conn **out)
 {

@@ -92,6 +92,9 @@ enum status conn_new(struct loop *l, int fd, const struct conn_ops *ops, void *a
 enum status conn_accept(struct loop *l, int fd, const struct net_addr *from,
 	const struct conn_limits *limits, struct conn **out) MUST_USE;
 
+/* Bytes are likely there: look for them later in this turn, without waiting to be told. */
+void conn_expect(struct conn *c);
+
 /*
  * Start connecting to `addr`. on_ready or on_end tells, never from inside this call.
  * Errors: E_NOMEM, E_IO (errno).

@@ -130,6 +130,14 @@ static void out_queue(
 
 /* --- the socket --- */
 
+/* So many of `len` bytes were taken. */
+static void tx_note_taken(struct conn *c, size_t n, size_t len)
+{
+	c->blocked = n < len;
+	if (c->blocked && !loop_io_ask_out(c))
+		conn_tx_fail(c, CONN_END_LIMIT, errno);
+}
+
 /*
  * One system call. Returns bytes taken; fewer than `len` means that the socket is full, and a WRITE
  * edge will tell when it is not. An error ends the sending half.
@@ -151,7 +159,7 @@ static size_t tx_write(struct conn *c, struct iovec *iov, unsigned n_iov, size_t
 		c->suspect = 0; /* a reset socket would not have taken it */
 	else
 		n = 0;
-	c->blocked = (size_t)n < len;
+	tx_note_taken(c, (size_t)n, len);
 	return (size_t)n;
 }
 
@@ -251,8 +259,8 @@ void conn_tx_tried(struct conn *c, uint8_t *p, size_t len, int64_t taken)
 		c->suspect = 0;
 	else
 		taken = 0;
-	c->blocked = (size_t)taken < len;
-	if (c->blocked)
+	tx_note_taken(c, (size_t)taken, len);
+	if (c->blocked && !c->tx_off)
 		out_queue(c, &iov, 1, len, (size_t)taken);
 }
 

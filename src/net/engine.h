@@ -175,8 +175,9 @@ struct conn {
 	bool tx_off : 1;  /* nothing can be sent any more */
 	bool stuffed : 1; /* plain bytes came in front of the TLS handshake */
 	bool is_unix : 1;
-	bool batched : 1; /* in loop->batch */
-	bool late : 1;    /* served from loop->late alone */
+	bool batched : 1;   /* in loop->batch */
+	bool late : 1;      /* served from loop->late alone */
+	bool out_asked : 1; /* epoll tells when the socket takes more */
 };
 
 /* --- loop.c --- */
@@ -188,6 +189,11 @@ static inline bool loop_is_uring(const struct loop *l)
 size_t loop_io_size(void); /* bytes that follow each conn for its event */
 enum status loop_io_add(struct conn *c) MUST_USE;
 void loop_io_del(struct conn *c);
+/*
+ * The socket is full: the engine is to tell when it takes more, from now on for good. Who never
+ * fills it is not told at the beginning that it takes anything. False: errno.
+ */
+bool loop_io_ask_out(struct conn *c) MUST_USE;
 void loop_watched(struct loop_watch *w, int what);
 void loop_woken(struct loop *l);                     /* by loop_wake */
 enum status loop_need_wire(struct loop *l) MUST_USE; /* the loop gets its first TLS conn */

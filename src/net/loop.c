@@ -488,14 +488,30 @@ size_t loop_io_size(void)
 	return uring_io_size(); /* a conn may move between engines */
 }
 
+static uint32_t conn_events(const struct conn *c)
+{
+	return EPOLLIN | EPOLLRDHUP | EPOLLET | (c->out_asked ? EPOLLOUT : 0u);
+}
+
 enum status loop_io_add(struct conn *c)
 {
 	if (loop_is_uring(c->loop)) {
 		uring_add(c);
 		return OK;
 	}
-	return epoll_add(
-		c->loop, c->fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, tagged(c, TAG_CONN));
+	c->out_asked = c->state == CONN_CONNECTING || c->blocked || c->out_first != NULL;
+	return epoll_add(c->loop, c->fd, conn_events(c), tagged(c, TAG_CONN));
+}
+
+bool loop_io_ask_out(struct conn *c)
+{
+	struct epoll_event e = {.data.ptr = tagged(c, TAG_CONN)};
+
+	if (c->out_asked || loop_is_uring(c->loop))
+		return true;
+	c->out_asked = true;
+	e.events = conn_events(c);
+	return epoll_ctl(c->loop->epoll_fd, EPOLL_CTL_MOD, c->fd, &e) == 0;
 }
 
 void loop_io_del(struct conn *c)

@@ -165,6 +165,8 @@ static void worker_take_socket(struct worker *w, int fd, const struct net_addr *
 		return;
 	worker_set_tcp(w, conn);
 	conn_set_late(conn, true); /* until it has logged in */
+	if (w->conf->tcp_defer_accept != 0 && !conn_is_unix(conn))
+		conn_expect(conn);
 	if (client_new(w, conn, is_admin, &c) == OK)
 		client_meet_door(w, c, from);
 	else
