@@ -168,6 +168,11 @@ void conn_tls_run(struct conn *c)
 
 /* --- payload --- */
 
+static bool may_hold_more(const struct conn *c)
+{
+	return !c->sock_drained || tls_has_more(c->tls);
+}
+
 enum status conn_tls_read(struct conn *c, uint8_t *buf, size_t cap, size_t *n)
 {
 	enum tls_result r;
@@ -175,9 +180,12 @@ enum status conn_tls_read(struct conn *c, uint8_t *buf, size_t cap, size_t *n)
 	int err;
 
 	*n = 0;
-	while ((r = tls_read(c->tls, buf + *n, cap - *n, &got)) == TLS_DONE && (*n += got) < cap)
+	while ((r = tls_read(c->tls, buf + *n, cap - *n, &got)) == TLS_DONE && (*n += got) < cap &&
+		may_hold_more(c))
 		;
 	err = errno;
+	if (r == TLS_DONE && *n < cap)
+		r = TLS_AGAIN; /* one more call would say so, and find out nothing else */
 	c->tls_more = r == TLS_DONE;
 	wire_flush(c); /* an alert, or the answer to a key update */
 	errno = err;

@@ -36,6 +36,16 @@ struct tls {
 
 /* --- errors --- */
 
+/*
+ * OpenSSL looks at the thread's queue of errors when a call has failed, so it is empty before one.
+ * It mostly is, which is much cheaper to see than to make it so.
+ */
+static void errors_forget(void)
+{
+	if (ERR_peek_error() != 0)
+		ERR_clear_error();
+}
+
 /* The oldest error is the cause, the others say who passed it on. */
 static const char *openssl_reason(void)
 {
@@ -479,7 +489,7 @@ enum tls_result tls_handshake(struct tls *t)
 {
 	int r;
 
-	ERR_clear_error();
+	errors_forget();
 	r = SSL_do_handshake(t->ssl);
 	return r == 1 ? TLS_DONE : stream_result(t, r);
 }
@@ -489,16 +499,21 @@ enum tls_result tls_read(struct tls *t, void *buf, size_t cap, size_t *n)
 	int r;
 
 	*n = 0;
-	ERR_clear_error();
+	errors_forget();
 	r = SSL_read_ex(t->ssl, buf, cap, n);
 	return r == 1 ? TLS_DONE : stream_result(t, r);
+}
+
+bool tls_has_more(const struct tls *t)
+{
+	return SSL_has_pending(t->ssl) == 1;
 }
 
 enum tls_result tls_write(struct tls *t, const void *p, size_t len)
 {
 	const uint8_t *from = p;
 
-	ERR_clear_error();
+	errors_forget();
 	while (len != 0) {
 		size_t n;
 		int r = SSL_write_ex(t->ssl, from, len, &n);

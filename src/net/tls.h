@@ -104,8 +104,11 @@ enum status tls_new(
 void tls_free(struct tls *t); /* NULL allowed */
 
 enum tls_result tls_handshake(struct tls *t) MUST_USE;
-/* 1..cap payload bytes to buf, their number to *n. One record at most: call until TLS_AGAIN. */
+/* 1..cap payload bytes to buf, their number to *n. One record at most: call until TLS_AGAIN,
+ * or until neither the stream nor its transport has more. */
 enum tls_result tls_read(struct tls *t, void *buf, size_t cap, size_t *n) MUST_USE;
+/* The stream has read bytes ahead: a call may give some without asking the transport. */
+bool tls_has_more(const struct tls *t);
 /* All of it, through the sink. Pieces up to TLS_RECORD_MAX make one record each. */
 enum tls_result tls_write(struct tls *t, const void *p, size_t len) MUST_USE;
 void tls_close_notify(struct tls *t); /* the sink gets the alert; errors are ignored */
