@@ -29,6 +29,8 @@ BATCHED_AT_MOST = {1: 6.0, 16: 2.6, 100: 2.6}  # where the sends of a turn go wi
 URING_AT_MOST = {1: 2.0, 16: 0.6, 100: 0.6}
 TURN_AT_MOST = 1.02  # of io_uring_enter
 SLACK = 0.1  # for what comes by the clock, of which a busy machine has more for a transaction
+LOGINS = 100
+LOGIN_AT_MOST = {False: 25, True: 16}  # on epoll; on io_uring
 MEGABYTES = 32
 PER_MEGABYTE = 40  # calls; a relay that moves 64 KiB at a time needs 32
 # A socket that has been quiet for long is asked whether it is still there (net/engine.h): by the
@@ -100,6 +102,38 @@ def count_with_turns(path, pgweir, mode, clients):
     turns = []
     counts = count(path, pgweir, mode, clients, lambda: turns.append(pgweir.of_workers("turns")))
     return counts, (turns[1] - turns[0]) / TRANSACTIONS
+
+
+def log_in(pgweir):
+    """Connect, prove with SCRAM, ask once, close."""
+    with RawClient(int(pgweir.target), timeout=60) as client:
+        client.login(contenders.USER, contenders.PASSWORD)
+        client.query("SELECT 1").check()
+
+
+def count_logins(path, pgweir):
+    """Calls for each login."""
+    for _ in range(10):
+        log_in(pgweir)  # a server is open, the keys are known
+    strace = Strace(worker_thread(pgweir.pid), f"{path}/strace")
+    for _ in range(LOGINS):
+        log_in(pgweir)
+    counts = strace.stop()
+    return sum(calls for calls, _ in counts.values()) / LOGINS
+
+
+def judge_logins(kind, program):
+    with rig.folder() as path, rig.fake_server(path) as back:
+        pgweir = kind(path, back, POOL, program, front="scram")
+        try:
+            pgweir.start()
+            calls = count_logins(path, pgweir)
+        finally:
+            pgweir.stop()
+    good = calls <= LOGIN_AT_MOST[kind.is_uring]
+    print(f"{'' if good else 'FAILED: '}{kind.name}: connect, SCRAM, SELECT 1, close: {calls:.1f} "
+          f"calls, at most {LOGIN_AT_MOST[kind.is_uring]}", flush=True)
+    return good
 
 
 def count_rows(path, pgweir):
@@ -180,6 +214,7 @@ def count_all(kind, program):
             yield judge_bulk(f"{engine}: COPY FROM STDIN", count_copy(path, pgweir))
         finally:
             pgweir.stop()
+    yield judge_logins(kind, program)
 
 
 def main():

@@ -264,6 +264,8 @@ struct listener {
 	void *arg;
 	struct loop_watch *watch; /* NULL: paused, or resting */
 	struct wheel_timer rest;
+	uint64_t told_us; /* when something was to be accepted last */
+	unsigned batch;   /* to be accepted at a time */
 	bool paused;
 	bool troubled; /* the last accept had no descriptor or memory */
 	bool *freed;   /* set when freed inside its own callback */
@@ -331,12 +333,22 @@ static bool listener_accept(struct listener *ln)
 	return !ln->paused;
 }
 
+/*
+ * Who comes alone is accepted alone: an accept that finds nobody costs the kernel more than the
+ * turn that it may spare. Who comes soon after others is followed by more.
+ */
 static void listener_on_readable(void *arg, int what)
 {
 	struct listener *ln = arg;
+	uint64_t now_us = ln->loop->now_us;
+	unsigned n = 1;
 
 	(void)what;
-	for (unsigned i = 0; i < LISTEN_BATCH && listener_accept(ln); i++)
+	if (now_us - ln->told_us < LISTEN_ALONE_US)
+		n = ln->batch * 2 < LISTEN_BATCH ? ln->batch * 2 : LISTEN_BATCH;
+	ln->told_us = now_us;
+	ln->batch = n;
+	while (n-- != 0 && listener_accept(ln))
 		;
 }
 
@@ -368,6 +380,7 @@ enum status listener_new(
 	ln->fd = fd;
 	ln->ops = ops;
 	ln->arg = arg;
+	ln->batch = 1;
 	wheel_timer_init(&ln->rest, listener_on_rested);
 	if ((st = listener_watch(ln)) != OK) {
 		free(ln);

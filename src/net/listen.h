@@ -13,7 +13,8 @@
 #include "net/loop.h"
 
 #define LISTEN_ADDRS_MAX 64u     /* addresses that one host name may stand for */
-#define LISTEN_BATCH     8u      /* connections accepted by one listener per turn */
+#define LISTEN_BATCH     8u      /* connections accepted by one listener per turn, at most */
+#define LISTEN_ALONE_US  1000u   /* one that comes after a pause of this probably comes alone */
 #define LISTEN_PAUSE_US  100000u /* rest after EMFILE and its like */
 #define LISTEN_ERR_MAX   256u    /* bytes of an error text, with its NUL */
 

@@ -599,6 +599,62 @@ START_TEST(idle_connection_is_small)
 }
 END_TEST
 
+/* As a listener hands it over. */
+static void check_accepted(const struct net_addr *from, int fd[2])
+{
+	struct loop *l = loop_for_test();
+	struct seen s = {.record = true};
+
+	ck_assert_int_eq(fcntl(fd[0], F_SETFL, O_NONBLOCK), 0);
+	write_all(fd[1], "abc", 3);
+	ck_assert_int_eq(conn_accept(l, fd[0], from, &test_limits, &s.c), OK);
+	conn_set_owner(s.c, &seen_ops, &s);
+	conn_expect(s.c);
+	turn_until(l, s.total == 3);
+	ck_assert_int_eq(conn_is_unix(s.c), net_addr_is_unix(from));
+	write_all(fd[1], "def", 3);
+	turn_until(l, s.total == 6);
+	ck_assert_int_eq(memcmp(s.got, "abcdef", 6), 0);
+	(void)read_while_turning(l, fd[1], fill(s.c)); /* and is told when the socket takes more */
+	turn_until(l, s.n_drained == 1);
+	close(fd[1]);
+	turn_until(l, s.n_end == 1);
+	conn_free(s.c);
+	loop_free(l);
+}
+
+START_TEST(accepted_socket_is_served_like_any_other)
+{
+	const struct net_addr tcp = {.len = sizeof tcp.u.in4, .u.in4.sin_family = AF_INET};
+	const struct net_addr local = {.len = sizeof(sa_family_t), .u.un.sun_family = AF_UNIX};
+	int fd[2];
+
+	pair_tcp(fd);
+	check_accepted(&tcp, fd);
+	pair_unix(fd);
+	check_accepted(&local, fd);
+}
+END_TEST
+
+START_TEST(nothing_where_bytes_were_expected_is_no_end)
+{
+	struct loop *l = loop_for_test();
+	struct seen s = {0};
+	int fd[2];
+
+	pair_tcp(fd);
+	seen_open(l, fd[0], &s);
+	conn_expect(s.c);
+	turns(l, 3);
+	ck_assert_uint_eq(s.n_data + s.n_end, 0);
+	write_all(fd[1], "abc", 3);
+	turn_until(l, s.total == 3);
+	conn_free(s.c);
+	close(fd[1]);
+	loop_free(l);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("conn");
@@ -619,5 +675,7 @@ int main(void)
 	tcase_add_test(tc, end_that_was_pending_is_told_to_the_next_loop);
 	tcase_add_test(tc, connection_travels_between_threads_under_load);
 	tcase_add_test(tc, idle_connection_is_small);
+	tcase_add_test(tc, accepted_socket_is_served_like_any_other);
+	tcase_add_test(tc, nothing_where_bytes_were_expected_is_no_end);
 	return net_run("conn", tc);
 }
