@@ -2,7 +2,6 @@
 
 #include <openssl/crypto.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "conf/conf.h"
 #include "proto/reply.h"
@@ -45,7 +44,9 @@ void cancel_put_key(struct worker *w, struct client *c, uint32_t version, struct
 	uint8_t len = version >= STARTUP_V3_2 ? CANCEL_KEY_MAX : STARTUP_KEY_MIN;
 
 	for (uint32_t i = 0; i < KEY_TRIES; i++) {
-		c->key_len = getentropy(c->key, len) == 0 ? len : 0; /* 0: no cancel fits it */
+		c->key_len = entropy_take(&w->entropy, c->key, len) == OK
+				     ? len
+				     : 0; /* 0: no cancel fits it */
 		cancel_key_fill(&scheme, c->key);
 		if (find_key(w, &at, c->key, len, c) == NULL)
 			break;

@@ -19,6 +19,7 @@ libcore_a_SOURCES += \
 	src/worker/entry.c src/worker/entry.h \
 	src/worker/explain.c src/worker/explain.h \
 	src/worker/external.c src/worker/external.h \
+	src/worker/entropy.c src/worker/entropy.h \
 	src/worker/fit.c src/worker/fit.h \
 	src/worker/forward.c src/worker/forward.h \
 	src/worker/forward_bind.c src/worker/forward_parse.c src/worker/going.h \

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "auth/decide.h"
 #include "base/text.h"
@@ -135,11 +134,6 @@ void prove_refuse_delayed(struct worker *w, struct client *c)
 	client_watch(w, c);
 }
 
-static enum status random_bytes(uint8_t *p, size_t n)
-{
-	return getentropy(p, n) == 0 ? OK : E_NOMEM;
-}
-
 static void put_login(struct client *c, const uint8_t *p, size_t len)
 {
 	conn_put_copy(c->conn, p, len);
@@ -191,7 +185,7 @@ static void challenge_md5(struct worker *w, struct client *c)
 	uint8_t buf[32];
 	struct wr out = wr_of(buf, sizeof buf);
 
-	if (random_bytes(c->login->md5_salt, sizeof c->login->md5_salt) != OK) {
+	if (entropy_take(&w->entropy, c->login->md5_salt, sizeof c->login->md5_salt) != OK) {
 		client_close(w, c, CLIENT_END_MEMORY);
 		return;
 	}
@@ -465,7 +459,7 @@ static void take_scram_first(struct worker *w, struct client *c, struct rd body)
 	}
 	st = begin_scram(c->login);
 	if (st == OK)
-		st = random_bytes(rand, sizeof rand);
+		st = entropy_take(&w->entropy, rand, sizeof rand);
 	if (st == OK)
 		st = scram_server_first(
 			c->login->scram, &offer, in.mechanism, in.data, in.data_len, rand, &first);

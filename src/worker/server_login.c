@@ -1,7 +1,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "auth/decide.h"
 #include "conf/conf.h"
@@ -377,7 +376,7 @@ static void scram_first(
 	}
 	if (!s->login->scram_begun)
 		scram_client_init(&s->login->scram, binding);
-	if (s->login->scram_begun || getentropy(rand, sizeof rand) != 0 ||
+	if (s->login->scram_begun || entropy_take(&w->entropy, rand, sizeof rand) != OK ||
 		scram_client_first(&s->login->scram, rand, &first) != OK) {
 		cannot_answer(w, s, "SCRAM out of step");
 		return;

@@ -16,6 +16,7 @@
 #include "base/wheel.h"
 #include "net/conn.h"
 #include "pool/waitq.h"
+#include "worker/entropy.h"
 #include "worker/shared.h"
 
 struct busy_pool;
@@ -125,6 +126,7 @@ struct worker {
 	struct wheel_timer borrow;      /* units have queued: see dispatch_borrow */
 	uint64_t janitor_slow_us;       /* when its slower half ran last */
 	uint64_t random;                /* state of worker_random */
+	struct entropy entropy;         /* for what nobody may guess */
 	uint32_t deal_next;             /* worker that gets the next unix-socket client */
 	struct worker_counts counts;
 	bool stopping;

@@ -29,6 +29,11 @@ test_unit_worker_check_show_SOURCES = test/unit/worker/check_show.c
 test_unit_worker_check_show_LDADD = $(WORKER_UNIT_LIBS)
 test_unit_worker_check_show_CFLAGS = $(WORKER_UNIT_CFLAGS)
 
+check_PROGRAMS += test/unit/worker/check_entropy
+test_unit_worker_check_entropy_SOURCES = test/unit/worker/check_entropy.c
+test_unit_worker_check_entropy_LDADD = $(WORKER_UNIT_LIBS)
+test_unit_worker_check_entropy_CFLAGS = $(WORKER_UNIT_CFLAGS)
+
 check_PROGRAMS += test/unit/worker/check_fit
 test_unit_worker_check_fit_SOURCES = test/unit/worker/check_fit.c
 test_unit_worker_check_fit_LDADD = $(WORKER_UNIT_LIBS)
