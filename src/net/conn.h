@@ -1,5 +1,6 @@
 /*
- * conn - one socket (TCP or unix, optionally TLS) on one loop: edge-triggered, registered once.
+ * conn - one socket (TCP or unix, optionally TLS) on one loop: edge-triggered, registered once (and
+ * with epoll once more, when it has been full for the first time).
  *
  * Receiving. Bytes come up as a borrowed chunk: on_data(arg, data, len) returns how many bytes it
  * is done with; the rest is kept by the conn (in a pool buffer) and is presented again, in front,
