@@ -4,6 +4,8 @@
 #define SLOT_MASK (WHEEL_SLOTS - 1u)
 #define TOP       (WHEEL_LEVELS - 1u)
 
+#define LOOKED_AT_MAX 16u /* timers of a slot whose earliest deadline is looked for */
+
 _Static_assert(WHEEL_SLOTS == 1u << SLOT_BITS, "a slot's index is a group of bits of its tick");
 
 /*
@@ -165,6 +167,28 @@ size_t wheel_run_due(struct wheel *w, uint64_t now_us, size_t max, void *ctx)
 	return n;
 }
 
+/*
+ * The first tick at which a timer of this slot, which begins at `start`, is due. Among many it is
+ * not looked for: the slot's beginning is early enough, and then they go down a level.
+ */
+static uint64_t first_due(const struct list *slot, uint64_t start)
+{
+	uint64_t first = UINT64_MAX;
+	unsigned n = 0;
+	struct list *it;
+
+	list_foreach (it, slot) {
+		uint64_t tick =
+			first_tick_after(list_entry(it, struct wheel_timer, link)->deadline_us);
+
+		if (n++ == LOOKED_AT_MAX)
+			return start;
+		if (tick < first)
+			first = tick;
+	}
+	return first > start ? first : start;
+}
+
 static uint64_t find_next_us(const struct wheel *w)
 {
 	if (!list_is_empty(&w->due))
@@ -177,7 +201,9 @@ static uint64_t find_next_us(const struct wheel *w)
 			unsigned slot = (unsigned)(start >> (level * SLOT_BITS)) & SLOT_MASK;
 
 			if (!list_is_empty(&w->slots[level][slot]))
-				return start * WHEEL_TICK_US;
+				return (level < TOP ? first_due(&w->slots[level][slot], start)
+						    : start) *
+				       WHEEL_TICK_US;
 		}
 	}
 	return UINT64_MAX;

@@ -58,7 +58,9 @@ static inline size_t wheel_run(struct wheel *w, uint64_t now_us, size_t max, voi
 	return wheel_run_due(w, now_us, max, ctx);
 }
 
-/* A time at or before the earliest deadline's firing, to sleep until; UINT64_MAX if none is armed.
+/*
+ * A time at or before the earliest deadline's firing, to sleep until; UINT64_MAX if none is armed.
+ * It is that time itself, so that nobody wakes for nothing, where few timers are due about then.
  */
 uint64_t wheel_next_us(struct wheel *w);
 

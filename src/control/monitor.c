@@ -728,6 +728,15 @@ static void note_lag(struct monitor *m)
 	lag_log_note(&m->lag_log, env_topology(m->env), watched, env_now_us(m->env));
 }
 
+/* While nothing is watched nothing can change: monitor_conf_changed lets it tick again. */
+static bool watches_any(const struct monitor *m)
+{
+	for (uint32_t i = 0; i < NODES_MAX; i++)
+		if (m->watches[i] != NULL)
+			return true;
+	return false;
+}
+
 static void on_tick(void *ctx, struct wheel_timer *t)
 {
 	struct monitor *m = list_entry(t, struct monitor, tick);
@@ -739,6 +748,8 @@ static void on_tick(void *ctx, struct wheel_timer *t)
 
 	(void)ctx;
 	note_lag(m);
+	if (!watches_any(m))
+		return;
 	while ((bits = roles_tick(m->roles, env_now_us(m->env), &node)) != 0) {
 		if (m->watches[node] == NULL)
 			continue;

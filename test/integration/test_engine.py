@@ -2,10 +2,11 @@
 import contextlib
 import os
 import sys
+import time
 
 import pgwire
 import pytest
-from tools import uring
+from tools import proc, uring
 
 FORBID = (sys.executable, os.path.realpath(uring.__file__))
 
@@ -33,6 +34,17 @@ def test_io_uring_where_it_is_offered(site, offered, asked):
     with site.pgweir(settings={"io_engine": asked, "workers": 2}) as p:
         assert engine(p) == "io_uring"
         assert f'sockets are served by io_uring io_engine={asked}' in p.log_text()
+
+
+@pytest.mark.parametrize("asked", ["epoll", "auto"])
+def test_who_has_nothing_to_do_hardly_wakes(site, asked):
+    """Ten times a second by a worker's own clock; without routing there is nothing to watch."""
+    with site.pgweir(settings={"io_engine": asked, "workers": 1}) as p:
+        assert engine(p)
+        time.sleep(1.5)  # control has made all that it makes in its first second
+        before = proc.switches(p.pid)
+        time.sleep(3)
+        assert proc.switches(p.pid) - before < 75  # 120 while both threads woke before their time
 
 
 def test_auto_is_the_default(site, offered):

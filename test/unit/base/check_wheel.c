@@ -258,6 +258,25 @@ START_TEST(sleeping_until_next_wakes_in_time_and_seldom)
 }
 END_TEST
 
+START_TEST(few_timers_wake_nobody_before_they_are_due)
+{
+	struct probe *p = probe_new(777);
+
+	for (unsigned i = 0; i < 30; i++) {
+		uint64_t deadline = p->now_us + ((uint64_t)1 << i);
+		uint64_t fires = (deadline + TICK - 1) / TICK * TICK;
+
+		probe_add(p, 1, deadline + TICK);
+		probe_add(p, 0, deadline);
+		ck_assert_uint_eq(wheel_next_us(&p->wheel), fires);
+		ck_assert_uint_eq(probe_run(p, fires, 10), 1);
+		ck_assert_uint_eq(wheel_next_us(&p->wheel), fires + TICK);
+		ck_assert_uint_eq(probe_run(p, fires + TICK, 10), 1);
+	}
+	free(p);
+}
+END_TEST
+
 static void model_compare(struct probe *p, size_t max)
 {
 	uint64_t earliest_us = UINT64_MAX;
@@ -323,6 +342,7 @@ int main(void)
 	tcase_add_test(tc, deadline_beyond_the_wheel_fires_when_it_comes_not_before);
 	tcase_add_test(tc, time_that_goes_backwards_is_ignored);
 	tcase_add_test(tc, sleeping_until_next_wakes_in_time_and_seldom);
+	tcase_add_test(tc, few_timers_wake_nobody_before_they_are_due);
 	tcase_add_loop_test(tc, random_operations_agree_with_a_naive_model, 0, 8);
 	tcase_add_test_raise_signal(tc, timer_without_a_function_is_a_bug, SIGABRT);
 	return unit_run("wheel", tc);
