@@ -652,7 +652,7 @@ const struct setting settings[] = {
 	{ROW(G, PROCESS, STRING, "user", user_name), .flags = SETTING_RESTART, .def = "",
 		.help = "system user to become when started as root"},
 	{ROW(G, PROCESS, INT, "verbose", verbose), .def = "0", .max = 100,
-		.help = "how much is logged: 0 events, 1 and more also what each message does"},
+		.help = "how much is logged: 0 events, 1 also what runs again or moves unnoticed"},
 	{ROW(G, AUTH, STRING, "version_text", version_text), .flags = SETTING_OURS, .def = "",
 		.help = "what SHOW VERSION answers, for tools that insist on one; empty: our own"},
 	{ROW(G, LOG, TIME, "wait_goal", wait_goal_us), .flags = SETTING_OURS, .def = "0.01",

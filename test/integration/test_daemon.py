@@ -145,6 +145,40 @@ def test_every_json_line_is_an_object_with_the_same_keys(site):
             f"{p.folder}/weir.log")[-1].split()[1:2])
 
 
+def is_serving(p):
+    try:
+        with p.raw() as client:
+            return client.value("SELECT 1") == "1"
+    except OSError:
+        return False
+
+
+INFO, DEBUG = {"INFO"}, {"INFO", "DEBUG"}
+
+
+@pytest.mark.parametrize("args, verbose, levels", [
+    ([], 0, INFO), (["-q"], 0, set()), (["--quiet"], 0, set()), (["-v"], 0, DEBUG),
+    (["--verbose"], 0, DEBUG), ([], 1, DEBUG), (["-q", "-v"], 0, DEBUG), (["-q"], 1, DEBUG)])
+def test_how_much_is_logged(site, args, verbose, levels):
+    """Beside warnings and errors; and changed on the console while it runs. Of a node that is down
+    each attempt is such a line."""
+    p = site.pgweir({**site.app_on([site.cluster.primary]),
+                     "gone": f"host=127.0.0.1 port={proc.free_port()} routing=on"},
+                    args=args, settings={"verbose": verbose, "server_login_retry": 1})
+    p.launch()  # a quiet one does not say when it is ready
+
+    def logged():
+        return {line.split()[1] for line in lines_of(p.log)}
+    proc.wait_until("it to serve", lambda: is_serving(p))
+    if "DEBUG" in levels:
+        proc.wait_until("an attempt", lambda: "DEBUG" in logged())
+    time.sleep(0.5)  # several attempts
+    assert logged() - {"WARN", "ERROR"} == levels
+    p.admin("SET verbose = 1")
+    proc.wait_until("more", lambda: logged() >= DEBUG)
+    p.stop()
+
+
 ADVICE = "max_lag = 0.05: is below lag_check_interval"
 
 
