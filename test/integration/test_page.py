@@ -371,6 +371,10 @@ def test_text_can_be_read_in_light_and_dark(pooler, tmp_path):
             assert [x for x in seen if x[1] < 4.5] == [], scheme
             grounds.append(browser.value("getComputedStyle(document.body).backgroundColor"))
         assert grounds[0] != grounds[1]
+        dashes = browser.value("""[2, 3].map(i => [
+            getComputedStyle(document.querySelector(".k" + i)).strokeDasharray,
+            getComputedStyle(document.querySelector(".b" + i)).backgroundImage])""")
+        assert all(curve != "none" and "repeating" in key for curve, key in dashes)  # not by colour alone
 
 
 # --- Prometheus and Grafana --------------------------------------------------------------------
