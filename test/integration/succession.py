@@ -20,10 +20,10 @@ class Succession:
     def pid(self):
         return self.pids[-1]
 
-    def replace(self):
+    def replace(self, option="--takeover"):
         """Have another process take over; returns the number of the one before."""
         old = self.pid
-        text = proc.run([self.daemon.site.binary, "--takeover", self.daemon.config])
+        text = proc.run([self.daemon.site.binary, option, self.daemon.config])
         self.pids.append(int(re.search(r"process (\d+) has taken over", text).group(1)))
         return old
 

@@ -43,6 +43,15 @@ def test_idle_client_goes_on_with_its_settings(succession):
         assert client.value("SHOW work_mem") == "4MB"
 
 
+@pytest.mark.parametrize("option", ["-R", "--reboot"])
+def test_pgbouncers_options_do_it(succession, option):
+    s = succession()
+    with s.daemon.raw() as client:
+        assert client.value("SELECT 1") == "1"
+        s.wait_ended(s.replace(option))
+        assert client.value("SELECT 2") == "2"
+
+
 def test_prepared_statements_go_on(succession):
     s = succession()
     with s.daemon.connect3() as conn:
