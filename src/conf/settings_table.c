@@ -550,7 +550,8 @@ const struct setting settings[] = {
 	{ROW(G, POOL, BOOL, "server_round_robin", server_round_robin), .def = "0",
 		.help = "use idle server connections in turn instead of the one used last"},
 	{ROW(G, SERVER_TLS, STRING, "server_tls13_ciphers", server_tls.tls13_ciphers), .def = "",
-		.help = "cipher suites for TLS 1.3; empty: OpenSSL's"},
+		.help = "cipher suites for TLS 1.3; empty: OpenSSL's, as the monitor and "
+			"auth_query always have"},
 	{ROW(G, SERVER_TLS, STRING, "server_tls_ca_file", server_tls.ca_file), .def = "",
 		.help = "certificates that servers' certificates are checked against; empty: the "
 			"system's"},
@@ -558,7 +559,8 @@ const struct setting settings[] = {
 		.help = "certificate that we show to servers"},
 	{ROW(G, SERVER_TLS, STRING, "server_tls_ciphers", server_tls.ciphers), .def = "default",
 		.help = "ciphers for TLS 1.2: default, secure, fast, normal, all, or OpenSSL's "
-			"notation"},
+			"notation; the monitor and auth_query, which use libpq, have OpenSSL's "
+			"own"},
 	{ROW(G, SERVER_TLS, STRING, "server_tls_key_file", server_tls.key_file), .def = "",
 		.help = "its private key"},
 	{ROW(G, SERVER_TLS, MASK, "server_tls_protocols", server_tls.protocols), .def = "secure",
