@@ -544,6 +544,7 @@ static bool launch(struct feed *fd)
 		return false;
 	}
 	if (c->busy->streaming) { /* its messages go one by one from here on */
+		dispatch_sent(fd->w, c);
 		sequences_sent(fd->w, c, SQLV_MAY_ADVANCE);
 		c->busy->unit_writes = true;
 		c->busy->txn_notifies = true; /* for all that is known */

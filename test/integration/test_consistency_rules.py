@@ -8,7 +8,7 @@ import psycopg2
 import pytest
 from test_routing import is_replica
 from tools import proc
-from where import wait_replica_read, wait_routing, where_fixture
+from where import send_marked, wait_replica_read, wait_routing, where_fixture
 
 
 where = where_fixture("own_site")
@@ -122,6 +122,32 @@ def test_a_strong_read_sees_what_others_wrote_past_pgweir(pooler, own_site, wher
                 for standby in own_site.cluster.standbys:
                     standby.resume_replay()
             wait_replica_read(reader, where)
+
+
+@pytest.mark.usefixtures("pooler")  # which has made the table
+@pytest.mark.parametrize("wait", ["30s", "50ms"])
+def test_a_strong_read_waits_for_a_replica_as_long_as_strong_wait(own_site, where, wait):
+    """Replay stands still: for 30 s it waits, and runs on a replica; else on the primary."""
+    with own_site.pgweir_routed("max_lag=60s consistency=strong",
+                                settings={"strong_wait": wait}) as p, p.raw() as reader:
+        wait_routing(p, where)
+        wait_replica_read(reader, where)
+        for standby in own_site.cluster.standbys:
+            standby.pause_replay()
+        try:
+            own_site.cluster.primary.sql("UPDATE marked SET n = 5000", "app")
+            mark = send_marked(reader, "SELECT n FROM marked")
+            if wait == "30s":
+                assert reader.is_silent_for(1)
+            else:
+                assert reader.result().value() == "5000" and where.ran(mark) == {"primary"}
+        finally:
+            for standby in own_site.cluster.standbys:
+                standby.resume_replay()
+        if wait == "30s":
+            assert reader.result().value() == "5000" and is_replica(where.ran(mark))
+        reasons = {r["reason"] for r in p.show("ROUTES") if r["verdict"] == "read"}
+        assert ("strong" in reasons) == (wait == "50ms")
 
 
 def test_many_strong_reads_wait_together(pooler, where):

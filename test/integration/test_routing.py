@@ -234,6 +234,22 @@ def test_whose_default_is_serializable_reads_on_the_primary(site, where, superus
         site.cluster.wait_caught_up()
 
 
+def test_a_unit_larger_than_max_unit_size_is_the_primarys(site, where):
+    with site.pgweir_routed(settings={"max_unit_size": "64kB"}) as p:
+        wait_routing(p, where)
+        for extended in (False, True):
+            with p.raw() as client:
+                wait_replica_read(client, where)
+                assert is_replica({where.of(client, "SELECT 1 --" + 60_000 * "x", extended)})
+                large = "SELECT pg_sleep(0.2) --" + 70_000 * "x"
+                assert where.of(client, large, extended) == "primary"
+                assert len(p.show("PINS")) == (not extended), "it may have done anything"
+        row = p.show_one("ROUTES", reason="streamed")
+        assert (row["verdict"], row["units"]) == ("unknown", "2")
+        assert int(row["server_time"]) >= 400_000
+        assert row["node"] == f"127.0.0.1:{site.cluster.primary.port}"
+
+
 def test_settings_follow_to_every_node(client, where):
     client.query("SET work_mem = '6MB'").check()
     seen = set()
