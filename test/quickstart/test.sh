@@ -8,7 +8,7 @@ TEST_PACKAGES=(python3-pytest python3-psycopg2 python3-psycopg python3-asyncpg p
 	pgbouncer prometheus-pgbouncer-exporter check-postgres munin-plugins-core
 	mandoc libdbd-pg-perl libpostgresql-jdbc-java default-jdk-headless valgrind strace
 	chromium systemd zsh fish golang-go debhelper lintian debootstrap)
-FULL_PACKAGES=(clang clang-format libclang-rt-dev patroni etcd-server nftables rpm rpmlint
+FULL_PACKAGES=(clang clang-format libclang-rt-dev patroni etcd-server nftables rpm rpmlint podman crun
 	python3-sqlalchemy python3-django ruby ruby-pg ruby-activerecord php-cli php-pgsql
 	golang-github-lib-pq-dev golang-github-jackc-pgx-v4-dev)
 LANES=$((JOBS < 3 ? JOBS : 3)) # at the same time, as many as ports suffice for
@@ -20,7 +20,7 @@ QUICK_PARTS=("test_integration plain" "test_integration asan not_nodes" test_oth
 FULL_PARTS=(test_long "test_integration tsan" "test_integration clang-asan" test_fuzz
 	"test_integration plain" test_settings test_rules test_other_engine test_classifier
 	"test_drivers plain" "test_drivers asan" "test_drivers plain --replicas" test_debian_package
-	test_regress test_demo test_ramp test_distribution
+	test_container_image test_regress test_demo test_ramp test_distribution
 	"test_unit plain" "test_unit asan" "test_unit tsan" "test_unit clang" "test_unit clang-asan")
 RETRY_MAX=8 # so many failures may be the machine's; more are ours
 N_PASSED=0
@@ -295,6 +295,11 @@ test_distribution() {
 test_debian_package() {
 	step "The Debian package"
 	test_part "Debian package" test/packaging/debian_package
+}
+
+test_container_image() {
+	step "The container image"
+	test_part "container image" test/packaging/container_image
 }
 
 test_demo() {
