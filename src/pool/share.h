@@ -60,9 +60,10 @@ struct share_database {
 	struct budget open;    /* limit: max_db_connections */
 	struct budget clients; /* limit: max_db_client_connections */
 	char name[SHARE_NAME_MAX];
-	_Atomic uint32_t host;    /* load_balance_hosts = disable: index of the host in use */
-	_Atomic uint64_t used_us; /* when a worker last had a client or a server of it */
-	_Atomic bool seq_asked;   /* currval or lastval was called there, or may be out of sight */
+	_Atomic uint32_t host;     /* load_balance_hosts = disable: index of the host in use */
+	_Atomic uint64_t used_us;  /* when a worker last had a client or a server of it */
+	_Atomic uint32_t verdicts; /* on outliers among its pools' nodes; it wraps */
+	_Atomic bool seq_asked;    /* currval or lastval was called there, or may be out of sight */
 	_Atomic uint64_t
 		seq_looked_us;   /* when its objects were last looked at for that; 0: never */
 	struct mark_board board; /* of the database of this name on the servers */

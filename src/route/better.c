@@ -23,24 +23,19 @@ uint64_t better_cost(const struct choose_load *l)
 	       (at_most(l->latency_us, LATENCY_MAX_US) + 1);
 }
 
-/* A fit node by chance and weight, `except` (an index into fit) left out. `chance`: 0..65535. */
-static uint16_t pick(const struct choose_in *in, const struct candidates *c, uint32_t total,
-	uint32_t chance, uint16_t except)
+/* One of the set by chance and weight. total: its weight; chance: 0..65535. */
+static uint16_t pick(const struct choose_in *in, uint64_t set, uint32_t total, uint32_t chance)
 {
 	uint32_t left = (uint32_t)((uint64_t)total * chance >> 16);
-	uint16_t last = 0;
 
-	for (uint16_t k = 0; k < c->n_fit; k++) {
-		uint32_t weight = in->load[c->fit[k]].weight;
+	for (; candidates_rest(set) != 0; set = candidates_rest(set)) {
+		uint32_t weight = in->load[candidates_first(set)].weight;
 
-		if (k == except)
-			continue;
 		if (left < weight)
-			return k;
+			break;
 		left -= weight;
-		last = k;
 	}
-	return last;
+	return candidates_first(set);
 }
 
 bool better_is(
@@ -54,28 +49,27 @@ bool better_is(
 	/* What is not known is neither better nor worse: one that comes back is not flooded. */
 	if (a->latency_us == 0 || b->latency_us == 0)
 		latency_a = latency_b = 1;
-	if ((a->n_free == 0) != (b->n_free == 0))
-		return a->n_free == 0;
+	if (a->has_free != b->has_free)
+		return b->has_free;
 	return 2 * units_a * latency_a * b->weight > 3 * units_b * latency_b * a->weight;
 }
 
 uint16_t better_pick(const struct choose_in *in, const struct candidates *c)
 {
-	uint32_t total = 0;
+	uint32_t total;
 	uint16_t a, b;
 	const struct choose_load *la, *lb;
 
-	if (c->n_fit == 1)
-		return c->fit[0];
-	for (uint16_t k = 0; k < c->n_fit; k++)
-		total += in->load[c->fit[k]].weight;
-	a = pick(in, c, total, in->random & 0xffff, CHOOSE_NODES_MAX);
-	la = &in->load[c->fit[a]];
-	b = c->n_fit == 2 ? a ^ 1 : pick(in, c, total - la->weight, in->random >> 16, a);
-	lb = &in->load[c->fit[b]];
+	if (candidates_rest(c->fit) == 0)
+		return candidates_first(c->fit);
+	total = candidates_weight(in, c->fit);
+	a = pick(in, c->fit, total, in->random & 0xffff);
+	la = &in->load[a];
+	b = pick(in, c->fit & ~(1ull << a), total - la->weight, in->random >> 16);
+	lb = &in->load[b];
 	/* What is known of an idle node may be old: now and then it is tried. */
-	if (la->outstanding == 0 && la->n_free != 0 &&
+	if (la->outstanding == 0 && la->has_free &&
 		in->random * 0x9e3779b9u >> 16 < 0x10000u / PROBE_SHARE)
-		return c->fit[a];
-	return c->fit[better_is(lb, la, total, c->n_fit) ? b : a];
+		return a;
+	return better_is(lb, la, total, (uint16_t)__builtin_popcountll(c->fit)) ? b : a;
 }

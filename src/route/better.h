@@ -18,7 +18,7 @@ uint64_t better_cost(const struct choose_load *l);
 bool better_is(
 	const struct choose_load *b, const struct choose_load *a, uint32_t total, uint16_t n_nodes);
 
-/* The index into in->nodes of the one that is taken. c->n_fit: 1 or more. */
+/* The index into in->nodes of the one that is taken. c->fit is not empty. */
 uint16_t better_pick(const struct choose_in *in, const struct candidates *c);
 
 #endif

@@ -17,16 +17,27 @@ enum unfit {
 	UNFIT_WAITS = 16,
 };
 
+/* Sets of nodes: a bit for each index of in->nodes. */
 struct candidates {
-	uint8_t fit[CHOOSE_NODES_MAX]; /* indexes into in->nodes */
-	uint16_t n_fit;
-	unsigned unfit;      /* bits of all that are not fit */
-	uint16_t n_by_marks; /* that only a mark keeps from being fit */
-	uint32_t w_by_marks; /* their weights */
-	bool may_come;       /* … one of them is not so far behind that waiting is vain */
-	bool others_come;    /* one that is not ejected is unfit for its lag or a mark only */
-	uint16_t by_marks;   /* the cheapest of them */
+	uint64_t fit;
+	uint64_t lagging;  /* of the others: too far behind, */
+	uint64_t by_marks; /* or only a mark keeps them from being fit */
+	unsigned unfit;    /* enum unfit, of all that are not fit */
 };
+_Static_assert(CHOOSE_NODES_MAX <= 64, "a bit for each node");
+
+/* To go through a set: its first, and the set without it. */
+static inline uint16_t candidates_first(uint64_t set)
+{
+	return (uint16_t)__builtin_ctzll(set);
+}
+static inline uint64_t candidates_rest(uint64_t set)
+{
+	return set & (set - 1);
+}
+
+/* The sum of their weights. */
+uint32_t candidates_weight(const struct choose_in *in, uint64_t set);
 
 /* Why the replica at `index` of in->nodes is not fit: one of enum unfit. */
 unsigned candidates_check(const struct choose_in *in, uint16_t index);

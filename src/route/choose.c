@@ -50,7 +50,7 @@ static void to_primary(const struct choose_in *in, enum choose_reason why, struc
 	uint16_t i = primary_index(in);
 
 	out->reason = (uint8_t)why;
-	if (i < in->n_nodes && in->load[i].conn_ok)
+	if (i < in->n_nodes && choose_reaches(in, i))
 		to_node(in, i, out);
 	else
 		out->hint = (uint8_t)primary_hint(in, i);
@@ -87,13 +87,27 @@ static enum choose_hint replica_hint(const struct choose_in *in, unsigned unfit)
 /* Marks keep the client from all replicas but that of its last read. */
 static bool is_bound(const struct choose_in *in, const struct candidates *c)
 {
-	return c->n_fit == 1 && c->n_by_marks != 0 && in->consistency != CHOOSE_STRONG &&
-	       in->marks != NULL && in->nodes[c->fit[0]] == in->marks->read_node;
+	return c->fit != 0 && candidates_rest(c->fit) == 0 && c->by_marks != 0 &&
+	       in->consistency != CHOOSE_STRONG && in->marks != NULL &&
+	       in->nodes[candidates_first(c->fit)] == in->marks->read_node;
 }
 
 static bool is_much_cheaper(const struct choose_load *l, uint64_t here)
 {
 	return here > STAY_FACTOR * better_cost(l);
+}
+
+static const struct choose_load *cheapest(const struct choose_in *in, uint64_t set)
+{
+	const struct choose_load *best = &in->load[candidates_first(set)];
+
+	while ((set = candidates_rest(set)) != 0) {
+		const struct choose_load *l = &in->load[candidates_first(set)];
+
+		if (better_cost(best) > better_cost(l))
+			best = l;
+	}
+	return best;
 }
 
 /*
@@ -104,15 +118,18 @@ static bool is_much_cheaper(const struct choose_load *l, uint64_t here)
  */
 static bool leaves_replica(const struct choose_in *in, const struct candidates *c)
 {
-	uint64_t here = better_cost(&in->load[c->fit[0]]);
+	uint64_t here = better_cost(&in->load[candidates_first(c->fit)]);
+	const struct choose_load *other;
 	uint16_t i;
 
 	if (in->route != CHOOSE_ROUTE_AUTO || in->primary_reads == CHOOSE_PRIMARY_NEVER ||
-		in->asks_replica || in->load[c->by_marks].latency_us == 0 ||
-		!is_much_cheaper(&in->load[c->by_marks], here))
+		in->asks_replica)
+		return false;
+	other = cheapest(in, c->by_marks);
+	if (other->latency_us == 0 || !is_much_cheaper(other, here))
 		return false;
 	i = primary_index(in);
-	return i < in->n_nodes && in->load[i].conn_ok && is_much_cheaper(&in->load[i], here);
+	return i < in->n_nodes && choose_reaches(in, i) && is_much_cheaper(&in->load[i], here);
 }
 
 /*
@@ -124,19 +141,32 @@ static bool is_for_primary(const struct choose_in *in, const struct candidates *
 {
 	uint16_t i = primary_index(in);
 	const struct choose_load *p = &in->load[i], *l = &in->load[index];
-	uint32_t total = c->w_by_marks;
+	uint32_t total;
 
-	if (i >= in->n_nodes || !p->conn_ok)
+	if (i >= in->n_nodes || !choose_reaches(in, i))
 		return false;
 	if (in->uneven && ((p->is_far && !l->is_far) || !candidates_is_not_held(in, i)))
 		return false;
-	total += p->weight;
-	for (uint16_t k = 0; k < c->n_fit; k++)
-		total += in->load[c->fit[k]].weight;
+	total = p->weight + candidates_weight(in, c->fit | c->by_marks);
 	if ((uint64_t)candidates_chance(in, CHOOSE_NODES_MAX) * total >=
 		((uint64_t)p->weight << 32))
 		return false;
 	return !better_is(l, p, (uint32_t)p->weight + l->weight, 2);
+}
+
+/*
+ * Can one of these replicas be expected to have the present soon enough? Its lag is known no finer
+ * than the primary is sampled.
+ */
+static bool may_come(const struct choose_in *in, uint64_t set)
+{
+	for (; set != 0; set = candidates_rest(set)) {
+		uint16_t node = in->nodes[candidates_first(set)];
+
+		if (topology_node_at(in->topo, node)->lag_us <= in->wait_us + in->sample_grace_us)
+			return true;
+	}
+	return false;
 }
 
 static enum choose_reason reason_of_node(
@@ -161,7 +191,7 @@ static void choose_replica(const struct choose_in *in, bool may_primary, enum ch
 	bound = is_bound(in, &c);
 	if (in->uneven)
 		candidates_narrow(in, &c, may_primary && !in->asks_replica);
-	if (c.n_fit != 0 && !(bound && leaves_replica(in, &c))) {
+	if (c.fit != 0 && !(bound && leaves_replica(in, &c))) {
 		i = better_pick(in, &c);
 		if (in->primary_reads == CHOOSE_PRIMARY_SHARE && in->route == CHOOSE_ROUTE_AUTO &&
 			!in->asks_replica && is_for_primary(in, &c, i))
@@ -172,7 +202,7 @@ static void choose_replica(const struct choose_in *in, bool may_primary, enum ch
 	}
 	out->wants_sample = (c.unfit & UNFIT_WAITS) != 0;
 	out->reason = (uint8_t)why;
-	if (in->consistency == CHOOSE_STRONG && in->wait_us != 0 && c.may_come) {
+	if (in->consistency == CHOOSE_STRONG && in->wait_us != 0 && may_come(in, c.by_marks)) {
 		out->waits = true;
 		out->hint = CHOOSE_HINT_MARKS;
 		return;
@@ -197,7 +227,7 @@ static void choose_round_robin(const struct choose_in *in, struct choose_out *ou
 	for (uint16_t k = 0; k < in->n_nodes; k++) {
 		uint16_t i = (uint16_t)((in->random + k) % in->n_nodes);
 
-		if (in->load[i].conn_ok) {
+		if (choose_reaches(in, i)) {
 			to_node(in, i, out);
 			return;
 		}
@@ -258,13 +288,13 @@ static bool is_any_replica_fit(const struct choose_in *in)
 	struct candidates c;
 
 	candidates_find(in, &c);
-	return c.n_fit != 0;
+	return c.fit != 0;
 }
 
 /* The primary: for what must run there, and for reads that need not wait for a replica. */
 static bool is_primary_fit(const struct choose_in *in, uint16_t index)
 {
-	if (!in->load[index].conn_ok)
+	if (!choose_reaches(in, index))
 		return false;
 	if (!choose_is_read(in->kind))
 		return in->route != CHOOSE_ROUTE_REPLICA;
@@ -278,7 +308,7 @@ bool choose_is_fit(const struct choose_in *in, uint16_t index)
 {
 	PANIC_IF(index >= in->n_nodes);
 	if (in->route == CHOOSE_ROUTE_OFF)
-		return in->load[index].conn_ok;
+		return choose_reaches(in, index);
 	if (index == primary_index(in))
 		return is_primary_fit(in, index);
 	return choose_compares(in) && candidates_check(in, index) == FIT;

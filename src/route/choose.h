@@ -9,7 +9,7 @@
 #include "route/marks.h"
 #include "route/topology.h"
 
-#define CHOOSE_NODES_MAX  64u   /* nodes of one database */
+#define CHOOSE_NODES_MAX  64u   /* nodes of one database; a set of them is a word */
 #define CHOOSE_WEIGHT_MAX 1600u /* of a node that is listed 16 times, with 100 each */
 
 /* What the unit is. All but the first three must run on the primary. */
@@ -47,17 +47,12 @@ enum choose_consistency {
 	CHOOSE_STRONG,         /* the mark of the read's arrival: it waits for the next sample */
 };
 
-/*
- * What this worker knows of one node, parallel to choose_in.nodes. Of all but `conn_ok` nothing is
- * read unless choose_compares.
- */
+/* What this worker knows of one node, parallel to choose_in.nodes. */
 struct choose_load {
 	uint32_t outstanding; /* units sent and unanswered, or waiting in its line */
 	uint32_t latency_us;  /* EWMA of units on it */
-	uint16_t n_free;      /* servers idle or allowed to be opened */
 	uint16_t weight;      /* 1..CHOOSE_WEIGHT_MAX */
-	bool conn_ok; /* it can be connected to, as far as is known; not tried in vain by this unit
-		       */
+	bool has_free;        /* a server is idle, or allowed to be opened */
 	/* heeded if choose_in.uneven: */
 	bool is_far;      /* in another zone than we are */
 	bool is_ejected;  /* see route/outlier.h */
@@ -67,13 +62,15 @@ struct choose_load {
 struct choose_in {
 	const struct topology *topo; /* may be NULL with CHOOSE_ROUTE_OFF */
 	const uint16_t *nodes;       /* node ids of the database */
-	const struct choose_load *load;
-	uint16_t n_nodes; /* 1..CHOOSE_NODES_MAX */
+	uint64_t unreachable; /* a bit for each of these that cannot be connected to, as far as is
+				 known, or was tried in vain by this unit */
+	uint16_t n_nodes;     /* 1..CHOOSE_NODES_MAX */
 	uint16_t cluster;
 	enum choose_kind kind;
 	enum choose_route route;
 	uint32_t random; /* any number, where nodes are compared; with CHOOSE_ROUTE_OFF a counter */
 	/* what follows is read only if choose_compares */
+	const struct choose_load *load;
 	enum choose_primary_reads primary_reads;
 	bool asks_replica; /* its client asks for one: the primary only if none is fit */
 	bool uneven;       /* a node is far, ejected, or held back */
@@ -100,6 +97,11 @@ struct choose_out {
 static inline bool choose_is_read(enum choose_kind k)
 {
 	return k <= CHOOSE_TXN_READ;
+}
+
+static inline bool choose_reaches(const struct choose_in *in, uint16_t index)
+{
+	return (in->unreachable >> index & 1) == 0;
 }
 
 /* Are nodes compared for the unit? Else it is for the primary, or for the one whose turn it is. */

@@ -73,6 +73,7 @@ static void publish(struct worker *w, struct pool *p, enum outlier_event e)
 
 	atomic_store_explicit(&s->back_us, o->back_us, memory_order_relaxed);
 	atomic_store_explicit(&s->ejected_us, o->until_us, memory_order_relaxed);
+	atomic_fetch_add(&p->acc->share_db->verdicts, 1); /* who sees it sees these two */
 	if (e != OUTLIER_BACK)
 		atomic_fetch_add(&s->ejections[e == OUTLIER_LATENCY], 1);
 	if (e == OUTLIER_BACK)

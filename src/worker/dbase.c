@@ -359,6 +359,7 @@ static enum status account_bind(struct worker *w, struct account *acc)
 	enum status st = account_bind_pools(w, acc);
 	uint64_t login = login_hash(w, acc);
 
+	acc->even_topology = 0;
 	if (st != OK)
 		return st;
 	dbase_follow_sequences(w, acc->db);

@@ -138,8 +138,13 @@ struct account {
 	uint32_t n_pools;
 	struct pool *pools[CONF_DB_NODES_MAX];
 	uint16_t nodes[CONF_DB_NODES_MAX]; /* their nodes' ids */
-	struct waitq nowhere;              /* units (and logins) for which no node was fit */
-	struct list nowhere_link;          /* worker's waiting_accounts while somebody is in it */
+	/* what was looked at when all were found equal but for their load, see pick.c; 0: not yet
+	 */
+	uint64_t even_topology;   /* its generation, plus one */
+	uint32_t even_verdicts;   /* of share_db */
+	uint64_t retry_at_us;     /* from then on all its pools may log in: the latest of theirs */
+	struct waitq nowhere;     /* units (and logins) for which no node was fit */
+	struct list nowhere_link; /* worker's waiting_accounts while somebody is in it */
 	uint32_t round_robin;
 
 	bool has_baseline;

@@ -573,6 +573,8 @@ void dispatch_login_failed(struct worker *w, struct pool *p, bool refused)
 	pick_leave_host(p);
 	p->retry_at_us =
 		w->now_us + share_retry_us(w->conf->server_login_retry_us, worker_random(w));
+	if (p->acc->retry_at_us < p->retry_at_us)
+		p->acc->retry_at_us = p->retry_at_us;
 	worker_probe(w, p->node);
 	/* Who logs in and has nothing to be greeted with gets the server's own refusal. */
 	if (refused && !p->acc->has_baseline)

@@ -224,38 +224,78 @@ static inline uint8_t held_256(const struct worker *w, const struct pool *p, uin
 	return choose_held_256(now_us > back_us ? now_us - back_us : 0, w->conf->slow_start_us);
 }
 
-/* Can it be connected to, as far as is known? And not tried in vain by this unit. */
-static inline bool is_reachable(
-	const struct worker *w, const struct client *c, const struct pool *p)
-{
-	return w->now_us >= p->retry_at_us && p->node != c->busy->avoid_node;
-}
-
-/* What is known here of all nodes. Is any of them not as good as the others, whatever its load? */
-static bool fill_loads(const struct worker *w, const struct client *c, struct choose_load *load)
+/* The account's nodes that cannot be connected to, as far as is known, or not by this unit. */
+static inline uint64_t unreachable(const struct worker *w, const struct client *c)
 {
 	const struct account *acc = c->acc;
+	uint64_t set = 0;
+
+	if (w->now_us >= acc->retry_at_us && c->busy->avoid_node == NODES_MAX)
+		return 0;
+	for (uint32_t i = 0; i < acc->n_pools; i++) {
+		const struct pool *p = acc->pools[i];
+
+		if (w->now_us < p->retry_at_us || p->node == c->busy->avoid_node)
+			set |= 1ull << i;
+	}
+	return set;
+}
+
+/* What tells one node from another, whatever its load. False: nothing does. */
+static bool fill_odds(const struct worker *w, const struct account *acc, struct choose_load *load)
+{
+	const struct conf_db_node *nodes = acc->db->conf->nodes;
+	unsigned odd = 0;
+
+	for (uint32_t i = 0; i < acc->n_pools; i++) {
+		const struct pool *p = acc->pools[i];
+		struct choose_load *l = &load[i];
+
+		l->is_far = nodes[i].is_far;
+		l->is_ejected = pool_is_ejected(p, w->now_us);
+		l->held_256 = held_256(w, p, w->now_us);
+		odd |= (unsigned)l->is_far | l->is_ejected | l->held_256;
+	}
+	return odd != 0;
+}
+
+/*
+ * The same, looked at anew only with a new topology, verdict on an outlier, or configuration: of
+ * nodes that are even, time makes none odd.
+ */
+static bool has_odds(const struct worker *w, struct account *acc, struct choose_load *load)
+{
+	uint64_t topology = w->topology->generation + 1;
+	uint32_t verdicts = atomic_load(&acc->share_db->verdicts);
+
+	if (acc->even_topology == topology && acc->even_verdicts == verdicts)
+		return false;
+	if (fill_odds(w, acc, load))
+		return true;
+	acc->even_topology = topology;
+	acc->even_verdicts = verdicts;
+	return false;
+}
+
+/* What this worker knows of the nodes' loads. */
+static inline void fill_loads(
+	const struct worker *w, const struct account *acc, struct choose_load *load)
+{
 	const struct conf_db_node *nodes = acc->db->conf->nodes;
 	const uint32_t n = acc->n_pools, size = acc->pool_size;
 	const uint64_t now_us = w->now_us;
-	unsigned uneven = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
 		const struct pool *p = acc->pools[i];
 		struct choose_load *l = &load[i];
-		uint32_t open = budget_n(&p->share->open);
-		uint32_t n_free = p->n_idle + (size > open ? size - open : 0);
 
-		l->outstanding = p->outstanding + (uint32_t)waitq_len(&p->line);
-		l->latency_us = pool_latency_us(p, now_us);
-		l->n_free = n_free < UINT16_MAX ? (uint16_t)n_free : UINT16_MAX;
-		l->weight = (uint16_t)nodes[i].weight;
-		l->is_far = nodes[i].is_far;
-		l->is_ejected = pool_is_ejected(p, now_us);
-		l->held_256 = held_256(w, p, now_us);
-		uneven |= (unsigned)l->is_far | l->is_ejected | l->held_256;
+		*l = (struct choose_load){
+			.outstanding = p->outstanding + (uint32_t)waitq_len(&p->line),
+			.latency_us = pool_latency_us(p, now_us),
+			.weight = (uint16_t)nodes[i].weight,
+			.has_free = p->n_idle != 0 || size > budget_n(&p->share->open),
+		};
 	}
-	return uneven != 0 && n > 1;
 }
 
 bool pick_keeps_host(const struct conf_db *db)
@@ -297,6 +337,8 @@ static void fill_marks(struct worker *w, struct client *c, const struct ask *a, 
 	struct choose_in *in = &ch->in;
 
 	in->marks = &c->marks;
+	in->arrival = NULL;
+	in->wait_us = 0;
 	in->consistency = consistency_of(c, a);
 	if (c->state == CLIENT_WELCOME)
 		in->consistency = CHOOSE_EVENTUAL; /* nothing is read */
@@ -340,11 +382,13 @@ static enum choose_route route_of(const struct conf_db *db, const struct ask *a)
 static void chooser_compare(
 	struct worker *w, struct client *c, const struct ask *a, struct chooser *ch)
 {
-	const struct account *acc = c->acc;
+	struct account *acc = c->acc;
 	struct choose_in *in = &ch->in;
 
+	fill_loads(w, acc, ch->load);
+	in->load = ch->load;
+	in->uneven = has_odds(w, acc, ch->load) && acc->n_pools > 1;
 	in->primary_reads = acc->n_pools > 1 ? primary_reads_of(acc) : CHOOSE_PRIMARY_FALLBACK;
-	in->uneven = fill_loads(w, c, ch->load);
 	in->max_lag_us = a->has_max_lag ? a->max_lag_us : acc->max_lag_us;
 	in->floor = a->min_lsn;
 	in->now_us = w->now_us;
@@ -361,22 +405,19 @@ static void chooser_fill(
 	const struct conf_db *db = c->db->conf;
 	struct ask room;
 	const struct ask *a = asked(c, &room);
+	struct choose_in *in = &ch->in;
 
-	ch->in = (struct choose_in){
-		.topo = w->topology,
-		.nodes = acc->nodes,
-		.load = ch->load,
-		.n_nodes = (uint16_t)acc->n_pools,
-		.cluster = (uint16_t)db->cluster_id,
-		.kind = kind,
-		.route = route_of(db, a),
-	};
-	for (uint32_t i = 0; i < acc->n_pools; i++)
-		ch->load[i].conn_ok = is_reachable(w, c, acc->pools[i]);
-	if (choose_compares(&ch->in))
+	in->topo = w->topology;
+	in->nodes = acc->nodes;
+	in->unreachable = unreachable(w, c);
+	in->n_nodes = (uint16_t)acc->n_pools;
+	in->cluster = (uint16_t)db->cluster_id;
+	in->kind = kind;
+	in->route = route_of(db, a);
+	if (choose_compares(in))
 		chooser_compare(w, c, a, ch);
-	else if (ch->in.route == CHOOSE_ROUTE_OFF)
-		ch->in.random = first_host(acc);
+	else if (in->route == CHOOSE_ROUTE_OFF)
+		in->random = first_host(acc);
 }
 
 static void want_sample(struct worker *w)
@@ -394,7 +435,7 @@ static void want_sample(struct worker *w)
 static struct pool *only_pool(struct worker *w, struct client *c)
 {
 	struct pool *p = c->acc->pools[0];
-	bool conn_ok = is_reachable(w, c, p);
+	bool conn_ok = unreachable(w, c) == 0;
 
 	c->busy->route_reason = CHOOSE_BY_ONLY_NODE;
 	c->busy->route_hint = conn_ok ? CHOOSE_HINT_NONE : CHOOSE_HINT_CONNECT;

@@ -24,7 +24,7 @@ static void begin(void)
 				.lag_known = true,
 				.timeline = 1,
 				.lsn = 1000};
-		load[i] = (struct choose_load){.n_free = 1, .weight = 1, .conn_ok = true};
+		load[i] = (struct choose_load){.has_free = true, .weight = 1};
 	}
 	in = (struct choose_in){.topo = topo,
 		.nodes = nodes,
@@ -46,7 +46,7 @@ START_TEST(each_bar_has_a_bit_of_its_own)
 
 	ck_assert_uint_eq(candidates_check(&in, 0), UNFIT_OTHER);
 	ck_assert_uint_eq(candidates_check(&in, 1), FIT);
-	load[1].conn_ok = false;
+	in.unreachable |= 1u << 1;
 	ck_assert_uint_eq(candidates_check(&in, 1), UNFIT_CONNECT);
 	topo->nodes[2].lag_us = 5001;
 	ck_assert_uint_eq(candidates_check(&in, 2), UNFIT_LAG);
@@ -56,10 +56,10 @@ START_TEST(each_bar_has_a_bit_of_its_own)
 	in.arrival = &behind;
 	ck_assert_uint_eq(candidates_check(&in, 3), UNFIT_BEHIND);
 	candidates_find(&in, &c);
-	ck_assert_uint_eq(c.n_fit, 0);
+	ck_assert_uint_eq(c.fit, 0);
 	ck_assert_uint_eq(c.unfit, UNFIT_OTHER | UNFIT_CONNECT | UNFIT_LAG | UNFIT_BEHIND);
-	ck_assert_uint_eq(c.n_by_marks, 1);
-	ck_assert_uint_eq(c.by_marks, 3);
+	ck_assert_uint_eq(c.lagging, 1u << 2);
+	ck_assert_uint_eq(c.by_marks, 1u << 3);
 }
 END_TEST
 
@@ -71,9 +71,9 @@ START_TEST(who_does_not_tell_its_position_is_for_those_who_do_not_care)
 	ck_assert_uint_eq(candidates_check(&in, 1), UNFIT_OTHER);
 	topo->nodes[1].blind = true;
 	ck_assert_uint_eq(candidates_check(&in, 1), FIT);
-	load[1].conn_ok = false;
+	in.unreachable |= 1u << 1;
 	ck_assert_uint_eq(candidates_check(&in, 1), UNFIT_CONNECT);
-	load[1].conn_ok = true;
+	in.unreachable &= ~(1ull << 1);
 	in.floor = (struct wal_point){.timeline = 1, .lsn = 1}; /* pgweir.min_lsn */
 	ck_assert_uint_eq(candidates_check(&in, 1), UNFIT_OTHER);
 	in.floor.lsn = 0;
@@ -89,15 +89,13 @@ START_TEST(of_the_fit_those_are_left_that_are_preferred)
 	in.uneven = true;
 	load[1].is_far = true;
 	candidates_find(&in, &c);
-	ck_assert_uint_eq(c.n_fit, 3);
+	ck_assert_uint_eq(c.fit, 1u << 1 | 1u << 2 | 1u << 3);
 	candidates_narrow(&in, &c, true);
-	ck_assert_uint_eq(c.n_fit, 2);
-	ck_assert_uint_eq(c.fit[0], 2);
+	ck_assert_uint_eq(c.fit, 1u << 2 | 1u << 3);
 	load[2].is_ejected = load[3].is_ejected = true;
 	candidates_find(&in, &c);
 	candidates_narrow(&in, &c, true);
-	ck_assert_uint_eq(c.n_fit, 1);
-	ck_assert_uint_eq(c.fit[0], 1); /* in another zone, but not ejected */
+	ck_assert_uint_eq(c.fit, 1u << 1); /* in another zone, but not ejected */
 }
 END_TEST
 

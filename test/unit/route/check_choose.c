@@ -33,8 +33,7 @@ static void begin(void)
 				.timeline = 1,
 				.epoch = 1,
 				.lsn = 1000};
-		load[i] = (struct choose_load){
-			.latency_us = 200, .n_free = 5, .weight = 1, .conn_ok = true};
+		load[i] = (struct choose_load){.latency_us = 200, .has_free = true, .weight = 1};
 	}
 	marks_init(&marks);
 	in = (struct choose_in){.topo = topo,
@@ -149,8 +148,7 @@ START_TEST(only_where_nodes_are_compared_more_than_a_connection_is_asked_of_them
 				.kind = (enum choose_kind)k,
 				.route = routes[r]};
 			for (uint16_t i = 0; i < N_NODES; i++)
-				load[i] = (struct choose_load){
-					.is_ejected = true, .held_256 = 255, .conn_ok = true};
+				load[i] = (struct choose_load){.is_ejected = true, .held_256 = 255};
 			choose(&in, &out);
 			ck_assert_uint_eq(out.node, 0);
 			ck_assert(choose_is_fit(&in, 0));
@@ -169,14 +167,14 @@ START_TEST(with_routing_off_nodes_take_turns)
 		in.random = i;
 		check((uint16_t)(i % 3), CHOOSE_BY_ROUND_ROBIN, CHOOSE_HINT_NONE);
 	}
-	load[1].conn_ok = false;
+	in.unreachable |= 1u << 1;
 	in.random = 1;
 	check(2, CHOOSE_BY_ROUND_ROBIN, CHOOSE_HINT_NONE);
 	ck_assert(!choose_is_fit(&in, 1));
-	load[0].conn_ok = load[2].conn_ok = false;
+	in.unreachable |= 1u << 0 | 1u << 2;
 	check(TOPO_NONE, CHOOSE_BY_ROUND_ROBIN, CHOOSE_HINT_CONNECT);
 	in.n_nodes = 1;
-	load[0].conn_ok = true;
+	in.unreachable &= ~(1ull << 0);
 	check(0, CHOOSE_BY_ONLY_NODE, CHOOSE_HINT_NONE);
 }
 END_TEST
@@ -299,7 +297,7 @@ START_TEST(why_a_replica_is_not_fit_can_be_told)
 	ck_assert_str_eq(choose_unfit_text(&in, 1), "it is beyond max_lag");
 	topo->nodes[1].lag_known = false;
 	ck_assert_str_eq(choose_unfit_text(&in, 1), "its lag is not known");
-	load[1].conn_ok = false;
+	in.unreachable |= 1u << 1;
 	ck_assert_str_eq(choose_unfit_text(&in, 1), "it cannot be connected to");
 }
 END_TEST
@@ -326,9 +324,9 @@ START_TEST(what_makes_a_replica_unfit)
 	topo->nodes[1].follows = false;
 	check(0, CHOOSE_BY_NO_REPLICA, CHOOSE_HINT_NONE);
 	topo->nodes[1].follows = true;
-	load[1].conn_ok = false;
+	in.unreachable |= 1u << 1;
 	check(0, CHOOSE_BY_NO_REPLICA, CHOOSE_HINT_NONE);
-	load[1].conn_ok = true;
+	in.unreachable &= ~(1ull << 1);
 	topo->nodes[1].lag_us = 1000001;
 	check(0, CHOOSE_BY_LAG, CHOOSE_HINT_NONE);
 	topo->nodes[1].lag_us = 1000000;
@@ -404,9 +402,9 @@ START_TEST(a_reader_leaves_a_replica_that_has_stopped)
 	load[1].outstanding = 4; /* nor is the other replica: nothing would be won for long */
 	check(2, CHOOSE_BY_REPLICA_STAYS, CHOOSE_HINT_NONE);
 	load[1].outstanding = 0;
-	load[0].conn_ok = false;
+	in.unreachable |= 1u << 0;
 	check(2, CHOOSE_BY_REPLICA_STAYS, CHOOSE_HINT_NONE);
-	load[0].conn_ok = true;
+	in.unreachable &= ~(1ull << 0);
 	load[0].latency_us = 0; /* it has had nothing to do */
 	check(0, CHOOSE_BY_MARK_OPEN, CHOOSE_HINT_NONE);
 	load[1].latency_us = 0; /* but where the client is to go from there has to be known */
@@ -433,9 +431,9 @@ END_TEST
 START_TEST(a_hint_names_what_keeps_a_unit_waiting)
 {
 	in.kind = CHOOSE_WRITE;
-	load[0].conn_ok = false;
+	in.unreachable |= 1u << 0;
 	check(TOPO_NONE, CHOOSE_BY_WRITE, CHOOSE_HINT_CONNECT);
-	load[0].conn_ok = true;
+	in.unreachable &= ~(1ull << 0);
 	in.nodes = nodes + 1;
 	in.load = load + 1;
 	in.n_nodes = 2;
@@ -450,7 +448,7 @@ START_TEST(a_hint_names_what_keeps_a_unit_waiting)
 	in.route = CHOOSE_ROUTE_REPLICA;
 	in.kind = CHOOSE_WRITE;
 	check(TOPO_NONE, CHOOSE_BY_ROUTE_REPLICA, CHOOSE_HINT_MARKS);
-	load[1].conn_ok = load[2].conn_ok = false;
+	in.unreachable = 1u << 0 | 1u << 1; /* of the two that are left */
 	check(TOPO_NONE, CHOOSE_BY_ROUTE_REPLICA, CHOOSE_HINT_CONNECT);
 	for (unsigned h = CHOOSE_HINT_NO_PRIMARY; h <= CHOOSE_HINT_NEVER_MARKS; h++)
 		ck_assert_uint_gt(strlen(choose_hint_text((enum choose_hint)h)), 20);
@@ -517,11 +515,11 @@ START_TEST(the_one_with_less_to_do_is_preferred)
 	ck_assert_uint_gt(n[1], 1000); /* tried now and then */
 	ck_assert_uint_lt(n[1], 3000);
 	load[1].latency_us = 200;
-	load[1].n_free = 0;
+	load[1].has_free = false;
 	load[2].outstanding = 3;
 	count_choices(n);
 	ck_assert_uint_eq(n[1], 0); /* it would wait */
-	load[2].n_free = 0;
+	load[2].has_free = false;
 	count_choices(n);
 	ck_assert_uint_gt(n[1], 90000);
 }
@@ -668,11 +666,11 @@ START_TEST(reads_stay_in_the_zone_while_they_can)
 	load[1].outstanding = 100; /* far away is not better for that */
 	count_choices(n);
 	ck_assert_uint_eq(n[1], 100000);
-	load[1].n_free = 0;
+	load[1].has_free = false;
 	check(2, CHOOSE_BY_OTHER_ZONE, CHOOSE_HINT_NONE);
-	load[2].n_free = 0; /* a line for a line: the own zone's */
+	load[2].has_free = false; /* a line for a line: the own zone's */
 	check(1, CHOOSE_BY_REPLICA_OK, CHOOSE_HINT_NONE);
-	load[1].n_free = load[2].n_free = 5;
+	load[1].has_free = load[2].has_free = true;
 	topo->nodes[1].lag_us = 2000000;
 	check(2, CHOOSE_BY_OTHER_ZONE, CHOOSE_HINT_NONE);
 	topo->nodes[1].lag_us = 0;

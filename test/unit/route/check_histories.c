@@ -200,11 +200,11 @@ static void client_choose(struct client *c, struct choose_out *out)
 
 		if (n->conn_opened_us == 0 && n->up)
 			n->conn_opened_us = h.now_us;
-		load[i] = (struct choose_load){.weight = 1, .n_free = 1};
-		load[i].conn_ok =
-			n->conn_opened_us != 0 &&
-			(h.topo->nodes[i].role == TOPO_ROLE_PRIMARY ||
-				topo_node_counts_for(&h.topo->nodes[i], n->conn_opened_us));
+		load[i] = (struct choose_load){.weight = 1, .has_free = true};
+		if (n->conn_opened_us == 0 ||
+			(h.topo->nodes[i].role != TOPO_ROLE_PRIMARY &&
+				!topo_node_counts_for(&h.topo->nodes[i], n->conn_opened_us)))
+			in.unreachable |= 1ull << i;
 	}
 	marks_settle(&c->marks, &h.topo->clusters[0]);
 	if (h.consistency == CHOOSE_DATABASE_MARKS) {
