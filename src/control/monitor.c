@@ -180,6 +180,9 @@ static void tell_node_change(
 	struct log *log = m->env->shared->log;
 	char name[TOPO_LABEL_MAX * 4], why[TOPO_TEXT_MAX * 2];
 
+	if (is->fenced == was->fenced && is->follows == was->follows && is->blind == was->blind &&
+		is->health == was->health && (is->text[0] == '\0') == (was->text[0] == '\0'))
+		return; /* as nearly always, at each sample */
 	log_q(name, sizeof name, is->label);
 	log_q(why, sizeof why, is->text);
 	if (is->fenced && !was->fenced)

@@ -19,9 +19,15 @@ void pass_no_memory(struct worker *w, struct client *c)
 
 void pass_held(struct worker *w, struct client *c)
 {
-	if (c->busy->hold != NULL)
+	if (c->busy->hold != NULL && hold_len(c->busy->hold) != 0)
 		hold_pass(c->busy->hold, pool_of(w), c->conn);
 	c->busy->holding = false;
+}
+
+void pass_ends(struct client *c)
+{
+	if (c->busy->hold == NULL || hold_len(c->busy->hold) == 0)
+		c->busy->holding = false;
 }
 
 void pass_bytes(struct worker *w, struct client *c, const void *p, size_t len, bool borrowed)

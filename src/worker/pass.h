@@ -17,6 +17,9 @@ COLD void pass_report(struct worker *w, struct client *c, const struct report *r
 /* What is held goes out: it is too long, or complete; the unit cannot be run again. */
 void pass_held(struct worker *w, struct client *c);
 
+/* What is passed next ends the unit's answer: if none of it is held yet, that is not either. */
+void pass_ends(struct client *c);
+
 COLD void pass_no_memory(struct worker *w, struct client *c); /* closes the client */
 
 #endif

@@ -487,42 +487,42 @@ static struct pool *pick_shadow(struct worker *w, struct client *c, struct choos
 
 struct pool *pick_pool(struct worker *w, struct client *c, enum choose_kind kind)
 {
+	const struct conf_db *db = c->db->conf;
+	struct busy *b = c->busy;
 	struct chooser ch;
 	struct choose_out out;
 	bool on_replica;
 
-	if (c->acc->n_pools == 1 && !c->db->conf->routing)
+	if (c->acc->n_pools == 1 && !db->routing)
 		return only_pool(w, c);
 	chooser_fill(w, c, kind, &ch);
-	if (c->db->conf->shadow)
+	if (db->shadow)
 		return pick_shadow(w, c, &ch);
 	choose(&ch.in, &out);
 	if (client_runs_again(c))
-		c->busy->route_reason = CHOOSE_BY_REPLAY;
-	else if (c->busy->moves == MOVES_DONE)
-		c->busy->route_reason = CHOOSE_BY_MOVED;
+		b->route_reason = CHOOSE_BY_REPLAY;
+	else if (b->moves == MOVES_DONE)
+		b->route_reason = CHOOSE_BY_MOVED;
 	else
-		c->busy->route_reason = reason_of(c, &ch.in, &out);
+		b->route_reason = reason_of(c, &ch.in, &out);
 	on_replica = choose_reason_is_replica(out.reason);
-	c->busy->route_hint = out.hint;
-	c->busy->needs_primary =
-		!on_replica && c->db->conf->routing && c->db->conf->route != ROUTE_REPLICA;
-	c->busy->by_sample = on_replica;
-	c->busy->waits_fresh = out.waits;
+	b->route_hint = out.hint;
+	b->needs_primary = !on_replica && db->routing && db->route != ROUTE_REPLICA;
+	b->by_sample = on_replica;
+	b->waits_fresh = out.waits;
 	/* One that has lost its replica gets another where the entry is for replicas. */
-	c->busy->block_read_only =
+	b->block_read_only =
 		on_replica && (kind == CHOOSE_READ_BLOCK ||
-				      (c->busy->moves == MOVES_DONE && pick_block_is_read_only(c)));
-	if (on_replica && !c->busy->force_primary &&
-		(kind == CHOOSE_TXN_READ || c->busy->block_read_only))
-		c->busy->moves = MOVES_CHOSEN;
-	else if (c->busy->moves == MOVES_CHOSEN || c->busy->moves == MOVES_SHADOW)
-		c->busy->moves = MOVES_NOT;
+				      (b->moves == MOVES_DONE && pick_block_is_read_only(c)));
+	if (on_replica && !b->force_primary && (kind == CHOOSE_TXN_READ || b->block_read_only))
+		b->moves = MOVES_CHOSEN;
+	else if (b->moves == MOVES_CHOSEN || b->moves == MOVES_SHADOW)
+		b->moves = MOVES_NOT;
 	if (out.wants_sample)
 		want_sample(w);
 	if (out.node == TOPO_NONE)
 		return NULL;
-	if (!c->db->conf->routing)
+	if (!db->routing)
 		c->acc->round_robin++;
 	return c->acc->pools[out.index];
 }

@@ -131,6 +131,7 @@ static void ready_came(struct walk *k, const struct frame *f)
 		return;
 	}
 	entry_done(w, e);
+	pass_ends(s->client);
 	walk_pass(k);
 	unit_end(k->w, k->s, e, (char)status);
 }
