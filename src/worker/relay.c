@@ -15,6 +15,7 @@
 #include "worker/hold.h"
 #include "worker/loss.h"
 #include "worker/notify.h"
+#include "worker/pass.h"
 #include "worker/prepared.h"
 #include "worker/queries.h"
 #include "worker/reported.h"
