@@ -1,7 +1,30 @@
 #include "main/syslog_out.h"
 
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/text.h"
+
+#define SOCKET_PATH "/dev/log"
+#define ENTRY_MAX \
+	2048u /* bytes: twice LOG_LINE_MAX of base/log.h, for a line and what is ahead of it */
+
+static struct {
+	pthread_mutex_t lock; /* nobody waits under it */
+	int fd;               /* -1: not connected */
+	bool is_stream;       /* entries end with a NUL */
+	int facility;
+	char ident[64];
+	unsigned long n_lost; /* lines, since the last that was taken */
+} out = {.lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1};
 
 static const struct {
 	const char *name;
@@ -19,14 +42,91 @@ static int facility_of(const char *name)
 	return LOG_DAEMON;
 }
 
+static int connect_as(int type)
+{
+	static const struct sockaddr_un to = {.sun_family = AF_UNIX, .sun_path = SOCKET_PATH};
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), saved;
+
+	if (fd >= 0 && connect(fd, (const struct sockaddr *)&to, sizeof to) != 0) {
+		saved = errno;
+		close(fd);
+		errno = saved;
+		fd = -1;
+	}
+	return fd;
+}
+
+static bool reach(void)
+{
+	if (out.fd >= 0)
+		return true;
+	out.is_stream = false;
+	out.fd = connect_as(SOCK_DGRAM);
+	if (out.fd < 0 && errno == EPROTOTYPE) {
+		out.is_stream = true;
+		out.fd = connect_as(SOCK_STREAM);
+	}
+	return out.fd >= 0;
+}
+
+static void leave(void)
+{
+	if (out.fd >= 0)
+		close(out.fd);
+	out.fd = -1;
+}
+
+/* One that has been started anew has another socket: it is looked for once. */
+static bool put_entry(const char *entry, size_t len)
+{
+	for (int tries = 0; tries < 2; tries++) {
+		ssize_t put;
+
+		if (!reach())
+			return false;
+		put = send(out.fd, entry, len + out.is_stream, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (put == (ssize_t)(len + out.is_stream))
+			return true;
+		if (put < 0 && (errno == EAGAIN || errno == ENOBUFS || errno == EMSGSIZE))
+			return false;
+		leave(); /* a stream that took a part cannot be told where the next line begins */
+	}
+	return false;
+}
+
+/* RFC 3164, section 4.1, as syslog(3) writes it. */
+static bool put(int priority, const char *text, const char *kv)
+{
+	char when[32], entry[ENTRY_MAX];
+	time_t now = time(NULL);
+	struct tm tm;
+	int n;
+
+	localtime_r(&now, &tm);
+	strftime(when, sizeof when, "%b %e %H:%M:%S", &tm);
+	n = snprintf(entry, sizeof entry, "<%d>%s %s[%ld]: %s%s%s", out.facility | priority, when,
+		out.ident, (long)getpid(), text, *kv != '\0' ? " " : "", kv);
+	return n > 0 && put_entry(entry, (size_t)n < sizeof entry ? (size_t)n : sizeof entry - 1);
+}
+
 void syslog_out_open(const char *ident, const char *facility)
 {
-	openlog(ident, LOG_PID, facility_of(facility));
+	pthread_mutex_lock(&out.lock);
+	text_copy(out.ident, sizeof out.ident, ident);
+	out.facility = facility_of(facility);
+	pthread_mutex_unlock(&out.lock);
 }
 
 void syslog_out_put(int level, const char *text, const char *kv)
 {
 	static const int priorities[] = {LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG};
+	char lost[32];
 
-	syslog(priorities[level], "%s%s%s", text, *kv != '\0' ? " " : "", kv);
+	pthread_mutex_lock(&out.lock);
+	snprintf(lost, sizeof lost, "lines=%lu", out.n_lost);
+	if (out.n_lost != 0 && put(LOG_WARNING, "syslog took no lines, which are lost to it", lost))
+		out.n_lost = 0;
+	if (out.n_lost != 0 || !put(priorities[level], text, kv))
+		out.n_lost++;
+	pthread_mutex_unlock(&out.lock);
 }

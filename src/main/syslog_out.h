@@ -1,14 +1,19 @@
 /*
- * syslog_out - log lines to syslog(3). A module of its own because <syslog.h> takes the names of
- * our log levels.
+ * syslog_out - log lines to the socket of syslog. A module of its own because <syslog.h> takes the
+ * names of our log levels; not syslog(3), which waits, with whoever calls it, for a daemon that
+ * does not read. Owns: the socket. Threads: any.
  */
 #ifndef PGWEIR_MAIN_SYSLOG_OUT_H
 #define PGWEIR_MAIN_SYSLOG_OUT_H
 
-/* ident is borrowed for as long as syslog is used; an unknown facility is "daemon". */
+/* Lines go under this name (63 bytes of it) and facility from now on; an unknown one is "daemon".
+ */
 void syslog_out_open(const char *ident, const char *facility);
 
-/* level: enum log_level of base/log.h. Any thread. */
+/*
+ * level: enum log_level of base/log.h; kv: "" or pairs. Never waits: a line that syslog does not
+ * take, or that there is no syslog for, is lost; how many were is a line ahead of the next.
+ */
 void syslog_out_put(int level, const char *text, const char *kv);
 
 #endif

@@ -231,24 +231,90 @@ def may_mount():
         own_dev("/nowhere", 0, 0, "true"), capture_output=True, check=False).returncode == 0
 
 
-@pytest.mark.skipif(not may_mount(), reason="only root with a mount namespace can have its own /dev/log")
-def test_syslog_gets_every_line_under_its_name_and_facility(site, monkeypatch):
-    path = f"{site.new_folder()}/log"
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    listening.bind(path)
-    os.chmod(path, 0o666)
-    os.chmod(os.path.dirname(path), 0o755)
-    user = proc.service_user()
-    monkeypatch.setattr(proc, "as_user", lambda: {})
-    monkeypatch.setitem(pooler.SANITIZER_ENV, "ASAN_OPTIONS", "exitcode=99:detect_leaks=0")
+class Syslog:
+    """A socket that the daemons of a site have as /dev/log."""
 
-    def received():
+    def __init__(self, site, monkeypatch):
+        self.path = f"{site.new_folder()}/log"
+        self.user = proc.service_user()
+        self.begin()
+        os.chmod(os.path.dirname(self.path), 0o755)
+        monkeypatch.setattr(proc, "as_user", lambda: {})
+        monkeypatch.setitem(pooler.SANITIZER_ENV, "ASAN_OPTIONS", "exitcode=99:detect_leaks=0")
+
+    def begin(self, kind=socket.SOCK_DGRAM):
+        self.socket = socket.socket(socket.AF_UNIX, kind)
+        self.socket.bind(self.path)
+        os.chmod(self.path, 0o666)
+
+    def end(self):
+        self.socket.close()
+        os.unlink(self.path)
+
+    def serve(self, p):
+        p.before = own_dev(self.path, self.user.pw_uid, self.user.pw_gid)
+        return p
+
+    def received(self):
         lines = []
         while True:
             try:
-                lines.append(listening.recv(65536, socket.MSG_DONTWAIT).decode())
+                lines.append(self.socket.recv(65536, socket.MSG_DONTWAIT).decode())
             except BlockingIOError:
                 return lines
+
+
+needs_own_dev = pytest.mark.skipif(
+    not may_mount(), reason="only root with a mount namespace can have its own /dev/log")
+
+
+@pytest.fixture(name="syslog")
+def fixture_syslog(site, monkeypatch):
+    syslog = Syslog(site, monkeypatch)
+    yield syslog
+    syslog.end()
+
+
+@needs_own_dev
+def test_syslog_that_is_not_read_holds_nobody_up(site, syslog):
+    with syslog.serve(site.pgweir(settings={"syslog": 1})) as p:
+        for _ in range(30):  # a socket takes ten lines or so that nobody reads
+            p.raw().close()
+        assert p.show("VERSION")
+        n_logged = len(p.log_text().splitlines())
+        taken = syslog.received()
+        p.raw().close()
+        lost = []
+        proc.wait_until("the lines that are lost", lambda: lost.extend(
+            int(m[1]) for line in syslog.received()
+            if (m := re.search(r"<28>.*syslog took no lines, which are lost to it lines=(\d+)$", line))) or lost)
+        assert len(lost) == 1 and len(taken) + lost[0] >= n_logged > len(taken)
+
+
+@needs_own_dev
+@pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM])
+def test_syslog_that_is_begun_anew_is_found(site, syslog, kind):
+    with syslog.serve(site.pgweir(settings={"syslog": 1})) as p:
+        syslog.end()
+        p.raw().close()  # lost: there is none
+        p.wait_log("client closed")
+        syslog.begin(kind)
+        if kind == socket.SOCK_STREAM:
+            syslog.socket.listen()
+        p.raw().close()
+        if kind == socket.SOCK_STREAM:
+            listening, (syslog.socket, _) = syslog.socket, syslog.socket.accept()
+            listening.close()
+        lines = []
+        proc.wait_until("a line", lambda: lines.extend(syslog.received()) or any(
+            "client closed" in line for line in lines))
+        assert "syslog took no lines" in lines[0]
+        assert kind != socket.SOCK_STREAM or lines[-1].endswith("\0")
+
+
+@needs_own_dev
+def test_syslog_gets_every_line_under_its_name_and_facility(site, syslog):
+    received = syslog.received
 
     def told(p, ident, facility, levels):
         """levels: a piece of each line that is waited for, and its level; the last one comes last."""
@@ -266,7 +332,7 @@ def test_syslog_gets_every_line_under_its_name_and_facility(site, monkeypatch):
     p = site.pgweir(settings={
         "syslog": 1, "syslog_ident": "weir-of-test", "syslog_facility": "local3",
         "max_lag": 0.05})
-    p.before = own_dev(path, user.pw_uid, user.pw_gid)
+    syslog.serve(p)
     warning, info, local3, local5 = 4, 6, 19, 21
     with p:
         told(p, "weir-of-test", local3, {
@@ -284,7 +350,6 @@ def test_syslog_gets_every_line_under_its_name_and_facility(site, monkeypatch):
         p.raw().close()
         p.wait_log("client logged in")
         assert received() == []
-    listening.close()
 
 
 # --- user ---------------------------------------------------------------------------------------
