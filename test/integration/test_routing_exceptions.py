@@ -234,7 +234,7 @@ def held_up(own_site, where):
     locker = psycopg2.connect(
         host=cluster.socket_dir, port=cluster.primary.port, user="postgres", dbname="app")
     with own_site.pgweir_routed("consistency=eventual max_lag=1h primary_reads=never "
-                                "transaction_reads=replica") as p:
+                                "transaction_reads=replica", settings={"workers": 1}) as p:
         wait_routing(p, where)
         p.wait_log("catalog loaded")
         hold_replay(cluster, locker)
@@ -257,6 +257,7 @@ def in_each_block(pooler, where, timeout):
     it alone has that timeout, which what comes before may take longer than on a busy machine."""
     for sqls in BLOCKS.values():
         with pooler.raw() as c:
+            c.query("SET statement_timeout = 0").check()  # its worker knows the primary's defaults
             wait_replica_read(c, where)
             for sql in sqls:
                 c.query(sql).check()
