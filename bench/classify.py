@@ -4,8 +4,8 @@
 A count is the same on every run and every machine with the same compiler: it says what a change
 costs where a clock would not. Each statement is judged a thousand times, with another number in
 it each time, against the catalog of the routing tests. --write puts the table in
-docs/benchmarks.md. Exits with 1 if a statement of 200 bytes costs 3,000 instructions, but for those in
-which many words turn what is done, and those that are walked.
+docs/benchmarks.md. Exits with 1 if a statement of 200 bytes, or fewer, costs 3,000 instructions, but for
+those whose names begin with an UNBOUND word: their tokens are looked at, of some of them more than once.
 """
 import argparse
 import os
@@ -18,7 +18,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CATALOG = f"{TOP}/test/routing/catalog.tsv"
 TIMES = 1000
 BOUND = (200, 3000)  # bytes, instructions
-UNBOUND = ("walked", "many turns")  # how the names of those begin that the bound is not for
+UNBOUND = ("walked",)  # how the names of those begin that the bound is not for
 STATEMENTS = {
     "pgbench's select": "SELECT abalance FROM pgbench_accounts WHERE aid = #",
     "pgbench's update": "UPDATE pgbench_accounts SET abalance = abalance + 4711 WHERE aid = #",
@@ -52,10 +52,43 @@ STATEMENTS = {
     "a dangerous name": "SELECT nextval('orders_id_seq'), us.id, us.name, us.email, o.total "
                         "FROM users us JOIN orders o ON o.user_id = us.id WHERE o.status = "
                         "'shipped' AND us.id = # ORDER BY o.created_at DESC LIMIT 5",
-    "walked: EXPLAIN": "EXPLAIN SELECT us.id, us.name, us.email, o.total FROM users us JOIN orders o "
-                       "ON o.user_id = us.id WHERE o.status = 'shipped' AND o.created_at > "
-                       "'2024-01-01' AND us.id = # ORDER BY o.created_at DESC",
-    "walked: BEGIN": "BEGIN",
+    "nextval in INSERT": "INSERT INTO orders (id, user_id, total, status, created_at, updated_at, note) VALUES "
+                         "(nextval('orders_id_seq'), #, 4711, 'open', '2024-01-01 12:00', '2024-01-01 "
+                         "12:00', 'to be paid at once') RETURNING id",
+    "walked: a view in a list": "SELECT us.id, us.name, us.email, o.total FROM orders o, v_seq v, users us WHERE "
+                        "o.user_id = us.id AND o.status = 'shipped' AND o.created_at > '2024-01-01' "
+                        "AND us.id = # ORDER BY o.created_at DESC LIMIT 5",
+    "SELECT INTO": "SELECT us.id, us.name, us.email, o.total INTO TEMP recent FROM users us JOIN orders o "
+                   "ON o.user_id = us.id WHERE o.status = 'shipped' AND o.created_at > '2024-01-01' AND "
+                   "us.id = # ORDER BY o.created_at",
+    "EXPLAIN": "EXPLAIN SELECT us.id, us.name, us.email, o.total FROM users us JOIN orders o "
+               "ON o.user_id = us.id WHERE o.status = 'shipped' AND o.created_at > "
+               "'2024-01-01' AND us.id = # ORDER BY o.created_at DESC",
+    "EXPLAIN (…)": "EXPLAIN (ANALYZE, BUFFERS) SELECT us.id, us.name, us.email, o.total FROM users us "
+                   "JOIN orders o ON o.user_id = us.id WHERE o.status = 'shipped' AND "
+                   "o.created_at > '2024-01-01' AND us.id = # LIMIT 5",
+    "VALUES": "VALUES (#, 'shipped', '2024-01-01 12:00', 4711, 'to be paid at once', NULL), (#, 'shipped', "
+              "'2024-01-01 12:00', 4711, 'to be paid at once', NULL), (#, 'open', '2024-01-01', 1, 'x', NULL)",
+    "SHOW": "SHOW transaction_isolation",
+    "SET": "SET statement_timeout = '#ms'",
+    "walked: COPY (…) TO": "COPY (SELECT us.id, us.name, us.email, o.total FROM users us JOIN orders o ON o.user_id = "
+                   "us.id WHERE o.status = 'shipped' AND o.created_at > '2024-01-01' AND us.id = #) TO "
+                   "STDOUT WITH (FORMAT csv, HEADER)",
+    "COPY … FROM": "COPY pgbench_history (tid, bid, aid, delta, mtime) FROM STDIN WITH (FORMAT csv)",
+    "BEGIN … COMMIT": "BEGIN; UPDATE accounts SET balance = balance - 4711, changed = 'now' WHERE id = #; "
+                      "UPDATE accounts SET balance = balance + 4711, changed = 'now' WHERE id = #; "
+                      "SELECT balance FROM accounts WHERE id = #; COMMIT",
+    "DECLARE": "DECLARE c NO SCROLL CURSOR FOR SELECT us.id, us.name, us.email, o.total FROM users us JOIN "
+               "orders o ON o.user_id = us.id WHERE o.status = 'shipped' AND o.created_at > '2024-01-01' "
+               "AND us.id = # ORDER BY o.created_at",
+    "walked: CREATE TABLE": "CREATE TABLE IF NOT EXISTS orders_# (id bigint NOT NULL PRIMARY KEY, user_id bigint NOT "
+                    "NULL, total numeric(10, 2) NOT NULL DEFAULT 0, status text NOT NULL DEFAULT 'open', "
+                    "created_at timestamptz)",
+    "walked: ALTER TABLE": "ALTER TABLE orders_# ADD COLUMN delivered_at timestamptz, ADD COLUMN delivered_to text, "
+                   "ALTER COLUMN status SET DEFAULT 'open', DROP COLUMN IF EXISTS note, ADD CONSTRAINT "
+                   "total_is_positive CHECK (total > 0)",
+    "CALL": "CALL transfer(#, 4711, 12, 'shipped', '2024-01-01 12:00', 'to be paid at once')",
+    "BEGIN": "BEGIN",
 }
 
 
@@ -115,7 +148,8 @@ def main():
     if args.write:
         write(text)
     over = [name for name, (length, _, instructions) in rows.items()
-            if instructions * BOUND[0] > BOUND[1] * length and not name.startswith(UNBOUND)]
+            if instructions * BOUND[0] > BOUND[1] * max(length, BOUND[0])
+            and not name.startswith(UNBOUND)]
     for name in over:
         print(f"over {BOUND[1]:,} instructions for {BOUND[0]} bytes: {name}")
     return 1 if over else 0

@@ -78,8 +78,6 @@ static void judge_statement(struct scan *s)
 {
 	statement *f = s->t.kind == TOKEN_WORD ? statements[s->t.word] : NULL;
 
-	if ((s->v->flags & SQLV_ENDS_TXN) != 0)
-		scan_flag(s, SQLV_MORE_AFTER);
 	s->stmt = s->v->n_stmts;
 	if (s->v->n_stmts < UINT16_MAX)
 		s->v->n_stmts++;
@@ -116,9 +114,13 @@ static void judge_text(struct scan *s)
 {
 	scan_next(s);
 	while (s->t.kind != TOKEN_END) {
-		if (s->t.c == ';')
+		if (s->t.c == ';') {
 			scan_next(s);
-		else
+			continue;
+		}
+		if ((s->v->flags & SQLV_ENDS_TXN) != 0)
+			scan_flag(s, SQLV_MORE_AFTER);
+		if (!(s->together && s->prev.c == ';' && plain_statements(s)))
 			judge_statement(s);
 	}
 	if (s->txn_open)
@@ -131,26 +133,29 @@ static void judge_text(struct scan *s)
 		scan_flag(s, SQLV_REPLICA);
 }
 
-static void judge_bytes(struct scan *s, const char *sql, size_t len, uint32_t opts)
-{
-	enum text_bytes bytes = lexer_inspect(sql, len, (opts & SQL_ENC_UTF8) != 0);
-
-	if (bytes == TEXT_BAD) { /* the server refuses it before it reads it */
-		scan_object(s, CAUSE_ENCODING);
-		scan_class(s, SQL_UNKNOWN);
-		return;
-	}
-	s->ascii = bytes == TEXT_ASCII;
-	lexer_init(&s->lx, sql, len, opts);
-	judge_text(s);
-}
-
 static void start(struct scan *s)
 {
 	/* The effects beyond n_effects stay as they are. */
 	memset(s->v, 0, offsetof(struct sql_verdict, effects));
 	if (s->objections != NULL)
 		s->objections->n = 0;
+}
+
+/* `judged` bytes of it are whole statements, of which the verdict tells already. */
+static void judge_bytes(struct scan *s, const char *sql, size_t len, uint32_t opts, size_t judged)
+{
+	enum text_bytes bytes = lexer_inspect(sql, len, (opts & SQL_ENC_UTF8) != 0);
+
+	if (bytes == TEXT_BAD) { /* the server refuses it before it reads it */
+		start(s);
+		scan_object(s, CAUSE_ENCODING);
+		scan_class(s, SQL_UNKNOWN);
+		return;
+	}
+	s->ascii = bytes == TEXT_ASCII;
+	lexer_init(&s->lx, sql, len, opts);
+	s->lx.p += judged;
+	judge_text(s);
 }
 
 /*
@@ -164,12 +169,12 @@ static COLD void judge_masked(struct scan *s, const char *sql, size_t len)
 
 	s->opts &= SQL_STD_STRINGS;
 	if (lexer_inspect(sql, len, false) == TEXT_ASCII) {
-		judge_bytes(s, sql, len, s->opts);
+		judge_bytes(s, sql, len, s->opts, 0);
 		return;
 	}
 	if (len <= ENCODING_TEXT_MAX && encoding_mask(masked, sql, len, opts)) {
 		s->text = masked;
-		judge_bytes(s, masked, len, s->opts);
+		judge_bytes(s, masked, len, s->opts, 0);
 		s->text = sql;
 		if (s->v->n_effects == 0)
 			return;
@@ -186,7 +191,7 @@ static void walk(struct scan *s, const char *sql, size_t len, uint32_t opts)
 	else if ((opts & SQL_ENC_UNSAFE) != 0)
 		judge_masked(s, sql, len);
 	else
-		judge_bytes(s, sql, len, opts);
+		judge_bytes(s, sql, len, opts, 0);
 }
 
 /* Not a part of sql_classify: it would save registers for it at every call. */
@@ -209,9 +214,27 @@ void sql_classify_objections(const char *sql, size_t len, uint32_t opts, const s
 	walk(&s, sql, len, opts);
 }
 
+/* The text from `judged` on, where a statement begins that is not plain, but may have a plain rest.
+ */
+static __attribute__((noinline)) void classify_rest(const char *sql, size_t len, uint32_t opts,
+	const struct catalog *cat, struct sql_verdict *out, size_t judged)
+{
+	struct scan s;
+
+	scan_init(&s, sql, opts, cat, out);
+	s.plain = s.together = true;
+	judge_bytes(&s, sql, len, opts, judged);
+}
+
 void sql_classify(const char *sql, size_t len, uint32_t opts, const struct catalog *cat,
 	struct sql_verdict *out)
 {
-	if (!plain_judge(sql, len, opts, cat, out))
+	size_t judged;
+
+	if (plain_judge(sql, len, opts, cat, out, &judged))
+		return;
+	if (judged != PLAIN_NOTHING)
+		classify_rest(sql, len, opts, cat, out, judged);
+	else
 		sql_classify_walking(sql, len, opts, cat, out);
 }

@@ -2,8 +2,8 @@
  * classify - may this text run on a replica, and what does it do to the session?
  * Default is the primary: SQLV_REPLICA needs a positive proof over every token of the text.
  * Owns:    nothing. Touches: nothing else; no allocation, one pass, no recursion.
- * Bounds:  texts up to SQL_LEN_MAX; 9 to 16 instructions a byte of a plain statement (plain.h), 35
- *          of another.
+ * Bounds:  texts up to SQL_LEN_MAX; 9 to 16 instructions a byte of a plain statement (plain.h), up
+ *          to 25 of one with a plain rest, 35 of another.
  * What no text shows (function bodies, dishonest volatility labels) is not seen here: the
  * operator's lists and the replay of refused statements are for that.
  */

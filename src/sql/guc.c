@@ -7,7 +7,7 @@
 static bool is_in(const char *name, const char *const *list)
 {
 	for (; *list != NULL; list++)
-		if (strcmp(name, *list) == 0)
+		if (name[0] == **list && strcmp(name, *list) == 0)
 			return true;
 	return false;
 }

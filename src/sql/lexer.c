@@ -52,7 +52,7 @@ static const uint8_t classes[256] = {
 #define SAME_4(c)  [c] = c, [(c) + 1] = (c) + 1, [(c) + 2] = (c) + 2, [(c) + 3] = (c) + 3
 #define SAME_16(c) SAME_4(c), SAME_4((c) + 4), SAME_4((c) + 8), SAME_4((c) + 12)
 #define FOLD(c)    [c] = (c) + 32, [(c) + 32] = (c) + 32
-static const uint8_t folded[256] = {
+const uint8_t lexer_folded[256] = {
 	FOLD('A'), FOLD('B'), FOLD('C'), FOLD('D'), FOLD('E'), FOLD('F'), FOLD('G'), FOLD('H'),
 	FOLD('I'), FOLD('J'), FOLD('K'), FOLD('L'), FOLD('M'), FOLD('N'), FOLD('O'), FOLD('P'),
 	FOLD('Q'), FOLD('R'), FOLD('S'), FOLD('T'), FOLD('U'), FOLD('V'), FOLD('W'), FOLD('X'),
@@ -70,7 +70,7 @@ static const uint8_t folded[256] = {
 
 bool lexer_goes_on(uint8_t c)
 {
-	return folded[c] != 0;
+	return lexer_folded[c] != 0;
 }
 
 void lexer_init(struct lexer *lx, const char *text, size_t len, uint32_t opts)
@@ -149,11 +149,11 @@ static inline void lex_word(struct lexer *lx, struct token *t)
 {
 	const uint8_t *p = lx->p;
 	uint64_t h = WORD_HASH_SEED;
-	uint64_t c = folded[*p];
+	uint64_t c = lexer_folded[*p];
 
 	do {
 		h = word_hash_step(h, c);
-		c = folded[*++p];
+		c = lexer_folded[*++p];
 	} while (c != 0);
 	*t = (struct token){.kind = TOKEN_WORD,
 		.word = (uint16_t)word_find(h),
@@ -327,7 +327,7 @@ static void lex_dollar(struct lexer *lx, struct token *t)
 		token_to(lx, t, TOKEN_PARAM, p);
 		return;
 	}
-	while (folded[*p] != 0 && *p != '$')
+	while (lexer_folded[*p] != 0 && *p != '$')
 		p++;
 	if (*p != '$') {
 		token_char(lx, t, TOKEN_OTHER);
@@ -483,8 +483,7 @@ void lexer_next(struct lexer *lx, struct token *t)
 		lex_any(lx, t);
 }
 
-/* Length of the UTF-8 sequence at p, of which `left` bytes are there; 0 if it is not valid. */
-static inline size_t utf8_sequence(const uint8_t *p, size_t left)
+size_t lexer_utf8_len(const uint8_t *p, size_t left)
 {
 	uint8_t low = 0x80, high = 0xbf; /* bounds of the second byte */
 	size_t n;
@@ -524,20 +523,36 @@ static inline size_t ascii_prefix(const uint8_t *p)
 	return found == 0 ? sizeof eight : (size_t)__builtin_ctzll(found) / 8;
 }
 
+/* Behind as many times 32 bytes from `p` on as have no NUL and no byte >= 0x80 among them. */
+static inline const uint8_t *skip_ascii(const uint8_t *p, const uint8_t *end)
+{
+	const uint64_t ones = 0x0101010101010101u;
+	uint64_t w[4];
+
+	for (; end - p >= (ptrdiff_t)sizeof w; p += sizeof w) {
+		memcpy(w, p, sizeof w);
+		if (((w[0] | (w[0] - ones) | w[1] | (w[1] - ones) | w[2] | (w[2] - ones) | w[3] |
+			     (w[3] - ones)) &
+			    0x8080808080808080u) != 0)
+			break;
+	}
+	return p;
+}
+
 enum text_bytes lexer_inspect(const char *text, size_t len, bool utf8)
 {
 	const uint8_t *p = (const uint8_t *)text, *end = p + len;
 	enum text_bytes result = TEXT_ASCII;
 	size_t n;
 
-	for (; p < end; p += n) {
+	for (p = skip_ascii(p, end); p < end; p += n) {
 		n = end - p >= 8 ? ascii_prefix(p) : (uint8_t)(*p - 1u) < 0x7f;
 		if (n != 0)
 			continue;
 		if (*p == 0)
 			return TEXT_BAD;
 		result = TEXT_HIGH;
-		n = utf8 ? utf8_sequence(p, (size_t)(end - p)) : 1;
+		n = utf8 ? lexer_utf8_len(p, (size_t)(end - p)) : 1;
 		if (n == 0)
 			return TEXT_BAD;
 	}

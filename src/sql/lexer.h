@@ -103,6 +103,9 @@ void lexer_next(struct lexer *lx, struct token *t);
  */
 const uint8_t *lexer_comment_end(const uint8_t *p, const uint8_t *end);
 
+/* Bytes that may continue an identifier, folded as the server folds them; 0: may not. */
+extern const uint8_t lexer_folded[256];
+
 /* May the byte continue an identifier? */
 bool lexer_goes_on(uint8_t c);
 
@@ -114,6 +117,12 @@ enum text_bytes {
 
 /* Inspect all bytes; UTF-8 as PostgreSQL checks it (no surrogates, up to U+10FFFF). */
 enum text_bytes lexer_inspect(const char *text, size_t len, bool utf8);
+
+/*
+ * Length of the UTF-8 sequence at p, a byte >= 0x80, of which `left` bytes are there; 0: it is not
+ * valid.
+ */
+size_t lexer_utf8_len(const uint8_t *p, size_t left);
 
 /* Is the token a string literal of any kind (bit strings are none)? */
 static inline bool token_is_string(const struct token *t)

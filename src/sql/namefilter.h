@@ -52,13 +52,13 @@ static inline uint64_t namefilter_key_of(const char *name, size_t len)
 }
 
 /*
- * The name's length. Under one that is cut come longer ones, too, and they are looked for by what
- * is left of their length.
+ * The name's length. Under one that may have been cut (between characters, of up to four bytes)
+ * come longer ones, too, and they are looked for by what is left of their length.
  */
 static inline void namefilter_add_length(struct namefilter *f, const char *name, size_t len)
 {
 	f->lengths[NAMEFILTER_FIRST(name[0])] |=
-		len < NAMEFILTER_LEN_MAX ? (uint64_t)1 << len : UINT64_MAX;
+		len < NAMEFILTER_LEN_MAX - 3 ? (uint64_t)1 << len : UINT64_MAX;
 }
 
 static inline void namefilter_add_key(struct namefilter *f, uint64_t key)
@@ -76,7 +76,7 @@ static inline bool namefilter_may_have(
 {
 	uint64_t place;
 
-	if (__builtin_expect((f->lengths[first] >> (len & 63) & 1) == 0, 1))
+	if (__builtin_expect((f->lengths[first] & (uint64_t)1 << (len & 63)) == 0, 1))
 		return false;
 	if (len > NAMEFILTER_LEN_MAX)
 		return true;

@@ -8,44 +8,68 @@ _Static_assert(SQL_NAME_MAX == NAMEFILTER_LEN_MAX, "names are cut at the same le
 
 /* clang-format off */
 #define LETTER(c) [c] = NAMEFILTER_FIRST(c), [(c) | 0x20] = NAMEFILTER_FIRST(c)
-const uint8_t plain_classes[256] = {
-	[0] = P_NUL, [1 ... 8] = P_ODD, [14 ... 31] = P_ODD, [0x7f] = P_ODD,
-	[9 ... 13] = P_SKIP, [' '] = P_SKIP,
-	LETTER('A'), LETTER('B'), LETTER('C'), LETTER('D'), LETTER('E'), LETTER('F'), LETTER('G'),
-	LETTER('H'), LETTER('I'), LETTER('J'), LETTER('K'), LETTER('L'), LETTER('M'), LETTER('N'),
-	LETTER('O'), LETTER('P'), LETTER('Q'), LETTER('R'), LETTER('S'), LETTER('T'), LETTER('U'),
-	LETTER('V'), LETTER('W'), LETTER('X'), LETTER('Y'), LETTER('Z'),
-	['_'] = NAMEFILTER_FIRST('_'),
-	['0' ... '9'] = P_DIGIT, ['$'] = P_DOLLAR,
-	['('] = P_OPEN, [')'] = P_CLOSE, ['\''] = P_QUOTE, ['"'] = P_DQUOTE,
-	['-'] = P_COMMENT, ['/'] = P_COMMENT, [';'] = P_SEMICOLON,
-	[','] = P_SKIP, ['.'] = P_SKIP, [':'] = P_SKIP, ['['] = P_SKIP, [']'] = P_SKIP,
-	['~'] = P_SKIP, ['!'] = P_SKIP, ['@'] = P_SKIP, ['#'] = P_SKIP, ['^'] = P_SKIP,
-	['&'] = P_SKIP, ['|'] = P_SKIP, ['`'] = P_SKIP, ['?'] = P_SKIP, ['+'] = P_SKIP,
-	['*'] = P_SKIP, ['%'] = P_SKIP, ['<'] = P_SKIP, ['>'] = P_SKIP, ['='] = P_SKIP,
-	['\\'] = P_BACKSLASH, ['{'] = P_ODD, ['}'] = P_ODD,
-	[0x80 ... 0xff] = P_HIGH,
-};
+#define ASCII_CLASSES \
+	[0] = P_NUL, [1 ... 8] = P_ODD, [14 ... 31] = P_ODD, [0x7f] = P_ODD, \
+	[9 ... 13] = P_SKIP, [' '] = P_SKIP, \
+	LETTER('A'), LETTER('B'), LETTER('C'), LETTER('D'), LETTER('E'), LETTER('F'), LETTER('G'), \
+	LETTER('H'), LETTER('I'), LETTER('J'), LETTER('K'), LETTER('L'), LETTER('M'), LETTER('N'), \
+	LETTER('O'), LETTER('P'), LETTER('Q'), LETTER('R'), LETTER('S'), LETTER('T'), LETTER('U'), \
+	LETTER('V'), LETTER('W'), LETTER('X'), LETTER('Y'), LETTER('Z'), \
+	['_'] = NAMEFILTER_FIRST('_'), \
+	['0' ... '9'] = P_DIGIT, ['$'] = P_DOLLAR, \
+	['('] = P_OPEN, [')'] = P_CLOSE, ['\''] = P_QUOTE, ['"'] = P_DQUOTE, \
+	['-'] = P_COMMENT, ['/'] = P_COMMENT, [';'] = P_SEMICOLON, \
+	[','] = P_SKIP, ['.'] = P_SKIP, [':'] = P_SKIP, ['['] = P_SKIP, [']'] = P_SKIP, \
+	['~'] = P_SKIP, ['!'] = P_SKIP, ['@'] = P_SKIP, ['#'] = P_SKIP, ['^'] = P_SKIP, \
+	['&'] = P_SKIP, ['|'] = P_SKIP, ['`'] = P_SKIP, ['?'] = P_SKIP, ['+'] = P_SKIP, \
+	['*'] = P_SKIP, ['%'] = P_SKIP, ['<'] = P_SKIP, ['>'] = P_SKIP, ['='] = P_SKIP, \
+	['\\'] = P_BACKSLASH, ['{'] = P_ODD, ['}'] = P_ODD
+const uint8_t plain_classes[256] = {ASCII_CLASSES, [0x80 ... 0xff] = P_HIGH};
+
+/* Where bytes >= 0x80 are known to be parts of words. */
+#define FIRST_4(c) \
+	[c] = NAMEFILTER_FIRST(c), [(c) + 1] = NAMEFILTER_FIRST((c) + 1), \
+	[(c) + 2] = NAMEFILTER_FIRST((c) + 2), [(c) + 3] = NAMEFILTER_FIRST((c) + 3)
+#define FIRST_32(c) \
+	FIRST_4(c), FIRST_4((c) + 4), FIRST_4((c) + 8), FIRST_4((c) + 12), \
+	FIRST_4((c) + 16), FIRST_4((c) + 20), FIRST_4((c) + 24), FIRST_4((c) + 28)
+static const uint8_t wide_classes[256] = {
+	ASCII_CLASSES, FIRST_32(0x80), FIRST_32(0xa0), FIRST_32(0xc0), FIRST_32(0xe0)};
 /* clang-format on */
 
 /* From here on a NULL says: not plain. */
 
-/* Behind all from `p` on that means nothing: such bytes, and words that the filter does not have.
+/*
+ * Behind all from `p` on that means nothing: such bytes, and words that the filter does not have.
  */
+static inline const uint8_t *skip(
+	const uint8_t *classes, const struct namefilter *filter, const uint8_t *p)
+{
+	const uint8_t *word;
+	uint8_t class;
+
+	for (;;) {
+		while ((class = classes[*p]) == P_SKIP)
+			p++;
+		if (class > P_LETTER_MAX)
+			return p;
+		word = p;
+		p = plain_run_end(classes, word + 1);
+		if (namefilter_may_have(filter, class, p, (size_t)(p - word)))
+			return word;
+	}
+}
+
 static __attribute__((noinline)) const uint8_t *skip_unknown(
 	const struct namefilter *filter, const uint8_t *p)
 {
-	const uint8_t *end;
+	return skip(plain_classes, filter, p);
+}
 
-	for (;; p = end) {
-		while (plain_classes[*p] == P_SKIP)
-			p++;
-		if (!IS_LETTER(*p))
-			return p;
-		end = plain_word_end(p + 1);
-		if (namefilter_may_have(filter, plain_classes[*p], end, (size_t)(end - p)))
-			return p;
-	}
+static __attribute__((noinline)) const uint8_t *skip_unknown_wide(
+	const struct namefilter *filter, const uint8_t *p)
+{
+	return skip(wide_classes, filter, p);
 }
 
 /* The bytes >= 0x80 from `p` on, and no NUL: checked once, for all that follow. */
@@ -55,6 +79,16 @@ static bool is_valid_from(struct plain *pl, const uint8_t *p)
 		pl->high_valid = lexer_inspect((const char *)p, (size_t)(pl->end - p),
 					 (pl->opts & SQL_ENC_UTF8) != 0) != TEXT_BAD;
 	return pl->high_valid;
+}
+
+/* The length of the character at `p`, a byte >= 0x80, or of what of it is known to be valid; 0:
+ * not.
+ */
+static inline size_t high_len(const struct plain *pl, const uint8_t *p)
+{
+	if (pl->high_valid || (pl->opts & SQL_ENC_UTF8) == 0)
+		return 1;
+	return lexer_utf8_len(p, (size_t)(pl->end - p));
 }
 
 /* Can names with bytes >= 0x80 be compared with the catalog's? */
@@ -70,10 +104,10 @@ static COLD const uint8_t *take_wide(struct plain *pl, const uint8_t *p)
 
 	while (GOES_ON(p[-1])) /* no statement begins with one */
 		p--;
-	while (GOES_ON(*end))
-		end++;
+	end = plain_wide_end(end);
 	if (end - p > SQL_NAME_MAX || !compares_high(pl) || !is_valid_from(pl, p))
 		return NULL;
+	pl->skip = skip_unknown_wide; /* the next one is found like any other */
 	if (!namefilter_may_have(&pl->cat->filter, NAMEFILTER_FIRST(*p), end, (size_t)(end - p)))
 		return end;
 	return plain_name(pl, p, end, plain_hash(p, end)) ? end : NULL;
@@ -138,6 +172,34 @@ static const uint8_t *escapes_end(const uint8_t *p)
 	return *next != '\'' && *next != '-' ? p : NULL;
 }
 
+#define EIGHT(c) (0x0101010101010101u * (c))
+
+/* In the high bit of each byte: is it 0? Right up to the first one that is. */
+static inline uint64_t zeros_of(uint64_t eight)
+{
+	return (eight - EIGHT(1)) & ~eight;
+}
+
+/* At the first byte from `p` on that has to be looked at in a string. */
+static inline const uint8_t *skip_letters(const struct plain *pl, const uint8_t *p)
+{
+	uint64_t eight, found;
+
+	for (; pl->end - p >= (ptrdiff_t)sizeof eight; p += sizeof eight) {
+		memcpy(&eight, p, sizeof eight);
+		eight = le64toh(eight);
+		/* a byte >= 0x80, or 0, from which nothing can be taken; a quote or a backslash */
+		found = (eight | (eight - EIGHT(1)) | zeros_of(eight ^ EIGHT('\'')) |
+				zeros_of(eight ^ EIGHT('\\'))) &
+			EIGHT(0x80);
+		if (found != 0)
+			return p + __builtin_ctzll(found) / 8;
+	}
+	while (!ENDS_STRING(*p))
+		p++;
+	return p;
+}
+
 /*
  * Behind the string with its first quote at `p`, and its first byte at `start`. One with a '' in it
  * is two strings to us, as is one that goes on behind a newline; those with escapes are read again.
@@ -145,14 +207,16 @@ static const uint8_t *escapes_end(const uint8_t *p)
 static inline const uint8_t *take_string_of(
 	struct plain *pl, const uint8_t *start, const uint8_t *p, bool escapes)
 {
-	for (p++;; p++) {
-		while (!ENDS_STRING(*p) && !ENDS_STRING(*++p))
-			p++;
+	size_t n;
+
+	for (p++;; p += n) {
+		p = skip_letters(pl, p);
 		if (*p == '\\' && escapes)
 			p++;
 		else if (*p == '\'')
 			break;
-		if (*p == '\0' || (plain_classes[*p] == P_HIGH && !is_valid_from(pl, p)))
+		n = plain_classes[*p] == P_HIGH ? high_len(pl, p) : *p != '\0';
+		if (n == 0)
 			return NULL;
 	}
 	if (!escapes)
@@ -282,7 +346,9 @@ static const uint8_t *take_with(struct plain *pl, const uint8_t *p)
 	end = plain_word_end(p);
 	if (*p == '"' || end - pl->text >= TAIL_LEN)
 		return p;
-	return IS_LETTER(*p) && !GOES_ON(*end) && plain_word(pl, p, end) ? end : NULL;
+	if (!IS_LETTER(*p) || GOES_ON(*end) || *end == '\'' || *end == '&') /* x'1' is no name */
+		return NULL;
+	return plain_word(pl, p, end) ? end : NULL;
 }
 
 static const uint8_t *take_insert(const struct plain *pl, const uint8_t *p)
@@ -347,13 +413,18 @@ static COLD const uint8_t *take_odd_start(struct plain *pl, const uint8_t *p)
 /* Behind the verb of the statement that begins at `p`, or the INTO of an INSERT. */
 static inline const uint8_t *take_start(struct plain *pl, const uint8_t *p)
 {
+	const uint8_t *begin = p;
+
 	pl->start = p;
 	pl->stmt = pl->v->n_stmts;
 	if (pl->v->n_stmts < UINT16_MAX)
 		pl->v->n_stmts++;
 	p = IS_LETTER(*p) ? take_verb(pl, p) : take_odd_start(pl, p);
-	if (p == NULL)
+	if (p == NULL) {
+		pl->rest = begin;
+		pl->v->n_stmts = pl->stmt;
 		return NULL;
+	}
 	pl->body = p;
 	if (pl->verb == WORD_SELECT || pl->verb == WORD_WITH) {
 		plain_raise(pl, SQL_READ);
@@ -372,6 +443,10 @@ static COLD const uint8_t *take_semicolon(struct plain *pl, const uint8_t *p)
 {
 	if (pl->depth != 0)
 		return NULL;
+	if (pl->single) {
+		pl->end = p;
+		return p;
+	}
 	p = skip_comments(pl, p + 1);
 	if (p == NULL || p == pl->end)
 		return p;
@@ -413,8 +488,10 @@ static inline const uint8_t *take_next(struct plain *pl, const uint8_t *p)
 /* Is everything from `p` on harmless? */
 static bool judge_rest(struct plain *pl, const uint8_t *p)
 {
+	const struct namefilter *filter = &pl->cat->filter;
+
 	do {
-		p = skip_unknown(&pl->cat->filter, p);
+		p = pl->skip(filter, p);
 		if (p == pl->end)
 			return pl->depth == 0;
 		if (*p != '"')
@@ -441,32 +518,123 @@ static void finish_verdict(struct plain *pl)
 		v->flags |= SQLV_REPLICA;
 }
 
+/* Nothing is known of the text yet. One by one: to set all of it takes longer. */
+static inline void set_up(struct plain *pl, const char *text, const uint8_t *end, uint32_t opts,
+	const struct catalog *cat)
+{
+	pl->text = (const uint8_t *)text;
+	pl->end = end;
+	pl->opts = opts;
+	pl->cat = cat;
+	pl->rest = NULL;
+	pl->depth = 0;
+	pl->verb = NOT_A_WORD;
+	pl->loose = pl->opened = pl->noted = false;
+	pl->skip = skip_unknown;
+	pl->blind = catalog_is_blind(cat);
+}
+
 bool plain_judge(const char *sql, size_t len, uint32_t opts, const struct catalog *cat,
-	struct sql_verdict *out)
+	struct sql_verdict *out, size_t *judged)
 {
 	const uint8_t *opens[PLAIN_OPENS_MAX], *p;
 	struct scan scan;
 	struct plain pl;
 
 	if (cat == NULL || !catalog_is_plain(cat) || (opts & SQL_ENC_UNSAFE) != 0 ||
-		len > SQL_LEN_MAX)
+		len > SQL_LEN_MAX) {
+		*judged = PLAIN_NOTHING;
 		return false;
+	}
 	memset(out, 0, offsetof(struct sql_verdict, effects));
-	/* one by one: to set all of it takes longer */
-	pl.text = pl.since = (const uint8_t *)sql;
-	pl.end = pl.text + len;
-	pl.opts = opts;
-	pl.cat = cat;
+	set_up(&pl, sql, (const uint8_t *)sql + len, opts, cat);
+	pl.since = pl.text;
 	pl.v = out;
 	pl.scan = &scan;
 	pl.opens = opens;
-	pl.depth = 0;
-	pl.verb = NOT_A_WORD;
-	pl.modifies = pl.with = pl.loose = pl.opened = pl.noted = pl.high_valid = false;
-	pl.blind = catalog_is_blind(cat);
+	pl.modifies = pl.with = pl.single = pl.high_valid = false;
 	p = take_start(&pl, plain_skip_blanks(pl.text));
-	if (p == NULL || !judge_rest(&pl, p))
+	if (p == NULL || !judge_rest(&pl, p)) {
+		*judged = pl.rest != NULL ? (size_t)(pl.rest - pl.text) : PLAIN_NOTHING;
 		return false;
+	}
 	finish_verdict(&pl);
+	return true;
+}
+
+bool plain_statements(struct scan *s)
+{
+	const uint8_t *opens[PLAIN_OPENS_MAX], *start = s->lx.text + s->t.off, *p;
+	struct sql_verdict *v = s->v;
+	struct sql_verdict before; /* effects stay as they are, and would be noted again */
+	struct scan scan;
+	struct plain pl;
+
+	memcpy(&before, v, offsetof(struct sql_verdict, effects));
+	set_up(&pl, s->text, s->lx.end, s->opts, s->cat != NULL ? s->cat : s->blind);
+	pl.since = start;
+	pl.v = v;
+	pl.scan = &scan;
+	pl.opens = opens;
+	pl.modifies = pl.with = pl.single = false;
+	pl.high_valid = true;
+	p = take_start(&pl, start);
+	if (pl.rest == start)
+		return false;
+	if ((p == NULL || !judge_rest(&pl, p)) && pl.rest == NULL) {
+		memcpy(v, &before, offsetof(struct sql_verdict, effects));
+		s->together = false;
+		return false;
+	}
+	s->lx.p = pl.rest != NULL ? pl.rest : pl.end;
+	scan_next(s);
+	return true;
+}
+
+/* May there be a comment among the tokens from `p` to `end`? */
+static bool may_have_comment(const uint8_t *p, const uint8_t *end)
+{
+	size_t len = (size_t)(end - p);
+
+	return memchr(p, '-', len) != NULL || memchr(p, '/', len) != NULL;
+}
+
+/* Can the filter be asked about each word that follows? */
+static bool is_behind_tail(const struct lexer *lx)
+{
+	const uint8_t *p = plain_skip_blanks(lx->p);
+
+	return (IS_LETTER(*p) ? plain_word_end(p) : p + 2) - lx->text >= TAIL_LEN;
+}
+
+bool plain_rest(struct scan *s, bool opened, bool with)
+{
+	const uint8_t *opens[PLAIN_OPENS_MAX], *first = s->lx.text + s->t.off;
+	struct sql_verdict *v = s->v;
+	struct sql_verdict before; /* effects stay as they are, and would be noted again */
+	struct scan scan;
+	struct plain pl;
+
+	if (!is_behind_tail(&s->lx))
+		return false;
+	memcpy(&before, v, offsetof(struct sql_verdict, effects));
+	set_up(&pl, s->text, s->lx.end, s->opts, s->cat != NULL ? s->cat : s->blind);
+	pl.start = s->start.p;
+	pl.since = may_have_comment(pl.start, first) ? first : pl.start;
+	pl.v = v;
+	pl.stmt = s->stmt;
+	pl.scan = &scan;
+	pl.opens = opens;
+	pl.modifies = s->modifies;
+	pl.with = with;
+	pl.single = pl.high_valid = true;
+	if (opened)
+		plain_open(&pl, first);
+	if (!judge_rest(&pl, s->lx.p)) {
+		memcpy(v, &before, offsetof(struct sql_verdict, effects));
+		return false;
+	}
+	s->lx.p = pl.end;
+	scan_next(s);
 	return true;
 }

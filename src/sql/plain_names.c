@@ -6,25 +6,37 @@
 #include "sql/plain_text.h"
 #include "sql/walk.h"
 
+/* What a word does that may turn the walk. */
+enum turn {
+	TURN_NONE,
+	TURN_VERB, /* INSERT, UPDATE, DELETE, MERGE */
+	TURN_WITH,
+	TURN_CYCLE,
+	TURN_FOR,
+	TURN_INTO,
+	TURN_CURRENT,
+	TURN_DEFAULT,
+	TURN_STATEMENTS,
+};
+
+static const uint8_t turns[WORD_COUNT] = {
+	[WORD_INSERT] = TURN_VERB,
+	[WORD_UPDATE] = TURN_VERB,
+	[WORD_DELETE] = TURN_VERB,
+	[WORD_MERGE] = TURN_VERB,
+	[WORD_WITH] = TURN_WITH,
+	[WORD_SEARCH] = TURN_CYCLE,
+	[WORD_CYCLE] = TURN_CYCLE,
+	[WORD_FOR] = TURN_FOR,
+	[WORD_INTO] = TURN_INTO,
+	[WORD_CURRENT] = TURN_CURRENT,
+	[WORD_DEFAULT] = TURN_DEFAULT,
+	[WORD_PG_PREPARED_STATEMENTS] = TURN_STATEMENTS,
+};
+
 bool plain_minds(enum word w)
 {
-	switch ((int)w) {
-	case WORD_INSERT:
-	case WORD_UPDATE:
-	case WORD_DELETE:
-	case WORD_MERGE:
-	case WORD_WITH:
-	case WORD_FOR:
-	case WORD_INTO:
-	case WORD_CURRENT:
-	case WORD_DEFAULT:
-	case WORD_SEARCH:
-	case WORD_CYCLE:
-	case WORD_PG_PREPARED_STATEMENTS:
-		return true;
-	default:
-		return false;
-	}
+	return turns[w] != TURN_NONE;
 }
 
 uint64_t plain_hash(const uint8_t *p, const uint8_t *end)
@@ -32,22 +44,64 @@ uint64_t plain_hash(const uint8_t *p, const uint8_t *end)
 	uint64_t h = WORD_HASH_SEED;
 
 	for (; p < end; p++)
-		h = word_hash_step(h, *p >= 'A' && *p <= 'Z' ? *p | 0x20 : *p);
+		h = word_hash_step(h, lexer_folded[*p]);
 	return h;
 }
 
-/* A word of ASCII letters from `p` to `end`. */
-static enum word word_of(const uint8_t *p, const uint8_t *end)
+/* Up to eight letters in lower case, with blanks behind them, as eight_of() has them. */
+#define FOUR(a, b, c, d) \
+	((uint64_t)(a) | (uint64_t)(b) << 8 | (uint64_t)(c) << 16 | (uint64_t)(d) << 24)
+#define EIGHT(a, b, c, d, e, f) (FOUR(a, b, c, d) | FOUR(e, f, ' ', ' ') << 32)
+
+static uint64_t eight_of(const uint8_t *p, const uint8_t *end)
 {
-	return GOES_ON(*end) ? NOT_A_WORD : word_find(plain_hash(p, end));
+	return namefilter_tail(end, (size_t)(end - p)) | 0x2020202020202020u;
+}
+
+/* The same as word_find(plain_hash()) in less time, of the words that are met most. */
+static enum word find_word(const struct plain *pl, const uint8_t *p, const uint8_t *end)
+{
+	if (end - p > 6 || end - pl->text < (ptrdiff_t)sizeof(uint64_t))
+		return word_find(plain_hash(p, end));
+	switch (eight_of(p, end)) {
+	case EIGHT('s', 'e', 'l', 'e', 'c', 't'):
+		return WORD_SELECT;
+	case EIGHT('f', 'o', 'r', ' ', ' ', ' '):
+		return WORD_FOR;
+	case EIGHT('u', 'p', 'd', 'a', 't', 'e'):
+		return WORD_UPDATE;
+	case EIGHT('i', 'n', 's', 'e', 'r', 't'):
+		return WORD_INSERT;
+	case EIGHT('d', 'e', 'l', 'e', 't', 'e'):
+		return WORD_DELETE;
+	case EIGHT('i', 'n', 't', 'o', ' ', ' '):
+		return WORD_INTO;
+	case EIGHT('w', 'i', 't', 'h', ' ', ' '):
+		return WORD_WITH;
+	case EIGHT('f', 'r', 'o', 'm', ' ', ' '):
+		return WORD_FROM;
+	case EIGHT('a', 's', ' ', ' ', ' ', ' '):
+		return WORD_AS;
+	case EIGHT('n', 'o', ' ', ' ', ' ', ' '):
+		return WORD_NO;
+	case EIGHT('s', 'h', 'a', 'r', 'e', ' '):
+		return WORD_SHARE;
+	default:
+		return word_find(plain_hash(p, end));
+	}
 }
 
 /* The word behind blanks at `p`; NOT_A_WORD: none that is known. A comment may hide it. */
-static enum word word_behind(const uint8_t *p, bool *hidden)
+static enum word word_behind(const struct plain *pl, const uint8_t *p, bool *hidden)
 {
+	const uint8_t *end;
+
 	p = plain_skip_blanks(p);
 	*hidden = plain_classes[*p] == P_COMMENT;
-	return IS_LETTER(*p) ? word_of(p, plain_word_end(p)) : NOT_A_WORD;
+	if (!IS_LETTER(*p))
+		return NOT_A_WORD;
+	end = plain_word_end(p);
+	return GOES_ON(*end) ? NOT_A_WORD : find_word(pl, p, end);
 }
 
 /* The token before another. */
@@ -126,17 +180,37 @@ static bool find_before(const struct plain *pl, const uint8_t *p, struct before 
 	return *p != '.' || is_dot(pl, p);
 }
 
-/* Does FROM or JOIN stand before the name behind `b`, or before the schema that it has? */
-static bool is_relation(const struct plain *pl, struct before b)
-{
-	struct before dot;
+#define LOOK_BACK_MAX 24u /* tokens, for the word that tells whether relations follow */
 
-	while (b.c == '.')
-		if (!find_before(pl, b.p, &b) || b.kind == TOKEN_PUNCT ||
-			word_category(b.word) == WORD_R || !find_before(pl, b.p, &b))
+/* Can the tokens before one that ends with `c`, and is no word, be told? */
+static bool can_go_back_over(uint8_t c)
+{
+	return c != '\'' && c != ')';
+}
+
+/*
+ * The last word before a name that tells whether relations follow, from the token `b` before it on.
+ * False: not plain to see.
+ */
+static bool find_from(const struct plain *pl, struct before b, bool *out)
+{
+	if (pl->depth > PLAIN_OPENS_MAX)
+		return false;
+	for (unsigned i = 0; i < LOOK_BACK_MAX; i++) {
+		struct before last = {.p = NULL};
+		enum walk_from says = walk_from_of(b.word);
+
+		if (b.p != pl->start && !find_before(pl, b.p, &last))
 			return false;
-	return b.kind == TOKEN_WORD && (b.word == WORD_FROM || b.word == WORD_JOIN) &&
-	       find_before(pl, b.p, &dot) && dot.c != '.';
+		if (says != WALK_FROM_SAME && last.c != '.') {
+			*out = says == WALK_FROM_YES;
+			return true;
+		}
+		if (last.p == NULL || (b.kind == TOKEN_PUNCT && !can_go_back_over(b.c)))
+			return false;
+		b = last;
+	}
+	return false;
 }
 
 /* A name after a name, a closing parenthesis or AS is an alias or a type. */
@@ -219,13 +293,34 @@ static bool judge_known(
 
 	if ((bits & behind_something) != 0 && !find_before(pl, p, &b))
 		return false;
-	if ((bits & CATALOG_RELATION) != 0 && !is_qualifier(end) && !is_no_relation(&b)) {
-		relation = is_relation(pl, b);
-		if (!relation && !is_of_no_account(pl, bits))
-			return false;
-	}
+	if (walk_from_of((enum word)t.word) != WALK_FROM_SAME) /* the walk takes JOIN for both */
+		return false;
+	if ((bits & CATALOG_RELATION) != 0 && !is_qualifier(end) && !is_no_relation(&b) &&
+		!find_from(pl, b, &relation) && !is_of_no_account(pl, bits))
+		return false;
 	move_scan(pl, &t, &b);
 	walk_known_name(pl->scan, relation, hash, bits);
+	return true;
+}
+
+/*
+ * The name before the parenthesis at `end` is that of a function and nothing else: what judge_known
+ * would note, in less time. False: it may be more, or its call has effects of its own.
+ */
+static bool judge_function(
+	struct plain *pl, const uint8_t *p, const uint8_t *end, uint64_t hash, uint32_t bits)
+{
+	bool sequence =
+		bits == (CATALOG_FUNCTION | CATALOG_SPECIAL) && hash == word_hashes[WORD_NEXTVAL];
+
+	if (!sequence && (bits & ~(CATALOG_FUNCTION | CATALOG_CODE)) != 0)
+		return false;
+	plain_object(pl, sequence ? CAUSE_SEQUENCE : CAUSE_FUNCTION, p, (size_t)(end - p));
+	plain_raise(pl, SQL_WRITE);
+	if (sequence)
+		pl->v->flags |= SQLV_MAY_ADVANCE;
+	if ((bits & CATALOG_CODE) != 0)
+		pl->v->flags |= SQLV_BODY | SQLV_MAY_ADVANCE;
 	return true;
 }
 
@@ -248,16 +343,28 @@ bool plain_name(struct plain *pl, const uint8_t *p, const uint8_t *end, uint64_t
 	bits &= ~CATALOG_ADVANCES;
 	if (bits == 0 || ((bits & ~of_calls) == 0 && is_not_called(end)))
 		return true;
+	if (*end == '(' && judge_function(pl, p, end, hash, bits))
+		return true;
 	return judge_known(pl, p, end, hash, bits);
 }
 
 /* Are the innermost parentheses those of substring() or overlay()? False: not plain to see. */
 static bool find_trim(const struct plain *pl, bool *out)
 {
+	const uint8_t *open, *last;
 	struct before b;
 
-	if (pl->depth > PLAIN_OPENS_MAX || pl->opens[pl->depth - 1] <= pl->since ||
-		!find_before(pl, pl->opens[pl->depth - 1], &b))
+	if (pl->depth > PLAIN_OPENS_MAX)
+		return false;
+	open = pl->opens[pl->depth - 1];
+	if (open <= pl->since)
+		return false;
+	last = byte_before(pl, open);
+	if (last != NULL && (*last | 0x20) != 'g' && (*last | 0x20) != 'y') { /* as they end */
+		*out = false;
+		return true;
+	}
+	if (last == NULL || !find_before(pl, open, &b))
 		return false;
 	*out = b.word == WORD_SUBSTRING || b.word == WORD_OVERLAY;
 	return true;
@@ -269,7 +376,7 @@ static bool find_trim(const struct plain *pl, bool *out)
 static bool judge_for(struct plain *pl, const uint8_t *p, const uint8_t *end)
 {
 	bool hidden, trim = false;
-	enum word next = word_behind(end, &hidden);
+	enum word next = word_behind(pl, end, &hidden);
 
 	if (hidden)
 		return false;
@@ -288,7 +395,7 @@ static bool judge_for(struct plain *pl, const uint8_t *p, const uint8_t *end)
 static bool judge_current(struct plain *pl, const uint8_t *end)
 {
 	bool hidden;
-	enum word next = word_behind(end, &hidden);
+	enum word next = word_behind(pl, end, &hidden);
 
 	if (next == WORD_OF)
 		pl->v->flags |= SQLV_USES_CURSOR;
@@ -314,13 +421,21 @@ static bool judge_verb(struct plain *pl, enum word w, const uint8_t *p, const ui
 	return true;
 }
 
-/* INTO at `p`: that of an INSERT means nothing. */
-static bool judge_into(const struct plain *pl, const uint8_t *p)
+/* INTO from `p` to `end`: that of an INSERT means nothing. */
+static bool judge_into(struct plain *pl, const uint8_t *p, const uint8_t *end)
 {
+	struct token t;
 	struct before b;
 
-	return !pl->blind && find_before(pl, p, &b) && b.kind == TOKEN_WORD &&
-	       (b.word == WORD_INSERT || b.word == WORD_MERGE || b.word == WORD_AS);
+	if (pl->blind || !find_before(pl, p, &b))
+		return false;
+	if (b.kind == TOKEN_WORD &&
+		(b.word == WORD_INSERT || b.word == WORD_MERGE || b.word == WORD_AS))
+		return true;
+	t = token_of(pl, p, end, plain_hash(p, end));
+	move_scan(pl, &t, &b);
+	walk_known_into(pl->scan);
+	return true;
 }
 
 /*
@@ -329,43 +444,41 @@ static bool judge_into(const struct plain *pl, const uint8_t *p)
  */
 static bool judge_turn(struct plain *pl, enum word w, const uint8_t *p, const uint8_t *end)
 {
-	switch ((int)w) {
-	case WORD_INSERT:
-	case WORD_UPDATE:
-	case WORD_DELETE:
-	case WORD_MERGE:
+	switch ((enum turn)turns[w]) {
+	case TURN_NONE:
+		break;
+	case TURN_VERB:
 		return judge_verb(pl, w, p, end);
-	case WORD_WITH:
+	case TURN_WITH:
 		pl->with = true;
-		return true;
-	case WORD_SEARCH:
-	case WORD_CYCLE:
+		break;
+	case TURN_CYCLE:
 		pl->loose = pl->loose || *byte_before(pl, p) == ')';
-		return true;
-	case WORD_FOR:
+		break;
+	case TURN_FOR:
 		return judge_for(pl, p, end);
-	case WORD_CURRENT:
+	case TURN_INTO:
+		return judge_into(pl, p, end);
+	case TURN_CURRENT:
 		return judge_current(pl, end);
-	case WORD_INTO:
-		return judge_into(pl, p);
-	case WORD_DEFAULT: /* may be that of a column, and advance a sequence */
+	case TURN_DEFAULT: /* may be that of a column, and advance a sequence */
 		pl->v->flags |= pl->modifies ? SQLV_MAY_ADVANCE : 0;
-		return true;
-	case WORD_PG_PREPARED_STATEMENTS:
+		break;
+	case TURN_STATEMENTS:
 		return false;
-	default:
-		return true;
 	}
+	return true;
 }
 
 /* The filter has the word, or one like it: look closer. */
 bool plain_word(struct plain *pl, const uint8_t *p, const uint8_t *end)
 {
-	uint64_t h = plain_hash(p, end);
-	enum word w = word_find(h);
-
+	enum word w = find_word(pl, p, end);
+	uint64_t h = w != NOT_A_WORD ? word_hashes[w] : plain_hash(p, end);
 	const uint8_t *before;
 
+	if (turns[w] == TURN_NONE && catalog_find(pl->cat, h) == 0)
+		return true;
 	if (w == NOT_A_WORD)
 		return plain_name(pl, p, end, h);
 	before = byte_before(pl, p);
@@ -416,7 +529,8 @@ bool plain_call(struct plain *pl, const uint8_t *p)
 		return false;
 	if (name.kind == TOKEN_PUNCT)
 		return true;
-	if (name.p == pl->start && (name.word == WORD_SELECT || name.word == WORD_WITH))
+	if (name.p == pl->start &&
+		(word_category(name.word) == WORD_C || word_category(name.word) == WORD_R))
 		return true;
 	if (!find_before(pl, name.p, &b) || !find_target(pl, name.p, b, &target))
 		return false;

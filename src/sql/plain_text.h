@@ -1,6 +1,7 @@
 /*
  * plain_text - a text that plain_judge looks at: what its bytes are, and what is known of it so
- * far. Used by plain.c, which goes over the bytes, and plain_names.c, which is asked about words.
+ * far. Used by plain.c, which goes over the bytes, plain_names.c, which is asked about words, and
+ * plain_skim.c.
  */
 #ifndef PGWEIR_SQL_PLAIN_TEXT_H
 #define PGWEIR_SQL_PLAIN_TEXT_H
@@ -36,7 +37,7 @@ enum plain_class {
 
 extern const uint8_t plain_classes[256]; /* enum plain_class of each byte */
 
-/* plain_judge sets it up; stmt, start and body are set where a statement begins. */
+/* plain.c sets it up; stmt, start and body are set where a statement begins. */
 struct plain {
 	const uint8_t *text;
 	const uint8_t *end; /* on the NUL */
@@ -45,11 +46,15 @@ struct plain {
 	struct scan *scan;     /* for names that the catalog knows; made when one is met */
 	const uint8_t *since;  /* behind the last comment: how far back tokens are known */
 	const uint8_t **opens; /* the parentheses that are open, PLAIN_OPENS_MAX of them */
-	uint32_t depth;        /* of parentheses */
-	enum word verb;        /* of the statement */
+	/* over what means nothing; once a byte >= 0x80 was part of a word, over such words, too */
+	const uint8_t *(*skip)(const struct namefilter *filter, const uint8_t *p);
+	const uint8_t *rest; /* the statement that begins with another verb, or NULL */
+	uint32_t depth;      /* of parentheses */
+	enum word verb;      /* of the statement */
 	uint32_t opts;
 	bool blind;      /* every function that is called may do anything */
 	bool noted;      /* the scan is made */
+	bool single;     /* a semicolon ends it */
 	bool high_valid; /* the bytes from the first one >= 0x80 on are valid */
 	/* of the statement */
 	bool modifies;        /* it is a write, or has one in its WITH */
@@ -61,18 +66,31 @@ struct plain {
 	const uint8_t *body;  /* what follows the verb, or the INTO of an INSERT */
 };
 
-/* Behind the letters, digits and such at `p`, none maybe. */
-static inline const uint8_t *plain_word_end(const uint8_t *p)
+/* Behind what these classes have as letters, digits and such at `p`, none maybe. */
+static inline const uint8_t *plain_run_end(const uint8_t *classes, const uint8_t *p)
 {
-	while (IS_IN_WORD(p[0])) {
-		if (!IS_IN_WORD(p[1]))
+	while (classes[p[0]] <= P_DOLLAR) {
+		if (classes[p[1]] > P_DOLLAR)
 			return p + 1;
-		if (!IS_IN_WORD(p[2]))
+		if (classes[p[2]] > P_DOLLAR)
 			return p + 2;
-		if (!IS_IN_WORD(p[3]))
+		if (classes[p[3]] > P_DOLLAR)
 			return p + 3;
 		p += 4;
 	}
+	return p;
+}
+
+static inline const uint8_t *plain_word_end(const uint8_t *p)
+{
+	return plain_run_end(plain_classes, p);
+}
+
+/* The same with bytes >= 0x80 as parts of words. */
+static inline const uint8_t *plain_wide_end(const uint8_t *p)
+{
+	while (GOES_ON(*p))
+		p++;
 	return p;
 }
 

@@ -1,5 +1,7 @@
 #include "sql/scan.h"
 
+#include <strings.h>
+
 #include "sql/body.h"
 #include "sql/literal.h"
 #include "sql/walk.h"
@@ -14,6 +16,7 @@ void scan_init(struct scan *s, const char *text, uint32_t opts, const struct cat
 	s->blind = s->cat == NULL ? cat : NULL;
 	s->v = v;
 	s->objections = NULL;
+	s->plain = s->together = false;
 	s->txn_open = false;
 	s->stmt = 0;
 	s->modifies = false;
@@ -192,10 +195,34 @@ void scan_finish(struct scan *s)
 		scan_unclear(s);
 }
 
+/* Does the word stand where its letter `c`, the one at `rare`, is met from `p` on? */
+static bool has_word(const uint8_t *p, const uint8_t *end, const char *word, size_t rare, int c)
+{
+	size_t len = strlen(word);
+	const uint8_t *start = p;
+
+	for (; (p = memchr(p, c, (size_t)(end - p))) != NULL; p++)
+		if ((size_t)(p - start) >= rare && (size_t)(end - p) >= len - rare &&
+			strncasecmp((const char *)p - rare, word, len) == 0)
+			return true;
+	return false;
+}
+
+bool scan_may_have(const struct scan *s, const char *word, size_t rare)
+{
+	const uint8_t *p = s->lx.text + s->t.off, *end = s->lx.end;
+
+	return has_word(p, end, word, rare, word[rare]) ||
+	       has_word(p, end, word, rare, word[rare] - 'a' + 'A');
+}
+
 void scan_for_asking(struct scan *s)
 {
-	struct scan ahead = *s;
+	struct scan ahead;
 
+	if (!scan_may_have(s, "currval", 4) && !scan_may_have(s, "lastval", 4))
+		return;
+	ahead = *s;
 	for (; !scan_at_end(&ahead); scan_next(&ahead))
 		if (scan_is(&ahead, WORD_CURRVAL) || scan_is(&ahead, WORD_LASTVAL) ||
 			(token_is_string(&ahead.t) &&

@@ -24,6 +24,8 @@ struct scan {
 	const char *text;
 	uint32_t opts;
 	bool ascii;                  /* the text has no byte >= 0x80 */
+	bool plain;                  /* what is plain need not be walked (plain_rest) */
+	bool together;               /* … and several statements at once (plain_statements) */
 	const struct catalog *cat;   /* NULL: not loaded */
 	const struct catalog *blind; /* catalog_new_blind: then calls are noted. NULL: not so */
 	struct sql_verdict *v;
@@ -127,6 +129,12 @@ void scan_temp_schema(struct scan *s);
  * lastval is named, for something that is stored or runs out of sight. Looks on a copy.
  */
 void scan_for_asking(struct scan *s);
+
+/*
+ * May the word, in lower case, stand anywhere from the current token on? word[rare] is a letter of
+ * it that is seldom met. False: it does not.
+ */
+bool scan_may_have(const struct scan *s, const char *word, size_t rare);
 
 /*
  * A statement that touches the session, in a form that is not understood: SQL_UNKNOWN and

@@ -1,4 +1,5 @@
 /* Reads, writes, definitions, maintenance. */
+#include "sql/plain.h"
 #include "sql/stmt.h"
 #include "sql/walk.h"
 
@@ -58,6 +59,14 @@ static void copy_to(struct scan *s)
 	scan_class(s, SQL_WRITE);
 }
 
+/* The closing parenthesis before `end` is the current token. */
+static void stand_on_closing(struct scan *s, const uint8_t *end)
+{
+	s->lx.p = end;
+	s->t = (struct token){
+		.kind = TOKEN_PUNCT, .c = ')', .off = (uint32_t)(end - s->lx.text) - 1, .len = 1};
+}
+
 /*
  * The direction: the first FROM or TO behind the balanced parentheses of a query or of a column
  * list. Leaves the cursor where it was; what follows the direction is judged on a copy.
@@ -66,7 +75,12 @@ static void judge_copy(struct scan *s)
 {
 	struct scan ahead = *s;
 	uint32_t depth = 0;
+	const uint8_t *end = s->plain && s->t.c == '(' ? plain_skim(s, true) : NULL;
 
+	if (end != NULL) {
+		stand_on_closing(&ahead, end);
+		scan_next(&ahead);
+	}
 	for (; ahead.t.kind != TOKEN_END && (depth > 0 || ahead.t.c != ';'); scan_next(&ahead)) {
 		if (ahead.t.c == '(') {
 			depth++;
@@ -102,8 +116,14 @@ void stmt_copy(struct scan *s)
 /* The options of EXPLAIN in parentheses. */
 static void skip_parentheses(struct scan *s)
 {
+	const uint8_t *end = s->plain ? plain_skim(s, true) : NULL;
 	uint32_t depth = 0;
 
+	if (end != NULL) {
+		stand_on_closing(s, end);
+		scan_next(s);
+		return;
+	}
 	do {
 		if (s->t.c == '(')
 			depth++;
@@ -179,8 +199,11 @@ static void defines_objects(struct scan *s)
 /* CONCURRENTLY up to the end of the statement; looks on a copy. */
 static bool is_concurrent(const struct scan *s)
 {
-	struct scan ahead = *s;
+	struct scan ahead;
 
+	if (!scan_may_have(s, "concurrently", 11))
+		return false;
+	ahead = *s;
 	for (; !scan_at_end(&ahead); scan_next(&ahead))
 		if (scan_is(&ahead, WORD_CONCURRENTLY) && ahead.prev.c != '.')
 			return true;
@@ -190,8 +213,11 @@ static bool is_concurrent(const struct scan *s)
 /* CREATE TABLE … AS EXECUTE name; looks on a copy. */
 static void find_execute(struct scan *s)
 {
-	struct scan ahead = *s;
+	struct scan ahead;
 
+	if (!scan_may_have(s, "execute", 1))
+		return;
+	ahead = *s;
 	for (; !scan_at_end(&ahead); scan_next(&ahead)) {
 		if (!scan_prev_is(&ahead, WORD_AS) || !scan_is(&ahead, WORD_EXECUTE))
 			continue;

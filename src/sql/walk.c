@@ -1,5 +1,6 @@
 #include "sql/walk.h"
 
+#include "sql/plain.h"
 #include "sql/special.h"
 
 #define DEPTH_MAX                                                                       \
@@ -277,6 +278,18 @@ static void walk_into(struct scan *s)
 	scan_temp_schema(s);
 }
 
+void walk_known_into(struct scan *s)
+{
+	walk_into(s);
+}
+
+enum walk_from walk_from_of(enum word w)
+{
+	if (actions[w] == ACTION_FROM)
+		return WALK_FROM_YES;
+	return actions[w] == ACTION_CLAUSE ? WALK_FROM_NO : WALK_FROM_SAME;
+}
+
 static void walk_word(struct scan *s, struct walk *w)
 {
 	enum word word = (enum word)s->t.word;
@@ -411,23 +424,50 @@ static bool walk_other(struct scan *s, const struct walk *w)
 	return true;
 }
 
+/* The current token. False: the statement ends with it. */
+static inline bool walk_token(struct scan *s, struct walk *w)
+{
+	if (s->t.kind == TOKEN_WORD && s->t.word != NOT_A_WORD) {
+		walk_word(s, w);
+	} else if (s->t.kind <= TOKEN_UQUOTED) {
+		walk_name(s, w);
+	} else if (s->t.kind == TOKEN_PUNCT) {
+		if (s->t.c == ';' && w->depth == 0)
+			return false;
+		walk_punctuation(s, w);
+	} else {
+		return walk_other(s, w);
+	}
+	return true;
+}
+
+/*
+ * Is all behind the first token plain? Where no catalog is loaded a call is seen at its parenthesis
+ * there; one of the first token has been seen here.
+ */
+static bool has_plain_rest(struct scan *s, const struct walk *w)
+{
+	enum word_category category = word_category((enum word)s->t.word);
+
+	if (!s->plain || w->loose || (s->t.kind != TOKEN_WORD && s->t.c != '('))
+		return false;
+	if (s->cat == NULL && w->target)
+		return false;
+	if (s->cat == NULL && s->t.kind == TOKEN_WORD && category != WORD_R && category != WORD_C &&
+		char_behind_name(s) == '(')
+		return false;
+	return plain_rest(s, w->depth != 0, w->with);
+}
+
 void walk_expressions(struct scan *s, bool in_from)
 {
 	struct walk w = {.from = in_from, .target = scan_prev_is(s, WORD_COPY)};
 
-	for (;; scan_next(s)) {
-		if (s->t.kind == TOKEN_WORD && s->t.word != NOT_A_WORD) {
-			walk_word(s, &w);
-		} else if (s->t.kind <= TOKEN_UQUOTED) {
-			walk_name(s, &w);
-		} else if (s->t.kind == TOKEN_PUNCT) {
-			if (s->t.c == ';' && w.depth == 0)
-				return;
-			walk_punctuation(s, &w);
-		} else if (!walk_other(s, &w)) {
-			return;
-		}
-	}
+	if (!walk_token(s, &w) || has_plain_rest(s, &w))
+		return;
+	do
+		scan_next(s);
+	while (walk_token(s, &w));
 }
 
 /* Does the word open or close a level of BEGIN ATOMIC … END, in which CASE … END nests? */
@@ -444,9 +484,15 @@ static int atomic_step(const struct scan *s, int level)
 
 void walk_rest(struct scan *s)
 {
+	const uint8_t *end = s->plain ? plain_skim(s, false) : NULL;
 	uint32_t depth = 0;
 	int level = 0;
 
+	if (end != NULL) {
+		s->lx.p = end;
+		scan_next(s);
+		return;
+	}
 	for (; s->t.kind != TOKEN_END; scan_next(s)) {
 		if (s->t.c == '(')
 			depth++;

@@ -20,6 +20,17 @@ void walk_expressions(struct scan *s, bool in_from);
  */
 void walk_known_name(struct scan *s, bool relation, uint64_t hash, uint32_t bits);
 
+/* Of the current token alone, an INTO that belongs to no INSERT or MERGE. */
+void walk_known_into(struct scan *s);
+
+/* What a word, not behind a dot, says of the names that follow at its level of parentheses. */
+enum walk_from {
+	WALK_FROM_SAME, /* nothing */
+	WALK_FROM_NO,
+	WALK_FROM_YES, /* they may be relations */
+};
+enum walk_from walk_from_of(enum word w);
+
 /*
  * Of the current token alone, a name of ASCII letters that a parenthesis follows, where no catalog
  * tells what it is. target: it is the table of an INSERT.
