@@ -559,8 +559,7 @@ const struct setting settings[] = {
 		.help = "certificate that we show to servers"},
 	{ROW(G, SERVER_TLS, STRING, "server_tls_ciphers", server_tls.ciphers), .def = "default",
 		.help = "ciphers for TLS 1.2: default, secure, fast, normal, all, or OpenSSL's "
-			"notation; the monitor and auth_query, which use libpq, have OpenSSL's "
-			"own"},
+			"notation"},
 	{ROW(G, SERVER_TLS, STRING, "server_tls_key_file", server_tls.key_file), .def = "",
 		.help = "its private key"},
 	{ROW(G, SERVER_TLS, MASK, "server_tls_protocols", server_tls.protocols), .def = "secure",

@@ -36,8 +36,8 @@ static struct {
 	unsigned n_early;
 	struct early *early, *last_early;
 	char path[512];
-	char ident[64];
-} sink = {.use_stderr = true, .fd = -1, .journal_fd = -1};
+	struct syslog_out syslog;
+} sink = {.use_stderr = true, .fd = -1, .journal_fd = -1, .syslog = SYSLOG_OUT_INIT};
 
 static const char *const level_words[] = {"ERROR", "WARN", "INFO", "DEBUG"};
 
@@ -166,7 +166,7 @@ static void put_line(const struct timespec *at, enum log_level lv, const char *t
 	size_t n;
 
 	if (atomic_load(&sink.use_syslog))
-		syslog_out_put(lv, text, kv);
+		syslog_out_put(&sink.syslog, lv, text, kv);
 	if (fd < 0 && !to_stderr)
 		return;
 	n = atomic_load(&sink.json) ? format_json(buf, sizeof buf, at, lv, text, kv)
@@ -280,10 +280,8 @@ enum status logsink_apply(struct log *log, const struct conf *conf, bool reopen)
 
 	set_level(log, sink.verbose + conf->verbose);
 	atomic_store(&sink.json, conf->log_format == LOG_FORMAT_JSON);
-	if (conf->syslog) {
-		snprintf(sink.ident, sizeof sink.ident, "%s", conf->syslog_ident);
-		syslog_out_open(sink.ident, conf->syslog_facility);
-	}
+	if (conf->syslog)
+		syslog_out_open(&sink.syslog, conf->syslog_ident, conf->syslog_facility);
 	atomic_store(&sink.use_syslog, conf->syslog);
 	st = open_file(conf->logfile, reopen);
 	if (sink.is_early)

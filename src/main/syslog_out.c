@@ -1,8 +1,6 @@
 #include "main/syslog_out.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,15 +14,6 @@
 #define SOCKET_PATH "/dev/log"
 #define ENTRY_MAX \
 	2048u /* bytes: twice LOG_LINE_MAX of base/log.h, for a line and what is ahead of it */
-
-static struct {
-	pthread_mutex_t lock; /* nobody waits under it */
-	int fd;               /* -1: not connected */
-	bool is_stream;       /* entries end with a NUL */
-	int facility;
-	char ident[64];
-	unsigned long n_lost; /* lines, since the last that was taken */
-} out = {.lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1};
 
 static const struct {
 	const char *name;
@@ -56,46 +45,46 @@ static int connect_as(int type)
 	return fd;
 }
 
-static bool reach(void)
+static bool reach(struct syslog_out *out)
 {
-	if (out.fd >= 0)
+	if (out->fd >= 0)
 		return true;
-	out.is_stream = false;
-	out.fd = connect_as(SOCK_DGRAM);
-	if (out.fd < 0 && errno == EPROTOTYPE) {
-		out.is_stream = true;
-		out.fd = connect_as(SOCK_STREAM);
+	out->is_stream = false;
+	out->fd = connect_as(SOCK_DGRAM);
+	if (out->fd < 0 && errno == EPROTOTYPE) {
+		out->is_stream = true;
+		out->fd = connect_as(SOCK_STREAM);
 	}
-	return out.fd >= 0;
+	return out->fd >= 0;
 }
 
-static void leave(void)
+static void leave(struct syslog_out *out)
 {
-	if (out.fd >= 0)
-		close(out.fd);
-	out.fd = -1;
+	if (out->fd >= 0)
+		close(out->fd);
+	out->fd = -1;
 }
 
 /* One that has been started anew has another socket: it is looked for once. */
-static bool put_entry(const char *entry, size_t len)
+static bool put_entry(struct syslog_out *out, const char *entry, size_t len)
 {
 	for (int tries = 0; tries < 2; tries++) {
 		ssize_t put;
 
-		if (!reach())
+		if (!reach(out))
 			return false;
-		put = send(out.fd, entry, len + out.is_stream, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (put == (ssize_t)(len + out.is_stream))
+		put = send(out->fd, entry, len + out->is_stream, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (put == (ssize_t)(len + out->is_stream))
 			return true;
 		if (put < 0 && (errno == EAGAIN || errno == ENOBUFS || errno == EMSGSIZE))
 			return false;
-		leave(); /* a stream that took a part cannot be told where the next line begins */
+		leave(out); /* a stream with a part of a line is of no more use */
 	}
 	return false;
 }
 
 /* RFC 3164, section 4.1, as syslog(3) writes it. */
-static bool put(int priority, const char *text, const char *kv)
+static bool put(struct syslog_out *out, int priority, const char *text, const char *kv)
 {
 	char when[32], entry[ENTRY_MAX];
 	time_t now = time(NULL);
@@ -104,29 +93,31 @@ static bool put(int priority, const char *text, const char *kv)
 
 	localtime_r(&now, &tm);
 	strftime(when, sizeof when, "%b %e %H:%M:%S", &tm);
-	n = snprintf(entry, sizeof entry, "<%d>%s %s[%ld]: %s%s%s", out.facility | priority, when,
-		out.ident, (long)getpid(), text, *kv != '\0' ? " " : "", kv);
-	return n > 0 && put_entry(entry, (size_t)n < sizeof entry ? (size_t)n : sizeof entry - 1);
+	n = snprintf(entry, sizeof entry, "<%d>%s %s[%ld]: %s%s%s", out->facility | priority, when,
+		out->ident, (long)getpid(), text, *kv != '\0' ? " " : "", kv);
+	return n > 0 &&
+	       put_entry(out, entry, (size_t)n < sizeof entry ? (size_t)n : sizeof entry - 1);
 }
 
-void syslog_out_open(const char *ident, const char *facility)
+void syslog_out_open(struct syslog_out *out, const char *ident, const char *facility)
 {
-	pthread_mutex_lock(&out.lock);
-	text_copy(out.ident, sizeof out.ident, ident);
-	out.facility = facility_of(facility);
-	pthread_mutex_unlock(&out.lock);
+	pthread_mutex_lock(&out->lock);
+	text_copy(out->ident, sizeof out->ident, ident);
+	out->facility = facility_of(facility);
+	pthread_mutex_unlock(&out->lock);
 }
 
-void syslog_out_put(int level, const char *text, const char *kv)
+void syslog_out_put(struct syslog_out *out, int level, const char *text, const char *kv)
 {
 	static const int priorities[] = {LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG};
 	char lost[32];
 
-	pthread_mutex_lock(&out.lock);
-	snprintf(lost, sizeof lost, "lines=%lu", out.n_lost);
-	if (out.n_lost != 0 && put(LOG_WARNING, "syslog took no lines, which are lost to it", lost))
-		out.n_lost = 0;
-	if (out.n_lost != 0 || !put(priorities[level], text, kv))
-		out.n_lost++;
-	pthread_mutex_unlock(&out.lock);
+	pthread_mutex_lock(&out->lock);
+	snprintf(lost, sizeof lost, "lines=%lu", out->n_lost);
+	if (out->n_lost != 0 &&
+		put(out, LOG_WARNING, "syslog took no lines, which are lost to it", lost))
+		out->n_lost = 0;
+	if (out->n_lost != 0 || !put(out, priorities[level], text, kv))
+		out->n_lost++;
+	pthread_mutex_unlock(&out->lock);
 }
