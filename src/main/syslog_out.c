@@ -1,6 +1,7 @@
 #include "main/syslog_out.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,9 +12,10 @@
 
 #include "base/text.h"
 
-#define SOCKET_PATH "/dev/log"
-#define ENTRY_MAX \
-	2048u /* bytes: twice LOG_LINE_MAX of base/log.h, for a line and what is ahead of it */
+#define ENTRY_MAX 2048u  /* twice LOG_LINE_MAX of base/log.h: a line, and what is ahead of it */
+#define WAIT_MS   5      /* for a queue that is full, once a second if nobody reads … */
+#define WAITS_US  50000u /* … and so long a second in all */
+#define SECOND_US 1000000u
 
 static const struct {
 	const char *name;
@@ -31,11 +33,12 @@ static int facility_of(const char *name)
 	return LOG_DAEMON;
 }
 
-static int connect_as(int type)
+static int connect_as(const char *path, int type)
 {
-	static const struct sockaddr_un to = {.sun_family = AF_UNIX, .sun_path = SOCKET_PATH};
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), saved;
 
+	text_copy(to.sun_path, sizeof to.sun_path, path);
 	if (fd >= 0 && connect(fd, (const struct sockaddr *)&to, sizeof to) != 0) {
 		saved = errno;
 		close(fd);
@@ -50,10 +53,10 @@ static bool reach(struct syslog_out *out)
 	if (out->fd >= 0)
 		return true;
 	out->is_stream = false;
-	out->fd = connect_as(SOCK_DGRAM);
+	out->fd = connect_as(out->path, SOCK_DGRAM);
 	if (out->fd < 0 && errno == EPROTOTYPE) {
 		out->is_stream = true;
-		out->fd = connect_as(SOCK_STREAM);
+		out->fd = connect_as(out->path, SOCK_STREAM);
 	}
 	return out->fd >= 0;
 }
@@ -65,6 +68,34 @@ static void leave(struct syslog_out *out)
 	out->fd = -1;
 }
 
+static uint64_t now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * SECOND_US + (uint64_t)ts.tv_nsec / 1000;
+}
+
+/* Its queue is short (net.unix.max_dgram_qlen, 10 by default): who reads takes more in a moment. */
+static bool takes_more(struct syslog_out *out)
+{
+	struct pollfd p = {.fd = out->fd, .events = POLLOUT};
+	uint64_t began_us = now_us();
+
+	if (began_us - out->second_us >= SECOND_US) {
+		out->second_us = began_us;
+		out->waited_us = 0;
+	}
+	if (out->waited_us >= WAITS_US)
+		return false;
+	if (poll(&p, 1, WAIT_MS) <= 0) {
+		out->waited_us = WAITS_US;
+		return false;
+	}
+	out->waited_us += now_us() - began_us;
+	return true;
+}
+
 /* One that has been started anew has another socket: it is looked for once. */
 static bool put_entry(struct syslog_out *out, const char *entry, size_t len)
 {
@@ -73,7 +104,10 @@ static bool put_entry(struct syslog_out *out, const char *entry, size_t len)
 
 		if (!reach(out))
 			return false;
-		put = send(out->fd, entry, len + out->is_stream, MSG_NOSIGNAL | MSG_DONTWAIT);
+		do
+			put = send(
+				out->fd, entry, len + out->is_stream, MSG_NOSIGNAL | MSG_DONTWAIT);
+		while (put < 0 && errno == EAGAIN && takes_more(out));
 		if (put == (ssize_t)(len + out->is_stream))
 			return true;
 		if (put < 0 && (errno == EAGAIN || errno == ENOBUFS || errno == EMSGSIZE))
