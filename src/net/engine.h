@@ -82,6 +82,7 @@ struct loop {
 
 	/* by the turns */
 	uint64_t now_us;
+	uint64_t n_turns;
 	uint64_t armed_us;  /* sleep_ev fires then; UINT64_MAX: not armed */
 	bool asleep;        /* between before_sleep and after_sleep */
 	const void *waking; /* whose signal ended the sleep; NULL: it was freed by after_sleep */

@@ -264,8 +264,8 @@ struct listener {
 	void *arg;
 	struct loop_watch *watch; /* NULL: paused, or resting */
 	struct wheel_timer rest;
-	uint64_t told_us; /* when something was to be accepted last */
-	unsigned batch;   /* to be accepted at a time */
+	uint64_t told_turn, told_us; /* when something was to be accepted last */
+	unsigned batch;              /* to be accepted at a time */
 	bool paused;
 	bool troubled; /* the last accept had no descriptor or memory */
 	bool *freed;   /* set when freed inside its own callback */
@@ -335,19 +335,28 @@ static bool listener_accept(struct listener *ln)
 
 /*
  * Who comes alone is accepted alone: an accept that finds nobody costs the kernel more than the
- * turn that it may spare. Who comes soon after others is followed by more.
+ * turn that it may spare. Who comes soon after others, or in the turn after them, is followed by
+ * more, unless those are not served yet: they are to be done before there are more of them.
  */
+static unsigned listener_batch(struct listener *ln)
+{
+	const struct loop *l = ln->loop;
+	bool is_alone =
+		l->n_turns - ln->told_turn > 1 && l->now_us - ln->told_us >= LISTEN_ALONE_US;
+	unsigned n = ln->batch * 2 < LISTEN_BATCH ? ln->batch * 2 : LISTEN_BATCH;
+
+	ln->told_us = l->now_us;
+	ln->told_turn = l->n_turns;
+	ln->batch = is_alone || !list_is_empty(&l->late) ? 1 : n;
+	return ln->batch;
+}
+
 static void listener_on_readable(void *arg, int what)
 {
 	struct listener *ln = arg;
-	uint64_t now_us = ln->loop->now_us;
-	unsigned n = 1;
+	unsigned n = listener_batch(ln);
 
 	(void)what;
-	if (now_us - ln->told_us < LISTEN_ALONE_US)
-		n = ln->batch * 2 < LISTEN_BATCH ? ln->batch * 2 : LISTEN_BATCH;
-	ln->told_us = now_us;
-	ln->batch = n;
 	while (n-- != 0 && listener_accept(ln))
 		;
 }
@@ -381,6 +390,7 @@ enum status listener_new(
 	ln->ops = ops;
 	ln->arg = arg;
 	ln->batch = 1;
+	ln->told_turn = l->n_turns - 2; /* wraps: in no turn yet */
 	wheel_timer_init(&ln->rest, listener_on_rested);
 	if ((st = listener_watch(ln)) != OK) {
 		free(ln);

@@ -442,6 +442,7 @@ enum status loop_turn(struct loop *l, uint64_t until_us)
 	bool sleep;
 	enum status st = OK;
 
+	l->n_turns++;
 	loop_settle(l);
 	if (own_us < until_us)
 		until_us = own_us;

@@ -293,6 +293,94 @@ START_TEST(connections_are_accepted_in_bounded_batches)
 }
 END_TEST
 
+/* A turn of a busy loop lasts longer than the pause after which somebody comes alone. */
+START_TEST(long_turns_do_not_make_a_crowd_come_one_by_one)
+{
+	struct loop *l = loop_for_test();
+	struct door d = {0};
+	struct net_addr a;
+	int fd = open_any("127.0.0.1", &plain, &a);
+	int c[40];
+	unsigned n;
+
+	ck_assert_int_eq(listener_new(l, fd, &door_ops, &d, &d.ln), OK);
+	for (unsigned i = 0; i < 40; i++)
+		c[i] = connect_to(&a);
+	for (n = 0; d.n_accept < 40; n++) {
+		turns(l, 1);
+		usleep(2 * LISTEN_ALONE_US);
+	}
+	ck_assert_uint_le(n, 12); /* 1, 2, 4, 8 … */
+	for (unsigned i = 0; i < 40; i++)
+		close(c[i]);
+	close_all(&d);
+	listener_free(d.ln);
+	close(fd);
+	loop_free(l);
+}
+END_TEST
+
+#define LATE 6u
+
+static size_t on_late_data(void *arg, const uint8_t *data, size_t len)
+{
+	unsigned *n = arg;
+
+	(void)data;
+	++*n;
+	usleep(1000); /* longer than a turn has for late ones */
+	return len;
+}
+
+static void on_late_end(void *arg, enum conn_end why)
+{
+	(void)arg;
+	(void)why;
+}
+
+START_TEST(while_late_ones_wait_they_get_one_more_a_turn)
+{
+	static const struct conn_ops late_ops = {.on_data = on_late_data, .on_end = on_late_end};
+	struct loop *l = loop_for_test();
+	struct door d = {0};
+	struct net_addr a;
+	struct conn *late[LATE];
+	int fd = open_any("127.0.0.1", &plain, &a), pair[LATE][2], c[40];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < LATE; i++) {
+		pair_unix(pair[i]);
+		ck_assert_int_eq(
+			conn_new(l, pair[i][0], &late_ops, &n, &test_limits, &late[i]), OK);
+		conn_set_late(late[i], true);
+	}
+	turns(l, 3);
+	for (unsigned i = 0; i < LATE; i++)
+		write_all(pair[i][1], "x", 1);
+	turns(l, 1); /* they are all on the list, and one is done */
+	ck_assert_uint_eq(n, 1);
+	ck_assert_int_eq(listener_new(l, fd, &door_ops, &d, &d.ln), OK);
+	for (unsigned i = 0; i < 40; i++)
+		c[i] = connect_to(&a);
+	for (unsigned i = 1; n < LATE; i++) {
+		ck_assert_uint_eq(d.n_accept, i - 1);
+		turns(l, 1);
+	}
+	turns(l, 3);
+	ck_assert_uint_gt(d.n_accept, LATE + 3);
+	for (unsigned i = 0; i < 40; i++)
+		close(c[i]);
+	for (unsigned i = 0; i < LATE; i++) {
+		conn_free(late[i]);
+		close(pair[i][1]);
+	}
+	close_all(&d);
+	listener_free(d.ln);
+	close(fd);
+	loop_free(l);
+}
+END_TEST
+
 START_TEST(paused_listener_leaves_connections_in_the_backlog)
 {
 	struct loop *l = loop_for_test();
@@ -400,6 +488,8 @@ int main(void)
 	tcase_add_test(tc, missing_folder_is_named);
 	tcase_add_test(tc, abstract_socket_needs_no_file);
 	tcase_add_test(tc, connections_are_accepted_in_bounded_batches);
+	tcase_add_test(tc, long_turns_do_not_make_a_crowd_come_one_by_one);
+	tcase_add_test(tc, while_late_ones_wait_they_get_one_more_a_turn);
 	tcase_add_test(tc, paused_listener_leaves_connections_in_the_backlog);
 	tcase_add_test(tc, without_descriptors_accepting_rests_and_goes_on);
 	tcase_add_test(tc, listener_may_go_while_it_rests);
