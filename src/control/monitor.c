@@ -710,13 +710,13 @@ enum status monitor_conf_changed(struct monitor *m)
 {
 	enum status st;
 
+	env_timer(m->env, &m->tick, 0); /* also for those that are watched, if memory ends */
 	if ((st = update_roles(m)) != OK || (st = update_watches(m)) != OK)
 		return st;
 	for (uint32_t i = 0; i < NODES_MAX; i++)
 		if (m->watches[i] != NULL)
 			tell_places(m->watches[i]);
 	env_timer(m->env, &m->publish, 0);
-	env_timer(m->env, &m->tick, 0);
 	return OK;
 }
 
@@ -751,8 +751,10 @@ static void on_tick(void *ctx, struct wheel_timer *t)
 
 	(void)ctx;
 	note_lag(m);
-	if (!watches_any(m))
+	if (!watches_any(m)) {
+		lag_log_fini(&m->lag_log);
 		return;
+	}
 	while ((bits = roles_tick(m->roles, env_now_us(m->env), &node)) != 0) {
 		if (m->watches[node] == NULL)
 			continue;
