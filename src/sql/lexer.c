@@ -348,6 +348,8 @@ static bool op_is_special(uint8_t c)
 	return memchr("~!@#^&|`?%", c, 10) != NULL;
 }
 
+#define OP_SCAN_MAX 64 /* bytes; the server refuses a text with a longer operator */
+
 static void lex_operator(struct lexer *lx, struct token *t)
 {
 	const uint8_t *p = lx->p + 1;
@@ -357,7 +359,7 @@ static void lex_operator(struct lexer *lx, struct token *t)
 		token_char(lx, t, TOKEN_OP);
 		return;
 	}
-	for (; classes[*p] == C_OP; p++)
+	for (; classes[*p] == C_OP && p - lx->p < OP_SCAN_MAX; p++)
 		if ((p[0] == '/' && p[1] == '*') || (p[0] == '-' && p[1] == '-'))
 			break;
 	for (const uint8_t *q = lx->p; q < p && !special; q++)

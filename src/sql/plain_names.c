@@ -133,6 +133,16 @@ static bool is_behind_number(const struct plain *pl, const uint8_t *p)
 	return plain_classes[*q] == P_DIGIT || (q > pl->since && q[-1] == '.');
 }
 
+/* The last byte of the token before `p`, where one begins. NULL: a comment hides it. */
+static inline const uint8_t *byte_before(const struct plain *pl, const uint8_t *p)
+{
+	do
+		if (p-- == pl->since)
+			return NULL;
+	while (plain_is_blank(*p));
+	return p;
+}
+
 static bool find_word_before(const struct plain *pl, const uint8_t *p, struct before *b)
 {
 	const uint8_t *end = p + 1;
@@ -146,17 +156,16 @@ static bool find_word_before(const struct plain *pl, const uint8_t *p, struct be
 		return true;
 	b->kind = TOKEN_WORD;
 	b->word = word_find(plain_hash(p, end));
-	return !is_behind_number(pl, p); /* 1.e5 */
-}
+	if ((b->word == WORD_AS || b->word == WORD_INSERT || b->word == WORD_MERGE) &&
+		p != pl->start) {
+		const uint8_t *dot = byte_before(pl, p);
 
-/* The last byte of the token before `p`, where one begins. NULL: a comment hides it. */
-static inline const uint8_t *byte_before(const struct plain *pl, const uint8_t *p)
-{
-	do
-		if (p-- == pl->since)
-			return NULL;
-	while (plain_is_blank(*p));
-	return p;
+		if (dot == NULL)
+			return false;
+		if (*dot == '.')
+			b->word = NOT_A_WORD;
+	}
+	return !is_behind_number(pl, p); /* 1.e5 */
 }
 
 /* Is the token that ends with a dot, at `p`, a dot? Not 1. or .. */
@@ -202,6 +211,14 @@ static bool find_from(const struct plain *pl, struct before b, bool *out)
 
 		if (b.p != pl->start && !find_before(pl, b.p, &last))
 			return false;
+		if (b.word == WORD_GROUP && last.c != '.') { /* WITHIN GROUP (…) says nothing */
+			bool hidden;
+
+			if (word_behind(pl, b.p + 5, &hidden) != WORD_BY)
+				says = WALK_FROM_SAME;
+			if (hidden)
+				return false;
+		}
 		if (says != WALK_FROM_SAME && last.c != '.') {
 			*out = says == WALK_FROM_YES;
 			return true;
@@ -429,8 +446,8 @@ static bool judge_into(struct plain *pl, const uint8_t *p, const uint8_t *end)
 
 	if (pl->blind || !find_before(pl, p, &b))
 		return false;
-	if (b.kind == TOKEN_WORD &&
-		(b.word == WORD_INSERT || b.word == WORD_MERGE || b.word == WORD_AS))
+	if (b.kind == TOKEN_WORD && (b.word == WORD_AS || (pl->modifies && (b.word == WORD_INSERT ||
+								      b.word == WORD_MERGE))))
 		return true;
 	t = token_of(pl, p, end, plain_hash(p, end));
 	move_scan(pl, &t, &b);

@@ -17,6 +17,7 @@ void scan_init(struct scan *s, const char *text, uint32_t opts, const struct cat
 	s->v = v;
 	s->objections = NULL;
 	s->plain = s->together = false;
+	memset(s->sought, 0, sizeof s->sought);
 	s->txn_open = false;
 	s->stmt = 0;
 	s->modifies = false;
@@ -173,6 +174,8 @@ void scan_temp_schema(struct scan *s)
 	struct token t = s->t, prev = {0};
 
 	for (; t.kind != TOKEN_END && t.c != ';' && t.c != '('; lexer_next(&ahead, &t)) {
+		if (token_is(&t, WORD_INTO) && t.off != s->t.off)
+			return; /* asked again there */
 		if (t.c == '.' && (prev.hash == pg_temp || prev.kind == TOKEN_UQUOTED)) {
 			scan_effect(s, EFFECT_TEMP);
 			return;
@@ -195,8 +198,9 @@ void scan_finish(struct scan *s)
 		scan_unclear(s);
 }
 
-/* Does the word stand where its letter `c`, the one at `rare`, is met from `p` on? */
-static bool has_word(const uint8_t *p, const uint8_t *end, const char *word, size_t rare, int c)
+/* Where the word stands from `p` on, at that letter `c` of it; `end`: nowhere before it. */
+static const uint8_t *find_word(
+	const uint8_t *p, const uint8_t *end, const char *word, size_t rare, int c)
 {
 	size_t len = strlen(word);
 	const uint8_t *start = p;
@@ -204,23 +208,37 @@ static bool has_word(const uint8_t *p, const uint8_t *end, const char *word, siz
 	for (; (p = memchr(p, c, (size_t)(end - p))) != NULL; p++)
 		if ((size_t)(p - start) >= rare && (size_t)(end - p) >= len - rare &&
 			strncasecmp((const char *)p - rare, word, len) == 0)
-			return true;
-	return false;
+			return p - rare;
+	return end;
 }
 
-bool scan_may_have(const struct scan *s, const char *word, size_t rare)
+/* What was found is kept: over all statements of a text no byte is looked at twice. */
+bool scan_may_have(struct scan *s, enum scan_sought w)
 {
+	static const struct {
+		const char *word;
+		size_t rare; /* a letter that is seldom met */
+	} words[SOUGHT_COUNT] = {
+		[SOUGHT_CURRVAL] = {"currval", 4},
+		[SOUGHT_LASTVAL] = {"lastval", 4},
+		[SOUGHT_CONCURRENTLY] = {"concurrently", 11},
+		[SOUGHT_EXECUTE] = {"execute", 1},
+	};
 	const uint8_t *p = s->lx.text + s->t.off, *end = s->lx.end;
+	const char *word = words[w].word;
+	int c = word[words[w].rare];
 
-	return has_word(p, end, word, rare, word[rare]) ||
-	       has_word(p, end, word, rare, word[rare] - 'a' + 'A');
+	for (unsigned i = 0; i < 2; i++, c += 'A' - 'a')
+		if (s->sought[w][i] == NULL || s->sought[w][i] < p)
+			s->sought[w][i] = find_word(p, end, word, words[w].rare, c);
+	return s->sought[w][0] != end || s->sought[w][1] != end;
 }
 
 void scan_for_asking(struct scan *s)
 {
 	struct scan ahead;
 
-	if (!scan_may_have(s, "currval", 4) && !scan_may_have(s, "lastval", 4))
+	if (!scan_may_have(s, SOUGHT_CURRVAL) && !scan_may_have(s, SOUGHT_LASTVAL))
 		return;
 	ahead = *s;
 	for (; !scan_at_end(&ahead); scan_next(&ahead))

@@ -11,6 +11,15 @@
 #include "sql/verdict.h"
 #include "sql/word.h"
 
+/* Words that are looked for by scan_may_have. */
+enum scan_sought {
+	SOUGHT_CURRVAL,
+	SOUGHT_LASTVAL,
+	SOUGHT_CONCURRENTLY,
+	SOUGHT_EXECUTE,
+	SOUGHT_COUNT
+};
+
 enum scan_only_sets { ONLY_SETS_UNKNOWN, ONLY_SETS_YES, ONLY_SETS_NO };
 
 struct scan {
@@ -31,8 +40,10 @@ struct scan {
 	struct sql_verdict *v;
 	struct sql_objections *objections; /* where all of them are noted, or NULL */
 	struct sql_effect spill;           /* written instead of an effect that has no place */
-	bool txn_open;                     /* a transaction begun in this text is open */
-	uint16_t stmt;                     /* index of the current statement */
+	/* where each word stands next, from where it was asked about last; NULL: not asked */
+	const uint8_t *sought[SOUGHT_COUNT][2]; /* … with that letter small, and capital */
+	bool txn_open;                          /* a transaction begun in this text is open */
+	uint16_t stmt;                          /* index of the current statement */
 	/* of the current statement */
 	struct lexer start; /* at its first token */
 	uint8_t only_sets; /* enum scan_only_sets: is it SELECT set_config(…) and nothing else? */
@@ -130,11 +141,8 @@ void scan_temp_schema(struct scan *s);
  */
 void scan_for_asking(struct scan *s);
 
-/*
- * May the word, in lower case, stand anywhere from the current token on? word[rare] is a letter of
- * it that is seldom met. False: it does not.
- */
-bool scan_may_have(const struct scan *s, const char *word, size_t rare);
+/* May the word stand anywhere from the current token on? False: it does not. */
+bool scan_may_have(struct scan *s, enum scan_sought w);
 
 /*
  * A statement that touches the session, in a form that is not understood: SQL_UNKNOWN and

@@ -197,11 +197,11 @@ static void defines_objects(struct scan *s)
 }
 
 /* CONCURRENTLY up to the end of the statement; looks on a copy. */
-static bool is_concurrent(const struct scan *s)
+static bool is_concurrent(struct scan *s)
 {
 	struct scan ahead;
 
-	if (!scan_may_have(s, "concurrently", 11))
+	if (!scan_may_have(s, SOUGHT_CONCURRENTLY))
 		return false;
 	ahead = *s;
 	for (; !scan_at_end(&ahead); scan_next(&ahead))
@@ -215,7 +215,7 @@ static void find_execute(struct scan *s)
 {
 	struct scan ahead;
 
-	if (!scan_may_have(s, "execute", 1))
+	if (!scan_may_have(s, SOUGHT_EXECUTE))
 		return;
 	ahead = *s;
 	for (; !scan_at_end(&ahead); scan_next(&ahead)) {

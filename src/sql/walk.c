@@ -262,8 +262,10 @@ static void walk_into(struct scan *s)
 	struct lexer ahead = s->lx;
 	struct token t;
 
-	if (s->prev.c == '.' || scan_prev_is(s, WORD_AS) || scan_prev_is(s, WORD_INSERT) ||
-		scan_prev_is(s, WORD_MERGE))
+	if (s->prev.c == '.' || scan_prev_is(s, WORD_AS))
+		return;
+	/* where nothing is a verb they are a column or a label: SELECT a AS insert INTO t */
+	if (s->modifies && (scan_prev_is(s, WORD_INSERT) || scan_prev_is(s, WORD_MERGE)))
 		return;
 	scan_object(s, CAUSE_INTO);
 	scan_class(s, SQL_WRITE);
@@ -290,6 +292,14 @@ enum walk_from walk_from_of(enum word w)
 	return actions[w] == ACTION_CLAUSE ? WALK_FROM_NO : WALK_FROM_SAME;
 }
 
+static bool is_group_by(const struct scan *s)
+{
+	struct token next;
+
+	scan_peek(s, &next);
+	return token_is(&next, WORD_BY);
+}
+
 static void walk_word(struct scan *s, struct walk *w)
 {
 	enum word word = (enum word)s->t.word;
@@ -297,6 +307,8 @@ static void walk_word(struct scan *s, struct walk *w)
 
 	if (s->prev.c == '.') { /* every word is a name there */
 		walk_name(s, w);
+		if (word == WORD_AS || word == WORD_INSERT || word == WORD_MERGE)
+			s->t.word = NOT_A_WORD; /* for the INTO behind it */
 		return;
 	}
 	switch ((enum action)actions[word]) {
@@ -307,6 +319,8 @@ static void walk_word(struct scan *s, struct walk *w)
 		set_from(w, true);
 		break;
 	case ACTION_CLAUSE:
+		if (word == WORD_GROUP && !is_group_by(s)) /* WITHIN GROUP (…), in an ON */
+			break;
 		set_from(w, false);
 		w->target = false;
 		break;
@@ -504,5 +518,9 @@ void walk_rest(struct scan *s)
 			level = atomic_step(s, level);
 		else if (s->t.kind == TOKEN_BAD)
 			scan_object(s, CAUSE_SYNTAX);
+	}
+	if (level > 0) { /* SELECT 1 case; END: other statements may have been taken for a part of it */
+		scan_class(s, SQL_UNKNOWN);
+		scan_effect(s, EFFECT_UNKNOWN);
 	}
 }
