@@ -446,8 +446,9 @@ static bool judge_into(struct plain *pl, const uint8_t *p, const uint8_t *end)
 
 	if (pl->blind || !find_before(pl, p, &b))
 		return false;
-	if (b.kind == TOKEN_WORD && (b.word == WORD_AS || (pl->modifies && (b.word == WORD_INSERT ||
-								      b.word == WORD_MERGE))))
+	if (b.kind == TOKEN_WORD &&
+		(b.word == WORD_AS ||
+			(pl->modifies && (b.word == WORD_INSERT || b.word == WORD_MERGE))))
 		return true;
 	t = token_of(pl, p, end, plain_hash(p, end));
 	move_scan(pl, &t, &b);

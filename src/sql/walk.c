@@ -519,7 +519,8 @@ void walk_rest(struct scan *s)
 		else if (s->t.kind == TOKEN_BAD)
 			scan_object(s, CAUSE_SYNTAX);
 	}
-	if (level > 0) { /* SELECT 1 case; END: other statements may have been taken for a part of it */
+	if (level >
+		0) { /* SELECT 1 case; END: other statements may have been taken for a part of it */
 		scan_class(s, SQL_UNKNOWN);
 		scan_effect(s, EFFECT_UNKNOWN);
 	}

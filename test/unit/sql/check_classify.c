@@ -111,6 +111,18 @@ static const struct place places[] = {
 	{"SELECT substring((SELECT a FROM t for update) for 2)", SQL_WRITE, CAUSE_LOCKING, NULL},
 	{"SELECT 1 INTO a", SQL_WRITE, CAUSE_INTO, "INTO"},
 	{"SELECT a.into, 1 AS into", SQL_READ, CAUSE_NONE, NULL},
+	{"SELECT a insert INTO b FROM t", SQL_WRITE, CAUSE_INTO, "INTO"},
+	{"SELECT a AS insert INTO TEMP b FROM t", SQL_WRITE, CAUSE_INTO, "INTO"},
+	{"SELECT insert INTO b FROM t", SQL_WRITE, CAUSE_INTO, "INTO"},
+	{"SELECT a merge INTO b FROM t", SQL_WRITE, CAUSE_INTO, "INTO"},
+	{"SELECT x.as INTO TEMP b FROM x", SQL_WRITE, CAUSE_INTO, "INTO"},
+	{"SELECT x . as INTO TEMP b FROM x", SQL_WRITE, CAUSE_INTO, "INTO"},
+	{"WITH w AS (SELECT 1 AS insert) SELECT insert INTO b FROM w", SQL_WRITE, CAUSE_INTO, "INTO"},
+	{"BEGIN READ ONLY; SELECT insert INTO b FROM t; COMMIT", SQL_WRITE, CAUSE_INTO, "INTO"},
+	{"EXPLAIN (ANALYZE) SELECT insert INTO b FROM t", SQL_WRITE, CAUSE_INTO, "INTO"},
+	{"SELECT 1 FROM t a JOIN t b ON mode() WITHIN GROUP (ORDER BY c) = 1, unlog", SQL_READ,
+		CAUSE_RELATION, "unlog"},
+	{"SELECT 1 FROM t a GROUP BY b, unlog", SQL_READ, CAUSE_NONE, NULL},
 	{"WITH a AS (DELETE FROM t) SELECT 1", SQL_WRITE, CAUSE_CTE_WRITE, "DELETE"},
 	{"WITH a AS (SELECT 1) UPDATE t SET a = 1", SQL_WRITE, CAUSE_CTE_WRITE, NULL},
 	{"WITH a AS (SELECT 1) SEARCH DEPTH FIRST BY x SET y DELETE FROM t", SQL_WRITE,
@@ -219,6 +231,7 @@ static const struct flagged flagged[] = {
 	{"DROP TABLE t", SQLV_SCHEMA},
 	{"ALTER TABLE t ADD a int", SQLV_SCHEMA | SQLV_DDL},
 	{"SELECT 1 INTO t", SQLV_SCHEMA | SQLV_DDL},
+	{"SELECT a AS insert INTO t FROM x", SQLV_SCHEMA | SQLV_DDL},
 	{"TRUNCATE t", 0},
 	{"NOTIFY a", SQLV_NOTIFY},
 	{"SELECT pg_notify('a', 'b')", SQLV_NOTIFY},
@@ -447,6 +460,49 @@ START_TEST(statements_are_counted)
 }
 END_TEST
 
+/* `head` so often, and `tail` up to a text of so many bytes. */
+static char *endless(const char *head, unsigned n, const char *tail, size_t len)
+{
+	size_t head_len = strlen(head), tail_len = strlen(tail), at = 0;
+	char *text = malloc(len + 1);
+
+	ck_assert_ptr_nonnull(text);
+	for (; n-- != 0 && at + head_len <= len; at += head_len)
+		memcpy(text + at, head, head_len);
+	for (; at + tail_len <= len; at += tail_len)
+		memcpy(text + at, tail, tail_len);
+	text[at] = '\0';
+	return text;
+}
+
+#define ENDLESS (4u << 20)
+
+/* In a time that grows with their length: if with its square, these would take many minutes. */
+START_TEST(endless_texts_are_judged)
+{
+	static const struct {
+		const char *head;
+		unsigned n;
+		const char *tail;
+		enum sql_class cls;
+	} of[] = {
+		{"grant;", 200000, "vy ", SQL_WRITE},
+		{"GRANT;", 200000, "VY ", SQL_WRITE},
+		{"create table a (b int);", 100000, "create ", SQL_WRITE},
+		{"SELECT U&\"a\", 1 ", 1, "+", SQL_READ},
+		{"SELECT 1 ", 1, "INTO a ", SQL_WRITE},
+	};
+
+	for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+		char *text = endless(of[i].head, of[i].n, of[i].tail, ENDLESS);
+		struct sql_verdict v = judge(text);
+
+		ck_assert_uint_ge(v.cls, of[i].cls);
+		free(text);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("classify");
@@ -464,5 +520,6 @@ int main(void)
 	tcase_add_test(tc, late_and_deep_tokens_count);
 	tcase_add_test(tc, without_a_catalog_calls_are_noted);
 	tcase_add_test(tc, statements_are_counted);
+	tcase_add_test(tc, endless_texts_are_judged);
 	return unit_run("classify", tc);
 }

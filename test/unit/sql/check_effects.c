@@ -340,6 +340,9 @@ static const struct sample samples[] = {
 	{"SELECT 1; SET a = 1", "set(a=1)"},
 	{"CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC "
 	 "SELECT CASE WHEN true THEN 1 END; SELECT 2; END; SET a = 1", "set(a=1)"},
+	{"CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1 case; END; SET a = 1", "unknown"},
+	{"PREPARE p AS SELECT begin atomic FROM t; SET a = 1", "prepare(p) unknown"},
+	{"SELECT a AS insert INTO TEMP b FROM t", "temp"},
 	{"CREATE RULE r AS ON INSERT TO t DO ALSO (INSERT INTO a VALUES (1); NOTIFY b); SET a = 1",
 		"set(a=1)"},
 	/* none */
