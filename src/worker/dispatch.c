@@ -332,6 +332,10 @@ bool dispatch_unit(struct worker *w, struct client *c)
 		c->busy->avoid_node = avoid;
 		p = pick_pool(w, c, kind);
 	}
+	if (p == NULL && avoid != NODES_MAX && pick_route(c->db->conf) == CHOOSE_ROUTE_REPLICA) {
+		avoid = c->busy->avoid_node = NODES_MAX; /* what the only one says is the answer */
+		p = pick_pool(w, c, kind);
+	}
 	c->busy->avoid_node = avoid;
 	if (p == NULL) {
 		if (c->busy->waits_fresh)

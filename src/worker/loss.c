@@ -17,6 +17,7 @@
 #include "worker/link.h"
 #include "worker/moving.h"
 #include "worker/notify.h"
+#include "worker/pick.h"
 #include "worker/pinning.h"
 #include "worker/replayed.h"
 #include "worker/savepoints.h"
@@ -27,17 +28,18 @@
 #include "worker/worker.h"
 
 /*
- * The primary knows best. While there is none, what a lost replica ran can run on another; once,
- * for it may be what has brought that one down.
+ * The primary knows best. While there is none, or where the entry is for replicas, what a lost
+ * replica ran can run on another; once, for it may be what has brought that one down.
  */
 static bool is_for_primary(
 	struct worker *w, const struct client *c, const struct server *s, const char *why)
 {
 	const struct topo_cluster *cluster = fit_cluster(w, c->acc);
 	bool is_gone = strcmp(why, REPLAY_LOST) == 0 || strncmp(why, "57P", 3) == 0;
+	bool can_stay = cluster != NULL && (cluster->primary == TOPO_NONE ||
+						   pick_route(c->db->conf) == CHOOSE_ROUTE_REPLICA);
 
-	return s->in_recovery && (!is_gone || c->busy->lost_us != 0 || cluster == NULL ||
-					 cluster->primary != TOPO_NONE);
+	return s->in_recovery && (!is_gone || c->busy->lost_us != 0 || !can_stay);
 }
 
 static void count_elsewhere(

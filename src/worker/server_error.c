@@ -121,7 +121,8 @@ bool server_error_waits(struct walk *k, const struct frame *f)
 	const struct owed_entry *head = owed_head(&s->owed);
 	struct report r;
 
-	if (c == NULL || c->busy->moves != MOVES_BOUND || !s->in_recovery)
+	if (c == NULL || c->busy->moves != MOVES_BOUND || !s->in_recovery ||
+		pick_route(c->db->conf) != CHOOSE_ROUTE_AUTO)
 		return false;
 	if (c->busy->confirming) { /* it was read on by somebody else */
 		conn_rx_pause(s->conn);

@@ -292,6 +292,79 @@ def test_route_of_an_entry_fixes_the_role(site, where):
             assert result.sqlstate == "25006" and is_replica(nodes)
 
 
+@pytest.fixture(scope="module", params=["fallback", "never"])
+def lone_replica(request, site, where):
+    """An entry for replicas that has but one of them."""
+    nodes = [site.cluster.primary, site.cluster.standbys[0]]
+    databases = site.app_on(nodes, f"route=replica primary_reads={request.param}")
+    with site.pgweir(databases, settings={"query_wait_timeout": 15}) as p:
+        wait_routing(p, where, 1)
+        p.wait_log("catalog loaded")
+        yield p
+
+
+@pytest.mark.parametrize("extended", [False, True], ids=["simple", "extended"])
+@pytest.mark.parametrize("sqls", [[], ["BEGIN READ ONLY"], ["BEGIN READ ONLY", "SELECT 1"], [
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", "SELECT 1"]], ids=" ".join)
+def test_what_the_only_replica_refuses_is_told_at_once(lone_replica, where, sqls, extended):
+    """Nobody else may say otherwise: no node is waited for."""
+    replica = lone_replica.site.cluster.standbys[0].name
+    with lone_replica.raw() as client:
+        wait_replica_read(client, where)
+        for sql in sqls:
+            client.query(sql).check()
+        result, nodes = where.run(client, "SELECT n FROM nowhere", extended)
+        assert (result.sqlstate, nodes) == ("42P01", {replica})
+        client.query("ROLLBACK").check()
+        assert where.of(client) == replica
+
+
+@pytest.mark.parametrize("set_by", ["client", "role"])
+def test_who_is_serializable_has_nothing_of_an_entry_for_replicas(
+        lone_replica, where, superuser, set_by):
+    """A standby says so to each statement, at once; the primary is not what the entry is for."""
+    superuser("ALTER ROLE other SET default_transaction_isolation = " +
+              ("serializable" if set_by == "role" else "'read committed'"))
+    lone_replica.site.cluster.wait_caught_up()
+    lone_replica.admin("RECONNECT")
+    try:
+        with lone_replica.raw("other") as client:
+            if set_by == "client":
+                wait_replica_read(client, where)
+                client.query("SET default_transaction_isolation = serializable").check()
+            for sql in ("SELECT 1", "TABLE pgbench_branches", "SELECT 1 FOR UPDATE"):
+                result, nodes = where.run(client, sql)
+                assert (result.sqlstate, is_replica(nodes)) == ("0A000", True), result.errors
+            client.query("BEGIN READ ONLY").check()
+            assert client.query("SELECT 1").sqlstate == "0A000"
+            client.query("ROLLBACK").check()
+            client.query("SET default_transaction_isolation = 'read committed'").check()
+            assert is_replica({where.of(client)})
+    finally:
+        superuser("ALTER ROLE other RESET default_transaction_isolation")
+        lone_replica.site.cluster.wait_caught_up()
+
+
+@pytest.mark.parametrize("block", [False, True], ids=["lone", "READ ONLY"])
+def test_read_that_is_lost_with_the_connection_to_the_only_replica_runs_again(
+        lone_replica, where, block):
+    """A lone one on the primary meanwhile, if that may have it."""
+    replica = lone_replica.site.cluster.standbys[0]
+    with lone_replica.raw() as client:
+        wait_replica_read(client, where)
+        if block:
+            client.query("BEGIN READ ONLY").check()
+        mark = new_mark()
+        client.send(pgwire.query(f"{mark}SELECT 7 FROM pg_sleep(1)"))
+        proc.wait_until("it to run", lambda: where.ran(mark))
+        replica.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> "
+                    f"pg_backend_pid() AND position('{mark}' IN query) > 0")
+        assert client.result().value() == "7"
+        if block or "never" in lone_replica.databases["app"]:
+            assert where.ran(mark) == {replica.name}
+        client.query("ROLLBACK").check()
+
+
 def test_routing_off_takes_hosts_as_equals(site, where):
     entry = site.app_on(site.cluster.standbys, "routing=off")["app"]
     with site.pgweir({"app": entry}) as p, p.raw() as one, p.raw() as two:
