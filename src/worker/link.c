@@ -21,7 +21,7 @@ void link_make(struct worker *w, struct client *c, struct server *s)
 	c->busy->deferred_failed = false;
 	c->busy->read_epoch = n != NULL ? n->epoch : 0;
 	s->client = c;
-	s->ends_client = false;
+	s->ends_client_until_us = 0;
 	server_transition(w, s, SERVER_LINKED);
 	if (c->state != CLIENT_WELCOME)
 		client_transition(w, c, CLIENT_LINKED);

@@ -280,20 +280,15 @@ static bool was_asked(const struct server *s)
 	return false;
 }
 
-/* By pg_terminate_backend() of its client's number: the session is to end, not the server alone. */
-static bool was_terminated(const struct server *s)
-{
-	return s->ends_client && strcmp(s->fatal_sqlstate, SQLSTATE_ADMIN_SHUTDOWN) == 0;
-}
-
 static bool loss_is_fatal(const struct client *c, const struct server *s)
 {
-	return was_asked(s) || was_terminated(s) || pins_hold_state(&c->busy->pins) ||
+	return was_asked(s) || pins_hold_state(&c->busy->pins) ||
 	       c->acc->mode == POOL_MODE_SESSION || c->busy->body_left != 0;
 }
 
 void loss_of_server(struct worker *w, struct client *c, struct server *s, enum server_end why)
 {
+	bool terminated = signals_end_client(w, s, s->fatal_sqlstate);
 	enum route_broken broken = BROKEN_COUNT;
 	char text[LOSS_TEXT_MAX];
 	struct report r;
@@ -312,7 +307,7 @@ void loss_of_server(struct worker *w, struct client *c, struct server *s, enum s
 	}
 	if (c->state == CLIENT_CLOSED)
 		return;
-	if (c->busy->holding && c->busy->unit_retained && !was_terminated(s)) {
+	if (c->busy->holding && c->busy->unit_retained && !terminated) {
 		c->busy->holding = false;
 		c->busy->unit_retained = false;
 		c->busy->begin_sent = false;
@@ -322,14 +317,14 @@ void loss_of_server(struct worker *w, struct client *c, struct server *s, enum s
 		run_elsewhere(w, c, s, REPLAY_LOST);
 		return;
 	}
-	if (moving_survives(c, s) && !was_terminated(s)) {
+	if (moving_survives(c, s) && !terminated) {
 		client_transition(w, c, CLIENT_UNLINKED);
 		moving_left(c, MOVED_LOST);
 		client_watch(w, c);
 		conn_rx_resume(c->conn);
 		return;
 	}
-	if (!was_terminated(s))
+	if (!terminated)
 		broken = loss_count_broken(c, s, NULL);
 	moving_abandoned(c);
 	if (s->body_left != 0 && s->body_passed) { /* an error would be read as the row's bytes */
@@ -337,7 +332,7 @@ void loss_of_server(struct worker *w, struct client *c, struct server *s, enum s
 		return;
 	}
 	r = broken == BROKEN_BLOCK ? loss_block_report(NULL, text) : lost_report(c, s);
-	if (loss_is_fatal(c, s)) {
+	if (terminated || loss_is_fatal(c, s)) {
 		r.severity = "FATAL";
 		r.severity_v = "FATAL";
 		client_fatal(w, c, &r, CLIENT_END_SERVER);

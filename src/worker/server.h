@@ -85,12 +85,12 @@ struct server {
 	enum server_state state;
 	struct conn *conn;
 	struct pool *pool;
-	struct client *client;      /* linked */
-	struct client *wanted_by;   /* waits for this very server */
-	struct server_login *login; /* while connecting and logging in */
-	uint8_t n_holds;            /* calls that may signal it: signals.h */
-	bool ends_client;           /* … one of them to end the session of its client */
-	struct cancel *cancel;      /* a CancelRequest of ours under way for it */
+	struct client *client;         /* linked */
+	struct client *wanted_by;      /* waits for this very server */
+	struct server_login *login;    /* while connecting and logging in */
+	uint8_t n_holds;               /* calls that may signal it: signals.h */
+	uint64_t ends_client_until_us; /* … one of them to end the session of its client; 0: none */
+	struct cancel *cancel;         /* a CancelRequest of ours under way for it */
 
 	struct owed owed;
 	uint32_t body_left;   /* of a message that streams through */

@@ -16,6 +16,7 @@
 #include "worker/prepared.h"
 #include "worker/queries.h"
 #include "worker/replayed.h"
+#include "worker/signals.h"
 #include "worker/sqlstmt.h"
 #include "worker/worker.h"
 
@@ -77,7 +78,7 @@ static bool runs_elsewhere(struct worker *w, const struct client *c, const struc
 		return false; /* so it would have been on the primary */
 	if (report_has(r, SQLSTATE_QUERY_CANCELED) && server_is_canceled(c->server))
 		return false; /* as was wished */
-	if (report_has(r, SQLSTATE_ADMIN_SHUTDOWN) && c->server->ends_client)
+	if (signals_end_client(w, c->server, r->sqlstate))
 		return false; /* the same */
 	return is_of_standby(r->sqlstate) || may_be_stale(w, c, r->sqlstate);
 }

@@ -228,12 +228,20 @@ struct pool *signals_pool(const struct client *c)
 	return NULL;
 }
 
+/* When what began then is not to be expected any more. */
+static uint64_t ends_us(const struct worker *w, uint64_t since_us)
+{
+	uint64_t timeout_us = w->conf->server_cancel_timeout_us;
+
+	return timeout_us != 0 ? since_us + timeout_us : UINT64_MAX;
+}
+
 /* The process of that server, if it can still be that. */
 static uint32_t pid_of(struct worker *w, const struct client *c, uint32_t number)
 {
 	const struct signals *s = c->busy->signals;
 
-	if (w->now_us > s->asked_us + w->conf->server_cancel_timeout_us)
+	if (w->now_us > ends_us(w, s->asked_us))
 		return 0;
 	for (uint32_t i = 0; i < s->n; i++)
 		if (s->at[i].number == number && s->at[i].node == c->server->pool->node)
@@ -331,8 +339,9 @@ static void meet(struct worker *w, struct tell_signal *t, struct client *victim)
 	if (s != NULL && victim->state == CLIENT_ACTIVE && s->backend_pid != 0 &&
 		s->n_holds < UINT8_MAX) {
 		s->n_holds++;
-		s->ends_client = s->ends_client || t->terminates;
-		if (!t->terminates)
+		if (t->terminates)
+			s->ends_client_until_us = UINT64_MAX;
+		else
 			s->canceled_unit = s->units;
 		t->server = s->id;
 		t->pid = s->backend_pid;
@@ -358,10 +367,18 @@ static void end_hold(struct worker *w, uint64_t server)
 			continue;
 		if (s->n_holds != 0)
 			s->n_holds--;
+		if (s->n_holds == 0 && s->ends_client_until_us == UINT64_MAX)
+			s->ends_client_until_us = ends_us(w, w->now_us);
 		if (s->state == SERVER_CANCELED && !server_is_held(s))
 			server_clean_done(w, s);
 		return;
 	}
+}
+
+bool signals_end_client(const struct worker *w, const struct server *s, const char *sqlstate)
+{
+	return w->now_us < s->ends_client_until_us &&
+	       strcmp(sqlstate, SQLSTATE_ADMIN_SHUTDOWN) == 0;
 }
 
 void signals_told(struct worker *w, struct tell_signal *t)

@@ -30,6 +30,13 @@ void signals_write(struct worker *w, struct client *c, const uint8_t *data);
 /* The unit is over, or will not be sent. */
 COLD void signals_over(struct worker *w, struct client *c);
 
+/*
+ * Does that error of the server come of pg_terminate_backend() of its client's number? Then the
+ * session is to end, not the server alone. It comes while the call runs, or soon after: of a call
+ * that was refused, or did not run, nothing is left then.
+ */
+bool signals_end_client(const struct worker *w, const struct server *s, const char *sqlstate);
+
 /* TELL_SIGNAL; takes the memory. */
 void signals_told(struct worker *w, struct tell_signal *t);
 

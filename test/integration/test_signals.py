@@ -2,6 +2,7 @@
 import re
 import struct
 import threading
+import time
 import urllib.request
 
 import pgwire
@@ -238,6 +239,50 @@ def test_session_idle_in_a_block_on_a_replica_is_terminated(site, where, begin):
             proc.wait_until("a block on a replica", begins_on_a_replica)
             assert caller.value(f"SELECT pg_terminate_backend({victim.pid})") == "t"
             assert [m.fields()["C"] for m in victim.wait_closed() if m.kind == "E"] == ["57P01"]
+
+
+CALLS_OF_NOBODY = {  # pg_terminate_backend() of its number that ends no session: (caller, call, says)
+    "refused": ("other", "pg_terminate_backend({})", "42501"),
+    "not run": ("app", "CASE WHEN random() < 0 THEN pg_terminate_backend({}) END", None),
+}
+
+
+def end_process(site, where, mark):
+    """Of the server connection where that has run: PostgreSQL says the same when a node is stopped."""
+    name = proc.wait_until("it to run", lambda: where.ran(mark)).pop()
+    node = site.cluster.node(name)
+    assert node.is_standby()
+    node.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> "
+             f"pg_backend_pid() AND query LIKE '%{mark}'")
+    proc.wait_until("it to end", lambda: name not in where.ran(mark))
+
+
+@pytest.mark.parametrize("how", CALLS_OF_NOBODY)
+@pytest.mark.parametrize("idle", [True, False], ids=["idle in a block", "within a read"])
+def test_call_that_ends_nobody_is_forgotten(site, where, idle, how):
+    """The replica of its victim is lost later: the session goes on, as any other."""
+    user, call, sqlstate = CALLS_OF_NOBODY[how]
+    settings = {"workers": 2, "server_cancel_timeout": 1}
+    with site.pgweir_routed("primary_reads=never", settings=settings) as p:
+        wait_routing(p, where)
+        with p.raw() as victim, p.raw(user) as caller:
+            wait_replica_read(victim, where)
+            mark = f"/* {how} {idle} */"
+            victim.query("BEGIN READ ONLY").check()
+            if idle:
+                victim.query(f"SELECT 1 {mark}").check()
+            else:
+                victim.send(pgwire.query(f"{LONG_READ} {mark}"))
+                proc.wait_until("the read to run", lambda: where.ran(mark))
+            assert caller.query("SELECT " + call.format(victim.pid)).sqlstate == sqlstate
+            time.sleep(1.5)
+            end_process(site, where, mark)
+            if not idle:
+                proc.wait_until("the read to run again", lambda: where.ran(mark))
+                victim.send_cancel()
+                assert victim.result().sqlstate == "57014"
+                victim.query("ROLLBACK").check()
+            assert victim.value("SELECT 2") == "2"
 
 
 def test_read_whose_process_is_ended_runs_elsewhere(site, where):
