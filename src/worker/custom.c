@@ -81,6 +81,12 @@ void custom_given(struct worker *w, struct client *c, struct server *s)
 		pin(w, c, settings_name(c->custom, 0));
 }
 
+void custom_not_made(struct worker *w, struct server *s)
+{
+	settings_unref(w->settings, s->made);
+	s->made = settings_empty(w->settings);
+}
+
 enum status custom_login(struct worker *w, struct client *c)
 {
 	for (size_t i = 0; i < settings_n(c->set.login); i++) {

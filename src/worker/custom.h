@@ -43,6 +43,9 @@ static inline bool custom_is_due(const struct client *c, const struct server *s)
 }
 void custom_given(struct worker *w, struct client *c, struct server *s);
 
+/* They may not have: it is to be given once more whatever it is to have. */
+COLD void custom_not_made(struct worker *w, struct server *s);
+
 /* The names that the client's login settings bring. Errors: E_LIMIT. */
 enum status custom_login(struct worker *w, struct client *c) MUST_USE;
 

@@ -2,6 +2,7 @@
 
 #include "worker/advanced.h"
 #include "worker/confirm.h"
+#include "worker/custom.h"
 #include "worker/forward.h"
 #include "worker/found_out.h"
 #include "worker/link.h"
@@ -40,13 +41,20 @@ static void welcome_done(struct worker *w, struct server *s)
 		pass_no_memory(w, c);
 }
 
-/* The settings could not be given to the server: what runs there now would run wrongly. */
+/*
+ * The settings could not be given to the server: what runs there now runs wrongly. If its client
+ * has left it, nobody sees that; what it has then of them is not known.
+ */
 static void diff_failed(struct worker *w, struct server *s)
 {
+	if (s->client == NULL) {
+		s->dirt |= CLEAN(ALL);
+		custom_not_made(w, s);
+		return;
+	}
 	log_warn(w->log, "settings could not be applied",
 		"server=%lu client=%lu sqlstate=%s error=%s", (unsigned long)s->id,
-		s->client != NULL ? (unsigned long)s->client->id : 0, s->fatal_sqlstate,
-		LOG_Q_LONG(s->fatal_message));
+		(unsigned long)s->client->id, s->fatal_sqlstate, LOG_Q_LONG(s->fatal_message));
 	server_close(w, s, SERVER_END_PROTOCOL);
 }
 

@@ -222,14 +222,27 @@ static COLD void confirm_came(struct walk *k, const struct report *r, size_t tot
 	walk_skip(k, total);
 }
 
-/* The read that a replica has refused goes to another node; a 25006 teaches the classifier. */
-static void refused(struct walk *k, const struct report *r, size_t total)
+/* A hidden query: what it was for is not done. */
+static void note_hidden_failure(struct server *s, const struct owed_entry *e)
+{
+	if (e->kind == OWED_QUERY && e->who == OWED_HIDDEN)
+		s->hidden_failed = true;
+}
+
+/*
+ * The read that a replica has refused, or what goes ahead of it there, goes to another node; a
+ * 25006 teaches the classifier. head: NULL if nothing is owed.
+ */
+static void refused(
+	struct walk *k, const struct owed_entry *head, const struct report *r, size_t total)
 {
 	struct worker *w = k->w;
 	struct server *s = k->s;
 	struct client *c = s->client;
 	bool ends;
 
+	if (head != NULL)
+		note_hidden_failure(s, head);
 	(void)owed_on_reply(&s->owed, 'E', &ends);
 	drop_skipped(w, s);
 	if (report_has(r, SQLSTATE_READ_ONLY_SQL_TRANSACTION))
@@ -265,7 +278,7 @@ static bool is_untold(
 	}
 	if (!holds || !runs_elsewhere(k->w, c, r))
 		return false;
-	refused(k, r, total);
+	refused(k, head, r, total);
 	return true;
 }
 
@@ -275,13 +288,11 @@ static void note_failure(struct walk *k, const struct owed_entry *e, const struc
 	struct server *s = k->s;
 	struct client *c = s->client;
 
-	if (e->kind == OWED_QUERY && e->who == OWED_HIDDEN) {
-		s->hidden_failed = true;
-		if (c == NULL || !c->busy->deferred_failed) /* else it has failed for that */
-			server_keep_error(s, r->sqlstate, r->message);
-	}
+	note_hidden_failure(s, e);
 	if (c == NULL)
 		return;
+	if (s->hidden_failed && !c->busy->deferred_failed) /* else it has failed for that */
+		server_keep_error(s, r->sqlstate, r->message);
 	if (e->tag == OWED_TAG_SQL && e->no == SQLSTMT_BEFORE_QUERY) {
 		server_keep_error(s, r->sqlstate, r->message); /* of the Query that follows */
 		c->busy->deferred_failed = true;

@@ -451,6 +451,94 @@ def test_what_the_replica_has_not_replayed_is_no_error_of_the_clients(site, wher
             superuser("DROP TABLE granted; DROP TYPE mood")
 
 
+@pytest.fixture
+def lacks_late(site, where, superuser):
+    """A pgweir of one server on each node; no replica has replayed the role `late`, nor what else is
+    called so."""
+    superuser("CREATE SCHEMA own; CREATE TABLE own.place AS SELECT 'own' AS name;"
+              "CREATE TABLE place AS SELECT 'public' AS name;"
+              "GRANT USAGE ON SCHEMA own TO PUBLIC; GRANT SELECT ON own.place, place TO PUBLIC")
+    site.cluster.wait_caught_up()
+    settings = {"default_pool_size": 1, "workers": 1}
+    with site.pgweir_routed("consistency=eventual max_lag=60s", settings=settings) as p:
+        wait_routing(p, where)
+        p.wait_log("catalog loaded")
+        with p.raw() as client:
+            proc.wait_until("both replicas to have read", lambda: where.of(client) != "primary" and
+                            len(servers_on_replicas(p, site)) == 2)
+        for standby in site.cluster.standbys:
+            standby.pause_replay()
+        try:
+            superuser("CREATE ROLE late; GRANT late TO app; GRANT USAGE ON SCHEMA own TO late;"
+                      "CREATE TEXT SEARCH CONFIGURATION late (COPY = simple)")
+            yield p
+        finally:
+            for standby in site.cluster.standbys:
+                standby.resume_replay()
+            superuser("DROP TABLE place; DROP SCHEMA own CASCADE; DROP ROLE IF EXISTS late;"
+                      "DROP TEXT SEARCH CONFIGURATION IF EXISTS late")
+
+
+def servers_on_replicas(pooler, site):
+    """Their ids: those of the application."""
+    ports = {str(s.port) for s in site.cluster.standbys}
+    return {r["ptr"] for r in pooler.show("SERVERS") if r["user"] == "app" and r["port"] in ports}
+
+
+PLACE = "SELECT name, current_user FROM place"
+
+
+@pytest.mark.parametrize("extended", [False, True], ids=["simple", "extended"])
+def test_settings_that_a_replica_refuses_are_in_force_nowhere_else(
+        lacks_late, site, where, extended):
+    """The read that they go ahead of runs on the primary; no later one finds that server as if they
+    had been set there. The server itself is as good as ever."""
+    p = lacks_late
+    there = servers_on_replicas(p, site)
+    before = replays(p, "other")
+    with p.raw(options="-c role=late -c search_path=own") as client:
+        for _ in range(6):
+            result, nodes = where.run(client, PLACE, extended)
+            assert result.check().rows == [("own", "late")] and "primary" in nodes
+        client.send((pgwire.prepared if extended else pgwire.query)(PLACE) * 3)
+        assert [client.result().check().rows for _ in range(3)] == 3 * [[("own", "late")]]
+        for sqls in (["BEGIN READ ONLY"], ["BEGIN READ ONLY", "RESET ROLE", "SET LOCAL ROLE late"]):
+            for sql in sqls:
+                client.query(sql).check()
+            for _ in range(2):
+                result, nodes = where.run(client, PLACE, extended)
+                assert result.check().rows == [("own", "late")] and "primary" in nodes
+            client.query("ROLLBACK").check()
+    assert replays(p, "other") > before
+    with p.raw(options="-c search_path=own") as client:
+        for _ in range(4):
+            result, nodes = where.run(client, PLACE, extended)
+            assert result.check().rows == [("own", "app")] and is_replica(nodes)
+    for standby in site.cluster.standbys:
+        standby.resume_replay()
+    site.cluster.wait_caught_up()
+    with p.raw(options="-c role=late -c search_path=own") as client:
+        for _ in range(4):
+            result, nodes = where.run(client, PLACE, extended)
+            assert result.check().rows == [("own", "late")] and is_replica(nodes)
+    assert servers_on_replicas(p, site) == there
+
+
+def test_custom_names_that_a_replica_has_not_made_are_made_once_more(lacks_late, where):
+    """A name goes behind the settings, and fails with them."""
+    mine = "SELECT current_setting('app.mine', true)"
+    with lacks_late.raw() as client:
+        for sql in ("SET app.mine = '1'", "RESET app.mine", "SET default_text_search_config = 'late'"):
+            client.query(sql).check()
+        for _ in range(4):
+            result, nodes = where.run(client, mine)
+            assert result.check().value() == "" and "primary" in nodes
+        client.query("RESET default_text_search_config").check()
+        for _ in range(4):
+            result, nodes = where.run(client, mine)
+            assert result.check().value() == "" and is_replica(nodes)
+
+
 def test_what_has_nothing_to_do_with_the_replica_is_told_at_once(client, where):
     wait_replica_read(client, where)
     result, nodes = where.run(client, "SELECT FROM WHERE")
