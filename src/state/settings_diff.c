@@ -8,6 +8,7 @@
 /* Longest text around a name and a value: SELECT pg_catalog.set_config('', E'', false) and "; ". */
 #define STMT_TEXT_MAX 64u
 #define MSG_TEXT_MAX  6u /* type, length, NUL */
+#define DIFF_MSGS_MAX 3u
 
 /* Walks two sets in the order of names and stops where they differ. */
 struct diff_walk {
@@ -79,7 +80,7 @@ size_t settings_diff_len_max(
 	const struct settings *from, const struct settings *to, const struct settings_names *names)
 {
 	struct diff_walk d = walk_of(from, to);
-	size_t len = 2 * MSG_TEXT_MAX + IDENTITY_TEXT_MAX;
+	size_t len = DIFF_MSGS_MAX * MSG_TEXT_MAX + IDENTITY_TEXT_MAX;
 
 	while (walk_next(&d))
 		len += STMT_TEXT_MAX + 2 * strlen(d.name) +
@@ -191,10 +192,13 @@ static void write_encoding(
 
 /* Who the session is; PostgreSQL's names. The one of the user resets the one of the role. */
 static const char session_user[] = "session_authorization", role[] = "role";
+static const char isolation[] = "default_transaction_isolation";
 
-static bool is_identity(const struct diff_walk *d)
+/* It has its place apart from the other settings. */
+static bool is_apart(const struct diff_walk *d)
 {
-	return strcmp(d->name, session_user) == 0 || strcmp(d->name, role) == 0;
+	return is_encoding(d) || strcmp(d->name, session_user) == 0 || strcmp(d->name, role) == 0 ||
+	       strcmp(d->name, isolation) == 0;
 }
 
 static bool is_other(const char *a, const char *b)
@@ -202,11 +206,26 @@ static bool is_other(const char *a, const char *b)
 	return a == NULL || b == NULL ? a != b : strcmp(a, b) != 0;
 }
 
-static void add_identity(struct diff_writer *o, const char *name, const char *value)
+static void add_apart(struct diff_writer *o, const char *name, const char *value)
 {
 	struct diff_walk d = {.name = name, .value = value};
 
 	writer_add(o, &d);
+}
+
+/*
+ * The transaction that a message is has begun with the old one: a standby refuses a SELECT in it
+ * if that was serializable. What follows goes in the next one.
+ */
+static void write_isolation(
+	struct diff_writer *o, const struct settings *from, const struct settings *to)
+{
+	const char *value = settings_get(to, isolation);
+
+	if (is_other(value, settings_get(from, isolation))) {
+		add_apart(o, isolation, value);
+		writer_end_msg(o);
+	}
 }
 
 /*
@@ -219,11 +238,11 @@ static bool write_old_identity(
 	const char *user = settings_get(from, session_user), *as = settings_get(from, role);
 
 	if (user != NULL && is_other(user, settings_get(to, session_user))) {
-		add_identity(o, session_user, NULL);
+		add_apart(o, session_user, NULL);
 		return as != NULL;
 	}
 	if (as != NULL && is_other(as, settings_get(to, role))) {
-		add_identity(o, role, NULL);
+		add_apart(o, role, NULL);
 		return true;
 	}
 	return false;
@@ -235,11 +254,11 @@ static void write_new_identity(struct diff_writer *o, const struct settings *fro
 	const char *user = settings_get(to, session_user), *as = settings_get(to, role);
 
 	if (user != NULL && is_other(user, settings_get(from, session_user))) {
-		add_identity(o, session_user, user);
+		add_apart(o, session_user, user);
 		role_left = true;
 	}
 	if (as != NULL && (role_left || is_other(as, settings_get(from, role))))
-		add_identity(o, role, as);
+		add_apart(o, role, as);
 }
 
 static void write_names(
@@ -260,9 +279,10 @@ struct settings_diff settings_diff_write(const struct settings *from, const stru
 	struct diff_walk d = walk_of(from, to);
 	bool role_left = write_old_identity(&o, from, to);
 
+	write_isolation(&o, from, to);
 	write_encoding(&o, from, to);
 	while (walk_next(&d))
-		if (!is_encoding(&d) && !is_identity(&d))
+		if (!is_apart(&d))
 			writer_add(&o, &d);
 	if (names != NULL && names->made != names->want)
 		write_names(&o, to, names);

@@ -16,16 +16,18 @@ struct settings_names {
 
 struct settings_diff {
 	unsigned n_stmts; /* CommandCompletes that will come */
-	unsigned n_msgs;  /* Query messages, each answered by one ReadyForQuery: 0, 1 or 2 */
+	unsigned n_msgs;  /* Query messages, each answered by one ReadyForQuery: 0 to 3 */
 };
 
 /*
  * Write the Query messages that turn a server that has `from` into one that has `to`; nothing if
  * they are equal. Several statements of one message are joined by "; ": a role that is given up,
- * client_encoding, the others, then session_authorization and role (the one resets the other).
+ * default_transaction_isolation, client_encoding, the others, then session_authorization and role
+ * (the one resets the other).
  * names: NULL, or a custom name that only `want` has, and `to` gives no value, is made by its
- * RESET. There are two messages when client_encoding changes and another value has non-ASCII bytes:
- * PostgreSQL converts the text of a message as a whole before it runs any of it.
+ * RESET. A message ends behind default_transaction_isolation, since a message is a transaction of
+ * its own and has that from its beginning; and behind client_encoding if another value has
+ * non-ASCII bytes: PostgreSQL converts the text of a message as a whole before it runs any of it.
  * Where: ahead of a unit, outside a failed transaction; inside one it is undone by ROLLBACK.
  * w->bad is set if the buffer is too small.
  */

@@ -225,7 +225,12 @@ def test_whose_default_is_serializable_reads_on_the_primary(site, where, superus
                 assert "(unknown)" in str(client.query("EXPLAIN ROUTE SELECT 1").rows)
                 assert replays(p, "unsupported") == 0
                 client.query("SET default_transaction_isolation = 'read committed'").check()
+                client.query("SET search_path = public").check()  # set by a function, behind that
                 wait_replica_read(client, where)
+                assert replays(p, "unsupported") == 0
+                client.query("SET search_path = public, pg_catalog").check()
+                wait_replica_read(client, where)
+                assert replays(p, "unsupported") == 0
                 client.query("SET default_transaction_isolation = 'serializable'").check()
                 assert where.of(client) == "primary"
             assert "server login failed" not in p.log_text()

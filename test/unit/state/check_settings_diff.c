@@ -53,8 +53,8 @@ static const char *next_query(struct rd *r)
 	return text;
 }
 
-static void check_text(const struct settings *from, const struct settings *to, unsigned n_stmts,
-	const char *first, const char *second)
+static void check_texts(const struct settings *from, const struct settings *to, unsigned n_stmts,
+	const char *const *texts, unsigned n)
 {
 	struct wr w = wr_of(buf, sizeof buf);
 	struct settings_diff d = settings_diff_write(from, to, NULL, &w);
@@ -63,13 +63,19 @@ static void check_text(const struct settings *from, const struct settings *to, u
 	ck_assert(!w.bad);
 	ck_assert_uint_eq(d.n_stmts, n_stmts);
 	ck_assert_uint_eq(d.n_stmts, settings_diff_count(from, to));
-	ck_assert_uint_eq(d.n_msgs, (first != NULL) + (second != NULL));
+	ck_assert_uint_eq(d.n_msgs, n);
 	ck_assert_uint_le(w.len, settings_diff_len_max(from, to, NULL));
-	if (first != NULL)
-		ck_assert_str_eq(next_query(&r), first);
-	if (second != NULL)
-		ck_assert_str_eq(next_query(&r), second);
+	for (unsigned i = 0; i < n; i++)
+		ck_assert_str_eq(next_query(&r), texts[i]);
 	ck_assert_uint_eq(r.left, 0);
+}
+
+static void check_text(const struct settings *from, const struct settings *to, unsigned n_stmts,
+	const char *first, const char *second)
+{
+	const char *const texts[] = {first, second};
+
+	check_texts(from, to, n_stmts, texts, (first != NULL) + (second != NULL));
 }
 
 START_TEST(equal_sets_need_nothing)
@@ -140,6 +146,34 @@ START_TEST(non_ascii_text_goes_in_a_message_after_its_encoding)
 	check_text(a, none, 2, "RESET \"client_encoding\"; RESET \"application_name\"", NULL);
 	settings_unref(t, a);
 	settings_unref(t, none);
+}
+END_TEST
+
+/* A transaction keeps the isolation that it began with, and what has a snapshot depends on it. */
+START_TEST(the_isolation_goes_in_a_message_of_its_own)
+{
+	static const char *const set[] = {
+		"RESET \"role\"; SET \"default_transaction_isolation\" TO E'read committed'",
+		"SET \"client_encoding\" TO E'UTF8'",
+		"SET \"application_name\" TO E'\xc3\xa4'; "
+		"SELECT pg_catalog.set_config(E'search_path', E'a', false)"};
+	static const char *const reset[] = {"RESET \"default_transaction_isolation\"",
+		"RESET \"client_encoding\"; RESET \"application_name\"; RESET \"search_path\"; "
+		"SET \"role\" TO E'r'"};
+	static const char *const same[] = {
+		"SELECT pg_catalog.set_config(E'search_path', E'b', false)"};
+	struct settings *r = with(settings_empty(t), "role", "r");
+	struct settings *a = with(settings_empty(t), "search_path", "a"), *b;
+
+	a = with(with(a, "client_encoding", "UTF8"), "application_name", "\xc3\xa4");
+	a = with(a, "default_transaction_isolation", "read committed");
+	b = with(settings_ref(a), "search_path", "b");
+	check_texts(r, a, 5, set, 3);
+	check_texts(a, r, 5, reset, 2);
+	check_texts(a, b, 1, same, 1);
+	settings_unref(t, r);
+	settings_unref(t, a);
+	settings_unref(t, b);
 }
 END_TEST
 
@@ -233,7 +267,7 @@ static struct settings *run_query(struct settings *s, const char *p, unsigned *n
 static struct settings *random_set(uint64_t *random)
 {
 	static const char *const names[] = {"client_encoding", "search_path", "jit", "a\"b", "z;z",
-		"temp_tablespaces", "TimeZone", "x'y"};
+		"temp_tablespaces", "TimeZone", "x'y", "default_transaction_isolation"};
 	struct settings *s = settings_empty(t);
 	char value[9];
 
@@ -288,6 +322,7 @@ int main(void)
 	tcase_add_test(tc, lists_of_names_go_through_set_config);
 	tcase_add_test(tc, client_encoding_is_first);
 	tcase_add_test(tc, non_ascii_text_goes_in_a_message_after_its_encoding);
+	tcase_add_test(tc, the_isolation_goes_in_a_message_of_its_own);
 	tcase_add_test(tc, quotes_and_backslashes_are_doubled);
 	tcase_add_test(tc, a_small_buffer_is_told);
 	tcase_add_test(tc, a_server_that_runs_the_text_has_the_set);
