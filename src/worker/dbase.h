@@ -132,7 +132,8 @@ struct account {
 	enum primary_reads primary_reads;
 	bool plain_isolation; /* on the primary, by default; of the last server told, see moving.h
 			       */
-	bool serializable;    /* the same; a replica that tells so is believed, too */
+	bool serializable;    /* the same; until one is told, a replica that says so is believed */
+	bool isolation_told;  /* … one was */
 	uint64_t login_hash;  /* of all that its servers log in with; never 0 */
 
 	uint32_t n_pools;

@@ -479,6 +479,7 @@ static void put_flags(struct wr *out, const struct server *s)
 {
 	wr_u8(out, s->in_recovery);
 	wr_u8(out, s->plain_isolation);
+	wr_u8(out, s->serializable);
 	wr_u8(out, s->is_reset_done);
 	wr_u8(out, s->is_bare);
 }
@@ -585,6 +586,7 @@ enum status image_read_server(struct worker *w, struct server *s, struct rd *in)
 
 	s->in_recovery = rd_u8(in) != 0;
 	s->plain_isolation = rd_u8(in) != 0;
+	s->serializable = rd_u8(in) != 0;
 	s->is_reset_done = rd_u8(in) != 0;
 	s->is_bare = rd_u8(in) != 0;
 	if ((st = read_where(w, s, in)) != OK || (st = read_baseline(w, s->pool->acc, in)) != OK ||

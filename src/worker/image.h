@@ -17,7 +17,7 @@
 #include "worker/server.h"
 
 #define IMAGE_LEN_MAX 131072u /* bytes; a record of a SOCK_SEQPACKET socket holds them */
-#define IMAGE_FORMAT  3u
+#define IMAGE_FORMAT  4u
 
 /* What both processes must agree on. */
 uint32_t image_format(void);

@@ -368,8 +368,23 @@ struct server *server_new(struct worker *w, struct pool *p)
 	return s;
 }
 
+/* Replicas may have defaults of their own: one must not keep reads from the others. */
+void server_tell_isolation(const struct server *s)
+{
+	struct account *acc = s->pool->acc;
+
+	if (s->in_recovery) {
+		acc->serializable |= s->serializable && !acc->isolation_told;
+		return;
+	}
+	acc->isolation_told = true;
+	acc->plain_isolation = s->plain_isolation;
+	acc->serializable = s->serializable;
+}
+
 void server_arrived(struct worker *w, struct server *s)
 {
+	server_tell_isolation(s);
 	s->state = SERVER_MOVING;
 	list_push_back(&w->servers, &s->link);
 	w->n_servers++;

@@ -100,6 +100,7 @@ struct server {
 	bool in_message;      /* the last byte that we sent does not end a message */
 	bool in_recovery;     /* what it said when it was set up */
 	bool plain_isolation; /* … default_transaction_isolation is READ COMMITTED; only if asked */
+	bool serializable;    /* … or that */
 	uint8_t replication; /* enum startup_replication: a private one, see replication.h */
 	bool login_counted;  /* holds a place in the node's budget of logins */
 	bool is_told;        /* the process that takes over counts it: worker/takeover.h */
@@ -205,6 +206,9 @@ static inline bool server_is_canceled(const struct server *s)
 
 /* To be closed when it is free: what it was opened for, or to, is not what is wanted now. */
 bool server_is_outdated(struct worker *w, const struct server *s);
+
+/* What a session of its account begins with, for the account: see dbase.h. */
+void server_tell_isolation(const struct server *s);
 
 /* It has `set` now; takes a reference. */
 void server_init_timer(struct server *s);

@@ -59,7 +59,6 @@ struct server_login {
 	uint32_t setup_at;     /* … which one is being answered */
 	uint32_t look_at;      /* … and which is sequences_look's, from 1; 0: none */
 	uint32_t isolation_at; /* … and which asks for the default isolation */
-	bool serializable;     /* … which is that */
 	struct scram_client scram;
 	struct baseline params;
 	char sqlstate[6];
@@ -568,10 +567,7 @@ static void setup_done(struct worker *w, struct server *s)
 	if (s->replication) {
 		replication_ready(w, s, &l->params);
 	} else {
-		if (!s->in_recovery)
-			p->acc->plain_isolation = s->plain_isolation;
-		if (!s->in_recovery || l->serializable)
-			p->acc->serializable = l->serializable;
+		server_tell_isolation(s);
 		account_set_baseline(w, p->acc, &l->params);
 		dispatch_server_free(w, s);
 	}
@@ -629,7 +625,7 @@ static void take_isolation(struct server *s, struct rd body)
 	len = rd_u32(&body);
 	value = rd_bytes(&body, len);
 	s->plain_isolation = is_text(value, len, "read committed");
-	s->login->serializable = is_text(value, len, "serializable");
+	s->serializable = is_text(value, len, "serializable");
 }
 
 static void take_role(struct server *s, struct rd body)

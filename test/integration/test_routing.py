@@ -255,6 +255,31 @@ def test_a_unit_larger_than_max_unit_size_is_the_primarys(site, where):
         assert row["node"] == f"127.0.0.1:{site.cluster.primary.port}"
 
 
+def test_one_replica_that_is_serializable_keeps_no_read_from_the_others(site, where):
+    """In its own postgresql.conf: that says nothing of sessions on another node. What it refuses
+    runs on the primary."""
+    odd, other = site.cluster.standbys
+    name = "default_transaction_isolation"
+
+    def change(how, value):
+        odd.sql(f"SET {name} = 'read committed';\nALTER SYSTEM {how};\nSELECT pg_reload_conf()")
+        proc.wait_until(value, lambda: odd.sql(f"SHOW {name}") == value)
+
+    change(f"SET {name} = serializable", "serializable")
+    try:
+        with site.pgweir_routed(settings={"workers": 1}) as p:
+            wait_routing(p, where)
+            p.wait_log("catalog loaded")
+            with p.raw() as client:
+                client.query("SELECT 1 FOR UPDATE").check()
+                proc.wait_until("the odd one to be asked", lambda: client.query("SELECT 1").check()
+                                and replays(p, "unsupported") > 0)
+                assert "(unknown)" not in str(client.query("EXPLAIN ROUTE SELECT 1").check().rows)
+                proc.wait_until("reads on the other", lambda: where.of(client) == other.name)
+    finally:
+        change(f"RESET {name}", "read committed")
+
+
 def test_settings_follow_to_every_node(client, where):
     client.query("SET work_mem = '6MB'").check()
     seen = set()

@@ -79,6 +79,34 @@ def test_server_connections_go_on_with_what_they_have(succession):
         assert value(conn, "SHOW work_mem") == "7MB"
 
 
+def test_what_the_primary_has_told_goes_on(succession, site, superuser):
+    """That its sessions are serializable by default, which no replica would serve."""
+    superuser("ALTER ROLE other SET default_transaction_isolation = serializable")
+    site.cluster.wait_caught_up()
+    try:
+        s = succession(site.app_on(site.cluster.nodes, "routing=on"), {"workers": 1})
+        proc.wait_until("a primary", lambda: "1" in [
+            r["is_primary"] for r in s.daemon.show("NODES")])
+        with s.daemon.raw("other") as client:
+            client.query("SELECT 1 FOR UPDATE").check()
+            s.daemon.wait_log("catalog loaded")
+
+            def route():
+                return str(client.query("EXPLAIN ROUTE SELECT 1").check().rows)
+            proc.wait_until("its isolation to count", lambda: "(unknown)" in route())
+            servers = s.daemon.show("SERVERS")
+            old = s.replace()
+            s.wait_ended(old)
+            proc.wait_until("the catalog", lambda: "(catalog)" not in route())
+            assert "(unknown)" in route()
+            pids = [[r["remote_pid"] for r in rows if r["user"] == "other"]
+                    for rows in (servers, s.daemon.show("SERVERS"))]
+            assert len(pids[0]) == 1 and pids[0] == pids[1], "the server is another"
+    finally:
+        superuser("ALTER ROLE other RESET default_transaction_isolation")
+        site.cluster.wait_caught_up()
+
+
 def test_transaction_ends_in_the_old_process(succession, new_table):
     s, table = succession(), new_table()
     with s.daemon.raw() as client:

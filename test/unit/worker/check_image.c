@@ -362,6 +362,7 @@ static size_t put_server(void)
 	s->backend_key_len = 4;
 	s->used_us = 12;
 	s->in_recovery = true;
+	s->serializable = true;
 	memcpy(&s->addr, &at, sizeof at);
 	s->addr_len = sizeof at;
 	keep_stmt(s, "SELECT $1", 7);
@@ -399,6 +400,7 @@ START_TEST(server_is_read_as_it_was_put)
 	ck_assert_uint_eq(s->backend_key_len, 4);
 	ck_assert_uint_eq(s->used_us, 12);
 	ck_assert(s->in_recovery);
+	ck_assert(s->serializable && !s->plain_isolation);
 	ck_assert_uint_eq(s->addr_len, sizeof(struct sockaddr_in));
 	ck_assert_uint_eq(s->stmts.n, 2);
 	ck_assert_uint_eq(s->stmts.last_number, 9); /* none is used again */

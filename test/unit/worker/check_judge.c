@@ -8,6 +8,7 @@
 #include "sql/catalog.h"
 #include "sql/lexer.h"
 #include "worker/pick.h"
+#include "worker/server.h"
 
 static struct worker w;
 static struct dbase db;
@@ -165,6 +166,28 @@ START_TEST(who_is_serializable_by_default_reads_on_the_primary)
 		ck_assert_int_eq(pick_kind(&c), cases[i].kind);
 	}
 	catalog_free(w.no_catalog);
+}
+END_TEST
+
+START_TEST(a_replica_is_believed_until_the_primary_has_told)
+{
+	struct pool p = {.acc = &acc};
+	static const struct {
+		bool in_recovery, says, serializable;
+	} told[] = {{true, false, false}, {true, true, true}, {true, false, true},
+		{false, false, false}, {true, true, false}, {false, true, true},
+		{true, false, true}, {false, false, false}};
+
+	for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
+		struct server s = {.pool = &p,
+			.in_recovery = told[i].in_recovery,
+			.serializable = told[i].says,
+			.plain_isolation = !told[i].says};
+
+		server_tell_isolation(&s);
+		ck_assert_int_eq(acc.serializable, told[i].serializable);
+		ck_assert_int_eq(acc.plain_isolation, acc.isolation_told && !acc.serializable);
+	}
 }
 END_TEST
 
@@ -366,6 +389,7 @@ int main(void)
 	tcase_add_test(tc, gravest_class_of_a_unit);
 	tcase_add_test(tc, without_a_catalog_that_is_the_reason);
 	tcase_add_test(tc, who_is_serializable_by_default_reads_on_the_primary);
+	tcase_add_test(tc, a_replica_is_believed_until_the_primary_has_told);
 	tcase_add_test(tc, statements_pin_by_their_effects);
 	tcase_add_test(tc, effects_are_known_from_the_word);
 	tcase_add_test(tc, word_says_the_same_for_every_class);
