@@ -296,8 +296,11 @@ void loss_of_server(struct worker *w, struct client *c, struct server *s, enum s
 	(void)why;
 	if (c->server == s)
 		c->server = NULL;
-	if (c->busy->confirm != NULL && confirm_lost(w, c, s))
+	if (c->busy->confirm != NULL && confirm_lost(w, c, s)) {
+		if (terminated)
+			client_shutdown(w, c);
 		return;
+	}
 	c->server = NULL;
 	c->busy->checking = false;
 	c->busy->seq_check = ADVANCED_UNKNOWN;

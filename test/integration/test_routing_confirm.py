@@ -366,7 +366,7 @@ def waiting(cluster):
                                " AND usename = 'app'")
 
 
-@pytest.mark.parametrize("how", ["cancelled", "terminated", "client", "timeout", "replica"])
+@pytest.mark.parametrize("how", ["cancelled", "terminated", "ended", "client", "timeout", "replica"])
 def test_what_happens_while_the_primary_is_asked(behind, cluster, client, where, how):
     node = cluster.node(where.of(client))
     if how == "timeout":  # the primary's lock lasts for longer than it may take
@@ -384,9 +384,14 @@ def test_what_happens_while_the_primary_is_asked(behind, cluster, client, where,
         elif how == "replica":
             node.sql(app.format("pg_terminate_backend"))
             node.kill()
+        elif how == "ended":  # the session, by its number
+            with behind.raw() as caller:
+                assert caller.value(f"SELECT pg_terminate_backend({client.pid})") == "t"
+            told_last = [m.fields()["C"] for m in client.wait_closed() if m.kind == "E"]
+            assert told_last == ["57P01"] and told(behind) == 0
         if how == "client":
             client.close()
-        else:
+        elif how != "ended":
             result = client.result()
             code = "57014" if how == "cancelled" else "40001"
             assert (result.sqlstate, result.status) == (code, "E")
