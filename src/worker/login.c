@@ -143,12 +143,19 @@ static size_t answer_gss(struct worker *w, struct client *c, size_t used)
 	return used;
 }
 
-static bool list_has(const struct conf_list *l, const char *name)
+static bool list_has(
+	const struct conf_list *l, const char *name, int (*compare)(const char *, const char *))
 {
 	for (size_t i = 0; i < l->n; i++)
-		if (strcasecmp(l->items[i], name) == 0)
+		if (compare(l->items[i], name) == 0)
 			return true;
 	return false;
+}
+
+/* Names of parameters; those of users are told apart by case, as PostgreSQL does. */
+static bool is_ignored(const struct worker *w, const char *parameter)
+{
+	return list_has(&w->conf->ignore_startup_parameters, parameter, strcasecmp);
 }
 
 static bool take_our_parameter(
@@ -185,7 +192,7 @@ static bool take_setting(struct worker *w, struct client *c, const char *name, c
 	enum settings_class cls = settings_class_of(name);
 	enum status st;
 
-	if (list_has(&w->conf->ignore_startup_parameters, name))
+	if (is_ignored(w, name))
 		return true;
 	if (strncasecmp(name, "pgweir.", strlen("pgweir.")) == 0)
 		return take_our_parameter(w, c, name, value);
@@ -241,8 +248,7 @@ static bool take_settings(struct worker *w, struct client *c, const struct start
 	struct startup_param p;
 	struct settings *login;
 
-	if (list_has(&w->conf->ignore_startup_parameters, "options") == false &&
-		!take_options(w, c, s->options))
+	if (!is_ignored(w, "options") && !take_options(w, c, s->options))
 		return false;
 	while (startup_param_next(&params, &p)) {
 		if (p.kind != STARTUP_PARAM_SETTING)
@@ -293,8 +299,14 @@ static bool take_console(struct worker *w, struct client *c)
 	}
 	if (!l->is_console)
 		return true;
-	l->is_console_admin = list_has(&conf->admin_users, l->user) || is_same_uid_admin(c) ||
-			      conf->auth_type == AUTH_TYPE_ANY;
+	if (c->replication !=
+		STARTUP_REPLICATION_OFF) { /* whose rules of HBA are not the console's */
+		login_refuse(w, c, SQLSTATE_FEATURE_NOT_SUPPORTED,
+			"the admin console has no replication", "Connect without replication=.");
+		return false;
+	}
+	l->is_console_admin = list_has(&conf->admin_users, l->user, strcmp) ||
+			      is_same_uid_admin(c) || conf->auth_type == AUTH_TYPE_ANY;
 	return true;
 }
 
@@ -446,7 +458,7 @@ static void hand_to_console(struct worker *w, struct client *c)
 {
 	struct login *l = c->login;
 
-	if (!l->is_console_admin && !list_has(&w->conf->stats_users, l->user) &&
+	if (!l->is_console_admin && !list_has(&w->conf->stats_users, l->user, strcmp) &&
 		w->conf->auth_type != AUTH_TYPE_ANY) {
 		login_refuse(w, c, SQLSTATE_INSUFFICIENT_PRIVILEGE,
 			"not allowed on the admin console", "See admin_users and stats_users.");

@@ -172,6 +172,15 @@ def test_user_named_in_lists_of_the_console_is_authenticated_too(site):
         assert error.value.sqlstate == "28P01"
 
 
+def test_a_user_of_another_case_is_another_user_on_the_console(site):
+    passwords = {"ADMIN": "other", "Stats": "another"}
+    with start(site, "scram-sha-256", passwords=passwords) as p:
+        for user, password in passwords.items():
+            with RawClient(p.port) as client, pytest.raises(ServerError) as error:
+                client.login(user, password, "pgweir")
+            assert error.value.sqlstate == "42501"
+
+
 def test_user_without_rights_is_kept_from_the_console(site):
     with start(site, "scram-sha-256") as p:
         with pytest.raises(ServerError):

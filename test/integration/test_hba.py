@@ -75,6 +75,15 @@ def test_passwords_in_the_clear_and_md5(site):
             assert refused(p, user, password="wrong").sqlstate == "28P01"
 
 
+@pytest.mark.parametrize("replication", ["true", "database"])
+def test_rules_for_replication_do_not_open_the_console(site, replication):
+    with hba(site, "host replication all all trust\n") as p:
+        error = refused(p, "admin", "pgweir", password="wrong", replication=replication)
+        assert error.sqlstate == "0A000"
+        assert error.fields["M"] == "the admin console has no replication"
+        assert refused(p, "admin", "pgweir", password="wrong").sqlstate == "28P01"
+
+
 def test_rules_for_physical_replication_are_apart(site):
     with hba(site, "host all all all trust\n") as p:
         error = refused(p, replication="true")
