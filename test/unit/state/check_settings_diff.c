@@ -155,8 +155,8 @@ START_TEST(the_isolation_goes_in_a_message_of_its_own)
 	static const char *const set[] = {
 		"RESET \"role\"; SET \"default_transaction_isolation\" TO E'read committed'",
 		"SET \"client_encoding\" TO E'UTF8'",
-		"SET \"application_name\" TO E'\xc3\xa4'; "
-		"SELECT pg_catalog.set_config(E'search_path', E'a', false)"};
+		("SET \"application_name\" TO E'\xc3\xa4'; "
+		 "SELECT pg_catalog.set_config(E'search_path', E'a', false)")};
 	static const char *const reset[] = {"RESET \"default_transaction_isolation\"",
 		"RESET \"client_encoding\"; RESET \"application_name\"; RESET \"search_path\"; "
 		"SET \"role\" TO E'r'"};
