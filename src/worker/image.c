@@ -172,6 +172,7 @@ void image_put(const struct client *c, struct wr *out)
 	wr_u64(out, c->request_us);
 	wr_u64(out, c->busy->wait_begun_us);
 	wr_u8(out, c->hint_told);
+	wr_u8(out, c->had_broken);
 	put_own(out, acc);
 	put_baseline(out, acc);
 	put_set(out, c->set.login);
@@ -423,6 +424,7 @@ static enum status read_facts(struct worker *w, struct client *c, struct rd *in)
 	c->request_us = read_time(w, in);
 	c->busy->wait_begun_us = read_time(w, in);
 	c->hint_told = rd_u8(in) != 0;
+	c->had_broken = rd_u8(in) != 0;
 	return in->bad ? E_PROTO : OK;
 }
 

@@ -89,6 +89,7 @@ static struct client *rich_client(void)
 	c->request_us = 12;
 	c->busy->wait_begun_us = 13;
 	c->hint_told = true;
+	c->had_broken = true;
 	x.acc.learned = calloc(1, sizeof *x.acc.learned);
 	x.acc.learned->salt.len = 16;
 	x.acc.learned->salt.iterations = 4096;
@@ -163,6 +164,7 @@ START_TEST(client_is_read_as_it_was_put)
 	ck_assert_uint_eq(c->request_us, 12);
 	ck_assert_uint_eq(c->busy->wait_begun_us, 13);
 	ck_assert(c->hint_told);
+	ck_assert(c->had_broken);
 	ck_assert_uint_eq(x.acc.learned->salt.iterations, 4096);
 	ck_assert_str_eq(x.acc.secret, "md5of-nobody");
 	ck_assert_str_eq(baseline_get(&x.acc.baseline, "TimeZone"), "Etc/UTC");
