@@ -19,6 +19,7 @@ enum finding_kind {
 	FINDING_NOTE,    /* accepted, but it does not do what one might think */
 	FINDING_WARNING, /* legal, but unwise; the text says why */
 	FINDING_RESTART, /* a changed value that waits for the next start; the old one holds */
+	FINDING_KIND_COUNT,
 };
 
 struct finding {

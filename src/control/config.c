@@ -405,10 +405,15 @@ enum status config_migrate(const char *path, const struct document_out *out, str
 void config_log_findings(struct log *log, const struct findings *found)
 {
 	char line[FINDING_LINE_MAX], quoted[2 * FINDING_LINE_MAX];
+	size_t n_of[FINDING_KIND_COUNT] = {0}, n_more = found->n_left_out;
 
 	for (size_t i = 0; i < found->n; i++) {
 		const struct finding *f = &found->items[i];
 
+		if (n_of[f->kind]++ >= LOG_SITE_BURST) {
+			n_more++;
+			continue;
+		}
 		log_q(quoted, sizeof quoted, finding_format(f, line, sizeof line));
 		if (f->kind == FINDING_ERROR)
 			log_error(log, "configuration error", "at=%s", quoted);
@@ -419,6 +424,8 @@ void config_log_findings(struct log *log, const struct findings *found)
 		else
 			log_info(log, "configuration note", "at=%s", quoted);
 	}
+	if (n_more != 0)
+		log_warn(log, "more findings", "n=%zu hint=\"pgweir -t tells them\"", n_more);
 }
 
 void config_set_fini(struct config_set *set)

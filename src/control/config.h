@@ -58,7 +58,7 @@ enum status config_complete(
 enum status config_migrate(
 	const char *path, const struct document_out *out, struct findings *found) MUST_USE;
 
-/* A line for each finding. */
+/* A line for each finding, up to LOG_SITE_BURST of a kind; how many more there are. */
 void config_log_findings(struct log *log, const struct findings *found);
 
 void config_set_fini(struct config_set *set); /* frees what is in it; NULLs are allowed */

@@ -198,6 +198,19 @@ def test_what_the_start_says_is_in_the_log_file(site, form):
             assert [o["time"] for o in objects] == sorted(o["time"] for o in objects)
 
 
+def test_what_is_too_much_advice_for_the_log_is_counted(site):
+    """A place in the code that logs has so many lines a second; who starts says all of it at once."""
+    entry = site.app_on([site.cluster.primary])["app"]
+    databases = {f"app{i}": f"{entry} zone=a" for i in range(70)}  # there is no zone of pgweir's
+    with site.pgweir(databases, settings={"logfile": "{folder}/weir.log"}) as p:
+        for path in (p.log, f"{p.folder}/weir.log"):
+            lines = lines_of(path)
+            assert sum("configuration note" in line for line in lines) == 50
+            more = [line for line in lines if "more findings" in line]
+            assert len(more) == 1 and int(re.search(r" n=(\d+) ", more[0])[1]) >= 20
+    assert p.check_config()[1].count("zone has no effect") == 70
+
+
 def test_why_it_does_not_start_is_in_the_log_file(site):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         p = site.pgweir(settings={"logfile": "{folder}/weir.log",

@@ -152,6 +152,46 @@ START_TEST(files_of_any_size_up_to_the_bound)
 }
 END_TEST
 
+struct told {
+	unsigned n_notes, n_errors, n;
+	char last[LOG_LINE_MAX];
+};
+
+static void note_line(void *arg, enum log_level lv, const char *text, const char *kv)
+{
+	struct told *t = arg;
+
+	t->n_notes += lv == LOG_INFO;
+	t->n_errors += lv == LOG_ERROR;
+	t->n++;
+	snprintf(t->last, sizeof t->last, "%s %s", text, kv);
+}
+
+static uint64_t one_second(void)
+{
+	return 1;
+}
+
+/* The bound of a log site leaves out lines of which nothing tells if it never logs again. */
+START_TEST(findings_beyond_what_is_logged_are_counted)
+{
+	struct told t = {0};
+	struct log log = {
+		.level = LOG_INFO, .sink = note_line, .sink_arg = &t, .now_s = one_second};
+	struct finding_at at = {.key = "key"};
+
+	for (unsigned i = 0; i < LOG_SITE_BURST + 2; i++)
+		findings_add(&found, FINDING_NOTE, &at, "a note");
+	findings_add(&found, FINDING_ERROR, &at, "an error");
+	found.n_left_out = 3;
+	config_log_findings(&log, &found);
+	ck_assert_uint_eq(t.n_notes, LOG_SITE_BURST);
+	ck_assert_uint_eq(t.n_errors, 1);
+	ck_assert_uint_eq(t.n, LOG_SITE_BURST + 2);
+	ck_assert_ptr_nonnull(strstr(t.last, "more findings n=5 "));
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("config");
@@ -164,5 +204,6 @@ int main(void)
 	tcase_add_test(tc, errors_of_users_are_told_without_secrets);
 	tcase_add_test(tc, server_side_tls_needs_no_files);
 	tcase_add_test(tc, files_of_any_size_up_to_the_bound);
+	tcase_add_test(tc, findings_beyond_what_is_logged_are_counted);
 	return unit_run("config", tc);
 }
