@@ -7,7 +7,7 @@
 
 /* Longest text around a name and a value: SELECT pg_catalog.set_config('', E'', false) and "; ". */
 #define STMT_TEXT_MAX 64u
-#define MSG_TEXT_MAX  6u /* type, length, NUL */
+#define MSG_TEXT_MAX  24u /* type, length, BEGIN and COMMIT, NUL */
 #define DIFF_MSGS_MAX 3u
 
 /* Walks two sets in the order of names and stops where they differ. */
@@ -150,6 +150,7 @@ struct diff_writer {
 	struct settings_diff done;
 	size_t mark; /* of the message that is open */
 	bool is_open;
+	bool in_block;
 };
 
 static void writer_add(struct diff_writer *o, const struct diff_walk *d)
@@ -158,6 +159,8 @@ static void writer_add(struct diff_writer *o, const struct diff_walk *d)
 		wr_str(o->w, "; ");
 	else
 		o->mark = wr_msg(o->w, 'Q');
+	if (!o->is_open && o->in_block)
+		wr_str(o->w, "BEGIN; ");
 	o->is_open = true;
 	put_stmt(o->w, d);
 	o->done.n_stmts++;
@@ -167,6 +170,8 @@ static void writer_end_msg(struct diff_writer *o)
 {
 	if (!o->is_open)
 		return;
+	if (o->in_block)
+		wr_str(o->w, "; COMMIT");
 	wr_u8(o->w, 0);
 	wr_end(o->w, o->mark);
 	o->is_open = false;
@@ -273,9 +278,9 @@ static void write_names(
 }
 
 struct settings_diff settings_diff_write(const struct settings *from, const struct settings *to,
-	const struct settings_names *names, struct wr *w)
+	const struct settings_names *names, bool in_block, struct wr *w)
 {
-	struct diff_writer o = {.w = w};
+	struct diff_writer o = {.w = w, .in_block = in_block};
 	struct diff_walk d = walk_of(from, to);
 	bool role_left = write_old_identity(&o, from, to);
 

@@ -29,10 +29,11 @@ struct settings_diff {
  * its own and has that from its beginning; and behind client_encoding if another value has
  * non-ASCII bytes: PostgreSQL converts the text of a message as a whole before it runs any of it.
  * Where: ahead of a unit, outside a failed transaction; inside one it is undone by ROLLBACK.
- * w->bad is set if the buffer is too small.
+ * in_block: each message is a transaction block, BEGIN; ...; COMMIT, which stays open, and failed,
+ * if anything in it is refused. Only where none is open. w->bad is set if the buffer is too small.
  */
 struct settings_diff settings_diff_write(const struct settings *from, const struct settings *to,
-	const struct settings_names *names, struct wr *w);
+	const struct settings_names *names, bool in_block, struct wr *w);
 
 /* Upper bound, in bytes, of what settings_diff_write writes. */
 size_t settings_diff_len_max(

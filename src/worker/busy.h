@@ -137,6 +137,8 @@ struct busy {
 	bool doubt_all;       /* all ordinary parameters are to be asked */
 	bool has_reported;    /* the transaction has changed what ParameterStatus follows … */
 	bool reported_commit; /* … maybe locally, and was committed in the midst of the unit */
+	bool told_later;      /* the unit has set what ParameterStatus follows … */
+	bool txn_passed;      /* … and ended a transaction, or a part of one */
 	bool seq_advanced;    /* the units since the last end of a transaction may have */
 	bool seq_kept;        /* PIN_SEQUENCE is only until its next unit has ended */
 	bool unit_error;      /* an ErrorResponse came in it */

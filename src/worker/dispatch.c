@@ -140,6 +140,22 @@ static bool has_own_wish(const struct client *c)
 	return c->params != NULL || c->busy->unit.ask.route != 0 || c->busy->unit.ask.has_max_lag;
 }
 
+/* An error in what is under way would give names back, or leave statements unmade. */
+static bool names_are_open(const struct server *s)
+{
+	for (uint32_t i = 0; i < s->owed.n; i++)
+		switch (owed_at(&s->owed, i)->tag) {
+		case OWED_TAG_PARSE_NAMED:
+		case OWED_TAG_PARSE_HIDDEN:
+		case OWED_TAG_CLOSE_NAME:
+		case OWED_TAG_SQL:
+			return true;
+		default:
+			break;
+		}
+	return false;
+}
+
 /* On the server that the client has already, behind what is under way there? */
 static bool may_follow(const struct client *c)
 {
@@ -149,6 +165,8 @@ static bool may_follow(const struct client *c)
 		return false;
 	if (s->owed.n_client == 0 && c->busy->sent_len == 0)
 		return true;
+	if (names_are_open(s))
+		return false;
 	if (c->busy->moves == MOVES_BOUND) /* … or be asked about */
 		return moving_confirms(c) ? c->busy->unit_retained : c->busy->sent_len == 0;
 	if (c->busy->moves == MOVES_REPLICA) /* what runs there may have to run again */

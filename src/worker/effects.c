@@ -46,6 +46,7 @@ static bool is_followed(const struct sql_effect *e)
 	switch ((enum sql_effect_kind)e->kind) {
 	case EFFECT_UNKNOWN: /* pins if it succeeds */
 	case EFFECT_COMMIT:
+	case EFFECT_PREPARE_TXN: /* of a failed block it is a ROLLBACK */
 	case EFFECT_ROLLBACK:
 	case EFFECT_SAVEPOINT:
 	case EFFECT_RELEASE:
@@ -84,7 +85,7 @@ static bool is_plain_end(const struct client *c, const struct server *s,
 	const struct sql_verdict *v, const struct sql_effect *e)
 {
 	return (e->kind == EFFECT_COMMIT || e->kind == EFFECT_ROLLBACK) && v->n_effects == 1 &&
-	       (c->params == NULL || !params_is_pending(c->params)) &&
+	       !c->busy->prefix_due && (c->params == NULL || !params_is_pending(c->params)) &&
 	       c->set.current == c->set.committed && notify_n_ops(c) == 0 && !awaits_effects(s);
 }
 
@@ -540,7 +541,10 @@ static void reset_setting(struct worker *w, struct client *c, struct server *s, 
 	struct settings *has;
 
 	if (settings_get(c->set.login, name) != NULL) {
-		if (settings_drop(w->settings, c->set.current, name, &has) == OK) {
+		/* Of several RESETs in a row what the others have taken away is gone as well. */
+		const struct settings *had = c->busy->prefix_due ? s->settings : c->set.current;
+
+		if (settings_drop(w->settings, had, name, &has) == OK) {
 			server_lacks(w, c, s, has);
 			settings_unref(w->settings, has);
 		} else {
@@ -617,11 +621,38 @@ void effects_savepoint(struct worker *w, struct client *c, const char *name)
 		found_out_doubt_everything(w, c); /* too many: the server is asked at the end */
 }
 
+/*
+ * What is reported is followed by ParameterStatus, which comes with ReadyForQuery alone, and only
+ * if the value is another one than at the last. A transaction that ends in between, or a part of
+ * one, does not know it: the server is asked.
+ */
+static void note_told(struct client *c, const struct effect_item *it)
+{
+	switch ((enum sql_effect_kind)it->kind) {
+	case EFFECT_SET:
+	case EFFECT_RESET:
+		c->busy->told_later = c->busy->told_later || is_reported(c, it->name);
+		break;
+	case EFFECT_COMMIT:
+	case EFFECT_PREPARE_TXN:
+	case EFFECT_ROLLBACK:
+	case EFFECT_SAVEPOINT:
+	case EFFECT_ROLLBACK_TO:
+		c->busy->txn_passed = true;
+		break;
+	default:
+		break;
+	}
+	if (c->busy->told_later && c->busy->txn_passed)
+		found_out_doubt_all(c);
+}
+
 static void apply(struct worker *w, struct client *c, struct server *s, struct effect_item *it,
 	bool rolled_back)
 {
 	uint32_t n_ops;
 
+	note_told(c, it);
 	ours_effect(c, (enum sql_effect_kind)it->kind, it->name, rolled_back);
 	switch ((enum sql_effect_kind)it->kind) {
 	case EFFECT_SET:
@@ -647,8 +678,8 @@ static void apply(struct worker *w, struct client *c, struct server *s, struct e
 	case EFFECT_DISCARD_ALL:
 		discard_all(w, c, s);
 		break;
-	case EFFECT_DISCARD_TEMP:
-		undo(w, c, PIN_UNDO_DISCARD_TEMP);
+	case EFFECT_DISCARD_TEMP: /* a ROLLBACK brings all back: the server is asked at the end */
+		c->busy->probe_due = true;
 		break;
 	case EFFECT_DISCARD_SEQUENCES:
 		c->seq_server_id = 0;
@@ -665,7 +696,7 @@ static void apply(struct worker *w, struct client *c, struct server *s, struct e
 		break;
 	case EFFECT_UNLISTEN_ALL:
 		notify_note(w, c, NOTIFY_UNLISTEN_ALL, NULL);
-		undo(w, c, PIN_UNDO_UNLISTEN_ALL);
+		c->busy->probe_due = true; /* as DISCARD TEMP */
 		break;
 	case EFFECT_DEFAULTS:
 		defaults_note(c, (it->flags & SQL_EFFECT_DATABASE) != 0, it->name);
@@ -686,6 +717,7 @@ static void apply(struct worker *w, struct client *c, struct server *s, struct e
 		undo(w, c, PIN_UNDO_DEALLOCATE_ALL);
 		break;
 	case EFFECT_COMMIT:
+	case EFFECT_PREPARE_TXN:
 		if (rolled_back) {
 			effects_behind(c, s);
 			settings_txn_rollback(&c->set);

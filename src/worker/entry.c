@@ -9,6 +9,20 @@
 #include "worker/sqlstmt.h"
 #include "worker/worker.h"
 
+/* What a Close behind it has taken away was never there: it does not come back. */
+static void forget_closed(struct worker *w, struct server *s, uint32_t serial)
+{
+	for (uint32_t i = 0; i < s->owed.n; i++) {
+		const struct owed_entry *x = owed_at(&s->owed, i);
+		struct close_note *n = x->ref;
+
+		if (x->tag != OWED_TAG_CLOSE_NAME || n->stmt == NULL || n->serial != serial)
+			continue;
+		stmt_unref(w->stmts, n->stmt);
+		n->stmt = NULL;
+	}
+}
+
 static COLD void parse_lost(
 	struct worker *w, struct server *s, const struct owed_entry *e, struct parse_note *note)
 {
@@ -18,6 +32,8 @@ static COLD void parse_lost(
 	if (c != NULL && (name = stmt_names_find(&c->names, note->name)) != NULL &&
 		name->serial == note->serial)
 		stmt_names_remove(&c->names, note->name);
+	else
+		forget_closed(w, s, note->serial);
 	if (e->who != OWED_SYNTH)
 		stmt_lru_remove_number(&s->stmts, note->number);
 	stmt_unref(w->stmts, note->stmt);

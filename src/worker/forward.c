@@ -79,6 +79,17 @@ enum status forward_hidden_ref(struct server *s, const char *sql, enum owed_tag 
 
 /* --- what goes ahead --- */
 
+/*
+ * The unit behind settings that are refused must not run without them: it is sent before they are
+ * answered. In a block that has failed nothing runs. On a replica nothing is written, and the read
+ * runs elsewhere.
+ */
+static bool goes_in_block(const struct client *c, const struct server *s, uint16_t tag)
+{
+	return (tag == OWED_TAG_DIFF || tag == OWED_TAG_REDIFF) && s->txn_status == 'I' &&
+	       s->owed.n_client == 0 && !c->busy->begin_sent && !s->in_recovery;
+}
+
 /* The server of client `c` gets `to`, and the custom parameters that the client has seen. */
 static enum status put_settings(
 	struct worker *w, struct client *c, struct settings *to, uint16_t tag)
@@ -98,7 +109,7 @@ static enum status put_settings(
 	if (buf == NULL)
 		return E_NOMEM;
 	out = wr_of(buf, got);
-	d = settings_diff_write(s->settings, to, &names, &out);
+	d = settings_diff_write(s->settings, to, &names, goes_in_block(c, s, tag), &out);
 	PANIC_IF(out.bad);
 	for (unsigned i = 0; i < d.n_msgs && st == OK; i++)
 		st = owed_push(&s->owed,

@@ -51,6 +51,7 @@ struct parse_note {
 /* A Close takes the name away at once, since a Parse may follow; if it is skipped it comes back. */
 struct close_note {
 	struct stmt *stmt; /* a reference; NULL: the client had no such name */
+	uint32_t serial;   /* of that name */
 	struct stmt_seen seen;
 	char name[];
 };

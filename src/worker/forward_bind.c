@@ -404,6 +404,7 @@ static struct close_note *close_note_new(struct stmt_names *names, const char *n
 	if (entry != NULL) {
 		note->stmt = stmt_ref(entry->stmt);
 		note->seen = entry->seen;
+		note->serial = entry->serial;
 		stmt_names_remove(names, name);
 	}
 	return note;

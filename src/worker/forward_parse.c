@@ -30,7 +30,7 @@ static bool parses_for_itself(const struct going *g)
 	const struct client *c = g->c;
 
 	return c->busy->schema_sent || c->busy->unit.flags & SQLV_SCHEMA ||
-	       c->busy->parse_differs || g->executes;
+	       c->busy->parse_differs || g->executes || pins_has(&c->busy->pins, PIN_TEMP);
 }
 
 /* Room for one more statement on the server; its number. */

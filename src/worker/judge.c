@@ -32,9 +32,8 @@ static enum pin_cause pin_of_set(const struct sql_effect *e)
 {
 	if (e->kind == EFFECT_SET_CONFIG) /* a name that nobody can tell */
 		return e->name.len == 0 && e->name_param == 0 ? PIN_SET_CONFIG : PIN_CAUSE_COUNT;
-	if (e->kind == EFFECT_SET && (e->flags & SQL_EFFECT_PG_TEMP) != 0 &&
-		(e->flags & SQL_EFFECT_LOCAL) == 0)
-		return PIN_SET_CONFIG;
+	if (e->kind == EFFECT_SET && (e->flags & SQL_EFFECT_PG_TEMP) != 0)
+		return (e->flags & SQL_EFFECT_LOCAL) != 0 ? PIN_TEMP : PIN_SET_CONFIG;
 	return PIN_CAUSE_COUNT;
 }
 

@@ -11,7 +11,8 @@
 /* One letter for each cause that still holds. */
 static const char query[] =
 	"SELECT " CATALOG "concat("
-	"(SELECT 't' FROM " CATALOG "pg_class WHERE relnamespace" EQUALS CATALOG
+	"(SELECT 't' FROM " CATALOG "pg_depend WHERE refclassid" EQUALS
+	"'pg_catalog.pg_namespace'::pg_catalog.regclass AND refobjid" EQUALS CATALOG
 	"pg_my_temp_schema() LIMIT 1),"
 	"(SELECT 'a' FROM " CATALOG "pg_locks WHERE locktype" EQUALS
 	"'advisory' AND pid" EQUALS CATALOG "pg_backend_pid() LIMIT 1),"

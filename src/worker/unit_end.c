@@ -56,6 +56,7 @@ static void end_settings(struct worker *w, struct client *c, char status)
 	if (b->reported_commit && (status != 'I' || b->unit_error))
 		found_out_doubt_all(c);
 	b->reported_commit = false;
+	b->told_later = b->txn_passed = false;
 	if (status == 'I')
 		b->has_reported = false;
 	if (status == 'I')
@@ -145,6 +146,9 @@ static void end_retained(struct client *c, const struct owed_entry *e)
 
 void unit_end_schema(struct worker *w, struct client *c)
 {
+	if (c->busy->schema_sent &&
+		c->server != NULL) /* it may have been made in pg_temp, unseen */
+		c->server->dirt |= CLEAN(TEMP);
 	if (c->busy->schema_sent)
 		atomic_fetch_add(&w->sh->ddl_no, 1);
 	c->busy->schema_sent = false;

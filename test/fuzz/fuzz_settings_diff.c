@@ -78,7 +78,7 @@ static void run(struct settings_table *t, char *name)
 	struct wr w = wr_of(buf, sizeof buf);
 
 	if (settings_put(t, none, name, value, &set) == OK) {
-		struct settings_diff d = settings_diff_write(none, set, NULL, &w);
+		struct settings_diff d = settings_diff_write(none, set, NULL, false, &w);
 
 		PANIC_IF(w.bad || d.n_msgs != 1 || d.n_stmts != 1);
 		PANIC_IF(w.len > settings_diff_len_max(none, set, NULL));

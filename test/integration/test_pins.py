@@ -269,6 +269,8 @@ def cleanings(p):
 def test_only_what_a_client_has_left_is_cleaned(one_server, make, look, kinds):
     """What others have on the server, prepared statements and settings, stays there."""
     p = one_server
+    # whose names may mean temporary tables has statements of its own: others have theirs made anew
+    n_own = int("temp" in kinds)
     with p.raw(application_name="other") as other:
         other.run(pgwire.parse("s", "SELECT 'mine', pg_backend_pid()") + pgwire.SYNC).check()
         with p.raw(application_name="other") as one:
@@ -283,7 +285,8 @@ def test_only_what_a_client_has_left_is_cleaned(one_server, make, look, kinds):
         for _ in range(3):
             ran = other.run(pgwire.bind("", "s") + pgwire.execute() + pgwire.SYNC).check()
             assert ran.rows == [("mine", pid)], "the server is another one, or was not shared"
-        assert p.show_one("STATS", database="app")["total_server_parse_count"] == parses
+        parsed = p.show_one("STATS", database="app")["total_server_parse_count"]
+        assert int(parsed) == int(parses) + n_own
         assert other.value(look) == "0"
         assert other.value("SHOW application_name") == "other"
 

@@ -57,7 +57,7 @@ static void check_texts(const struct settings *from, const struct settings *to, 
 	const char *const *texts, unsigned n)
 {
 	struct wr w = wr_of(buf, sizeof buf);
-	struct settings_diff d = settings_diff_write(from, to, NULL, &w);
+	struct settings_diff d = settings_diff_write(from, to, NULL, false, &w);
 	struct rd r = rd_of(buf, w.len);
 
 	ck_assert(!w.bad);
@@ -195,11 +195,11 @@ START_TEST(a_small_buffer_is_told)
 
 	for (size_t cap = 0; cap < 25; cap++) {
 		w = wr_of(buf, cap);
-		settings_diff_write(none, a, NULL, &w);
+		settings_diff_write(none, a, NULL, false, &w);
 		ck_assert(w.bad);
 	}
 	w = wr_of(buf, 25); /* 'Q', length, SET "jit" TO E'off', NUL */
-	settings_diff_write(none, a, NULL, &w);
+	settings_diff_write(none, a, NULL, false, &w);
 	ck_assert(!w.bad);
 	settings_unref(t, a);
 	settings_unref(t, none);
@@ -285,6 +285,24 @@ static struct settings *random_set(uint64_t *random)
 	return s;
 }
 
+START_TEST(what_is_refused_leaves_a_failed_block)
+{
+	struct settings *none = settings_empty(t), *a = with(settings_empty(t), "role", "r");
+	struct wr w = wr_of(buf, sizeof buf);
+	struct settings_diff d = settings_diff_write(none, a, NULL, true, &w);
+	struct rd r = rd_of(buf, w.len);
+	const char *text = next_query(&r);
+
+	ck_assert_uint_eq(d.n_msgs, 1);
+	ck_assert_uint_eq(d.n_stmts, 1);
+	ck_assert_ptr_eq(strstr(text, "BEGIN; SET"), text);
+	ck_assert_str_eq(text + strlen(text) - 8, "; COMMIT");
+	ck_assert_uint_le(w.len, settings_diff_len_max(none, a, NULL));
+	settings_unref(t, none);
+	settings_unref(t, a);
+}
+END_TEST
+
 START_TEST(a_server_that_runs_the_text_has_the_set)
 {
 	uint64_t random = 17;
@@ -293,7 +311,7 @@ START_TEST(a_server_that_runs_the_text_has_the_set)
 		struct settings *from = random_set(&random), *to = random_set(&random);
 		struct settings *server = settings_ref(from);
 		struct wr w = wr_of(buf, sizeof buf);
-		struct settings_diff d = settings_diff_write(from, to, NULL, &w);
+		struct settings_diff d = settings_diff_write(from, to, NULL, false, &w);
 		struct rd r = rd_of(buf, w.len);
 		unsigned n_stmts = 0;
 
@@ -325,6 +343,7 @@ int main(void)
 	tcase_add_test(tc, the_isolation_goes_in_a_message_of_its_own);
 	tcase_add_test(tc, quotes_and_backslashes_are_doubled);
 	tcase_add_test(tc, a_small_buffer_is_told);
+	tcase_add_test(tc, what_is_refused_leaves_a_failed_block);
 	tcase_add_test(tc, a_server_that_runs_the_text_has_the_set);
 	return unit_run("settings_diff", tc);
 }

@@ -175,18 +175,29 @@ START_TEST(what_undoes_a_pin_does_so_when_it_is_complete)
 {
 	struct effects *e;
 
-	run("LISTEN x");
-	e = noted("UNLISTEN *");
-	ck_assert(pins_has(&c.busy->pins, PIN_LISTEN));
+	run("SELECT pg_advisory_lock(1)");
+	e = noted("SELECT pg_advisory_unlock_all()");
+	ck_assert(pins_has(&c.busy->pins, PIN_ADVISORY_LOCK));
 	effects_complete(&w, &c, &s, e, false);
 	ck_assert(!pins_any(&c.busy->pins));
 	effects_free(e);
-	run("SELECT pg_advisory_lock(1)");
-	run("SELECT pg_advisory_unlock_all()");
-	ck_assert(!pins_any(&c.busy->pins));
-	run("CREATE TEMP TABLE t (a int)");
-	run("DISCARD TEMP");
-	ck_assert(!pins_any(&c.busy->pins));
+}
+END_TEST
+
+/* ROLLBACK gives all back. */
+START_TEST(what_a_rollback_undoes_is_asked_about)
+{
+	static const char *const t[][2] = {
+		{"LISTEN x", "UNLISTEN *"}, {"CREATE TEMP TABLE t (a int)", "DISCARD TEMP"}};
+
+	for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+		c.busy->probe_due = false;
+		run(t[i][0]);
+		run(t[i][1]);
+		ck_assert(pins_any(&c.busy->pins));
+		ck_assert(c.busy->probe_due);
+		pins_clear(&c.busy->pins, &sh.pins);
+	}
 }
 END_TEST
 
@@ -441,6 +452,7 @@ int main(void)
 	tcase_add_test(tc, set_local_is_the_servers);
 	tcase_add_test(tc, what_cannot_follow_pins_before_it_is_sent);
 	tcase_add_test(tc, what_undoes_a_pin_does_so_when_it_is_complete);
+	tcase_add_test(tc, what_a_rollback_undoes_is_asked_about);
 	tcase_add_test(tc, reset_goes_back_to_the_default);
 	tcase_add_test(tc, reset_goes_back_to_the_login);
 	tcase_add_test(tc, commit_keeps_and_a_commit_that_says_rollback_does_not);
