@@ -1,0 +1,184 @@
+"""What an error takes back: names of statements, settings of a block, a unit behind settings."""
+import pgwire
+import pytest
+from pgwire import bind, close, describe, execute, parse
+from rawclient import RawClient
+
+SYNC = pgwire.SYNC
+ERROR = parse("", "SELECT 1/0") + bind()  # what follows up to Sync is skipped
+
+
+@pytest.fixture(scope="module")
+def pooler(site):
+    """A server that all clients share, of roles that app may become."""
+    site.cluster.primary.sql("CREATE ROLE clerk; CREATE ROLE guest; GRANT clerk, guest TO app")
+    with site.pgweir(settings={"default_pool_size": 1, "workers": 1}) as p:
+        yield p
+    site.cluster.primary.sql("DROP ROLE clerk, guest")
+
+
+@pytest.fixture(params=["PostgreSQL", "pgweir"])
+def client(request, pooler, site):
+    """The same is asked of PostgreSQL itself."""
+    if request.param == "pgweir":
+        with pooler.raw() as c:
+            yield c
+    else:
+        with RawClient(site.cluster.primary.port) as c:
+            yield c.login("app", site.passwords["app"], "app")
+
+
+@pytest.fixture
+def two(pooler):
+    with pooler.raw() as one, pooler.raw() as other:
+        yield one, other
+
+
+def run_named(client, name):
+    return client.run(bind("", name) + execute() + SYNC)
+
+
+def pipelined(client, *units):
+    """All units are sent before the first one's answer is read."""
+    client.send(b"".join(unit + SYNC for unit in units))
+    return [client.result() for _ in units]
+
+
+# --- names of statements --------------------------------------------------------------------------
+
+def test_close_that_an_error_skips_leaves_the_name_to_a_parse_in_the_next_unit(client):
+    client.run(parse("k", "SELECT 'old'") + SYNC).check()
+    failed, again = pipelined(client, ERROR + close("S", "k"),
+                              parse("k", "SELECT 'new'") + bind("", "k") + execute())
+    assert (failed.sqlstate, failed.kinds) == ("22012", "1EZ")
+    assert (again.sqlstate, again.kinds) == ("42P05", "EZ")
+    assert run_named(client, "k").value() == "old"
+
+
+def test_parse_that_an_error_skips_leaves_the_name_free_in_the_next_unit(client):
+    make = parse("n", "SELECT 8")
+    failed, made = pipelined(client, ERROR + make, make + bind("", "n") + execute())
+    assert (failed.sqlstate, failed.kinds) == ("22012", "1EZ")
+    assert (made.kinds, made.value()) == ("12DCZ", "8")
+    assert run_named(client, "n").value() == "8", "it is there afterwards"
+
+
+def test_bind_behind_an_error_is_no_parse_for_the_next_unit(two):
+    """The server has not parsed the statement; an error skips the Parse that is put ahead."""
+    one, other = two
+    one.run(parse("s", "SELECT 7") + SYNC).check()
+    other.query("DISCARD ALL").check()  # the server's statements are gone
+    run = bind("", "s") + execute()
+    failed, made = pipelined(one, ERROR + run, run)
+    assert (failed.sqlstate, failed.kinds) == ("22012", "1EZ")
+    assert (made.kinds, made.value()) == ("2DCZ", "7")
+    assert run_named(one, "s").value() == "7"
+
+
+def test_execute_of_a_prepare_behind_an_error_is_none_for_the_next_unit(two):
+    one, other = two
+    one.query("PREPARE p AS SELECT 99").check()
+    other.query("DISCARD ALL").check()
+    run = parse("", "EXECUTE p") + bind() + execute()
+    failed, made = pipelined(one, ERROR + run, run)
+    assert (failed.sqlstate, failed.kinds) == ("22012", "1EZ")
+    assert (made.kinds, made.value()) == ("12DCZ", "99")
+    assert one.value("EXECUTE p") == "99"
+
+
+def test_failed_parse_and_its_close_in_one_unit_leave_the_name_free(client):
+    failed = client.run(parse("s", "SELECT nope") + describe("S", "s") + bind("", "s") + execute()
+                        + close("S", "s") + SYNC)
+    assert (failed.sqlstate, failed.kinds) == ("42703", "EZ")
+    made = client.run(parse("s", "SELECT 1") + bind("", "s") + execute() + SYNC)
+    assert (made.kinds, made.value()) == ("12DCZ", "1")
+    assert run_named(client, "s").value() == "1"
+
+
+def test_statements_of_a_client_with_a_temporary_table_are_its_own(site, new_table, superuser):
+    """Else the text's result would be taken for that of everybody's table: 0A000 for the others."""
+    table = new_table("a text")
+    superuser(f"INSERT INTO {table} VALUES ('x')")
+    unit = parse("s", f"SELECT * FROM {table}") + describe("S", "s") + SYNC
+    with site.pgweir(settings={"default_pool_size": 2, "workers": 1}) as p, \
+            p.raw() as holder, p.raw() as plain, p.raw() as owner:
+        def pid(client):
+            return client.value("SELECT pg_backend_pid()")
+
+        holder.query("BEGIN").check()
+        held = pid(holder)
+        owner.query(f"CREATE TEMP TABLE {table} AS SELECT 1 AS a, 2 AS b").check()
+        owned = pid(owner)
+        assert held != owned
+        holder.query("ROLLBACK").check()
+        assert plain.run(unit).check().columns == [("a", 25)]
+        assert run_named(plain, "s").rows == [("x",)]
+        assert owner.run(unit).check().columns == [("a", 23), ("b", 23)]
+        assert run_named(owner, "s").rows == [("1", "2")]
+        owner.query(f"DROP TABLE {table}").check()
+        holder.query("BEGIN").check()
+        holders = [holder]
+        if pid(holder) == owned:  # it is the other server that plain is to run on
+            holders.append(p.raw())
+            holders[-1].query("BEGIN").check()
+            assert pid(holders[-1]) == held
+            holder.query("ROLLBACK").check()
+        assert pid(plain) == owned
+        for _ in range(2):
+            assert run_named(plain, "s").check().rows == [("x",)]
+        holders[-1].query("ROLLBACK").check()
+        holders[-1].close()
+
+
+# --- settings -------------------------------------------------------------------------------------
+
+def test_prepare_transaction_of_a_failed_block_takes_its_settings_back(client, two):
+    client.query("SET work_mem = '5MB'").check()
+    for _ in range(2):
+        for sql in ("BEGIN", "SET work_mem = '77MB'", "SET ROLE clerk"):
+            client.query(sql).check()
+        assert client.query("SELECT 1/0").status == "E"
+        assert client.query("PREPARE TRANSACTION 'never'").check().tags == ["ROLLBACK"]
+        for _ in range(2):
+            assert client.query("SELECT current_user, current_setting('work_mem')").rows == [
+                ("app", "5MB")]
+            two[0].query("SELECT 1").check()  # and what is put ahead later is this
+
+
+def test_prepare_transaction_of_a_failed_block_leaves_others_theirs(two):
+    one, other = two
+    other.query("SET ROLE clerk").check()
+    other.query("SET work_mem = '6MB'").check()
+    for sql in ("BEGIN", "SET ROLE clerk", "SET work_mem = '77MB'"):
+        one.query(sql).check()
+    assert one.query("SELECT 1/0").status == "E"
+    assert one.query("PREPARE TRANSACTION 'never'").check().tags == ["ROLLBACK"]
+    for _ in range(2):
+        assert other.query("SELECT current_user, current_setting('work_mem')").rows == [
+            ("clerk", "6MB")]
+        assert one.query("SELECT current_user, current_setting('work_mem')").rows == [
+            ("app", "4MB")]
+
+
+@pytest.mark.parametrize("make", [pgwire.query, pgwire.prepared], ids=["simple", "extended"])
+def test_unit_behind_settings_that_fail_is_not_run(two, new_table, superuser, make):
+    """The server still has another client's settings: what is written would be of that one."""
+    one, other = two
+    table = new_table("tenant text DEFAULT current_setting('app.tenant'), note text")
+    superuser(f"GRANT ALL ON {table} TO clerk, guest")
+    for client, tenant, role in ((one, "A", "clerk"), (other, "B", "guest")):
+        client.query(f"SET app.tenant = '{tenant}'").check()
+        client.query(f"SET ROLE {role}").check()
+        client.run(make(f"INSERT INTO {table} (note) VALUES ('first')")).check()
+    superuser("REVOKE guest FROM app")
+    try:
+        for _ in range(2):
+            assert one.query("SELECT current_user, current_setting('app.tenant')").rows == [
+                ("clerk", "A")]
+            refused = other.run(make(f"INSERT INTO {table} (note) VALUES ('second')"))
+            assert refused.sqlstate and refused.tags == [], "it has failed, and the client is told"
+        assert one.value("SELECT current_user") == "clerk"
+        assert superuser(f"SELECT string_agg(tenant || note, ',' ORDER BY tenant) FROM {table}") \
+            == "Afirst,Bfirst"
+    finally:
+        superuser("GRANT guest TO app")
