@@ -1,0 +1,136 @@
+"""What one client has set or made is never seen by the next one on the same server."""
+import pgwire
+import pytest
+
+# name, a value to set, how SHOW tells it; PostgreSQL reports them all in ParameterStatus
+REPORTED = [
+    ("client_encoding", "LATIN1", "LATIN1"), ("timezone", "'Asia/Tokyo'", "Asia/Tokyo"),
+    ("standard_conforming_strings", "off", "off"), ("application_name", "mine", "mine"),
+]
+
+# messages that set it and end a transaction, or a part of one, behind it; whether it is kept
+ENDED = {
+    "commit, error": (["BEGIN; {}; COMMIT; SELECT 1/0"], True),
+    "implicit, error": (["{}; COMMIT; SELECT 1/0"], True),
+    "savepoint": (["BEGIN", "{}; SAVEPOINT a", "ROLLBACK TO a", "COMMIT"], True),
+    "undone part": (["BEGIN; SAVEPOINT a; {}; ROLLBACK TO a; COMMIT"], False),
+    "rollback, again": (["BEGIN", "{}", "ROLLBACK; {}"], True),
+    "rollback": (["BEGIN", "{}; ROLLBACK"], False),
+}
+
+# what has a client make things in its pg_temp, without a word of TEMP in CREATE; whether this is
+# seen before, so that the client keeps the server (else the server is cleaned behind it)
+INTO_PG_TEMP = {
+    "set local": (["BEGIN", "SET LOCAL search_path = pg_temp", "{}", "COMMIT"], True),
+    "set local in one": (["BEGIN; SET LOCAL search_path = pg_temp; {}; COMMIT"], True),
+    "set": (["SET search_path = pg_temp", "{}"], True),
+    "set_config, local": (["BEGIN; SELECT set_config('search_path', 'pg_temp', true); {}; COMMIT"],
+                          False),
+    "capitals": (["SELECT set_config('search_path', 'PG_TEMP', false)", "{}"], False),
+    "capitals, local": (["BEGIN", "SELECT set_config('search_path', 'PG_TEMP', true)", "{}",
+                         "COMMIT"], False),
+}
+MAKE = "CREATE TABLE passed AS SELECT 'secret' AS a"
+
+# what keeps the server for its client, what runs and is rolled back then, what shows it, its value
+GIVEN_UP = {
+    "table": ("CREATE TEMP TABLE passed AS SELECT 7 AS a", "DISCARD TEMP", "SELECT a FROM passed",
+              "7"),
+    "channel": ("LISTEN passed", "UNLISTEN *", "SELECT pg_listening_channels()", "passed"),
+    "function": ("CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 42'",
+                 "SELECT 1", "SELECT pg_temp.f()", "42"),
+    "domain": ("CREATE DOMAIN pg_temp.passed AS int", "SELECT 1", "SELECT 1::passed", "1"),
+}
+
+OPTIONS = "-c work_mem=7MB -c search_path=red"
+SHOW_BOTH = "SELECT current_setting('work_mem'), current_setting('search_path')"
+
+
+@pytest.fixture(scope="module")
+def single(site):
+    """A pool of one server, which all clients share."""
+    with site.pgweir(settings={"default_pool_size": 1}) as p:
+        yield p
+
+
+@pytest.fixture(scope="module")
+def pair(site):
+    with site.pgweir(settings={"default_pool_size": 2}) as p:
+        yield p
+
+
+@pytest.mark.parametrize("name, value, shown", REPORTED, ids=[r[0] for r in REPORTED])
+@pytest.mark.parametrize("messages, kept", ENDED.values(), ids=ENDED)
+def test_reported_parameter_set_ahead_of_an_end(single, messages, kept, name, value, shown):
+    with single.raw() as one, single.raw() as other:
+        default = other.value(f"SHOW {name}")
+        assert default != shown
+        for m in messages:
+            one.query(m.replace("{}", f"SET {name} = {value}"))
+        assert other.value(f"SHOW {name}") == default
+        assert one.value(f"SHOW {name}") == (shown if kept else default)
+        assert other.value(f"SHOW {name}") == default
+
+
+def test_text_keeps_its_encoding(single, new_table):
+    table = new_table("a text")
+    with single.raw() as one, single.raw() as other:
+        other.query("SELECT 1").check()
+        one.query("BEGIN; SET client_encoding = LATIN1; COMMIT; SELECT 1/0")
+        other.query(f"INSERT INTO {table} VALUES ('é')").check()
+        assert other.value(f"SELECT length(a) FROM {table}") == "1"
+
+
+@pytest.mark.parametrize("messages, kept", INTO_PG_TEMP.values(), ids=INTO_PG_TEMP)
+def test_table_in_pg_temp_is_its_clients(pair, messages, kept):
+    with pair.raw() as holder, pair.raw() as other, pair.raw() as one:
+        holder.query("BEGIN; SELECT 1").check()
+        for m in messages:
+            one.query(m.format(MAKE)).check()
+        other.send(pgwire.query("SELECT a FROM passed"))
+        if kept:
+            assert other.is_silent_for(0.3), "another client has the server"
+            assert one.value("SELECT a FROM pg_temp.passed") == "secret"
+            one.close()
+        assert other.result().sqlstate == "42P01"
+
+
+def test_table_in_pg_temp_by_start_up_setting(single):
+    with single.raw(search_path="pg_temp") as one, single.raw() as other:
+        other.query("SELECT 1").check()
+        one.query(MAKE).check()
+        assert other.query("SELECT a FROM passed").sqlstate == "42P01"
+
+
+@pytest.mark.parametrize("messages", [
+    ["RESET work_mem; RESET search_path"],
+    ["BEGIN", "RESET work_mem; SELECT 1/0", "ROLLBACK"],
+    ["BEGIN", "RESET work_mem; RESET search_path; SELECT 1/0", "ROLLBACK"],
+], ids=["two", "error", "two, error"])
+def test_reset_to_what_the_client_started_with(single, messages):
+    with single.raw() as other, single.raw(options=OPTIONS) as one, \
+            single.raw(options=OPTIONS) as same:
+        default = other.query(SHOW_BOTH).check().rows
+        mine = one.query(SHOW_BOTH).check().rows
+        assert mine == [("7MB", "red")] != default
+        for order in ((same, other, one), (other, one, same), (one, same, other)):
+            for m in messages:
+                one.query(m)
+            for c in order:
+                assert c.query(SHOW_BOTH).rows == (default if c is other else mine)
+
+
+@pytest.mark.parametrize("make, gone, look, value", GIVEN_UP.values(), ids=GIVEN_UP)
+def test_pin_outlives_a_rollback(pair, make, gone, look, value):
+    # LISTEN pins where the encoding is not the database's
+    with pair.raw(client_encoding="LATIN1") as one, pair.raw() as holder, pair.raw() as other:
+        holder.query("BEGIN; SELECT 1").check()
+        one.query(make).check()
+        for m in ("BEGIN", gone, "ROLLBACK"):
+            one.query(m).check()
+        other.send(pgwire.query(look))
+        assert other.is_silent_for(0.3), "another client has the server"
+        assert one.value(look) == value
+        holder.query("COMMIT").check()
+        seen = other.result()
+        assert seen.sqlstate or seen.rows == []
