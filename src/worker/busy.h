@@ -148,6 +148,8 @@ struct busy {
 	bool txn_notifies;    /* the transaction has said NOTIFY */
 	uint8_t end_sent; /* enum sql_effect_kind: a COMMIT is under way, PREPARE TRANSACTION …:
 			     if the server is lost, who knows */
+	bool end_unsure;  /* … or nobody has read what is under way: it may be a COMMIT */
+	bool end_bound;   /* a named portal of the transaction may be one */
 	bool n_kept_end;  /* never set */
 
 	/* at rest these have no meaning, but for what busy_is_over looks at */

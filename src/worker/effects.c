@@ -397,8 +397,10 @@ enum status effects_begin(struct worker *w, struct client *c, struct server *s,
 	const struct sql_verdict *v = of->v;
 
 	*out = NULL;
-	if (v->flags & SQLV_LOST)
+	if (v->flags & SQLV_LOST) {
 		pin(w, c, PIN_UNKNOWN, of->sql);
+		c->busy->end_unsure = true;
+	}
 	for (uint8_t i = 0; i < v->n_effects; i++) {
 		const struct sql_effect *e = &v->effects[i];
 		enum pin_cause cause = judge_pin(e);

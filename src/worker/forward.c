@@ -208,6 +208,8 @@ static enum status go_execute(struct going *g)
 {
 	struct effects *e = g->c->busy->bound;
 
+	if (g->len > FRAME_HEAD_LEN && g->p[FRAME_HEAD_LEN] != '\0')
+		g->c->busy->end_unsure = g->c->busy->end_unsure || g->c->busy->end_bound;
 	g->c->busy->bound = NULL;
 	g->query = g->c->busy->bound_query;
 	going_put_verbatim(g);
@@ -230,6 +232,7 @@ static enum status go_query(struct going *g)
 			(void)trace_read(m.sql, m.sql_len, g->s->trace);
 	}
 	if (!g->in_unit) {
+		c->busy->end_unsure = true;
 		going_pin_unjudged(g);
 	} else if (going_has_ahead(c, c->busy->unit.has_effects, c->busy->unit.flags)) {
 		if (frontend_read_query(frame_body(g->p, &g->f), &m) != OK)

@@ -216,6 +216,13 @@ static enum status server_stmt(struct going *g, const char *name, struct meant *
 	return st == OK ? find_numbered(g, entry->stmt, &entry->seen, entry->name, out) : st;
 }
 
+/* The text of what is bound is not kept; of a text of the same unit the unit's word tells. */
+static bool may_end_txn(const struct going *g, const struct msg_bind *m)
+{
+	return !g->in_unit || m->stmt_len != 0 || !g->c->busy->unnamed_parsed ||
+	       g->c->busy->unit.has_effects;
+}
+
 /* Effects of what a Bind binds, when it is not the revived unnamed statement. */
 static enum status effects_of_bind(struct going *g, const struct msg_bind *m)
 {
@@ -226,8 +233,11 @@ static enum status effects_of_bind(struct going *g, const struct msg_bind *m)
 	if (m->stmt_len == 0 && !c->busy->unnamed_parsed && !c->verbatim)
 		return OK; /* revive_unnamed did it */
 	if (m->stmt_len == 0 || c->verbatim) {
-		if (c->unnamed == NULL || c->unnamed->len == 0)
+		if (c->unnamed == NULL || c->unnamed->len == 0) {
+			if (may_end_txn(g, m))
+				c->busy->end_unsure = true;
 			return bind_effects(g, "", 0, 0);
+		}
 		if (!word_has_ahead(c, c->unnamed->word) ||
 			frontend_read_parse(rd_of(c->unnamed->body, c->unnamed->len), &p) != OK)
 			return bind_effects(g, "", 0, 0);
@@ -316,6 +326,8 @@ enum status going_bind(struct going *g)
 		return put_bind_refused(g, &m, NAME_IS_TOO_MUCH);
 	if (st == OK)
 		st = effects_of_bind(g, &m);
+	if (m.portal_len != 0 && (g->c->busy->end_sent != EFFECT_NONE || g->c->busy->end_unsure))
+		g->c->busy->end_bound = true;
 	if (st == OK && to.is_untold)
 		st = expect_shape(g, &m, to.number);
 	if (st != OK)

@@ -29,8 +29,8 @@ static bool is_between_units(const struct client *c)
 	       !c->busy->flushed && !c->busy->stalled && !c->busy->checking &&
 	       !c->busy->drop_next && !c->busy->feeding && c->busy->refused_len == 0 &&
 	       !c->busy->unit_retained && !c->busy->begin_sent &&
-	       c->busy->end_sent == EFFECT_NONE && !c->busy->force_primary &&
-	       !c->busy->asked_to_flush;
+	       c->busy->end_sent == EFFECT_NONE && !c->busy->end_unsure && !c->busy->end_bound &&
+	       !c->busy->force_primary && !c->busy->asked_to_flush;
 }
 
 static bool has_what_stays(const struct client *c)

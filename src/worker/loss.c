@@ -214,7 +214,7 @@ struct report loss_block_report(const char *sqlstate, char text[LOSS_TEXT_MAX])
 	return r;
 }
 
-/* The end of a transaction was under way: what has become of it? */
+/* The end of a transaction was under way, or may have been: what has become of it? */
 static void put_unknown_end(struct report *r, enum sql_effect_kind end)
 {
 	r->sqlstate = SQLSTATE_TRANSACTION_RESOLUTION_UNKNOWN;
@@ -227,7 +227,9 @@ static void put_unknown_end(struct report *r, enum sql_effect_kind end)
 		r->hint = "Whether it was carried out is not known; it is not repeated. "
 			  "pg_prepared_xacts tells.";
 	} else {
-		r->message = "the connection to the server was lost during COMMIT";
+		r->message = end == EFFECT_COMMIT
+				     ? "the connection to the server was lost during COMMIT"
+				     : "the connection to the server was lost";
 		r->hint = "Whether the transaction was committed is not known; it is not repeated.";
 	}
 }
@@ -241,7 +243,7 @@ static struct report lost_report(const struct client *c, const struct server *s)
 		r.sqlstate = s->fatal_sqlstate;
 		r.message = s->fatal_message;
 	}
-	if (c->busy->end_sent != EFFECT_NONE)
+	if (c->busy->end_sent != EFFECT_NONE || (c->txn != TXN_NONE && c->busy->end_unsure))
 		put_unknown_end(&r, (enum sql_effect_kind)c->busy->end_sent);
 	else if (c->txn != TXN_NONE)
 		r.hint = "The transaction was rolled back; run it again.";
@@ -361,6 +363,9 @@ void loss_of_server(struct worker *w, struct client *c, struct server *s, enum s
 	c->busy->holding = false;
 	c->busy->unit_retained = false;
 	c->busy->begin_sent = false;
+	c->busy->end_sent = EFFECT_NONE;
+	c->busy->end_unsure = false;
+	c->busy->end_bound = false;
 	if (c->busy->signals != NULL)
 		signals_over(w, c);
 	if (c->txn != TXN_NONE) {

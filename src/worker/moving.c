@@ -502,6 +502,8 @@ void moving_left(struct client *c, enum moved_cause why)
 	c->txn = TXN_DEFERRED;
 	c->busy->begin_sent = false;
 	c->busy->end_sent = EFFECT_NONE;
+	c->busy->end_unsure = false;
+	c->busy->end_bound = false;
 	c->busy->moves = MOVES_DONE;
 	c->db->stats.moving_began += c->busy->block_read_only; /* counted only where it moves */
 	c->db->stats.moved[why]++;

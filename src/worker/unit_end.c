@@ -96,6 +96,7 @@ static void end_txn(struct client *c, char status)
 		b->block_answered = false;
 		b->block_differs = false;
 		b->parse_differs = false;
+		b->end_bound = false;
 	}
 }
 
@@ -189,6 +190,7 @@ void unit_end(struct worker *w, struct server *s, struct owed_entry e, char stat
 			signals_over(w, c);
 		b->unit_writes = false;
 		b->end_sent = EFFECT_NONE;
+		b->end_unsure = false;
 	}
 	if (status != 'I' && c->acc->mode == POOL_MODE_STATEMENT) {
 		struct report r = report_of("FATAL", SQLSTATE_PROTOCOL_VIOLATION,

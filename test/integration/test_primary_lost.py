@@ -26,7 +26,10 @@ def pooler_fixture(own_site, cluster, where):
                         " KEY, n int); INSERT INTO rows SELECT g, 0 FROM generate_series(1, 8) g;"
                         "ALTER TABLE one_row OWNER TO app; ALTER TABLE rows OWNER TO app", "app")
     cluster.wait_caught_up()
-    with own_site.pgweir_routed(settings=settings) as p:
+    entry = own_site.app_on(cluster.nodes)["app"]
+    databases = {"app": entry, "app_session": entry + " pool_mode=session",
+                 "app_all": entry + " consistency=database"}
+    with own_site.pgweir(databases, settings=settings) as p:
         wait_routing(p, where)
         yield p
     if not cluster.primary.is_running():
@@ -272,3 +275,69 @@ def test_a_commit_that_nobody_has_confirmed_is_not_known(
         assert client.query("ROLLBACK").status == "I"
         proc.wait_until("reads", lambda: client.query("SELECT 1").sqlstate is None, 20, 0.1)
         assert cluster.primary.sql("SELECT n FROM rows WHERE id = 1", "app") == "1"
+
+
+def end_waiting_backend(cluster):
+    """End the backend that waits for a confirmation: it has committed, and its client is not told."""
+    proc.wait_until("the commit to wait", lambda: cluster.primary.sql(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") == "1")
+    cluster.primary.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                        "WHERE wait_event = 'SyncRep'")
+
+
+def read_error(client):
+    message = client.read_message()
+    while message.kind != "E":
+        message = client.read_message()
+    return message.fields()
+
+
+ONE_MORE = pgwire.bind() + pgwire.execute() + pgwire.SYNC
+COMMITS = {  # what is sent ahead of the block, in the block, and for its end
+    "unnamed": (b"", b"", pgwire.prepared("COMMIT")),
+    "named": (b"", b"", pgwire.prepared("COMMIT", name="end")),
+    "prepared before": (pgwire.parse("end", "COMMIT") + pgwire.SYNC, b"",
+                        pgwire.bind("", "end") + pgwire.execute() + pgwire.SYNC),
+    "parsed before": (b"", pgwire.parse("", "COMMIT") + pgwire.SYNC, ONE_MORE),
+    "portal": (b"", pgwire.parse("", "COMMIT") + pgwire.bind("last") + pgwire.SYNC,
+               pgwire.execute("last") + pgwire.SYNC),
+    "stream": (b"", b"", pgwire.parse("", "COMMIT") + pgwire.FLUSH + ONE_MORE),
+    "large": (b"", b"", pgwire.query(f"{WRITE} /*{'x' * 3000000}*/; COMMIT")),
+    "many effects": (b"", b"", pgwire.query("SET work_mem = '4MB';" * 30 + "COMMIT")),
+}
+
+
+@pytest.mark.parametrize("database", ["app", "app_session"])
+@pytest.mark.parametrize("how", list(COMMITS))
+def test_a_commit_is_not_known_however_it_was_sent(
+        pooler, cluster, nobody_confirms, database, how):
+    """Also where nobody has looked at what it was: \"rolled back; run it again\" would be a lie."""
+    before, ahead, end = COMMITS[how]
+    with pooler.raw(database=database) as client:
+        for data in (before, pgwire.query("BEGIN"), pgwire.query(WRITE), ahead):
+            if data:
+                client.run(data).check()
+        client.send(end)
+        end_waiting_backend(cluster)
+        fields = read_error(client)
+        assert fields["C"] == "08007" and "not known; it is not repeated" in fields["H"]
+    assert cluster.primary.sql("SELECT n > 0 FROM rows WHERE id = 1", "app") == "t"
+
+
+@pytest.mark.parametrize("database", ["app", "app_session"])
+@pytest.mark.parametrize("protocol", ["simple", "extended", "portal"])
+def test_a_write_in_a_block_that_is_lost_was_rolled_back(pooler, cluster, database, protocol):
+    sql = "UPDATE rows SET n = n + 1 FROM pg_sleep(10) WHERE id = 2"
+    with pooler.raw(database=database) as client:
+        client.query("BEGIN").check()
+        client.query(WRITE).check()
+        if protocol == "portal":
+            client.run(pgwire.parse("", sql) + pgwire.bind("slow") + pgwire.SYNC).check()
+            client.send(pgwire.execute("slow") + pgwire.SYNC)
+        else:
+            client.send(unit(sql, protocol))
+        proc.wait_until("it to run", lambda: cluster.primary.sql(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+            "WHERE wait_event = 'PgSleep'") == "1")
+        fields = read_error(client)
+        assert fields["C"] == "57P01" and "rolled back; run it again" in fields["H"]
