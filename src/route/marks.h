@@ -2,7 +2,7 @@
  * marks - what a client's next read must not miss. A mark is set by number and without a clock: the
  * monitor counts a sample before it sends the query; a worker loads the count after it has read the
  * ReadyForQuery of a write; a sample with a higher number was begun after the write was
- * acknowledged, so its LSN covers it.
+ * acknowledged, so its LSN covers it. A write whose server was lost counts as acknowledged then.
  * Owns:    nothing; struct marks is embedded in the client. One thread, struct mark_clock excepted.
  */
 #ifndef PGWEIR_ROUTE_MARKS_H
@@ -143,7 +143,7 @@ void mark_settle(struct mark *k, const struct topo_cluster *c);
 
 /*
  * A unit on the primary has ended that was not a proven read (failed and cancelled ones too).
- * number: mark_clock_load after its ReadyForQuery was read.
+ * number: mark_clock_load after its ReadyForQuery was read, or its server was lost.
  */
 void marks_write(struct marks *m, const struct topo_cluster *c, uint64_t number);
 

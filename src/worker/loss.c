@@ -288,6 +288,15 @@ static bool loss_is_fatal(const struct client *c, const struct server *s)
 	       c->acc->mode == POOL_MODE_SESSION || c->busy->body_left != 0;
 }
 
+/* What was under way may have been committed: it is to be found as if it had been acknowledged. */
+static void mark_lost(struct worker *w, struct client *c, const struct server *s)
+{
+	if (s->in_recovery || !c->busy->unit_writes)
+		return;
+	mark_board_write(c->acc->board, mark_clock_load(&w->sh->clock));
+	unit_end_mark(w, c, s);
+}
+
 void loss_of_server(struct worker *w, struct client *c, struct server *s, enum server_end why)
 {
 	bool terminated = signals_end_client(w, s, s->fatal_sqlstate);
@@ -329,6 +338,7 @@ void loss_of_server(struct worker *w, struct client *c, struct server *s, enum s
 		conn_rx_resume(c->conn);
 		return;
 	}
+	mark_lost(w, c, s);
 	if (!terminated)
 		broken = loss_count_broken(c, s, NULL);
 	moving_abandoned(c);
@@ -363,6 +373,7 @@ void loss_of_server(struct worker *w, struct client *c, struct server *s, enum s
 	c->busy->holding = false;
 	c->busy->unit_retained = false;
 	c->busy->begin_sent = false;
+	c->busy->unit_writes = false;
 	c->busy->end_sent = EFFECT_NONE;
 	c->busy->end_unsure = false;
 	c->busy->end_bound = false;

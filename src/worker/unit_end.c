@@ -100,7 +100,7 @@ static void end_txn(struct client *c, char status)
 	}
 }
 
-static void leave_mark(struct worker *w, struct client *c, struct server *s)
+void unit_end_mark(struct worker *w, struct client *c, const struct server *s)
 {
 	const struct conf_db *db = c->db->conf;
 	const struct topo_cluster *cluster;
@@ -164,7 +164,7 @@ void unit_end(struct worker *w, struct server *s, struct owed_entry e, char stat
 		return;
 	pass_held(w, c);
 	count_unit(w, c, s);
-	leave_mark(w, c, s);
+	unit_end_mark(w, c, s);
 	end_settings(w, c, status);
 	end_retained(c, &e);
 	end_txn(c, status);

@@ -13,6 +13,12 @@
 /* Everything before ReadyForQuery has been passed on; `status` is what it said. */
 void unit_end(struct worker *w, struct server *s, struct owed_entry e, char status);
 
+/*
+ * Leave the client's mark of what has run on `s`, its server: the unit has ended, or was lost with
+ * the primary, which may have committed it.
+ */
+void unit_end_mark(struct worker *w, struct client *c, const struct server *s);
+
 /* What the client has done to definitions has ended: nothing is known of what parses now. */
 void unit_end_schema(struct worker *w, struct client *c);
 

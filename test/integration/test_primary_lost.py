@@ -6,7 +6,7 @@ import time
 import pgwire
 import pytest
 from tools import proc
-from where import new_mark, wait_routing, where_fixture
+from where import new_mark, wait_replica_read, wait_routing, where_fixture
 
 where = where_fixture("own_site")
 
@@ -285,6 +285,12 @@ def end_waiting_backend(cluster):
                         "WHERE wait_event = 'SyncRep'")
 
 
+def end_sleeping_backend(cluster):
+    proc.wait_until("it to sleep", lambda: cluster.primary.sql(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+        "WHERE wait_event = 'PgSleep'") == "1")
+
+
 def read_error(client):
     message = client.read_message()
     while message.kind != "E":
@@ -336,8 +342,27 @@ def test_a_write_in_a_block_that_is_lost_was_rolled_back(pooler, cluster, databa
             client.send(pgwire.execute("slow") + pgwire.SYNC)
         else:
             client.send(unit(sql, protocol))
-        proc.wait_until("it to run", lambda: cluster.primary.sql(
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
-            "WHERE wait_event = 'PgSleep'") == "1")
+        end_sleeping_backend(cluster)
         fields = read_error(client)
         assert fields["C"] == "57P01" and "rolled back; run it again" in fields["H"]
+
+
+@pytest.mark.parametrize("database, reader", [
+    ("app", "its own client"), ("app_all", "another client"), ("app_session", "another client")])
+def test_what_a_lost_write_has_committed_is_read(pooler, cluster, where, database, reader):
+    """Its client was told that it is not known: its next read must not go where it cannot be seen."""
+    with pooler.raw(database=database) as writer, pooler.raw(database="app_all") as other:
+        if database != "app_session":
+            wait_replica_read(writer, where)
+        wait_replica_read(other, where)
+        for standby in cluster.standbys:
+            standby.pause_replay()
+        writer.send(pgwire.query(f"DO $$BEGIN {WRITE}; COMMIT; PERFORM pg_sleep(20); END$$"))
+        end_sleeping_backend(cluster)
+        assert read_error(writer)["C"] == "57P01"
+        client = writer if reader == "its own client" else other
+        if client is writer:
+            assert writer.read_message().kind == "Z"
+        for _ in range(10):
+            assert client.value("SELECT n FROM rows WHERE id = 1") == "1"
+            time.sleep(0.1)
