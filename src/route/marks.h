@@ -103,8 +103,8 @@ struct marks {
 void marks_init(struct marks *m);
 
 /*
- * A client comes from another process: what it has written and read there is not known here, but
- * was before sample `number` + 1. For whichever cluster comes next.
+ * A client comes from another process, or has written where nothing is routed: what it has written
+ * and read there was before sample `number` + 1. For whichever cluster comes next.
  */
 void marks_arrive(struct marks *m, uint64_t number);
 

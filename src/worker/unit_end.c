@@ -103,18 +103,18 @@ static void end_txn(struct client *c, char status)
 void unit_end_mark(struct worker *w, struct client *c, const struct server *s)
 {
 	const struct conf_db *db = c->db->conf;
-	const struct topo_cluster *cluster;
-	struct mark_clock *clock;
-	uint64_t number;
+	const struct topo_cluster *cluster = NULL;
+	struct mark_clock *clock = &w->sh->clock;
+	uint64_t number = mark_clock_load(clock);
 	bool wanted;
 
-	if (db == NULL || !db->routing)
+	if (db != NULL && db->routing)
+		cluster = topology_cluster(w->topology, (uint16_t)db->cluster_id);
+	if (cluster == NULL) { /* a reload may route what reads next */
+		if (c->busy->unit_writes)
+			marks_arrive(&c->marks, number);
 		return;
-	cluster = topology_cluster(w->topology, (uint16_t)db->cluster_id);
-	if (cluster == NULL)
-		return;
-	clock = &w->sh->clock;
-	number = mark_clock_load(clock);
+	}
 	if (s->in_recovery) {
 		marks_read(
 			&c->marks, cluster, (uint16_t)s->pool->node, c->busy->read_epoch, number);

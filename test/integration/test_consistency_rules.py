@@ -108,6 +108,25 @@ def test_a_write_by_any_entry_is_seen_by_all_of_the_database(pooler):
             assert reader.value("SELECT n FROM marked") == str(i)
 
 
+@pytest.mark.usefixtures("pooler")  # which has made the table
+def test_a_write_before_a_reload_routed_the_entry_is_read_behind_it(own_site, where, request):
+    routed = own_site.app_on(own_site.cluster.nodes, "max_lag=60s")["app"]
+    alone = own_site.app_on([own_site.cluster.primary])["app"]
+    with own_site.pgweir({"app": alone, "app_mate": routed}) as p, p.raw() as client:
+        with p.raw(database="app_mate") as other:
+            wait_replica_read(other, where)
+        request.getfixturevalue("paused")
+        number = client.value("UPDATE marked SET n = n + 1 RETURNING n")
+        p.databases["app"] = routed
+        p.reload()
+        with p.raw() as other:
+            wait_replica_read(other, where)
+            deadline = time.monotonic() + 1
+            while time.monotonic() < deadline:
+                assert client.value("SELECT n FROM marked") == number
+                time.sleep(0.02)
+
+
 def test_a_strong_read_sees_what_others_wrote_past_pgweir(pooler, own_site, where):
     with pooler.raw() as reader:
         reader.query("SET pgweir.consistency = 'strong'").check()
