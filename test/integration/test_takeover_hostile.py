@@ -90,7 +90,7 @@ def names(*pairs):
 def image(user="app", database="app", number=1 << 16, settings=(), rest=b"\0\0\0\0\0"):
     """Of a client that has set this, and nothing else."""
     return (cstr(user) + cstr(database) + struct.pack(">II", number, 0) + b"\4key." + bytes(24)
-            + b"\0\0\0\0\0" + names() + names(*settings) + names() + rest)
+            + b"\0\0\0\0\0\0" + names() + names(*settings) + names() + rest)
 
 
 def answer(stream):
