@@ -113,18 +113,24 @@ static void give(struct worker *w, struct client *c, const uint8_t *p, size_t le
 	client_count_bytes(c);
 }
 
-/* Its text is the database's, and the client reads another: that is said, not garbled. */
-static void put_unreadable(struct worker *w, struct client *c)
+static void give_notice(struct worker *w, struct client *c, const struct report *r)
 {
 	uint8_t buf[REPORT_OWN_MAX];
 	struct wr out = wr_of(buf, sizeof buf);
+
+	report_put(&out, 'N', r);
+	PANIC_IF(out.bad);
+	give(w, c, out.buf, out.len);
+}
+
+/* Its text is the database's, and the client reads another: that is said, not garbled. */
+static void put_unreadable(struct worker *w, struct client *c)
+{
 	struct report r = report_of("WARNING", SQLSTATE_UNTRANSLATABLE_CHARACTER,
 		"a notification could not be converted to client_encoding");
 
 	r.hint = "SET client_encoding before LISTEN.";
-	report_put(&out, 'N', &r);
-	PANIC_IF(out.bad);
-	give(w, c, out.buf, out.len);
+	give_notice(w, c, &r);
 }
 
 /*
@@ -147,13 +153,9 @@ void notify_give(struct worker *w, struct sub *s, const struct tell_notified *t)
 
 void notify_put_lost(struct worker *w, struct client *c)
 {
-	uint8_t buf[REPORT_OWN_MAX];
-	struct wr out = wr_of(buf, sizeof buf);
 	struct report r = report_of("NOTICE", SQLSTATE_SUCCESSFUL_COMPLETION,
 		"notifications may have been missed: the listening connection was lost");
 
 	r.hint = "It listens again; look at what the notifications would have told.";
-	report_put(&out, 'N', &r);
-	PANIC_IF(out.bad);
-	give(w, c, out.buf, out.len);
+	give_notice(w, c, &r);
 }
