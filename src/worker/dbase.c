@@ -411,16 +411,18 @@ static void account_free(struct worker *w, struct account *acc)
 	free(acc);
 }
 
-enum status account_find(struct worker *w, struct dbase *db, const char *user, struct account **out)
+static struct account *find_listed(struct worker *w, struct dbase *db, const char *user)
 {
-	uint64_t hash = name_hash(w, user);
-	struct account *acc = map_find(&db->accounts, hash, account_is, user);
+	return map_find(&db->accounts, name_hash(w, user), account_is, user);
+}
+
+/* One that is not listed. Errors: as account_find. */
+static enum status account_new(
+	struct worker *w, struct dbase *db, const char *user, struct account **out)
+{
+	struct account *acc;
 	enum status st;
 
-	if (acc != NULL) {
-		*out = acc;
-		return OK;
-	}
 	if (db->conf == NULL)
 		return E_NOTFOUND;
 	acc = calloc(1, sizeof *acc);
@@ -428,18 +430,49 @@ enum status account_find(struct worker *w, struct dbase *db, const char *user, s
 		return E_NOMEM;
 	acc->db = db;
 	text_copy(acc->user, NAME_LEN, user);
+	list_init(&acc->link);
 	list_init(&acc->welcomes);
 	account_init(acc);
 	if ((st = share_database_get(w->sh->share, db->name, &acc->share_db)) != OK ||
 		(st = share_user_get(w->sh->share, user, &acc->share_user)) != OK ||
-		(st = account_bind(w, acc)) != OK ||
-		(st = map_insert(&db->accounts, hash, acc)) != OK) {
+		(st = account_bind(w, acc)) != OK) {
+		account_free(w, acc);
+		return st;
+	}
+	*out = acc;
+	return OK;
+}
+
+enum status account_find(struct worker *w, struct dbase *db, const char *user, struct account **out)
+{
+	struct account *acc = find_listed(w, db, user);
+	enum status st;
+
+	if (acc != NULL) {
+		*out = acc;
+		return OK;
+	}
+	if ((st = account_new(w, db, user, &acc)) != OK)
+		return st;
+	if ((st = map_insert(&db->accounts, name_hash(w, user), acc)) != OK) {
 		account_free(w, acc);
 		return st;
 	}
 	list_push_back(&db->account_list, &acc->link);
 	*out = acc;
 	return OK;
+}
+
+enum status account_look(struct worker *w, struct dbase *db, const char *user, struct account **out)
+{
+	*out = find_listed(w, db, user);
+	return *out != NULL ? OK : account_new(w, db, user, out);
+}
+
+void account_looked(struct worker *w, struct account *acc)
+{
+	if (list_is_empty(&acc->link))
+		account_free(w, acc);
 }
 
 uint64_t account_parse_mark(const struct worker *w, const struct account *acc)

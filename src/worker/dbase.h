@@ -203,6 +203,15 @@ enum status dbase_find(struct worker *w, const char *name, struct dbase **out) M
 enum status account_find(
 	struct worker *w, struct dbase *db, const char *user, struct account **out) MUST_USE;
 
+/*
+ * The account of `user`, or what it would be, to be looked at within this turn: nothing lists it,
+ * nobody is its client. account_looked ends it, and leaves one alone that was there already.
+ * Errors: as account_find, and E_NOTFOUND the database has left the configuration.
+ */
+enum status account_look(
+	struct worker *w, struct dbase *db, const char *user, struct account **out) MUST_USE;
+void account_looked(struct worker *w, struct account *acc);
+
 /* The pool to a node of the account's database, or NULL if the database does not have it. */
 struct pool *account_pool(struct account *acc, uint32_t node);
 

@@ -348,9 +348,11 @@ void explain_ask(struct worker *w, const struct tell_explain *t)
 	a->token = t->token;
 	a->status = dbase_find(w, t->database, &db);
 	if (a->status == OK)
-		a->status = account_find(
+		a->status = account_look(
 			w, db, db->conf->user[0] != '\0' ? db->conf->user : t->user, &acc);
-	if (a->status == OK)
+	if (a->status == OK) {
 		explain_for(w, &l, acc, t->sql);
+		account_looked(w, acc);
+	}
 	worker_ask(w, &a->mail);
 }

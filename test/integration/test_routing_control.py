@@ -429,6 +429,21 @@ def test_the_console_explains_routes_too(site, pooler, client, extended):
         assert console.query("SHOW VERSION").rows
 
 
+def test_the_console_explains_without_a_pool_of_its_own(site):
+    """The console's user, who has no servers in this database, is in no list of them."""
+    with site.pgweir_routed() as p:
+        with p.raw("admin", "pgweir") as console:
+            for _ in range(2):
+                assert "Route: " in explain(console, "IN app SELECT 1", False)
+        assert [r["user"] for r in p.show("POOLS")] == ["pgbouncer"]
+        assert p.show("NODE_POOLS") == []
+        with p.raw() as client, p.raw("admin", "pgweir") as console:  # one that is there stays
+            assert client.value("SELECT 1") == "1"
+            assert "Route: " in explain(console, "IN app SELECT 1", False)
+            assert client.value("SELECT 2") == "2"
+        assert {r["user"] for r in p.show("NODE_POOLS")} == {"app"}
+
+
 def test_routes_say_that_the_catalog_is_not_there_yet(site):
     """Of each database the first statement, which is what asks for the catalog."""
     entry = f"host=127.0.0.1 port={site.cluster.primary.port} routing=on"
