@@ -530,3 +530,40 @@ enum status conf_build(struct conf_own *own, const struct conf *previous, struct
 	*out = b.c;
 	return OK;
 }
+
+/* --- of what is refused --- */
+
+static bool is_of_log(const struct source_line *line)
+{
+	static const char *const names[] = {"log_format", "logfile", "syslog", "syslog_facility",
+		"syslog_ident", "user", "verbose"};
+	bool is = false;
+
+	for (size_t i = 0; source_is_main(line) && i < sizeof names / sizeof *names; i++)
+		is = is || strcmp(line->name, names[i]) == 0;
+	return is;
+}
+
+enum status conf_build_log(struct conf_own *own, struct conf **out)
+{
+	struct findings found; /* they were told when the whole was refused */
+	struct build b = {.own = own, .a = &own->arena, .found = &found};
+	enum status st;
+
+	*out = NULL;
+	if ((b.c = arena_take(b.a, sizeof *b.c)) == NULL)
+		return E_NOMEM;
+	b.c->own = own;
+	b.c->is_pgbouncer = own->source.has_section[SECTION_PGBOUNCER];
+	findings_init(&found);
+	st = set_defaults(&b, SETTING_GLOBAL, b.c);
+	for (const struct source_line *l = own->source.first; l != NULL && st == OK; l = l->next)
+		if (is_of_log(l))
+			st = apply(&b, SETTING_GLOBAL, b.c, at_line(l), l->name, l->value);
+	if (st == OK && found.n_errors != 0)
+		st = E_INVALID;
+	findings_fini(&found);
+	if (st == OK)
+		*out = b.c;
+	return st;
+}

@@ -14,4 +14,11 @@
 enum status conf_build(struct conf_own *own, const struct conf *previous, struct conf **out,
 	struct findings *found) MUST_USE;
 
+/*
+ * The same of the lines alone that say where to log, in which form, and as which user; all other
+ * settings have their defaults, and there are no databases. Errors: E_INVALID one of them has an
+ * error; E_NOMEM. *out is NULL then.
+ */
+enum status conf_build_log(struct conf_own *own, struct conf **out) MUST_USE;
+
 #endif

@@ -34,10 +34,10 @@ void conf_free(struct conf *c)
 		own_free(c->own);
 }
 
-static enum status load(struct conf_own *own, const struct conf_reader *reader, const char *path,
-	const struct conf *previous, struct conf **out, struct findings *found)
+/* All lines, of the file and of the environment. Errors: as source_load. */
+static enum status read_lines(struct conf_own *own, const struct conf_reader *reader,
+	const char *path, struct findings *found)
 {
-	size_t n_errors = found->n_errors;
 	enum status st = source_load(reader, path, &own->arena, &own->source, found);
 
 	own->path = arena_strdup(&own->arena, path);
@@ -45,6 +45,15 @@ static enum status load(struct conf_own *own, const struct conf_reader *reader, 
 		st = E_NOMEM;
 	if (st == OK)
 		st = variables_load(reader, &own->arena, &own->source, found);
+	return st;
+}
+
+static enum status load(struct conf_own *own, const struct conf_reader *reader, const char *path,
+	const struct conf *previous, struct conf **out, struct findings *found)
+{
+	size_t n_errors = found->n_errors;
+	enum status st = read_lines(own, reader, path, found);
+
 	if (st == OK)
 		st = conf_build(own, previous, out, found);
 	/* errors of the source come with those of the values */
@@ -66,6 +75,25 @@ enum status conf_load(const struct conf_reader *reader, const char *path,
 		return OK;
 	own_free(own);
 	*out = NULL;
+	return st;
+}
+
+enum status conf_load_log(const struct conf_reader *reader, const char *path, struct conf **out)
+{
+	struct conf_own *own = own_new();
+	struct findings found; /* all were told when it was refused */
+	enum status st;
+
+	*out = NULL;
+	if (own == NULL)
+		return E_NOMEM;
+	findings_init(&found);
+	st = read_lines(own, reader, path, &found);
+	findings_fini(&found);
+	if (st == OK)
+		st = conf_build_log(own, out);
+	if (st != OK)
+		own_free(own);
 	return st;
 }
 

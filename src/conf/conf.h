@@ -455,6 +455,15 @@ enum status conf_load(const struct conf_reader *reader, const char *path,
 	const struct conf *previous, struct conf **out, struct findings *found) MUST_USE;
 
 /*
+ * Of what conf_load has refused, where to log why: a snapshot with the settings `logfile`,
+ * `log_format`, `syslog` and its two, `verbose` and `user` as they are given, all others as by
+ * default, without databases. *out is owned by the caller.
+ * Errors: E_INVALID one of these has an error, or `path` cannot be read, *out is NULL; E_NOMEM.
+ */
+enum status conf_load_log(
+	const struct conf_reader *reader, const char *path, struct conf **out) MUST_USE;
+
+/*
  * SET key = value: the snapshot `c` with one global key changed, as a new snapshot.
  * Errors, told in `found`: E_NOTFOUND no such key; E_INVALID a value out of range, or a key that
  * needs a restart; E_NOMEM.

@@ -402,6 +402,13 @@ enum status config_migrate(const char *path, const struct document_out *out, str
 	return st;
 }
 
+enum status config_load_log(const struct config_from *from, struct conf **out)
+{
+	struct conf_reader reader = {.read = read_file, .environment = from->environment};
+
+	return conf_load_log(&reader, from->path, out);
+}
+
 void config_log_findings(struct log *log, const struct findings *found)
 {
 	char line[FINDING_LINE_MAX], quoted[2 * FINDING_LINE_MAX];

@@ -58,6 +58,9 @@ enum status config_complete(
 enum status config_migrate(
 	const char *path, const struct document_out *out, struct findings *found) MUST_USE;
 
+/* Where to log what config_load has refused: see conf_load_log. */
+enum status config_load_log(const struct config_from *from, struct conf **out) MUST_USE;
+
 /* A line for each finding, up to LOG_SITE_BURST of a kind; how many more there are. */
 void config_log_findings(struct log *log, const struct findings *found);
 

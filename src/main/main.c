@@ -476,6 +476,31 @@ static int serve(struct process *p, struct config_set *set)
 	return control_run(p->control) == OK ? 0 : 1;
 }
 
+/* The log file is never root's: it could not be opened again. */
+static bool may_log(const struct process *p, const struct conf *conf)
+{
+	const char *user = p->opt.user != NULL ? p->opt.user : conf->user_name;
+
+	return geteuid() != 0 || (user[0] != '\0' && daemon_become(user) == OK);
+}
+
+/* Why it does not start is in its log, too, if that can be read in what is refused. */
+static void log_refusal(struct process *p, const struct findings *found)
+{
+	struct conf *conf;
+
+	if (config_load_log(&p->opt.from, &conf) != OK)
+		return;
+	if (may_log(p, conf)) {
+		on_conf(p, conf, false);
+		logsink_detach(); /* stderr has it for people */
+		config_log_findings(&p->log, found);
+		log_error(&p->log, "cannot start", "what=configuration config=%s errors=%zu",
+			config_name(p), found->n_errors);
+	}
+	conf_free(conf);
+}
+
 static int load(struct process *p, struct config_set *set)
 {
 	struct hash_key key = {0};
@@ -492,6 +517,8 @@ static int load(struct process *p, struct config_set *set)
 		print_findings(&found);
 	else
 		config_log_findings(&p->log, &found);
+	if (st != OK && !p->opt.test && !p->opt.takeover)
+		log_refusal(p, &found);
 	if (st == OK && p->opt.test)
 		fprintf(stderr, "%s: the configuration is good\n", config_name(p));
 	findings_fini(&found);
@@ -529,7 +556,7 @@ int main(int argc, char **argv)
 		else
 			rc = serve(&p, &set);
 	}
-	if (rc != 0 && set.conf != NULL && !p.opt.test && !p.opt.takeover && geteuid() != 0)
+	if (rc != 0 && set.conf != NULL && !p.opt.test && !p.opt.takeover && may_log(&p, set.conf))
 		on_conf(&p, set.conf, false); /* why it does not start is in its log, too */
 	config_set_fini(&set);
 	if (!process_free(&p))

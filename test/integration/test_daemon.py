@@ -220,6 +220,70 @@ def test_why_it_does_not_start_is_in_the_log_file(site):
         assert any("another process listens there" in line for line in lines_of(f"{p.folder}/weir.log"))
 
 
+REFUSED = "pool_mode = sometimes: expected "
+
+
+def refused_by(path):
+    """The last two lines of a log: an error of the configuration, and what came of it."""
+    return [re.sub(r"^\S+ ", "", line) for line in lines_of(path)][-2:]
+
+
+@pytest.mark.parametrize("wrong, words", [
+    ({"pool_mode": "sometimes"}, REFUSED),
+    ({"no_such_key": 1}, "unknown key"),
+    ({"auth_file": "/nowhere/users"}, "/nowhere/users"),
+    ({"auth_type": "hba", "auth_hba_file": "/nowhere/hba"}, "/nowhere/hba")])
+def test_why_a_configuration_is_refused_is_in_the_log_file(site, wrong, words):
+    """On stderr as -t tells it, and there once."""
+    p = site.pgweir(settings={**wrong, "logfile": "{folder}/weir.log"})
+    said = fails_to_start(p)
+    assert said.count(words) == 1 and "configuration error" not in said
+    error, end = refused_by(f"{p.folder}/weir.log")
+    assert error.startswith("ERROR configuration error at=") and words in error
+    assert end == f"ERROR cannot start what=configuration config={p.config} errors=1"
+
+
+def test_a_refusal_is_logged_in_the_form_that_was_asked_for(site):
+    p = site.pgweir(settings={"pool_mode": "sometimes", "logfile": "{folder}/weir.log",
+                              "log_format": "json"})
+    fails_to_start(p)
+    objects = [json.loads(line) for line in lines_of(f"{p.folder}/weir.log")]
+    assert [o["event"] for o in objects] == ["configuration error", "cannot start"]
+
+
+def test_where_to_log_may_be_said_by_the_environment(site):
+    p = site.pgweir(settings={"pool_mode": "sometimes"})
+    p.environment["PGWEIR_LOGFILE"] = f"{p.folder}/weir.log"
+    fails_to_start(p)
+    assert REFUSED in refused_by(f"{p.folder}/weir.log")[0]
+
+
+@pytest.mark.parametrize("wrong", [{"log_format": "xml"}, {"syslog": "perhaps"}])
+def test_where_to_log_that_is_wrong_itself_is_told_on_stderr_alone(site, wrong):
+    p = site.pgweir(settings={**wrong, "logfile": "{folder}/weir.log"})
+    assert str(*wrong.values()) in fails_to_start(p)
+    assert not os.path.exists(f"{p.folder}/weir.log")
+
+
+@pytest.mark.parametrize("how", ["signal", "console"])
+def test_why_a_reload_is_refused_is_in_the_log_that_is_there(site, how):
+    """Not in that of the refused configuration."""
+    with site.pgweir(settings={"logfile": "{folder}/weir.log"}) as p:
+        p.settings.update(pool_mode="sometimes", logfile=f"{p.folder}/new.log")
+        p.write_config()
+        if how == "signal":
+            p.process.send_signal(signal.SIGHUP)
+        else:
+            with p.raw("admin", "pgweir") as console:
+                assert REFUSED in str(console.query("RELOAD").errors[0])
+        p.wait_log("configuration not taken over")
+        for path in (p.log, f"{p.folder}/weir.log"):
+            found = [line for line in lines_of(path) if "configuration" in line]
+            assert "ERROR configuration error at=" in found[-2] and REFUSED in found[-2]
+            assert "errors=1" in found[-1]
+        assert not os.path.exists(f"{p.folder}/new.log")
+
+
 # --- syslog -------------------------------------------------------------------------------------
 
 # A /dev of its own, in which /dev/log is the test's socket; then the service user again.
@@ -365,6 +429,16 @@ def test_syslog_gets_every_line_under_its_name_and_facility(site, syslog):
         assert received() == []
 
 
+@needs_own_dev
+def test_syslog_is_told_why_a_configuration_is_refused(site, syslog):
+    said = fails_to_start(syslog.serve(site.pgweir(
+        settings={"syslog": 1, "syslog_ident": "weir", "pool_mode": "sometimes"})))
+    lines = syslog.received()
+    assert said.count(REFUSED) == 1 and len(lines) == 2, lines
+    assert re.match(r"<27>.* weir\[\d+\]: configuration error ", lines[0]) and REFUSED in lines[0]
+    assert "cannot start what=configuration" in lines[1]
+
+
 # --- user ---------------------------------------------------------------------------------------
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
@@ -388,6 +462,14 @@ def test_root_becomes_the_user_that_is_asked_for_and_never_serves_as_root(site, 
         with p.raw() as client:
             assert client.value("SELECT 1") == "1"
     assert "user" in fails_to_start(site.pgweir(args=["-u", "nobody-of-this-name"]))
+    p = site.pgweir(settings={"user": "postgres", "logfile": "{folder}/weir.log",
+                              "pool_mode": "sometimes"})
+    fails_to_start(p)
+    assert os.stat(f"{p.folder}/weir.log").st_uid == uid
+    assert REFUSED in refused_by(f"{p.folder}/weir.log")[0]
+    p = site.pgweir(settings={"logfile": "{folder}/weir.log", "pool_mode": "sometimes"})
+    fails_to_start(p)
+    assert not os.path.exists(f"{p.folder}/weir.log"), "it would be root's"
 
 
 def test_end_while_the_files_are_being_read_again_is_in_order(site):

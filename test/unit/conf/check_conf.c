@@ -476,6 +476,38 @@ START_TEST(traps_are_noted)
 }
 END_TEST
 
+static enum status load_log(const char *text, struct conf **out)
+{
+	static const struct conf_reader reader = {.read = fixture_read};
+
+	fixture_files[0] = (struct fixture_file){"t.ini", text};
+	return conf_load_log(&reader, "t.ini", out);
+}
+
+START_TEST(of_a_refused_file_is_read_where_to_log)
+{
+	struct conf *c;
+
+	ck_assert_int_eq(load_log("[pgbouncer]\nnonsense\nlogfile = /l\npool_mode = never\n"
+				  "verbose = 2\nuser = u\nsyslog = 1\n[databases]\na = host=\n",
+				 &c),
+		OK);
+	ck_assert_str_eq(c->logfile, "/l");
+	ck_assert_str_eq(c->user_name, "u");
+	ck_assert_str_eq(c->syslog_ident, "pgbouncer");
+	ck_assert_uint_eq(c->verbose, 2);
+	ck_assert(c->syslog);
+	ck_assert_int_eq(c->pool_mode, POOL_MODE_SESSION);
+	ck_assert_uint_eq(c->n_dbs, 0);
+	conf_free(c);
+	ck_assert_int_eq(load_log("[pgweir]\nlogfile = /l\nlog_format = xml\n", &c), E_INVALID);
+	ck_assert_ptr_null(c);
+	ck_assert_int_eq(load_log(NULL, &c), E_INVALID);
+	ck_assert_ptr_null(c);
+	ck_assert_uint_eq(fixture_found.n, 0);
+}
+END_TEST
+
 START_TEST(reload_keeps_what_needs_a_restart)
 {
 	struct conf *a, *b, *c;
@@ -665,6 +697,16 @@ static void fail_each_allocation(const struct conf *before, const char *text)
 	ck_assert_uint_eq(b->max_client_conn, 3);
 	conf_free(a);
 	conf_free(b);
+	a = NULL;
+	st = E_NOMEM;
+	for (long n = 0; st != OK; n++) {
+		failing_alloc_after(n);
+		st = load_log(text, &a);
+		failing_alloc_after(-1);
+		ck_assert(st == OK || (st == E_NOMEM && a == NULL));
+		ck_assert_int_lt(n, 10000);
+	}
+	conf_free(a);
 }
 
 START_TEST(every_allocation_may_fail)
@@ -713,6 +755,7 @@ int main(void)
 	tcase_add_test(tc, routing_without_a_user_to_ask_as_is_warned_of);
 	tcase_add_test(tc, settings_that_need_each_other_are_checked);
 	tcase_add_test(tc, traps_are_noted);
+	tcase_add_test(tc, of_a_refused_file_is_read_where_to_log);
 	tcase_add_test(tc, reload_keeps_what_needs_a_restart);
 	tcase_add_test(tc, set_changes_one_key_of_a_new_snapshot);
 	tcase_add_test(tc, set_refuses_what_cannot_be_changed);
