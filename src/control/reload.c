@@ -65,14 +65,35 @@ static void job_run(struct job *j)
 
 /* --- what is told --- */
 
+struct change_log {
+	struct log *log;
+	size_t n; /* changes so far */
+};
+
+/* As many as one place in the code may log at a time; log_changes counts the others. */
 static void log_change(void *arg, const struct conf_change *ch)
 {
-	struct log *log = arg;
+	struct change_log *c = arg;
 	char name[256], from[256], to[256];
 
-	log_info(log, "configuration changed", "what=%s name=%s key=%s from=%s to=%s effect=\"%s\"",
-		ch->what, log_q(name, sizeof name, ch->name), *ch->key != '\0' ? ch->key : "-",
+	if (c->n++ >= LOG_SITE_BURST)
+		return;
+	log_info(c->log, "configuration changed",
+		"what=%s name=%s key=%s from=%s to=%s effect=\"%s\"", ch->what,
+		log_q(name, sizeof name, ch->name), *ch->key != '\0' ? ch->key : "-",
 		log_q(from, sizeof from, ch->from), log_q(to, sizeof to, ch->to), ch->effect);
+}
+
+static void log_changes(struct log *log, const struct conf *previous, const struct conf *conf)
+{
+	struct change_log c = {.log = log};
+
+	if (conf_diff(previous, conf, log_change, &c) != OK)
+		log_warn(log, "changes not listed", "reason=memory");
+	else if (c.n > LOG_SITE_BURST)
+		log_info(log, "more changes of the configuration",
+			"n=%zu hint=\"SHOW SETTINGS and SHOW DATABASES tell what holds now\"",
+			c.n - LOG_SITE_BURST);
 }
 
 /* For whoever asked: the errors, or what has changed and what waits for a restart. */
@@ -150,8 +171,7 @@ static void job_done(struct job *j)
 	if (l->dry_run) {
 		log_info(log, "configuration looked at", "result=%s", status_name(l->status));
 	} else if (l->status == OK) {
-		if (conf_diff(l->previous, l->set.conf, log_change, log) != OK)
-			log_warn(log, "changes not listed", "reason=memory");
+		log_changes(log, l->previous, l->set.conf);
 		log_info(log, "configuration taken over", "by=%s", reload_word(l));
 		r->ops->publish(r->arg, &l->set);
 	} else {

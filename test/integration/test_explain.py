@@ -69,6 +69,17 @@ def test_reload_reports_the_same(pooler):
         pooler.log_text().replace('"10000"', "10000").replace('"78"', "78")
 
 
+@pytest.mark.parametrize("n", [50, 51, 70])
+def test_changes_that_are_too_many_for_the_log_are_counted(site, n):
+    with site.pgweir() as p:
+        p.databases.update({f"more{i}": p.databases["app"] for i in range(n)})
+        p.reload()
+        lines = p.log_text().splitlines()
+        assert sum("configuration changed what=database" in line for line in lines) == 50
+        more = [line.split(" hint=")[0] for line in lines if "more changes" in line]
+        assert [line.rsplit(" ", 1)[1] for line in more] == ([f"n={n - 50}"] if n > 50 else [])
+
+
 # --- files that settings name ------------------------------------------------------------------
 
 HBA = "local all all trust\nhost all all 127.0.0.1/32 trust\n"
