@@ -7,6 +7,7 @@
 #include "conf/conf.h"
 #include "conf/effective.h"
 #include "worker/ask.h"
+#include "worker/effects.h"
 #include "worker/fit.h"
 #include "worker/forward.h"
 #include "worker/handover.h"
@@ -140,11 +141,18 @@ static bool has_own_wish(const struct client *c)
 	return c->params != NULL || c->busy->unit.ask.route != 0 || c->busy->unit.ask.has_max_lag;
 }
 
-/* An error in what is under way would give names back, or leave statements unmade. */
+/*
+ * An error in what is under way would give names back, or leave statements unmade; PREPARE,
+ * DEALLOCATE and DISCARD ALL are noted when they are answered.
+ */
 static bool names_are_open(const struct server *s)
 {
 	for (uint32_t i = 0; i < s->owed.n; i++)
 		switch (owed_at(&s->owed, i)->tag) {
+		case OWED_TAG_EFFECTS:
+			if (effects_touch_names(owed_at(&s->owed, i)->ref))
+				return true;
+			break;
 		case OWED_TAG_PARSE_NAMED:
 		case OWED_TAG_PARSE_HIDDEN:
 		case OWED_TAG_CLOSE_NAME:

@@ -40,6 +40,21 @@ void effects_free(struct effects *e)
 	free(e);
 }
 
+bool effects_touch_names(const struct effects *e)
+{
+	for (uint32_t i = 0; i < e->n; i++)
+		switch ((enum sql_effect_kind)e->items[i].kind) {
+		case EFFECT_PREPARE:
+		case EFFECT_DEALLOCATE:
+		case EFFECT_DEALLOCATE_ALL:
+		case EFFECT_DISCARD_ALL:
+			return true;
+		default:
+			break;
+		}
+	return false;
+}
+
 /* Must the effect be followed when its statement has ended? Settings: see add_setting. */
 static bool is_followed(const struct sql_effect *e)
 {
@@ -285,33 +300,69 @@ static void add_runs(struct noting *n)
 			doubt(n, name, false);
 }
 
-/* EXECUTE of what PREPARE has made: its own text tells what it may set. */
+/* A text that EXECUTE runs, or may: it tells what that may set. */
+static void add_executed(struct noting *n, const char *sql, const struct sql_verdict *v)
+{
+	const struct effects_of of = {.sql = sql, .v = v};
+	struct noting inner = *n;
+
+	inner.of = &of;
+	if (v->flags & SQLV_LOST)
+		pin(n->w, n->c, PIN_UNKNOWN, sql);
+	for (uint8_t i = 0; i < v->n_effects; i++) {
+		enum pin_cause cause = judge_pin(&v->effects[i]);
+
+		if (v->effects[i].kind == EFFECT_SET_CONFIG)
+			add_set_config(&inner, &v->effects[i], false);
+		else if (v->effects[i].kind == EFFECT_RUNS)
+			add_runs(&inner);
+		if (cause != PIN_CAUSE_COUNT)
+			pin(n->w, n->c, cause, sql);
+	}
+}
+
+/* Has a statement been sent that gives or takes names, and is not answered yet? */
+static bool awaits_names(const struct server *s)
+{
+	for (uint32_t i = 0; i < s->owed.n; i++)
+		if (owed_at(&s->owed, i)->tag == OWED_TAG_EFFECTS &&
+			effects_touch_names(owed_at(&s->owed, i)->ref))
+			return true;
+	return false;
+}
+
+/* EXECUTE of what PREPARE has made; of what one in the same text makes see add_prepare. */
 static void add_execute(struct noting *n, const struct sql_effect *e)
 {
-	struct effects_of of = {.sql = NULL};
 	const struct stmt_name *mine;
-	struct noting inner = *n;
 	char name[SQL_NAME_MAX + 1];
 	struct sql_verdict v;
+	const char *sql;
 	size_t len;
 
+	if (awaits_names(n->s)) /* in the same series: what it will be is not known */
+		pin(n->w, n->c, PIN_UNKNOWN, n->of->sql);
 	if (sql_effect_name(n->of->sql, n->c->sql_opts, e, name, sizeof name, &len) != OK)
 		return;
 	mine = stmt_names_find(&n->c->names, name);
 	if (mine == NULL)
 		return; /* the server will say so, or it was too large to be known: that pins */
-	of.sql = judge_executed(n->w, n->c, mine->stmt, &len, &v);
-	of.v = &v;
-	inner.of = &of;
-	for (uint8_t i = 0; i < v.n_effects; i++) {
-		enum pin_cause cause = judge_pin(&v.effects[i]);
+	sql = judge_executed(n->w, n->c, mine->stmt, &len, &v);
+	add_executed(n, sql, &v);
+}
 
-		if (v.effects[i].kind == EFFECT_SET_CONFIG)
-			add_set_config(&inner, &v.effects[i], false);
-		else if (v.effects[i].kind == EFFECT_RUNS)
-			add_runs(&inner);
-		if (cause != PIN_CAUSE_COUNT)
-			pin(n->w, n->c, cause, of.sql);
+/* One that an EXECUTE behind it in the same text may run, before its name is known here. */
+static void add_prepare(struct noting *n, const struct sql_effect *e)
+{
+	const char *sql = n->of->sql + e->value.off; /* to the end: the lexer wants a NUL there */
+	struct sql_verdict v;
+
+	for (const struct sql_effect *x = e + 1; x < n->of->v->effects + n->of->v->n_effects; x++) {
+		if (x->kind != EFFECT_EXECUTE)
+			continue;
+		(void)judge_word(n->w, n->c, sql, strlen(sql), &v);
+		add_executed(n, sql, &v);
+		return;
 	}
 }
 
@@ -377,6 +428,8 @@ static void add_item(struct noting *n, const struct sql_effect *e)
 		break;
 	case EFFECT_PREPARE:
 	case EFFECT_DEALLOCATE:
+		if (e->kind == EFFECT_PREPARE)
+			add_prepare(n, e);
 		it = item_new(n, e);
 		if (it != NULL && !add_sql_statement(n->c, it, n->of->sql, e)) {
 			pin(n->w, n->c, PIN_SQL_PREPARE, n->of->sql);

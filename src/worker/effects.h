@@ -65,6 +65,9 @@ void effects_complete(
 /* The client has made a savepoint: remember what it had set. */
 void effects_savepoint(struct worker *w, struct client *c, const char *name);
 
+/* Does it make or take away SQL's prepared statements? The client's names follow at its end. */
+bool effects_touch_names(const struct effects *e);
+
 void effects_free(struct effects *e); /* NULL allowed */
 
 #endif

@@ -86,6 +86,15 @@ def test_execute_of_a_prepare_behind_an_error_is_none_for_the_next_unit(two):
     assert one.value("EXECUTE p") == "99"
 
 
+@pytest.mark.parametrize("forget", ["DISCARD ALL", "DEALLOCATE ALL", "DEALLOCATE s"])
+@pytest.mark.parametrize("name", ["s", "t"])
+def test_parse_sent_behind_what_forgets_names_is_not_forgotten(client, forget, name):
+    client.run(parse("s", "SELECT 'old'") + SYNC).check()
+    client.send(pgwire.query(forget) + parse(name, "SELECT 'new'") + SYNC)
+    assert [client.result().sqlstate for _ in range(2)] == [None, None]
+    assert run_named(client, name).value() == "new"
+
+
 def test_failed_parse_and_its_close_in_one_unit_leave_the_name_free(client):
     failed = client.run(parse("s", "SELECT nope") + describe("S", "s") + bind("", "s") + execute()
                         + close("S", "s") + SYNC)

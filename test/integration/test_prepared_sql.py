@@ -385,3 +385,37 @@ def test_what_is_executed_is_followed(pooler, run):
         run(client, "EXECUTE locks").check()
         assert pinned(pooler) == ["advisory_lock"]
         run(client, "SELECT pg_advisory_unlock(77)").check()
+
+
+PREPARES = ("PREPARE sets AS SELECT set_config('app.executed', 'mine', false),"
+            " set_config('lock_timeout', '8s', false)")
+LOOK = "SELECT current_setting('app.executed', true), current_setting('lock_timeout')"
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["new", "another before"])
+@pytest.mark.parametrize("units", [
+    lambda p, e: pgwire.query(f"{p}; {e}"), lambda p, e: pgwire.query(p) + pgwire.query(e),
+    lambda p, e: pgwire.prepared(p) + pgwire.prepared(e),
+    lambda p, e: parse("", p) + bind() + execute() + pgwire.prepared(e)],
+    ids=["query", "queries", "series", "one series"])
+def test_what_is_prepared_and_executed_at_once_is_its_client_s(pooler, units, known):
+    """The name is not known yet when its EXECUTE goes to the server."""
+    with pooler.raw() as other:
+        with pooler.raw() as client:
+            data = units(PREPARES, "EXECUTE sets") + pgwire.query("SELECT 'end'")
+            if known:
+                client.query("PREPARE sets AS SELECT 1").check()
+                data = pgwire.query("DEALLOCATE sets") + data
+            client.send(data)
+            while client.result().check().rows[-1:] != [("end",)]:
+                pass
+            for _ in range(3):
+                assert other.query(LOOK).check().rows == [(None, "0")]
+                assert client.query(LOOK).check().rows == [("mine", "8s")]
+        assert other.query(LOOK).check().rows == [(None, "0")]
+
+
+def test_a_lock_of_what_is_prepared_and_executed_at_once_keeps_its_server(pooler):
+    with pooler.raw() as client:
+        client.query("PREPARE locks AS SELECT pg_advisory_lock(77); EXECUTE locks").check()
+        assert pinned(pooler) == ["advisory_lock"]
