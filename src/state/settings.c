@@ -21,6 +21,7 @@ struct settings {
 	struct settings *parse; /* the set itself, or a set that it holds a reference to */
 	uint32_t n;
 	uint32_t text_len;
+	bool has_refusable;
 	const char *text; /* name NUL value NUL … in order of names: what equality is decided by */
 	struct entry entries[];
 };
@@ -157,6 +158,7 @@ static struct settings *settings_build(const struct draft *d)
 		p += e->name_len + 1u;
 		e->value = memcpy(p, e->value, e->value_len + 1u);
 		p += e->value_len + 1u;
+		s->has_refusable = s->has_refusable || settings_may_be_refused(e->name);
 	}
 	return s;
 }
@@ -324,6 +326,11 @@ enum status settings_adopt(struct settings_table *t, struct settings **s)
 }
 
 /* --- reading --- */
+
+bool settings_has_refusable(const struct settings *s)
+{
+	return s->has_refusable;
+}
 
 size_t settings_n(const struct settings *s)
 {

@@ -65,6 +65,9 @@ const char *settings_value(const struct settings *s, size_t i);
 /* Value of `name` in any case of letters, borrowed from s; NULL if it is not in. */
 const char *settings_get(const struct settings *s, const char *name);
 
+/* Has it one that settings_class.h's settings_may_be_refused is true of? */
+bool settings_has_refusable(const struct settings *s);
+
 /*
  * A set may serve as a set of names, their values empty: the custom parameters that a server or a
  * client has seen. settings_has_names: does `s` have every name of `names`? settings_put_names:

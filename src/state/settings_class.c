@@ -104,6 +104,15 @@ static const char *const for_superusers[] = {
 	"zero_damaged_pages",
 };
 
+/* Source: PostgreSQL 13 to 18: check hooks that look into catalogs, or at what has run before. */
+static const char *const looked_up[] = {
+	"default_table_access_method",
+	"default_tablespace",
+	"default_text_search_config",
+	"temp_buffers",
+	"temp_tablespaces",
+};
+
 #define N_OF(table) (sizeof(table) / sizeof(table)[0])
 
 static bool is_among(const char *name, const char *const *names, size_t n)
@@ -135,6 +144,12 @@ bool settings_is_for_parsing(const char *name)
 bool settings_needs_superuser(const char *name)
 {
 	return is_among(name, for_superusers, N_OF(for_superusers));
+}
+
+bool settings_may_be_refused(const char *name)
+{
+	return settings_class_of(name) == SETTINGS_ROLE || settings_needs_superuser(name) ||
+	       is_among(name, looked_up, N_OF(looked_up));
 }
 
 bool settings_is_quoted_list(const char *name)

@@ -27,6 +27,14 @@ bool settings_is_for_parsing(const char *name);
 bool settings_needs_superuser(const char *name);
 
 /*
+ * Whether a server that knows the parameter may refuse a value, or its RESET, that another one of
+ * the same login has accepted: who the session is, what a superuser has to grant, what names an
+ * object, what a session can be too late for. Custom parameters are left out: what has no library
+ * is refused nowhere.
+ */
+bool settings_may_be_refused(const char *name);
+
+/*
  * Whether its string is a list of quoted names, which SET … TO 'string' would take for one name.
  * Source: PostgreSQL, guc.h: GUC_LIST_QUOTE.
  */

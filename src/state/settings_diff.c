@@ -66,6 +66,19 @@ size_t settings_diff_count(const struct settings *from, const struct settings *t
 	return n;
 }
 
+bool settings_diff_may_be_refused(const struct settings *from, const struct settings *to)
+{
+	struct diff_walk d;
+
+	if (!settings_has_refusable(from) && !settings_has_refusable(to))
+		return false;
+	d = walk_of(from, to);
+	while (walk_next(&d))
+		if (settings_may_be_refused(d.name))
+			return true;
+	return false;
+}
+
 /* The statements of session_authorization and role, given up and taken on, names apart. */
 #define IDENTITY_TEXT_MAX 256u
 

@@ -39,6 +39,9 @@ struct settings_diff settings_diff_write(const struct settings *from, const stru
 size_t settings_diff_len_max(
 	const struct settings *from, const struct settings *to, const struct settings_names *names);
 
+/* Is there something in the difference that a server may refuse? Cheap where there is not. */
+bool settings_diff_may_be_refused(const struct settings *from, const struct settings *to);
+
 /* How many statements it takes to turn one set into the other. */
 size_t settings_diff_count(const struct settings *from, const struct settings *to);
 

@@ -160,7 +160,8 @@ struct busy {
 	bool stalled;         /* what stands at the front waits for an answer of the server */
 	bool wants_rest;      /* what stands at the front has to come whole: read on */
 	bool prefix_due;      /* newly linked: its settings go ahead of the next message */
-	bool rediff; /* … since a RESET: the values they come to are told to the client */
+	bool rediff;        /* … since a RESET: the values they come to are told to the client */
+	bool settings_wait; /* the unit at the front waits until they are accepted */
 	bool deferred_failed;   /* something that was answered before it ran has failed */
 	bool txn_lost;          /* TXN_FAILED_ALONE, and the client does not know why yet */
 	bool block_lost;        /* … of a READ ONLY block on a replica */

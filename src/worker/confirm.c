@@ -100,6 +100,7 @@ static void take_replica(struct worker *w, struct client *c)
 	c->busy->block_differs = cf->block_differs;
 	c->busy->prefix_due = false;
 	c->busy->rediff = false;
+	c->busy->settings_wait = false;
 	c->busy->deferred_failed = false;
 	c->busy->route_reason = cf->route_reason;
 	c->busy->route_counted = cf->route_counted;

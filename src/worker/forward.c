@@ -80,14 +80,15 @@ enum status forward_hidden_ref(struct server *s, const char *sql, enum owed_tag 
 /* --- what goes ahead --- */
 
 /*
- * The unit behind settings that are refused must not run without them: it is sent before they are
- * answered. In a block that has failed nothing runs. On a replica nothing is written, and the read
- * runs elsewhere.
+ * The unit behind settings that fail, by a cancel request say, must not run without them: it is
+ * sent before they are answered, unless it waits. In a block that has failed nothing runs. On a
+ * replica nothing is written, and the read runs elsewhere.
  */
 static bool goes_in_block(const struct client *c, const struct server *s, uint16_t tag)
 {
 	return (tag == OWED_TAG_DIFF || tag == OWED_TAG_REDIFF) && s->txn_status == 'I' &&
-	       s->owed.n_client == 0 && !c->busy->begin_sent && !s->in_recovery;
+	       s->owed.n_client == 0 && !c->busy->begin_sent && !s->in_recovery &&
+	       !c->busy->settings_wait;
 }
 
 /* The server of client `c` gets `to`, and the custom parameters that the client has seen. */
@@ -155,21 +156,50 @@ static enum status put_deferred(struct client *c, struct server *s)
 	return st;
 }
 
-enum status forward_prefix(struct worker *w, struct client *c)
+static inline enum status put_first(struct worker *w, struct client *c)
 {
-	struct server *s = c->server;
 	enum status st = OK;
 
-	if (c->txn == TXN_FAILED) /* nothing is accepted there but its end */
-		return OK;
-	if (s->is_bare)
-		st = put_bare(s);
+	if (c->server->is_bare)
+		st = put_bare(c->server);
 	if (st == OK && c->busy->prefix_due) {
 		c->busy->prefix_due = false;
 		st = put_settings(
 			w, c, c->set.current, c->busy->rediff ? OWED_TAG_REDIFF : OWED_TAG_DIFF);
 		c->busy->rediff = false;
 	}
+	return st;
+}
+
+bool forward_settings_ahead(struct worker *w, struct client *c)
+{
+	struct server *s = c->server;
+
+	if (c->busy->prefix_due && !s->in_recovery && c->txn != TXN_FAILED &&
+		settings_diff_may_be_refused(s->settings, c->set.current)) {
+		c->busy->settings_wait = true;
+		if (put_first(w, c) != OK) {
+			c->busy->prefix_due = true; /* forward_prefix meets the same */
+			c->busy->settings_wait = false;
+			return false;
+		}
+		conn_flush(s->conn);
+		s->unit_begun_us = w->now_us;
+		server_watch(w, s);
+	}
+	if (c->busy->settings_wait && server_is_quiet(s))
+		c->busy->settings_wait = false;
+	return c->busy->settings_wait;
+}
+
+enum status forward_prefix(struct worker *w, struct client *c)
+{
+	struct server *s = c->server;
+	enum status st;
+
+	if (c->txn == TXN_FAILED) /* nothing is accepted there but its end */
+		return OK;
+	st = put_first(w, c);
 	if (st == OK && c->txn == TXN_DEFERRED && !c->busy->begin_sent)
 		st = put_deferred(c, s);
 	return st;

@@ -92,6 +92,21 @@ enum status forward_again(struct worker *w, struct client *c) MUST_USE;
 enum status forward_prefix(struct worker *w, struct client *c) MUST_USE;
 
 /*
+ * The settings that go ahead of a unit are sent in the same write, for they are accepted. What a
+ * server may refuse is sent alone, to a primary: does the unit, of which nothing is sent yet, wait
+ * for the answer? Then hidden.h lets it go on, or refuses it. On a replica nothing is written, and
+ * what it answers is not read once its settings have failed.
+ */
+bool forward_settings_ahead(struct worker *w, struct client *c);
+
+static inline bool forward_settings_wait(struct worker *w, struct client *c)
+{
+	return (c->busy->settings_wait ||
+		       (c->busy->prefix_due && c->server->settings != c->set.current)) &&
+	       forward_settings_ahead(w, c);
+}
+
+/*
  * Send one message of a stream, of which `len` bytes are there (its head at least); the rest of a
  * large one is left to c->busy->body_left. *used: bytes taken; 0 if more is needed first.
  */

@@ -11,6 +11,7 @@
 #include "worker/pass.h"
 #include "worker/pinning.h"
 #include "worker/probe.h"
+#include "worker/unit.h"
 #include "worker/worker.h"
 
 void hidden_row(struct worker *w, struct server *s, struct rd body)
@@ -41,21 +42,45 @@ static void welcome_done(struct worker *w, struct server *s)
 		pass_no_memory(w, c);
 }
 
+/* Nothing of the client's has run there since its settings went there, nor is its state there. */
+static bool may_leave(const struct client *c, const struct server *s)
+{
+	return c->busy->settings_wait && s->owed.n_client == 0 && c->busy->sent_len == 0 &&
+	       (c->txn == TXN_NONE || c->txn == TXN_DEFERRED) && !c->busy->confirming &&
+	       !pins_any(&c->busy->pins) && c->acc->mode != POOL_MODE_SESSION;
+}
+
+/* The unit that waits for them is not sent: its client reads why. The server is cleaned. */
+static void refuse_unit(struct worker *w, struct server *s)
+{
+	struct client *c = s->client;
+	struct report r = report_of("ERROR", s->fatal_sqlstate, s->fatal_message);
+
+	link_leave(w, c);
+	c->busy->unit_error = false;
+	unit_refuse(w, c, &r);
+	s->fatal_sqlstate[0] = '\0';
+}
+
 /*
  * The settings could not be given to the server: what runs there now runs wrongly. If its client
  * has left it, nobody sees that; what it has then of them is not known.
  */
 static void diff_failed(struct worker *w, struct server *s)
 {
-	if (s->client == NULL) {
-		s->dirt |= CLEAN(ALL);
-		custom_not_made(w, s);
-		return;
+	if (s->client != NULL) {
+		log_warn(w->log, "settings could not be applied",
+			"server=%lu client=%lu sqlstate=%s error=%s", (unsigned long)s->id,
+			(unsigned long)s->client->id, s->fatal_sqlstate,
+			LOG_Q_LONG(s->fatal_message));
+		if (!may_leave(s->client, s)) {
+			server_close(w, s, SERVER_END_PROTOCOL);
+			return;
+		}
+		refuse_unit(w, s);
 	}
-	log_warn(w->log, "settings could not be applied",
-		"server=%lu client=%lu sqlstate=%s error=%s", (unsigned long)s->id,
-		(unsigned long)s->client->id, s->fatal_sqlstate, LOG_Q_LONG(s->fatal_message));
-	server_close(w, s, SERVER_END_PROTOCOL);
+	s->dirt |= CLEAN(ALL);
+	custom_not_made(w, s);
 }
 
 static void welcome_failed(struct worker *w, struct server *s)

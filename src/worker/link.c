@@ -18,6 +18,7 @@ void link_make(struct worker *w, struct client *c, struct server *s)
 	c->server = s;
 	c->busy->prefix_due = true;
 	c->busy->rediff = false;
+	c->busy->settings_wait = false;
 	c->busy->deferred_failed = false;
 	c->busy->read_epoch = n != NULL ? n->epoch : 0;
 	s->client = c;

@@ -265,7 +265,9 @@ static void answer_lost_units(
 	}
 	c->busy->skip_to_sync = c->busy->flushed;
 	c->busy->flushed = false;
-	if (c->busy->streaming) {
+	if (c->busy->streaming && c->busy->settings_wait) {
+		unit_refuse(w, c, r); /* nothing of it was sent */
+	} else if (c->busy->streaming) {
 		if (n_ready == 0 || c->busy->streaming)
 			client_put_error_of(w, c, r, s->trace);
 		c->busy->streaming = false;

@@ -534,6 +534,8 @@ static bool launch(struct feed *fd)
 			return c->state == CLIENT_ACTIVE && c->server != NULL && stall(c);
 	} while ((c->db->moves || c->busy->moves == MOVES_CHOSEN) &&
 		 !moving_begins(fd->w, c, next_byte(fd)));
+	if (forward_settings_wait(fd->w, c))
+		return stall(c);
 	if (c->busy->moves == MOVES_SHADOW)
 		moving_shadow(fd->w, c, next_byte(fd));
 	if (c->busy->sent_len != 0 && !c->server->in_recovery && !is_retained(c))

@@ -1,6 +1,10 @@
 """What goes ahead of a unit is refused: then the unit does not run, and its client reads why."""
+import os
+import signal
+
 import pgwire
 import pytest
+from tools import proc
 
 NOTE = "INSERT INTO identity.noted VALUES (current_user, current_setting('search_path'))"
 LARGE = NOTE + " --" + 70_000 * "x"
@@ -57,7 +61,10 @@ def copy_in(client):
 
 WRITES = {
     "simple": lambda c: c.query(NOTE), "extended": lambda c: c.prepared(NOTE),
-    "extended stream": lambda c: c.prepared(LARGE), "copy": copy_in,
+    "named": lambda c: c.prepared(NOTE, name="noting"),
+    "stream": lambda c: c.query(LARGE), "extended stream": lambda c: c.prepared(LARGE),
+    "transaction in one": lambda c: c.query(f"BEGIN; {NOTE}; COMMIT"),
+    "begins with an end": lambda c: c.query(f"ROLLBACK; {NOTE}"), "copy": copy_in,
 }
 
 
@@ -82,7 +89,7 @@ def test_a_write_never_runs_as_the_login_instead_of_its_role(pooler, refused, su
 def test_the_role_is_gone(pooler, refused, superuser):
     superuser("DROP ROLE limited")
     try:
-        for write in ("simple", "extended"):
+        for write in ("simple", "extended", "stream"):
             assert WRITES[write](refused).sqlstate == "22023"
         assert noted(superuser) == ONCE
     finally:
@@ -118,6 +125,45 @@ def test_a_block_that_has_not_begun_fails_whole(refused, superuser, local):
     assert noted(superuser) == f"{ONCE} {ONCE}"
 
 
+def test_the_server_that_has_refused_serves_others(pooler, refused):
+    there = {r["ptr"] for r in pooler.show("SERVERS") if r["user"] == "app"}
+    assert len(there) == 1
+    refused.query(NOTE)
+    proc.wait_until("it to be idle", lambda: [
+        r["state"] for r in pooler.show("SERVERS") if r["ptr"] not in there and
+        r["user"] == "app"] == ["idle"])
+    new = {r["ptr"] for r in pooler.show("SERVERS") if r["user"] == "app"}
+    with pooler.raw() as plain:
+        for _ in range(3):
+            assert plain.query("SELECT current_user, current_setting('search_path')").check().rows \
+                == [("app", '"$user", public')]
+            assert refused.query(NOTE).sqlstate == "42501"
+    assert {r["ptr"] for r in pooler.show("SERVERS") if r["user"] == "app"} == new
+    assert "settings could not be applied" in pooler.log_text()
+
+
+@pytest.mark.parametrize("write", ["simple", "extended", "stream", "extended stream"])
+def test_the_server_is_lost_while_they_wait(pooler, superuser, write):
+    """Nothing of the unit was sent: a small one runs on another server, a large one is told."""
+    with pooler.raw() as client, pooler.raw() as other:
+        client.query("SET search_path = public, pg_catalog; SET ROLE limited").check()
+        pid = int(other.value("SELECT pg_backend_pid()"))
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            make = pgwire.prepared if write.startswith("extended") else pgwire.query
+            client.send(make(LARGE if write.endswith("stream") else NOTE))
+            proc.wait_until("its settings to be on their way", lambda: [
+                r["state"] for r in pooler.show("SERVERS") if r["remote_pid"] == str(pid)] == ["active"])
+            superuser(f"SELECT pg_terminate_backend({pid})")
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        result = client.result()
+        assert result.sqlstate == ("57P01" if write.endswith("stream") else None)
+        assert result.status == "I"
+        assert client.value("SELECT current_user") == "limited"
+        assert noted(superuser) == ("" if write.endswith("stream") else ONCE)
+
+
 def test_who_a_superuser_wants_to_be(site, roles, superuser):
     """session_authorization: its user is dropped."""
     superuser("CREATE ROLE chief_too SUPERUSER LOGIN; CREATE ROLE passing LOGIN;"
@@ -132,7 +178,7 @@ def test_who_a_superuser_wants_to_be(site, roles, superuser):
             superuser("DROP OWNED BY passing; DROP ROLE passing")
             other.query("BEGIN").check()
             other.query("SELECT 1").check()
-            for write in ("simple", "extended"):
+            for write in ("simple", "extended", "begins with an end"):
                 assert WRITES[write](client).sqlstate == "22023"
             assert noted(superuser) == 'passing:"$user", public'
             superuser("CREATE ROLE passing LOGIN; GRANT ALL ON SCHEMA identity TO passing")
@@ -155,3 +201,19 @@ def test_what_names_an_object_is_not_left_out(pooler, superuser):
         assert client.query(NOTE).sqlstate == "22023"
         assert noted(superuser) == ""
         other.query("ROLLBACK").check()
+
+
+@pytest.mark.parametrize("write", ["simple", "extended"])
+def test_a_refusal_that_nobody_expects(pooler, superuser, write):
+    """The unit is sent along: its block has failed. PostgreSQL 15 on: a library owns its prefix."""
+    with pooler.raw() as client, pooler.raw() as loads:
+        loads.query("BEGIN").check()
+        loads.query("DO LANGUAGE plpgsql 'BEGIN END'").check()
+        client.query("SET plpgsql.passing = '1'").check()
+        pid = client.value("SELECT pg_backend_pid()")
+        loads.query("COMMIT").check()
+        superuser(f"SELECT pg_terminate_backend({pid})")
+        proc.wait_until("its server to be gone", lambda: [
+            pid not in {r["remote_pid"] for r in pooler.show("SERVERS")}] == [True])
+        assert WRITES[write](client).sqlstate == "42602"
+        assert noted(superuser) == ""

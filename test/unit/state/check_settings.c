@@ -234,6 +234,14 @@ START_TEST(classes_of_parameters)
 	ck_assert(settings_is_for_parsing("some_later_version"));
 	ck_assert(!settings_is_for_parsing("Statement_Timeout"));
 	ck_assert(!settings_is_for_parsing("extra_float_digits"));
+	ck_assert(settings_may_be_refused("Role"));
+	ck_assert(settings_may_be_refused("session_authorization"));
+	ck_assert(settings_may_be_refused("session_replication_role"));
+	ck_assert(settings_may_be_refused("default_tablespace"));
+	ck_assert(settings_may_be_refused("temp_buffers"));
+	ck_assert(!settings_may_be_refused("search_path"));
+	ck_assert(!settings_may_be_refused("application_name"));
+	ck_assert(!settings_may_be_refused("app.user_id"));
 }
 END_TEST
 

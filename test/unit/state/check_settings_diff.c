@@ -188,6 +188,26 @@ START_TEST(quotes_and_backslashes_are_doubled)
 }
 END_TEST
 
+START_TEST(what_may_be_refused_is_told)
+{
+	struct settings *none = settings_empty(t);
+	struct settings *plain = with(settings_empty(t), "search_path", "a");
+	struct settings *limited = with(settings_ref(plain), "role", "limited");
+	struct settings *moved = with(settings_ref(limited), "work_mem", "5MB");
+
+	ck_assert(!settings_diff_may_be_refused(plain, plain));
+	ck_assert(!settings_diff_may_be_refused(plain, none));
+	ck_assert(settings_diff_may_be_refused(plain, limited));
+	ck_assert(settings_diff_may_be_refused(limited, plain)); /* its RESET */
+	ck_assert(!settings_diff_may_be_refused(limited, limited));
+	ck_assert(!settings_diff_may_be_refused(limited, moved));
+	settings_unref(t, none);
+	settings_unref(t, plain);
+	settings_unref(t, limited);
+	settings_unref(t, moved);
+}
+END_TEST
+
 START_TEST(a_small_buffer_is_told)
 {
 	struct settings *none = settings_empty(t), *a = with(settings_empty(t), "jit", "off");
@@ -342,6 +362,7 @@ int main(void)
 	tcase_add_test(tc, non_ascii_text_goes_in_a_message_after_its_encoding);
 	tcase_add_test(tc, the_isolation_goes_in_a_message_of_its_own);
 	tcase_add_test(tc, quotes_and_backslashes_are_doubled);
+	tcase_add_test(tc, what_may_be_refused_is_told);
 	tcase_add_test(tc, a_small_buffer_is_told);
 	tcase_add_test(tc, what_is_refused_leaves_a_failed_block);
 	tcase_add_test(tc, a_server_that_runs_the_text_has_the_set);
