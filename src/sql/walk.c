@@ -484,43 +484,54 @@ void walk_expressions(struct scan *s, bool in_from)
 	while (walk_token(s, &w));
 }
 
-/* Does the word open or close a level of BEGIN ATOMIC … END, in which CASE … END nests? */
-static int atomic_step(const struct scan *s, int level)
+/* Is the statement one that may have a body? Elsewhere BEGIN ATOMIC is a column and its label. */
+static bool defines_routine(const struct scan *s)
 {
-	if (s->prev.c == '.' || scan_prev_is(s, WORD_AS))
-		return level;
-	if (scan_is(s, WORD_ATOMIC) && scan_prev_is(s, WORD_BEGIN))
-		return level + 1;
-	if (level > 0 && scan_is(s, WORD_CASE))
-		return level + 1;
-	return level > 0 && scan_is(s, WORD_END) ? level - 1 : level;
+	struct lexer ahead = s->start;
+	struct token t;
+
+	lexer_next(&ahead, &t);
+	if (!token_is(&t, WORD_CREATE))
+		return false;
+	do
+		lexer_next(&ahead, &t);
+	while (token_is(&t, WORD_OR) || token_is(&t, WORD_REPLACE));
+	return token_is(&t, WORD_FUNCTION) || token_is(&t, WORD_PROCEDURE);
 }
 
 void walk_rest(struct scan *s)
 {
 	const uint8_t *end = s->plain ? plain_skim(s, false) : NULL;
 	uint32_t depth = 0;
-	int level = 0;
+	bool body = false;  /* inside BEGIN ATOMIC … END */
+	bool begins, ended; /* a statement of it may begin here; one has ended just before */
 
 	if (end != NULL) {
 		s->lx.p = end;
 		scan_next(s);
 		return;
 	}
-	for (; s->t.kind != TOKEN_END; scan_next(s)) {
-		if (s->t.c == '(')
+	for (ended = false; s->t.kind != TOKEN_END; scan_next(s)) {
+		begins = ended;
+		ended = false;
+		if (s->t.c == '(') {
 			depth++;
-		else if (s->t.c == ')' && depth > 0)
+		} else if (s->t.c == ')' && depth > 0) {
 			depth--;
-		else if (s->t.c == ';' && depth == 0 && level == 0)
-			return;
-		else if (s->t.kind == TOKEN_WORD)
-			level = atomic_step(s, level);
-		else if (s->t.kind == TOKEN_BAD)
+		} else if (s->t.c == ';' && depth == 0) {
+			if (!body)
+				return;
+			ended = true;
+		} else if (s->t.kind == TOKEN_BAD) {
 			scan_object(s, CAUSE_SYNTAX);
+		} else if (body && begins && scan_is(s, WORD_END)) {
+			body = false; /* any other END is that of a CASE, or a label */
+		} else if (!body && depth == 0 && scan_is(s, WORD_ATOMIC) &&
+			   scan_prev_is(s, WORD_BEGIN) && defines_routine(s)) {
+			body = ended = true;
+		}
 	}
-	if (level >
-		0) { /* SELECT 1 case; END: other statements may have been taken for a part of it */
+	if (body) { /* what follows may have been taken for a part of it */
 		scan_class(s, SQL_UNKNOWN);
 		scan_effect(s, EFFECT_UNKNOWN);
 	}

@@ -340,8 +340,18 @@ static const struct sample samples[] = {
 	{"SELECT 1; SET a = 1", "set(a=1)"},
 	{"CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC "
 	 "SELECT CASE WHEN true THEN 1 END; SELECT 2; END; SET a = 1", "set(a=1)"},
-	{"CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1 case; END; SET a = 1", "unknown"},
-	{"PREPARE p AS SELECT begin atomic FROM t; SET a = 1", "prepare(p) unknown"},
+	{"CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1 case; END; SET a = 1", "set(a=1)"},
+	{"CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1 end; SELECT 2; END; SET a = 1",
+		"set(a=1)"},
+	{"CREATE OR REPLACE PROCEDURE p() BEGIN ATOMIC SELECT atomic end; SELECT begin atomic; END; "
+	 "SET a = 1; END", "set(a=1) commit"},
+	{"CREATE PROCEDURE p(begin atomic) BEGIN ATOMIC END; SET a = 1", "set(a=1)"},
+	{"CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN a THEN 1 END end FROM "
+	 "(SELECT true end) x(a); INSERT INTO t VALUES (1) RETURNING a end; END; SET a = 1",
+		"set(a=1)"},
+	{"CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; SET a = 1", "unknown"},
+	{"PREPARE p AS SELECT begin atomic FROM t; SET a = 1", "prepare(p) set(a=1)"},
+	{"CREATE VIEW v AS SELECT begin atomic FROM t; SET a = 1; END", "set(a=1) commit"},
 	{"SELECT a AS insert INTO TEMP b FROM t", "temp"},
 	{"CREATE RULE r AS ON INSERT TO t DO ALSO (INSERT INTO a VALUES (1); NOTIFY b); SET a = 1",
 		"set(a=1)"},
