@@ -555,6 +555,8 @@ bool plain_call(struct plain *pl, const uint8_t *p)
 	if (name.kind == TOKEN_WORD && b.c != '.' &&
 		(word_category(name.word) == WORD_C || word_category(name.word) == WORD_R))
 		return true;
+	if (b.c == ')') /* what it closes tells */
+		return false;
 	lx = (struct lexer){.text = pl->text, .p = name.p, .end = pl->end, .opts = pl->opts};
 	lexer_next(&lx, &t);
 	if (t.len > SQL_NAME_MAX || lexer_inspect((const char *)name.p, t.len, false) != TEXT_ASCII)

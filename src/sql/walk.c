@@ -11,6 +11,7 @@ struct walk {
 	uint32_t depth;
 	uint64_t from; /* bit d: at depth d a name may be a relation */
 	uint64_t trim; /* bit d: depth d is inside substring() or overlay() */
+	uint64_t mid;  /* bit d: depth d is inside DISTINCT ON () or OPERATOR(): no alias follows */
 	bool with;     /* the statement has a WITH */
 	bool loose;    /* … with SEARCH or CYCLE: the verb may follow a name */
 	bool target;   /* the table of an INSERT, a MERGE or a COPY comes */
@@ -102,6 +103,12 @@ static void hit(struct scan *s, enum sql_cause cause, uint32_t bits)
 		scan_class(s, SQL_WRITE);
 }
 
+/* The parenthesis that was closed last. Deeper ones cannot be told apart. */
+static bool has_closed_mid(const struct walk *w)
+{
+	return w->depth + 1 >= DEPTH_MAX || (w->mid >> (w->depth + 1) & 1) != 0;
+}
+
 /*
  * No catalog tells what the name is that a parenthesis follows: is it a function that is not
  * PostgreSQL's own? The columns of an alias or of an INSERT look like a call.
@@ -113,7 +120,8 @@ static bool may_be_users(const struct scan *s, const struct walk *w, uint64_t ha
 	if (s->t.kind == TOKEN_WORD && s->t.word != NOT_A_WORD &&
 		word_category((enum word)s->t.word) != WORD_S)
 		return false;
-	if (s->prev.kind == TOKEN_QUOTED || s->prev.kind == TOKEN_UQUOTED || s->prev.c == ')')
+	if (s->prev.kind == TOKEN_QUOTED || s->prev.kind == TOKEN_UQUOTED ||
+		(s->prev.c == ')' && !has_closed_mid(w)))
 		return false;
 	if (s->prev.kind == TOKEN_WORD &&
 		(s->prev.word == NOT_A_WORD || s->prev.word == WORD_AS ||
@@ -365,12 +373,15 @@ static void walk_open(struct scan *s, struct walk *w)
 {
 	bool from = w->depth < DEPTH_MAX && (w->from >> w->depth & 1) != 0;
 	bool trim = scan_prev_is(s, WORD_SUBSTRING) || scan_prev_is(s, WORD_OVERLAY);
+	bool mid = scan_prev_is(s, WORD_ON) || scan_prev_is(s, WORD_OPERATOR);
 
 	w->depth++;
 	w->target = false;
 	set_from(w, from);
-	if (w->depth < DEPTH_MAX)
+	if (w->depth < DEPTH_MAX) {
 		w->trim = (w->trim & ~((uint64_t)1 << w->depth)) | (uint64_t)trim << w->depth;
+		w->mid = (w->mid & ~((uint64_t)1 << w->depth)) | (uint64_t)mid << w->depth;
+	}
 }
 
 static void walk_close(struct scan *s, struct walk *w)

@@ -318,6 +318,9 @@ static const char *const users_calls[] = {
 	"INSERT INTO s.t DEFAULT VALUES RETURNING s.f()", "UPDATE t SET a = f()", "DELETE FROM t USING f()",
 	"DO 'begin perform 1; end'", "COPY (SELECT s.f()) TO STDOUT", "DECLARE c CURSOR FOR SELECT f()",
 	"SELECT 1 FROM t AS x WHERE f()", "EXPLAIN ANALYZE SELECT f()", "SELECT query_to_xml('x')",
+	"SELECT DISTINCT ON (a) f(b) FROM t", "SELECT DISTINCT ON ((a)) \"F\" (b) FROM t",
+	"SELECT 1 OPERATOR(pg_catalog.+) f()", "EXPLAIN SELECT * FROM t WHERE (SELECT OPERATOR(s.-) f())",
+	"SELECT * FROM t x(a) JOIN t y ON x.a OPERATOR(s.=) f()", "SELECT (f(1)).a", "SELECT (SELECT 1), f()",
 };
 static const char *const no_calls[] = {
 	"SELECT lower('A'), COUNT (*), \"upper\"('a')", "SELECT a IN (1), EXISTS (SELECT 1)",
@@ -327,6 +330,7 @@ static const char *const no_calls[] = {
 	"WITH w (a) AS (SELECT 1) SELECT a FROM w", "SELECT * FROM t AS x (a)", "SELECT * FROM t x (a)",
 	"SELECT cast(a AS numeric(3, 1)), a::varchar(3), sum(a) OVER (PARTITION BY b) FROM t",
 	"SELECT * FROM generate_series(1, 2) x (a)", "SELECT * FROM unnest(a) AS x(a)",
+	"SELECT * FROM (SELECT DISTINCT ON (a) lower(b) FROM t) x(a)", "SELECT * FROM (VALUES (1)) \"X\" (a)",
 	"SELECT set_config('work_mem', '1', true)", "WITH w AS MATERIALIZED (SELECT 1) TABLE w",
 	"SELECT sum(a) FILTER (WHERE b) FROM t GROUP BY GROUPING SETS ((a), (b)), ROLLUP (c)",
 };
