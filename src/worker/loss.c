@@ -131,6 +131,16 @@ static enum status end_series(struct server *s, bool is_open)
 	return st;
 }
 
+void loss_copy_begins(struct worker *w, struct server *s)
+{
+	if (!s->owed.in_copy)
+		return;
+	if (s->owed.n != 1 || owed_head(&s->owed)->kind != OWED_QUERY)
+		server_close(w, s, SERVER_END_CLIENT);
+	else if (end_series(s, false) != OK)
+		server_close(w, s, SERVER_END_MEMORY);
+}
+
 void loss_of_client(struct worker *w, struct client *c)
 {
 	struct server *s = c->server;

@@ -46,6 +46,13 @@ struct report loss_block_report(const char *sqlstate, char text[LOSS_TEXT_MAX]);
 void loss_drained(struct worker *w, struct server *s);
 
 /*
+ * The server has begun a COPY FROM STDIN whose client has left before: nobody else will end it, and
+ * there it takes no cancel. It fails; where more was sent, the server is closed: whether the cancel
+ * was faster, so that a Sync behind it counts, cannot be told.
+ */
+void loss_copy_begins(struct worker *w, struct server *s);
+
+/*
  * The linked server has refused the client's read, for this SQLSTATE, and nothing of its answer has
  * been passed on: the client leaves it, and the read runs elsewhere. What was to be canceled there
  * is canceled, what came behind it runs.

@@ -274,6 +274,11 @@ static bool message_came(struct walk *k, const struct frame *f)
 	}
 	if (f->type == BACKEND_COPY_IN_RESPONSE && s->client != NULL && s->client->busy->stalled)
 		conn_rx_resume(s->client->conn); /* its data may go now */
+	if (f->type == BACKEND_COPY_IN_RESPONSE && s->client == NULL) {
+		loss_copy_begins(k->w, s);
+		if (s->state == SERVER_CLOSED)
+			return false;
+	}
 	if (f->type == BACKEND_DATA_ROW && step == OWED_DROP)
 		hidden_row(k->w, s,
 			there == f->total ? frame_body(k->data + k->at, f) : rd_of(NULL, 0));

@@ -125,6 +125,36 @@ def test_two_copies_of_one_message(pooler, table):
         assert client.value(f"SELECT sum(a) FROM {table}") == "1"
 
 
+def leave_before_copy_begins(pooler, what):
+    """Returns the backend that was left."""
+    with pooler.raw() as client:
+        backend = client.value("SELECT pg_backend_pid()")
+        client.send(what)
+    proc.wait_until("the client to have left", lambda: not any(
+        c["database"] == "app" for c in pooler.show("CLIENTS")))
+    return backend
+
+
+def test_server_is_free_when_the_client_of_a_copy_leaves_before_it_begins(pooler, table):
+    """No cancel reaches a server that waits for CopyData: it is told that none comes."""
+    backend = leave_before_copy_begins(pooler, pgwire.query(f"COPY {table} FROM STDIN"))
+    pooler.wait_show("SERVERS", lambda s: s["state"] == "idle", timeout=5, remote_pid=backend)
+    with pooler.raw() as client:
+        assert client.value(f"SELECT count(*) FROM {table}") == "0"
+
+
+def test_server_is_free_or_gone_when_more_was_sent_behind_such_a_copy(pooler, table):
+    """Whether its Sync counts depends on what is faster, the COPY or the cancel."""
+    backend = leave_before_copy_begins(
+        pooler, pgwire.parse("", f"COPY {table} FROM STDIN") + pgwire.bind() + pgwire.execute()
+        + pgwire.SYNC)
+    proc.wait_until("the server to be idle or closed", lambda: all(
+        s["state"] == "idle" for s in pooler.show("SERVERS") if s["remote_pid"] == backend),
+        timeout=5)
+    with pooler.raw() as client:
+        assert client.value(f"SELECT count(*) FROM {table}") == "0"
+
+
 @pytest.mark.parametrize("end", [pgwire.COPY_DONE, pgwire.copy_fail("no")])
 def test_server_is_free_after_a_copy(pooler, table, end):
     """Its end is no message that is still owed an answer; another one may follow, as of a driver that
