@@ -41,12 +41,9 @@ const char *pin_cause_name(enum pin_cause c);
 /* What gives up session state. */
 enum pin_undo {
 	PIN_UNDO_DISCARD_ALL,
-	PIN_UNDO_DISCARD_TEMP,
-	PIN_UNDO_UNLISTEN_ALL,
 	PIN_UNDO_CLOSE_ALL,
 	PIN_UNDO_ADVISORY_UNLOCK_ALL,
 	PIN_UNDO_DEALLOCATE_ALL,
-	PIN_UNDO_RESET_ROLE, /* SET ROLE NONE too */
 	PIN_UNDO_STREAM_END, /* its Sync has come */
 	PIN_UNDO_DISCARD_SEQUENCES,
 	PIN_UNDO_COUNT

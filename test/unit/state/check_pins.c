@@ -63,12 +63,9 @@ START_TEST(what_undoes_which)
 		enum pin_undo undo;
 		uint32_t causes;
 	} cases[] = {
-		{PIN_UNDO_DISCARD_TEMP, 1u << PIN_TEMP},
-		{PIN_UNDO_UNLISTEN_ALL, 1u << PIN_LISTEN},
 		{PIN_UNDO_CLOSE_ALL, 1u << PIN_WITH_HOLD},
 		{PIN_UNDO_ADVISORY_UNLOCK_ALL, 1u << PIN_ADVISORY_LOCK},
 		{PIN_UNDO_DEALLOCATE_ALL, 1u << PIN_SQL_PREPARE | 1u << PIN_LARGE_STATEMENT},
-		{PIN_UNDO_RESET_ROLE, 1u << PIN_ROLE},
 		{PIN_UNDO_STREAM_END, 1u << PIN_STREAM},
 		{PIN_UNDO_DISCARD_SEQUENCES, 1u << PIN_SEQUENCE},
 		{PIN_UNDO_DISCARD_ALL,
@@ -93,12 +90,12 @@ END_TEST
 
 START_TEST(a_client_is_free_when_its_last_pin_is_undone)
 {
-	add(PIN_TEMP);
-	add(PIN_LISTEN);
+	add(PIN_ADVISORY_LOCK);
+	add(PIN_WITH_HOLD);
+	ck_assert(!pins_undo(&p, &counts, PIN_UNDO_STREAM_END));
 	ck_assert(!pins_undo(&p, &counts, PIN_UNDO_CLOSE_ALL));
-	ck_assert(!pins_undo(&p, &counts, PIN_UNDO_UNLISTEN_ALL));
-	ck_assert(pins_undo(&p, &counts, PIN_UNDO_DISCARD_TEMP));
-	ck_assert(!pins_undo(&p, &counts, PIN_UNDO_DISCARD_TEMP));
+	ck_assert(pins_undo(&p, &counts, PIN_UNDO_ADVISORY_UNLOCK_ALL));
+	ck_assert(!pins_undo(&p, &counts, PIN_UNDO_ADVISORY_UNLOCK_ALL));
 	ck_assert_uint_eq(pins_after(&p), 0);
 	check_none_now();
 }
@@ -117,7 +114,7 @@ START_TEST(what_the_server_needs_afterwards)
 	ck_assert_uint_eq(pins_after(&p), CLEAN(TEMP));
 	add(PIN_ADVISORY_LOCK);
 	ck_assert_uint_eq(pins_after(&p), CLEAN(TEMP) | CLEAN(LOCKS));
-	pins_undo(&p, &counts, PIN_UNDO_DISCARD_TEMP);
+	pins_remove(&p, &counts, PIN_TEMP);
 	ck_assert_uint_eq(pins_after(&p), CLEAN(LOCKS));
 	add(PIN_SETSEED);
 	ck_assert(pins_hold_state(&p));
