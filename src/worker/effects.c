@@ -100,7 +100,8 @@ static bool is_plain_end(const struct client *c, const struct server *s,
 	const struct sql_verdict *v, const struct sql_effect *e)
 {
 	return (e->kind == EFFECT_COMMIT || e->kind == EFFECT_ROLLBACK) && v->n_effects == 1 &&
-	       !c->busy->prefix_due && (c->params == NULL || !params_is_pending(c->params)) &&
+	       !c->busy->prefix_due && (s->dirt & CLEAN(ALL)) == 0 &&
+	       (c->params == NULL || !params_is_pending(c->params)) &&
 	       c->set.current == c->set.committed && notify_n_ops(c) == 0 && !awaits_effects(s);
 }
 
@@ -264,6 +265,12 @@ static void add_setting(struct noting *n, const struct sql_effect *e)
 	note_set(n, e, name, local, value);
 }
 
+/* What is created is temporary then, unseen. The server folds the names of a path. */
+static bool is_temp_path(const char *name, const char *value)
+{
+	return strcmp(name, "search_path") == 0 && strcasestr(value, "pg_temp") != NULL;
+}
+
 static void add_set_config(struct noting *n, const struct sql_effect *e, bool sure)
 {
 	struct set_call call;
@@ -271,10 +278,15 @@ static void add_set_config(struct noting *n, const struct sql_effect *e, bool su
 
 	set_call_read(n->of->sql, n->c->sql_opts, e, n->of->values, &call);
 	local = call.local == SET_LOCAL_YES;
+	if (call.local != SET_LOCAL_NO && call.value != NULL &&
+		is_temp_path(call.name, call.value)) {
+		pin(n->w, n->c, PIN_TEMP, n->of->sql);
+		n->c->busy->probe_due = true; /* at the end: was anything created? */
+	}
 	if (call.name[0] == '\0') {
 		pin(n->w, n->c, PIN_SET_CONFIG, n->of->sql);
 		free(call.value);
-	} else if (sure && (local || call.value != NULL)) {
+	} else if (sure && (local || (call.local == SET_LOCAL_NO && call.value != NULL))) {
 		note_set(n, e, call.name, local, call.value);
 	} else {
 		doubt(n, call.name, local);
@@ -540,8 +552,7 @@ static bool is_carried(struct worker *w, struct client *c, const char *name, con
 {
 	const struct settings *now = c->set.current;
 
-	/* What is created then would be temporary, unseen. */
-	if (strcmp(name, "search_path") == 0 && strstr(value, "pg_temp") != NULL) {
+	if (is_temp_path(name, value)) {
 		pin(w, c, PIN_SET_CONFIG, name);
 		return false;
 	}
@@ -631,6 +642,22 @@ static void reset_all(struct worker *w, struct client *c, struct server *s, bool
 		server_set_settings(w, s, has);
 	settings_unref(w->settings, has);
 	s->is_bare = true;
+}
+
+/*
+ * It is not known which of them the server has: a RESET was answered together with what was rolled
+ * back to (see end_settings), and they had gone there behind it. All go once more.
+ */
+static void put_back(struct worker *w, struct client *c, struct server *s)
+{
+	struct settings *has;
+
+	effects_behind(c, s);
+	if ((s->dirt & CLEAN(ALL)) == 0)
+		return;
+	has = settings_roles_of(w->settings, c->set.current);
+	server_lacks(w, c, s, has);
+	settings_unref(w->settings, has);
 }
 
 static void put_characteristics(struct worker *w, struct client *c, const struct sql_modes *m)
@@ -774,8 +801,8 @@ static void apply(struct worker *w, struct client *c, struct server *s, struct e
 	case EFFECT_COMMIT:
 	case EFFECT_PREPARE_TXN:
 		if (rolled_back) {
-			effects_behind(c, s);
 			settings_txn_rollback(&c->set);
+			put_back(w, c, s);
 			notify_rollback(w, c);
 		} else {
 			settings_txn_commit(&c->set);
@@ -785,15 +812,15 @@ static void apply(struct worker *w, struct client *c, struct server *s, struct e
 		settings_txn_begin(&c->set); /* for what follows; its end is ReadyForQuery's */
 		break;
 	case EFFECT_ROLLBACK:
-		effects_behind(c, s);
 		settings_txn_rollback(&c->set);
+		put_back(w, c, s);
 		notify_rollback(w, c);
 		settings_txn_begin(&c->set);
 		break;
 	case EFFECT_ROLLBACK_TO:
-		effects_behind(c, s);
 		n_ops = notify_n_ops(c);
 		savepoints_rollback(c->busy->savepoints, &c->set, it->name, &n_ops);
+		put_back(w, c, s);
 		notify_rollback_to(c, n_ops);
 		break;
 	case EFFECT_RELEASE:

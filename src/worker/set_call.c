@@ -89,6 +89,8 @@ void set_call_read(const char *sql, uint32_t opts, const struct sql_effect *e,
 	} else {
 		out->local = e->flags & SQL_EFFECT_LOCAL ? SET_LOCAL_YES : SET_LOCAL_NO;
 	}
-	/* What ends with the transaction leaves no value. */
-	out->value = out->local == SET_LOCAL_NO ? read_value(sql, opts, e, values) : NULL;
+	/* What ends with the transaction leaves no value, but what was made on its search_path. */
+	out->value = out->local == SET_LOCAL_NO || strcmp(out->name, "search_path") == 0
+			     ? read_value(sql, opts, e, values)
+			     : NULL;
 }

@@ -15,7 +15,7 @@ enum set_local { SET_LOCAL_NO, SET_LOCAL_YES, SET_LOCAL_UNKNOWN };
 
 struct set_call {
 	char name[SETTINGS_NAME_MAX + 1]; /* folded; "": it cannot be told */
-	char *value;                      /* owned; NULL: it cannot be told, or is NULL */
+	char *value; /* owned; NULL: it cannot be told, is NULL, or is local and no search_path */
 	enum set_local local;
 };
 

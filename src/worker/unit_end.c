@@ -56,6 +56,9 @@ static void end_settings(struct worker *w, struct client *c, char status)
 	if (b->reported_commit && (status != 'I' || b->unit_error))
 		found_out_doubt_all(c);
 	b->reported_commit = false;
+	/* What undoes a RESET goes there behind a savepoint, or a BEGIN, that has seen it. */
+	if (status != 'I' && b->rediff && b->txn_passed)
+		effects_behind(c, c->server);
 	b->told_later = b->txn_passed = false;
 	if (status == 'I')
 		b->has_reported = false;

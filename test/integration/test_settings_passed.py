@@ -24,11 +24,18 @@ INTO_PG_TEMP = {
     "set local": (["BEGIN", "SET LOCAL search_path = pg_temp", "{}", "COMMIT"], True),
     "set local in one": (["BEGIN; SET LOCAL search_path = pg_temp; {}; COMMIT"], True),
     "set": (["SET search_path = pg_temp", "{}"], True),
+    "set_config": (["SELECT set_config('search_path', 'pg_temp, public', false)", "{}"], True),
     "set_config, local": (["BEGIN; SELECT set_config('search_path', 'pg_temp', true); {}; COMMIT"],
-                          False),
-    "capitals": (["SELECT set_config('search_path', 'PG_TEMP', false)", "{}"], False),
+                          True),
+    "set_config, maybe local": (["BEGIN; SELECT set_config('search_path', 'pg_temp', 1 = 1); {}",
+                                 "COMMIT"], True),
+    "set_config, not local": (["SELECT set_config('search_path', 'pg_temp', 1 = 2)", "{}"], True),
+    "capitals": (["SELECT set_config('search_path', 'PG_TEMP', false)", "{}"], True),
+    "capitals in one": (["SELECT set_config('search_path', 'Pg_Temp', false); {}"], True),
     "capitals, local": (["BEGIN", "SELECT set_config('search_path', 'PG_TEMP', true)", "{}",
-                         "COMMIT"], False),
+                         "COMMIT"], True),
+    "computed": (["BEGIN", "SELECT set_config('search_path', 'PG_' || 'TEMP', true)", "{}",
+                  "COMMIT"], False),
 }
 MAKE = "CREATE TABLE passed AS SELECT 'secret' AS a"
 
@@ -106,7 +113,11 @@ def test_table_in_pg_temp_by_start_up_setting(single):
     ["RESET work_mem; RESET search_path"],
     ["BEGIN", "RESET work_mem; SELECT 1/0", "ROLLBACK"],
     ["BEGIN", "RESET work_mem; RESET search_path; SELECT 1/0", "ROLLBACK"],
-], ids=["two", "error", "two, error"])
+    ["BEGIN", "RESET work_mem; SAVEPOINT a", "ROLLBACK TO a", "COMMIT"],
+    ["BEGIN", "RESET work_mem; SAVEPOINT a", "SELECT 1/0", "ROLLBACK TO a", "COMMIT"],
+    ["BEGIN; RESET work_mem; COMMIT; BEGIN; SELECT 1", "ROLLBACK"],
+    ["BEGIN; RESET work_mem; COMMIT AND CHAIN", "SELECT 1/0", "ROLLBACK"],
+], ids=["two", "error", "two, error", "savepoint", "savepoint, error", "two blocks", "chain, error"])
 def test_reset_to_what_the_client_started_with(single, messages):
     with single.raw() as other, single.raw(options=OPTIONS) as one, \
             single.raw(options=OPTIONS) as same:
@@ -118,6 +129,42 @@ def test_reset_to_what_the_client_started_with(single, messages):
                 one.query(m)
             for c in order:
                 assert c.query(SHOW_BOTH).rows == (default if c is other else mine)
+
+
+def test_reset_that_a_savepoint_has_seen(pair):
+    """The client itself is given back what it started with, in its block and as long as it keeps
+    the server."""
+    with pair.raw(options=OPTIONS) as one:
+        one.query("CREATE TEMP TABLE kept (a int)").check()
+        for messages in (["BEGIN", "RESET work_mem; SAVEPOINT a", "ROLLBACK TO a"],
+                         ["COMMIT"],
+                         ["BEGIN; RESET work_mem; COMMIT; BEGIN; SELECT 1", "ROLLBACK"]):
+            for m in messages:
+                one.query(m).check()
+            assert one.query(SHOW_BOTH).check().rows == [("7MB", "red")]
+
+
+def test_search_path_that_a_bind_tells(pair):
+    with pair.raw() as holder, pair.raw() as other, pair.raw() as one:
+        holder.query("BEGIN; SELECT 1").check()
+        one.query("BEGIN").check()
+        one.prepared("SELECT set_config('search_path', $1, $2)", ["Pg_Temp", "true"]).check()
+        one.query(MAKE).check()
+        one.query("COMMIT").check()
+        other.send(pgwire.query("SELECT a FROM passed"))
+        assert other.is_silent_for(0.3), "another client has the server"
+        assert one.value("SELECT a FROM pg_temp.passed") == "secret"
+        one.close()
+        assert other.result().sqlstate == "42P01"
+
+
+@pytest.mark.parametrize("path", ["pg_temp", "public"])
+def test_search_path_for_a_moment_keeps_no_server(single, path):
+    """Who has made nothing in pg_temp meanwhile is let go."""
+    with single.raw() as one, single.raw() as other:
+        for m in ("BEGIN", f"SELECT set_config('search_path', '{path}', true)", "COMMIT"):
+            one.query(m).check()
+        assert other.value("SELECT 1") == "1"
 
 
 @pytest.mark.parametrize("make, gone, look, value", GIVEN_UP.values(), ids=GIVEN_UP)

@@ -365,6 +365,43 @@ START_TEST(set_config_of_parameters_is_told_by_their_bind)
 }
 END_TEST
 
+START_TEST(search_path_for_a_transaction_pins_where_it_names_pg_temp)
+{
+	static const struct {
+		const char *sql;
+		bool pins, doubts;
+	} cases[] = {
+		{"SELECT set_config('search_path', 'a, pg_temp', true)", true, false},
+		{"SELECT set_config('Search_Path', 'PG_TEMP', true)", true, false},
+		{"SELECT set_config('search_path', 'Pg_Temp', a) FROM t", true, true},
+		{"SELECT set_config('search_path', 'public', a)", false, true},
+		{"SELECT set_config('search_path', 'public', true)", false, false},
+		{"SELECT set_config('search_path', a, true) FROM t", false, false},
+		{"SELECT set_config('search_path', 'pg_temp', false) FROM t", false, true},
+		{"SELECT set_config('work_mem', 'pg_temp', true)", false, false},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		c.busy->probe_due = c.busy->doubt_all = false;
+		run(cases[i].sql);
+		ck_assert_int_eq(pins_has(&c.busy->pins, PIN_TEMP), cases[i].pins);
+		ck_assert_int_eq(c.busy->probe_due, cases[i].pins);
+		ck_assert_int_eq(c.busy->doubt_all, cases[i].doubts);
+		ck_assert(!pins_has(&c.busy->pins, PIN_SET_CONFIG));
+		pins_clear(&c.busy->pins, &sh.pins);
+	}
+	set_is("search_path", NULL);
+}
+END_TEST
+
+START_TEST(a_value_that_names_pg_temp_pins_in_any_case)
+{
+	run("SELECT set_config('search_path', 'PG_TEMP', false)");
+	ck_assert(pins_has(&c.busy->pins, PIN_SET_CONFIG));
+	set_is("search_path", NULL);
+}
+END_TEST
+
 START_TEST(what_did_not_complete_may_have_left_a_trace)
 {
 	struct effects *e = noted("SET app.b = 'c'");
@@ -463,6 +500,8 @@ int main(void)
 	tcase_add_test(tc, a_role_is_a_setting_that_reset_all_leaves);
 	tcase_add_test(tc, set_config_is_a_set_where_it_surely_runs_once);
 	tcase_add_test(tc, set_config_of_parameters_is_told_by_their_bind);
+	tcase_add_test(tc, search_path_for_a_transaction_pins_where_it_names_pg_temp);
+	tcase_add_test(tc, a_value_that_names_pg_temp_pins_in_any_case);
 	tcase_add_test(tc, what_did_not_complete_may_have_left_a_trace);
 	tcase_add_test(tc, more_custom_parameters_than_are_kept_pin);
 	tcase_add_test(tc, discard_all_leaves_nothing);
