@@ -125,3 +125,39 @@ def test_debians_file_is_migrated(site):
         assert words in explanation(text, line)  # where the service may read and write
     status, _, said = run(site, "-t", write(site.new_folder(), "pgweir.ini", text))
     assert status == 0, said
+
+
+@pytest.mark.skipif(not os.path.exists(DEBIAN), reason=f"needs {DEBIAN}")
+def test_debians_file_serves_when_it_is_migrated_and_changed_as_the_page_tells(site):
+    """docs/migration.md: what becomes of each line that names a place of this machine."""
+    p = site.pgweir()
+    text = run(site, "--migrate", DEBIAN)[1]
+    node = hosts([site.cluster.primary])
+    changes = {
+        # what every installation of PgBouncer has added to it
+        "[databases]": f"[databases]\napp = {node}",
+        ";monitor_user = monitor": ";monitor_user = monitor\nadmin_users = admin",
+        # the table's lines, with the folder for the service's
+        "auth_file = /etc/pgbouncer/userlist.txt": f"auth_file = {p.folder}/userlist.txt",
+        "logfile = /var/log/postgresql/pgbouncer.log": f"logfile = {p.folder}/weir.log",
+        "pidfile = /var/run/postgresql/pgbouncer.pid": "",
+        "unix_socket_dir = /var/run/postgresql": f"unix_socket_dir = {p.folder}",
+        # 6432 may be PgBouncer's own
+        "listen_port = 6432": f"listen_port = {p.port}",
+    }
+    for line, new in changes.items():
+        assert text.count(f"\n{line}\n") == 1, line
+        text = text.replace(f"\n{line}\n", f"\n{new}\n")
+    assert "/var/run/" not in "".join(
+        line for line in text.splitlines() if not line.startswith(";"))
+    write(p.folder, "userlist.txt", "".join(f'"{u}" "{s}"\n' for u, s in p.passwords.items()))
+    p.write_config = lambda: p._write("pgweir.ini", text)
+    with p:
+        for host in ("127.0.0.1", p.folder):
+            assert p.psql("-h", host, "-c", "SELECT 6 * 7").strip() == "42"
+        config = {r["key"]: r["value"] for r in p.show("CONFIG")}
+        assert [config[key] for key in ("pool_mode", "auth_type", "max_client_conn")] == [
+            "session", "md5", "10000"]
+        assert [r["name"] for r in p.show("DATABASES")] == ["app", "pgbouncer"]
+        with open(f"{p.folder}/weir.log", encoding="utf-8") as f:
+            assert "accepting connections" in f.read()
