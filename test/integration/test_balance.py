@@ -365,3 +365,26 @@ def test_a_replica_that_is_slow_is_ejected_and_taken_in_again(own_site, where):
     finally:
         for r in relays:
             r.close()
+
+
+def test_how_much_slower_is_too_slow_is_eject_latency(own_site, where):
+    """A replica that is at 1000 times kept, however long it is, is ejected at 3 times."""
+    relays = [Relay("127.0.0.1", proc.free_port(), s.port) for s in own_site.cluster.standbys]
+    slow = relays[0]
+    entry = (f"{hosts([own_site.cluster.primary, *relays])} dbname=app max_lag=10s "
+             "consistency=eventual primary_reads=never")
+    settings = {"workers": 1, "catalog_refresh_interval": "3600", "slow_start": 0,
+                "default_pool_size": 4, "eject_latency": 1000}
+    try:
+        with own_site.pgweir({"app": entry}, settings=settings) as p:
+            wait_routing(p, where)
+            with Readers(p, 8, "SELECT pg_sleep(0.004)"):
+                slow.delay = 0.05
+                time.sleep(5 * p.slow)  # it is judged each second, thrice in a row
+                assert "node is ejected" not in p.log_text()
+                p.admin("SET eject_latency = 3")
+                p.wait_log(f"node is ejected node={name_of(slow)} db=app user=app "
+                           "reason=latency", 30)
+    finally:
+        for r in relays:
+            r.close()

@@ -275,6 +275,21 @@ def test_headroom_is_by_littles_law(site):
             client.close()
 
 
+def test_headroom_is_for_the_wait_goal(site):
+    """The same load: if nobody minds to wait, hardly more servers are needed than are busy."""
+    settings = {"default_pool_size": 9, "history_period": "100ms"}
+    with site.pgweir(settings=settings) as p, p.raw() as one_more:
+        clients = held(p, 3)
+        p.wait_show("HEADROOM", lambda r: one_more.value("SELECT 1") and int(r["held_us"]),
+                    resource="pool", database="app")
+        for goal, least, most in (("0.000001", 6, 8), ("3600", 4, 4)):
+            p.admin(f"SET wait_goal = {goal}")
+            p.wait_show("HEADROOM", lambda r: float(r["used"]) > 2.9 and
+                        least <= int(r["size_for_goal"]) <= most, resource="pool", database="app")
+        for client in clients:
+            client.close()
+
+
 def test_headroom_tells_when_growth_fills_it(site):
     """25 of 40 places are taken one by one; when the rest would be is told."""
     settings = {"history_period": "100ms", "max_client_conn": 40}

@@ -1,4 +1,4 @@
-"""Settings of PgBouncer that one test each is enough for."""
+"""Settings that one test each is enough for."""
 import contextlib
 import ctypes
 import grp
@@ -13,6 +13,7 @@ import time
 
 import pgwire
 import pytest
+from fakeserver import FakeServer
 from pooler import hosts
 from rawclient import RawClient, ServerError
 from tools import proc
@@ -463,3 +464,77 @@ def test_a_unix_socket_group_that_is_not_there_is_told_of(site):
     with site.pgweir(settings={"unix_socket_dir": "{folder}", "unix_socket_group": "nobody-s"}) as p:
         assert "no such group unix_socket_group=nobody-s" in p.log_text()
         assert p.connect(host=p.folder)
+
+
+# --- what is kept of a client that does not read ---------------------------------------------
+
+class Pushing(FakeServer):
+    """Answers a query with one row, of which it counts what was taken of it."""
+
+    SIZE = 64 << 20
+
+    def __init__(self):
+        self.taken = 0
+        super().__init__(self.handle)
+
+    def handle(self, conn):
+        conn.login()
+        if conn.params["user"] != "app":
+            conn.serve()
+            return
+        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+        conn.read_unit()
+        conn.send(pgwire.row_description("x") + b"D" + pgwire.i32(self.SIZE) + b"\0\1"
+                  + pgwire.i32(self.SIZE - 10))
+        conn.sock.settimeout(60)
+        chunk = b"x" * 4096
+        while True:
+            self.taken += conn.sock.send(chunk)
+
+
+@pytest.mark.parametrize("size", [65536, 8 << 20])
+def test_relay_buffer_is_what_is_taken_for_a_client_that_does_not_read(site, size):
+    """Beside what the sockets hold, which is little here."""
+    with Pushing() as server, site.pgweir(
+            {"app": f"host=127.0.0.1 port={server.port}"},
+            settings={"relay_buffer": size, "tcp_socket_buffer": 65536}) as p, p.raw() as client:
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        client.send(pgwire.query("SELECT 1"))
+        proc.wait_until("it to be taken", lambda: server.taken >= size, 20 * p.slow)
+        seen = -1
+        while seen != server.taken:  # the sockets' own
+            seen = server.taken
+            time.sleep(0.5 * p.slow)
+        assert seen < size + (2 << 20)
+        client.reset()
+
+
+# --- threads ---------------------------------------------------------------------------------
+
+def test_helper_threads_are_so_many(site):
+    def n_threads(n):
+        with site.pgweir(settings={"helper_threads": n, "workers": 1}) as p:
+            names = [open(f"/proc/{p.pid}/task/{task}/comm", encoding="utf-8").read()
+                     for task in os.listdir(f"/proc/{p.pid}/task")]
+            return len([name for name in names if not name.startswith("iou-")])  # the kernel's
+    assert n_threads(6) - n_threads(1) == 5
+
+
+# --- the monitor -----------------------------------------------------------------------------
+
+@pytest.mark.parametrize("monitor, own, where", [
+    (None, "", "app"), ("postgres", "", "postgres"),
+    ("postgres", " monitor_dbname=other", "other")])
+def test_monitor_dbname_is_where_the_monitor_connects_to(site, monitor, own, where):
+    asked = []
+
+    def handler(conn):
+        conn.login()
+        if conn.params["user"] == "monitor":
+            asked.append(conn.params["database"])
+        conn.serve()
+    with FakeServer(handler) as server, site.pgweir(
+            {"app": f"host=127.0.0.1 port={server.port} routing=on{own}"},
+            settings={"monitor_dbname": monitor}) as p:
+        proc.wait_until("the monitor", lambda: asked, 20 * p.slow)
+        assert set(asked) == {where}
