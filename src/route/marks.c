@@ -5,21 +5,30 @@ void marks_init(struct marks *m)
 	*m = (struct marks){.read_node = TOPO_NONE};
 }
 
-/* Marks of another system, or of another cluster before a reload, mean nothing here. */
+static void reopen(struct mark *k)
+{
+	if (k->state == MARK_CLOSED)
+		k->state = MARK_OPEN;
+}
+
+/*
+ * Positions of another system, or of another cluster before a reload, mean nothing here; that a
+ * sample begun later covers what was done before it does.
+ */
 static void marks_bind(struct marks *m, const struct topo_cluster *c)
 {
 	if (m->identity == c->identity)
 		return;
-	if (m->identity != MARKS_ANY)
-		marks_init(m);
+	reopen(&m->write);
+	reopen(&m->read);
+	m->read_node = TOPO_NONE;
 	m->identity = c->identity;
 }
 
-void marks_arrive(struct marks *m, uint64_t number)
+void marks_arrive_anew(struct marks *m, uint64_t number)
 {
 	marks_init(m);
 	m->write = mark_at(number);
-	m->identity = MARKS_ANY;
 }
 
 void marks_write(struct marks *m, const struct topo_cluster *c, uint64_t number)

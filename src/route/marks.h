@@ -83,8 +83,6 @@ static inline struct wal_point mark_where(const struct mark *k)
 	return (struct wal_point){.timeline = k->timeline, .lsn = k->lsn};
 }
 
-#define MARKS_ANY UINT32_MAX
-
 struct marks {
 	struct mark write; /* read your writes: of the last unit on the primary, proven reads left
 			      out */
@@ -97,16 +95,10 @@ struct marks {
 	struct mark read;
 	uint16_t read_node; /* TOPO_NONE: none */
 	uint32_t read_epoch;
-	uint32_t identity; /* of the cluster that these belong to; 0: of none; or MARKS_ANY */
+	uint32_t identity; /* of the cluster that these belong to; 0: of none yet */
 };
 
 void marks_init(struct marks *m);
-
-/*
- * A client comes from another process, or has written where nothing is routed: what it has written
- * and read there was before sample `number` + 1. For whichever cluster comes next.
- */
-void marks_arrive(struct marks *m, uint64_t number);
 
 /* --- one mark --- */
 
@@ -138,6 +130,18 @@ static inline struct mark mark_at(uint64_t number)
 	return (struct mark){.number = number, .state = MARK_OPEN};
 }
 
+void marks_arrive_anew(struct marks *m, uint64_t number); /* for marks_arrive */
+
+/*
+ * A client comes from another process, or something of it has run where nothing is routed: what it
+ * has written and read there was before sample `number` + 1. For whichever cluster comes next.
+ */
+static inline void marks_arrive(struct marks *m, uint64_t number)
+{
+	if (m->identity != 0 || m->write.state != MARK_OPEN || m->write.number != number)
+		marks_arrive_anew(m, number);
+}
+
 /* Close it if a sample of the cluster allows to. */
 void mark_settle(struct mark *k, const struct topo_cluster *c);
 
@@ -166,7 +170,7 @@ static inline bool mark_is_covered(const struct mark *k, const struct topo_clust
 void marks_settle_open(struct marks *m, const struct topo_cluster *c); /* for marks_settle */
 
 /*
- * Close what the snapshot's samples allow to close; drop marks of another cluster. Call before
+ * Close what the snapshot's samples allow to close; open those of another cluster anew. Call before
  * choose().
  */
 static inline void marks_settle(struct marks *m, const struct topo_cluster *c)

@@ -84,7 +84,7 @@ struct topo_cluster {
 	uint32_t timeline_max; /* highest ever seen; 0: none */
 	/*
 	 * Names the system that the LSNs are of; unique in the process, never 0. Changes when all
-	 * nodes turn out to be another system: marks lapse.
+	 * nodes turn out to be another system: marks are opened anew.
 	 */
 	uint32_t identity;
 	uint64_t system_id;

@@ -114,8 +114,7 @@ void unit_end_mark(struct worker *w, struct client *c, const struct server *s)
 	if (db != NULL && db->routing)
 		cluster = topology_cluster(w->topology, (uint16_t)db->cluster_id);
 	if (cluster == NULL) { /* a reload may route what reads next */
-		if (c->busy->unit_writes)
-			marks_arrive(&c->marks, number);
+		marks_arrive(&c->marks, number);
 		return;
 	}
 	if (s->in_recovery) {

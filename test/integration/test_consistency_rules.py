@@ -6,6 +6,7 @@ import time
 import pgwire
 import psycopg2
 import pytest
+from succession import SETTINGS, Succession
 from test_routing import is_replica
 from tools import proc
 from where import send_marked, wait_replica_read, wait_routing, where_fixture
@@ -49,6 +50,14 @@ def lazy_primary(own_site):
     yield primary
     primary.sql("ALTER SYSTEM RESET ALL")
     primary.sql("SELECT pg_reload_conf()")
+
+
+def must_see(number, clients, seconds=1):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        for client in clients:
+            assert client.value("SELECT n FROM marked") == number
+        time.sleep(0.02)
 
 
 def test_a_sample_is_the_insert_position(pooler, where, lazy_primary):  # pylint: disable=unused-argument
@@ -121,10 +130,76 @@ def test_a_write_before_a_reload_routed_the_entry_is_read_behind_it(own_site, wh
         p.reload()
         with p.raw() as other:
             wait_replica_read(other, where)
-            deadline = time.monotonic() + 1
-            while time.monotonic() < deadline:
-                assert client.value("SELECT n FROM marked") == number
-                time.sleep(0.02)
+            must_see(number, [client])
+
+
+@pytest.mark.usefixtures("pooler")  # which has made the table
+def test_a_read_before_a_reload_routed_the_entry_is_not_gone_back_behind(own_site, where):
+    primary, (ahead, behind) = own_site.cluster.primary, own_site.cluster.standbys
+    routed = own_site.app_on([primary, behind], "max_lag=60s")["app"]
+    alone = own_site.app_on([ahead])["app"]
+    with own_site.pgweir({"app": alone, "app_mate": routed}) as p, p.raw() as client:
+        with p.raw(database="app_mate") as other:
+            wait_replica_read(other, where)
+        behind.pause_replay()
+        try:
+            primary.sql("UPDATE marked SET n = n + 1", "app")
+            number = primary.sql("SELECT n FROM marked", "app").strip()
+            proc.wait_until("the one that replays to show it", lambda: client.value(
+                "SELECT n FROM marked") == number)
+            p.databases["app"] = routed
+            p.reload()
+            with p.raw() as other:
+                wait_replica_read(other, where)
+                must_see(number, [client])
+        finally:
+            behind.resume_replay()
+            own_site.cluster.wait_caught_up()
+
+
+def write_unflushed(client):
+    """What no replica gets for seconds, though they have all that there is; returns the number."""
+    client.query("SET synchronous_commit = off").check()
+    return client.value("UPDATE marked SET n = n + 1 RETURNING n")
+
+
+def wait_replicas_again(pooler, client, where):
+    """Until reads run there, of a client that has no mark: what is not proven a read would leave one."""
+    proc.wait_until("the catalog", lambda: "(catalog)" not in str(
+        client.query("EXPLAIN ROUTE SELECT 1").check().rows))
+    with pooler.raw() as other:
+        wait_replica_read(other, where)
+
+
+@pytest.mark.usefixtures("pooler", "lazy_primary")
+def test_a_write_is_read_after_reloads_that_end_routing_and_begin_it_again(own_site, where):
+    routed = own_site.app_on(own_site.cluster.nodes, "max_lag=60s")
+    alone = own_site.app_on([own_site.cluster.primary])
+    with own_site.pgweir(routed) as p, p.raw() as client:
+        wait_routing(p, where)
+        number = write_unflushed(client)
+        for databases in (alone, routed):
+            p.databases.update(databases)
+            p.reload()
+        wait_replicas_again(p, client, where)
+        must_see(number, [client])
+
+
+@pytest.mark.usefixtures("pooler", "lazy_primary")
+def test_a_write_is_read_after_another_process_has_taken_over(own_site, where):
+    """By who wrote it, and by anybody under consistency = database."""
+    routed = own_site.app_on(own_site.cluster.nodes, "max_lag=60s")
+    s = Succession(own_site.pgweir(routed, settings=SETTINGS).start())
+    try:
+        wait_routing(s.daemon, where)
+        with s.daemon.raw() as writer:
+            number = write_unflushed(writer)
+            s.wait_ended(s.replace())
+            wait_replicas_again(s.daemon, writer, where)
+            with s.daemon.raw(options="-c pgweir.consistency=database") as other:
+                must_see(number, [writer, other])
+    finally:
+        s.stop()
 
 
 def test_a_strong_read_sees_what_others_wrote_past_pgweir(pooler, own_site, where):

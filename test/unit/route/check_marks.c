@@ -149,17 +149,63 @@ START_TEST(the_replica_of_the_last_read_must_still_have_the_writes)
 }
 END_TEST
 
-START_TEST(marks_of_another_system_lapse)
+START_TEST(marks_of_another_system_are_opened_anew)
 {
 	marks_write(&m, &c, 5);
 	marks_read(&m, &c, 1, 1, 5);
-	c.identity = 2;
-	ck_assert_int_eq(check(2), MARK_OK);
+	samples_up_to(6, 1);
 	marks_settle(&m, &c);
 	ck_assert(!marks_is_open(&m));
+	c.identity = 2; /* or of another cluster of it, before a reload */
+	c.n_samples = 0;
+	marks_settle(&m, &c);
+	ck_assert_int_eq(check(1), MARK_WAITS);
 	ck_assert_uint_eq(m.read_node, TOPO_NONE);
-	marks_write(&m, &c, 7);
-	ck_assert_int_eq(check(2), MARK_WAITS);
+	m.write.state = MARK_NONE;
+	ck_assert_int_eq(check(1), MARK_WAITS);
+	m.write.state = MARK_OPEN;
+	samples_up_to(7, 1);
+	marks_settle(&m, &c);
+	ck_assert(!marks_is_open(&m));
+	n.lsn = 69;
+	ck_assert_int_eq(check(1), MARK_BEHIND);
+	n.lsn = 70;
+	ck_assert_int_eq(check(1), MARK_OK);
+}
+END_TEST
+
+START_TEST(no_mark_of_another_system_is_none_here)
+{
+	marks_write(&m, &c, 5);
+	m.write.state = MARK_NONE;
+	c.identity = 2;
+	marks_settle(&m, &c);
+	ck_assert(!marks_is_open(&m));
+	ck_assert_int_eq(check(1), MARK_OK);
+}
+END_TEST
+
+/* What it did elsewhere counts for whichever cluster comes next. */
+START_TEST(who_arrives_waits_for_the_next_sample)
+{
+	marks_read(&m, &c, 1, 1, 3);
+	marks_arrive(&m, 5);
+	marks_arrive(&m, 5); /* it is so already */
+	c.identity = 2;
+	samples_up_to(5, 1);
+	marks_settle(&m, &c);
+	ck_assert_int_eq(check(1), MARK_WAITS);
+	samples_up_to(6, 1);
+	marks_settle(&m, &c);
+	ck_assert(!marks_is_open(&m));
+	n.lsn = 59;
+	ck_assert_int_eq(check(1), MARK_BEHIND);
+	n.lsn = 60;
+	ck_assert_int_eq(check(1), MARK_OK);
+	marks_arrive(&m, 5);
+	ck_assert_int_eq(m.write.state, MARK_OPEN);
+	marks_arrive(&m, 6);
+	ck_assert_uint_eq(m.write.number, 6);
 }
 END_TEST
 
@@ -238,7 +284,9 @@ int main(void)
 	tcase_add_test(tc, a_read_binds_to_its_replica_until_a_sample_covers_it);
 	tcase_add_test(tc, a_replica_that_has_restarted_is_another_one);
 	tcase_add_test(tc, the_replica_of_the_last_read_must_still_have_the_writes);
-	tcase_add_test(tc, marks_of_another_system_lapse);
+	tcase_add_test(tc, marks_of_another_system_are_opened_anew);
+	tcase_add_test(tc, no_mark_of_another_system_is_none_here);
+	tcase_add_test(tc, who_arrives_waits_for_the_next_sample);
 	tcase_add_test(tc, the_clock_counts_and_tells_what_is_wanted);
 	tcase_add_test(tc, a_board_tells_the_last_write_of_anybody);
 	tcase_add_test(tc, the_clock_knows_of_units_that_wait);
