@@ -643,7 +643,7 @@ void client_settings_changed(struct worker *w, struct client *c)
 	const char *isolation = settings_get(c->set.current, "default_transaction_isolation");
 	uint32_t opts = 0;
 
-	(void)w;
+	server_note_settings(w, c->set.current);
 	if (strings == NULL && c->acc != NULL)
 		strings = baseline_get(&c->acc->baseline, "standard_conforming_strings");
 	if (enc == NULL && c->acc != NULL)

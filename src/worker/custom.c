@@ -108,7 +108,8 @@ struct server *custom_misfit(struct worker *w, struct pool *p)
 	list_foreach (it, &p->idle) {
 		struct server *s = list_entry(it, struct server, pool_link);
 
-		if (s->wanted_by == NULL && !custom_fits(w, line_client(x), s))
+		if (s->wanted_by == NULL &&
+			(server_is_outdated(w, s) || !custom_fits(w, line_client(x), s)))
 			return s;
 	}
 	return NULL;

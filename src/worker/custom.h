@@ -49,7 +49,7 @@ COLD void custom_not_made(struct worker *w, struct server *s);
 /* The names that the client's login settings bring. Errors: E_LIMIT. */
 enum status custom_login(struct worker *w, struct client *c) MUST_USE;
 
-/* An idle server of the pool that is no good for the client that waits longest; NULL: none. */
+/* An idle server of the pool that is no good for who waits longest, or for nobody; NULL: none. */
 struct server *custom_misfit(struct worker *w, struct pool *p);
 
 #endif

@@ -123,6 +123,8 @@ static char *decoded(enum status (*decode)(const char *, uint32_t, const struct 
 static void pin(struct worker *w, struct client *c, enum pin_cause cause, const char *sql)
 {
 	pins_add(&c->busy->pins, &w->sh->pins, cause, w->now_us, sql, strlen(sql));
+	if (cause == PIN_TEMP && c->server != NULL)
+		c->server->had_temp = true;
 }
 
 /* Name and text of a PREPARE, name of a DEALLOCATE. False: it is not carried. */
@@ -515,9 +517,11 @@ void effects_trace(struct worker *w, struct client *c, struct server *s, const c
 
 	if (v->flags & SQLV_LOST)
 		s->dirt |= CLEAN(CLOSE);
-	for (uint8_t i = 0; i < v->n_effects; i++)
+	for (uint8_t i = 0; i < v->n_effects; i++) {
+		s->had_temp = s->had_temp || judge_pin(&v->effects[i]) == PIN_TEMP;
 		if (!trace_one(&n, &v->effects[i]))
 			s->dirt |= CLEAN(CLOSE);
+	}
 }
 
 void effects_unsure(struct worker *w, struct client *c, const struct effects *e, bool value)

@@ -50,12 +50,20 @@ static bool may_leave(const struct client *c, const struct server *s)
 	       !pins_any(&c->busy->pins) && c->acc->mode != POOL_MODE_SESSION;
 }
 
+/* A temporary table that nobody has seen may be the cause: the next try is to get another server.
+ */
+static void late_for_temp_buffers(const struct client *c, struct server *s)
+{
+	s->had_temp = s->had_temp || settings_get(c->set.current, "temp_buffers") != NULL;
+}
+
 /* The unit that waits for them is not sent: its client reads why. The server is cleaned. */
 static void refuse_unit(struct worker *w, struct server *s)
 {
 	struct client *c = s->client;
 	struct report r = report_of("ERROR", s->fatal_sqlstate, s->fatal_message);
 
+	late_for_temp_buffers(c, s);
 	link_leave(w, c);
 	c->busy->unit_error = false;
 	unit_refuse(w, c, &r);
@@ -96,8 +104,10 @@ static void welcome_failed(struct worker *w, struct server *s)
 	server_set_settings(w, s, none);
 	settings_unref(w->settings, none);
 	s->dirt |= CLEAN(ALL);
-	if (c != NULL)
+	if (c != NULL) {
+		late_for_temp_buffers(c, s);
 		client_fatal(w, c, &r, CLIENT_END_LOGIN);
+	}
 	s->fatal_sqlstate[0] = '\0';
 }
 

@@ -591,6 +591,7 @@ enum status image_read_server(struct worker *w, struct server *s, struct rd *in)
 	s->serializable = rd_u8(in) != 0;
 	s->is_reset_done = rd_u8(in) != 0;
 	s->is_bare = rd_u8(in) != 0;
+	s->had_temp = true; /* for all that is known */
 	if ((st = read_where(w, s, in)) != OK || (st = read_baseline(w, s->pool->acc, in)) != OK ||
 		(st = read_held_set(w, in, &s->settings)) != OK ||
 		(st = read_held_set(w, in, &s->names)) != OK ||

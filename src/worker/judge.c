@@ -146,6 +146,18 @@ static void judge_in_block(const char *sql, size_t len, uint32_t opts, struct sq
 		v->flags |= SQLV_SNAPSHOT;
 }
 
+/* Ahead of the choice of a server: see server_note_setting. */
+static void note_set(
+	struct worker *w, const struct client *c, const char *sql, const struct sql_effect *e)
+{
+	char name[SETTINGS_NAME_MAX + 1];
+	size_t len;
+
+	if ((e->kind == EFFECT_SET || e->kind == EFFECT_SET_CONFIG) && e->name.len != 0 &&
+		sql_effect_name(sql, c->sql_opts, e, name, sizeof name, &len) == OK)
+		server_note_setting(w, name);
+}
+
 uint64_t judge_word(
 	struct worker *w, struct client *c, const char *sql, size_t len, struct sql_verdict *v)
 {
@@ -156,6 +168,8 @@ uint64_t judge_word(
 		learned_apply(c->db, sql, len, c->sql_opts, v);
 	if (c->db->moves && v->flags & SQLV_REPLICA)
 		judge_in_block(sql, len, c->sql_opts, v);
+	for (uint8_t i = 0; i < v->n_effects; i++)
+		note_set(w, c, sql, &v->effects[i]);
 	return (is_ours(c, sql, len) ? WORD_OURS : 0) |
 	       (ask_may_have_hints(sql, len) ? WORD_HINTS : 0) |
 	       (has_effect(v, EFFECT_SIGNAL) ? WORD_SIGNALS : 0) |

@@ -262,6 +262,7 @@ static bool take_settings(struct worker *w, struct client *c, const struct start
 	login = settings_ref(c->set.current);
 	settings_txn_fini(&c->set);
 	settings_txn_init(&c->set, w->settings, &login);
+	server_note_settings(w, c->set.login);
 	if (custom_login(w, c) == OK)
 		return true;
 	login_refuse(

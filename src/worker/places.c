@@ -45,11 +45,12 @@ static uint32_t reserve_now(struct worker *w, const struct pool *p)
 
 /*
  * Its own idle server that would be missed least: for a client that must have a new one, or is to
- * get none that knows custom parameters which it does not (custom.h).
+ * get none that is outdated, or knows custom parameters which it does not (custom.h).
  */
 static bool make_room_here(struct worker *w, struct pool *p, bool any)
 {
 	struct server *misfit;
+	bool outdated;
 
 	if (list_is_empty(&p->idle))
 		return false;
@@ -57,8 +58,9 @@ static bool make_room_here(struct worker *w, struct pool *p, bool any)
 		misfit = custom_misfit(w, p);
 		if (misfit == NULL)
 			return false;
-		w->counts.custom_closed++;
-		server_close(w, misfit, SERVER_END_CUSTOM);
+		outdated = server_is_outdated(w, misfit);
+		w->counts.custom_closed += !outdated;
+		server_close(w, misfit, outdated ? SERVER_END_OUTDATED : SERVER_END_CUSTOM);
 		return true;
 	}
 	server_close(w, list_entry(p->idle.prev, struct server, pool_link), SERVER_END_BUDGET);

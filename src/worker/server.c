@@ -550,11 +550,27 @@ static bool server_is_replaced(struct worker *w, const struct server *s)
 	       server_is_of_the_past(w, s);
 }
 
+static const char temp_buffers[] = "temp_buffers";
+
+void server_note_setting(struct worker *w, const char *name)
+{
+	if (strcmp(name, temp_buffers) == 0)
+		atomic_store_explicit(&w->sh->temp_buffers, true, memory_order_relaxed);
+}
+
+void server_note_settings(struct worker *w, const struct settings *set)
+{
+	if (settings_has_refusable(set) && settings_get(set, temp_buffers) != NULL)
+		server_note_setting(w, temp_buffers);
+}
+
 bool server_is_outdated(struct worker *w, const struct server *s)
 {
 	const struct pool *p = s->pool;
 
-	return server_is_replaced(w, s) || (p->acc->server_lifetime_us == 0 && s->units != 0) ||
+	return server_is_replaced(w, s) ||
+	       (s->had_temp && atomic_load_explicit(&w->sh->temp_buffers, memory_order_relaxed)) ||
+	       (p->acc->server_lifetime_us == 0 && s->units != 0) ||
 	       (p->acc->server_lifetime_us != 0 &&
 		       w->now_us - s->opened_us >= p->acc->server_lifetime_us);
 }

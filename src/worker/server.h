@@ -106,6 +106,7 @@ struct server {
 	bool is_told;        /* the process that takes over counts it: worker/takeover.h */
 	bool is_reset_done;  /* server_reset_query was sent since its client left */
 	bool is_bare;        /* RESET ALL has undone our own set-up: it goes out again */
+	bool had_temp;       /* temporary tables, as far as is known: it takes no temp_buffers */
 	uint8_t txn_status;  /* of its last ReadyForQuery */
 	uint32_t timeline;   /* 0: unknown */
 
@@ -206,6 +207,14 @@ static inline bool server_is_canceled(const struct server *s)
 
 /* To be closed when it is free: what it was opened for, or to, is not what is wanted now. */
 bool server_is_outdated(struct worker *w, const struct server *s);
+
+/*
+ * `name` is set by a client. PostgreSQL refuses temp_buffers where there was a temporary table:
+ * once somebody sets it, no server that had one is given to another client.
+ */
+void server_note_setting(struct worker *w, const char *name);
+/* The same, of all that a client has set. */
+void server_note_settings(struct worker *w, const struct settings *set);
 
 /* What a session of its account begins with, for the account: see dbase.h. */
 void server_tell_isolation(const struct server *s);

@@ -164,6 +164,7 @@ struct shared {
 	_Atomic uint64_t ddl_no;     /* schema changes seen, of any database */
 	_Atomic int32_t drain_quota; /* idle clients that may be closed now: drain_rate */
 	_Atomic uint32_t slots_max;  /* the largest number of slots of a worker */
+	_Atomic bool temp_buffers;   /* somebody sets it: see server.had_temp */
 	_Atomic bool told_no_batch;  /* the log has why sends go one by one; the first worker's */
 
 	/* a take-over, worker/takeover.h: by the control thread */

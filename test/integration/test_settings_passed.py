@@ -1,6 +1,7 @@
 """What one client has set or made is never seen by the next one on the same server."""
 import pgwire
 import pytest
+import rawclient
 
 # name, a value to set, how SHOW tells it; PostgreSQL reports them all in ParameterStatus
 REPORTED = [
@@ -165,6 +166,55 @@ def test_search_path_for_a_moment_keeps_no_server(single, path):
         for m in ("BEGIN", f"SELECT set_config('search_path', '{path}', true)", "COMMIT"):
             one.query(m).check()
         assert other.value("SELECT 1") == "1"
+
+
+TEMP = ["CREATE TEMP TABLE passed AS SELECT 7 AS a", "DROP TABLE passed", "SELECT 1"]
+
+
+@pytest.fixture
+def fresh(site):
+    """Clients come and go on one server that may be pinned; nobody has set temp_buffers yet."""
+    with site.pgweir(settings={"default_pool_size": 2, "max_pinned": 1, "workers": 1}) as p, \
+            p.raw() as holder:
+        holder.query("BEGIN; SELECT 1").check()
+        p.wait_log("catalog loaded")  # that takes a server for a moment
+        yield p
+
+
+@pytest.mark.parametrize("dropped", [False, True], ids=["left", "dropped"])
+@pytest.mark.parametrize("how", ["login", "set", "in a block", "set_config", "bind"])
+def test_temp_buffers_where_there_was_a_temporary_table(fresh, how, dropped):
+    """PostgreSQL takes them only ahead of the first temporary table of a session."""
+    with fresh.raw() as other:
+        for m in TEMP if dropped else TEMP[:1]:
+            other.query(m).check()
+    with fresh.raw(**({"temp_buffers": "2MB"} if how == "login" else {})) as one:
+        if how == "set":
+            one.query("SET temp_buffers = '2MB'").check()
+        elif how == "in a block":
+            one.query("BEGIN").check()
+            one.query("SET temp_buffers = '2MB'").check()
+            one.query("COMMIT").check()
+        elif how == "set_config":
+            one.query("SELECT set_config('temp_buffers', '2MB', false)").check()
+        elif how == "bind":
+            one.prepared("SET temp_buffers = '2MB'").check()
+        for _ in range(2):
+            assert one.value("SHOW temp_buffers") == "2MB"
+            with fresh.raw() as other:
+                other.query(TEMP[0]).check()
+        one.query(TEMP[0]).check()
+        assert one.value("SELECT a FROM passed") == "7"
+
+
+def test_temp_buffers_where_nobody_has_seen_the_table(fresh):
+    with fresh.raw() as other:
+        for m in INTO_PG_TEMP["computed"][0]:
+            other.query(m.format(MAKE)).check()
+    with pytest.raises(rawclient.ServerError, match="22023"):
+        fresh.raw(temp_buffers="2MB")
+    with fresh.raw(temp_buffers="2MB") as one:
+        assert one.value("SHOW temp_buffers") == "2MB"
 
 
 @pytest.mark.parametrize("make, gone, look, value", GIVEN_UP.values(), ids=GIVEN_UP)

@@ -403,6 +403,7 @@ START_TEST(server_is_read_as_it_was_put)
 	ck_assert_uint_eq(s->used_us, 12);
 	ck_assert(s->in_recovery);
 	ck_assert(s->serializable && !s->plain_isolation);
+	ck_assert(s->had_temp); /* nobody knows */
 	ck_assert_uint_eq(s->addr_len, sizeof(struct sockaddr_in));
 	ck_assert_uint_eq(s->stmts.n, 2);
 	ck_assert_uint_eq(s->stmts.last_number, 9); /* none is used again */

@@ -9,6 +9,7 @@
 #include "sql/lexer.h"
 #include "worker/pick.h"
 #include "worker/server.h"
+#include "worker/shared.h"
 
 static struct worker w;
 static struct dbase db;
@@ -187,6 +188,29 @@ START_TEST(a_replica_is_believed_until_the_primary_has_told)
 		server_tell_isolation(&s);
 		ck_assert_int_eq(acc.serializable, told[i].serializable);
 		ck_assert_int_eq(acc.plain_isolation, acc.isolation_told && !acc.serializable);
+	}
+}
+END_TEST
+
+START_TEST(who_sets_temp_buffers_is_noted_ahead_of_the_choice)
+{
+	static const struct {
+		const char *sql;
+		bool noted;
+	} cases[] = {{"SET temp_buffers = '2MB'", true}, {"SET LOCAL Temp_Buffers TO 100", true},
+		{"SELECT 1; SELECT set_config('temp_buffers', '2MB', false)", true},
+		{"RESET temp_buffers", false}, {"SHOW temp_buffers", false},
+		{"SET work_mem = '2MB'", false},
+		{"SELECT set_config(a, '2MB', true) FROM t", false}};
+	static struct shared sh;
+
+	w.sh = &sh;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct sql_verdict v;
+
+		atomic_store(&sh.temp_buffers, false);
+		(void)judge_word(&w, &c, cases[i].sql, strlen(cases[i].sql), &v);
+		ck_assert_int_eq(atomic_load(&sh.temp_buffers), cases[i].noted);
 	}
 }
 END_TEST
@@ -401,5 +425,6 @@ int main(void)
 	tcase_add_test(tc, large_unnamed_statement_is_not_kept);
 	tcase_add_test(tc, malformed_messages_are_refused);
 	tcase_add_test(tc, every_effect_has_an_answer);
+	tcase_add_test(tc, who_sets_temp_buffers_is_noted_ahead_of_the_choice);
 	return unit_run("judge", tc);
 }
