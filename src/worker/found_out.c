@@ -238,12 +238,15 @@ static void put(struct result *r, const char *name, const char *value)
 /* Is the value what a new login has? */
 static bool is_default(const struct client *c, const char *name, const char *value)
 {
-	const char *user;
+	const char *user, *now;
 
 	if (settings_get(c->set.login, name) != NULL)
 		return false;
-	if (strcmp(name, "role") == 0)
-		return strcmp(value, "none") == 0;
+	if (strcmp(name, "role") == 0) {
+		/* The login may have another one, by ALTER ROLE … SET role, which nobody tells. */
+		now = settings_get(c->set.current, name);
+		return strcmp(value, "none") == 0 && (now == NULL || strcmp(now, value) != 0);
+	}
 	user = baseline_get(&c->acc->baseline, name);
 	return strcmp(name, "session_authorization") == 0 && user != NULL &&
 	       strcmp(user, value) == 0;

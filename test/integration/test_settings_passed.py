@@ -168,6 +168,25 @@ def test_search_path_for_a_moment_keeps_no_server(single, path):
         assert other.value("SELECT 1") == "1"
 
 
+@pytest.mark.parametrize("gives_up", ["SET ROLE NONE", "SET ROLE NONE; RESET ALL",
+                                      "SELECT set_config('role', 'none', false); RESET ALL"])
+def test_role_that_the_login_begins_with(site, superuser, gives_up):
+    """ALTER ROLE … SET role: to give it up is to set one."""
+    superuser("CREATE ROLE first; GRANT first TO other; ALTER ROLE other SET role = first")
+    try:
+        with site.pgweir(settings={"default_pool_size": 1}) as p, p.raw("other") as one, \
+                p.raw("other") as two:
+            def users():
+                return [c.value("SELECT current_user") for c in (one, two, one, two)]
+            assert users() == ["first", "first"] * 2
+            one.query(gives_up).check()
+            assert users() == ["other", "first"] * 2
+            one.query("RESET ROLE; RESET ALL").check()
+            assert users() == ["first", "first"] * 2
+    finally:
+        superuser("ALTER ROLE other RESET role; DROP ROLE first")
+
+
 TEMP = ["CREATE TEMP TABLE passed AS SELECT 7 AS a", "DROP TABLE passed", "SELECT 1"]
 
 
