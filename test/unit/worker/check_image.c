@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <check.h>
+#include <stdio.h>
 
 #include "../unit.h"
 #include "image_world.h"
@@ -258,6 +259,40 @@ START_TEST(address_that_a_proxy_has_told_is_in_the_head)
 }
 END_TEST
 
+/* What fuzz_image begins with; srcdir is set by make check. Returns its length in `image`. */
+static size_t load_seed(const char *name)
+{
+	const char *srcdir = getenv("srcdir");
+	char path[4096];
+	size_t len;
+	FILE *f;
+
+	snprintf(path, sizeof path, "%s/test/fuzz/corpus/image/%s", srcdir != NULL ? srcdir : ".",
+		name);
+	f = fopen(path, "rb");
+	ck_assert_msg(f != NULL, "%s: cannot be opened", path);
+	ck_assert_int_ne(fgetc(f), EOF); /* whose image it is */
+	len = fread(image, 1, sizeof image, f);
+	fclose(f);
+	return len;
+}
+
+START_TEST(clients_of_the_corpus_are_of_this_format)
+{
+	static const char *const names[] = {"client_plain", "client_rich"};
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		struct image_head head;
+		struct client *c;
+
+		ck_assert_int_eq(read_client(load_seed(names[i]), &head, &c), OK);
+		ck_assert_uint_eq(n_left, 0);
+		image_client_free(&x, c);
+		image_world_forget(&x);
+	}
+}
+END_TEST
+
 START_TEST(times_that_lie_ahead_are_now)
 {
 	struct client *c = image_client_new(&x);
@@ -417,6 +452,16 @@ START_TEST(server_is_read_as_it_was_put)
 }
 END_TEST
 
+START_TEST(server_of_the_corpus_is_of_this_format)
+{
+	struct server *s;
+
+	ck_assert_int_eq(read_server(load_seed("server"), &s), OK);
+	ck_assert_uint_eq(s->backend_pid, 4711);
+	server_free(&x.w, s);
+}
+END_TEST
+
 START_TEST(no_part_of_a_server_is_a_server)
 {
 	size_t len = put_server();
@@ -463,12 +508,14 @@ int main(void)
 	tcase_add_test(tc, client_with_a_wrong_byte_does_no_harm);
 	tcase_add_test(tc, account_that_knows_better_keeps_what_it_has);
 	tcase_add_test(tc, address_that_a_proxy_has_told_is_in_the_head);
+	tcase_add_test(tc, clients_of_the_corpus_are_of_this_format);
 	tcase_add_test(tc, times_that_lie_ahead_are_now);
 	tcase_add_test(tc, salt_that_is_too_long_is_refused);
 	tcase_add_test(tc, unnamed_statement_that_is_none_is_refused);
 	tcase_add_test(tc, channels_that_are_none_are_refused);
 	tcase_add_test(tc, client_that_takes_too_much_is_told);
 	tcase_add_test(tc, server_is_read_as_it_was_put);
+	tcase_add_test(tc, server_of_the_corpus_is_of_this_format);
 	tcase_add_test(tc, no_part_of_a_server_is_a_server);
 	tcase_add_test(tc, server_with_a_wrong_byte_does_no_harm);
 	return unit_run("image", tc);
