@@ -143,14 +143,16 @@ static bool has_own_wish(const struct client *c)
 
 /*
  * An error in what is under way would give names back, or leave statements unmade; PREPARE,
- * DEALLOCATE and DISCARD ALL are noted when they are answered.
+ * DEALLOCATE and DISCARD ALL are noted when they are answered, and what RESET has taken of the
+ * login's settings is given back then.
  */
-static bool names_are_open(const struct server *s)
+static bool names_are_open(const struct client *c, const struct server *s)
 {
 	for (uint32_t i = 0; i < s->owed.n; i++)
 		switch (owed_at(&s->owed, i)->tag) {
 		case OWED_TAG_EFFECTS:
-			if (effects_touch_names(owed_at(&s->owed, i)->ref))
+			if (effects_touch_names(owed_at(&s->owed, i)->ref) ||
+				effects_reset(c, owed_at(&s->owed, i)->ref))
 				return true;
 			break;
 		case OWED_TAG_PARSE_NAMED:
@@ -173,7 +175,7 @@ static bool may_follow(const struct client *c)
 		return false;
 	if (s->owed.n_client == 0 && c->busy->sent_len == 0)
 		return true;
-	if (names_are_open(s))
+	if (names_are_open(c, s))
 		return false;
 	if (c->busy->moves == MOVES_BOUND) /* … or be asked about */
 		return moving_confirms(c) ? c->busy->unit_retained : c->busy->sent_len == 0;

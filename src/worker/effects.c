@@ -55,6 +55,16 @@ bool effects_touch_names(const struct effects *e)
 	return false;
 }
 
+bool effects_reset(const struct client *c, const struct effects *e)
+{
+	if (settings_n(c->set.login) == 0)
+		return false;
+	for (uint32_t i = 0; i < e->n; i++)
+		if (e->items[i].kind == EFFECT_RESET || e->items[i].kind == EFFECT_RESET_ALL)
+			return true;
+	return false;
+}
+
 /* Must the effect be followed when its statement has ended? Settings: see add_setting. */
 static bool is_followed(const struct sql_effect *e)
 {

@@ -68,6 +68,9 @@ void effects_savepoint(struct worker *w, struct client *c, const char *name);
 /* Does it make or take away SQL's prepared statements? The client's names follow at its end. */
 bool effects_touch_names(const struct effects *e);
 
+/* Does it reset what the client's start-up packet has set? The server has to get that again. */
+bool effects_reset(const struct client *c, const struct effects *e);
+
 void effects_free(struct effects *e); /* NULL allowed */
 
 #endif

@@ -155,9 +155,7 @@ static bool stream_message(struct feed *fd, const struct frame *f)
 		return false;
 	if (!(frontend_infos[f->type].flags & FRONTEND_IS_COPY) && is_far_ahead(w, c))
 		return stall(c);
-	st = forward_prefix(w, c);
-	if (st == OK)
-		st = forward_message(w, c, next_byte(fd), left(fd), &used);
+	st = forward_message(w, c, next_byte(fd), left(fd), &used);
 	if (st != OK) {
 		forward_failed(fd, st);
 		return false;
@@ -540,8 +538,9 @@ static bool launch(struct feed *fd)
 		moving_shadow(fd->w, c, next_byte(fd));
 	if (c->busy->sent_len != 0 && !c->server->in_recovery && !is_retained(c))
 		retain_no_more(fd);
-	/* nobody has looked at what the stream will do */
-	if (c->busy->streaming && sequences_ahead(fd->w, c, SQLV_USES_SEQ) != OK) {
+	/* not between its messages; and nobody has looked at what it will do */
+	if (c->busy->streaming && (forward_prefix(fd->w, c) != OK ||
+					  sequences_ahead(fd->w, c, SQLV_USES_SEQ) != OK)) {
 		forward_failed(fd, E_NOMEM);
 		return false;
 	}
@@ -551,6 +550,7 @@ static bool launch(struct feed *fd)
 		c->busy->unit_writes = true;
 		c->busy->txn_notifies = true; /* for all that is known */
 		notify_note_writer(fd->w, c);
+		settings_txn_begin(&c->set);
 		c->request_us = fd->w->now_us;
 		reset_unit(c);
 		return true;

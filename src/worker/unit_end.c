@@ -71,7 +71,7 @@ static void end_settings(struct worker *w, struct client *c, char status)
 		settings_txn_rollback(&c->set);
 	} else if (status == 'I')
 		settings_txn_commit(&c->set);
-	else
+	if (status != 'I' || c->server->owed.n_client != 0 || b->streaming) /* of what follows */
 		settings_txn_begin(&c->set);
 	if (status == 'I' && c->listening != NULL)
 		notify_txn_ended(w, c);

@@ -191,3 +191,80 @@ def test_unit_behind_settings_that_fail_is_not_run(two, new_table, superuser, ma
             == "Afirst,Bfirst"
     finally:
         superuser("GRANT guest TO app")
+
+
+SHOWN = "SELECT current_setting('work_mem') || ' ' || current_setting('datestyle')"
+
+
+@pytest.mark.parametrize("first", ["SELECT 1", "SELECT 1/0", "SET lock_timeout = '7s'"])
+@pytest.mark.parametrize("units", [
+    ["SET work_mem = '7MB'; SET datestyle = 'German'; SELECT 1/0"],
+    ["BEGIN; SET LOCAL datestyle = 'German'; SELECT 1", "SELECT 1/0", "END"],
+    ["BEGIN", "SET work_mem = '7MB'", "SELECT 1/0", "ROLLBACK"]],
+    ids=["one", "local", "block"])
+def test_what_a_failed_unit_behind_others_has_set_is_taken_back(client, two, first, units):
+    client.send(b"".join(map(pgwire.query, [first, *units])))
+    for _ in [first, *units]:
+        client.result()
+    for _ in range(2):
+        assert client.value(SHOWN) == "4MB ISO, MDY"
+        assert two[0].value(SHOWN) == "4MB ISO, MDY"  # and what is put ahead later is this
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_what_a_failed_series_has_set_ahead_of_a_flush_is_taken_back(client, two, behind):
+    client.send((pgwire.query("SELECT 1") if behind else b"") +
+                parse("", "SET work_mem = '7MB'") + bind() + execute() + pgwire.FLUSH)
+    if behind:
+        client.result().check()
+    client.read_until("C")
+    assert client.run(ERROR + execute() + SYNC).sqlstate == "22012"
+    for _ in range(2):
+        assert client.value(SHOWN) == "4MB ISO, MDY"
+        assert two[0].value(SHOWN) == "4MB ISO, MDY"
+
+
+# --- RESET of what the start-up packet has set ----------------------------------------------------
+
+@pytest.fixture(params=["PostgreSQL", "pgweir"])
+def sets_at_login(request, pooler, site):
+    port = pooler.port if request.param == "pgweir" else site.cluster.primary.port
+    with RawClient(port) as c:
+        yield c.login("app", site.passwords["app"], "app", options="-c work_mem=3MB")
+
+
+RESET = parse("", "RESET work_mem") + bind() + execute()
+
+
+def test_reset_in_a_series_that_fails_and_goes_on(sets_at_login):
+    sets_at_login.send(RESET + ERROR + execute() + pgwire.FLUSH)
+    sets_at_login.read_until("E")
+    sets_at_login.send(parse("", "SELECT 1") + bind() + execute() + pgwire.FLUSH)
+    assert sets_at_login.run(SYNC).kinds == "Z"
+    assert sets_at_login.value("SHOW work_mem") == "3MB"
+
+
+def test_reset_in_a_series_does_not_end_its_transaction(sets_at_login, new_table):
+    table = new_table()
+    for message in (parse("", f"INSERT INTO {table} VALUES (1)") + bind() + execute(), RESET):
+        sets_at_login.send(message + pgwire.FLUSH)
+        sets_at_login.read_until("C")
+    assert sets_at_login.run(ERROR + execute() + SYNC).sqlstate == "22012"
+    assert sets_at_login.value(f"SELECT count(*) FROM {table}") == "0"
+    assert sets_at_login.value("SHOW work_mem") == "3MB"
+
+
+def test_reset_ahead_of_a_copy(sets_at_login, new_table):
+    table = new_table()
+    sets_at_login.send(pgwire.query(f"RESET work_mem; COPY {table} FROM STDIN"))
+    sets_at_login.read_until("G")
+    assert sets_at_login.run(pgwire.copy_data(b"1\n") + pgwire.COPY_DONE).check().tags == ["COPY 1"]
+    assert sets_at_login.value(f"SELECT count(*) FROM {table}") == "1"
+    assert sets_at_login.value("SHOW work_mem") == "3MB"
+
+
+@pytest.mark.parametrize("sql", ["RESET work_mem", "RESET ALL", "DISCARD ALL"])
+def test_unit_sent_behind_a_reset_has_the_login_s_settings(sets_at_login, sql):
+    sets_at_login.send(pgwire.query(sql) + pgwire.query("SHOW work_mem"))
+    sets_at_login.result().check()
+    assert sets_at_login.result().value() == "3MB"
