@@ -7,8 +7,7 @@ Each statement is sent a few times and many more times, with another number in i
 difference is what the units cost. Exits with 1 if memory is allocated for one.
 
     choice.py PGWEIR [--write]   the table; --write puts it in docs/benchmarks.md
-    choice.py PGWEIR --check     none of them may cost 3,000 instructions, but for those named UNBOUND,
-                                 and none may cost memory
+    choice.py PGWEIR --check     none of them may cost 3,000 instructions, and none may cost memory
 """
 import argparse
 import glob
@@ -33,7 +32,6 @@ from tools.cluster import Cluster  # noqa: E402  pylint: disable=wrong-import-po
 
 FEW, MANY = 100, 1100
 BOUND = 3000  # instructions, of 200 bytes or fewer; longer statements may cost as much more
-UNBOUND = ("EXPLAIN",)  # how the names of those begin that the bound is not for
 LEAST = 500  # a figure below this means that nothing was counted
 STATEMENTS = ("pgbench's select", "pgbench's update", "a join", "Django's", "with FOR UPDATE",
               "with E'…'", "nextval in INSERT", "EXPLAIN")
@@ -112,18 +110,17 @@ def count(folder, cluster, program, name):
             round((many.allocations - few.allocations) / (MANY - FEW), 1))
 
 
-def is_good(row, name):
+def is_good(row):
     length, instructions, allocated = row
-    return LEAST < instructions and allocated == 0 and (
-        instructions < BOUND * max(length, 200) / 200 or name.startswith(UNBOUND))
+    return LEAST < instructions < BOUND * max(length, 200) / 200 and allocated == 0
 
 
 def count_well(folder, cluster, program, name):
     """The same, and once more if it is too much: what comes by the clock only adds."""
     rows = []
-    while len(rows) < roundtrip.TRIES and not any(is_good(row, name) for row in rows):
+    while len(rows) < roundtrip.TRIES and not any(is_good(row) for row in rows):
         rows.append(count(f"{folder}.{len(rows)}", cluster, program, name))
-    return min(rows, key=lambda row: (not is_good(row, name), row[1]))
+    return min(rows, key=lambda row: (not is_good(row), row[1]))
 
 
 def table(rows):
@@ -159,7 +156,7 @@ def main():
     print(text)
     if args.write:
         report.write_section(f"{TOP}/docs/benchmarks.md", "choice", text)
-    bad = [name for name, row in rows.items() if not is_good(row, name)]
+    bad = [name for name, row in rows.items() if not is_good(row)]
     for name in bad:
         print(f"FAILED: {name}: {rows[name][1]:,.0f} instructions, {rows[name][2]} allocations; "
               f"less than {BOUND:,} and none are wanted")

@@ -68,11 +68,6 @@ const uint8_t lexer_folded[256] = {
  * bound. A NUL before the end stops them as well, and makes the token bad.
  */
 
-bool lexer_goes_on(uint8_t c)
-{
-	return lexer_folded[c] != 0;
-}
-
 void lexer_init(struct lexer *lx, const char *text, size_t len, uint32_t opts)
 {
 	PANIC_IF(len > SQL_LEN_MAX);
@@ -525,20 +520,26 @@ static inline size_t ascii_prefix(const uint8_t *p)
 	return found == 0 ? sizeof eight : (size_t)__builtin_ctzll(found) / 8;
 }
 
-/* Behind as many times 32 bytes from `p` on as have no NUL and no byte >= 0x80 among them. */
-static inline const uint8_t *skip_ascii(const uint8_t *p, const uint8_t *end)
+/* Have these 32 bytes no NUL and no byte >= 0x80 among them? */
+static inline bool is_ascii(const uint8_t *p)
 {
 	const uint64_t ones = 0x0101010101010101u;
 	uint64_t w[4];
 
-	for (; end - p >= (ptrdiff_t)sizeof w; p += sizeof w) {
-		memcpy(w, p, sizeof w);
-		if (((w[0] | (w[0] - ones) | w[1] | (w[1] - ones) | w[2] | (w[2] - ones) | w[3] |
-			     (w[3] - ones)) &
-			    0x8080808080808080u) != 0)
-			break;
-	}
-	return p;
+	memcpy(w, p, sizeof w);
+	return ((w[0] | (w[0] - ones) | w[1] | (w[1] - ones) | w[2] | (w[2] - ones) | w[3] |
+			(w[3] - ones)) &
+		       0x8080808080808080u) == 0;
+}
+
+/* Behind bytes from `p` on of which is_ascii is true, 32 at a time, and the last 32 at once. */
+static inline const uint8_t *skip_ascii(const uint8_t *p, const uint8_t *end)
+{
+	const uint8_t *begin = p;
+
+	while (end - p >= 32 && is_ascii(p))
+		p += 32;
+	return end - p < 32 && p != begin && is_ascii(end - 32) ? end : p;
 }
 
 enum text_bytes lexer_inspect(const char *text, size_t len, bool utf8)

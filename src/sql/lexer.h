@@ -107,7 +107,10 @@ const uint8_t *lexer_comment_end(const uint8_t *p, const uint8_t *end);
 extern const uint8_t lexer_folded[256];
 
 /* May the byte continue an identifier? */
-bool lexer_goes_on(uint8_t c);
+static inline bool lexer_goes_on(uint8_t c)
+{
+	return lexer_folded[c] != 0;
+}
 
 enum text_bytes {
 	TEXT_ASCII, /* no byte >= 0x80 */

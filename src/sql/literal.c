@@ -164,8 +164,11 @@ static size_t clip(const char *buf, size_t len, size_t max)
 
 static void decode_word(struct decoder *d)
 {
-	for (; d->p < d->end; d->p++)
-		wr_u8(&d->out, *d->p >= 'A' && *d->p <= 'Z' ? *d->p | 0x20 : *d->p);
+	size_t left = (size_t)(d->end - d->p), len = left < d->out.cap ? left : d->out.cap;
+
+	for (size_t i = 0; i < len; i++)
+		d->out.buf[i] = d->p[i] >= 'A' && d->p[i] <= 'Z' ? d->p[i] | 0x20 : d->p[i];
+	d->out.len = len;
 }
 
 enum status literal_name(

@@ -16,7 +16,7 @@ libpure_a_SOURCES += \
 	src/sql/namefilter.h \
 	src/sql/normalize.c src/sql/normalize.h \
 	src/sql/plain.c src/sql/plain.h \
-	src/sql/plain_names.c src/sql/plain_skim.c src/sql/plain_text.h \
+	src/sql/plain_names.c src/sql/plain_skim.c src/sql/plain_start.c src/sql/plain_text.h \
 	src/sql/scan.c src/sql/scan.h \
 	src/sql/skeleton.c src/sql/skeleton.h \
 	src/sql/special.c src/sql/special.h \

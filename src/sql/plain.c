@@ -2,8 +2,6 @@
 
 #include "sql/plain_text.h"
 
-#define TAIL_LEN 8 /* bytes that namefilter_key reads before a name's end */
-
 _Static_assert(SQL_NAME_MAX == NAMEFILTER_LEN_MAX, "names are cut at the same length");
 
 /* clang-format off */
@@ -174,12 +172,6 @@ static const uint8_t *escapes_end(const uint8_t *p)
 
 #define EIGHT(c) (0x0101010101010101u * (c))
 
-/* In the high bit of each byte: is it 0? Right up to the first one that is. */
-static inline uint64_t zeros_of(uint64_t eight)
-{
-	return (eight - EIGHT(1)) & ~eight;
-}
-
 /* At the first byte from `p` on that has to be looked at in a string. */
 static inline const uint8_t *skip_letters(const struct plain *pl, const uint8_t *p)
 {
@@ -188,9 +180,10 @@ static inline const uint8_t *skip_letters(const struct plain *pl, const uint8_t 
 	for (; pl->end - p >= (ptrdiff_t)sizeof eight; p += sizeof eight) {
 		memcpy(&eight, p, sizeof eight);
 		eight = le64toh(eight);
-		/* a byte >= 0x80, or 0, from which nothing can be taken; a quote or a backslash */
-		found = (eight | (eight - EIGHT(1)) | zeros_of(eight ^ EIGHT('\'')) |
-				zeros_of(eight ^ EIGHT('\\'))) &
+		/* a byte >= 0x80, or one that is 0, a quote, a backslash: 1 cannot be taken from 0
+		 */
+		found = (eight | (eight - EIGHT(1)) | ((eight ^ EIGHT('\'')) - EIGHT(1)) |
+				((eight ^ EIGHT('\\')) - EIGHT(1))) &
 			EIGHT(0x80);
 		if (found != 0)
 			return p + __builtin_ctzll(found) / 8;
@@ -278,7 +271,8 @@ static inline const uint8_t *take_quoted(struct plain *pl, const uint8_t *p)
 	while (!ENDS_QUOTED(*end))
 		end++;
 	len = (size_t)(end - p) - 1;
-	if (*end != '"' || end[1] == '"' || len - 1 > SQL_NAME_MAX - 3 || end - pl->text < TAIL_LEN)
+	if (*end != '"' || end[1] == '"' || len - 1 > SQL_NAME_MAX - 3 ||
+		end - pl->text < PLAIN_TAIL_LEN)
 		return take_odd_quoted(pl, p);
 	if (!namefilter_may_have(&pl->cat->filter, NAMEFILTER_FIRST(p[1]), end, len) ||
 		plain_name(pl, p, end + 1, word_hash((const char *)p + 1, len)))
@@ -312,76 +306,6 @@ static const uint8_t *take_comment(struct plain *pl, const uint8_t *p)
 	}
 }
 
-/* Behind the word at `p` if it is that: `low` has its n letters in lower case, n below 8. */
-static inline const uint8_t *behind(
-	const struct plain *pl, const uint8_t *p, uint64_t low, unsigned n)
-{
-	uint64_t eight;
-
-	if (pl->end - p < (ptrdiff_t)sizeof eight)
-		return NULL;
-	memcpy(&eight, p, sizeof eight);
-	eight = (le64toh(eight) | 0x2020202020202020u) << (64 - 8 * n);
-	return eight == low << (64 - 8 * n) && !GOES_ON(p[n]) ? p + n : NULL;
-}
-
-#define LETTERS_4(a, b, c, d) \
-	((uint64_t)(a) | (uint64_t)(b) << 8 | (uint64_t)(c) << 16 | (uint64_t)(d) << 24)
-#define LETTERS_6(a, b, c, d, e, f) \
-	(LETTERS_4(a, b, c, d) | (uint64_t)(e) << 32 | (uint64_t)(f) << 40)
-
-/*
- * Behind WITH and its first name, which take_word cannot take where the text has begun only just
- * before it.
- */
-static const uint8_t *take_with(struct plain *pl, const uint8_t *p)
-{
-	const uint8_t *end;
-
-	pl->with = true;
-	p = behind(pl, p, LETTERS_4('w', 'i', 't', 'h'), 4);
-	if (p == NULL)
-		return NULL;
-	p = plain_skip_blanks(p);
-	end = plain_word_end(p);
-	if (*p == '"' || end - pl->text >= TAIL_LEN)
-		return p;
-	if (!IS_LETTER(*p) || GOES_ON(*end) || *end == '\'' || *end == '&') /* x'1' is no name */
-		return NULL;
-	return plain_word(pl, p, end) ? end : NULL;
-}
-
-static const uint8_t *take_insert(const struct plain *pl, const uint8_t *p)
-{
-	p = behind(pl, p, LETTERS_6('i', 'n', 's', 'e', 'r', 't'), 6);
-	return p == NULL ? NULL
-			 : behind(pl, plain_skip_blanks(p), LETTERS_4('i', 'n', 't', 'o'), 4);
-}
-
-/* Behind the verb at `p`, or the INTO of an INSERT. */
-static inline const uint8_t *take_verb(struct plain *pl, const uint8_t *p)
-{
-	switch (*p | 0x20) {
-	case 's':
-		pl->verb = WORD_SELECT;
-		return behind(pl, p, LETTERS_6('s', 'e', 'l', 'e', 'c', 't'), 6);
-	case 'u':
-		pl->verb = WORD_UPDATE;
-		return behind(pl, p, LETTERS_6('u', 'p', 'd', 'a', 't', 'e'), 6);
-	case 'd':
-		pl->verb = WORD_DELETE;
-		return behind(pl, p, LETTERS_6('d', 'e', 'l', 'e', 't', 'e'), 6);
-	case 'w':
-		pl->verb = WORD_WITH;
-		return take_with(pl, p);
-	case 'i':
-		pl->verb = WORD_INSERT;
-		return take_insert(pl, p);
-	default:
-		return NULL;
-	}
-}
-
 /* At the first token from `p` on that is no comment. */
 static const uint8_t *skip_comments(struct plain *pl, const uint8_t *p)
 {
@@ -403,11 +327,10 @@ static COLD const uint8_t *take_odd_start(struct plain *pl, const uint8_t *p)
 		return NULL;
 	pl->start = p;
 	if (*p != '(')
-		return take_verb(pl, p);
+		return plain_verb(pl, p);
 	for (; *p == '('; p = plain_skip_blanks(p + 1))
 		plain_open(pl, p);
-	p = take_verb(pl, p);
-	return pl->verb == WORD_SELECT ? p : NULL;
+	return (*p | 0x20) == 's' ? plain_verb(pl, p) : NULL;
 }
 
 /* Behind the verb of the statement that begins at `p`, or the INTO of an INSERT. */
@@ -419,14 +342,14 @@ static inline const uint8_t *take_start(struct plain *pl, const uint8_t *p)
 	pl->stmt = pl->v->n_stmts;
 	if (pl->v->n_stmts < UINT16_MAX)
 		pl->v->n_stmts++;
-	p = IS_LETTER(*p) ? take_verb(pl, p) : take_odd_start(pl, p);
+	p = IS_LETTER(*p) ? plain_verb(pl, p) : take_odd_start(pl, p);
 	if (p == NULL) {
 		pl->rest = begin;
 		pl->v->n_stmts = pl->stmt;
 		return NULL;
 	}
 	pl->body = p;
-	if (pl->verb == WORD_SELECT || pl->verb == WORD_WITH) {
+	if (pl->verb == WORD_SELECT || pl->verb == WORD_WITH || pl->verb == WORD_VALUES) {
 		plain_raise(pl, SQL_READ);
 		return p;
 	}
@@ -604,7 +527,7 @@ static bool is_behind_tail(const struct lexer *lx)
 {
 	const uint8_t *p = plain_skip_blanks(lx->p);
 
-	return (IS_LETTER(*p) ? plain_word_end(p) : p + 2) - lx->text >= TAIL_LEN;
+	return (IS_LETTER(*p) ? plain_word_end(p) : p + 2) - lx->text >= PLAIN_TAIL_LEN;
 }
 
 bool plain_rest(struct scan *s, bool opened, bool with)

@@ -82,7 +82,7 @@ static const uint8_t *skim_words(const uint8_t *p)
 		if (!IS_LETTER(*p))
 			return p;
 		end = plain_word_end(p + 1);
-		if (end - p == 6 || end - p == 1)
+		if (*end == '\'' || (end - p == 6 && (*p | 0x20) == 'a')) /* a prefix; ATOMIC */
 			return p;
 	}
 }

@@ -1,7 +1,7 @@
 /*
  * plain_text - a text that plain_judge looks at: what its bytes are, and what is known of it so
- * far. Used by plain.c, which goes over the bytes, plain_names.c, which is asked about words, and
- * plain_skim.c.
+ * far. Used by plain.c, which goes over the bytes, plain_start.c, which is asked how a statement
+ * begins, plain_names.c, which is asked about words, and plain_skim.c.
  */
 #ifndef PGWEIR_SQL_PLAIN_TEXT_H
 #define PGWEIR_SQL_PLAIN_TEXT_H
@@ -33,6 +33,7 @@ enum plain_class {
 #define ENDS_STRING(c) (plain_classes[c] >= P_QUOTE)  /* or has to be looked at there */
 #define ENDS_QUOTED(c) (plain_classes[c] >= P_NUL)
 
+#define PLAIN_TAIL_LEN  8   /* bytes that namefilter_key reads before a name's end */
 #define PLAIN_OPENS_MAX 32u /* parentheses; FOR UPDATE in deeper ones is not plain */
 
 extern const uint8_t plain_classes[256]; /* enum plain_class of each byte */
@@ -133,6 +134,12 @@ static inline void plain_open(struct plain *pl, const uint8_t *p)
 
 /* The word's hash as the lexer has it: A to Z in lower case. */
 uint64_t plain_hash(const uint8_t *p, const uint8_t *end);
+
+/*
+ * Behind the verb of the statement that begins at `p`, or the INTO of an INSERT: of EXPLAIN and
+ * DECLARE that of their query, which is pl->verb then. NULL: it has another verb; nothing is noted.
+ */
+const uint8_t *plain_verb(struct plain *pl, const uint8_t *p);
 
 /* False of each: the text is not plain. `end` is behind the word or name that begins at `p`. */
 

@@ -169,10 +169,13 @@ void scan_runs(struct scan *s, uint32_t bits)
 
 void scan_temp_schema(struct scan *s)
 {
-	uint64_t pg_temp = word_hash("pg_temp", 7);
 	struct lexer ahead = s->lx;
 	struct token t = s->t, prev = {0};
+	uint64_t pg_temp;
 
+	if (!scan_may_have(s, SOUGHT_PG_TEMP) && !scan_may_have(s, SOUGHT_UQUOTED))
+		return;
+	pg_temp = word_hash("pg_temp", 7);
 	for (; t.kind != TOKEN_END && t.c != ';' && t.c != '('; lexer_next(&ahead, &t)) {
 		if (token_is(&t, WORD_INTO) && t.off != s->t.off)
 			return; /* asked again there */
@@ -198,39 +201,48 @@ void scan_finish(struct scan *s)
 		scan_unclear(s);
 }
 
-/* Where the word stands from `p` on, at that letter `c` of it; `end`: nowhere before it. */
-static const uint8_t *find_word(
-	const uint8_t *p, const uint8_t *end, const char *word, size_t rare, int c)
+/* Words that are found by a letter that is seldom met, not the first one. */
+struct sought {
+	const char *word, *other; /* of one length, with that letter at one place; NULL: one word */
+	size_t len;
+	size_t rare;
+};
+
+static bool is_at(const uint8_t *letter, const char *word, const struct sought *w)
 {
-	size_t len = strlen(word);
+	return word != NULL && (letter[-1] | 0x20) == (word[w->rare - 1] | 0x20) &&
+	       strncasecmp((const char *)letter - w->rare, word, w->len) == 0;
+}
+
+/* Where one of the words stands from `p` on, with that letter `c`; `end`: nowhere before it. */
+static const uint8_t *find_word(const uint8_t *p, const uint8_t *end, const struct sought *w, int c)
+{
 	const uint8_t *start = p;
 
 	for (; (p = memchr(p, c, (size_t)(end - p))) != NULL; p++)
-		if ((size_t)(p - start) >= rare && (size_t)(end - p) >= len - rare &&
-			strncasecmp((const char *)p - rare, word, len) == 0)
-			return p - rare;
+		if ((size_t)(p - start) >= w->rare && (size_t)(end - p) >= w->len - w->rare &&
+			(is_at(p, w->word, w) || is_at(p, w->other, w)))
+			return p - w->rare;
 	return end;
 }
 
 /* What was found is kept: over all statements of a text no byte is looked at twice. */
 bool scan_may_have(struct scan *s, enum scan_sought w)
 {
-	static const struct {
-		const char *word;
-		size_t rare; /* a letter that is seldom met */
-	} words[SOUGHT_COUNT] = {
-		[SOUGHT_CURRVAL] = {"currval", 4},
-		[SOUGHT_LASTVAL] = {"lastval", 4},
-		[SOUGHT_CONCURRENTLY] = {"concurrently", 11},
-		[SOUGHT_EXECUTE] = {"execute", 1},
+	static const struct sought words[SOUGHT_COUNT] = {
+		[SOUGHT_ASKING] = {"currval", "lastval", 7, 4},
+		[SOUGHT_CONCURRENTLY] = {"concurrently", NULL, 12, 11},
+		[SOUGHT_EXECUTE] = {"execute", NULL, 7, 1},
+		[SOUGHT_BEGIN] = {"begin", NULL, 5, 2},
+		[SOUGHT_PG_TEMP] = {"pg_temp", NULL, 7, 1},
+		[SOUGHT_UQUOTED] = {"u&\"", NULL, 3, 1},
 	};
 	const uint8_t *p = s->lx.text + s->t.off, *end = s->lx.end;
-	const char *word = words[w].word;
-	int c = word[words[w].rare];
+	int c = words[w].word[words[w].rare];
 
 	for (unsigned i = 0; i < 2; i++, c += 'A' - 'a')
 		if (s->sought[w][i] == NULL || s->sought[w][i] < p)
-			s->sought[w][i] = find_word(p, end, word, words[w].rare, c);
+			s->sought[w][i] = find_word(p, end, &words[w], c);
 	return s->sought[w][0] != end || s->sought[w][1] != end;
 }
 
@@ -238,7 +250,7 @@ void scan_for_asking(struct scan *s)
 {
 	struct scan ahead;
 
-	if (!scan_may_have(s, SOUGHT_CURRVAL) && !scan_may_have(s, SOUGHT_LASTVAL))
+	if (!scan_may_have(s, SOUGHT_ASKING))
 		return;
 	ahead = *s;
 	for (; !scan_at_end(&ahead); scan_next(&ahead))

@@ -13,10 +13,12 @@
 
 /* Words that are looked for by scan_may_have. */
 enum scan_sought {
-	SOUGHT_CURRVAL,
-	SOUGHT_LASTVAL,
+	SOUGHT_ASKING, /* currval, lastval */
 	SOUGHT_CONCURRENTLY,
 	SOUGHT_EXECUTE,
+	SOUGHT_BEGIN, /* without which nothing is ATOMIC */
+	SOUGHT_PG_TEMP,
+	SOUGHT_UQUOTED, /* how U&"…" begins */
 	SOUGHT_COUNT
 };
 

@@ -162,18 +162,13 @@ void stmt_explain(struct scan *s)
 	}
 }
 
-/* Words that may stand between CREATE and the kind of object. True while there are more. */
-static bool take_create_word(struct scan *s, bool *temp)
+/* Words that may stand between CREATE and the kind of object. */
+static bool is_create_word(const struct scan *s)
 {
-	if (scan_accept(s, WORD_TEMP) || scan_accept(s, WORD_TEMPORARY)) {
-		*temp = true;
-		return true;
-	}
-	return scan_accept(s, WORD_OR) || scan_accept(s, WORD_REPLACE) ||
-	       scan_accept(s, WORD_GLOBAL) || scan_accept(s, WORD_LOCAL) ||
-	       scan_accept(s, WORD_UNLOGGED) || scan_accept(s, WORD_RECURSIVE) ||
-	       scan_accept(s, WORD_UNIQUE) || scan_accept(s, WORD_CONSTRAINT) ||
-	       scan_accept(s, WORD_EVENT);
+	return scan_is(s, WORD_TEMP) || scan_is(s, WORD_TEMPORARY) || scan_is(s, WORD_OR) ||
+	       scan_is(s, WORD_REPLACE) || scan_is(s, WORD_GLOBAL) || scan_is(s, WORD_LOCAL) ||
+	       scan_is(s, WORD_UNLOGGED) || scan_is(s, WORD_RECURSIVE) || scan_is(s, WORD_UNIQUE) ||
+	       scan_is(s, WORD_CONSTRAINT) || scan_is(s, WORD_EVENT);
 }
 
 /* Objects whose expressions are stored and not executed now. */
@@ -235,8 +230,8 @@ void stmt_create(struct scan *s)
 
 	defines_objects(s);
 	scan_next(s);
-	while (take_create_word(s, &temp)) {
-	}
+	for (; is_create_word(s); scan_next(s))
+		temp = temp || scan_is(s, WORD_TEMP) || scan_is(s, WORD_TEMPORARY);
 	if (temp) {
 		scan_effect(s, EFFECT_TEMP);
 	} else {

@@ -510,13 +510,34 @@ static bool defines_routine(const struct scan *s)
 	return token_is(&t, WORD_FUNCTION) || token_is(&t, WORD_PROCEDURE);
 }
 
+/*
+ * Is it plain to see that the text ends with the statement, whatever stands in it? Something is
+ * known against it already.
+ */
+static bool is_last(struct scan *s)
+{
+	const uint8_t *p = s->lx.text + s->t.off;
+
+	if (s->v->cause == CAUSE_NONE || scan_prev_is(s, WORD_BEGIN)) /* … ATOMIC */
+		return false;
+	p = memchr(p, ';', (size_t)(s->lx.end - p));
+	while (p != NULL && p != s->lx.end)
+		if (*p != ';' && *p != ' ' && *p != '\n')
+			return false;
+		else
+			p++;
+	return !scan_may_have(s, SOUGHT_BEGIN);
+}
+
 void walk_rest(struct scan *s)
 {
-	const uint8_t *end = s->plain ? plain_skim(s, false) : NULL;
+	const uint8_t *end = NULL;
 	uint32_t depth = 0;
 	bool body = false;  /* inside BEGIN ATOMIC … END */
 	bool begins, ended; /* a statement of it may begin here; one has ended just before */
 
+	if (s->plain)
+		end = is_last(s) ? s->lx.end : plain_skim(s, false);
 	if (end != NULL) {
 		s->lx.p = end;
 		scan_next(s);

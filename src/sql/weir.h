@@ -6,6 +6,8 @@
 #ifndef PGWEIR_SQL_WEIR_H
 #define PGWEIR_SQL_WEIR_H
 
+#include <string.h>
+
 #include "sql/lexer.h"
 
 #define WEIR_NAME_MAX  64u  /* bytes of a parameter's name behind "pgweir.", the NUL counted */
@@ -45,7 +47,13 @@ static inline bool weir_may_be(const char *text, size_t len)
 	head = ((uint32_t)(uint8_t)text[0] << 16 | (uint32_t)(uint8_t)text[1] << 8 |
 		       (uint8_t)text[2]) |
 	       0x202020u;
-	return head == 0x736574u || head == 0x73686fu || head == 0x726573u || head == 0x657870u;
-} /* set, sho, res, exp */
+	if (head == 0x657870u) /* exp: does another word than ROUTE follow? */
+		return text[7] != ' ' || (uint8_t)text[8] <= ' ' || text[8] == '/' ||
+		       text[8] == '-' || (text[8] | 0x20) == 'r';
+	if (head != 0x736574u && head != 0x73686fu && head != 0x726573u) /* set, sho, res */
+		return false;
+	/* behind "pgweir" comes a dot, which U&"…" may hide */
+	return memchr(text, '.', len) != NULL || memchr(text, '&', len) != NULL;
+}
 
 #endif

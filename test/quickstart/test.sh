@@ -114,6 +114,7 @@ test_other_engine() {
 test_costs() {
 	step "Instructions, allocations, system calls, hand-overs; memory of an idle client"
 	test_counted instructions plain bench/roundtrip.py --check "$BUILD/plain/src/pgweir"
+	test_counted verdicts plain bench/classify.py
 	test_counted "verdict and choice" plain bench/choice.py --check "$BUILD/plain/src/pgweir"
 	test_counted "system calls" plain bench/syscalls.py "$BUILD/plain/src/pgweir"
 	test_counted hand-overs plain bench/workers.py "$BUILD/plain/src/pgweir"

@@ -96,6 +96,14 @@ static const char *const plain[] = {
 	"SELECT sum(a) OVER (ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING) FROM t",
 	"SELECT 1; UPDATE t SET a = 1",
 	"UPDATE t SET a = 1; SELECT 1; insert into t values (1)",
+	"EXPLAIN SELECT a FROM t; SELECT 1",
+	"explain\nanalyze verbose select a from wview",
+	"EXPLAIN (ANALYZE, buffers off, wal 1) WITH a AS (DELETE FROM t RETURNING 1) SELECT 1",
+	"/* c */ EXPLAIN (serialize) VERBOSE VALUES (1)",
+	"VALUES (1, 'a'), (2, writer(1))",
+	"DECLARE c CURSOR FOR SELECT * FROM t",
+	"declare no no scroll\tbinary cursor with hold for values(1)",
+	"SELECT 1; DECLARE c INSENSITIVE CURSOR WITHOUT HOLD FOR WITH a AS (SELECT 1) SELECT 1",
 	/* literals */
 	"SELECT E'it\\'s', e'a' 'b', date'2024-01-01', x'1f', B'1', N'n', U&'\\0041'",
 	"SELECT E'a'\n'b\\''",
@@ -189,6 +197,24 @@ static const char *const not_plain[] = {
 	"SELECT x. -- a\nselect(1)",
 	"SELECT x./**/select(1)",
 	"INSERT t",
+	"EXPLAIN UPDATE t SET a = 1",
+	"EXPLAIN (SELECT 1)",
+	"EXPLAIN (values) SELECT 1",
+	"EXPLAIN ((SELECT 1))",
+	"EXPLAIN (analyze 'a') SELECT 1",
+	"EXPLAIN (analyze SELECT 1",
+	"EXPLAIN/* c */SELECT 1",
+	"EXPLAIN ANALYZE(SELECT 1)",
+	"EXPLAIN ANALYZE",
+	"EXPLAINS SELECT 1",
+	"(EXPLAIN SELECT 1)",
+	"DECLARE select CURSOR FOR SELECT 1",
+	"DECLARE \"c\" CURSOR FOR SELECT 1",
+	"DECLARE x'1' CURSOR FOR SELECT 1",
+	"DECLARE c CURSOR WITH FOR SELECT 1",
+	"DECLARE c SCROLL FOR SELECT 1",
+	"DECLARE c CURSOR SELECT 1",
+	"DECLARE c CURSOR FOR UPDATE t SET a = 1",
 	"(VALUES (1)) UNION (SELECT 1)",
 	"((SELECT 1)",
 	"(UPDATE t SET a = 1)",
@@ -215,6 +241,7 @@ static const char *const pieces[] = {
 	"*/", "/* c */", ";", "::", ":=", ":", "=", "<>", "&", "|", "||", "@!@", "%", "?", "\\",
 	"{", "$", "$1", "$$", "$a$", "'", "''", "'x'", "e", "E'a\\'", "n'", "u&", "U&\"a\"", "b",
 	"x'1'", "\"", "\"\"", "\"a\"", "1", "12", "1.", ".5", "1e5", "0x1", "\n", "\t", " ", "  ",
+	"explain", "declare", "cursor", "hold", "begin", "atomic", "pg_temp", "\"PG_TEMP\"", "U&\"pg_temp\"",
 	"\xc3\xbc", "a\xc3\xbc", "\xc3\xbc" "b(", "\xff", "E'", "e'\\'", "\\'", "$$'$$", "$b$", "date'x'", "\x01", "substring", "overlay(", "overlay", "search", "cycle", "uescape", "'!'",
 };
 /* clang-format on */
@@ -291,6 +318,9 @@ START_TEST(without_a_catalog_calls_are_seen)
 	check_blind("INSERT INTO t (a) VALUES (1)", SQL_WRITE, called, 0);
 	check_blind("INSERT INTO s . \"t\" (a) VALUES (now())", SQL_WRITE, called, 0);
 	check_blind("INSERT INTO t VALUES (s.f())", SQL_WRITE, called, 1);
+	check_blind("EXPLAIN VALUES (1)", SQL_READ, 0, 0);
+	check_blind("VALUES (f(1))", SQL_UNKNOWN, called, 1);
+	check_blind("DECLARE c CURSOR FOR SELECT (1)", SQL_SESSION, 0, 1);
 	ck_assert(!is_plain("SELECT f/**/(1)", OPTS, blind));
 	ck_assert(!is_plain("SELECT f--\n(1)", OPTS, blind));
 	ck_assert(!is_plain("SELECT f-- x\n (1)", OPTS, blind));
@@ -314,6 +344,48 @@ START_TEST(without_a_catalog_prepared_statements_are_seen)
 		sql_classify(texts[i], strlen(texts[i]), OPTS, blind, &v);
 		ck_assert(sql_verdict_is(&v, EFFECT_STATEMENTS));
 	}
+}
+END_TEST
+
+/* A function of that name would be called. */
+START_TEST(values_may_be_a_name)
+{
+	struct catalog_builder *b = catalog_builder_new();
+	struct sql_verdict v;
+	struct catalog *c;
+
+	ck_assert_int_eq(catalog_builder_add(b, "encoding", "UTF8"), OK);
+	ck_assert_int_eq(catalog_builder_add(b, "function", "values"), OK);
+	c = catalog_freeze(b);
+	ck_assert(is_plain("VALUES (1)", OPTS, catalog));
+	ck_assert(!is_plain("VALUES (1)", OPTS, c));
+	sql_classify("VALUES (1)", 10, OPTS, c, &v);
+	ck_assert_uint_eq(v.cause, CAUSE_FUNCTION);
+	catalog_free(c);
+}
+END_TEST
+
+/* One that has no place is left to the walk, which says so. */
+START_TEST(cursors_are_noted)
+{
+	char text[64 * SQL_EFFECTS_MAX];
+	size_t len = 0, judged;
+	struct sql_verdict v;
+
+	for (unsigned i = 0; i < SQL_EFFECTS_MAX; i++)
+		len += (size_t)sprintf(text + len, "DECLARE c%u CURSOR WITH HOLD FOR SELECT 1;", i);
+	ck_assert(plain_judge(text, len, OPTS, catalog, &v, &judged));
+	ck_assert_uint_eq(v.n_effects, SQL_EFFECTS_MAX);
+	ck_assert_uint_eq(v.effects[2].kind, EFFECT_DECLARE);
+	ck_assert_uint_eq(v.effects[2].flags, SQL_EFFECT_HOLD);
+	ck_assert_uint_eq(v.effects[2].stmt, 2);
+	ck_assert_int_eq(memcmp(text + v.effects[2].name.off, "c2", v.effects[2].name.len), 0);
+	ck_assert_uint_eq(v.cls, SQL_SESSION);
+	ck_assert_uint_eq(v.cause, CAUSE_SESSION);
+	len += (size_t)sprintf(text + len, "DECLARE d CURSOR FOR SELECT 1");
+	ck_assert(!plain_judge(text, len, OPTS, catalog, &v, &judged));
+	sql_classify(text, len, OPTS, catalog, &v);
+	ck_assert_uint_ne(v.flags & SQLV_LOST, 0);
 }
 END_TEST
 
@@ -343,6 +415,8 @@ static size_t make_text(uint64_t *r, char *buf)
 		"UPDATE t SET ", "DELETE FROM ", "INSERT INTO t ", " insert\n into ",
 		"/* c */ SELECT ", "-- c\nselect ", "(SELECT ", "( (select ", "EXPLAIN SELECT ",
 		"explain (analyze, buffers) ", "EXPLAIN (select ", "EXPLAIN/**/ANALYZE ",
+		"EXPLAIN ANALYZE verbose values (", "EXPLAIN (", "explain with ", "DECLARE ",
+		"DECLARE c BINARY CURSOR WITHOUT HOLD FOR VALUES (", "BEGIN ATOMIC SELECT CASE ",
 		"VALUES (", "BEGIN; SELECT ", "begin;insert into ",
 		"COMMIT; SELECT 1; UPDATE t SET a = 1; ", "END; SELECT 1;SHOW x;SELECT ", "COPY ",
 		"copy (select ", "COPY (", "COPY t (", "CALL ", "call writer(",
@@ -485,21 +559,31 @@ START_TEST(words_that_a_text_may_have_are_found)
 {
 	struct sql_verdict v = {0};
 	struct scan s;
-	const char *sql = "CREATE currva (x, exeCUTe) xx lastval";
+	const char *sql = "CREATE currva (x, exeCUTe, u&\"a\", beginner) xx lastval pG_tEmp";
 
 	scan_init(&s, sql, OPTS, catalog, &v);
 	lexer_init(&s.lx, sql, strlen(sql), OPTS);
 	scan_next(&s);
 	for (unsigned twice = 0; twice < 2; twice++) {
 		ck_assert(scan_may_have(&s, SOUGHT_EXECUTE));
-		ck_assert(scan_may_have(&s, SOUGHT_LASTVAL));
-		ck_assert(!scan_may_have(&s, SOUGHT_CURRVAL));
+		ck_assert(scan_may_have(&s, SOUGHT_UQUOTED));
+		ck_assert(scan_may_have(&s, SOUGHT_ASKING));
+		ck_assert(scan_may_have(&s, SOUGHT_BEGIN));
 		ck_assert(!scan_may_have(&s, SOUGHT_CONCURRENTLY));
 	}
 	while (s.t.c != ')')
 		scan_next(&s);
 	ck_assert(!scan_may_have(&s, SOUGHT_EXECUTE));
-	ck_assert(scan_may_have(&s, SOUGHT_LASTVAL));
+	ck_assert(!scan_may_have(&s, SOUGHT_UQUOTED));
+	ck_assert(!scan_may_have(&s, SOUGHT_BEGIN));
+	ck_assert(scan_may_have(&s, SOUGHT_ASKING));
+	ck_assert(scan_may_have(&s, SOUGHT_PG_TEMP));
+	sql = "a CURRVAL";
+	scan_init(&s, sql, OPTS, catalog, &v);
+	lexer_init(&s.lx, sql, strlen(sql), OPTS);
+	scan_next(&s);
+	ck_assert(scan_may_have(&s, SOUGHT_ASKING));
+	ck_assert(!scan_may_have(&s, SOUGHT_PG_TEMP));
 }
 END_TEST
 
@@ -639,6 +723,8 @@ int main(void)
 	tcase_add_test(tc, plain_statements_are_judged);
 	tcase_add_test(tc, others_are_left_to_the_walk);
 	tcase_add_test(tc, options_and_catalogs_are_minded);
+	tcase_add_test(tc, values_may_be_a_name);
+	tcase_add_test(tc, cursors_are_noted);
 	tcase_add_test(tc, long_texts_are_left);
 	tcase_add_test(tc, words_are_found_wherever_they_stand);
 	tcase_add_test(tc, names_that_are_too_long_are_seen_among_wide_ones);

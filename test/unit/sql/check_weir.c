@@ -29,6 +29,7 @@ START_TEST(statements_for_us_are_read)
 		{"SET pgweir.max_lag = 0.5;", WEIR_SET, "max_lag", "0.5", false},
 		{"SET \"pgweir\".\"route\" = E'a\\x62'", WEIR_SET, "route", "ab", false},
 		{"SET \"pgweir.route\" = $$x$$", WEIR_SET, "route", "x", false},
+		{"SET U&\"pgweir\\002eroute\" = x", WEIR_SET, "route", "x", false},
 		{" -- so\n/* or so */ SET pgweir.route = x", WEIR_SET, "route", "x", false},
 		{"SET pgweir.route TO DEFAULT", WEIR_RESET, "route", "", false},
 		{"SET LOCAL pgweir.route = DEFAULT", WEIR_RESET, "route", "", true},
@@ -95,6 +96,22 @@ START_TEST(explain_route_has_all_of_the_rest)
 	ck_assert_str_eq(text + s.inner.off, " SELECT 1; SELECT 2 ");
 	ck_assert_uint_eq(s.inner.len, strlen(" SELECT 1; SELECT 2 "));
 	ck_assert(s.is_only);
+	ck_assert(reads("EXPLAIN /* c */ ROUTE SELECT 1"));
+	ck_assert(reads("EXPLAIN -- c\nROUTE SELECT 1"));
+	ck_assert(reads("EXPLAIN/**/ROUTE SELECT 1"));
+	ck_assert(reads("EXPLAIN\troute SELECT 1"));
+	ck_assert(reads("EXPLAIN  route SELECT 1"));
+}
+END_TEST
+
+/* These need not be read to see that they are not for us. */
+START_TEST(most_others_are_told_by_a_look)
+{
+	static const char *const cases[] = {"SELECT pgweir.x FROM t", "EXPLAIN SELECT 1",
+		"EXPLAIN (ANALYZE) SELECT a.b", "SET statement_timeout = 1", "SHOW search_path"};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		ck_assert_msg(!weir_may_be(cases[i], strlen(cases[i])), "%s", cases[i]);
 }
 END_TEST
 
@@ -107,5 +124,6 @@ int main(void)
 	tcase_add_test(tc, a_wrong_end_is_told);
 	tcase_add_test(tc, what_follows_begins_at_the_end);
 	tcase_add_test(tc, explain_route_has_all_of_the_rest);
+	tcase_add_test(tc, most_others_are_told_by_a_look);
 	return unit_run("weir", tc);
 }
