@@ -79,12 +79,14 @@ void reported_put_login(struct worker *w, struct client *c)
 	}
 }
 
-/* Has the server gone back to its own default? */
+/* Has the server gone back to its own default by a RESET, and not by a SET that names that? */
 static bool is_base(const struct client *c, const struct msg_parameter_status *p)
 {
 	const char *base = baseline_get(&c->acc->baseline, p->name);
 
-	return base != NULL && strcmp(base, p->value) == 0;
+	return base != NULL && strcmp(base, p->value) == 0 &&
+	       (settings_get(c->set.login, p->name) == NULL ||
+		       settings_get(c->server->settings, p->name) == NULL);
 }
 
 void reported_came(struct walk *k, const struct frame *f, enum owed_step step)

@@ -268,3 +268,19 @@ def test_unit_sent_behind_a_reset_has_the_login_s_settings(sets_at_login, sql):
     sets_at_login.send(pgwire.query(sql) + pgwire.query("SHOW work_mem"))
     sets_at_login.result().check()
     assert sets_at_login.result().value() == "3MB"
+
+
+@pytest.mark.parametrize("port", ["PostgreSQL", "pgweir"])
+@pytest.mark.parametrize("run", [pgwire.query("SET timezone = 'UTC'; RESET work_mem"),
+                                 parse("", "SET timezone = 'UTC'") + bind() + execute() + RESET + SYNC],
+                         ids=["query", "series"])
+def test_set_to_the_server_s_default_beside_a_reset_stays(pooler, site, two, port, run):
+    with RawClient(pooler.port if port == "pgweir" else site.cluster.primary.port) as c:
+        c.login("app", site.passwords["app"], "app", options="-c work_mem=3MB -c timezone=Asia/Tokyo")
+        told = dict(m.pair() for m in c.run(run).check().messages if m.kind == "S")
+        assert told["TimeZone"] == "UTC"
+        for _ in range(2):
+            assert c.query("SELECT current_setting('timezone'), current_setting('work_mem')").rows \
+                == [("UTC", "3MB")]
+            two[0].query("SET timezone = 'Asia/Tokyo'").check()
+            two[0].query("SELECT 1").check()
