@@ -20,7 +20,7 @@ QUICK_PARTS=("test_integration plain" "test_integration asan not_nodes" test_oth
 FULL_PARTS=(test_long "test_integration tsan" "test_integration clang-asan" test_fuzz
 	"test_integration plain" test_settings test_rules test_other_engine test_classifier
 	"test_drivers plain" "test_drivers asan" "test_drivers plain --replicas" test_debian_package
-	test_container_image test_regress test_demo test_ramp test_distribution
+	test_container_image test_regress test_demo test_ramp test_distribution test_small_build
 	"test_unit plain" "test_unit asan" "test_unit tsan" "test_unit clang" "test_unit clang-asan")
 RETRY_MAX=8 # so many failures may be the machine's; more are ours
 N_PASSED=0
@@ -296,6 +296,19 @@ test_distribution() {
 test_debian_package() {
 	step "The Debian package"
 	test_part "Debian package" test/packaging/debian_package
+}
+
+# As a distribution may build it; what it lacks it has to say.
+test_small_build() {
+	local dir=$BUILD/small xml=$BUILD/pytest-small.xml
+	step "A build without PAM, LDAP and io_uring"
+	if ! build small --enable-werror --without-pam --without-ldap --without-uring; then
+		test_count "small: build" 0 1
+		return
+	fi
+	test_pytest "$dir" "$xml" test/integration/test_{basics,engine,external,hba}.py
+	# shellcheck disable=SC2046
+	test_count "small: integration" $(test_read_junit "$xml")
 }
 
 test_container_image() {
