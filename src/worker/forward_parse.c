@@ -307,7 +307,8 @@ static COLD enum status trace_verbatim(struct going *g)
 
 /*
  * The last unnamed statement of a unit was judged with the unit; here are those before it, of which
- * the Binds that follow are, and those that nobody has judged.
+ * the Binds that follow are, and those that nobody has judged, or a DISCARD ALL has taken away since
+ * the unit came.
  */
 static enum status judge_unnamed_again(struct going *g)
 {
@@ -317,7 +318,8 @@ static enum status judge_unnamed_again(struct going *g)
 		return g->in_unit && !c->busy->unit.has_effects ? OK : trace_verbatim(g);
 	if (!g->in_unit)
 		return judge_streamed(g);
-	if (c->busy->unit.has_effects && c->busy->unit.n_stmts > 1)
+	if ((c->busy->unit.has_effects && c->busy->unit.n_stmts > 1) || c->unnamed == NULL ||
+		c->unnamed->len == 0)
 		judge_unnamed(g->w, c, frame_body(g->p, &g->f));
 	return OK;
 }

@@ -115,6 +115,15 @@ static enum status put_run(struct ahead *a, const struct stmt *st, void *note)
 
 /* --- names --- */
 
+/*
+ * A Close of ours was skipped behind an error, and nothing has been cleaned since: the server may
+ * have names that server.real lacks.
+ */
+static bool has_unknown(const struct server *s)
+{
+	return (s->dirt & CLEAN(STATEMENTS)) != 0;
+}
+
 /* The server no longer has the name. */
 static enum status drop_real(struct ahead *a, const char *name)
 {
@@ -156,11 +165,13 @@ static enum status make_real(struct ahead *a, const char *name, struct stmt *st,
 {
 	struct stmt_name *e;
 	char *note = strdup(name);
-	enum status rc;
+	enum status rc = OK;
 
 	if (note == NULL)
 		return E_NOMEM;
-	if ((rc = make_room(a)) != OK || (rc = stmt_names_put(&a->s->real, name, st, &e)) != OK) {
+	if (has_unknown(a->s))
+		rc = put_close(a, 'S', name);
+	if (rc != OK || (rc = make_room(a)) != OK || (rc = stmt_names_put(&a->s->real, name, st, &e)) != OK) {
 		free(note);
 		return rc;
 	}
@@ -234,15 +245,16 @@ static enum status ahead_of(struct ahead *a, const char *name, enum sql_effect_k
 {
 	struct stmt_name *mine = stmt_names_find(&a->c->names, name);
 	bool is_there = stmt_names_find(&a->s->real, name) != NULL;
-	enum status st;
+	enum status st = OK;
 
 	if (strncmp(name, STMT_SERVER_NAME_PREFIX, sizeof STMT_SERVER_NAME_PREFIX - 1) == 0 &&
 		(st = clear_ours(a, name, kind)) != OK)
 		return st;
-	if (mine == NULL && is_there)
-		return drop_real(a, name);
-	if (mine == NULL)
-		return kind == EFFECT_PREPARE ? make_room(a) : OK;
+	if (mine == NULL) {
+		if (is_there || has_unknown(a->s))
+			st = drop_real(a, name);
+		return st == OK && kind == EFFECT_PREPARE ? make_room(a) : st;
+	}
 	if (kind == EFFECT_EXECUTE)
 		return need(a, mine);
 	return is_there ? OK : make_stub(a, name);

@@ -86,6 +86,43 @@ def test_execute_of_a_prepare_behind_an_error_is_none_for_the_next_unit(two):
     assert one.value("EXECUTE p") == "99"
 
 
+def take_names(other, one):
+    """What another client has on the server, under names that `one` uses otherwise, or not at all."""
+    one.query("PREPARE q AS SELECT 'mine'").check()
+    other.query("PREPARE p AS SELECT 'hers'; PREPARE q AS SELECT 'hers'").check()
+
+
+SKIPPED = ERROR + parse("", "EXECUTE p") + bind() + execute() + parse("", "EXECUTE q") + bind() + execute()
+
+
+def test_name_of_another_client_whose_close_an_error_skips_is_not_met_in_the_next_unit(two):
+    one, other = two
+    take_names(other, one)
+    one.send(SKIPPED + SYNC + pgwire.query("EXECUTE p") + pgwire.query("EXECUTE q"))
+    failed, wrong, right = (one.result() for _ in range(3))
+    assert (failed.sqlstate, wrong.sqlstate) == ("22012", "26000")
+    assert right.value() == "mine"
+    assert other.value("EXECUTE q") == "hers"
+
+
+@pytest.mark.parametrize("makes", [False, True])
+def test_name_of_another_client_whose_close_an_error_skips_is_not_met_in_the_block(two, makes):
+    one, other = two
+    take_names(other, one)
+    one.query("BEGIN; SAVEPOINT a").check()
+    assert one.run(SKIPPED + SYNC).sqlstate == "22012"
+    one.query("ROLLBACK TO a").check()
+    if makes:
+        one.query("PREPARE p AS SELECT 'too'").check()
+        assert one.value("EXECUTE p") == "too"
+    else:
+        assert one.query("EXECUTE p").sqlstate == "26000"
+        one.query("ROLLBACK TO a").check()
+    assert one.value("EXECUTE q") == "mine"
+    one.query("COMMIT").check()
+    assert [other.value(f"EXECUTE {name}") for name in "pq"] == ["hers", "hers"]
+
+
 @pytest.mark.parametrize("forget", ["DISCARD ALL", "DEALLOCATE ALL", "DEALLOCATE s"])
 @pytest.mark.parametrize("name", ["s", "t"])
 def test_parse_sent_behind_what_forgets_names_is_not_forgotten(client, forget, name):
@@ -93,6 +130,25 @@ def test_parse_sent_behind_what_forgets_names_is_not_forgotten(client, forget, n
     client.send(pgwire.query(forget) + parse(name, "SELECT 'new'") + SYNC)
     assert [client.result().sqlstate for _ in range(2)] == [None, None]
     assert run_named(client, name).value() == "new"
+
+
+def test_unnamed_statement_sent_behind_discard_all_is_not_forgotten(two):
+    """What its text leaves in the server is followed, and it may be bound later."""
+    one, other = two
+    sent = pgwire.query("DISCARD ALL") + parse("", "PREPARE p AS SELECT 5") + bind() + execute() + SYNC
+    one.send(sent + pgwire.query("DISCARD ALL") + parse("", "SELECT set_config('app.x', 'mine', false)")
+             + bind() + execute() + SYNC + pgwire.query("DISCARD ALL") + parse("", "SELECT 6") + SYNC)
+    assert [one.result().sqlstate for _ in range(6)] == 6 * [None]
+    assert other.query("EXECUTE p").sqlstate == "26000"
+    assert run_named(one, "").value() == "6"
+    one.send(sent)
+    assert [one.result().sqlstate for _ in range(2)] == [None, None]
+    assert other.query("EXECUTE p").sqlstate == "26000"
+    assert one.value("EXECUTE p") == "5"
+    one.send(pgwire.query("DISCARD ALL") + pgwire.prepared("SET lock_timeout = '7s'"))
+    assert [one.result().sqlstate for _ in range(2)] == [None, None]
+    assert other.value("SHOW lock_timeout") == "0"
+    assert one.value("SHOW lock_timeout") == "7s"
 
 
 def test_failed_parse_and_its_close_in_one_unit_leave_the_name_free(client):

@@ -345,6 +345,9 @@ test_settings() {
 	test_part "settings random" env PGWEIR_BIN="$BUILD/plain/src/pgweir" \
 		PGWEIR_SETTINGS_STEPS=50000 "$PYTHON" -m pytest -q -p no:cacheprovider \
 		test/integration/test_settings_random.py
+	test_part "protocol random" env PGWEIR_BIN="$BUILD/plain/src/pgweir" \
+		PGWEIR_PROTOCOL_STEPS=10000 "$PYTHON" -m pytest -q -p no:cacheprovider \
+		test/integration/test_protocol_random.py
 	test_part "transactions random" env PGWEIR_BIN="$BUILD/plain/src/pgweir" \
 		PGWEIR_TRANSACTIONS_STEPS=50000 "$PYTHON" -m pytest -q -p no:cacheprovider \
 		test/integration/test_transaction_reads_random.py
