@@ -749,6 +749,9 @@ static void apply(struct worker *w, struct client *c, struct server *s, struct e
 	uint32_t n_ops;
 
 	note_told(c, it);
+	/* Where there is no block its tag is ROLLBACK as well, and what has run is committed. */
+	if (it->kind == EFFECT_PREPARE_TXN && s->txn_status != 'E')
+		rolled_back = false;
 	ours_effect(c, (enum sql_effect_kind)it->kind, it->name, rolled_back);
 	switch ((enum sql_effect_kind)it->kind) {
 	case EFFECT_SET:

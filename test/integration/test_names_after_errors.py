@@ -195,6 +195,18 @@ def test_statements_of_a_client_with_a_temporary_table_are_its_own(site, new_tab
         holders[-1].close()
 
 
+def test_prepare_transaction_without_a_block_commits_for_all_its_tag_says(client, two):
+    series = "SET lock_timeout = '6s'", "PREPARE TRANSACTION 'never'"
+    done = client.run(b"".join(parse("", sql) + bind() + execute() for sql in series) + SYNC).check()
+    assert done.tags == ["SET", "ROLLBACK"]
+    assert two[0].value("SHOW lock_timeout") == "0"
+    assert client.value("SHOW lock_timeout") == "6s"
+    assert client.query("BEGIN; SELECT 1/0").sqlstate == "22012"
+    client.query("ROLLBACK").check()
+    assert client.value("SHOW lock_timeout") == "6s"
+
+
+
 # --- settings -------------------------------------------------------------------------------------
 
 def test_prepare_transaction_of_a_failed_block_takes_its_settings_back(client, two):
