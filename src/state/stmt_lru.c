@@ -178,6 +178,7 @@ enum status stmt_lru_add(
 	l->entries[e].number = ++l->last_number;
 	l->entries[e].is = (struct stmt_seen){0};
 	l->entries[e].is_odd = false;
+	l->entries[e].executes = false;
 	entry_link_newest(l, e);
 	l->slots[slot_find(l, s)] = e;
 	l->n++;

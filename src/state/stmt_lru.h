@@ -19,6 +19,7 @@ struct stmt_lru_entry {
 	 * definitions it was parsed (0: it must be parsed again) */
 	struct stmt_seen is;
 	bool is_odd;           /* the caller's, false at first */
+	bool executes;         /* the same: it is an EXECUTE, its result what the name has */
 	uint32_t newer, older; /* entries; in a free one `older` is the next free */
 };
 

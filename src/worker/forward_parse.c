@@ -44,6 +44,7 @@ static enum status lru_add(struct going *g, struct stmt *st, uint64_t *number)
 		return rc;
 	entry->is.ddl = going_ddl_now(g->w);
 	entry->is_odd = parses_for_itself(g);
+	entry->executes = g->executes;
 	g->s->has_odd = g->s->has_odd || entry->is_odd;
 	*number = entry->number;
 	return victim != 0 ? put_close_hidden(g, victim) : OK;

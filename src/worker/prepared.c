@@ -161,7 +161,7 @@ bool prepared_told(
 	if (c != NULL && e->who == OWED_HIDDEN)
 		fits = was_asked(c, seen, shape);
 	else if (seen != NULL)
-		seen->shape = shape;
+		seen->shape = entry != NULL && entry->executes ? 0 : shape;
 	free(note);
 	e->ref = NULL;
 	return fits;

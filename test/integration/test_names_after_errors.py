@@ -86,6 +86,17 @@ def test_execute_of_a_prepare_behind_an_error_is_none_for_the_next_unit(two):
     assert one.value("EXECUTE p") == "99"
 
 
+def test_execute_that_was_parsed_when_its_name_meant_something_else(client, two):
+    run = parse("e", "EXECUTE v") + bind("", "e") + describe("P") + execute() + SYNC
+    client.query("PREPARE v AS SELECT 1 AS one").check()
+    assert client.run(run).value() == "1"
+    client.query("DEALLOCATE v; PREPARE v AS SELECT 'a' AS a, 'b' AS b").check()
+    two[0].query("DISCARD ALL").check()  # the server's statements are gone
+    for _ in range(2):
+        assert run_named(client, "e").check().rows == [("a", "b")]
+        two[0].query("DISCARD ALL").check()
+
+
 def take_names(other, one):
     """What another client has on the server, under names that `one` uses otherwise, or not at all."""
     one.query("PREPARE q AS SELECT 'mine'").check()
