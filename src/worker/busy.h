@@ -161,6 +161,7 @@ struct busy {
 	bool wants_rest;      /* what stands at the front has to come whole: read on */
 	bool prefix_due;      /* newly linked: its settings go ahead of the next message */
 	bool rediff;        /* … since a RESET: the values they come to are told to the client */
+	bool tells_login;   /* … and at the end of the unit what the start-up packet says */
 	bool settings_wait; /* the unit at the front waits until they are accepted */
 	bool deferred_failed;   /* something that was answered before it ran has failed */
 	bool txn_lost;          /* TXN_FAILED_ALONE, and the client does not know why yet */

@@ -776,6 +776,9 @@ static void apply(struct worker *w, struct client *c, struct server *s, struct e
 		break;
 	case EFFECT_DISCARD_ALL:
 		discard_all(w, c, s);
+		settings_txn_commit(&c->set); /* it is its own transaction */
+		settings_txn_begin(&c->set);
+		notify_commit(w, c);
 		break;
 	case EFFECT_DISCARD_TEMP: /* a ROLLBACK brings all back: the server is asked at the end */
 		c->busy->probe_due = true;

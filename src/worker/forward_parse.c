@@ -308,8 +308,8 @@ static COLD enum status trace_verbatim(struct going *g)
 
 /*
  * The last unnamed statement of a unit was judged with the unit; here are those before it, of which
- * the Binds that follow are, and those that nobody has judged, or a DISCARD ALL has taken away since
- * the unit came.
+ * the Binds that follow are, and those that nobody has judged, or a DISCARD ALL has taken away
+ * since the unit came.
  */
 static enum status judge_unnamed_again(struct going *g)
 {

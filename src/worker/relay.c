@@ -81,10 +81,17 @@ static void command_completed(struct walk *k, const struct frame *f)
 		return;
 	was_due = c->busy->rediff;
 	effects_complete(k->w, c, k->s, head->ref, tag_read(tag).tag == TAG_ROLLBACK);
-	if (c->busy->rediff && !was_due) {
-		walk_pass(k);
-		reported_put_login(k->w, c);
-	}
+	c->busy->tells_login = c->busy->tells_login || (c->busy->rediff && !was_due);
+}
+
+/* A RESET stands, as far as the unit goes: ReadyForQuery is next. */
+static COLD void tell_login(struct walk *k, struct client *c)
+{
+	c->busy->tells_login = false;
+	if (c->busy->unit_error)
+		return;
+	walk_pass(k);
+	reported_put_login(k->w, c);
 }
 
 /* The client has sent a Flush, not a Sync: after an error it goes on with its Sync. */
@@ -119,6 +126,8 @@ static void ready_came(struct walk *k, const struct frame *f)
 		hidden_ready(w, s, e);
 		return;
 	}
+	if (e.tag != OWED_TAG_FLUSH && s->client != NULL && s->client->busy->tells_login)
+		tell_login(k, s->client);
 	if (e.tag == OWED_TAG_FLUSH)
 		flush_ready(k, f);
 	else

@@ -17,8 +17,8 @@
 void reported_came(struct walk *k, const struct frame *f, enum owed_step step);
 
 /*
- * The client has reset all of its parameters: it is told those that its start-up packet decides,
- * for the server, whose own default may be what it had, may report none.
+ * The client has reset parameters, and its unit ends: it is told those that its start-up packet
+ * decides, for the server, whose own default may be what it had, may report none.
  */
 COLD void reported_put_login(struct worker *w, struct client *c);
 

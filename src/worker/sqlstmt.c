@@ -171,7 +171,8 @@ static enum status make_real(struct ahead *a, const char *name, struct stmt *st,
 		return E_NOMEM;
 	if (has_unknown(a->s))
 		rc = put_close(a, 'S', name);
-	if (rc != OK || (rc = make_room(a)) != OK || (rc = stmt_names_put(&a->s->real, name, st, &e)) != OK) {
+	if (rc != OK || (rc = make_room(a)) != OK ||
+		(rc = stmt_names_put(&a->s->real, name, st, &e)) != OK) {
 		free(note);
 		return rc;
 	}

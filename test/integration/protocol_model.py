@@ -2,8 +2,8 @@
 servers they share, and on a private connection, which is the model. Every answer is compared, and
 what ParameterStatus has said. Each client has a table of its own; the two sides have a schema each.
 
-Left out is what docs/compatibility.md tells of: a statement behind a RESET in the same message or
-series; an EXECUTE behind the end of a block in the same message. Where both sides refuse, it may be
+Left out is what docs/compatibility.md tells of: what follows a RESET, DISCARD or DEALLOCATE ALL in
+the same message or series; an EXECUTE behind the end of a block in the same message. Where both sides refuse, it may be
 for another of two reasons (REFUSED_FIRST)."""
 import itertools
 import os
@@ -201,7 +201,8 @@ class Model:
             sql = ""
             if kind < 0.6:
                 sql = self.sql(i)
-                ops.append(("run", r.choice(["", "", "", "a", "b", "c"]), r.choice(["", "", "", "x"]), sql))
+                name = "" if self.takes_back(sql) else r.choice(["", "", "", "a", "b", "c"])
+                ops.append(("run", name, r.choice(["", "", "", "x"]), sql))
             elif kind < 0.7:
                 ops.append(("Parse", r.choice("abc"), self.one_that_keeps(i)))
             elif kind < 0.8:
