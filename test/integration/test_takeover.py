@@ -524,7 +524,7 @@ def test_the_old_process_serves_nobody_when_the_new_one_is_told_to_end(successio
     s.pids.clear()
 
 
-def test_cancel_reaches_a_client_wherever_it_is(succession):
+def test_cancel_reaches_a_client_wherever_it_is(succession, superuser):
     s = succession()
     moved, stays = s.daemon.connect(), s.daemon.connect()
     value(moved, "SELECT 1")
@@ -541,8 +541,9 @@ def test_cancel_reaches_a_client_wherever_it_is(succession):
                 errors.append(e.pgcode)
         thread = threading.Thread(target=sleep)
         thread.start()
-        s.daemon.wait_show("CLIENTS", lambda r: True, state="active") if conn is moved \
-            else time.sleep(0.5)
+        proc.wait_until("it to run, for earlier a cancel request does nothing", lambda: superuser(
+            "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND usename = 'app'"
+            " AND query = 'SELECT pg_sleep(60)'").strip() == "1")
         conn.cancel()
         thread.join(20 * s.daemon.slow)
         assert errors == ["57014"]
