@@ -148,8 +148,10 @@ void loss_of_client(struct worker *w, struct client *c)
 
 	unit_end_schema(w, c);
 	moving_abandoned(c);
-	if (s->txn_status != 'I' || !was_quiet)
-		settings_txn_rollback(&c->set); /* what is open now will be rolled back */
+	if (s->txn_status != 'I' || !was_quiet) { /* what is open now will be rolled back */
+		effects_behind(c, s);
+		settings_txn_rollback(&c->set);
+	}
 	if (c->busy->unit.has_effects && !was_quiet)
 		s->dirt |= CLEAN(ALL);
 	for (uint32_t i = 0; i < s->owed.n; i++)

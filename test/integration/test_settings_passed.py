@@ -132,6 +132,21 @@ def test_reset_to_what_the_client_started_with(single, messages):
                 assert c.query(SHOW_BOTH).rows == (default if c is other else mine)
 
 
+@pytest.mark.parametrize("reset", ["RESET work_mem", "RESET ALL"])
+@pytest.mark.parametrize("block", [["BEGIN; {}"], ["BEGIN", "SELECT 1", "{}"], ["BEGIN; {}; SELECT 1/0"]])
+@pytest.mark.parametrize("politely", [True, False])
+def test_reset_that_its_client_leaves_behind_in_a_block(single, reset, block, politely):
+    """It is rolled back: the server has what the client started with again."""
+    with single.raw() as other:
+        default = other.query(SHOW_BOTH).check().rows
+        with single.raw(options=OPTIONS) as one:
+            for text in block:
+                one.query(text.format(reset))
+            if politely:
+                one.send(pgwire.TERMINATE)
+        assert other.query(SHOW_BOTH).check().rows == default
+
+
 def test_reset_that_a_savepoint_has_seen(pair):
     """The client itself is given back what it started with, in its block and as long as it keeps
     the server."""
