@@ -20,7 +20,7 @@ QUICK_PARTS=("test_integration plain" "test_integration asan not_nodes" test_oth
 FULL_PARTS=(test_long "test_integration tsan" "test_integration clang-asan" test_fuzz
 	"test_integration plain" test_settings test_rules test_other_engine test_classifier
 	"test_drivers plain" "test_drivers asan" "test_drivers plain --replicas" test_debian_package
-	test_container_image test_regress test_demo test_ramp test_distribution test_small_build
+	test_systemd_boot test_container_image test_regress test_demo test_ramp test_distribution test_small_build
 	"test_unit plain" "test_unit asan" "test_unit tsan" "test_unit clang" "test_unit clang-asan")
 RETRY_MAX=8 # so many failures may be the machine's; more are ours
 N_PASSED=0
@@ -309,6 +309,11 @@ test_small_build() {
 	test_pytest "$dir" "$xml" test/integration/test_{basics,engine,external,hba}.py
 	# shellcheck disable=SC2046
 	test_count "small: integration" $(test_read_junit "$xml")
+}
+
+test_systemd_boot() {
+	step "The service under a systemd that has booted"
+	test_part "systemd" test/packaging/systemd_boot
 }
 
 test_container_image() {

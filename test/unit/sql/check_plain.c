@@ -242,7 +242,7 @@ static const char *const pieces[] = {
 	"{", "$", "$1", "$$", "$a$", "'", "''", "'x'", "e", "E'a\\'", "n'", "u&", "U&\"a\"", "b",
 	"x'1'", "\"", "\"\"", "\"a\"", "1", "12", "1.", ".5", "1e5", "0x1", "\n", "\t", " ", "  ",
 	"explain", "declare", "cursor", "hold", "begin", "atomic", "pg_temp", "\"PG_TEMP\"", "U&\"pg_temp\"",
-	"\xc3\xbc", "a\xc3\xbc", "\xc3\xbc" "b(", "\xff", "E'", "e'\\'", "\\'", "$$'$$", "$b$", "date'x'", "\x01", "substring", "overlay(", "overlay", "search", "cycle", "uescape", "'!'",
+	"\xc3\xbc", "a\xc3\xbc", ("\xc3\xbc" "b("), "\xff", "E'", "e'\\'", "\\'", "$$'$$", "$b$", "date'x'", "\x01", "substring", "overlay(", "overlay", "search", "cycle", "uescape", "'!'",
 };
 /* clang-format on */
 
