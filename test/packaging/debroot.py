@@ -6,6 +6,8 @@ import stat
 import subprocess
 import tempfile
 
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
 
 def say(text):
     print(text, flush=True)
@@ -24,6 +26,16 @@ def need(condition, what):
     if not condition:
         raise AssertionError(what)
     say(f"  {what}")
+
+
+def build_deb(folder):
+    """Builds the package; returns its path in the folder."""
+    say("building the package")
+    run(f"{TOP}/packaging/build-deb", folder)
+    debs = [f"{folder}/{name}" for name in os.listdir(folder)
+            if name.startswith("pgweir_") and name.endswith(".deb")]
+    need(len(debs) == 1, "one package was built")
+    return debs[0]
 
 
 class Root:
