@@ -41,9 +41,15 @@
 #include "worker/takeover.h"
 #include "worker/upkeep.h"
 
-#define WORKER_RX_LEN         (128u << 10) /* shared receive buffer */
+/*
+ * Bytes of the shared receive buffer, and of one connection in one turn. What one read brings goes
+ * on with one write, which TCP cuts into segments of 64 KiB less its headers: 65,483 bytes over
+ * loopback, 44 or 45 full frames elsewhere. Two whole ones fit; 128 KiB would leave a third of 106
+ * bytes, which costs a segment's price, its wake-up and its ACK, for nothing.
+ * Source: Linux, tcp_xmit_size_goal.
+ */
+#define WORKER_RX_LEN         (126u << 10)
 #define WORKER_BUFPOOL_KEEP   (16u << 20)
-#define WORKER_TURN_BUDGET    (512u << 10) /* bytes of one connection in one turn */
 #define WORKER_TIMERS_A_TURN  256u
 #define WORKER_MAILS_A_TURN   1024u
 #define WORKER_JANITOR_US     100000u
@@ -506,7 +512,7 @@ static enum status worker_loop_new(struct worker *w)
 	struct loop_conf conf = {.engine = worker_engine(w),
 		.rx_len = WORKER_RX_LEN,
 		.bufpool_keep_max = WORKER_BUFPOOL_KEEP,
-		.turn_budget = WORKER_TURN_BUDGET,
+		.turn_budget = WORKER_RX_LEN,
 		.on_wake = on_wake,
 		.arg = w,
 		.before_sleep = before_sleep,
