@@ -138,13 +138,18 @@ static const char *tag_of(struct conn *c, const char *sql)
 	return NULL;
 }
 
+/* Each of what has a tag and of what follows it: "BEGIN; SET …; COMMIT". No value has a semicolon. */
 static void run(struct conn *c, const char *sql, bool described)
 {
-	const char *tag = tag_of(c, sql);
+	const char *tag;
 
-	if (tag != NULL) {
+	while ((tag = tag_of(c, sql)) != NULL) {
 		put_message('C', tag, strlen(tag) + 1);
-		return;
+		if ((sql = strchr(sql, ';')) == NULL)
+			return;
+		sql += 1 + strspn(sql + 1, " ");
+		if (*sql == '\0')
+			return;
 	}
 	if (described)
 		put_row_description();
