@@ -339,6 +339,11 @@ struct plan {
 	int next; /* client to look at first */
 };
 
+static bool all_are_busy(const struct plan *p)
+{
+	return p->begun - n_done == (uint64_t)n_clients;
+}
+
 static bool is_over(const struct plan *p, uint64_t now)
 {
 	return p->begun >= p->count || now >= p->end_ns;
@@ -358,13 +363,14 @@ static void begin_due(struct plan *p, uint64_t now)
 	p->next = (p->next + 1) % n_clients;
 }
 
+/* Until something comes, or it is time to begin one. */
 static int wait_for(const struct plan *p, struct epoll_event *events, uint64_t now)
 {
 	uint64_t ns = p->gap_ns != 0 && p->next_ns > now ? p->next_ns - now : 0;
 	struct timespec t = {
 		.tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u)};
 
-	if (p->gap_ns == 0 || is_over(p, now))
+	if (p->gap_ns == 0 || is_over(p, now) || all_are_busy(p))
 		t = (struct timespec){.tv_sec = WAIT_MS / 1000};
 	return epoll_pwait2(epoll_fd, events, EVENTS_MAX, &t, NULL);
 }
@@ -383,7 +389,7 @@ static void run(struct plan *p)
 		if (p->gap_ns != 0)
 			begin_due(p, now);
 		n = wait_for(p, events, now);
-		if (n < 0 || (n == 0 && p->gap_ns == 0))
+		if (n < 0 || (n == 0 && (p->gap_ns == 0 || all_are_busy(p))))
 			fail("no answer");
 		for (int i = 0; i < n; i++) {
 			struct client *c = events[i].data.ptr;
