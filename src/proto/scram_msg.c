@@ -3,7 +3,7 @@
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
-#include <stdatomic.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "proto/base64.h"
@@ -137,74 +137,89 @@ void scram_put_binding(struct wr *w, char binding, const uint8_t *cbind, size_t 
 	base64_put(w, buf, raw.len);
 }
 
-/* What OpenSSL looks up by name, under locks: half of what a login cost, so once for all threads.
+/*
+ * What OpenSSL looks up by name and allocates, under locks: two thirds of what a login's arithmetic
+ * cost, so once for a thread, which frees it when it ends. Between two calls it has what the last
+ * key leaves; the keys themselves stay in memory as well (auth_file, worker/keys).
  */
-struct found {
-	EVP_MD *sha256;
-	EVP_MAC_CTX *hmac; /* only copied */
+struct tools {
+	EVP_MD_CTX *hash; /* of SHA-256, and that one's HMAC; begun anew for each use */
+	EVP_MAC_CTX *hmac;
 };
 
-static void found_free(struct found *f)
+static pthread_key_t tools_key;
+static bool has_tools_key;
+
+static void tools_free(void *arg)
 {
-	EVP_MAC_CTX_free(f->hmac);
-	EVP_MD_free(f->sha256);
-	free(f);
+	struct tools *t = arg;
+
+	EVP_MAC_CTX_free(t->hmac);
+	EVP_MD_CTX_free(t->hash);
+	free(t);
 }
 
-static struct found *look_up(void)
+static void make_key(void)
+{
+	has_tools_key = pthread_key_create(&tools_key, tools_free) == 0;
+}
+
+static bool look_up(struct tools *t)
 {
 	char digest[] = "SHA256";
 	OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
 		OSSL_PARAM_construct_end()};
-	struct found *f = calloc(1, sizeof *f);
+	EVP_MD *md = EVP_MD_fetch(NULL, digest, NULL);
 	EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	bool ok = md != NULL && (t->hash = EVP_MD_CTX_new()) != NULL &&
+		  EVP_DigestInit_ex(t->hash, md, NULL) == 1;
 
-	if (f != NULL && mac != NULL) {
-		f->sha256 = EVP_MD_fetch(NULL, digest, NULL);
-		f->hmac = EVP_MAC_CTX_new(mac);
-	}
-	EVP_MAC_free(mac); /* the context has its own reference */
-	if (f != NULL && f->sha256 != NULL && f->hmac != NULL &&
-		EVP_MAC_CTX_set_params(f->hmac, params) == 1)
-		return f;
-	if (f != NULL)
-		found_free(f);
-	return NULL;
+	ok = ok && mac != NULL && (t->hmac = EVP_MAC_CTX_new(mac)) != NULL &&
+	     EVP_MAC_CTX_set_params(t->hmac, params) == 1;
+	EVP_MAC_free(mac); /* the contexts have references of their own */
+	EVP_MD_free(md);
+	return ok;
 }
 
-/* NULL: OpenSSL cannot. */
-static const struct found *found(void)
+/* This thread's. NULL: OpenSSL cannot, or no memory. */
+static const struct tools *tools(void)
 {
-	static _Atomic(struct found *) shared;
-	struct found *first = atomic_load(&shared), *f;
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct tools *t;
 
-	if (first != NULL)
-		return first;
-	f = look_up();
-	if (f == NULL || atomic_compare_exchange_strong(&shared, &first, f))
-		return f;
-	found_free(f);
-	return first;
+	if (pthread_once(&once, make_key) != 0 || !has_tools_key)
+		return NULL;
+	if ((t = pthread_getspecific(tools_key)) != NULL)
+		return t;
+	if ((t = calloc(1, sizeof *t)) == NULL)
+		return NULL;
+	if (look_up(t) && pthread_setspecific(tools_key, t) == 0)
+		return t;
+	tools_free(t);
+	return NULL;
 }
 
 enum status scram_hmac(
 	const uint8_t key[SCRAM_KEY_LEN], const void *p, size_t len, uint8_t out[SCRAM_KEY_LEN])
 {
-	const struct found *f = found();
-	EVP_MAC_CTX *ctx = f != NULL ? EVP_MAC_CTX_dup(f->hmac) : NULL;
-	bool ok = ctx != NULL && EVP_MAC_init(ctx, key, SCRAM_KEY_LEN, NULL) == 1 &&
-		  EVP_MAC_update(ctx, p, len) == 1 &&
-		  EVP_MAC_final(ctx, out, NULL, SCRAM_KEY_LEN) == 1;
+	const struct tools *t = tools();
 
-	EVP_MAC_CTX_free(ctx);
-	return ok ? OK : E_NOMEM;
+	return t != NULL && EVP_MAC_init(t->hmac, key, SCRAM_KEY_LEN, NULL) == 1 &&
+			       EVP_MAC_update(t->hmac, p, len) == 1 &&
+			       EVP_MAC_final(t->hmac, out, NULL, SCRAM_KEY_LEN) == 1
+		       ? OK
+		       : E_NOMEM;
 }
 
 enum status scram_hash(const void *p, size_t len, uint8_t out[SCRAM_KEY_LEN])
 {
-	const struct found *f = found();
+	const struct tools *t = tools();
 
-	return f != NULL && EVP_Digest(p, len, out, NULL, f->sha256, NULL) == 1 ? OK : E_NOMEM;
+	return t != NULL && EVP_DigestInit_ex(t->hash, NULL, NULL) == 1 &&
+			       EVP_DigestUpdate(t->hash, p, len) == 1 &&
+			       EVP_DigestFinal_ex(t->hash, out, NULL) == 1
+		       ? OK
+		       : E_NOMEM;
 }
 
 void scram_put_auth(struct wr *w, struct scram_text client_first_bare,

@@ -45,7 +45,7 @@ static void try_server(struct rd in)
 	struct scram_server s;
 	enum status st;
 
-	PANIC_IF(scram_verifier_mock(secret, "nobody", 4096, &v) != OK);
+	scram_verifier_mock(secret, "nobody", 4096, &v);
 	scram_server_init(&s, &v);
 	st = scram_server_first(&s, &offer, plus ? SCRAM_MECHANISM_PLUS : SCRAM_MECHANISM, first.p,
 		first.left, server_rand, &out);

@@ -1,5 +1,6 @@
 #include "proto/scram.h"
 
+#include <pthread.h>
 #include <stdio.h>
 
 #include "failing_crypto.h"
@@ -208,18 +209,19 @@ END_TEST
 
 START_TEST(mock_salt_is_stable_per_name_and_secret)
 {
-	uint8_t secret[SCRAM_KEY_LEN] = {1}, other_secret[SCRAM_KEY_LEN] = {2};
+	uint8_t secret[SCRAM_KEY_LEN] = {1, [16] = 2}, other_secret[SCRAM_KEY_LEN] = {2};
 	struct scram_verifier a, b;
 
-	ck_assert_int_eq(scram_verifier_mock(secret, "alice", 4096, &a), OK);
+	scram_verifier_mock(secret, "alice", 4096, &a);
 	ck_assert(a.mock);
 	ck_assert_uint_eq(a.salt.len, SCRAM_SALT_LEN);
 	ck_assert_uint_eq(a.salt.iterations, 4096);
-	ck_assert_int_eq(scram_verifier_mock(secret, "alice", 4096, &b), OK);
+	ck_assert_int_ne(memcmp(a.salt.bytes, a.salt.bytes + 8, 8), 0); /* two keys, two halves */
+	scram_verifier_mock(secret, "alice", 4096, &b);
 	ck_assert(scram_salt_equal(&a.salt, &b.salt));
-	ck_assert_int_eq(scram_verifier_mock(secret, "bob", 4096, &b), OK);
+	scram_verifier_mock(secret, "bob", 4096, &b);
 	ck_assert(!scram_salt_equal(&a.salt, &b.salt));
-	ck_assert_int_eq(scram_verifier_mock(other_secret, "alice", 4096, &b), OK);
+	scram_verifier_mock(other_secret, "alice", 4096, &b);
 	ck_assert(!scram_salt_equal(&a.salt, &b.salt));
 }
 END_TEST
@@ -247,21 +249,46 @@ START_TEST(wiped_is_zero)
 }
 END_TEST
 
+/* A thread of its own has looked nothing up yet. */
+static void *derive(void *arg)
+{
+	struct scram_salt salt = vector_verifier().salt;
+	struct scram_keys keys;
+	enum status *st = arg;
+
+	*st = scram_derive("p", &salt, &keys);
+	return NULL;
+}
+
+static enum status derive_elsewhere(void)
+{
+	enum status st = OK;
+	pthread_t thread;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, derive, &st), 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	return st;
+}
+
 START_TEST(without_openssl_there_are_no_keys)
 {
 	struct scram_salt salt = vector_verifier().salt;
 	struct scram_keys keys = {.client_key = {0}};
 	struct scram_verifier v;
 
-	for (long n = 0; n < 3; n++) { /* PBKDF2, and HMAC for each key */
+	for (long n = 0; n < 6; n++) { /* PBKDF2, three to look up, HMAC for each key */
 		failing_crypto_after(n);
-		ck_assert_int_eq(scram_derive("p", &salt, &keys), E_NOMEM);
+		ck_assert_int_eq(derive_elsewhere(), E_NOMEM);
 	}
-	failing_crypto_after(0);
-	ck_assert_int_eq(scram_verifier_mock(keys.client_key, "u", 1, &v), E_NOMEM);
-	ck_assert_int_eq(scram_verifier_of(&keys, &salt, &v), E_NOMEM);
+	failing_crypto_after(6);
+	ck_assert_int_eq(derive_elsewhere(), OK);
 	failing_crypto_after(-1);
 	ck_assert_int_eq(scram_derive("p", &salt, &keys), OK);
+	for (long n = 0; n < 3; n++) {
+		failing_crypto_after(n);
+		ck_assert_int_eq(scram_verifier_of(&keys, &salt, &v), E_NOMEM);
+	}
+	failing_crypto_after(-1);
 	ck_assert_int_eq(scram_verifier_of(&keys, &salt, &v), OK);
 }
 END_TEST

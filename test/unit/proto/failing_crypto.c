@@ -20,11 +20,14 @@ static bool may_succeed(void)
 }
 
 /* The linker gives calls of NAME to __wrap_NAME, and NAME itself as __real_NAME. */
-EVP_MAC_CTX *__real_EVP_MAC_CTX_dup(const EVP_MAC_CTX *src);
-EVP_MAC_CTX *__wrap_EVP_MAC_CTX_dup(const EVP_MAC_CTX *src);
-EVP_MAC_CTX *__wrap_EVP_MAC_CTX_dup(const EVP_MAC_CTX *src)
+int __real_EVP_MAC_init(
+	EVP_MAC_CTX *ctx, const unsigned char *key, size_t key_len, const OSSL_PARAM *params);
+int __wrap_EVP_MAC_init(
+	EVP_MAC_CTX *ctx, const unsigned char *key, size_t key_len, const OSSL_PARAM *params);
+int __wrap_EVP_MAC_init(
+	EVP_MAC_CTX *ctx, const unsigned char *key, size_t key_len, const OSSL_PARAM *params)
 {
-	return may_succeed() ? __real_EVP_MAC_CTX_dup(src) : NULL;
+	return may_succeed() ? __real_EVP_MAC_init(ctx, key, key_len, params) : 0;
 }
 
 EVP_MAC_CTX *__real_EVP_MAC_CTX_new(EVP_MAC *mac);
@@ -32,16 +35,6 @@ EVP_MAC_CTX *__wrap_EVP_MAC_CTX_new(EVP_MAC *mac);
 EVP_MAC_CTX *__wrap_EVP_MAC_CTX_new(EVP_MAC *mac)
 {
 	return may_succeed() ? __real_EVP_MAC_CTX_new(mac) : NULL;
-}
-
-int __real_EVP_Digest(const void *p, size_t n, unsigned char *out, unsigned *out_len,
-	const EVP_MD *md, ENGINE *engine);
-int __wrap_EVP_Digest(const void *p, size_t n, unsigned char *out, unsigned *out_len,
-	const EVP_MD *md, ENGINE *engine);
-int __wrap_EVP_Digest(const void *p, size_t n, unsigned char *out, unsigned *out_len,
-	const EVP_MD *md, ENGINE *engine)
-{
-	return may_succeed() ? __real_EVP_Digest(p, n, out, out_len, md, engine) : 0;
 }
 
 int __real_PKCS5_PBKDF2_HMAC(const char *password, int password_len, const unsigned char *salt,

@@ -3,7 +3,7 @@ EXTRA_DIST += test/unit/proto/bytes.h test/unit/proto/scram_vector.h
 
 # A test that makes OpenSSL fail has these in its SOURCES and LDFLAGS.
 FAILING_CRYPTO_FILES = test/unit/proto/failing_crypto.c test/unit/proto/failing_crypto.h
-FAILING_CRYPTO_LINK = $(AM_LDFLAGS) -Wl,--wrap=EVP_MAC_CTX_new,--wrap=EVP_MAC_CTX_dup,--wrap=EVP_Digest,--wrap=PKCS5_PBKDF2_HMAC,--wrap=EVP_MD_CTX_new,--wrap=EVP_DigestInit_ex,--wrap=EVP_DigestUpdate,--wrap=EVP_DigestFinal_ex
+FAILING_CRYPTO_LINK = $(AM_LDFLAGS) -Wl,--wrap=EVP_MAC_CTX_new,--wrap=EVP_MAC_init,--wrap=PKCS5_PBKDF2_HMAC,--wrap=EVP_MD_CTX_new,--wrap=EVP_DigestInit_ex,--wrap=EVP_DigestUpdate,--wrap=EVP_DigestFinal_ex
 
 check_PROGRAMS += test/unit/proto/check_backend
 test_unit_proto_check_backend_SOURCES = test/unit/proto/check_backend.c
