@@ -30,7 +30,7 @@ URING_AT_MOST = {1: 2.0, 16: 0.6, 100: 0.6}
 TURN_AT_MOST = 1.02  # of io_uring_enter
 SLACK = 0.1  # for what comes by the clock, of which a busy machine has more for a transaction
 LOGINS = 100
-LOGIN_AT_MOST = {False: 26, True: 14}  # on epoll, 23 to 25 as messages come together; on io_uring
+LOGIN_AT_MOST = {False: 25, True: 14}  # on epoll, 22 to 24 as messages come together; on io_uring
 MEGABYTES = 32
 PER_MEGABYTE = 40  # calls; a relay that moves 64 KiB at a time needs 32
 # A socket that has been quiet for long is asked whether it is still there (net/engine.h): by the

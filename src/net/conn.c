@@ -468,11 +468,19 @@ void conn_rx_pause(struct conn *c)
 		uring_flow_changed(c);
 }
 
+/* Is there anything for its owner that no event will tell? */
+static bool rx_is_due(const struct conn *c)
+{
+	return loop_is_uring(c->loop) || c->state != CONN_OPEN || c->rx_len != 0 ||
+	       !c->sock_drained || c->tls_more || c->hup || c->ahead != NULL;
+}
+
 void conn_rx_resume(struct conn *c)
 {
 	c->paused = false;
 	c->present = true;
-	conn_make_ready(c);
+	if (rx_is_due(c)) /* what on_data leaves is seen after it: rx_present */
+		conn_make_ready(c);
 	if (loop_is_uring(c->loop))
 		uring_flow_changed(c);
 }

@@ -221,6 +221,8 @@ static bool rx_present(struct conn *c, const uint8_t *p, size_t len, bool shared
 		conn_make_ready(c);
 		return false;
 	}
+	if (c->present && !c->paused && c->rx_len != 0) /* paused and resumed in it */
+		conn_make_ready(c);
 	return c->state == CONN_OPEN;
 }
 

@@ -147,8 +147,11 @@ struct tools {
 	EVP_MAC_CTX *hmac;
 };
 
-static pthread_key_t tools_key;
-static bool has_tools_key;
+static struct {
+	pthread_once_t once;
+	bool has_key;
+	pthread_key_t key; /* of each thread's struct tools */
+} threads = {.once = PTHREAD_ONCE_INIT};
 
 static void tools_free(void *arg)
 {
@@ -161,7 +164,7 @@ static void tools_free(void *arg)
 
 static void make_key(void)
 {
-	has_tools_key = pthread_key_create(&tools_key, tools_free) == 0;
+	threads.has_key = pthread_key_create(&threads.key, tools_free) == 0;
 }
 
 static bool look_up(struct tools *t)
@@ -184,16 +187,15 @@ static bool look_up(struct tools *t)
 /* This thread's. NULL: OpenSSL cannot, or no memory. */
 static const struct tools *tools(void)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct tools *t;
 
-	if (pthread_once(&once, make_key) != 0 || !has_tools_key)
+	if (pthread_once(&threads.once, make_key) != 0 || !threads.has_key)
 		return NULL;
-	if ((t = pthread_getspecific(tools_key)) != NULL)
+	if ((t = pthread_getspecific(threads.key)) != NULL)
 		return t;
 	if ((t = calloc(1, sizeof *t)) == NULL)
 		return NULL;
-	if (look_up(t) && pthread_setspecific(tools_key, t) == 0)
+	if (look_up(t) && pthread_setspecific(threads.key, t) == 0)
 		return t;
 	tools_free(t);
 	return NULL;

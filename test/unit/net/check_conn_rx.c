@@ -256,6 +256,35 @@ START_TEST(resume_presents_kept_bytes_without_new_ones)
 }
 END_TEST
 
+/* As a login does that is decided at once. */
+START_TEST(resume_inside_on_data_costs_no_turn_unless_something_is_left)
+{
+	struct loop *l = loop_for_test();
+	struct seen s = {.record = true, .on_data_do = PAUSE_AND_RESUME};
+	uint64_t before_us;
+	int fd[2];
+
+	pair_unix(fd);
+	seen_open(l, fd[0], &s);
+	turns(l, 2);
+	write_all(fd[1], "abc", 3);
+	turn_until(l, s.n_data == 1);
+	before_us = clock_now_us();
+	ck_assert_int_eq(loop_turn(l, before_us + 20000), OK);
+	if (TEST_ENGINE == LOOP_EPOLL) /* it sleeps, for nothing is to be looked at */
+		ck_assert_uint_ge(clock_now_us() - before_us, 19000);
+	s.on_data_do = PAUSE_AND_RESUME;
+	s.leave = 2;
+	write_all(fd[1], "def", 3);
+	turn_until(l, s.n_data == 3); /* what was left, without new bytes */
+	ck_assert_uint_eq(s.last_len, 2);
+	ck_assert_int_eq(memcmp(s.got, "abcd", 4), 0);
+	conn_free(s.c);
+	close(fd[1]);
+	loop_free(l);
+}
+END_TEST
+
 START_TEST(consuming_inside_on_data_adds_to_what_it_returns)
 {
 	struct loop *l = loop_for_test();
@@ -527,6 +556,7 @@ int main(void)
 	tcase_add_test(tc, exactly_the_limit_may_be_kept);
 	tcase_add_test(tc, large_unit_is_gathered_in_place);
 	tcase_add_test(tc, resume_presents_kept_bytes_without_new_ones);
+	tcase_add_test(tc, resume_inside_on_data_costs_no_turn_unless_something_is_left);
 	tcase_add_test(tc, consuming_inside_on_data_adds_to_what_it_returns);
 	tcase_add_test(tc, one_connection_yields_after_its_budget);
 	tcase_add_test(tc, fin_with_the_last_data_needs_no_second_recv);

@@ -149,7 +149,17 @@ static inline void read_all(int fd, void *p, size_t len)
 
 /* --- an owner --- */
 
-enum deed { NOTHING, FREE, FREE_FLUSHED, DETACH, PAUSE, NEW_OWNER, TLS_ACCEPT, CONSUME };
+enum deed {
+	NOTHING,
+	FREE,
+	FREE_FLUSHED,
+	DETACH,
+	PAUSE,
+	PAUSE_AND_RESUME,
+	NEW_OWNER,
+	TLS_ACCEPT,
+	CONSUME
+};
 
 struct seen {
 	struct conn *c;
@@ -207,6 +217,10 @@ static inline void seen_do(struct seen *s, enum deed *deed)
 		break;
 	case PAUSE:
 		conn_rx_pause(s->c);
+		break;
+	case PAUSE_AND_RESUME:
+		conn_rx_pause(s->c);
+		conn_rx_resume(s->c);
 		break;
 	case NEW_OWNER:
 		s->new_owner->c = s->c;
