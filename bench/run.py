@@ -43,10 +43,10 @@ from tools import proc, uring  # noqa: E402  pylint: disable=wrong-import-positi
 from tools.certs import Authority  # noqa: E402  pylint: disable=wrong-import-position
 from tools.cluster import Cluster  # noqa: E402  pylint: disable=wrong-import-position
 
-CASES = [*load.GOALS, "fake+unix:simple:16", "fake+unix:prepared:100", "tpcb:simple:16"]
+CASES = [*load.GOALS, "fake:simple:16", "fake+unix:simple:16", "fake+unix:prepared:100"]
 AT_HALF = ("fake:simple:16", "fake:simple:100")  # cases that are run again for their percentiles
 IDLE, IDLE_TLS = (5000, 20000), 2000  # clients
-YARDSTICK_EVERY = 4  # rounds
+YARDSTICK_EVERY = 5  # rounds
 ONE_TO_ONE_MAX = 200  # clients; more connections than that measure PostgreSQL
 
 
@@ -55,7 +55,7 @@ def parse_args():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", action="append", metavar="KIND:PROTOCOL:CLIENTS")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=0.7, help="of each run")
+    parser.add_argument("--seconds", type=float, default=0.4, help="of each run")
     parser.add_argument("--scale", type=int, default=20, help="of pgbench's tables")
     parser.add_argument("--pool-size", type=int, default=20)
     parser.add_argument("--only", action="append", metavar="CONTENDER")
