@@ -138,8 +138,7 @@ static const char *tag_of(struct conn *c, const char *sql)
 	return NULL;
 }
 
-/* Each of what has a tag and of what follows it: "BEGIN; SET …; COMMIT". No value has a semicolon.
- */
+/* Also one text of several, "BEGIN; SET …; COMMIT": no value in it has a semicolon. */
 static void run(struct conn *c, const char *sql, bool described)
 {
 	const char *tag;

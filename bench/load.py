@@ -26,6 +26,8 @@ GOALS = {
     "select:simple:16": (1.08, 0.97), "select:extended:16": (1.10, 0.88),
     "select:prepared:16": (1.15, 0.72), "select:simple:100": (1.00, 0.87),
     "select:prepared:100": (1.15, 0.72),
+    "fake:simple:16": (1.08, 0.97), "fake:extended:16": (1.10, 0.88),
+    "fake:prepared:16": (1.15, 0.72),
     "fake:simple:64": (1.00, 0.87), "fake:simple:100": (1.00, 0.87),
     "fake:simple:1000": (1.00, 0.87), "fake:prepared:100": (1.15, 0.72),
     "fake:prepared:1000": (1.15, 0.72), "bulk:simple:4": (1.05, 0.33),
@@ -37,6 +39,8 @@ GOALS_URING = {
     "select:simple:16": (0.80, None, 1.10), "select:simple:100": (0.70, None, 1.10),
     "select:prepared:16": (0.85, 0.50, 1.10), "select:prepared:100": (0.70, 0.50, 1.10),
     "select:extended:16": (None, None, 1.10),
+    "fake:simple:16": (0.80, None, 1.10), "fake:prepared:16": (0.85, 0.50, 1.10),
+    "fake:extended:16": (None, None, 1.10),
     "fake:simple:100": (0.70, None, 1.10), "fake:prepared:100": (0.70, 0.50, 1.10),
     "fake:prepared:1000": (None, 0.50, 1.10)}
 

@@ -43,7 +43,9 @@ from tools import proc, uring  # noqa: E402  pylint: disable=wrong-import-positi
 from tools.certs import Authority  # noqa: E402  pylint: disable=wrong-import-position
 from tools.cluster import Cluster  # noqa: E402  pylint: disable=wrong-import-position
 
-CASES = [*load.GOALS, "fake:simple:16", "fake+unix:simple:16", "fake+unix:prepared:100"]
+ASKED_FOR = ("fake:extended:16", "fake:prepared:16")  # by --case: pgbench's say the same
+CASES = [*(case for case in load.GOALS if case not in ASKED_FOR),
+         "fake+unix:simple:16", "fake+unix:prepared:100"]
 AT_HALF = ("fake:simple:16", "fake:simple:100")  # cases that are run again for their percentiles
 IDLE, IDLE_TLS = (5000, 20000), 2000  # clients
 YARDSTICK_EVERY = 5  # rounds
